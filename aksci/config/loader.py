@@ -1,0 +1,130 @@
+"""Read aksci.toml, and tell every mistake in it with file, key and suggestion."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from aksci.config.models import Config
+from aksci.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+__all__ = ["CONFIG_NAME", "find_project", "json_schema", "load_config"]
+
+CONFIG_NAME = "aksci.toml"
+
+
+def find_project(start: Path) -> Path:
+    """Return the nearest folder, from ``start`` upwards, that holds an aksci.toml.
+
+    :raises ConfigError: none does.
+    """
+    for folder in (start, *start.parents):
+        if (folder / CONFIG_NAME).is_file():
+            return folder
+    raise ConfigError(
+        f"No {CONFIG_NAME} in {start} or in any folder above it.",
+        hint=f"run from the project's folder, name it with -C FOLDER, or create {CONFIG_NAME} "
+        "(docs/configuration.md shows the smallest one).",
+    )
+
+
+def load_config(path: Path) -> Config:
+    """Read and check one aksci.toml.
+
+    :raises ConfigError: it can't be read, is not TOML, or a key is unknown, missing or wrong. All
+        mistakes are listed at once.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path} does not exist.", hint="name the project's folder with -C FOLDER."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} can't be read: {error}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from None
+    try:
+        config = Config.model_validate_json(json.dumps(data, default=str))
+    except ValidationError as error:
+        lines = [_explain(path, detail) for detail in error.errors(include_url=False)]
+        raise ConfigError("\n".join(lines)) from None
+    _check_references(path, config)
+    return config
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of aksci.toml."""
+    schema = Config.model_json_schema(by_alias=True)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": CONFIG_NAME,
+        **schema,
+    }
+
+
+def _explain(path: Path, detail: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in detail["loc"] if part not in {"job", "http"})
+    if detail["type"] == "extra_forbidden":
+        known = _known_keys(detail["loc"][:-1])
+        close = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
+        suggestion = (
+            f" Did you mean {close[0]!r}?" if close else f" Known keys: {', '.join(known)}."
+        )
+        return f"{path}: {where}: unknown key.{suggestion}"
+    if detail["type"] == "missing":
+        return f"{path}: {where}: this key is required."
+    message = detail["msg"].removeprefix("Value error, ")
+    value = detail.get("input")
+    shown = f" (it is {value!r})" if isinstance(value, str | int | float | bool) else ""
+    return f"{path}: {where}: {message}{shown}."
+
+
+def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
+    """Follow a location through the models to the keys that its table may have."""
+    found: list[type[BaseModel]] = [Config]
+    for part in loc:
+        found = [model for parent in found for model in _step_into(parent, str(part))] or found
+    return sorted(
+        {field.alias or name for model in found for name, field in model.model_fields.items()}
+    )
+
+
+def _step_into(model: type[BaseModel], part: str) -> list[type[BaseModel]]:
+    for name, field in model.model_fields.items():
+        if part in {name, field.alias}:
+            return _models_in(field.annotation)
+    return []
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+
+
+def _check_references(path: Path, config: Config) -> None:
+    """Refuse names that point at nothing inside the file itself."""
+    problems = [
+        f"{path}: services.{name}.needs: there is no service {needed!r}."
+        + _suggest(needed, config.services)
+        for name, service in config.services.items()
+        for needed in service.needs
+        if needed not in config.services
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def _suggest(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

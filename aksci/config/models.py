@@ -1,0 +1,262 @@
+"""aksci.toml as frozen models: what a user may write, and what each key means."""
+
+from __future__ import annotations
+
+from datetime import date  # noqa: TC003 - pydantic reads it at run time
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+__all__ = [
+    "Config",
+    "Discover",
+    "EnvironmentConfig",
+    "HttpStep",
+    "ImageConfig",
+    "JobStep",
+    "Project",
+    "ScanConfig",
+    "ScanIgnore",
+    "SecretFile",
+    "ServiceConfig",
+    "SignConfig",
+    "Step",
+]
+
+
+def _inside(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts:
+        msg = f"{value!r} must be a path inside the project, relative to aksci.toml"
+        raise ValueError(msg)
+    return str(path)
+
+
+Name = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._/-]*[a-z0-9])?$", max_length=128)
+]
+"""An image's name: lower case, as OCI asks of repository names."""
+Label = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]*[a-z0-9])?$", max_length=53)]
+"""A service's, environment's or step's name: a DNS label (RFC 1035) that fits a Helm release."""
+Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
+InsidePath = Annotated[str, AfterValidator(_inside)]
+Severity = Literal["UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
+Seconds = Annotated[int, Field(gt=0, le=86_400)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Project(_Model):
+    """[project]: what the whole repository is called."""
+
+    name: Label
+    """Prefix of every image repository: ``<registry>/<name>/<image>``."""
+    source: str = ""
+    """Address of the source repository, for ``org.opencontainers.image.source``."""
+
+
+class Discover(_Model):
+    """[discover]: which Dockerfiles are images without a table of their own."""
+
+    dockerfiles: tuple[str, ...] = ()
+    """Globs relative to aksci.toml, such as ``services/*/Dockerfile``."""
+
+
+class SecretFile(_Model):
+    """[build.secrets.ID]: a BuildKit secret, read from a file or a variable at the build."""
+
+    file: str | None = None
+    """A path; absolute, or relative to aksci.toml."""
+    env: str | None = None
+    """The name of an environment variable."""
+    optional: bool = False
+    """Go without it where it does not exist."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> SecretFile:
+        if (self.file is None) == (self.env is None):
+            msg = "give exactly one of 'file' and 'env'"
+            raise ValueError(msg)
+        return self
+
+
+class BuildConfig(_Model):
+    """[build]: how images are built."""
+
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 2
+    """How many images build at once."""
+    platforms: tuple[str, ...] = ()
+    """Such as ``linux/amd64``; empty: the builder's own."""
+    timeout: Seconds = 3600
+    """For one image, in seconds."""
+    secrets: dict[str, SecretFile] = {}
+
+
+class ImageConfig(_Model):
+    """[images.NAME]: one image, where discovery would not say enough."""
+
+    dockerfile: InsidePath
+    context: InsidePath | None = None
+    """Default: the Dockerfile's folder."""
+    target: str | None = None
+    args: dict[str, str] = {}
+    platforms: tuple[str, ...] = ()
+    repository: Name | None = None
+    """Without the registry. Default: ``<project>/<image>``."""
+    tags: tuple[Tag, ...] = ("latest",)
+    """Stable tags, moved by ``push`` when the gates have passed."""
+
+
+class ScanIgnore(_Model):
+    """[[scan.ignore]]: accept one finding for a while."""
+
+    id: Annotated[str, StringConstraints(min_length=3)]
+    """CVE or other identifier, exactly as the scanner names it."""
+    owner: Annotated[str, StringConstraints(min_length=1)]
+    reason: Annotated[str, StringConstraints(min_length=10)]
+    expires: date
+    """Lapses at 00:00 UTC of this date."""
+    package: str | None = None
+
+
+class ScanConfig(_Model):
+    """[scan]: the policy of the gate."""
+
+    severities: tuple[Severity, ...] = ("CRITICAL", "HIGH")
+    """Findings of these severities fail the build."""
+    fixed_only: bool = True
+    """Only findings for which a fixed version exists."""
+    secrets: bool = True
+    """A secret found in a layer fails the build."""
+    database_max_age: Annotated[int, Field(gt=0)] = 168
+    """Hours."""
+    ignore: tuple[ScanIgnore, ...] = ()
+
+
+class SignConfig(_Model):
+    """[sign]: who signs."""
+
+    signer: Literal["notation"] = "notation"
+    key: str | None = None
+    """notation's key name. Default: the local test key that ``up`` makes."""
+    trust_store: str | None = None
+    """Folder with the root certificates (PEM) to trust. Default: the local test certificate."""
+    identities: tuple[str, ...] = ("*",)
+    """notation's trustedIdentities."""
+
+
+class JobStep(_Model):
+    """A step that runs a Kubernetes Job from one of our images and waits for it."""
+
+    name: Label
+    kind: Literal["job"]
+    image: Name
+    command: tuple[str, ...]
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    env_from_secrets: tuple[str, ...] = ()
+    """Kubernetes Secrets whose keys become environment variables."""
+    timeout: Seconds = 300
+
+
+class HttpStep(_Model):
+    """A step that asks a Service over HTTP until it answers as expected.
+
+    It goes through the API server's service proxy, so it works from wherever the kubeconfig does.
+    """
+
+    name: Label
+    kind: Literal["http"]
+    service: Label
+    """The Kubernetes Service's name."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 80
+    path: Annotated[str, StringConstraints(pattern=r"^/")] = "/"
+    expect_status: Annotated[int, Field(ge=100, le=599)] = 200
+    expect_text: str | None = None
+    timeout: Seconds = 60
+
+
+Step = Annotated[JobStep | HttpStep, Field(discriminator="kind")]
+
+
+class ServiceConfig(_Model):
+    """[services.NAME]: one Helm release."""
+
+    chart: InsidePath
+    """The chart's folder."""
+    images: dict[str, Name] = {}
+    """Values key -> image: ``{image = "catalog"}`` sets ``image.repository`` and ``.digest``."""
+    needs: tuple[Label, ...] = ()
+    """Services that are rolled out before this one's pre steps."""
+    pre: tuple[Step, ...] = ()
+    """Steps before Helm touches Kubernetes, such as database migrations."""
+    post: tuple[Step, ...] = ()
+    """Steps after the rollout, such as a smoke test."""
+    timeout: Seconds = 300
+    """For the rollout, in seconds."""
+
+
+class EnvironmentConfig(_Model):
+    """[environments.NAME]: where releases go."""
+
+    platform: Literal["embedded", "docker", "external"] = "external"
+    """``embedded``: the local platform, started when it is needed. ``docker``: build with the
+    running Docker Engine. ``external``: registry, builder and cluster all exist already."""
+    registry: str | None = None
+    """``host[:port]``. Required unless ``platform = "embedded"``."""
+    plain_http: bool = False
+    """The registry speaks HTTP without TLS (loopback only)."""
+    builder: str | None = None
+    """A buildx builder's name. Default: the platform's."""
+    kubeconfig: str | None = None
+    context: str | None = None
+    """kubeconfig context. Default: the current one; for ``embedded``, the platform's."""
+    namespace: Label
+    create_namespace: bool = False
+    values: tuple[str, ...] = ()
+    """Values files, applied in order, relative to aksci.toml; ``{service}`` stands for the
+    service's name. Each must exist."""
+    urls: dict[str, str] = {}
+    """What to print after a deployment: label -> address."""
+
+    @model_validator(mode="after")
+    def _registry_given(self) -> EnvironmentConfig:
+        if self.platform != "embedded" and not self.registry:
+            msg = f"'registry' is required when platform is {self.platform!r}"
+            raise ValueError(msg)
+        return self
+
+
+class LocalConfig(_Model):
+    """[local]: the embedded platform."""
+
+    seeds: dict[str, tuple[str, ...]] = {}
+    """What to put in the registry mirror where the public registry can't be reached: reference of
+    an image on docker.io -> Debian packages to include beyond the minimal variant. The tag's first
+    word names the suite: ``"debian:bookworm-slim" = ["ca-certificates"]``."""
+
+
+class Config(_Model):
+    """The whole of aksci.toml."""
+
+    version: Literal[1] = Field(alias="schema")
+    """Version of this format."""
+    project: Project
+    discover: Discover = Discover()
+    build: BuildConfig = BuildConfig()
+    images: dict[Name, ImageConfig] = {}
+    scan: ScanConfig = ScanConfig()
+    sign: SignConfig = SignConfig()
+    services: dict[Label, ServiceConfig] = {}
+    environments: dict[Label, EnvironmentConfig] = {}
+    local: LocalConfig = LocalConfig()

@@ -1,0 +1,239 @@
+"""The exceptions that aksci raises on purpose.
+
+::
+
+    AksciError                     1   anything below; never raised itself
+    ├── UsageError                 2   the command line was wrong
+    ├── ConfigError                3   aksci.toml, a Dockerfile, a chart or a values file is wrong
+    ├── ToolError                  4   a command-line tool is missing and could not be installed
+    │   └── DownloadError          4   a release or module could not be fetched or verified
+    ├── PlatformError              5   the local platform could not start or stop
+    │   ├── PortTakenError        51   a port that it needs is in use
+    │   ├── PrivilegeError        52   root is needed
+    │   └── DockerError           53   Docker Engine is missing or not running
+    ├── RegistryError              6   the registry refused, failed or is unreachable
+    │   └── NotFoundInRegistry     6   the registry answered 404 (the only "not there" that counts)
+    ├── BuildError                 7   an image did not build
+    ├── GateError                  8   the scan gate refused an image, or could not scan it
+    ├── TrustError                 9   a signature is missing, wrong or could not be made
+    ├── DeployError               10   Helm or Kubernetes refused the deployment
+    │   ├── StepError             11   a pre or post step failed
+    │   ├── RolloutError          12   the rollout failed and was rolled back
+    │   ├── ClusterError          13   the cluster is unreachable
+    │   └── LockError             14   another run holds the lock
+    ├── ProcessError              15   a program failed and nothing more specific is known
+    │   └── ProcessTimeout        16   a program was stopped at its time-out
+    ├── DiskFullError             28   no space left (as ENOSPC)
+    └── Interrupted              130   Ctrl-C or SIGTERM (as 128 + SIGINT)
+
+The number is the exit status of ``python -m aksci``. They are stable: scripts may rely on them.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "AksciError",
+    "BuildError",
+    "ClusterError",
+    "ConfigError",
+    "DeployError",
+    "DiskFullError",
+    "DockerError",
+    "DownloadError",
+    "GateError",
+    "Interrupted",
+    "LockError",
+    "NotFoundInRegistry",
+    "PlatformError",
+    "PortTakenError",
+    "PrivilegeError",
+    "ProcessError",
+    "ProcessTimeout",
+    "RegistryError",
+    "RolloutError",
+    "StepError",
+    "ToolError",
+    "TrustError",
+    "UsageError",
+]
+
+
+class AksciError(Exception):
+    """Carry a message for the user, an optional hint, a stable code and an exit status.
+
+    The message says what failed (with the value) and why. The hint says what helps.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n\nhint: {self.hint}" if self.hint else self.message
+
+
+class UsageError(AksciError):
+    """The command line was wrong."""
+
+    code = "usage"
+    exit_status = 2
+
+
+class ConfigError(AksciError):
+    """A file that the user wrote (aksci.toml, a Dockerfile, a chart…) is wrong or missing."""
+
+    code = "config"
+    exit_status = 3
+
+
+class ToolError(AksciError):
+    """A command-line tool is missing and could not be installed."""
+
+    code = "tool"
+    exit_status = 4
+
+
+class DownloadError(ToolError):
+    """A release or a module could not be fetched, or is not what its pin says."""
+
+    code = "download"
+
+
+class PlatformError(AksciError):
+    """The embedded local platform could not start, stop or be repaired."""
+
+    code = "platform"
+    exit_status = 5
+
+
+class PortTakenError(PlatformError):
+    """A port that the platform needs is in use by somebody else."""
+
+    code = "port-taken"
+    exit_status = 51
+
+
+class PrivilegeError(PlatformError):
+    """Root is needed for what was asked."""
+
+    code = "privilege"
+    exit_status = 52
+
+
+class DockerError(PlatformError):
+    """The environment asks for Docker Engine, which is missing or not running."""
+
+    code = "docker"
+    exit_status = 53
+
+
+class RegistryError(AksciError):
+    """The registry refused, failed or is unreachable. It never means "not there"."""
+
+    code = "registry"
+    exit_status = 6
+
+
+class NotFoundInRegistry(RegistryError):  # noqa: N818 - it reads as the answer that it is
+    """The registry answered 404: the one answer that means "not there"."""
+
+    code = "registry-not-found"
+
+
+class BuildError(AksciError):
+    """An image did not build."""
+
+    code = "build"
+    exit_status = 7
+
+
+class GateError(AksciError):
+    """The scan gate refused an image, or could not scan it, which is the same."""
+
+    code = "gate"
+    exit_status = 8
+
+
+class TrustError(AksciError):
+    """A signature is missing, is wrong, or could not be made."""
+
+    code = "trust"
+    exit_status = 9
+
+
+class DeployError(AksciError):
+    """Helm or Kubernetes refused the deployment."""
+
+    code = "deploy"
+    exit_status = 10
+
+
+class StepError(DeployError):
+    """A step before or after the Kubernetes deployment failed."""
+
+    code = "step"
+    exit_status = 11
+
+
+class RolloutError(DeployError):
+    """The rollout failed; the message says why, and what was rolled back."""
+
+    code = "rollout"
+    exit_status = 12
+
+
+class ClusterError(DeployError):
+    """The cluster is unreachable."""
+
+    code = "cluster"
+    exit_status = 13
+
+
+class LockError(DeployError):
+    """Another run holds the lock of this environment."""
+
+    code = "lock"
+    exit_status = 14
+
+
+class ProcessError(AksciError):
+    """A program failed and nothing more specific is known."""
+
+    code = "process"
+    exit_status = 15
+
+    def __init__(
+        self, message: str, *, status: int, output: str = "", hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        """The program's exit status; negative when a signal ended it."""
+        self.output = output
+        """The end of what it wrote to stderr and stdout, redacted and sanitised."""
+
+
+class ProcessTimeout(ProcessError):  # noqa: N818 - the standard word
+    """A program was stopped, with its whole process group, at its time-out."""
+
+    code = "process-timeout"
+    exit_status = 16
+
+
+class DiskFullError(AksciError):
+    """No space is left on a file system that is needed."""
+
+    code = "disk-full"
+    exit_status = 28
+
+
+class Interrupted(AksciError):  # noqa: N818 - the standard word
+    """Ctrl-C or SIGTERM ended the run."""
+
+    code = "interrupted"
+    exit_status = 130

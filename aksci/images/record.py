@@ -1,0 +1,107 @@
+"""What a build did, as a value and as ``.aksci/build.json``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from aksci.errors import UsageError
+from aksci.registry.refs import ImageRef
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["BuildRecord", "BuiltImage", "read_build_record", "write_build_record"]
+
+Action = Literal["built", "reused"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltImage:
+    """One image of a build, wherever it came from."""
+
+    name: str
+    ref: ImageRef
+    input_key: str
+    tags: tuple[str, ...]
+    """Stable tags that ``push`` will move."""
+    action: Action
+    reasons: tuple[dict[str, Any], ...]
+    """Why it was built: ``[{"code": "SOURCE", …}]``; empty when it was reused."""
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRecord:
+    """A whole build: every image of the project, by name."""
+
+    run_id: str
+    commit: str
+    """Of the source tree, ``-dirty`` appended where it has uncommitted changes; empty without git."""
+    environment: str
+    images: dict[str, BuiltImage]
+
+
+def write_build_record(work: Path, record: BuildRecord) -> Path:
+    """Write ``build.json`` in the project's ``.aksci`` folder, atomically."""
+    document = {
+        "schema": 1,
+        "run": record.run_id,
+        "commit": record.commit,
+        "environment": record.environment,
+        "images": {
+            name: {
+                "ref": str(image.ref),
+                "inputKey": image.input_key,
+                "tags": list(image.tags),
+                "action": image.action,
+                "reasons": list(image.reasons),
+                "seconds": round(image.seconds, 3),
+            }
+            for name, image in sorted(record.images.items())
+        },
+    }
+    work.mkdir(parents=True, exist_ok=True)
+    path = work / "build.json"
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
+def read_build_record(work: Path) -> BuildRecord:
+    """Read the last build's record.
+
+    :raises UsageError: there is none, or it is unreadable.
+    """
+    path = work / "build.json"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        images = {name: _image(name, entry) for name, entry in document["images"].items()}
+        return BuildRecord(
+            run_id=document["run"],
+            commit=document["commit"],
+            environment=document["environment"],
+            images=images,
+        )
+    except FileNotFoundError:
+        raise UsageError(
+            f"There is no build yet: {path} does not exist.", hint="nox -s build"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path} is damaged ({error!r}).", hint="nox -s build writes it again."
+        ) from None
+
+
+def _image(name: str, entry: dict[str, Any]) -> BuiltImage:
+    return BuiltImage(
+        name=name,
+        ref=ImageRef.parse(entry["ref"]),
+        input_key=entry["inputKey"],
+        tags=tuple(entry["tags"]),
+        action=entry["action"],
+        reasons=tuple(entry["reasons"]),
+        seconds=entry["seconds"],
+    )

@@ -1,0 +1,42 @@
+"""What the other rooms need of a registry: the ``Registry`` protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["Manifest", "Registry"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """A manifest or index as the registry has it."""
+
+    media_type: str
+    digest: str
+    """sha256 of ``content``, computed here and not taken from a header."""
+    content: bytes
+
+
+class Registry(Protocol):
+    """One registry. Every method raises ``RegistryError`` when it could not be asked or refused to answer."""
+
+    host: str
+    """``host[:port]``."""
+
+    def resolve(self, repository: str, reference: str) -> str | None:
+        """Return the digest of a tag or digest, or None when the registry answers 404 (and only then)."""
+
+    def manifest(self, repository: str, reference: str) -> Manifest:
+        """Return a manifest by tag or digest. Raise ``NotFoundInRegistry`` on 404."""
+
+    def put_manifest(
+        self, repository: str, content: bytes, media_type: str, *, tag: str | None = None
+    ) -> str:
+        """Store a manifest, by tag or by its digest, and return its digest (checked against our own sha256)."""
+
+    def blob(self, repository: str, digest: str) -> bytes:
+        """Return a blob, its digest checked. Raise ``NotFoundInRegistry`` on 404."""
+
+    def put_blob(self, repository: str, content: bytes) -> str:
+        """Store a blob unless it is there already, and return its digest."""
