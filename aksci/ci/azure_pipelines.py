@@ -1,0 +1,61 @@
+"""Narration in the dialect of Azure Pipelines ("Logging commands")."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from aksci.ci.console import ConsoleReporter
+from aksci.reporting import sanitise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["AzurePipelinesReporter"]
+
+
+class AzurePipelinesReporter(ConsoleReporter):
+    """Use groups, log issues and secret variables; attach summaries to the run."""
+
+    def __init__(self, stream: TextIO, *, summary_folder: str | None = None) -> None:
+        super().__init__(stream)
+        self._summary_folder = Path(summary_folder) if summary_folder else None
+        self._summaries = itertools.count(1)
+
+    def warning(self, text: str) -> None:
+        """Log a warning on the run."""
+        self._write(f"##vso[task.logissue type=warning]{_escape(sanitise(text))}")
+
+    def error(self, text: str) -> None:
+        """Log an error on the run."""
+        self._write(f"##vso[task.logissue type=error]{_escape(sanitise(text))}")
+
+    @contextlib.contextmanager
+    def group(self, title: str) -> Iterator[None]:
+        """Fold what is printed inside."""
+        self._write(f"##[group]{_escape(sanitise(title))}")
+        try:
+            yield
+        finally:
+            self._write("##[endgroup]")
+
+    def mask(self, secret: str) -> None:
+        """Ask the agent to hide a value, line by line as it compares."""
+        for number, line in enumerate(filter(None, secret.splitlines())):
+            name = f"AKSCI_MASK_{number}"
+            self._write(f"##vso[task.setvariable variable={name};issecret=true]{_escape(line)}")
+        super().mask(secret)
+
+    def summary(self, markdown: str) -> None:
+        """Attach one more Markdown file to the run's summary page."""
+        if self._summary_folder:
+            path = self._summary_folder / f"aksci-summary-{next(self._summaries)}.md"
+            path.write_text(sanitise(markdown) + "\n", encoding="utf-8")
+            self._write(f"##vso[task.uploadsummary]{path}")
+
+
+def _escape(text: str) -> str:
+    """Escape a command's message; ``%`` first, as ``%AZP25`` ("Formatting commands")."""
+    return text.replace("%", "%AZP25").replace("\r", "%0D").replace("\n", "%0A")

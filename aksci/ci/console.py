@@ -1,0 +1,63 @@
+"""Narration for a person at a terminal, or for a log file."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, TextIO
+
+from aksci.reporting import sanitise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["ConsoleReporter"]
+
+_BOLD, _RED, _YELLOW, _RESET = "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[0m"
+
+
+class ConsoleReporter:
+    """Write sanitised lines to one stream; safe from several threads."""
+
+    def __init__(self, stream: TextIO, *, colour: bool = False) -> None:
+        self._stream = stream
+        self._colour = colour
+        self._lock = threading.Lock()
+        self._masked: set[str] = set()
+
+    def line(self, text: str) -> None:
+        """Print one line, or several."""
+        self._write(sanitise(text))
+
+    def warning(self, text: str) -> None:
+        """Print a warning."""
+        self._write(self._paint(_YELLOW, "warning: ") + sanitise(text))
+
+    def error(self, text: str) -> None:
+        """Print an error."""
+        self._write(self._paint(_RED, "error: ") + sanitise(text))
+
+    @contextlib.contextmanager
+    def group(self, title: str) -> Iterator[None]:
+        """Print a heading; what follows until the next one belongs to it."""
+        self._write(self._paint(_BOLD, f"── {sanitise(title)}"))
+        yield
+
+    def mask(self, secret: str) -> None:
+        """Replace a value by ``***`` in all later output."""
+        if secret:
+            self._masked.add(secret)
+
+    def summary(self, markdown: str) -> None:
+        """Do nothing: a terminal has no summary page."""
+
+    def _paint(self, colour: str, text: str) -> str:
+        return f"{colour}{text}{_RESET}" if self._colour else text
+
+    def _write(self, text: str) -> None:
+        for secret in self._masked:
+            text = text.replace(secret, "***")
+        encoding = self._stream.encoding or "utf-8"
+        with self._lock:
+            self._stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+            self._stream.flush()

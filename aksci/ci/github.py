@@ -1,0 +1,61 @@
+"""Narration in the dialect of GitHub Actions ("Workflow commands for GitHub Actions")."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from aksci.ci.console import ConsoleReporter
+from aksci.reporting import sanitise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["GitHubReporter"]
+
+
+class GitHubReporter(ConsoleReporter):
+    """Use groups, annotations and masks; append to the step summary."""
+
+    def __init__(self, stream: TextIO, *, summary_file: str | None = None) -> None:
+        super().__init__(stream)
+        self._summary_file = Path(summary_file) if summary_file else None
+
+    def warning(self, text: str) -> None:
+        """Print a warning annotation."""
+        self._write(f"::warning::{_escape(text)}")
+
+    def error(self, text: str) -> None:
+        """Print an error annotation."""
+        self._write(f"::error::{_escape(text)}")
+
+    @contextlib.contextmanager
+    def group(self, title: str) -> Iterator[None]:
+        """Fold what is printed inside."""
+        self._write(f"::group::{_escape(title)}")
+        try:
+            yield
+        finally:
+            self._write("::endgroup::")
+
+    def mask(self, secret: str) -> None:
+        """Ask the runner to hide a value, line by line as it compares."""
+        for line in filter(None, secret.splitlines()):
+            self._write(f"::add-mask::{_escape_data(line)}")
+        super().mask(secret)
+
+    def summary(self, markdown: str) -> None:
+        """Append to the step's summary page."""
+        if self._summary_file:
+            with self._summary_file.open("a", encoding="utf-8") as file:
+                file.write(sanitise(markdown) + "\n")
+
+
+def _escape(text: str) -> str:
+    return _escape_data(sanitise(text))
+
+
+def _escape_data(text: str) -> str:
+    """Escape a command's data; ``%`` first, or the others would be escaped twice."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

@@ -1,0 +1,179 @@
+"""The edge: the only code that reads the process's environment, working directory and clock."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aksci.ci import choose_reporter
+from aksci.errors import AksciError, ConfigError, DiskFullError, Interrupted
+from aksci.options import Options, parse_options
+from aksci.process import Runner
+from aksci.sessions import SESSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from aksci.config import Config, EnvironmentConfig
+    from aksci.context import Context
+    from aksci.reporting import Reporter
+
+__all__ = ["run_session"]
+
+_RUN_ID = "AKSCI_RUN_ID"
+
+
+def run_session(name: str, arguments: Sequence[str], *, folder: Path | None = None) -> int:
+    """Run one session and return its exit status (see ``aksci.errors``).
+
+    Errors are told on stderr, without a traceback when they are the user's or the surroundings'.
+
+    :param folder: where to look for aksci.toml, upwards. Default: the working directory.
+    """
+    reporter = choose_reporter(os.environ, sys.stderr)
+    runner = Runner(environment=dict(os.environ), log=reporter.line)
+    try:
+        with _terminated_as_interrupt():
+            options = parse_options(arguments)
+            context = _make_context(options, (folder or Path.cwd()).resolve(), reporter, runner)
+            _record(name, context, options)
+    except AksciError as error:
+        _tell(reporter, error)
+        return error.exit_status
+    except KeyboardInterrupt:
+        runner.terminate_all()
+        _tell(
+            reporter,
+            Interrupted(
+                f"{name} was interrupted; nothing of it is still running.",
+                hint=f"nox -s {name} continues where it stopped.",
+            ),
+        )
+        return Interrupted.exit_status
+    except OSError as error:
+        full = _disk_full(error)
+        if full is None:
+            raise
+        _tell(reporter, full)
+        return full.exit_status
+    return 0
+
+
+def _record(name: str, context: Context, options: Options) -> None:
+    from aksci.runs import write_run_record
+
+    session = SESSIONS[name]
+    details: dict[str, Any] = {"environment": context.environment_name}
+    outcome = "ok"
+    started = time.monotonic()
+    try:
+        apply = getattr(import_module(session.module), session.function)
+        details |= apply(context, options) or {}
+    except AksciError as error:
+        outcome = error.code
+        details["error"] = error.message
+        raise
+    except BaseException:
+        outcome = "interrupted"
+        raise
+    finally:
+        if session.recorded:
+            write_run_record(
+                context.work,
+                run_id=context.run_id,
+                session=name,
+                seconds=time.monotonic() - started,
+                outcome=outcome,
+                details=details,
+            )
+
+
+def _make_context(options: Options, folder: Path, reporter: Reporter, runner: Runner) -> Context:
+    from aksci.config import CONFIG_NAME, find_project, load_config
+    from aksci.context import Context
+
+    root = find_project(folder)
+    config = load_config(root / CONFIG_NAME)
+    variables = os.environ
+    return Context(
+        root=root,
+        config=config,
+        environment_name=options.env,
+        environment=_environment(config, options.env, root),
+        variables=variables,
+        now=lambda: datetime.now(UTC),
+        runner=runner,
+        reporter=reporter,
+        cache=_xdg(variables, "XDG_CACHE_HOME", ".cache"),
+        state=_xdg(variables, "XDG_STATE_HOME", ".local/state"),
+        run_id=variables.get(_RUN_ID) or _new_run_id(),
+    )
+
+
+def _environment(config: Config, name: str, root: Path) -> EnvironmentConfig:
+    from aksci.config import CONFIG_NAME, EnvironmentConfig
+
+    if name in config.environments:
+        return config.environments[name]
+    if name == Options.env:
+        return EnvironmentConfig(
+            platform="embedded", namespace=config.project.name, create_namespace=True
+        )
+    known = ", ".join(sorted({*config.environments, Options.env}))
+    raise ConfigError(
+        f"{root / CONFIG_NAME}: there is no environment {name!r}; it has: {known}.",
+        hint=f"add [environments.{name}], or choose one with -- --env NAME.",
+    )
+
+
+def _xdg(variables: Mapping[str, str], name: str, default: str) -> Path:
+    """Return aksci's folder below an XDG base directory (XDG Base Directory Specification 0.8)."""
+    base = variables.get(name, "")
+    return (Path(base) if base.startswith("/") else Path.home() / default) / "aksci"
+
+
+def _new_run_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def _tell(reporter: Reporter, error: AksciError) -> None:
+    reporter.error(error.message)
+    if error.hint:
+        reporter.line(f"\nhint: {error.hint}")
+
+
+def _disk_full(error: OSError) -> DiskFullError | None:
+    import errno
+
+    if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        return None
+    return DiskFullError(
+        f"No space left on the file system of {error.filename or 'a temporary file'}.",
+        hint="df -h shows which one is full; free some space and run again.",
+    )
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupt() -> Iterator[None]:
+    """Treat SIGTERM, which CI systems send to cancel a job, as Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,48 @@
+"""Register aksci's sessions in a user's noxfile."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nox
+
+from aksci.sessions import SESSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["register"]
+
+
+def register(project: str | None = None) -> None:
+    """Add every session of ``aksci.sessions`` to the noxfile that calls this.
+
+    The sessions have no virtual environment of their own (``python=False``), import their pipeline
+    when they run, and stop at the first that fails: ``nox -s build deploy`` never deploys what did
+    not build.
+
+    :param project: the folder of aksci.toml, relative to the noxfile. Default: the noxfile's own.
+    """
+    noxfile = Path(inspect.stack()[1].filename).resolve()
+    folder = noxfile.parent / project if project else noxfile.parent
+    nox.options.stop_on_first_error = True
+    nox.options.sessions = ["build", "deploy"]
+    for name, spec in SESSIONS.items():
+        nox.session(python=False, name=name)(_session(name, spec.summary, folder))
+
+
+def _session(name: str, summary: str, folder: Path) -> Callable[[nox.Session], None]:
+    def session(session: nox.Session) -> None:
+        from aksci.edge import run_session
+        from aksci.errors import Interrupted
+
+        status = run_session(name, session.posargs, folder=folder)
+        if status == Interrupted.exit_status:
+            raise KeyboardInterrupt
+        if status:
+            session.error(f"{name} failed (exit status {status})")
+
+    session.__doc__ = summary
+    return session

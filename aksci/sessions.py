@@ -1,0 +1,78 @@
+"""The table of sessions: what each does and which pipeline it calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["SESSIONS", "SessionSpec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionSpec:
+    """One session. Its module is imported when it runs and not before: ``nox -l`` stays quick."""
+
+    summary: str
+    module: str
+    function: str
+    recorded: bool = True
+    """Write a run record."""
+
+
+SESSIONS: dict[str, SessionSpec] = {
+    "plan": SessionSpec(
+        summary="Show what build would do, and why.",
+        module="pipelines.plan",
+        function="plan",
+        recorded=False,
+    ),
+    "graph": SessionSpec(
+        summary="Print the image graph.", module="pipelines.plan", function="graph", recorded=False
+    ),
+    "build": SessionSpec(
+        summary="Build, scan, sign and publish what changed, and make a release.",
+        module="pipelines.build",
+        function="build",
+    ),
+    "scan": SessionSpec(
+        summary="Scan the last build's images and apply the gate.",
+        module="pipelines.build",
+        function="scan",
+    ),
+    "sign": SessionSpec(
+        summary="Sign the last build's images that passed the gate.",
+        module="pipelines.build",
+        function="sign",
+    ),
+    "push": SessionSpec(
+        summary="Move stable tags to the last build's signed images and publish the release.",
+        module="pipelines.build",
+        function="push",
+    ),
+    "deploy": SessionSpec(
+        summary="Verify the release and roll it out: pre steps, Helm, rollout, post steps.",
+        module="pipelines.deploy",
+        function="deploy",
+    ),
+    "rollback": SessionSpec(
+        summary="Go back to an earlier release.", module="pipelines.deploy", function="rollback"
+    ),
+    "status": SessionSpec(
+        summary="Show the local platform, and what runs in the environment.",
+        module="pipelines.deploy",
+        function="status",
+        recorded=False,
+    ),
+    "lint": SessionSpec(
+        summary="Check Dockerfiles, charts and rendered manifests.",
+        module="pipelines.lint",
+        function="lint",
+    ),
+    "up": SessionSpec(
+        summary="Start or repair the embedded local platform.",
+        module="pipelines.platform",
+        function="up",
+    ),
+    "down": SessionSpec(
+        summary="Stop the embedded local platform.", module="pipelines.platform", function="down"
+    ),
+}

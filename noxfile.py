@@ -1,0 +1,52 @@
+"""aksci's own sessions, on examples/shop, and the checks of its code."""
+
+from __future__ import annotations
+
+import nox
+
+from aksci.nox_sessions import register
+
+register(project="examples/shop")
+
+
+@nox.session(python=False)
+def check(session: nox.Session) -> None:
+    """Run every check: style, types, layers, pipeline files, unit and integration tests."""
+    for step in ("style", "unit", "integration"):
+        session.notify(step)
+
+
+@nox.session(python=False)
+def style(session: nox.Session) -> None:
+    """Check format, lint, types, layers and the CI files."""
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+    schema = ("check-jsonschema", "--builtin-schema")
+    azure = ("--data-transform", "azure-pipelines", "--regex-variant", "nonunicode")
+    session.run(*schema, "vendor.azure-pipelines", *azure, "azure-pipelines.yml")
+    workflows = [f".github/workflows/{name}.yml" for name in ("ci", "deploy")]
+    session.run(*schema, "vendor.github-workflows", *workflows)
+    session.run("zizmor", "--offline", "--quiet", *workflows)
+
+
+@nox.session(python=False)
+def unit(session: nox.Session) -> None:
+    """Run the tests that need no daemon."""
+    session.run("pytest", "tests/unit", *session.posargs)
+
+
+@nox.session(python=False)
+def integration(session: nox.Session) -> None:
+    """Run the tests on real parts: registry, BuildKit, Trivy, notation, Helm, Kubernetes."""
+    session.run("pytest", "tests/integration", *session.posargs)
+
+
+@nox.session(python=False)
+def lock(session: nox.Session) -> None:
+    """Resolve the dependencies anew and lock them with their hashes."""
+    common = ("--universal", "--python-version", "3.11", "--generate-hashes", "--no-header")
+    compile_ = ("uv", "pip", "compile", "pyproject.toml", "--no-annotate", "--quiet", *common)
+    session.run(*compile_, "-o", "requirements/run.lock", *session.posargs)
+    session.run(*compile_, "--group", "dev", "-o", "requirements/dev.lock", *session.posargs)
