@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
 from aksci.nox_sessions import register
@@ -41,6 +43,14 @@ def unit(session: nox.Session) -> None:
 def integration(session: nox.Session) -> None:
     """Run the tests on real parts: registry, BuildKit, Trivy, notation, Helm, Kubernetes."""
     session.run("pytest", "tests/integration", *session.posargs)
+
+
+@nox.session(python=False)
+def schema(session: nox.Session) -> None:
+    """Write the JSON Schema of aksci.toml anew."""
+    code = "import json, aksci.config; print(json.dumps(aksci.config.json_schema(), indent=2))"
+    with Path("aksci/config/aksci.schema.json").open("w", encoding="utf-8") as file:
+        session.run("python", "-c", code, stdout=file)
 
 
 @nox.session(python=False)

@@ -29,7 +29,6 @@ __all__ = ["Result", "Runner"]
 
 _TAIL_LINES = 60
 _EVERY_STATUS = [*range(256), *range(-64, 0)]
-_SH_LOGGERS = ("sh.command", "sh.command.process", "sh.stream_bufferer", "sh.streamreader")
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 
 
@@ -184,8 +183,7 @@ def _start(
     import sh
 
     # sh logs argv at INFO and the first bytes of stdin at DEBUG: neither may ever reach a handler.
-    for name in _SH_LOGGERS:
-        logging.getLogger(name).disabled = True
+    logging.getLogger("sh").setLevel(logging.CRITICAL + 1)
     try:
         command = sh.Command(_locate(words[0], environment))
         return command(

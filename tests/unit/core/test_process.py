@@ -1,0 +1,138 @@
+"""The runner: no shell, redaction, time-outs that end the group, errors that tell."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from aksci.errors import DiskFullError, ProcessError, ProcessTimeout, ToolError
+from aksci.process import Runner
+from aksci.secret import Secret
+
+
+@pytest.fixture
+def log():
+    return []
+
+
+@pytest.fixture
+def runner(log):
+    return Runner(environment={"PATH": os.environ["PATH"]}, log=log.append)
+
+
+def test_streams_are_kept_apart_and_stdin_arrives(runner):
+    result = runner.run(["sh", "-c", "cat; echo problem >&2"], stdin="data\n")
+    assert (result.status, result.stdout, result.stderr) == (0, "data\n", "problem\n")
+
+
+def test_arguments_reach_the_program_unchanged_because_there_is_no_shell(runner):
+    words = ["$HOME", "a b", "*", "; exit 7", "`id`", "--x=y"]
+    result = runner.run(["printf", "%s\n", *words])
+    assert result.stdout.splitlines() == words
+
+
+def test_a_program_without_stdin_reads_end_of_file(runner):
+    assert runner.run(["cat"], timeout=5).stdout == ""
+
+
+def test_only_the_given_environment_is_passed(runner):
+    result = runner.run(["env"], env={"ONLY": "this"}, only_env=True)
+    assert result.stdout.splitlines() == ["ONLY=this"]
+
+
+def test_lines_are_passed_on_while_the_program_runs(runner):
+    seen: list[float] = []
+    runner.run(
+        ["sh", "-c", "echo a; sleep 0.5; echo b"], on_line=lambda _: seen.append(time.time())
+    )
+    assert seen[1] - seen[0] > 0.3
+
+
+def test_a_failure_tells_command_status_and_the_last_lines(runner):
+    with pytest.raises(ProcessError, match="exit status 3") as caught:
+        runner.run(["sh", "-c", "echo the reason >&2; exit 3"])
+    assert caught.value.status == 3
+    assert "the reason" in str(caught.value)
+
+
+def test_a_signal_is_told_as_such(runner):
+    with pytest.raises(ProcessError, match="ended by signal 9"):
+        runner.run(["sh", "-c", "kill -9 $$"])
+
+
+def test_a_status_may_be_expected(runner):
+    assert runner.run(["false"], check=False).status == 1
+
+
+def test_a_missing_program_is_named(runner):
+    with pytest.raises(ToolError, match="'no-such-program' is not installed"):
+        runner.run(["no-such-program"])
+
+
+def test_secrets_never_reach_log_lines_errors_or_sh_loggers(runner, log, caplog):
+    caplog.set_level(logging.DEBUG)
+    lines: list[str] = []
+    with pytest.raises(ProcessError) as caught:
+        runner.run(
+            ["sh", "-c", "cat; echo $TOKEN; exit 1"],
+            env={"TOKEN": Secret("s3cr3t-env")},
+            stdin=Secret("s3cr3t-in"),
+            on_line=lines.append,
+        )
+    everything = "\n".join([*log, *lines, str(caught.value), caught.value.output, caplog.text])
+    assert "***" in everything
+    assert "s3cr3t" not in everything
+
+
+def test_output_passes_the_sanitiser(runner):
+    lines: list[str] = []
+    script = r"printf '##vso[task.x]\n::error::x\n\033[31mred\033[0m\rover\n'"
+    runner.run(["sh", "-c", script], on_line=lines.append)
+    assert lines == ["# #vso[task.x]", ": :error::x", "red", "over"]
+
+
+def test_a_time_out_ends_the_whole_process_group(runner, tmp_path):
+    pid_file = tmp_path / "pid"
+    started = time.monotonic()
+    with pytest.raises(ProcessTimeout, match=r"did not end within 0\.5 s"):
+        runner.run(["sh", "-c", f"sleep 60 & echo $! > {pid_file}; wait"], timeout=0.5)
+    assert time.monotonic() - started < 8
+    assert not _alive(int(pid_file.read_text()))
+
+
+def test_a_program_that_ignores_sigterm_is_killed(runner, monkeypatch):
+    monkeypatch.setattr("aksci.process._GRACE", 0.3)
+    with pytest.raises(ProcessTimeout):
+        runner.run(["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"], timeout=0.3)
+
+
+def test_terminate_all_ends_what_other_threads_started(runner):
+    results: list[int] = []
+    thread = threading.Thread(
+        target=lambda: results.append(runner.run(["sleep", "60"], check=False).status)
+    )
+    thread.start()
+    while not runner._live:
+        time.sleep(0.01)
+    runner.terminate_all()
+    thread.join(10)
+    assert results == [-15]
+
+
+def test_no_space_left_is_its_own_error(runner):
+    with pytest.raises(DiskFullError, match="No space left"):
+        runner.run(["cp", "/etc/hostname", "/dev/full"])
+
+
+def test_bytes_that_are_not_utf8_do_not_stop_the_run(runner):
+    assert runner.run(["printf", r"\377\n"]).stdout == "\ufffd\n"
+
+
+def _alive(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"

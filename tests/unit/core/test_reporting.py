@@ -1,0 +1,140 @@
+"""The sanitiser and the reporters: attacker text is never obeyed, ours is."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aksci.ci import (
+    AzurePipelinesReporter,
+    ConsoleReporter,
+    GitHubReporter,
+    choose_reporter,
+)
+from aksci.reporting import sanitise
+
+HOSTILE = st.lists(
+    st.sampled_from(
+        [
+            "##vso[",
+            "##[",
+            "#",
+            "::",
+            ":",
+            "\r",
+            "\n",
+            "\x1b[31m",
+            "\x1b]0;",
+            "\x07",
+            "%0A",
+            " ",
+            "x",
+        ]
+    )
+).map("".join)
+
+
+@given(HOSTILE)
+def test_nothing_that_a_ci_system_obeys_survives(text):
+    clean = sanitise(text)
+    assert "##vso[" not in clean.lower()
+    assert "##[" not in clean
+    assert "\r" not in clean
+    assert "\x1b" not in clean
+    assert not any(line.lstrip().startswith("::") for line in clean.splitlines())
+
+
+@given(HOSTILE)
+def test_sanitising_twice_changes_nothing_more(text):
+    assert sanitise(sanitise(text)) == sanitise(text)
+
+
+def test_ordinary_text_is_left_alone():
+    text = "→ naïve 10:30::x  #1 ## heading\n\ttabbed %0A"
+    assert sanitise(text) == text
+
+
+def test_github_gets_groups_annotations_and_escaped_data():
+    stream = io.StringIO()
+    reporter = GitHubReporter(stream)
+    with reporter.group("build"):
+        reporter.line("::set-output name=x::evil")
+        reporter.error("50% of\nlines")
+    assert stream.getvalue().splitlines() == [
+        "::group::build",
+        ": :set-output name=x::evil",
+        "::error::50%25 of%0Alines",
+        "::endgroup::",
+    ]
+
+
+def test_azure_gets_groups_issues_and_escaped_data():
+    stream = io.StringIO()
+    reporter = AzurePipelinesReporter(stream)
+    with reporter.group("build"):
+        reporter.line("a ##vso[task.setvariable variable=x]evil")
+        reporter.warning("50% of\nlines")
+    assert stream.getvalue().splitlines() == [
+        "##[group]build",
+        "a # #vso[task.setvariable variable=x]evil",
+        "##vso[task.logissue type=warning]50%AZP25 of%0Alines",
+        "##[endgroup]",
+    ]
+
+
+def test_summaries_are_appended_on_github_and_never_overwritten(tmp_path):
+    path = tmp_path / "summary.md"
+    path.write_text("before\n")
+    reporter = GitHubReporter(io.StringIO(), summary_file=str(path))
+    reporter.summary("# one")
+    reporter.summary("# two")
+    assert path.read_text() == "before\n# one\n# two\n"
+
+
+def test_azure_attaches_each_summary_as_its_own_file(tmp_path):
+    stream = io.StringIO()
+    reporter = AzurePipelinesReporter(stream, summary_folder=str(tmp_path))
+    reporter.summary("# one")
+    reporter.summary("# two")
+    assert len(list(tmp_path.iterdir())) == 2
+    assert stream.getvalue().count("##vso[task.uploadsummary]") == 2
+
+
+def test_a_masked_value_is_hidden_everywhere():
+    stream = io.StringIO()
+    reporter = ConsoleReporter(stream)
+    reporter.mask("hunter2")
+    reporter.line("password hunter2")
+    assert stream.getvalue() == "password ***\n"
+
+
+def test_a_terminal_that_is_not_utf8_gets_readable_output():
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    ConsoleReporter(stream).line("café → ok")
+    assert raw.getvalue() == b"caf? ? ok\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "kind"),
+    [
+        ({}, ConsoleReporter),
+        ({"GITHUB_ACTIONS": "true"}, GitHubReporter),
+        ({"TF_BUILD": "True"}, AzurePipelinesReporter),
+    ],
+)
+def test_the_ci_system_is_recognised_by_its_own_variable(variables, kind):
+    assert type(choose_reporter(variables, io.StringIO())) is kind
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [({}, False), ({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)],
+)
+def test_colour_follows_the_conventions(variables, coloured):
+    stream = io.StringIO()
+    choose_reporter(variables, stream).error("x")
+    assert ("\x1b[" in stream.getvalue()) is coloured
