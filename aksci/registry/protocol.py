@@ -19,13 +19,13 @@ class Manifest:
 
 
 class Registry(Protocol):
-    """One registry. Every method raises ``RegistryError`` when it could not be asked or refused to answer."""
+    """One registry. Every method raises ``RegistryError`` when it can't be asked or refuses."""
 
     host: str
     """``host[:port]``."""
 
     def resolve(self, repository: str, reference: str) -> str | None:
-        """Return the digest of a tag or digest, or None when the registry answers 404 (and only then)."""
+        """Return the digest of a tag or digest; None when the registry answers 404, only then."""
 
     def manifest(self, repository: str, reference: str) -> Manifest:
         """Return a manifest by tag or digest. Raise ``NotFoundInRegistry`` on 404."""
@@ -33,7 +33,7 @@ class Registry(Protocol):
     def put_manifest(
         self, repository: str, content: bytes, media_type: str, *, tag: str | None = None
     ) -> str:
-        """Store a manifest, by tag or by its digest, and return its digest (checked against our own sha256)."""
+        """Store a manifest by tag or digest; return its digest, checked against our own sha256."""
 
     def blob(self, repository: str, digest: str) -> bytes:
         """Return a blob, its digest checked. Raise ``NotFoundInRegistry`` on 404."""

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 from aksci.errors import ConfigError
 
-__all__ = ["ImageRef"]
+__all__ = ["ImageRef", "is_repository"]
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _REPOSITORY = re.compile(
     r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
 )
+
+
+def is_repository(name: str) -> bool:
+    """Tell whether a name is a repository's by the distribution specification's grammar."""
+    return bool(_REPOSITORY.fullmatch(name))
 
 
 @dataclass(frozen=True, order=True)
@@ -31,7 +36,7 @@ class ImageRef:
     def __post_init__(self) -> None:
         if (
             not self.registry
-            or not _REPOSITORY.fullmatch(self.repository)
+            or not is_repository(self.repository)
             or not _DIGEST.fullmatch(self.digest)
         ):
             raise ConfigError(
