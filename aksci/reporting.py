@@ -55,5 +55,8 @@ class Reporter(Protocol):
     def mask(self, secret: str) -> None:
         """Ask the CI system to hide a value in all later output."""
 
+    def output(self, name: str, value: str) -> None:
+        """Hand a value to later CI jobs, where the CI system can."""
+
     def summary(self, markdown: str) -> None:
         """Append Markdown to the run's summary page, where the CI system has one."""

@@ -23,7 +23,11 @@ def choose_reporter(variables: Mapping[str, str], stream: TextIO) -> Reporter:
     "Use predefined variables" (``TF_BUILD``).
     """
     if variables.get("GITHUB_ACTIONS") == "true":
-        return GitHubReporter(stream, summary_file=variables.get("GITHUB_STEP_SUMMARY"))
+        return GitHubReporter(
+            stream,
+            summary_file=variables.get("GITHUB_STEP_SUMMARY"),
+            output_file=variables.get("GITHUB_OUTPUT"),
+        )
     if variables.get("TF_BUILD", "").lower() == "true":
         return AzurePipelinesReporter(stream, summary_folder=variables.get("AGENT_TEMPDIRECTORY"))
     return ConsoleReporter(stream, colour=_wants_colour(variables, stream))

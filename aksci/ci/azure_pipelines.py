@@ -48,6 +48,10 @@ class AzurePipelinesReporter(ConsoleReporter):
             self._write(f"##vso[task.setvariable variable={name};issecret=true]{_escape(line)}")
         super().mask(secret)
 
+    def output(self, name: str, value: str) -> None:
+        """Set an output variable of the step."""
+        self._write(f"##vso[task.setvariable variable={name};isOutput=true]{_escape(value)}")
+
     def summary(self, markdown: str) -> None:
         """Attach one more Markdown file to the run's summary page."""
         if self._summary_folder:

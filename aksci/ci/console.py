@@ -48,6 +48,9 @@ class ConsoleReporter:
         if secret:
             self._masked.add(secret)
 
+    def output(self, name: str, value: str) -> None:
+        """Do nothing: there is no later job."""
+
     def summary(self, markdown: str) -> None:
         """Do nothing: a terminal has no summary page."""
 

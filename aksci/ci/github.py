@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -18,9 +19,12 @@ __all__ = ["GitHubReporter"]
 class GitHubReporter(ConsoleReporter):
     """Use groups, annotations and masks; append to the step summary."""
 
-    def __init__(self, stream: TextIO, *, summary_file: str | None = None) -> None:
+    def __init__(
+        self, stream: TextIO, *, summary_file: str | None = None, output_file: str | None = None
+    ) -> None:
         super().__init__(stream)
         self._summary_file = Path(summary_file) if summary_file else None
+        self._output_file = Path(output_file) if output_file else None
 
     def warning(self, text: str) -> None:
         """Print a warning annotation."""
@@ -44,6 +48,13 @@ class GitHubReporter(ConsoleReporter):
         for line in filter(None, secret.splitlines()):
             self._write(f"::add-mask::{_escape_data(line)}")
         super().mask(secret)
+
+    def output(self, name: str, value: str) -> None:
+        """Set a step output, with a delimiter that the value cannot know."""
+        if self._output_file:
+            delimiter = f"aksci-{secrets.token_hex(16)}"
+            with self._output_file.open("a", encoding="utf-8") as file:
+                file.write(f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
 
     def summary(self, markdown: str) -> None:
         """Append to the step's summary page."""

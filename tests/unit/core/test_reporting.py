@@ -138,3 +138,19 @@ def test_colour_follows_the_conventions(variables, coloured):
     stream = io.StringIO()
     choose_reporter(variables, stream).error("x")
     assert ("\x1b[" in stream.getvalue()) is coloured
+
+
+def test_a_github_output_cannot_be_forged_by_its_value(tmp_path):
+    path = tmp_path / "output"
+    reporter = GitHubReporter(io.StringIO(), output_file=str(path))
+    reporter.output("release", "x\nEOF\nother=evil")
+    first, *rest = path.read_text().splitlines()
+    name, delimiter = first.split("<<")
+    assert (name, rest) == ("release", ["x", "EOF", "other=evil", delimiter])
+
+
+def test_an_azure_output_is_one_escaped_line():
+    stream = io.StringIO()
+    AzurePipelinesReporter(stream).output("release", "a%\nb")
+    expected = "##vso[task.setvariable variable=release;isOutput=true]a%AZP25%0Ab\n"
+    assert stream.getvalue() == expected
