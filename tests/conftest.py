@@ -1,0 +1,50 @@
+"""Fixtures of the real parts. They install and start what is missing; nothing is ever skipped."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from aksci.ci import choose_reporter
+from aksci.process import Runner
+
+ROOT = Path(__file__).parents[1]
+SEEDS = {"debian:bookworm-slim": ("ca-certificates",)}
+
+
+def _xdg(name: str, default: str) -> Path:
+    return Path(os.environ.get(name) or Path.home() / default) / "aksci"
+
+
+@pytest.fixture(scope="session")
+def reporter():
+    """Tell on the real stderr what is being installed, whatever pytest captures."""
+    return choose_reporter({}, sys.__stderr__)
+
+
+@pytest.fixture(scope="session")
+def runner(reporter):
+    return Runner(environment=dict(os.environ), log=lambda _line: None)
+
+
+@pytest.fixture(scope="session")
+def toolbox(runner, reporter):
+    from aksci.tools import Toolbox
+
+    cache = _xdg("XDG_CACHE_HOME", ".cache")
+    return Toolbox(cache=cache, runner=runner, reporter=reporter, variables=os.environ)
+
+
+@pytest.fixture(scope="session")
+def platform(toolbox, runner, reporter):
+    """The embedded platform of this user, started; stopped afterwards if it did not run before."""
+    from aksci.local import down, status, up
+
+    state = _xdg("XDG_STATE_HOME", ".local/state") / "local"
+    ran_before = all(part.healthy for part in status(state=state).parts)
+    yield up(state=state, toolbox=toolbox, runner=runner, reporter=reporter, seeds=SEEDS)
+    if not ran_before:
+        down(state=state, runner=runner, reporter=reporter)
