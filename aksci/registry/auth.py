@@ -14,7 +14,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 from azure.core.pipeline.policies import HTTPPolicy
 from azure.core.rest import HttpRequest
@@ -199,7 +199,7 @@ class TokenPolicy(HTTPPolicy[HttpRequest, Any]):
 
 def _purpose(request: HttpRequest) -> tuple[str, bool]:
     """Return the repository and whether it is written to: what a registry scopes its tokens by."""
-    match = _REPOSITORY.search(urlsplit(request.url).path)
+    match = _REPOSITORY.search(unquote(urlsplit(request.url).path))
     return (match.group(1) if match else "", request.method not in {"GET", "HEAD"})
 
 

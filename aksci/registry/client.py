@@ -234,9 +234,9 @@ class RegistryClient:
     # Requests
 
     def _path(self, repository: str, kind: str, name: str) -> str:
-        return (
-            f"{self._scheme}://{self.host}/v2/{quote(repository)}/{kind}/{quote(name, safe=':/')}"
-        )
+        if not is_repository(repository):
+            raise ConfigError(f"{repository!r} is not the name of a repository (lower case only).")
+        return f"{self._scheme}://{self.host}/v2/{repository}/{kind}/{quote(name, safe=':/')}"
 
     def _pipes(self) -> Pipelines:
         with self._lock:

@@ -1,0 +1,281 @@
+"""RegistryClient against a real HTTP server that misbehaves in the ways registries do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+
+import pytest
+
+from aksci.errors import ConfigError, NotFoundInRegistry, RegistryError
+from aksci.registry import RegistryClient
+from aksci.registry.auth import parse_challenges
+from aksci.secret import Secret
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+CONTENT = b'{"schemaVersion":2}'
+DIGEST = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
+HEAD = "HEAD /v2/shop/web/manifests/latest"
+GET = "GET /v2/shop/web/manifests/latest"
+FOUND = (200, {"Docker-Content-Digest": DIGEST}, b"")
+
+
+@pytest.fixture
+def slept():
+    return []
+
+
+@pytest.fixture
+def client(server, slept):
+    client = RegistryClient(server.host, plain_http=True, sleep=slept.append)
+    yield client
+    client.close()
+
+
+def test_only_a_404_means_not_there(server, client):
+    assert client.resolve("shop/web", "latest") is None
+    with pytest.raises(NotFoundInRegistry, match="shop/web:latest"):
+        client.manifest("shop/web", "latest")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 405, 418, 500, 502, 503])
+def test_an_error_is_never_not_found(server, client, status):
+    server.answers[HEAD] = server.answers[GET] = [(status, {}, b"")]
+    with pytest.raises(RegistryError, match=str(status)) as caught:
+        client.resolve("shop/web", "latest")
+    assert not isinstance(caught.value, NotFoundInRegistry)
+    with pytest.raises(RegistryError) as caught:
+        client.manifest("shop/web", "latest")
+    assert not isinstance(caught.value, NotFoundInRegistry)
+
+
+def test_the_404_of_something_that_is_no_registry_is_not_believed(server, client):
+    server.answers["GET /v2/"] = [(404, {}, b"")]
+    with pytest.raises(RegistryError, match="does not answer as a registry") as caught:
+        client.resolve("shop/web", "latest")
+    assert not isinstance(caught.value, NotFoundInRegistry)
+
+
+def test_too_many_requests_waits_as_long_as_asked_and_tries_again(server, client, slept):
+    server.answers[HEAD] = [(429, {"Retry-After": "7"}, b""), FOUND]
+    assert client.resolve("shop/web", "latest") == DIGEST
+    assert slept == [7.0]
+
+
+def test_a_wait_of_an_hour_is_a_refusal(server, client, slept):
+    server.answers[HEAD] = [(429, {"Retry-After": "3600"}, b"")]
+    with pytest.raises(RegistryError, match="429"):
+        client.resolve("shop/web", "latest")
+    assert slept == []
+
+
+def test_server_errors_are_tried_five_times(server, client, slept):
+    server.answers[HEAD] = [(503, {}, b"")]
+    with pytest.raises(RegistryError, match="503"):
+        client.resolve("shop/web", "latest")
+    assert server.paths() == [HEAD] * 5
+    assert slept == pytest.approx([0.2, 0.4, 0.8, 1.6])
+
+
+def test_a_dropped_connection_is_tried_again(server, client):
+    server.answers[HEAD] = [(0, {}, b""), FOUND]
+    assert client.resolve("shop/web", "latest") == DIGEST
+
+
+def test_an_unreachable_registry_names_host_cause_and_hint(slept):
+    client = RegistryClient("127.0.0.1:1", plain_http=True, sleep=slept.append)
+    with pytest.raises(RegistryError) as caught:
+        client.resolve("shop/web", "latest")
+    assert caught.value.message == "The registry 127.0.0.1:1 can't be reached: connection refused."
+    assert caught.value.hint == "nox -s up"
+    client.close()
+
+
+def test_plain_http_is_refused_for_another_machine():
+    with pytest.raises(ConfigError, match=r"registry\.example\.com"):
+        RegistryClient("registry.example.com", plain_http=True)
+    for host in ("localhost:5000", "127.3.2.1", "[::1]:5000"):
+        RegistryClient(host, plain_http=True)
+
+
+def test_upper_case_repositories_are_an_error_and_not_missing(client):
+    with pytest.raises(ConfigError, match="Shop/Web"):
+        client.resolve("Shop/Web", "latest")
+
+
+def test_a_manifest_is_compared_with_its_digest(server, client):
+    server.answers[GET] = [(200, {"Docker-Content-Digest": "sha256:" + "0" * 64}, CONTENT)]
+    with pytest.raises(RegistryError, match="damaged or replaced"):
+        client.manifest("shop/web", "latest")
+    other = "sha256:" + "1" * 64
+    server.answers[f"GET /v2/shop/web/manifests/{other}"] = [(200, {}, CONTENT)]
+    with pytest.raises(RegistryError, match=other):
+        client.manifest("shop/web", other)
+
+
+def test_a_manifest_comes_as_its_very_bytes_even_over_4_mib(server, client):
+    content = json.dumps({"schemaVersion": 2, "pad": "x" * 5_000_000}, indent=3).encode()
+    server.answers[GET] = [(200, {"Content-Type": INDEX + "; charset=utf-8"}, content)]
+    manifest = client.manifest("shop/web", "latest")
+    assert (manifest.content, manifest.media_type) == (content, INDEX)
+
+
+def test_a_head_without_a_digest_header_falls_back_to_the_content(server, client):
+    server.answers[HEAD] = [(200, {}, b"")]
+    server.answers[GET] = [(200, {}, CONTENT)]
+    assert client.resolve("shop/web", "latest") == DIGEST
+
+
+@pytest.mark.parametrize("stored", ["sha256:" + "2" * 64, DIGEST])
+def test_what_was_stored_must_be_what_was_sent(server, client, stored):
+    put = "PUT /v2/shop/web/manifests/latest"
+    server.answers[put] = [(201, {"Docker-Content-Digest": stored}, b"")]
+    if stored == DIGEST:
+        assert client.put_manifest("shop/web", CONTENT, INDEX, tag="latest") == DIGEST
+        assert server.asked[-1][2] == CONTENT
+        assert server.asked[-1][1]["Content-Type"] == INDEX
+    else:
+        with pytest.raises(RegistryError, match="another manifest"):
+            client.put_manifest("shop/web", CONTENT, INDEX, tag="latest")
+
+
+def test_a_refused_manifest_says_why(server, client):
+    body = b'{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown"}]}'
+    put = "PUT /v2/shop/web/manifests/latest"
+    server.answers[put] = [(400, {"Content-Type": "application/json"}, body)]
+    with pytest.raises(RegistryError, match=r"400 to PUT .*MANIFEST_BLOB_UNKNOWN: blob unknown"):
+        client.put_manifest("shop/web", CONTENT, INDEX, tag="latest")
+
+
+@pytest.mark.parametrize("form", ["relative", "absolute"])
+def test_an_upload_follows_a_relative_and_an_absolute_location(server, client, form):
+    location = "/v2/up/1?state=a%2Bb"
+    absolute = location if form == "relative" else f"http://{server.host}{location}"
+    server.answers["POST /v2/shop/web/blobs/uploads/"] = [(202, {"Location": absolute}, b"")]
+    done = f"PUT {location}&digest={DIGEST.replace(':', '%3A')}"
+    server.answers[done] = [(201, {"Docker-Content-Digest": DIGEST}, b"")]
+    assert client.put_blob("shop/web", CONTENT) == DIGEST
+    assert server.asked[-1][2] == CONTENT
+
+
+def test_an_upload_to_another_host_without_tls_is_refused(server, client):
+    elsewhere = {"Location": "http://blobs.example.com/up/1"}
+    server.answers["POST /v2/shop/web/blobs/uploads/"] = [(202, elsewhere, b"")]
+    with pytest.raises(RegistryError, match=r"blobs\.example\.com"):
+        client.put_blob("shop/web", CONTENT)
+
+
+def test_an_interrupted_file_upload_starts_again(server, client, tmp_path):
+    path = tmp_path / "layer"
+    path.write_bytes(CONTENT)
+    server.answers["POST /v2/shop/web/blobs/uploads/"] = [
+        (202, {"Location": "/up/1"}, b""),
+        (202, {"Location": "/up/2"}, b""),
+    ]
+    query = f"?digest={DIGEST.replace(':', '%3A')}"
+    server.answers[f"PUT /up/1{query}"] = [(500, {}, b"")]
+    server.answers[f"PUT /up/2{query}"] = [(201, {}, b"")]
+    assert client.put_blob_file("shop/web", path) == DIGEST
+    assert server.asked[-1][2] == CONTENT
+
+
+def test_a_stored_blob_is_not_sent_again(server, client):
+    server.answers[f"HEAD /v2/shop/web/blobs/{DIGEST}"] = [(200, {}, b"")]
+    assert client.put_blob("shop/web", CONTENT) == DIGEST
+    assert server.paths() == [f"HEAD /v2/shop/web/blobs/{DIGEST}"]
+
+
+def test_a_damaged_blob_is_refused(server, client):
+    server.answers[f"GET /v2/shop/web/blobs/{DIGEST}"] = [(200, {}, CONTENT + b" ")]
+    with pytest.raises(RegistryError, match="damaged or replaced"):
+        client.blob("shop/web", DIGEST)
+
+
+def challenged(server, scope="repository:shop/web:pull"):
+    realm = f"http://{server.host}/token"
+    challenge = f'Bearer realm="{realm}",service="{server.host}",scope="{scope}"'
+    return (401, {"WWW-Authenticate": challenge}, b"")
+
+
+def test_one_token_serves_all_threads_and_later_questions(server, client):
+    """Twenty questions from four threads cost one token, not twenty."""
+    server.answers[HEAD] = [challenged(server), FOUND]
+    token = json.dumps({"access_token": "T", "expires_in": 300}).encode()
+    where = f"/token?service={server.host.replace(':', '%3A')}&scope=repository%3Ashop%2Fweb%3Apull"
+    server.answers[f"GET {where}"] = [(200, {}, token)]
+    assert client.resolve("shop/web", "latest") == DIGEST
+    threads = [
+        threading.Thread(target=lambda: [client.resolve("shop/web", "latest") for _ in range(5)])
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert server.paths().count(f"GET {where}") == 1
+    assert server.paths().count(HEAD) == 22
+    assert server.asked[-1][1]["Authorization"] == "Bearer T"
+
+
+def test_acr_exchanges_an_identity_for_its_own_token(server, slept):
+    class Identity:
+        """Stands in for Entra ID, the one thing that can't be here."""
+
+        def get_token(self, scope):
+            assert scope == "https://containerregistry.azure.net/.default"
+            return type("Token", (), {"token": "entra"})
+
+    client = RegistryClient(server.host, plain_http=True, credential=Identity(), sleep=slept.append)
+    server.answers[HEAD] = [challenged(server), FOUND]
+    server.answers["POST /oauth2/exchange"] = [(200, {}, b'{"refresh_token":"R"}')]
+    server.answers["POST /oauth2/token"] = [(200, {}, b'{"access_token":"A"}')]
+    assert client.resolve("shop/web", "latest") == DIGEST
+    assert server.paths() == [HEAD, "POST /oauth2/exchange", "POST /oauth2/token", HEAD]
+    assert b"access_token=entra" in server.asked[1][2]
+    assert b"grant_type=refresh_token" in server.asked[2][2]
+    assert server.asked[3][1]["Authorization"] == "Bearer A"
+    client.close()
+
+
+def test_a_basic_challenge_is_answered_with_the_login(server, slept):
+    login = ("bob", Secret("hunter2"))
+    client = RegistryClient(server.host, plain_http=True, login=login, sleep=slept.append)
+    server.answers[HEAD] = [(401, {"WWW-Authenticate": 'Basic realm="r"'}, b""), FOUND]
+    assert client.resolve("shop/web", "latest") == DIGEST
+    assert server.asked[-1][1]["Authorization"] == "Basic Ym9iOmh1bnRlcjI="
+    client.close()
+
+
+def test_a_challenge_that_nothing_can_answer_is_an_error_with_a_hint(server, client):
+    server.answers[HEAD] = [(401, {"WWW-Authenticate": 'Basic realm="r"'}, b"")]
+    with pytest.raises(RegistryError, match="401") as caught:
+        client.resolve("shop/web", "latest")
+    assert "AcrPull" in caught.value.hint
+
+
+def test_a_redirected_blob_is_fetched_without_our_token(server, slept):
+    """localhost and 127.0.0.1 are different hosts to the client, as a storage account would be."""
+    login = ("bob", Secret("hunter2"))
+    client = RegistryClient(server.host, plain_http=True, login=login, sleep=slept.append)
+    port = server.host.partition(":")[2]
+    blob = f"GET /v2/shop/web/blobs/{DIGEST}"
+    server.answers[blob] = [
+        (401, {"WWW-Authenticate": "Basic"}, b""),
+        (307, {"Location": f"http://localhost:{port}/store/1"}, b""),
+    ]
+    server.answers["GET /store/1"] = [(200, {}, CONTENT)]
+    assert client.blob("shop/web", DIGEST) == CONTENT
+    assert "Authorization" in server.asked[1][1]
+    assert "Authorization" not in server.asked[2][1]
+    client.close()
+
+
+def test_several_challenges_in_one_header_are_told_apart():
+    header = (
+        'Bearer realm="https://x/t",service="x",scope="repository:a/b:pull,push", Basic realm="y"'
+    )
+    bearer, basic = parse_challenges(header)
+    assert bearer.scheme == "bearer"
+    assert bearer.parameters["scope"] == "repository:a/b:pull,push"
+    assert (basic.scheme, basic.parameters) == ("basic", {"realm": "y"})
