@@ -1,0 +1,244 @@
+"""Find each command-line tool on PATH or in the cache; otherwise install it as pinned."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aksci.errors import AksciError, ProcessError, ToolError
+from aksci.tools.download import download
+from aksci.tools.golang import Go
+from aksci.tools.pins import load_pins
+from aksci.tools.progress import watch
+from aksci.tools.store import Slot
+from aksci.tools.unpack import unpack
+from aksci.tools.versions import matches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from aksci.process import Runner
+    from aksci.reporting import Reporter
+    from aksci.tools.pins import GoSource, Pin, Release
+    from aksci.tools.progress import Activity
+
+__all__ = ["Toolbox"]
+
+_PROBE_TIMEOUT = 60.0  # seconds; a cold disk needs some to read 125 MB
+
+
+@dataclass
+class Toolbox:
+    """Give the path of each pinned tool, installing it first where needed.
+
+    A tool is looked for on PATH (its pin says which versions suit), then in the cache, then made:
+    from its pinned release where there is one, otherwise from its pinned Go module. Several
+    processes may do so at once.
+    """
+
+    cache: Path
+    runner: Runner
+    reporter: Reporter
+    variables: Mapping[str, str]
+    """The process's environment variables: PATH, HOME, GOPROXY…"""
+    pins: Mapping[str, Pin] = field(default_factory=load_pins)
+    platform: str = field(default_factory=lambda: _platform())  # noqa: PLW0108 - defined below
+    """As linux/amd64."""
+    heartbeat: float = 15.0
+    """Seconds between two lines of progress."""
+    _found: dict[str, Path] = field(default_factory=dict, init=False, repr=False)
+    _go: Go | None = field(default=None, init=False, repr=False)
+    _guard: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def ensure(self, name: str) -> Path:
+        """Return the tool's program.
+
+        :raises ToolError: there is no such tool, or it could not be built (Go is missing, say).
+        :raises DownloadError: something could not be fetched, or is not what is pinned.
+        :raises DiskFullError: no space is left.
+        """
+        return self.ensure_all([name])[name]
+
+    def ensure_all(self, names: Iterable[str]) -> dict[str, Path]:
+        """Return each tool's program by name. While one is built, the next ones' modules arrive."""
+        wanted = list(dict.fromkeys(names))
+        for name in wanted:
+            self._pin(name)
+        missing = [name for name in wanted if self._find(name) is None]
+        if missing:
+            # One order for every process: who waits for a tool waits for one that is being made.
+            self._install_all([name for name in self.pins if name in missing])
+        return {name: self._found[name] for name in wanted}
+
+    def go(self) -> Go:
+        """Return this machine's Go, found once.
+
+        :raises ToolError: there is none.
+        """
+        with self._guard:
+            if self._go is None:
+                self._go = Go.find(self.runner, self.variables, self.cache / "go")
+            return self._go
+
+    def _pin(self, name: str) -> Pin:
+        try:
+            return self.pins[name]
+        except KeyError:
+            raise ToolError(
+                f"{name!r} is not in the toolbox; it has {', '.join(sorted(self.pins))}."
+            ) from None
+
+    def _slot(self, pin: Pin) -> Slot:
+        key = f"{pin.version}-{pin.recipe(self.platform)}"
+        return Slot(root=self.cache / "tools", name=pin.name, key=key)
+
+    def _find(self, name: str) -> Path | None:
+        if name not in self._found:
+            pin = self._pin(name)
+            slot = self._slot(pin)
+            path = self._on_path(pin) or (slot.binary if slot.installed else None)
+            if path is None:
+                return None
+            self._found[name] = path
+        return self._found[name]
+
+    def _on_path(self, pin: Pin) -> Path | None:
+        if pin.accept is None:
+            return None
+        for called in pin.names:
+            found = shutil.which(called, path=self.variables.get("PATH", ""))
+            if found and self._suits(pin, Path(found).absolute(), pin.accept):
+                return Path(found).absolute()
+        return None
+
+    def _suits(self, pin: Pin, program: Path, accept: str) -> bool:
+        version = self._version(pin, program)
+        denial = pin.denial(version) if version else None
+        if denial:
+            self.reporter.warning(
+                f"{program} is {pin.name} {version}, which is never used: {denial.reason}. "
+                f"aksci uses {pin.version} instead."
+            )
+            return False
+        if version and matches(version, accept):
+            return True
+        self.reporter.line(
+            f"{program} is {pin.name} {version or 'of an unknown version'}; "
+            f"{accept} is needed, so aksci uses its own {pin.version}"
+        )
+        return False
+
+    def _version(self, pin: Pin, program: Path) -> str | None:
+        """Ask a program for its version; None when it does not tell."""
+        try:
+            result = self.runner.run(
+                [program, *pin.probe],
+                env=self.variables,
+                only_env=True,
+                timeout=_PROBE_TIMEOUT,
+                check=False,
+                quiet=True,
+            )
+        except (ToolError, ProcessError):
+            return None
+        return pin.parse_version(result.stdout) or pin.parse_version(result.stderr)
+
+    def _install_all(self, names: list[str]) -> None:
+        fetching = ThreadPoolExecutor(1, thread_name_prefix="aksci-fetch")
+        try:
+            for following in names[1:]:
+                fetching.submit(self._fetch_ahead, self._pin(following))
+            for step, name in enumerate(names, 1):
+                self._found[name] = self._install(self._pin(name), step, len(names))
+        except BaseException as error:
+            fetching.shutdown(wait=False, cancel_futures=True)
+            if not isinstance(error, AksciError):  # Ctrl-C: nothing of ours may go on behind it
+                self.runner.terminate_all()
+            raise
+        fetching.shutdown()
+
+    def _fetch_ahead(self, pin: Pin) -> None:
+        """Fill Go's module cache for a later tool. A failure is reported when its turn comes."""
+        if self.platform in pin.release or not pin.go:
+            return
+        slot = Slot(root=self.cache / "tools" / ".ahead", name=pin.name, key="")
+        try:
+            with slot.locked(self.reporter), slot.workspace() as work:
+                self.go().prepare(pin.go, work, lambda _: None)
+        except (AksciError, OSError):
+            return
+
+    def _install(self, pin: Pin, step: int, steps: int) -> Path:
+        slot = self._slot(pin)
+        with slot.locked(self.reporter), ExitStack() as stack:
+            if slot.installed:  # another process was quicker
+                return slot.binary
+            work = stack.enter_context(slot.workspace())
+            activity = stack.enter_context(
+                watch(
+                    self.reporter,
+                    what=f"{pin.name} {pin.version}",
+                    doing=pin.purpose or "installing",
+                    step=step,
+                    steps=steps,
+                    every=self.heartbeat,
+                )
+            )
+            built = work / pin.name
+            release = self.release(pin)
+            if release:
+                self._from_release(release, slot, built, activity)
+            elif pin.go:
+                self._from_source(pin.go, work, built, activity)
+            else:
+                raise ToolError(f"{pin.name} {pin.version} has no release for {self.platform}.")
+            self._require_version(pin, built)
+            slot.publish(built)
+            slot.part.unlink(missing_ok=True)
+        return slot.binary
+
+    def release(self, pin: Pin) -> Release | None:
+        """Return the pinned release for this platform, if there is one."""
+        return pin.release.get(self.platform)
+
+    def _from_release(self, release: Release, slot: Slot, built: Path, activity: Activity) -> None:
+        activity.begin("downloading")
+        download(
+            release.url,
+            release.sha256,
+            slot.part,
+            variables=self.variables,
+            received=activity.received,
+        )
+        unpack(slot.part, release.url, release.member, built)
+        built.chmod(0o755)
+
+    def _from_source(self, source: GoSource, work: Path, built: Path, activity: Activity) -> None:
+        activity.begin("fetching modules")
+        module = work / "module"
+        module.mkdir()
+        activity.packages = self.go().prepare(source, module, activity.fetched)
+        activity.begin("building")
+        self.go().build(source, module, built, activity.compiled)
+
+    def _require_version(self, pin: Pin, built: Path) -> None:
+        """Run what was made once: what does not start, or is another version, is not installed."""
+        version = self._version(pin, built)
+        if version != pin.version:
+            raise ToolError(
+                f"{pin.name} was made from its pin, {pin.version}, but says that it is "
+                f"{version or 'nothing that we understand'}; it was not installed.",
+                hint=f"check the entry of {pin.name} in aksci/tools/pins.toml",
+            )
+
+
+def _platform() -> str:
+    machine = os.uname().machine
+    names = {"x86_64": "amd64", "aarch64": "arm64"}
+    return f"{os.uname().sysname.lower()}/{names.get(machine, machine)}"
