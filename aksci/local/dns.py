@@ -1,0 +1,198 @@
+"""The cluster's DNS: CoreDNS as a Deployment behind the Service address that every pod is given."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import struct
+from typing import TYPE_CHECKING, Any
+
+from aksci.local.api import wait_for
+
+if TYPE_CHECKING:
+    from aksci.local.api import Api
+    from aksci.local.layout import Network
+
+__all__ = ["dns_answers", "ensure_dns"]
+
+_NAMESPACE = "kube-system"
+_NAME = "coredns"
+_LABELS = {"k8s-app": "kube-dns"}
+_REVISION = "dev.aksci/revision"
+_PATIENCE = 120.0  # seconds
+_ANSWER_WITHIN = 1.0  # seconds
+_DEPLOYMENT = f"/apis/apps/v1/namespaces/{_NAMESPACE}/deployments/{_NAME}"
+_RBAC = "rbac.authorization.k8s.io"
+
+
+def ensure_dns(api: Api, network: Network, image: str, *, forward: bool) -> bool:
+    """Create or update CoreDNS and wait until it answers; return whether there was anything to do.
+
+    :param forward: whether names outside the cluster are asked of the host's nameservers.
+    :raises PlatformError: the server refused it, or it did not become ready.
+    """
+    wanted = resources(network, image, forward=forward)
+    revision = hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
+    deployment = api.get(_DEPLOYMENT)
+    if deployment and _revision(deployment) == revision and dns_answers(network):
+        return False
+    for path, resource in wanted:
+        if path == _DEPLOYMENT:
+            meta = {**resource["metadata"], "annotations": {_REVISION: revision}}
+            resource["metadata"] = meta
+        api.apply(path, resource)
+    wait_for("The cluster's DNS", lambda: dns_answers(network), patience=_PATIENCE)
+    return True
+
+
+def dns_answers(network: Network) -> bool:
+    """Ask the DNS Service for the API server's address: pods and Services work when it knows."""
+    name = f"kubernetes.default.svc.{network.domain}"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(_ANSWER_WITHIN)
+        try:
+            client.connect((network.dns, 53))
+            client.send(query(name))
+            answer = client.recv(512)
+        except OSError:
+            return False
+    # The answer's last record is the address, and its last four bytes are the value.
+    return answer[-4:] == socket.inet_aton(network.apiserver_service)
+
+
+def query(name: str) -> bytes:
+    """Return a question for an A record, RFC 1035 section 4.1."""
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    header = struct.pack(">HHHHHH", 1, 0x0100, 1, 0, 0, 0)  # one question, recursion desired
+    return header + labels + b"\0" + struct.pack(">HH", 1, 1)
+
+
+def corefile(network: Network, *, forward: bool) -> str:
+    """Return CoreDNS's configuration."""
+    upstream = "    forward . /etc/resolv.conf {\n        max_concurrent 1000\n    }\n    loop\n"
+    return (
+        ".:53 {\n"
+        "    errors\n"
+        "    health {\n        lameduck 3s\n    }\n"
+        "    ready\n"
+        f"    kubernetes {network.domain} in-addr.arpa ip6.arpa {{\n"
+        "        pods insecure\n        fallthrough in-addr.arpa ip6.arpa\n        ttl 10\n    }\n"
+        f"{upstream if forward else ''}"
+        "    cache 30\n"
+        "    reload\n"
+        "    loadbalance\n"
+        "}\n"
+    )
+
+
+def resources(network: Network, image: str, *, forward: bool) -> list[tuple[str, dict[str, Any]]]:
+    """Return what CoreDNS consists of, each with the path to apply it to."""
+    core = f"/api/v1/namespaces/{_NAMESPACE}"
+    meta = {"name": _NAME, "namespace": _NAMESPACE, "labels": _LABELS}
+    wide = {"name": "system:coredns"}
+    subject = {"kind": "ServiceAccount", "name": _NAME, "namespace": _NAMESPACE}
+    configuration = {"Corefile": corefile(network, forward=forward)}
+    return [
+        (
+            f"{core}/serviceaccounts/{_NAME}",
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
+        ),
+        (
+            f"/apis/{_RBAC}/v1/clusterroles/system:coredns",
+            {
+                "apiVersion": f"{_RBAC}/v1",
+                "kind": "ClusterRole",
+                "metadata": wide,
+                "rules": [
+                    _may_watch("", "endpoints", "services", "pods", "namespaces"),
+                    _may_watch("discovery.k8s.io", "endpointslices"),
+                ],
+            },
+        ),
+        (
+            f"/apis/{_RBAC}/v1/clusterrolebindings/system:coredns",
+            {
+                "apiVersion": f"{_RBAC}/v1",
+                "kind": "ClusterRoleBinding",
+                "metadata": wide,
+                "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": wide["name"]},
+                "subjects": [subject],
+            },
+        ),
+        (
+            f"{core}/configmaps/{_NAME}",
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": configuration},
+        ),
+        (
+            _DEPLOYMENT,
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": meta,
+                "spec": {
+                    "replicas": 1,
+                    "selector": {"matchLabels": _LABELS},
+                    "template": {"metadata": {"labels": _LABELS}, "spec": _pod(image)},
+                },
+            },
+        ),
+        (
+            f"{core}/services/kube-dns",
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {**meta, "name": "kube-dns"},
+                "spec": {
+                    "selector": _LABELS,
+                    "clusterIP": network.dns,
+                    "ports": [
+                        {"name": "dns", "port": 53, "protocol": "UDP"},
+                        {"name": "dns-tcp", "port": 53, "protocol": "TCP"},
+                    ],
+                },
+            },
+        ),
+    ]
+
+
+def _revision(deployment: dict[str, Any]) -> str | None:
+    found: str | None = deployment["metadata"].get("annotations", {}).get(_REVISION)
+    return found
+
+
+def _may_watch(group: str, *kinds: str) -> dict[str, Any]:
+    return {"apiGroups": [group], "resources": [*kinds], "verbs": ["list", "watch"]}
+
+
+def _pod(image: str) -> dict[str, Any]:
+    container = {
+        "name": _NAME,
+        "image": image,
+        "args": ["-conf", "/etc/coredns/Corefile"],
+        "ports": [
+            {"name": "dns", "containerPort": 53, "protocol": "UDP"},
+            {"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"},
+        ],
+        "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "170Mi"}},
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": 8181}, "periodSeconds": 1},
+        "livenessProbe": {
+            "httpGet": {"path": "/health", "port": 8080},
+            "initialDelaySeconds": 30,
+            "failureThreshold": 5,
+        },
+        "volumeMounts": [{"name": "config", "mountPath": "/etc/coredns", "readOnly": True}],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]},
+        },
+    }
+    return {
+        "serviceAccountName": _NAME,
+        "priorityClassName": "system-cluster-critical",
+        "dnsPolicy": "Default",
+        "terminationGracePeriodSeconds": 5,
+        "containers": [container],
+        "volumes": [{"name": "config", "configMap": {"name": _NAME}}],
+    }

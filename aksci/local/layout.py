@@ -1,0 +1,196 @@
+"""Where the platform keeps its files, and where it answers: ``Layout``, ``Ports``, ``Network``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path  # noqa: TC003 - dataclass fields are read at run time
+from typing import Any
+
+from aksci.errors import PlatformError
+
+__all__ = ["Layout", "Network", "PlatformEndpoints", "Ports"]
+
+_SOCKET_LIMIT = 107  # bytes of sockaddr_un.sun_path, unix(7), less its terminating zero
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """The TCP ports of the platform, all on loopback or on the node's own bridge."""
+
+    registry: int = 5000
+    apiserver: int = 6443
+    etcd: int = 2379
+    etcd_peer: int = 2380
+    kubelet: int = 10250
+    kubelet_health: int = 10248
+    proxy_metrics: int = 10249
+    proxy_health: int = 10256
+    controller_manager: int = 10257
+    scheduler: int = 10259
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """The addresses inside the cluster. None of them leaves the machine."""
+
+    node_bridge: str = "aksci0"
+    """Carries the node's address, which must not be loopback; not all kernels have dummy devices."""
+    pod_bridge: str = "aksci-pods"
+    node: str = "10.250.0.1"
+    pods: str = "10.244.0.0/24"
+    services: str = "10.96.0.0/16"
+    apiserver_service: str = "10.96.0.1"
+    dns: str = "10.96.0.10"
+    domain: str = "cluster.local"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformEndpoints:
+    """How to reach a platform."""
+
+    registry: str
+    """``localhost:<port>``; plain HTTP."""
+    buildkit: str
+    """``unix:///…/buildkitd.sock``; for buildx's ``remote`` driver."""
+    kubeconfig: Path
+    """Mode 0600; its context is ``aksci-local``. There once Kubernetes has been started."""
+    state: Path
+    logs: Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders and files below one state folder."""
+
+    state: Path
+
+    @property
+    def config(self) -> Path:
+        """Generated configuration files."""
+        return self.state / "config"
+
+    @property
+    def pki(self) -> Path:
+        """Keys and certificates."""
+        return self.state / "pki"
+
+    @property
+    def run(self) -> Path:
+        """Sockets and records of running parts; worthless once nothing runs."""
+        return self.state / "run"
+
+    @property
+    def logs(self) -> Path:
+        """One log file a part."""
+        return self.state / "logs"
+
+    @property
+    def data(self) -> Path:
+        """What survives ``down``: images, build cache, etcd."""
+        return self.state / "data"
+
+    @property
+    def seeds(self) -> Path:
+        """Base images that were made here, ready to be pushed again."""
+        return self.state / "seeds"
+
+    @property
+    def lock(self) -> Path:
+        """Held while ``up`` or ``down`` works."""
+        return self.state / "lock"
+
+    @property
+    def ports_file(self) -> Path:
+        """The ports that the last ``up`` was given."""
+        return self.state / "ports.json"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's access to the cluster."""
+        return self.state / "kubeconfig"
+
+    @property
+    def buildkit_socket(self) -> Path:
+        """Where buildkitd listens."""
+        return self.run / "buildkitd.sock"
+
+    @property
+    def containerd_socket(self) -> Path:
+        """Where containerd listens."""
+        return self.run / "containerd.sock"
+
+    @property
+    def kubelet(self) -> Path:
+        """The root folder of kubelet; holds mounts while pods run."""
+        return self.data / "kubelet"
+
+    @property
+    def pod_logs(self) -> Path:
+        """What pods write."""
+        return self.logs / "pods"
+
+    def log(self, part: str) -> Path:
+        """Return the log file of a part."""
+        return self.logs / f"{part}.log"
+
+    def record(self, part: str) -> Path:
+        """Return the file that says which process a part is."""
+        return self.run / f"{part}.json"
+
+    def make(self) -> None:
+        """Create the folders.
+
+        :raises PlatformError: the state folder's path is too long for the sockets in it, or can't
+            be made.
+        """
+        longest = self.kubelet / "device-plugins" / "kubelet.sock"
+        excess = len(bytes(longest)) - _SOCKET_LIMIT
+        if excess > 0:
+            raise PlatformError(
+                f"The state folder {self.state} is {excess} bytes too long: sockets below it would"
+                f" pass the kernel's limit of {_SOCKET_LIMIT} bytes.",
+                hint="set XDG_STATE_HOME to a shorter path.",
+            )
+        try:
+            self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in (self.config, self.pki, self.run, self.logs, self.data, self.seeds):
+                folder.mkdir(exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise PlatformError(
+                f"The state folder {self.state} can't be made: {error.strerror}."
+            ) from None
+
+    def save_ports(self, ports: Ports) -> None:
+        """Remember the ports for ``status`` and ``endpoints``."""
+        write_atomically(self.ports_file, json.dumps(asdict(ports), indent=2) + "\n")
+
+    def load_ports(self) -> Ports | None:
+        """Return the ports of the last ``up``, or None when there was none."""
+        try:
+            values: dict[str, Any] = json.loads(self.ports_file.read_text())
+            return Ports(**values)
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def endpoints(self, ports: Ports) -> PlatformEndpoints:
+        """Say how to reach a platform with this layout."""
+        return PlatformEndpoints(
+            registry=f"localhost:{ports.registry}",
+            buildkit=f"unix://{self.buildkit_socket}",
+            kubeconfig=self.kubeconfig,
+            state=self.state,
+            logs=self.logs,
+        )
+
+
+def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
+    """Write a file so that a reader, or a kill, sees either the old content or the new one."""
+    import os
+
+    data = content.encode() if isinstance(content, str) else content
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+    draft.replace(path)

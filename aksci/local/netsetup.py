@@ -1,0 +1,224 @@
+"""The host side of the cluster's network: bridges, sysctls, rules; and taking them away again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aksci.local.layout import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aksci.local.layout import Layout, Network, Ports
+    from aksci.process import Runner
+
+__all__ = ["ensure_network", "network_is_up", "remove_network"]
+
+_SYSCTL = Path("/proc/sys")
+_WANTED = {
+    "net/ipv4/ip_forward": "1",
+    "net/bridge/bridge-nf-call-iptables": "1",  # a pod that calls itself through a Service
+}
+# What kubelet and kube-proxy change besides; remembered before they run, put back by `down`.
+_REMEMBERED = (
+    *_WANTED,
+    "net/ipv4/conf/all/route_localnet",
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+    "kernel/keys/root_maxbytes",
+)
+# Folders outside the state folder that kubelet and containerd insist on; the deepest first.
+_FOLDERS = (
+    "/var/lib/kubelet/device-plugins",
+    "/var/lib/kubelet",
+    "/var/lib/cni/results",
+    "/var/lib/cni",
+    "/var/log/containers",
+    "/run/containerd/s",
+    "/run/containerd",
+)
+_OURS = re.compile(r"(?:KUBE|CNI)-[A-Z0-9-]+|CNI-[0-9a-f]+")
+_FAMILIES = ("iptables", "ip6tables")
+_TABLES = ("nat", "filter", "mangle")
+
+
+def network_is_up(network: Network) -> bool:
+    """Tell whether the node's bridge is there."""
+    return Path("/sys/class/net", network.node_bridge).exists()
+
+
+def ensure_network(layout: Layout, network: Network, ports: Ports, runner: Runner) -> None:
+    """Give the node its address and let packets through. Safe to repeat."""
+    _remember(layout, runner)
+    if not network_is_up(network):
+        runner.run(["ip", "link", "add", network.node_bridge, "type", "bridge"], quiet=True)
+    address = f"{network.node}/32"
+    runner.run(["ip", "address", "replace", address, "dev", network.node_bridge], quiet=True)
+    runner.run(["ip", "link", "set", network.node_bridge, "up"], quiet=True)
+    if not (_SYSCTL / "net/bridge").exists() and shutil.which("modprobe"):
+        runner.run(["modprobe", "br_netfilter"], check=False, quiet=True)
+    for name, value in _WANTED.items():
+        with contextlib.suppress(OSError):
+            (_SYSCTL / name).write_text(value)
+    rule = _loopback_rule(network, ports)
+    if runner.run(_iptables("-C", rule), check=False, quiet=True).status != 0:
+        runner.run(_iptables("-A", rule), quiet=True)
+
+
+def loopback_rule_present(network: Network, ports: Ports, runner: Runner) -> bool:
+    """Tell whether 127.0.0.1 leads to the API server."""
+    return (
+        runner.run(_iptables("-C", _loopback_rule(network, ports)), check=False, quiet=True).status
+        == 0
+    )
+
+
+def remove_network(layout: Layout, network: Network, runner: Runner) -> None:
+    """Take away bridges, rules and sysctls, as far as they are ours. Safe to repeat."""
+    for bridge in (network.pod_bridge, network.node_bridge):
+        if Path("/sys/class/net", bridge).exists():
+            runner.run(["ip", "link", "delete", bridge], check=False, quiet=True)
+    for family in _FAMILIES:
+        if shutil.which(f"{family}-save"):
+            _remove_rules(family, runner)
+    _forget(layout, runner)
+
+
+def _loopback_rule(network: Network, ports: Ports) -> list[str]:
+    """Lead 127.0.0.1 to the API server, which listens on the node's address only.
+
+    It can't listen on loopback, because pods reach it by the address that it advertises; and it
+    should not listen on every interface of a developer's machine.
+    """
+    return [
+        *("-d", "127.0.0.1/32", "-p", "tcp", "-m", "tcp", "--dport", str(ports.apiserver)),
+        *("-m", "comment", "--comment", "KUBE-aksci apiserver"),
+        *("-j", "DNAT", "--to-destination", f"{network.node}:{ports.apiserver}"),
+    ]
+
+
+def _iptables(action: str, rule: list[str]) -> list[str]:
+    return ["iptables", "-w", "10", "-t", "nat", action, "OUTPUT", *rule]
+
+
+def removal_script(saved: str) -> str:
+    """Turn iptables-save's output into the input of ``iptables-restore --noflush`` that removes us.
+
+    Ours are the chains KUBE-* and CNI-*, and the rules elsewhere that jump to them or say so in
+    their comment.
+    """
+    lines: list[str] = []
+    table: list[str] = []
+    chains: list[str] = []
+    for line in saved.splitlines():
+        if line.startswith("*"):
+            table, chains = [line], []
+        elif line.startswith(":") and _OURS.fullmatch(line[1:].split()[0]):
+            chains.append(line[1:].split()[0])
+        elif line.startswith("-A ") and not _OURS.fullmatch(line.split()[1]) and _names_ours(line):
+            table.append(f"-D{line[2:]}")
+        elif line == "COMMIT" and (chains or len(table) > 1):
+            flush = [f":{chain} - [0:0]" for chain in chains]
+            drop = [f"-X {chain}" for chain in chains]
+            lines += [table[0], *flush, *table[1:], *drop, line]
+    return "\n".join([*lines, ""]) if lines else ""
+
+
+def _names_ours(rule: str) -> bool:
+    return bool(re.search(r"-j (?:KUBE|CNI)-|--comment \"?(?:KUBE|CNI)-", rule))
+
+
+def _remove_rules(family: str, runner: Runner) -> None:
+    saved = runner.run([f"{family}-save"], check=False, quiet=True)
+    script = removal_script(saved.stdout) if saved.status == 0 else ""
+    if script:
+        argv = [f"{family}-restore", "--noflush", "-w", "10"]
+        runner.run(argv, stdin=script, quiet=True)
+
+
+def _remember(layout: Layout, runner: Runner) -> None:
+    """Write down, once, what the machine was like before."""
+    file = _memory(layout)
+    if file.exists():
+        return
+    before = {
+        "sysctl": {name: value for name in _REMEMBERED if (value := _read(name)) is not None},
+        "folders": [folder for folder in _FOLDERS if Path(folder).exists()],
+        "tables": sorted(_tables(runner)),
+    }
+    write_atomically(file, json.dumps(before, indent=2) + "\n")
+
+
+def _forget(layout: Layout, runner: Runner) -> None:
+    file = _memory(layout)
+    try:
+        before = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return
+    forwarded = "net/ipv4/ip_forward"
+    for name, value in before["sysctl"].items():
+        # Somebody who came after us (Docker Engine, say) may forward packets by now.
+        if name == forwarded and not _forwards_nothing(runner):
+            continue
+        if _read(name) != value:
+            with contextlib.suppress(OSError):
+                (_SYSCTL / name).write_text(value)
+    for table in _tables(runner) - set(before["tables"]):
+        if _is_empty(table, runner):
+            runner.run(["nft", "delete", "table", *table.split()], check=False, quiet=True)
+    for folder in _FOLDERS:
+        if folder not in before["folders"]:
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()  # only if nobody else has put something there
+    file.unlink(missing_ok=True)
+
+
+def _memory(layout: Layout) -> Path:
+    return layout.state / "before.json"
+
+
+def _read(name: str) -> str | None:
+    try:
+        return (_SYSCTL / name).read_text().strip()
+    except OSError:
+        return None
+
+
+def _forwards_nothing(runner: Runner) -> bool:
+    result = runner.run(["iptables", "-S", "FORWARD"], check=False, quiet=True)
+    return result.stdout.split() == ["-P", "FORWARD", "ACCEPT"]
+
+
+def _tables(runner: Runner) -> set[str]:
+    """Return the nftables tables that iptables would make, as ``ip nat``."""
+    result = runner.run(["nft", "--json", "list", "tables"], check=False, quiet=True)
+    if result.status != 0:
+        return set()
+    items: Iterable[dict[str, dict[str, str]]] = json.loads(result.stdout)["nftables"]
+    tables = (item["table"] for item in items if "table" in item)
+    return {
+        f"{table['family']} {table['name']}"
+        for table in tables
+        if table["family"] in {"ip", "ip6"} and table["name"] in _TABLES
+    }
+
+
+def _is_empty(table: str, runner: Runner) -> bool:
+    """Tell whether a table holds nothing but built-in chains that accept."""
+    result = runner.run(["nft", "--json", "list", "table", *table.split()], check=False, quiet=True)
+    if result.status != 0:
+        return False
+    for item in json.loads(result.stdout)["nftables"]:
+        if item.keys() - {"metainfo", "table", "chain"}:
+            return False
+        if item.get("chain", {}).get("policy", "accept") != "accept":
+            return False
+    return True

@@ -1,0 +1,175 @@
+"""A part of the platform as a value, and how to bring one up: ``Part``, ``start_part``."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import socket
+import ssl
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aksci.errors import PlatformError
+from aksci.local.daemon import Process, find_marked, read_record, spawn, stop
+from aksci.local.layout import Layout, write_atomically
+from aksci.local.ports import require_free
+from aksci.reporting import sanitise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+__all__ = ["Part", "answers", "listens", "start_part"]
+
+_POLL = 0.05  # seconds between two looks at a starting part
+_PROBE_TIMEOUT = 5.0  # seconds for one health question
+_TAIL_LINES = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One daemon, declared: what it runs, with which files, where it listens, when it is well."""
+
+    name: str
+    argv: tuple[str, ...]
+    healthy: Callable[[], bool]
+    address: str
+    """For people: a URL or a socket."""
+    listens: tuple[tuple[str, int], ...] = ()
+    """TCP addresses that must be free before it starts."""
+    files: Mapping[Path, str] = field(default_factory=dict)
+    """Configuration files that are written before it starts."""
+    folders: tuple[Path, ...] = ()
+    depends_on: str = ""
+    """More of what it was made from, e.g. a hash of the certificates: a change restarts it."""
+    patience: float = 60.0
+    """Seconds that it may take to become healthy."""
+    grace: float = 5.0
+    """Seconds between SIGTERM and SIGKILL."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that it is started with; a running part with another one is restarted."""
+        files = {str(path): content for path, content in sorted(self.files.items())}
+        text = json.dumps([self.argv, files, self.depends_on])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def running(part: Part, layout: Layout) -> Process | None:
+    """Return the part's process if it runs with today's declaration and is healthy."""
+    process = read_record(layout.record(part.name))
+    if process and process.fingerprint == part.fingerprint and part.healthy():
+        return process
+    return None
+
+
+def start_part(part: Part, layout: Layout, environment: Mapping[str, str]) -> bool:
+    """Make sure that a part runs as declared and is healthy; return whether it had to be started.
+
+    :raises PortTakenError: somebody else listens where it would.
+    :raises PlatformError: it ended, or did not become healthy in time.
+    """
+    if running(part, layout):
+        return False
+    old = read_record(layout.record(part.name))
+    if old and old.fingerprint == part.fingerprint and _await_health(part, old, patience=3.0):
+        return False  # somebody's kill left it while it was starting
+    # What is left of it goes; its children (shims with their pods, for example) stay.
+    stop([p for p in find_marked(layout.state, part.name) if _leads_session(p)], grace=part.grace)
+    for address, port in part.listens:
+        require_free(address, port, part.name)
+    for folder in part.folders:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path, content in part.files.items():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomically(path, content)
+    process = spawn(
+        part.argv,
+        environment=environment,
+        state=layout.state,
+        part=part.name,
+        log=layout.log(part.name),
+        record=layout.record(part.name),
+        fingerprint=part.fingerprint,
+    )
+    if not _await_health(part, process, patience=part.patience):
+        raise _did_not_start(part, process, layout)
+    return True
+
+
+def answers(
+    url: str,
+    *,
+    tls: Callable[[], ssl.SSLContext] | None = None,
+    timeout: float = _PROBE_TIMEOUT,
+) -> bool:
+    """Tell whether a GET is answered with 200. Asks no proxy, follows no redirect."""
+    scheme, _, rest = url.partition("://")
+    host, _, path = rest.partition("/")
+    try:
+        connection = (
+            http.client.HTTPSConnection(host, timeout=timeout, context=(tls or unverified)())
+            if scheme == "https"
+            else http.client.HTTPConnection(host, timeout=timeout)
+        )
+        try:
+            connection.request("GET", f"/{path}")
+            return connection.getresponse().status == http.client.OK
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def listens(path: Path) -> bool:
+    """Tell whether somebody accepts connections on a unix socket."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(_PROBE_TIMEOUT)
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
+def unverified() -> ssl.SSLContext:
+    """Return a TLS context for the health ports that sign their own certificate on loopback."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _await_health(part: Part, process: Process, *, patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if not process.alive():
+            return False
+        if part.healthy():
+            return True
+        time.sleep(_POLL)
+    return False
+
+
+def _leads_session(process: Process) -> bool:
+    try:
+        return os.getsid(process.pid) == process.pid
+    except ProcessLookupError:
+        return False
+
+
+def _did_not_start(part: Part, process: Process, layout: Layout) -> PlatformError:
+    log = layout.log(part.name)
+    how = (
+        f"did not become healthy within {part.patience:g} s" if process.alive() else "ended at once"
+    )
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        tail = "".join(f"  {line}" for line in deque(lines, maxlen=_TAIL_LINES))
+    return PlatformError(
+        f"The platform's part {part.name} {how}. The end of its log:\n\n{sanitise(tail).rstrip()}",
+        hint=f"the whole log is {log}; run `nox -s up` again once the cause is gone.",
+    )

@@ -1,0 +1,259 @@
+"""The embedded local platform: ``up``, ``down``, ``status``, ``endpoints``."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aksci.errors import PlatformError
+from aksci.local.api import Api, node_ready
+from aksci.local.builders import buildkitd_part, registry_part
+from aksci.local.control import Cluster, control_parts
+from aksci.local.daemon import find_marked, part_of, read_record, started_at, stop
+from aksci.local.dns import dns_answers
+from aksci.local.host import Host, require_root
+from aksci.local.images import Seed
+from aksci.local.layout import Layout, Network, PlatformEndpoints, Ports
+from aksci.local.netsetup import remove_network
+from aksci.local.node import containerd_part, kubelet_part, proxy_part
+from aksci.local.pki import is_complete
+from aksci.local.startup import Startup
+from aksci.local.tasks import run_tasks
+from aksci.local.teardown import (
+    clear_run_folder,
+    mounts_below,
+    remove_cgroups,
+    stop_containers,
+    unmount_all,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from aksci.local.part import Part
+    from aksci.local.startup import Tools
+    from aksci.process import Runner
+    from aksci.reporting import Reporter
+
+__all__ = [
+    "ALL_PARTS",
+    "BUILD_PARTS",
+    "PartStatus",
+    "PlatformStatus",
+    "down",
+    "endpoints",
+    "status",
+    "up",
+]
+
+BUILD_PARTS = frozenset({"registry", "buildkitd"})
+"""What building images needs."""
+ALL_PARTS = BUILD_PARTS | {"kubernetes"}
+_MINIMUM_FREE = 3 * 2**30  # bytes
+# kubelet first, or it would start again what ends; etcd and the registry last, since the others
+# talk to them.
+_STOP_ORDER = (
+    ("kubelet", "buildkitd"),
+    ("scheduler", "controller-manager", "proxy"),
+    ("apiserver",),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartStatus:
+    """How one part is."""
+
+    name: str
+    running: bool
+    healthy: bool
+    pid: int | None
+    log: Path | None
+    address: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformStatus:
+    """How the platform is."""
+
+    parts: tuple[PartStatus, ...]
+    endpoints: PlatformEndpoints | None
+    """None before the first ``up``."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every part is well."""
+        return bool(self.parts) and all(part.healthy for part in self.parts)
+
+
+def up(
+    *,
+    state: Path,
+    toolbox: Tools,
+    runner: Runner,
+    reporter: Reporter,
+    seeds: Mapping[str, Sequence[str]] | None = None,
+    parts: frozenset[str] = ALL_PARTS,
+    ports: Ports | None = None,
+    minimum_free: int = _MINIMUM_FREE,
+) -> PlatformEndpoints:
+    """Start whatever of the platform does not run or is not well, and return how to reach it.
+
+    :param seeds: images of docker.io that builds need, with the Debian packages in each; made here
+        where the public registry can't be reached.
+    :param parts: ``ALL_PARTS`` or ``BUILD_PARTS``. Parts that are not named are left as they are.
+    :param minimum_free: bytes that must be free before anything is started.
+    :raises PrivilegeError: not root.
+    :raises PortTakenError: somebody else has a port that is needed.
+    :raises DiskFullError: too little space is free.
+    :raises PlatformError: a part did not start.
+    """
+    require_root("`up`")
+    began = time.monotonic()
+    layout = Layout(state.absolute())
+    layout.make()
+    startup = Startup(
+        layout=layout,
+        ports=ports or Ports(),
+        network=Network(),
+        toolbox=toolbox,
+        runner=runner,
+        reporter=reporter,
+        seeds=tuple(Seed.parse(name, packages) for name, packages in (seeds or {}).items()),
+        minimum_free=minimum_free,
+    )
+    with _exclusive(layout, reporter):
+        layout.make()  # a `down --purge` that we waited for has removed it
+        layout.save_ports(startup.ports)
+        run_tasks(
+            startup.tasks(kubernetes="kubernetes" in parts), on_interrupt=runner.terminate_all
+        )
+    how = "is up" if startup.started else "was up already"
+    reporter.line(f"the local platform {how} ({time.monotonic() - began:.1f} s)")
+    return layout.endpoints(startup.ports)
+
+
+def down(*, state: Path, runner: Runner, reporter: Reporter, purge: bool = False) -> None:
+    """Stop what ``up`` started, and nothing else; leave no process, mount, interface or rule.
+
+    Images, the build cache and the cluster's objects stay for the next ``up``, unless ``purge``
+    removes the whole state folder.
+
+    :raises PrivilegeError: not root.
+    :raises PlatformError: something could not be taken away.
+    """
+    layout = Layout(state.absolute())
+    if not layout.state.exists():
+        reporter.line("the local platform is not there")
+        return
+    require_root("`down`")
+    began = time.monotonic()
+    with _exclusive(layout, reporter):
+        _stop_everything(layout)
+        unmount_all(layout)
+        remove_cgroups()
+        clear_run_folder(layout)
+        remove_network(layout, Network(), runner)
+        left = mounts_below(layout.state)
+        if left:
+            raise PlatformError(
+                f"{left[0]} is still mounted.",
+                hint=f"umount {left[0]} and run `nox -s down` again.",
+            )
+        if purge:
+            shutil.rmtree(layout.state)
+    what = "is down, and its data is gone" if purge else "is down"
+    reporter.line(f"the local platform {what} ({time.monotonic() - began:.1f} s)")
+
+
+def endpoints(state: Path) -> PlatformEndpoints | None:
+    """Say how to reach the platform, or None before its first ``up``; it may be down."""
+    layout = Layout(state.absolute())
+    ports = layout.load_ports()
+    return layout.endpoints(ports) if ports else None
+
+
+def status(*, state: Path) -> PlatformStatus:
+    """Look at every part. Changes nothing, and needs no root to see what is healthy."""
+    layout = Layout(state.absolute())
+    ports = layout.load_ports()
+    if ports is None:
+        return PlatformStatus(parts=(), endpoints=None)
+    parts = [_part_status(layout, part) for part in _declare(layout, ports)]
+    if is_complete(layout.pki):
+        parts += _cluster_status(layout, ports)
+    return PlatformStatus(parts=tuple(parts), endpoints=layout.endpoints(ports))
+
+
+def _declare(layout: Layout, ports: Ports) -> list[Part]:
+    """Declare the parts well enough to ask how they are: their programs don't matter for that."""
+    program, network = Path("?"), Network()
+    parts = [registry_part(layout, ports, program), buildkitd_part(layout, ports, program)]
+    if not is_complete(layout.pki):
+        return parts
+    host = Host(may_lower_oom_score=True, cni_plugins=program, nameservers=())
+    cluster = Cluster(layout=layout, ports=ports, network=network, host=host, kube=program, pki="")
+    return [
+        *parts,
+        containerd_part(layout, ports, network, host, pause=""),
+        *control_parts(cluster).values(),
+        proxy_part(cluster),
+        kubelet_part(cluster),
+    ]
+
+
+def _part_status(layout: Layout, part: Part) -> PartStatus:
+    process = read_record(layout.record(part.name))
+    return PartStatus(
+        name=part.name,
+        running=process is not None,
+        healthy=process is not None and part.healthy(),
+        pid=process.pid if process else None,
+        log=layout.log(part.name),
+        address=part.address,
+    )
+
+
+def _cluster_status(layout: Layout, ports: Ports) -> list[PartStatus]:
+    api = Api(port=ports.apiserver, pki=layout.pki)
+    since = started_at(layout.record("kubelet"))
+    found = {"node": node_ready(api, since=since), "dns": dns_answers(Network())}
+    addresses = {"node": Network().node, "dns": Network().dns}
+    return [
+        PartStatus(
+            name=name,
+            running=ready,
+            healthy=ready,
+            pid=None,
+            log=None,
+            address=addresses[name],
+        )
+        for name, ready in found.items()
+    ]
+
+
+def _stop_everything(layout: Layout) -> None:
+    for names in _STOP_ORDER:
+        stop([p for p in find_marked(layout.state) if part_of(p.pid) in names], grace=2.0)
+    stop_containers(layout)
+    stop(find_marked(layout.state), grace=3.0)
+
+
+@contextlib.contextmanager
+def _exclusive(layout: Layout, reporter: Reporter) -> Iterator[None]:
+    """Hold the platform's lock. The kernel lets go of it when we die, however that happens."""
+    handle = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            reporter.line("waiting for another `up` or `down` of the local platform to end")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,251 @@
+"""What ``up`` does, as tasks that depend on each other."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from aksci.local.api import Api, node_ready, wait_for
+from aksci.local.builders import buildkitd_part, registry_part
+from aksci.local.control import NODE, Cluster, control_parts, kubeconfig
+from aksci.local.daemon import started_at
+from aksci.local.dns import ensure_dns
+from aksci.local.host import daemon_environment, has_cni_plugins, look_at_host, require_space
+from aksci.local.images import Seed, push_program, seed_image
+from aksci.local.layout import Network, write_atomically
+from aksci.local.netsetup import ensure_network
+from aksci.local.node import containerd_part, kubelet_part, proxy_part
+from aksci.local.part import running, start_part
+from aksci.local.pki import ensure_pki, subjects
+from aksci.local.tasks import Task
+from aksci.local.teardown import clear_stale_sandboxes, make_cgroups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from aksci.local.layout import Layout, Ports
+    from aksci.local.part import Part
+    from aksci.process import Runner
+    from aksci.registry import RegistryClient
+    from aksci.reporting import Reporter
+
+__all__ = ["Startup", "Tools"]
+
+_BUILD_PROGRAMS = {"runc": "runc", "mmdebstrap": "mmdebstrap"}
+_CLUSTER_PROGRAMS = {
+    "etcd": "etcd-server",
+    "containerd": "containerd",
+    "runc": "runc",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "nft": "nftables",
+    "conntrack": "conntrack",
+}
+"""Programs that come from the distribution, with the Debian package of each."""
+_NODE_PATIENCE = 90.0  # seconds
+
+
+class Tools(Protocol):
+    """Where programs come from that no distribution has."""
+
+    def ensure(self, name: str) -> Path:
+        """Return the tool's program, installing it first where needed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Startup:
+    """One run of ``up``."""
+
+    layout: Layout
+    ports: Ports
+    network: Network
+    toolbox: Tools
+    runner: Runner
+    reporter: Reporter
+    seeds: tuple[Seed, ...]
+    minimum_free: int
+    started: list[str] = field(default_factory=list)
+    """What had to be started or made, in the order in which it became ready."""
+    _speak: threading.Lock = field(default_factory=threading.Lock)
+
+    def tasks(self, *, kubernetes: bool) -> dict[str, Task]:
+        """Return all that there is to do, needs first."""
+        tools = ["registry", "buildkitd", *(("pause", "coredns", "kube") if kubernetes else ())]
+        tasks = {
+            "packages": Task(action=lambda _: self._install_packages(kubernetes=kubernetes)),
+            **self._tool_tasks(tools),
+            "registry": Task(action=self._registry, needs=("tool:registry",)),
+            "buildkitd": Task(action=self._buildkitd, needs=("tool:buildkitd", "packages")),
+        }
+        for seed in self.seeds:
+            needs = ("registry", "packages")
+            tasks[f"seed:{seed.name}"] = Task(action=self._seed_action(seed), needs=needs)
+        return {**tasks, **(self._cluster_tasks() if kubernetes else {})}
+
+    def _cluster_tasks(self) -> dict[str, Task]:
+        cluster = ("cluster",)
+        tasks = {
+            "host": Task(action=lambda _: look_at_host(), needs=("packages",)),
+            "network": Task(action=self._network, needs=("packages",)),
+            "pki": Task(action=self._pki),
+            "images": Task(action=self._images, needs=("registry", "tool:pause", "tool:coredns")),
+            "containerd": Task(action=self._containerd, needs=("host", "images")),
+            "cluster": Task(action=self._cluster, needs=("host", "pki", "tool:kube")),
+            "etcd": Task(action=self._control("etcd"), needs=cluster),
+            "apiserver": Task(
+                action=self._control("apiserver"), needs=(*cluster, "etcd", "network")
+            ),
+        }
+        for name in ("controller-manager", "scheduler"):
+            tasks[name] = Task(action=self._control(name), needs=(*cluster, "apiserver"))
+        return {
+            **tasks,
+            "proxy": Task(action=self._proxy, needs=(*cluster, "apiserver")),
+            "kubelet": Task(action=self._kubelet, needs=(*cluster, "apiserver", "containerd")),
+            "node": Task(action=self._node, needs=("kubelet",)),
+            "dns": Task(
+                action=self._dns,
+                needs=("host", "images", "node", "proxy", "controller-manager", "scheduler"),
+            ),
+        }
+
+    # -- programs --
+
+    def _install_packages(self, *, kubernetes: bool) -> None:
+        wanted = {**_BUILD_PROGRAMS, **(_CLUSTER_PROGRAMS if kubernetes else {})}
+        path = daemon_environment(self.runner.environment)["PATH"]
+        # By program, not by package: runc and containerd also come with Docker's own packages,
+        # which exclude Debian's.
+        missing = [package for name, package in wanted.items() if not shutil.which(name, path=path)]
+        if kubernetes and not has_cni_plugins():
+            missing.append("containernetworking-plugins")
+        if missing:
+            from aksci.tools import ensure_packages
+
+            ensure_packages(missing, self.runner, self.reporter)
+
+    def _tool_tasks(self, names: Iterable[str]) -> dict[str, Task]:
+        """One after the other, since building one takes all processors; the most wanted first."""
+        tasks: dict[str, Task] = {}
+        before: tuple[str, ...] = ()
+        for name in names:
+            tasks[f"tool:{name}"] = Task(action=self._ensure(name), needs=before)
+            before = (f"tool:{name}",)
+        return tasks
+
+    def _ensure(self, name: str) -> Callable[[Mapping[str, Any]], Path]:
+        return lambda _: self.toolbox.ensure(name)
+
+    # -- parts --
+
+    def start(self, part: Part) -> None:
+        """Make sure that a part runs, and say so when it had to be started."""
+        began = time.monotonic()
+        if running(part, self.layout):
+            return
+        require_space(self.layout.state, self.minimum_free)
+        start_part(part, self.layout, daemon_environment(self.runner.environment))
+        self._say(part.name, f"{part.name} is up at {part.address}", began)
+
+    def _say(self, name: str, text: str, began: float) -> None:
+        with self._speak:
+            self.started.append(name)
+            self.reporter.line(f"{text} ({time.monotonic() - began:.1f} s)")
+
+    def _registry(self, done: Mapping[str, Any]) -> None:
+        self.start(registry_part(self.layout, self.ports, done["tool:registry"]))
+
+    def _buildkitd(self, done: Mapping[str, Any]) -> None:
+        self.start(buildkitd_part(self.layout, self.ports, done["tool:buildkitd"]))
+
+    def _containerd(self, done: Mapping[str, Any]) -> None:
+        pause, _ = done["images"]
+        part = containerd_part(self.layout, self.ports, self.network, done["host"], pause)
+        make_cgroups()
+        if not running(part, self.layout):
+            clear_stale_sandboxes(self.layout)
+        self.start(part)
+
+    def _control(self, name: str) -> Callable[[Mapping[str, Any]], None]:
+        return lambda done: self.start(control_parts(done["cluster"])[name])
+
+    def _kubelet(self, done: Mapping[str, Any]) -> None:
+        self.start(kubelet_part(done["cluster"]))
+
+    def _proxy(self, done: Mapping[str, Any]) -> None:
+        self.start(proxy_part(done["cluster"]))
+
+    # -- everything else --
+
+    def _seed_action(self, seed: Seed) -> Callable[[Mapping[str, Any]], None]:
+        def make(_: Mapping[str, Any]) -> None:
+            began = time.monotonic()
+            if seed_image(
+                seed,
+                client=self._client(),
+                folder=self.layout.seeds,
+                runner=self.runner,
+                reporter=self.reporter,
+            ):
+                self._say(seed.name, f"{seed.name} is in the mirror", began)
+
+        return make
+
+    def _network(self, _: Mapping[str, Any]) -> None:
+        ensure_network(self.layout, self.network, self.ports, self.runner)
+
+    def _pki(self, _: Mapping[str, Any]) -> str:
+        return ensure_pki(self.layout.pki, subjects(self.network, NODE))
+
+    def _images(self, done: Mapping[str, Any]) -> tuple[str, str]:
+        """Push the cluster's own two images; return their references."""
+        client = self._client()
+        pause = push_program(client, "aksci/pause", done["tool:pause"], "/pause")
+        return pause, push_program(client, "aksci/coredns", done["tool:coredns"], "/coredns")
+
+    def _client(self) -> RegistryClient:
+        from aksci.registry import RegistryClient
+
+        return RegistryClient(f"localhost:{self.ports.registry}", plain_http=True)
+
+    def _cluster(self, done: Mapping[str, Any]) -> Cluster:
+        server = f"https://127.0.0.1:{self.ports.apiserver}"
+        content = kubeconfig(self.layout.pki, "admin", server)
+        if not _holds(self.layout.kubeconfig, content):
+            write_atomically(self.layout.kubeconfig, content)
+        return Cluster(
+            layout=self.layout,
+            ports=self.ports,
+            network=self.network,
+            host=done["host"],
+            kube=done["tool:kube"],
+            pki=done["pki"],
+        )
+
+    def _api(self) -> Api:
+        return Api(port=self.ports.apiserver, pki=self.layout.pki)
+
+    def _node(self, _: Mapping[str, Any]) -> None:
+        began = time.monotonic()
+        api, since = self._api(), started_at(self.layout.record("kubelet"))
+        if not node_ready(api, since=since):
+            wait_for("The node", lambda: node_ready(api, since=since), patience=_NODE_PATIENCE)
+            self._say("node", "the node is ready", began)
+
+    def _dns(self, done: Mapping[str, Any]) -> None:
+        began = time.monotonic()
+        _, image = done["images"]
+        forward = bool(done["host"].nameservers)
+        if ensure_dns(self._api(), self.network, image, forward=forward):
+            self._say("dns", "the cluster's DNS answers", began)
+
+
+def _holds(file: Path, content: str) -> bool:
+    try:
+        return file.read_text() == content
+    except OSError:
+        return False

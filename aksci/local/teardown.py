@@ -1,0 +1,143 @@
+"""Taking away what ran: pods, mounts, network namespaces, control groups."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aksci.local.daemon import descendants, find_marked, identify, name_of, stop
+from aksci.local.node import CGROUP, CNI_NETWORK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aksci.local.layout import Layout
+
+__all__ = ["clear_run_folder", "remove_cgroups", "stop_containers", "unmount_all"]
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_ESCAPE = re.compile(r"\\([0-7]{3})")  # how /proc/self/mountinfo writes white space, proc(5)
+_CNI_RESULTS = Path("/var/lib/cni/results")
+_SHIM_SOCKETS = Path("/run/containerd/s")
+_KUBELET_SOCKET = Path("/var/lib/kubelet/device-plugins/kubelet.sock")
+_LEGACY_LOGS = Path("/var/log/containers")
+_PATIENCE = 5.0  # seconds for the kernel to let go of a control group
+_POD_GRACE = 3.0  # seconds between SIGTERM and SIGKILL
+
+
+def stop_containers(layout: Layout) -> None:
+    """End all pods and builds, and their shims, once kubelet and buildkitd are gone."""
+    shims = [process for process in find_marked(layout.state) if _is_shim(process.pid)]
+    inside = [process for pid in _cgroup_members() if (process := identify(pid))]
+    stop([*descendants(shims), *inside], grace=_POD_GRACE)
+    stop(shims, grace=1.0)
+
+
+def unmount_all(layout: Layout) -> None:
+    """Unmount everything below the state folder; lazily, since a dead pod may still hold it."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    detach, nofollow = 2, 8  # MNT_DETACH, UMOUNT_NOFOLLOW, umount2(2)
+    for _ in range(8):  # mounts may be stacked
+        points = mounts_below(layout.state)
+        if not points:
+            return
+        for point in points:
+            libc.umount2(os.fsencode(point), detach | nofollow)
+
+
+def mounts_below(folder: Path) -> list[Path]:
+    """Return the mount points below a folder, the deepest first."""
+    points = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        point = Path(_ESCAPE.sub(lambda match: chr(int(match[1], 8)), line.split()[4]))
+        if folder in point.parents:
+            points.append(point)
+    return sorted(points, key=lambda point: len(point.parts), reverse=True)
+
+
+def remove_cgroups() -> None:
+    """Remove our control groups in every hierarchy (one with version 2, several with version 1)."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        for root in _roots():
+            for folder, _, _ in os.walk(root, topdown=False):
+                with contextlib.suppress(OSError):
+                    Path(folder).rmdir()
+        if not any(_roots()) or time.monotonic() > deadline:
+            return
+        time.sleep(0.1)
+
+
+def make_cgroups() -> None:
+    """Make the group that kubelet is told to work below; it does not make it itself."""
+    unified = _CGROUPS / "cgroup.controllers"
+    hierarchies = [_CGROUPS] if unified.exists() else _hierarchies()
+    for hierarchy in hierarchies:
+        with contextlib.suppress(OSError):
+            (hierarchy / CGROUP.lstrip("/")).mkdir(exist_ok=True)
+
+
+def clear_run_folder(layout: Layout) -> None:
+    """Remove sockets, records, sandboxes and leases, as a restart of the machine would."""
+    _forget_sandboxes(layout)
+    shutil.rmtree(layout.run, ignore_errors=True)
+    _KUBELET_SOCKET.unlink(missing_ok=True)
+    if _LEGACY_LOGS.is_dir():
+        for link in _LEGACY_LOGS.iterdir():
+            if link.is_symlink() and link.readlink().is_relative_to(layout.pod_logs):
+                link.unlink(missing_ok=True)
+
+
+def clear_stale_sandboxes(layout: Layout) -> None:
+    """Forget sandboxes of a former life, unless their shims still live and can be taken up again.
+
+    containerd expects its state folder to be empty after a restart of the machine; ours is on disk.
+    """
+    if any(_is_shim(process.pid) for process in find_marked(layout.state, "containerd")):
+        return
+    unmount_all(layout)
+    _forget_sandboxes(layout)
+    for folder in ("containerd", "cni", "runc"):
+        shutil.rmtree(layout.run / folder, ignore_errors=True)
+
+
+def _forget_sandboxes(layout: Layout) -> None:
+    """Remove what dead pods left outside the state folder: shims' sockets and CNI's notes."""
+    bundles = layout.run / "containerd" / "io.containerd.runtime.v2.task" / "k8s.io"
+    for bundle in bundles.glob("*"):
+        with contextlib.suppress(OSError):
+            address = (bundle / "address").read_text().removeprefix("unix://")
+            if Path(address).parent == _SHIM_SOCKETS:
+                Path(address).unlink()
+    for note in _CNI_RESULTS.glob(f"{CNI_NETWORK}-*"):
+        container = note.name.split("-")[1]
+        for result in _CNI_RESULTS.glob(f"*-{container}-*"):
+            result.unlink(missing_ok=True)
+
+
+def _is_shim(pid: int) -> bool:
+    return name_of(pid).startswith("containerd-shim")
+
+
+def _hierarchies() -> list[Path]:
+    """Return version 1's hierarchies; links such as ``cpu -> cpu,cpuacct`` are left out."""
+    return [path for path in _CGROUPS.iterdir() if path.is_dir() and not path.is_symlink()]
+
+
+def _roots() -> list[Path]:
+    name = CGROUP.lstrip("/")
+    return [path / name for path in (_CGROUPS, *_hierarchies()) if (path / name).is_dir()]
+
+
+def _cgroup_members() -> Iterator[int]:
+    for root in _roots():
+        for procs in root.rglob("cgroup.procs"):
+            with contextlib.suppress(OSError):
+                yield from (int(pid) for pid in procs.read_text().split() if pid != "0")
