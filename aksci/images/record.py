@@ -38,7 +38,7 @@ class BuildRecord:
 
     run_id: str
     commit: str
-    """Of the source tree, ``-dirty`` appended where it has uncommitted changes; empty without git."""
+    """Of the source tree, ``-dirty`` appended where files have changed; empty without git."""
     environment: str
     images: dict[str, BuiltImage]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 __all__ = ["Manifest", "Registry"]
 
@@ -40,3 +40,6 @@ class Registry(Protocol):
 
     def put_blob(self, repository: str, content: bytes) -> str:
         """Store a blob unless it is there already, and return its digest."""
+
+    def referrers(self, repository: str, digest: str) -> list[dict[str, Any]] | None:
+        """Return the descriptors that refer to a digest, or None without a referrers API."""

@@ -10,12 +10,12 @@ import hashlib
 import json
 import threading
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from aksci.errors import NotFoundInRegistry, RegistryError
-from aksci.registry.protocol import Registry
 
 if TYPE_CHECKING:
+    from aksci.registry.protocol import Registry
     from aksci.registry.refs import ImageRef
 
 __all__ = ["list_referrers", "record_referrer"]
@@ -26,15 +26,8 @@ _LOCKS: dict[str, threading.Lock] = defaultdict(threading.Lock)
 """One per digest: writers of one fallback tag lose each other's entries otherwise."""
 
 
-class ReferrerRegistry(Registry, Protocol):
-    """A registry that may have a referrers API."""
-
-    def referrers(self, repository: str, digest: str) -> list[dict[str, Any]] | None:
-        """Return the descriptors that refer to a digest, or None without a referrers API."""
-
-
 def list_referrers(
-    registry: ReferrerRegistry, ref: ImageRef, *, artifact_type: str | None = None
+    registry: Registry, ref: ImageRef, *, artifact_type: str | None = None
 ) -> list[dict[str, Any]]:
     """Return the descriptors of what refers to an image, of one type or of all."""
     found = registry.referrers(ref.repository, ref.digest)
@@ -50,8 +43,7 @@ def record_referrer(registry: Registry, repository: str, content: bytes) -> None
     """
     manifest = json.loads(content)
     subject = str(manifest["subject"]["digest"])
-    ask = getattr(registry, "referrers", None)
-    if ask is not None and ask(repository, subject) is not None:
+    if registry.referrers(repository, subject) is not None:
         return
     entry = {
         "mediaType": manifest["mediaType"],

@@ -1,0 +1,85 @@
+"""What goes into one image in this run: its source, its parents by digest, its key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aksci.images.keys import Source, input_key, source_of
+from aksci.images.names import parse_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aksci.images.graph import Graph
+    from aksci.images.tree import TreeHasher
+
+__all__ = ["Inputs", "inputs_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """One image's inputs."""
+
+    source: Source
+    parents: Mapping[str, str | None]
+    """Full reference -> digest; None where the parent is still to be built."""
+    internal: Mapping[str, str]
+    """Full reference -> image of this project."""
+    pins: Mapping[str, str]
+    """Name of a BuildKit named context -> digest reference."""
+    runtime: str | None
+    """Full reference of what its final stage stands on."""
+
+    @property
+    def key(self) -> str | None:
+        """The input key; None while a parent's digest is not known."""
+        known = {name: digest for name, digest in self.parents.items() if digest is not None}
+        return input_key(self.source, known) if len(known) == len(self.parents) else None
+
+
+def inputs_of(
+    graph: Graph,
+    name: str,
+    *,
+    hasher: TreeHasher,
+    registry_host: str,
+    built: Mapping[str, str | None],
+    resolve_external: Callable[[str], str],
+) -> Inputs:
+    """Collect an image's inputs.
+
+    :param built: each parent in this project -> its digest, or None while it is not known.
+    :param resolve_external: returns the digest that a full reference means now.
+    """
+    image = graph.images[name]
+    parents: dict[str, str | None] = {}
+    internal: dict[str, str] = {}
+    pins: dict[str, str] = {}
+    for edge in graph.edges:
+        if edge.to == name:
+            digest = parents[edge.reference] = built[edge.base]
+            internal[edge.reference] = edge.base
+            repository = graph.images[edge.base].spec.repository
+            if digest:
+                pins[parse_reference(edge.reference).familiar] = (
+                    f"{registry_host}/{repository}@{digest}"
+                )
+    for one in graph.external:
+        reference = parse_reference(one.reference)
+        if one.image != name or one.type == "syntax" or reference.digest:
+            continue
+        digest = resolve_external(one.reference)
+        if not one.previous:  # or its own last version would make it differ for ever
+            parents[one.reference] = digest
+        # A named context would replace a stage of the same name, too (FROM debian AS debian).
+        if reference.familiar not in image.recipe.stage_names:
+            pins[reference.familiar] = f"{reference.name}@{digest}"
+    runtime = image.recipe.runtime
+    return Inputs(
+        source=source_of(image, hasher),
+        parents=parents,
+        internal=internal,
+        pins=pins,
+        runtime=str(parse_reference(runtime)) if runtime else None,
+    )

@@ -1,0 +1,98 @@
+"""Keys: what an image is made of (source key), and that with its parents' digests (input key)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aksci.images.graph import Image
+    from aksci.images.tree import TreeHasher
+
+__all__ = ["KEY_SCHEMA", "Source", "in_tag", "input_key", "source_of"]
+
+KEY_SCHEMA = 1
+"""Raised when keys, or what a build does with its input, change: all is built again then."""
+_PROXY_ARGS = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The parts of a source key, apart so that a plan can say which of them changed."""
+
+    recipe: str
+    """Hash of the instructions that count: comments and unreachable stages don't."""
+    args: Mapping[str, str]
+    """Build arguments that the recipe declares; proxies excluded, as BuildKit does."""
+    target: str | None
+    platforms: tuple[str, ...]
+    tree: str
+    """Hash of the context."""
+
+    @property
+    def key(self) -> str:
+        """The source key: 64 hexadecimal digits."""
+        return _hash({"schema": KEY_SCHEMA, **self.document()})
+
+    def document(self) -> dict[str, Any]:
+        """Return the parts as JSON."""
+        return {
+            "recipe": self.recipe,
+            "args": dict(self.args),
+            "target": self.target,
+            "platforms": list(self.platforms),
+            "tree": self.tree,
+        }
+
+
+def source_of(image: Image, hasher: TreeHasher) -> Source:
+    """Compute what an image is made of, without the network."""
+    recipe = image.recipe
+    counts = {
+        name: value
+        for name, value in image.spec.args.items()
+        if (recipe.opaque or name in recipe.declared) and name.lower() not in _PROXY_ARGS
+    }
+    return Source(
+        recipe=_hash_recipe(image),
+        args=counts,
+        target=image.spec.target,
+        platforms=image.spec.platforms,
+        tree=hasher.hash(image.spec.context, image.spec.dockerfile),
+    )
+
+
+def input_key(source: Source, parents: Mapping[str, str]) -> str:
+    """Return the input key, 64 hexadecimal digits.
+
+    :param parents: each reference that the Dockerfile needs, in full -> the digest it means.
+    """
+    return _hash({"schema": KEY_SCHEMA, "source": source.key, "parents": dict(parents)})
+
+
+def in_tag(key: str) -> str:
+    """Return the tag that marks a finished build of an input key."""
+    return f"in-{key}"
+
+
+def _hash_recipe(image: Image) -> str:
+    if image.recipe.opaque:
+        return _hash({"text": image.dockerfile.text})
+    return _hash(
+        {
+            "syntax": image.dockerfile.syntax,
+            "instructions": [
+                [one.keyword, [list(flag) for flag in one.flags], one.text, list(one.heredocs)]
+                for one in image.recipe.instructions
+            ],
+        }
+    )
+
+
+def _hash(document: Any) -> str:
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))  # ASCII: any bytes survive
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,103 @@
+"""BuildKit's progress (``--progress=rawjson``) as lines for people, and the failing step's log.
+
+Each line is a ``SolveStatus`` of BuildKit's client package, as JSON.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections import defaultdict, deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Progress"]
+
+_TAIL = 40
+
+
+class Progress:
+    """Read the lines of one build."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
+        self._names: dict[str, str] = {}
+        self._told: set[tuple[str, str]] = set()
+        self._logs: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_TAIL))
+        self._partial: dict[str, str] = defaultdict(str)
+        self._failed: tuple[str, str] | None = None
+        self._plain: deque[str] = deque(maxlen=_TAIL)
+
+    def line(self, text: str) -> None:
+        """Take one line as buildx wrote it."""
+        try:
+            status = json.loads(text)
+        except ValueError:
+            status = None
+        if not isinstance(status, dict):
+            self._plain.append(text)  # buildx's own words, when it could not even start
+            return
+        for vertex in status.get("vertexes") or []:
+            self._vertex(vertex)
+        for log in status.get("logs") or []:
+            self._log(log)
+        for warning in status.get("warnings") or []:
+            short = _decode(warning.get("short"))
+            if short:
+                self._on_line(f"warning: {short}")
+
+    @property
+    def began(self) -> bool:
+        """Whether BuildKit has told of any step."""
+        return bool(self._names)
+
+    def failure(self) -> str:
+        """Return the failing step, the end of its output and the error; else what buildx said."""
+        if self._failed is None:
+            return "\n".join(self._plain)
+        digest, error = self._failed
+        lines = [self._names.get(digest, ""), *self._logs[digest]]
+        if self._partial[digest]:
+            lines.append(self._partial[digest])
+        return "\n".join(f"  {line}" for line in (*lines, error) if line)
+
+    def _vertex(self, vertex: dict[str, Any]) -> None:
+        digest, name = vertex["digest"], vertex.get("name", "")
+        self._names[digest] = name
+        error = vertex.get("error")
+        if error and self._failed is None and "context canceled" not in error:
+            self._failed = (digest, error)  # steps beside the failing one are cancelled, and say so
+        if name.startswith("[internal]"):
+            return
+        if vertex.get("completed") and vertex.get("cached"):
+            self._tell(digest, f"{name} (cached)")
+        elif vertex.get("started") and not vertex.get("completed"):
+            self._tell(digest, name)
+
+    def _tell(self, digest: str, text: str) -> None:
+        if (digest, text) not in self._told:
+            self._told.add((digest, text))
+            self._on_line(text)
+
+    def _log(self, log: dict[str, Any]) -> None:
+        digest = log.get("vertex", "")
+        text = self._partial.pop(digest, "") + _decode(log.get("data"))
+        *whole, rest = text.split("\n")
+        if rest:
+            self._partial[digest] = rest
+        for line in whole:
+            # A carriage return redraws the line: only the last drawing counts.
+            shown = line.rstrip("\r").rpartition("\r")[2]
+            if shown.strip():
+                self._logs[digest].append(shown)
+                self._on_line(f"  {shown}")
+
+
+def _decode(data: Any) -> str:
+    try:
+        return base64.b64decode(data or "").decode("utf-8", "replace")
+    except (binascii.Error, TypeError, ValueError):
+        return ""
