@@ -138,6 +138,10 @@ class ScanConfig(_Model):
     """Only findings for which a fixed version exists."""
     secrets: bool = True
     """A secret found in a layer fails the build."""
+    database: Literal["public", "small", "auto"] = "public"
+    """The vulnerability database. ``public``: downloaded by Trivy. ``small``: a test database of a
+    few vulnerabilities, made here, for the embedded platform only. ``auto``: on the embedded
+    platform, ``small`` where ``public`` can't be downloaded."""
     database_max_age: Annotated[int, Field(gt=0)] = 168
     """Hours."""
     ignore: tuple[ScanIgnore, ...] = ()
