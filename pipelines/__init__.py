@@ -1,0 +1,1 @@
+"""Compositions of aksci's steps: what each session does, in order."""

@@ -1,0 +1,219 @@
+"""verify → plan → pre steps → Helm → rollout → post steps; and back; and what runs now."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aksci.deploy import (
+    Helm,
+    Release,
+    ServiceRelease,
+    choose_release,
+    connect,
+    deploy_release,
+    plan_deploy,
+    read_record,
+    read_state,
+    read_status,
+)
+from aksci.errors import UsageError
+from aksci.local import status as platform_status
+from aksci.registry import ImageRef
+from aksci.supply import fetch_chart, load_release, read_release_file, verify_release
+from pipelines.output import show, show_json
+from pipelines.platform import make_toolbox, platform_state, prepare
+from pipelines.supplies import connect_registry, make_signer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aksci.context import Context
+    from aksci.deploy import Cluster, DeployResult
+    from aksci.options import Options
+    from aksci.registry import RegistryClient
+    from aksci.supply import Release as SignedRelease
+    from aksci.tools import Toolbox
+    from pipelines.platform import Surroundings
+
+__all__ = ["deploy", "rollback", "status"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Site:
+    """One environment, reached."""
+
+    context: Context
+    toolbox: Toolbox
+    found: Surroundings
+    cluster: Cluster
+    registry: RegistryClient
+
+
+def deploy(context: Context, options: Options) -> dict[str, Any]:
+    """Roll out a release: the last build's, or the one named by ``--release``."""
+    ref = ImageRef.parse(options.release) if options.release else read_release_file(context.work)
+    with _site(context) as site:
+        return _deploy(site, ref, plan_only=options.plan)
+
+
+def rollback(context: Context, options: Options) -> dict[str, Any]:
+    """Roll out an earlier release of this environment's history again, without its pre steps."""
+    with _site(context) as site:
+        ref = ImageRef.parse(choose_release(read_record(site.cluster), options.to))
+        context.reporter.line(f"going back to {ref}")
+        return _deploy(site, ref, rollback=True)
+
+
+def status(context: Context, options: Options) -> dict[str, Any]:
+    """Show the local platform's parts, and what runs in the environment. Starts nothing."""
+    embedded = context.environment.platform == "embedded"
+    parts = platform_status(state=platform_state(context)).parts if embedded else ()
+    document: dict[str, Any] = {
+        "schema": 1,
+        "platform": [
+            {"name": part.name, "healthy": part.healthy, "address": part.address, "pid": part.pid}
+            for part in parts
+        ],
+        "environment": None,
+    }
+    lines = [
+        f"{'ok  ' if part.healthy else 'DOWN'}  {part.name:20} {part.address}" for part in parts
+    ]
+    if embedded and not (parts and all(part.healthy for part in parts)):
+        lines.append("the local platform is not up: nox -s up")
+    else:
+        with _reach(context) as cluster:
+            found = read_status(cluster, context.config.services)
+        document["environment"] = found.as_json()
+        lines += ["", found.text()]
+    if options.format == "json":
+        show_json(document)
+    else:
+        show("\n".join(lines))
+    return {}
+
+
+def _deploy(
+    site: _Site, ref: ImageRef, *, plan_only: bool = False, rollback: bool = False
+) -> dict[str, Any]:
+    context = site.context
+    signed = _verified(site, ref)
+    with tempfile.TemporaryDirectory(prefix="aksci-charts-") as folder:
+        release = _open(signed, site.registry, Path(folder))
+        if plan_only:
+            planned = plan_deploy(
+                release,
+                context.config.services,
+                context.environment_name,
+                context.environment,
+                read_state(site.cluster),
+                root=context.root,
+                rollback=rollback,
+            )
+            show(planned.text())
+            return planned.as_json()
+        result = deploy_release(
+            release,
+            context.config.services,
+            context.environment_name,
+            context.environment,
+            root=context.root,
+            cluster=site.cluster,
+            helm=_helm(site),
+            reporter=context.reporter,
+            now=context.now,
+            run_id=context.run_id,
+            rollback=rollback,
+        )
+    _tell(context, ref, result)
+    return result.as_json()
+
+
+def _verified(site: _Site, ref: ImageRef) -> SignedRelease:
+    """Read a release by digest and verify it and all that it names, or refuse it."""
+    if ref.registry != site.registry.host:
+        raise UsageError(
+            f"The release {ref} is not in {site.registry.host}, the registry of "
+            f"{site.context.environment_name!r}.",
+            hint=f"nox -s build deploy -- --env {site.context.environment_name}",
+        )
+    release = load_release(site.registry, ref)
+    signer = make_signer(site.context, site.toolbox, site.found)
+    verify_release(release, signer=signer, registry=site.registry)
+    count = len(release.images)
+    site.context.reporter.line(f"verified {release.tag}: the release and its {count} images")
+    return release
+
+
+def _open(signed: SignedRelease, registry: RegistryClient, folder: Path) -> Release:
+    """Fetch a verified release's charts."""
+    services = {}
+    for name, service in signed.services.items():
+        place = folder / name
+        place.mkdir()
+        services[name] = ServiceRelease(
+            name=name,
+            chart=fetch_chart(registry, service.chart, place),
+            images=signed.service_images(name),
+        )
+    images = {name: image.ref for name, image in signed.images.items()}
+    return Release(reference=str(signed.ref), services=services, images=images)
+
+
+def _helm(site: _Site) -> Helm:
+    environment = site.context.environment
+    return Helm(
+        program=site.toolbox.ensure("helm"),
+        runner=site.context.runner,
+        kubeconfig=site.found.kubeconfig or Path.home() / ".kube" / "config",
+        context=site.found.kube_context,
+        namespace=environment.namespace,
+    )
+
+
+def _tell(context: Context, ref: ImageRef, result: DeployResult) -> None:
+    reporter = context.reporter
+    if result.changed:
+        reporter.line(f"deployed {ref} to {context.environment_name!r} in {result.seconds:.1f} s")
+    else:
+        reporter.line(f"{context.environment_name!r} is up to date: nothing to do")
+    for label, address in context.environment.urls.items():
+        reporter.line(f"{label} answers at {address}")
+
+
+@contextlib.contextmanager
+def _site(context: Context) -> Iterator[_Site]:
+    toolbox = make_toolbox(context)
+    found = prepare(context, toolbox, cluster=True)
+    toolbox.ensure_all(("notation", "helm"))
+    registry = connect_registry(found.registry, plain_http=found.plain_http)
+    environment = context.environment
+    with connect(
+        found.kubeconfig,
+        found.kube_context,
+        environment.namespace,
+        create_namespace=environment.create_namespace,
+        embedded=found.embedded,
+    ) as cluster:
+        yield _Site(
+            context=context, toolbox=toolbox, found=found, cluster=cluster, registry=registry
+        )
+
+
+@contextlib.contextmanager
+def _reach(context: Context) -> Iterator[Cluster]:
+    """Connect without starting anything."""
+    from aksci.local import endpoints
+    from pipelines.platform import configured_kubeconfig
+
+    environment = context.environment
+    known = endpoints(platform_state(context))
+    embedded = environment.platform == "embedded"
+    kubeconfig = known.kubeconfig if embedded and known else configured_kubeconfig(context)
+    kube_context = None if embedded else environment.context
+    with connect(kubeconfig, kube_context, environment.namespace, embedded=embedded) as cluster:
+        yield cluster

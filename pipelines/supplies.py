@@ -1,0 +1,102 @@
+"""What several pipelines need: the registry's client, the scanner, the signer, the commit."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aksci.registry import RegistryClient
+from aksci.supply import DatabaseSource, TrivyScanner, ensure_database, notation_signer
+
+if TYPE_CHECKING:
+    from aksci.context import Context
+    from aksci.supply import NotationSigner
+    from aksci.tools import Toolbox
+    from pipelines.platform import Surroundings
+
+__all__ = ["connect_registry", "make_scanner", "make_signer", "source_commit"]
+
+_ACR = (".azurecr.io", ".azurecr.cn", ".azurecr.us")
+_AZ_TIMEOUT = 60  # seconds; az itself needs several to start
+
+
+def connect_registry(host: str, *, plain_http: bool) -> RegistryClient:
+    """Return a client; for ACR with the identity that the Azure CLI is logged in with."""
+    if not host.endswith(_ACR):
+        return RegistryClient(host, plain_http=plain_http)
+    from azure.identity import AzureCliCredential
+
+    return RegistryClient(host, credential=AzureCliCredential(process_timeout=_AZ_TIMEOUT))
+
+
+def make_scanner(context: Context, toolbox: Toolbox, found: Surroundings) -> TrivyScanner:
+    """Return Trivy with a database that is fresh enough."""
+    trivy = toolbox.ensure("trivy")
+    cache = context.cache / "trivy"
+    database = ensure_database(
+        cache,
+        source=DatabaseSource(
+            kind=context.config.scan.database,
+            maker=lambda: toolbox.ensure("trivydb"),
+            trivy=trivy,
+            local=found.embedded,
+        ),
+        max_age=dt.timedelta(hours=context.config.scan.database_max_age),
+        now=context.now(),
+        runner=context.runner,
+        reporter=context.reporter,
+    )
+    return TrivyScanner(
+        trivy=trivy,
+        cache=cache / "layers",
+        runner=context.runner,
+        database=database,
+        release=toolbox.pins["trivy"].version,
+        docker_config=_docker_config(context, found),
+    )
+
+
+def make_signer(context: Context, toolbox: Toolbox, found: Surroundings) -> NotationSigner:
+    """Return the signer that aksci.toml names."""
+    config_home = context.variables.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return notation_signer(
+        context.config.sign,
+        notation=toolbox.ensure("notation"),
+        runner=context.runner,
+        root=context.root,
+        state=context.state,
+        user_config=Path(config_home),
+        local=found.embedded,
+        plain_http=found.plain_http,
+        now=context.now(),
+        docker_config=_docker_config(context, found),
+    )
+
+
+def source_commit(context: Context) -> str:
+    """Return the commit of the project's folder, ``-dirty`` appended where files have changed.
+
+    Empty without git, or outside a repository.
+    """
+    import shutil
+
+    if shutil.which("git", path=context.variables.get("PATH")) is None:
+        return ""
+    git: list[str | Path] = ["git", "-C", context.root]
+    head = context.runner.run([*git, "rev-parse", "HEAD"], check=False, quiet=True, timeout=30)
+    if head.status != 0:
+        return ""
+    status = context.runner.run(
+        [*git, "status", "--porcelain", "--", "."], check=False, quiet=True, timeout=60
+    )
+    changed = status.stdout.strip()
+    return head.stdout.strip() + ("-dirty" if changed else "")
+
+
+def _docker_config(context: Context, found: Surroundings) -> Path | None:
+    """Return the folder of Docker's config.json, where the registry may ask for credentials."""
+    if found.embedded:
+        return None
+    folder = Path(context.variables.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    return folder if (folder / "config.json").is_file() else None
