@@ -1,0 +1,22 @@
+{{- define "postgres.selector" -}}
+app.kubernetes.io/name: postgres
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "postgres.labels" -}}
+{{ include "postgres.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/component: database
+app.kubernetes.io/part-of: shop
+{{- end }}
+
+{{- define "postgres.chart" -}}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/* Only a digest names what was scanned and signed. */}}
+{{- define "postgres.image" -}}
+{{- $digest := required "image.digest is not set: aksci sets it; by hand, --set image.digest=sha256:…" .Values.image.digest -}}
+{{- printf "%s@%s" (required "image.repository is not set" .Values.image.repository) $digest -}}
+{{- end }}

@@ -1,0 +1,3 @@
+module shop/images/go
+
+go 1.19

@@ -1,0 +1,32 @@
+#!/bin/sh
+# Makes the cluster on the first start, and on every start the databases that /run/secrets/databases names: one file per
+# database, named after it and its owner, holding the owner's password. Then becomes the server.
+set -eu
+
+databases=/run/secrets/databases
+log() { printf '%s\n' "entrypoint: $*" >&2; }
+
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+    log "initialising $PGDATA"
+    # The superuser has no password: it is reached only from inside the container, as the user who runs the server. The
+    # folder gets its name last, so that a start which was killed halfway begins again.
+    rm -rf "$PGDATA.new" "$PGDATA"
+    initdb --pgdata="$PGDATA.new" --username=app --auth-local=peer --auth-host=scram-sha-256 \
+        --encoding=UTF8 --locale=C.UTF-8 --data-checksums >/dev/null
+    mv "$PGDATA.new" "$PGDATA"
+fi
+rm -f "$PGDATA/postmaster.pid"
+
+set -- -c config_file=/etc/postgresql/postgresql.conf "$@"
+
+log "provisioning"
+pg_ctl start --silent --wait --options="$* -c listen_addresses=''"
+for file in "$databases"/*; do
+    [ -f "$file" ] || continue
+    DB_NAME=$(basename "$file") DB_PASSWORD=$(cat "$file") \
+        psql --quiet --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=postgres --file=/usr/local/lib/postgres/provision.sql
+    log "database $(basename "$file") is there"
+done
+pg_ctl stop --silent --wait --mode=fast
+
+exec postgres "$@"

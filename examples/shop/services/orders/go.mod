@@ -1,0 +1,5 @@
+module shop/orders
+
+go 1.26
+
+require github.com/lib/pq v1.10.9

@@ -1,0 +1,2 @@
+-- Nullable: the older version goes on inserting without it.
+ALTER TABLE orders ADD COLUMN idempotency_key text UNIQUE;

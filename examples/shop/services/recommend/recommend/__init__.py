@@ -1,0 +1,1 @@
+"""Recommendations: what sells, as long as the catalog still has it."""
