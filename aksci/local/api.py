@@ -13,6 +13,7 @@ from aksci.errors import PlatformError
 from aksci.local.control import NODE, client_tls
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
     from pathlib import Path
 
@@ -70,16 +71,17 @@ class Api:
             connection.close()
 
 
-def wait_for(what: str, ready: Callable[[], bool], *, patience: float) -> None:
+def wait_for(
+    what: str, ready: Callable[[], bool], *, patience: float, stopping: threading.Event
+) -> None:
     """Wait until ``ready`` says so.
 
     :raises PlatformError: it did not within ``patience`` seconds.
     """
     deadline = time.monotonic() + patience
     while not ready():
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or stopping.wait(_POLL):
             raise PlatformError(f"{what} was not ready within {patience:g} s.")
-        time.sleep(_POLL)
 
 
 def node_ready(api: Api, *, since: float) -> bool:

@@ -167,7 +167,8 @@ def _apiserver(cluster: Cluster) -> Part:
     return Part(
         name="apiserver",
         argv=(str(cluster.kube), "kube-apiserver", *_options(arguments)),
-        listens=((network.node, ports.apiserver),),
+        # Nobody listens on the second, but our rule would take it from whoever does.
+        listens=((network.node, ports.apiserver), ("127.0.0.1", ports.apiserver)),
         depends_on=cluster.pki,
         healthy=lambda: answers(url, tls=client_tls(cluster.layout.pki, "admin")),
         address=f"https://127.0.0.1:{ports.apiserver}",

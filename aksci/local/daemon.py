@@ -77,7 +77,7 @@ def spawn(
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd="/",
-            env={**environment, MARK: str(state), PART: part},
+            env={**environment, **marks(state, part)},
         )
     # Popen would warn that its child still runs, when it is collected; that is the purpose here.
     started.returncode = 0
@@ -89,6 +89,11 @@ def spawn(
     )
     write_atomically(record, json.dumps(asdict(process)) + "\n")
     return process
+
+
+def marks(state: Path, part: str) -> dict[str, str]:
+    """Return the environment variables by which a process, and its children, are known as ours."""
+    return {MARK: str(state), PART: part}
 
 
 def read_record(record: Path) -> Process | None:
@@ -200,7 +205,11 @@ def _stat(pid: int) -> list[str] | None:
 
 def _started(pid: int) -> int | None:
     fields = _stat(pid)
-    return int(fields[19]) if fields and fields[0] not in "ZX" else None
+    if not fields:
+        return None
+    # A process whose first thread has ended is shown as a zombie while others still hold its ports.
+    ended = fields[0] in "ZX" and int(fields[17]) <= 1
+    return None if ended else int(fields[19])
 
 
 def _boot() -> str:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from aksci.local.api import wait_for
 
 if TYPE_CHECKING:
+    import threading
+
     from aksci.local.api import Api
     from aksci.local.layout import Network
 
@@ -20,19 +22,28 @@ _NAMESPACE = "kube-system"
 _NAME = "coredns"
 _LABELS = {"k8s-app": "kube-dns"}
 _REVISION = "dev.aksci/revision"
+_RESOLVER = "dev.aksci/resolver"
 _PATIENCE = 120.0  # seconds
 _ANSWER_WITHIN = 1.0  # seconds
 _DEPLOYMENT = f"/apis/apps/v1/namespaces/{_NAMESPACE}/deployments/{_NAME}"
 _RBAC = "rbac.authorization.k8s.io"
 
 
-def ensure_dns(api: Api, network: Network, image: str, *, forward: bool) -> bool:
+def ensure_dns(
+    api: Api,
+    network: Network,
+    image: str,
+    *,
+    nameservers: tuple[str, ...],
+    stopping: threading.Event,
+) -> bool:
     """Create or update CoreDNS and wait until it answers; return whether there was anything to do.
 
-    :param forward: whether names outside the cluster are asked of the host's nameservers.
+    :param nameservers: the host's, which are asked for names outside the cluster.
+    :param stopping: when it is set, nobody waits any more.
     :raises PlatformError: the server refused it, or it did not become ready.
     """
-    wanted = resources(network, image, forward=forward)
+    wanted = resources(network, image, nameservers)
     revision = hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
     deployment = api.get(_DEPLOYMENT)
     if deployment and _revision(deployment) == revision and dns_answers(network):
@@ -42,7 +53,9 @@ def ensure_dns(api: Api, network: Network, image: str, *, forward: bool) -> bool
             meta = {**resource["metadata"], "annotations": {_REVISION: revision}}
             resource["metadata"] = meta
         api.apply(path, resource)
-    wait_for("The cluster's DNS", lambda: dns_answers(network), patience=_PATIENCE)
+    wait_for(
+        "The cluster's DNS", lambda: dns_answers(network), patience=_PATIENCE, stopping=stopping
+    )
     return True
 
 
@@ -86,13 +99,17 @@ def corefile(network: Network, *, forward: bool) -> str:
     )
 
 
-def resources(network: Network, image: str, *, forward: bool) -> list[tuple[str, dict[str, Any]]]:
+def resources(
+    network: Network, image: str, nameservers: tuple[str, ...]
+) -> list[tuple[str, dict[str, Any]]]:
     """Return what CoreDNS consists of, each with the path to apply it to."""
     core = f"/api/v1/namespaces/{_NAMESPACE}"
     meta = {"name": _NAME, "namespace": _NAMESPACE, "labels": _LABELS}
     wide = {"name": "system:coredns"}
     subject = {"kind": "ServiceAccount", "name": _NAME, "namespace": _NAMESPACE}
-    configuration = {"Corefile": corefile(network, forward=forward)}
+    configuration = {"Corefile": corefile(network, forward=bool(nameservers))}
+    # A pod keeps the resolver that it started with: another one must be another pod.
+    notes = {_RESOLVER: " ".join(nameservers)}
     return [
         (
             f"{core}/serviceaccounts/{_NAME}",
@@ -133,7 +150,10 @@ def resources(network: Network, image: str, *, forward: bool) -> list[tuple[str,
                 "spec": {
                     "replicas": 1,
                     "selector": {"matchLabels": _LABELS},
-                    "template": {"metadata": {"labels": _LABELS}, "spec": _pod(image)},
+                    "template": {
+                        "metadata": {"labels": _LABELS, "annotations": notes},
+                        "spec": _pod(image),
+                    },
                 },
             },
         ),

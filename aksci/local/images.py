@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aksci.errors import ConfigError
+from aksci.local.daemon import find_marked, marks, stop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from aksci.local.layout import Layout
     from aksci.process import Runner
     from aksci.registry import RegistryClient
     from aksci.reporting import Reporter
@@ -88,25 +90,25 @@ def seed_image(
     seed: Seed,
     *,
     client: RegistryClient,
-    folder: Path,
+    layout: Layout,
     runner: Runner,
     reporter: Reporter,
 ) -> bool:
     """Make sure that builds can pull one image of docker.io; return whether it had to be pushed.
 
     Where the mirror lacks it and the public registry can't be reached, it is made by mmdebstrap and
-    pushed. The tar stays in ``folder``, so that it is made once.
+    pushed. The tar is kept, so that it is made once.
     """
     from aksci.registry import push_image
 
     if client.resolve(seed.repository, seed.tag) is not None:
         return False
-    tar = folder / f"{_key(seed)}.tar"
+    tar = layout.seeds / f"{_key(seed)}.tar"
     if not tar.exists():
         if public_registry_answers(runner.environment):
             return False
         reporter.line(f"docker.io can't be reached: making {seed.name} from Debian packages")
-        _make_base(seed, tar, runner)
+        _make_base(seed, tar, layout, runner, reporter)
     config = _config({"Cmd": ["bash"], "Env": [_PATH]})
     push_image(client, seed.repository, seed.tag, layers=[tar], config=config)
     return True
@@ -133,11 +135,17 @@ def public_registry_answers(environment: Mapping[str, str], url: str = _DOCKER_H
         return False
 
 
-def _make_base(seed: Seed, tar: Path, runner: Runner) -> None:
+def _make_base(seed: Seed, tar: Path, layout: Layout, runner: Runner, reporter: Reporter) -> None:
+    from aksci.tools import ensure_packages
+
+    ensure_packages(["mmdebstrap", "debian-archive-keyring"], runner, reporter)
+    part = f"seed-{seed.tag}"
+    stop(find_marked(layout.state, part), grace=5.0)  # of an `up` that was killed
+    environment = {"SOURCE_DATE_EPOCH": str(_EPOCH), **marks(layout.state, part)}
     draft = tar.with_suffix(".draft.tar")
     draft.unlink(missing_ok=True)
     argv = base_argv(seed, draft)
-    runner.run(argv, env={"SOURCE_DATE_EPOCH": str(_EPOCH)}, timeout=_BASE_TIMEOUT, quiet=True)
+    runner.run(argv, env=environment, timeout=_BASE_TIMEOUT, quiet=True)
     draft.replace(tar)
 
 

@@ -35,7 +35,7 @@ class Network:
     """The addresses inside the cluster. None of them leaves the machine."""
 
     node_bridge: str = "aksci0"
-    """Carries the node's address, which must not be loopback; not all kernels have dummy devices."""
+    """Carries the node's address, which must not be loopback; few kernels have dummy devices."""
     pod_bridge: str = "aksci-pods"
     node: str = "10.250.0.1"
     pods: str = "10.244.0.0/24"

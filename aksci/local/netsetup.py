@@ -73,14 +73,6 @@ def ensure_network(layout: Layout, network: Network, ports: Ports, runner: Runne
         runner.run(_iptables("-A", rule), quiet=True)
 
 
-def loopback_rule_present(network: Network, ports: Ports, runner: Runner) -> bool:
-    """Tell whether 127.0.0.1 leads to the API server."""
-    return (
-        runner.run(_iptables("-C", _loopback_rule(network, ports)), check=False, quiet=True).status
-        == 0
-    )
-
-
 def remove_network(layout: Layout, network: Network, runner: Runner) -> None:
     """Take away bridges, rules and sysctls, as far as they are ours. Safe to repeat."""
     for bridge in (network.pod_bridge, network.node_bridge):

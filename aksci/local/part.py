@@ -20,6 +20,7 @@ from aksci.local.ports import require_free
 from aksci.reporting import sanitise
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
@@ -67,16 +68,19 @@ def running(part: Part, layout: Layout) -> Process | None:
     return None
 
 
-def start_part(part: Part, layout: Layout, environment: Mapping[str, str]) -> bool:
+def start_part(
+    part: Part, layout: Layout, environment: Mapping[str, str], stopping: threading.Event
+) -> bool:
     """Make sure that a part runs as declared and is healthy; return whether it had to be started.
 
+    :param stopping: when it is set, nobody waits for the part's health any more.
     :raises PortTakenError: somebody else listens where it would.
     :raises PlatformError: it ended, or did not become healthy in time.
     """
     if running(part, layout):
         return False
     old = read_record(layout.record(part.name))
-    if old and old.fingerprint == part.fingerprint and _await_health(part, old, patience=3.0):
+    if old and old.fingerprint == part.fingerprint and _await_health(part, old, 3.0, stopping):
         return False  # somebody's kill left it while it was starting
     # What is left of it goes; its children (shims with their pods, for example) stay.
     stop([p for p in find_marked(layout.state, part.name) if _leads_session(p)], grace=part.grace)
@@ -96,7 +100,7 @@ def start_part(part: Part, layout: Layout, environment: Mapping[str, str]) -> bo
         record=layout.record(part.name),
         fingerprint=part.fingerprint,
     )
-    if not _await_health(part, process, patience=part.patience):
+    if not _await_health(part, process, part.patience, stopping):
         raise _did_not_start(part, process, layout)
     return True
 
@@ -144,14 +148,15 @@ def unverified() -> ssl.SSLContext:
     return context
 
 
-def _await_health(part: Part, process: Process, *, patience: float) -> bool:
+def _await_health(part: Part, process: Process, patience: float, stopping: threading.Event) -> bool:
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if not process.alive():
             return False
         if part.healthy():
             return True
-        time.sleep(_POLL)
+        if stopping.wait(_POLL):
+            return False
     return False
 
 

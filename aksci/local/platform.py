@@ -128,10 +128,11 @@ def up(
         minimum_free=minimum_free,
     )
     with _exclusive(layout, reporter):
-        layout.make()  # a `down --purge` that we waited for has removed it
         layout.save_ports(startup.ports)
         run_tasks(
-            startup.tasks(kubernetes="kubernetes" in parts), on_interrupt=runner.terminate_all
+            startup.tasks(kubernetes="kubernetes" in parts),
+            stopping=startup.stopping,
+            on_interrupt=runner.terminate_all,
         )
     how = "is up" if startup.started else "was up already"
     reporter.line(f"the local platform {how} ({time.monotonic() - began:.1f} s)")
@@ -159,12 +160,7 @@ def down(*, state: Path, runner: Runner, reporter: Reporter, purge: bool = False
         remove_cgroups()
         clear_run_folder(layout)
         remove_network(layout, Network(), runner)
-        left = mounts_below(layout.state)
-        if left:
-            raise PlatformError(
-                f"{left[0]} is still mounted.",
-                hint=f"umount {left[0]} and run `nox -s down` again.",
-            )
+        _require_gone(layout)
         if purge:
             shutil.rmtree(layout.state)
     what = "is down, and its data is gone" if purge else "is down"
@@ -244,16 +240,36 @@ def _stop_everything(layout: Layout) -> None:
     stop(find_marked(layout.state), grace=3.0)
 
 
+def _require_gone(layout: Layout) -> None:
+    left = [f"process {process.pid}" for process in find_marked(layout.state)]
+    left += [f"mount {point}" for point in mounts_below(layout.state)]
+    if left:
+        raise PlatformError(
+            f"The platform could not be stopped completely; left are: {', '.join(left)}.",
+            hint="run `nox -s down` again.",
+        )
+
+
 @contextlib.contextmanager
 def _exclusive(layout: Layout, reporter: Reporter) -> Iterator[None]:
     """Hold the platform's lock. The kernel lets go of it when we die, however that happens."""
-    handle = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = _lock(layout, reporter)
     try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(layout: Layout, reporter: Reporter) -> int:
+    while True:
+        handle = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             reporter.line("waiting for another `up` or `down` of the local platform to end")
             fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+        with contextlib.suppress(OSError):
+            if os.path.samestat(layout.lock.stat(), os.fstat(handle)):
+                return handle
+        os.close(handle)  # a `down --purge` has removed the file that we waited for
+        layout.make()

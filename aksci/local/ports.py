@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
+import time
 from pathlib import Path
 
 from aksci.errors import PortTakenError
 
 __all__ = ["holder_of", "require_free"]
 
+_PATIENCE = 3.0  # seconds
 _LISTENING = "0A"  # TCP_LISTEN in /proc/net/tcp
 
 
@@ -19,17 +21,14 @@ def require_free(address: str, port: int, part: str) -> None:
 
     An address that this machine does not have (yet) is free.
     """
-    with socket.socket(socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-            probe.listen(1)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                return
-        else:
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        if _is_free(address, port):
             return
-    holder = holder_of(port)
+        holder = holder_of(port)
+        if holder or time.monotonic() > deadline:
+            break
+        time.sleep(0.05)  # a port without a holder belongs to a process that is just ending
     whom = f"process {holder[0]} ({holder[1]})" if holder else "another process"
     raise PortTakenError(
         f"Port {port}, which the platform's part {part} needs on {address}, is held by {whom}.",
@@ -37,6 +36,17 @@ def require_free(address: str, port: int, part: str) -> None:
         if holder
         else f"ss -ltnp 'sport = :{port}' shows who listens.",
     )
+
+
+def _is_free(address: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+            probe.listen(1)
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+        return True
 
 
 def holder_of(port: int) -> tuple[int, str] | None:

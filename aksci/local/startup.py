@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Startup", "Tools"]
 
-_BUILD_PROGRAMS = {"runc": "runc", "mmdebstrap": "mmdebstrap"}
+_BUILD_PROGRAMS = {"runc": "runc"}
 _CLUSTER_PROGRAMS = {
     "etcd": "etcd-server",
     "containerd": "containerd",
@@ -70,6 +70,8 @@ class Startup:
     minimum_free: int
     started: list[str] = field(default_factory=list)
     """What had to be started or made, in the order in which it became ready."""
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set when something failed or Ctrl-C came: waiting is then in vain."""
     _speak: threading.Lock = field(default_factory=threading.Lock)
 
     def tasks(self, *, kubernetes: bool) -> dict[str, Task]:
@@ -148,7 +150,8 @@ class Startup:
         if running(part, self.layout):
             return
         require_space(self.layout.state, self.minimum_free)
-        start_part(part, self.layout, daemon_environment(self.runner.environment))
+        environment = daemon_environment(self.runner.environment)
+        start_part(part, self.layout, environment, self.stopping)
         self._say(part.name, f"{part.name} is up at {part.address}", began)
 
     def _say(self, name: str, text: str, began: float) -> None:
@@ -187,7 +190,7 @@ class Startup:
             if seed_image(
                 seed,
                 client=self._client(),
-                folder=self.layout.seeds,
+                layout=self.layout,
                 runner=self.runner,
                 reporter=self.reporter,
             ):
@@ -233,14 +236,24 @@ class Startup:
         began = time.monotonic()
         api, since = self._api(), started_at(self.layout.record("kubelet"))
         if not node_ready(api, since=since):
-            wait_for("The node", lambda: node_ready(api, since=since), patience=_NODE_PATIENCE)
+            wait_for(
+                "The node",
+                lambda: node_ready(api, since=since),
+                patience=_NODE_PATIENCE,
+                stopping=self.stopping,
+            )
             self._say("node", "the node is ready", began)
 
     def _dns(self, done: Mapping[str, Any]) -> None:
         began = time.monotonic()
         _, image = done["images"]
-        forward = bool(done["host"].nameservers)
-        if ensure_dns(self._api(), self.network, image, forward=forward):
+        if ensure_dns(
+            self._api(),
+            self.network,
+            image,
+            nameservers=done["host"].nameservers,
+            stopping=self.stopping,
+        ):
             self._say("dns", "the cluster's DNS answers", began)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping
 
 __all__ = ["Task", "run_tasks"]
@@ -25,13 +26,14 @@ class Task:
 
 
 def run_tasks(
-    tasks: Mapping[str, Task], *, on_interrupt: Callable[[], None] = lambda: None
+    tasks: Mapping[str, Task], *, stopping: threading.Event, on_interrupt: Callable[[], None]
 ) -> dict[str, Any]:
     """Run tasks in parallel, each once its needs are done, and return their results.
 
     The mapping is in an order in which needs come first. After a failure nothing new starts; what
     runs is waited for, and then the first failure is raised.
 
+    :param stopping: set at the first failure, so that tasks that only wait can give up.
     :param on_interrupt: called when Ctrl-C arrives, to end what the tasks wait for.
     """
     futures: dict[str, Future[Any]] = {}
@@ -45,6 +47,7 @@ def run_tasks(
             return task.action({name: futures[name].result() for name in task.needs})
         except BaseException as error:
             failures.append(error)
+            stopping.set()
             raise
 
     # One thread a task, so that waiting for a need never keeps that need from running.
@@ -55,6 +58,7 @@ def run_tasks(
             wait(futures.values())
         except BaseException as error:  # Ctrl-C in this thread: let the others see it
             failures.append(error)
+            stopping.set()
             on_interrupt()
             raise
     if failures:
