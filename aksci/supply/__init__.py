@@ -33,7 +33,7 @@ from aksci.supply.signing import (
     sign_image,
     verify_image,
 )
-from aksci.supply.trivy import Scanner, TrivyScanner
+from aksci.supply.trivy import Scanner, TrivyScanner, read_release
 from aksci.supply.verdict import Finding, IgnoredFinding, Verdict
 
 __all__ = [
@@ -64,6 +64,7 @@ __all__ = [
     "package_chart",
     "push_chart",
     "read_chart",
+    "read_release",
     "read_release_file",
     "require_pass",
     "scan_image",

@@ -59,7 +59,11 @@ def scan_images(
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="scan") as pool:
         futures = {name: pool.submit(one, ref) for name, ref in sorted(refs.items())}
-        return {name: future.result() for name, future in futures.items()}
+        try:
+            return {name: future.result() for name, future in futures.items()}
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun need not begin
+            raise
 
 
 def scan_image(

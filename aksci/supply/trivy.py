@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aksci.registry.refs import ImageRef
     from aksci.supply.database import Database
 
-__all__ = ["Scanner", "TrivyScanner", "scan_argv"]
+__all__ = ["Scanner", "TrivyScanner", "read_release", "scan_argv"]
 
 
 class Scanner(Protocol):
@@ -55,7 +55,7 @@ class TrivyScanner:
     runner: Runner
     database: Database
     release: str
-    """Trivy's version."""
+    """Trivy's version, as ``read_release`` tells it."""
     timeout: float = 600
     """Seconds for one image."""
     docker_config: Path | None = None
@@ -107,6 +107,27 @@ class TrivyScanner:
             return
         link.unlink(missing_ok=True)
         link.symlink_to(target, target_is_directory=True)
+
+
+def read_release(trivy: Path, runner: Runner) -> str:
+    """Ask Trivy for its version.
+
+    :raises GateError: it does not tell.
+    """
+    with Sandbox(runner.environment) as sandbox:
+        config = sandbox.write("trivy.yaml", "{}\n")
+        result = runner.run(
+            [trivy, "version", "--format=json", f"--config={config}"],
+            cwd=sandbox.empty,
+            env=sandbox.environment,
+            only_env=True,
+            timeout=60,
+            quiet=True,
+        )
+    try:
+        return str(json.loads(result.stdout)["Version"])
+    except (ValueError, KeyError, TypeError):
+        raise GateError(f"{trivy} does not tell its version.") from None
 
 
 def scan_argv(

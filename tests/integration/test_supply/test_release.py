@@ -1,0 +1,235 @@
+"""Releases and charts in the real registry, signed with notation and read by Helm."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from aksci.config.models import Config
+from aksci.errors import (
+    NotFoundInRegistry,
+    RegistryError,
+    TrustError,
+    UsageError,
+)
+from aksci.images.record import BuildRecord, BuiltImage
+from aksci.registry import ImageRef
+from aksci.supply import (
+    NotSignedError,
+    fetch_chart,
+    load_release,
+    make_release,
+    push_chart,
+    read_chart,
+    read_release_file,
+    sign_image,
+    sign_release,
+    verify_release,
+    write_release_file,
+)
+from aksci.supply.gate import scan_images
+
+CONFIG = {
+    "schema": 1,
+    "project": {"name": "supply-test"},
+    "images": {"catalog": {"dockerfile": "Dockerfile"}, "web": {"dockerfile": "Dockerfile"}},
+    "services": {
+        "catalog": {"chart": "charts/catalog", "images": {"image": "catalog"}},
+        "web": {"chart": "charts/web", "images": {"image": "web", "helper": "catalog"}},
+    },
+}
+
+
+@pytest.fixture
+def config():
+    return Config.model_validate(CONFIG, strict=False)
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name in ("catalog", "web"):
+        folder = tmp_path / "charts" / name
+        (folder / "templates").mkdir(parents=True)
+        (folder / "Chart.yaml").write_text(f"apiVersion: v2\nname: {name}\nversion: 0.1.0+a\n")
+        (folder / "values.yaml").write_text("image:\n  digest: none\n")
+        (folder / "templates" / "map.yaml").write_text(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\n"
+            "data:\n  digest: {{ .Values.image.digest | quote }}\n"
+        )
+    return tmp_path
+
+
+@pytest.fixture
+def record(make_image, files):
+    images = {
+        name: BuiltImage(
+            name=name,
+            ref=make_image(files.clean, name=name),
+            input_key=f"key-{name}",
+            tags=("latest",),
+            action="built",
+            reasons=(),
+            seconds=1.0,
+        )
+        for name in ("catalog", "web")
+    }
+    return BuildRecord(run_id="run-1", commit="c" * 40, environment="local", images=images)
+
+
+@pytest.fixture
+def verdicts(record, scanner, config, registry, notes, session_now):
+    refs = {name: image.ref for name, image in record.images.items()}
+    return scan_images(
+        refs,
+        scanner=scanner,
+        policy=config.scan,
+        registry=registry,
+        reporter=notes,
+        now=session_now,
+    )
+
+
+@pytest.fixture
+def make(record, config, root, verdicts, registry):
+    def run(**changes):
+        given = {"record": record, "verdicts": verdicts, **changes}
+        return make_release(
+            given["record"],
+            config=config,
+            root=root,
+            verdicts=given["verdicts"],
+            registry=registry,
+        )
+
+    return run
+
+
+@pytest.fixture
+def signed(make, record, verdicts, signer):
+    release = make()
+    for name, image in record.images.items():
+        sign_image(image.ref, verdicts[name], input_key=image.input_key, signer=signer)
+    sign_release(release, signer=signer)
+    return release
+
+
+def test_the_same_inputs_make_the_same_release_whatever_the_run(make, record, registry):
+    first = make()
+    again = make(record=replace(record, run_id="run-2", environment="other"))
+    assert first == again
+    assert registry.resolve("supply-test/release", first.tag) == first.id
+    assert make(record=replace(record, commit="d" * 40)).id != first.id
+
+
+def test_a_release_is_read_back_as_it_was_made_and_names_no_registry(make, registry):
+    release = make()
+    assert load_release(registry, release.ref) == release
+    manifest = json.loads(registry.manifest(release.ref.repository, release.id).content)
+    content = registry.blob(release.ref.repository, manifest["layers"][0]["digest"])
+    assert registry.host.encode() not in content
+    assert release.service_images("web") == {
+        "image": release.images["web"].ref,
+        "helper": release.images["catalog"].ref,
+    }
+
+
+def test_a_signed_release_with_signed_images_is_trusted(signed, signer, registry):
+    verify_release(load_release(registry, signed.ref), signer=signer, registry=registry)
+    assert sign_release(signed, signer=signer) is False
+
+
+def test_an_unsigned_release_is_refused(make, signer):
+    release = make()
+    with pytest.raises(NotSignedError, match="supply-test/release@"):
+        verify_release(release, signer=signer)
+
+
+def test_every_unsigned_image_of_a_release_is_named(make, signer):
+    release = make()
+    sign_release(release, signer=signer)
+    with pytest.raises(TrustError, match="2 images") as caught:
+        verify_release(release, signer=signer)
+    assert "supply-test/catalog@" in str(caught.value)
+    assert "supply-test/web@" in str(caught.value)
+
+
+def test_an_image_signed_with_another_verdict_is_refused(signed, signer, make_signer):
+    image = replace(signed.images["web"], verdict="sha256:" + "0" * 64)
+    forged = replace(signed, images={**signed.images, "web": image})
+    with pytest.raises(TrustError, match="supply-test/web@"):
+        verify_release(forged, signer=signer)
+    with pytest.raises(TrustError, match="no signature is valid and by a trusted identity"):
+        verify_release(signed, signer=make_signer("other"))
+
+
+def test_a_release_changed_in_hand_is_not_the_one_that_was_signed(signed, signer, registry):
+    service = replace(signed.services["web"], chart=signed.services["catalog"].chart)
+    forged = replace(signed, services={**signed.services, "web": service})
+    with pytest.raises(TrustError, match="is not the one"):
+        verify_release(forged, signer=signer, registry=registry)
+
+
+def test_only_images_with_stored_passing_verdicts_are_released(make, verdicts):
+    for bad in (
+        {"catalog": verdicts["catalog"]},
+        {**verdicts, "web": replace(verdicts["web"], passed=False)},
+        {**verdicts, "web": replace(verdicts["web"], stored=None)},
+        {**verdicts, "web": verdicts["catalog"]},
+    ):
+        with pytest.raises(TrustError, match="no stored, passing verdict"):
+            make(verdicts=bad)
+
+
+def test_a_service_whose_image_was_not_built_is_named(make, record):
+    images = {"catalog": record.images["catalog"]}
+    with pytest.raises(UsageError, match="'web' needs the image 'web', which was not built"):
+        make(record=replace(record, images=images))
+
+
+def test_what_is_no_release_is_refused(record, registry):
+    image = record.images["web"].ref
+    with pytest.raises(RegistryError, match="is not a release"):
+        load_release(registry, image)
+    with pytest.raises(NotFoundInRegistry):
+        load_release(registry, ImageRef(image.registry, image.repository, "sha256:" + "0" * 64))
+
+
+def test_the_release_file_names_the_last_release(make, tmp_path):
+    work = tmp_path / ".aksci"
+    with pytest.raises(UsageError, match="no release yet"):
+        read_release_file(work)
+    release = make()
+    path = write_release_file(work, release, run="run-1")
+    assert read_release_file(work) == release.ref
+    for damage in ("", "[]", '{"schema": 1, "ref": "x:latest"}', '{"schema": 2}'):
+        path.write_text(damage)
+        with pytest.raises(UsageError, match="is damaged"):
+            read_release_file(work)
+
+
+def test_helm_pulls_and_renders_what_we_packed(registry, root, toolbox, runner, tmp_path):
+    helm = toolbox.ensure("helm")
+    chart = read_chart(root / "charts" / "catalog")
+    ref = push_chart(registry, "supply-test/charts/catalog", chart)
+    assert push_chart(registry, "supply-test/charts/catalog", chart) == ref
+    ours = fetch_chart(registry, ref, tmp_path / "ours")
+    pulled = tmp_path / "pulled"
+    for reference in ((f"oci://{ref.name}", "--version", "0.1.0+a"), (f"oci://{ref}",)):
+        pulled.mkdir(exist_ok=True)
+        runner.run(
+            [helm, "pull", *reference, "--plain-http", "--destination", pulled],
+            env={"HOME": str(tmp_path / "home"), "HELM_CACHE_HOME": str(tmp_path / "helm")},
+        )
+        (theirs,) = pulled.iterdir()
+        assert theirs.read_bytes() == ours.read_bytes()
+        theirs.unlink()
+    shown = runner.run([helm, "template", "shop", ours, "--set", "image.digest=sha256:abc"])
+    assert 'digest: "sha256:abc"' in shown.stdout
+    assert runner.run([helm, "show", "chart", ours]).stdout.startswith("apiVersion: v2")
+
+
+def test_what_is_no_chart_is_not_fetched(record, registry, tmp_path):
+    with pytest.raises(RegistryError, match="is not a Helm chart"):
+        fetch_chart(registry, record.images["web"].ref, tmp_path)

@@ -1,0 +1,137 @@
+"""Signatures with the real notation, stored in the real registry."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from aksci.errors import TrustError
+from aksci.process import Runner
+from aksci.registry import ImageRef, list_referrers
+from aksci.supply import (
+    BindingError,
+    NotSignedError,
+    UntrustedError,
+    scan_image,
+    sign_image,
+    verify_image,
+)
+
+SIGNATURE = "application/vnd.cncf.notary.signature"
+METADATA = {"dev.aksci.verdict": "sha256:" + "1" * 64, "dev.aksci.input-key": "k"}
+
+
+@pytest.fixture
+def image(make_image, files):
+    return make_image(files.clean)
+
+
+@pytest.fixture
+def signatures(registry):
+    return lambda ref: len(list_referrers(registry, ref, artifact_type=SIGNATURE))
+
+
+def test_an_image_is_signed_once_with_its_verdict_and_input_key_bound_in(
+    image, scanner, registry, notes, session_now, signer, signatures
+):
+    from aksci.config.models import ScanConfig
+
+    verdict = scan_image(
+        image,
+        scanner=scanner,
+        policy=ScanConfig(),
+        registry=registry,
+        reporter=notes,
+        now=session_now,
+    )
+    assert sign_image(image, verdict, input_key="k", signer=signer) is True
+    assert sign_image(image, verdict, input_key="k", signer=signer) is False
+    assert signatures(image) == 1
+    verify_image(image, verdict=verdict.stored.digest, input_key="k", signer=signer)
+    with pytest.raises(BindingError, match="no valid signature covers"):
+        verify_image(image, verdict="sha256:" + "0" * 64, input_key="k", signer=signer)
+    with pytest.raises(BindingError):
+        verify_image(image, verdict=verdict.stored.digest, input_key="other", signer=signer)
+    assert sign_image(image, verdict, input_key="other", signer=signer) is True
+    verify_image(image, verdict=verdict.stored.digest, input_key="k", signer=signer)
+
+
+def test_an_unsigned_image_is_refused(image, signer):
+    with pytest.raises(NotSignedError, match="is not signed"):
+        signer.verify(image, METADATA)
+
+
+def test_a_signature_by_another_key_is_refused_and_its_signer_named(image, make_signer):
+    make_signer("other").sign(image, METADATA)
+    with pytest.raises(UntrustedError, match="CN=aksci-local-test"):
+        make_signer().verify(image, METADATA)
+
+
+def test_our_signature_counts_beside_one_by_another_key(image, make_signer):
+    make_signer("other").sign(image, METADATA)
+    make_signer().sign(image, METADATA)
+    make_signer().verify(image, METADATA)
+    make_signer("other").verify(image, METADATA)
+
+
+def test_a_trusted_identity_must_match(image, signer):
+    signer.sign(image, METADATA)
+    ours = "x509.subject: C=ZZ, ST=local, O=aksci local test"
+    replace(signer, identities=(ours,)).verify(image, METADATA)
+    with pytest.raises(UntrustedError):
+        replace(signer, identities=(ours.replace("local test", "other"),)).verify(image, METADATA)
+
+
+def test_an_expired_certificate_is_not_trusted(image, make_signer, session_now):
+    with pytest.raises(TrustError):
+        make_signer(now=session_now - dt.timedelta(days=731)).sign(image, METADATA)
+
+
+def test_a_signature_in_one_repository_is_none_in_another(make_image, files, registry, signer):
+    image = make_image(files.clean)
+    signer.sign(image, METADATA)
+    other = make_image(files.clean, name="other")
+    manifest = registry.manifest(image.repository, image.digest)
+    content = json.loads(manifest.content)
+    for part in (content["config"], *content["layers"]):
+        registry.put_blob(other.repository, registry.blob(image.repository, part["digest"]))
+    registry.put_manifest(other.repository, manifest.content, manifest.media_type)
+    with pytest.raises(NotSignedError):
+        signer.verify(ImageRef(image.registry, other.repository, image.digest), METADATA)
+
+
+def test_the_users_own_trust_configuration_decides_nothing(image, make_signer, tmp_path, runner):
+    make_signer("other").sign(image, METADATA)
+    home = tmp_path / "home" / "notation"
+    home.mkdir(parents=True)
+    skip = {
+        "name": "skip",
+        "registryScopes": ["*"],
+        "signatureVerification": {"level": "skip"},
+    }
+    (home / "trustpolicy.json").write_text(json.dumps({"version": "1.0", "trustPolicies": [skip]}))
+    hostile = {**runner.environment, "XDG_CONFIG_HOME": str(home.parent), "HOME": str(home.parent)}
+    mine = replace(make_signer(), runner=Runner(environment=hostile, log=lambda _: None))
+    with pytest.raises(UntrustedError):
+        mine.verify(image, METADATA)
+
+
+def test_six_signers_of_one_digest_at_once_lose_no_signature(image, signer, signatures):
+    wanted = [METADATA | {"dev.aksci.input-key": f"key-{number}"} for number in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda metadata: signer.sign(image, metadata), wanted))
+    assert signatures(image) == 6
+    for metadata in wanted:
+        signer.verify(image, metadata)
+
+
+def test_what_is_not_there_can_neither_be_signed_nor_verified(image, signer):
+    gone = ImageRef(image.registry, image.repository, "sha256:" + "0" * 64)
+    with pytest.raises(TrustError, match="could not be signed"):
+        signer.sign(gone, METADATA)
+    with pytest.raises(TrustError, match="could not be read"):
+        signer.verify(gone, METADATA)
