@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import tempfile
 import threading
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.errors import BuildError, ProcessError, ProcessTimeout
 from aksci.images.builder import BuildOutput, BuildRequest
 from aksci.images.progress import Progress
+from aksci.reporting import sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +53,7 @@ class BuildxBuilder:
         if self._stopped.is_set():
             raise BuildError(f"{request.name} was not built: the run was stopped.")
         self._ensure_builder()
-        progress = Progress(on_line)
+        progress = Progress(on_line, lambda text: sanitise(self.runner.redact(text)))
         with tempfile.TemporaryDirectory(prefix="aksci-build-") as folder:
             metadata = Path(folder) / "metadata.json"
             argv = build_argv(
@@ -78,9 +80,7 @@ class BuildxBuilder:
                 ) from None
             except ProcessError as error:
                 why = progress.failure() or error.message
-                # Without a single step, it is the engine that failed and not the Dockerfile.
-                hint = None if progress.began else self.hint
-                raise BuildError(f"{request.name} did not build:\n{why}", hint=hint) from None
+                raise BuildError(f"{request.name} did not build:\n{why}") from None
             return _read_metadata(request, metadata)
 
     def stop(self) -> None:
@@ -105,11 +105,26 @@ class BuildxBuilder:
                 return
             from filelock import FileLock
 
+            self._require_socket(self.endpoint)
             self.config_dir.mkdir(parents=True, exist_ok=True)
             with FileLock(self.config_dir / "aksci.lock"):
                 if self._existing_endpoint() != self.endpoint:
                     self._create()
             self._ready = True
+
+    def _require_socket(self, endpoint: str) -> None:
+        """Fail now where buildx would wait for half a minute for a BuildKit that does not run."""
+        path = endpoint.removeprefix("unix://")
+        if path == endpoint:
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            try:
+                probe.connect(path)
+            except OSError as error:
+                raise BuildError(
+                    f"BuildKit does not answer at {endpoint}: {error.strerror or error}.",
+                    hint=self.hint,
+                ) from None
 
     def _existing_endpoint(self) -> str | None:
         """Return where the builder of our name leads, or None when there is none."""

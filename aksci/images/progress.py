@@ -20,10 +20,15 @@ _TAIL = 40
 
 
 class Progress:
-    """Read the lines of one build."""
+    """Read the lines of one build.
 
-    def __init__(self, on_line: Callable[[str], None]) -> None:
+    :param clean: redacts and sanitises: what a step printed is in base64 here, so nobody before
+        could see what it says.
+    """
+
+    def __init__(self, on_line: Callable[[str], None], clean: Callable[[str], str]) -> None:
         self._on_line = on_line
+        self._clean = clean
         self._names: dict[str, str] = {}
         self._told: set[tuple[str, str]] = set()
         self._logs: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_TAIL))
@@ -38,7 +43,9 @@ class Progress:
         except ValueError:
             status = None
         if not isinstance(status, dict):
-            self._plain.append(text)  # buildx's own words, when it could not even start
+            self._plain.append(
+                self._clean(text)
+            )  # buildx's own words, when it could not even start
             return
         for vertex in status.get("vertexes") or []:
             self._vertex(vertex)
@@ -47,29 +54,28 @@ class Progress:
         for warning in status.get("warnings") or []:
             short = _decode(warning.get("short"))
             if short:
-                self._on_line(f"warning: {short}")
-
-    @property
-    def began(self) -> bool:
-        """Whether BuildKit has told of any step."""
-        return bool(self._names)
+                self._on_line(f"warning: {self._clean(short)}")
 
     def failure(self) -> str:
         """Return the failing step, the end of its output and the error; else what buildx said."""
         if self._failed is None:
             return "\n".join(self._plain)
         digest, error = self._failed
+        self._print(digest, [self._partial.pop(digest, "")])
         lines = [self._names.get(digest, ""), *self._logs[digest]]
-        if self._partial[digest]:
-            lines.append(self._partial[digest])
         return "\n".join(f"  {line}" for line in (*lines, error) if line)
 
     def _vertex(self, vertex: dict[str, Any]) -> None:
-        digest, name = vertex["digest"], vertex.get("name", "")
+        digest, name = vertex["digest"], self._clean(vertex.get("name", ""))
         self._names[digest] = name
         error = vertex.get("error")
         if error and self._failed is None and "context canceled" not in error:
-            self._failed = (digest, error)  # steps beside the failing one are cancelled, and say so
+            self._failed = (
+                digest,
+                self._clean(error),
+            )  # steps beside the failing one are cancelled, and say so
+        if vertex.get("completed"):
+            self._print(digest, [self._partial.pop(digest, "")])
         if name.startswith("[internal]"):
             return
         if vertex.get("completed") and vertex.get("cached"):
@@ -88,9 +94,12 @@ class Progress:
         *whole, rest = text.split("\n")
         if rest:
             self._partial[digest] = rest
-        for line in whole:
+        self._print(digest, whole)
+
+    def _print(self, digest: str, lines: list[str]) -> None:
+        for line in lines:
             # A carriage return redraws the line: only the last drawing counts.
-            shown = line.rstrip("\r").rpartition("\r")[2]
+            shown = self._clean(line.rstrip("\r").rpartition("\r")[2])
             if shown.strip():
                 self._logs[digest].append(shown)
                 self._on_line(f"  {shown}")

@@ -1,0 +1,318 @@
+"""Building through the real BuildKit into the real registry."""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import dataclasses
+import json
+import secrets
+import threading
+import time
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from aksci.config import load_config
+from aksci.errors import BuildError, RegistryError
+from aksci.images import (
+    BaseResolver,
+    BuildRecord,
+    BuildSettings,
+    BuildxBuilder,
+    build_graph,
+    build_images,
+    load_secrets,
+    plan_build,
+    plan_document,
+    plan_text,
+    publish_tags,
+)
+from aksci.images.keys import in_tag
+from aksci.registry import RegistryClient, list_referrers
+
+BASE = "FROM debian:bookworm-slim\nCOPY hello.txt /hello.txt\n"
+APP = (
+    "FROM {p}/base AS build\nRUN cp /hello.txt /out\n"
+    "FROM {p}/base:latest\nCOPY --from=build /out /out\nCOPY --from={p}/tool /tool /tool\n"
+)
+
+
+class Lines:
+    """A reporter that remembers."""
+
+    def __init__(self):
+        self.lines = []
+
+    def line(self, text):
+        self.lines.append(text)
+
+
+@pytest.fixture
+def shop(platform, toolbox, runner, tmp_path):
+    """A project of three images with a name of its own, and the means to build it."""
+    name = f"t{secrets.token_hex(4)}"
+    files = {
+        "base/Dockerfile": BASE,
+        "base/hello.txt": secrets.token_hex(8),
+        "base/.dockerignore": "Dockerfile\n.dockerignore",
+        "tool/Dockerfile": "FROM scratch\nCOPY tool /tool",
+        "tool/tool": "tool",
+        "app/Dockerfile": APP.format(p=name),
+        "aksci.toml": f'schema = 1\n[project]\nname = "{name}"\n'
+        '[discover]\ndockerfiles = ["*/Dockerfile"]\n',
+    }
+    root = tmp_path / "project"
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(content)
+    registry = RegistryClient(platform.registry, plain_http=True)
+    resolver = BaseResolver(mirror=registry, connect=RegistryClient)
+    reporter = Lines()
+
+    def builder(endpoint=platform.buildkit):
+        return BuildxBuilder(
+            buildx=toolbox.ensure("buildx"),
+            runner=runner,
+            config_dir=tmp_path / "buildx",
+            builder_name="test",
+            endpoint=endpoint,
+            hint="nox -s up",
+        )
+
+    def build(*, endpoint=platform.buildkit, **options):
+        config = load_config(root / "aksci.toml")
+        found = load_secrets(config, root=root, variables={"TOKEN": "hunter2hunter2"})
+        return build_images(
+            build_graph(root, config),
+            registry=registry,
+            builder=builder(endpoint),
+            resolve_external=options.pop("resolve_external", resolver),
+            settings=BuildSettings(secrets=found, revision="abc", timeout=120),
+            reporter=reporter,
+            now=lambda: datetime.now(UTC),
+            **options,
+        )
+
+    def plan(**options):
+        graph = build_graph(root, load_config(root / "aksci.toml"))
+        resolve = options.pop("resolve_external", resolver)
+        return plan_build(graph, registry=registry, resolve_external=resolve, **options)
+
+    def record(images):
+        return BuildRecord(run_id="1", commit="abc", environment="local", images=images)
+
+    yield SimpleNamespace(
+        name=name,
+        root=root,
+        registry=registry,
+        reporter=reporter,
+        build=build,
+        plan=plan,
+        publish=lambda images: publish_tags(record(images), registry),
+    )
+    registry.close()
+
+
+def actions(images):
+    return {name: image.action for name, image in images.items()}
+
+
+def reasons(plan):
+    return {one.image: [reason["code"] for reason in one.reasons] for one in plan.work}
+
+
+def test_a_build_is_in_order_by_digest_and_the_second_one_does_nothing(shop):
+    first = shop.build()
+    assert actions(first) == dict.fromkeys(("app", "base", "tool"), "built")
+    for image in first.values():
+        tag = in_tag(image.input_key)
+        assert shop.registry.resolve(image.ref.repository, tag) == image.ref.digest
+        assert shop.registry.resolve(image.ref.repository, "latest") is None
+    manifest = json.loads(
+        shop.registry.manifest(f"{shop.name}/app", first["app"].ref.digest).content
+    )
+    assert manifest["annotations"] == {
+        "org.opencontainers.image.base.name": f"{shop.registry.host}/{shop.name}/base:latest",
+        "org.opencontainers.image.base.digest": first["base"].ref.digest,
+    }
+    again = shop.build()
+    assert actions(again) == dict.fromkeys(first, "reused")
+    assert {name: image.ref for name, image in again.items()} == {
+        name: image.ref for name, image in first.items()
+    }
+
+
+def test_lineage_and_provenance_are_beside_the_image(shop):
+    image = shop.build()["app"]
+    (entry,) = list_referrers(shop.registry, image.ref)
+    assert entry["annotations"]["org.opencontainers.image.revision"] == "abc"
+    manifest = json.loads(shop.registry.manifest(image.ref.repository, entry["digest"]).content)
+    lineage, provenance = (
+        json.loads(shop.registry.blob(image.ref.repository, layer["digest"]))
+        for layer in manifest["layers"]
+    )
+    assert lineage["inputKey"] == image.input_key
+    parents = {value for key, value in lineage["parents"].items() if "base" in key}
+    assert f"sha256:{next(iter(parents)).removeprefix('sha256:')}" in str(provenance)
+
+
+def test_a_rebuild_to_the_same_bytes_stops_the_cascade(shop):
+    first = shop.build()
+    dockerfile = shop.root / "base/Dockerfile"
+    dockerfile.write_text(BASE + "ENV A=1\n")
+    assert actions(shop.build()) == {"app": "built", "base": "built", "tool": "reused"}
+    dockerfile.write_text(BASE)
+    assert actions(shop.build()) == dict.fromkeys(first, "reused")
+    (shop.root / "base/.dockerignore").write_text("Dockerfile\n")  # now it is in the context
+    third = shop.build()
+    assert actions(third) == {"app": "reused", "base": "built", "tool": "reused"}
+    assert third["base"].ref == first["base"].ref
+    assert third["base"].input_key != first["base"].input_key
+
+
+def test_a_plan_tells_why_and_a_build_does_the_same(shop):
+    assert reasons(shop.plan()) == {
+        "base": ["MISSING"],
+        "tool": ["MISSING"],
+        "app": ["MISSING", "PARENT", "PARENT"],
+    }
+    images = shop.build()
+    assert shop.plan().to_build == ()
+    assert [one.tag for one in shop.publish(images)] == ["latest"] * 3
+    (shop.root / "base/hello.txt").write_text("changed")
+    plan = shop.plan()
+    assert reasons(plan) == {"base": ["SOURCE"], "tool": [], "app": ["PARENT"]}
+    document = json.loads(json.dumps(plan_document(plan)))
+    assert document["work"][0]["reasons"] == [{"code": "SOURCE"}]
+    assert "files in its context changed" in plan_text(plan)
+    built = shop.build()
+    assert [reason["code"] for reason in built["base"].reasons] == ["SOURCE"]
+    assert [reason["code"] for reason in built["app"].reasons] == ["PARENT"]
+    assert reasons(shop.plan(force=frozenset({"tool"})))["tool"] == ["FORCED"]
+
+
+def test_a_moved_base_is_drift(shop):
+    shop.publish(shop.build())
+    moved = shop.registry.resolve(f"{shop.name}/base", "latest")
+    plan = shop.plan(resolve_external=lambda _: moved)
+    (reason,) = next(one for one in plan.work if one.image == "base").reasons
+    assert (reason["code"], reason["new"]) == ("BASE_DRIFT", moved)
+
+
+def test_publishing_moves_tags_once(shop):
+    images = shop.build()
+    moved = shop.publish(images)
+    assert {(one.image, one.old, one.new) for one in moved} == {
+        (name, None, image.ref.digest) for name, image in images.items()
+    }
+    assert shop.publish(images) == ()
+    assert shop.registry.resolve(f"{shop.name}/app", "latest") == images["app"].ref.digest
+
+
+def test_publishing_to_another_registry_is_refused(shop):
+    images = shop.build(only=frozenset({"tool"}))
+    elsewhere = dataclasses.replace(images["tool"].ref, registry="r.io")
+    other = {"tool": dataclasses.replace(images["tool"], ref=elsewhere)}
+    with pytest.raises(RegistryError, match=r"built for r\.io"):
+        shop.publish(other)
+
+
+def test_only_builds_an_image_and_what_it_needs(shop):
+    assert set(shop.build(only=frozenset({"base"}))) == {"base"}
+    assert set(shop.build(only=frozenset({"app"}))) == {"app", "base", "tool"}
+
+
+def test_a_failure_stops_descendants_keeps_the_rest_and_ends_in_the_failing_steps_output(shop):
+    (shop.root / "base/Dockerfile").write_text(BASE + "RUN echo the cause; exit 7\n")
+    with pytest.raises(BuildError) as caught:
+        shop.build()
+    message = caught.value.message
+    assert "did not build: base." in message
+    assert "Not tried: app (needs base)." in message
+    assert "Done, and kept: tool." in message
+    *_, cause, last = message.splitlines()
+    assert cause.strip() == "the cause"
+    assert "exit code: 7" in last
+    (shop.root / "base/Dockerfile").write_text(BASE)
+    assert actions(shop.build()) == {"app": "built", "base": "built", "tool": "reused"}
+
+
+def test_ctrl_c_ends_the_build_at_once_leaves_no_tag_and_the_next_run_succeeds(shop):
+    dockerfile = shop.root / "base/Dockerfile"
+    dockerfile.write_text(BASE + "RUN echo begun; sleep 120\n")
+    done = threading.Event()
+
+    def press():
+        while not done.is_set() and not any("begun" in line for line in shop.reporter.lines):
+            time.sleep(0.05)
+        _thread.interrupt_main()
+
+    watcher = threading.Thread(target=press)
+    watcher.start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        shop.build()
+    done.set()
+    watcher.join()
+    assert time.monotonic() - started < 30
+    assert not [one for one in threading.enumerate() if one.name.startswith("aksci")]
+    assert shop.plan().to_build == ("base", "app")
+    dockerfile.write_text(BASE)
+    assert set(actions(shop.build())) == {"app", "base", "tool"}
+
+
+def test_an_unreachable_buildkit_says_what_to_do(shop, tmp_path):
+    started = time.monotonic()
+    with pytest.raises(BuildError, match=r"does not answer at unix://.*no\.sock") as caught:
+        shop.build(endpoint=f"unix://{tmp_path}/no.sock", only=frozenset({"tool"}))
+    assert time.monotonic() - started < 5
+    assert caught.value.hint == "nox -s up"
+
+
+def test_a_base_that_no_registry_has_names_it_and_how_to_get_it(shop):
+    (shop.root / "base/Dockerfile").write_text("FROM nosuch-base:1\n")
+
+    def connect(host):
+        assert host == "registry-1.docker.io"
+        return RegistryClient("127.0.0.1:1", plain_http=True, sleep=lambda _: None)
+
+    resolver = BaseResolver(mirror=shop.registry, connect=connect)
+    with pytest.raises(
+        RegistryError, match=r"docker\.io/library/nosuch-base:1 can't be resolved"
+    ) as caught:
+        shop.build(resolve_external=resolver)
+    assert '"nosuch-base:1" = []' in caught.value.hint
+
+
+def test_secrets_reach_the_build_and_neither_argv_nor_image(shop):
+    with (shop.root / "aksci.toml").open("a") as file:
+        file.write('[build.secrets.token]\nenv = "TOKEN"\n')
+    (shop.root / "base/Dockerfile").write_text(
+        BASE + "RUN --mount=type=secret,id=token sha256sum /run/secrets/token | cut -c1-8 > /sum\n"
+        "RUN --mount=type=secret,id=token echo it is $(cat /run/secrets/token)\n"
+    )
+    shop.build(only=frozenset({"base"}))
+    assert any("it is ***" in line for line in shop.reporter.lines)
+    assert not [line for line in shop.reporter.lines if "hunter2" in line]
+
+
+def test_forcing_builds_again_without_cache(shop):
+    (shop.root / "tool/Dockerfile").write_text(
+        "FROM debian:bookworm-slim\nRUN head -c 8 /dev/urandom > /tool\n"
+    )
+    only = frozenset({"tool"})
+    first = shop.build(only=only)["tool"]
+    again = shop.build(only=only, force=only)["tool"]
+    assert again.reasons == ({"code": "FORCED"},)
+    assert again.ref != first.ref
+    assert shop.build(only=only)["tool"].ref == again.ref
+
+
+def test_reporters_lines_are_prefixed_by_image(shop):
+    with contextlib.suppress(BuildError):
+        shop.build()
+    prefixes = ("[app] ", "[base] ", "[tool] ")
+    assert shop.reporter.lines
+    assert all(line.startswith(prefixes) for line in shop.reporter.lines)

@@ -1,0 +1,26 @@
+"""Projects made of text."""
+
+from __future__ import annotations
+
+import pytest
+
+from aksci.config import load_config
+from aksci.images import build_graph
+
+HEAD = 'schema = 1\n[project]\nname = "shop"\n'
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Write files and an aksci.toml; return its graph."""
+
+    def make(files, toml='[discover]\ndockerfiles = ["**/*ockerfile*"]'):
+        for name, content in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        (tmp_path / "aksci.toml").write_text(HEAD + toml)
+        return build_graph(tmp_path, load_config(tmp_path / "aksci.toml"))
+
+    make.root = tmp_path
+    return make

@@ -1,0 +1,114 @@
+"""buildx's command line, one JSON file a case; progress as lines; builds that can't start."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from aksci.images.builder import BuildRequest, BuildSecret
+from aksci.images.buildx import build_argv
+from aksci.images.progress import Progress
+from aksci.secret import Secret
+
+CASES = sorted((Path(__file__).parent / "buildx-argv").glob("*.json"))
+DEFAULTS = {
+    "name": "web",
+    "dockerfile": "/p/web/Dockerfile",
+    "context": "/p/web",
+    "target": None,
+    "args": {},
+    "platforms": [],
+    "parents": {},
+    "annotations": {},
+    "secrets": [],
+    "repository": "localhost:5000/shop/web",
+    "tag": "in-abc",
+    "fresh": False,
+    "timeout": 60,
+}
+
+
+def request_of(document):
+    values = DEFAULTS | document
+    secrets = tuple(
+        BuildSecret(
+            id=one["id"],
+            file=Path(one["file"]) if "file" in one else None,
+            value=Secret(one["value"]) if "value" in one else None,
+        )
+        for one in values["secrets"]
+    )
+    paths = {key: Path(values[key]) for key in ("dockerfile", "context")}
+    return BuildRequest(
+        **{**values, **paths, "secrets": secrets, "platforms": tuple(values["platforms"])}
+    )
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_argv(path):
+    case = json.loads(path.read_text())
+    argv = build_argv(
+        Path("/bin/buildx"),
+        request_of(case["request"]),
+        builder="aksci",
+        metadata=Path("/tmp/m.json"),
+        by_digest=case.get("by_digest", True),
+        cache_from=tuple(case.get("cache_from", ())),
+        cache_to=tuple(case.get("cache_to", ())),
+    )
+    assert argv == case["argv"]
+
+
+def test_there_are_cases():
+    assert len(CASES) >= 4
+
+
+def status(**fields):
+    return json.dumps(fields)
+
+
+def log(vertex, text):
+    data = base64.b64encode(text.encode()).decode()
+    return status(logs=[{"vertex": vertex, "stream": 1, "data": data}])
+
+
+def test_progress_tells_each_step_once_and_whole_lines_of_output():
+    lines = []
+    progress = Progress(lines.append, str)
+    step = {"digest": "d", "name": "[1/2] RUN x", "started": "t"}
+    progress.line(status(vertexes=[step]))
+    progress.line(status(vertexes=[step]))
+    progress.line(status(vertexes=[{"digest": "i", "name": "[internal] load", "started": "t"}]))
+    progress.line(log("d", "hel"))
+    progress.line(log("d", "lo\n10%\r50%\r100%\n"))
+    progress.line(status(vertexes=[{**step, "completed": "t", "cached": True}]))
+    assert lines == ["[1/2] RUN x", "  hello", "  100%", "[1/2] RUN x (cached)"]
+
+
+def test_a_failure_is_the_failing_steps_output_and_not_its_neighbours():
+    progress = Progress(lambda _: None, str)
+    progress.line(status(vertexes=[{"digest": "a", "name": "RUN a"}, {"digest": "b", "name": "B"}]))
+    progress.line(log("a", "noise\n"))
+    progress.line(log("b", "real cause"))
+    progress.line(status(vertexes=[{"digest": "a", "name": "RUN a", "error": "context canceled"}]))
+    progress.line(status(vertexes=[{"digest": "b", "name": "B", "error": "exit code: 1"}]))
+    assert progress.failure() == "  B\n  real cause\n  exit code: 1"
+
+
+def test_a_failure_before_any_step_is_what_buildx_said():
+    progress = Progress(lambda _: None, str)
+    progress.line("ERROR: no builder")
+    assert progress.failure() == "ERROR: no builder"
+
+
+def test_what_a_step_prints_is_cleaned_wherever_it_appears():
+    lines = []
+    progress = Progress(lines.append, lambda text: text.replace("s3cret", "***"))
+    progress.line(status(vertexes=[{"digest": "d", "name": "RUN echo s3cret", "started": "t"}]))
+    progress.line(log("d", "it is s3cret\nand s3cret"))
+    progress.line(status(vertexes=[{"digest": "d", "name": "RUN", "error": "s3cret failed"}]))
+    assert "s3cret" not in "".join([*lines, progress.failure()])
+    assert lines == ["RUN echo ***", "  it is ***", "  and ***"]

@@ -1,0 +1,173 @@
+"""Discovery and graph: names, edges, circles, and the document that they print as."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from aksci.errors import ConfigError
+from aksci.images import graph_document
+
+
+def edges(graph):
+    return {(edge.base, edge.to, edge.type) for edge in graph.edges}
+
+
+def test_images_are_named_by_folder_and_by_the_files_suffix_where_there_are_several(project):
+    graph = project(
+        {
+            "services/api/Dockerfile": "FROM scratch",
+            "tools/Dockerfile": "FROM scratch",
+            "tools/Dockerfile.lint": "FROM scratch",
+            "tools/fmt.Dockerfile": "FROM scratch",
+            "tools/Dockerfile.lint.dockerignore": "*",
+            "Dockerfile": "FROM scratch",
+        }
+    )
+    assert list(graph.images) == ["services/api", "shop", "tools", "tools-fmt", "tools-lint"]
+    assert graph.images["services/api"].spec.repository == "shop/services/api"
+
+
+def test_a_dockerfile_with_a_table_is_not_discovered_again(project):
+    toml = '[discover]\ndockerfiles = ["*/Dockerfile"]\n[images.web]\ndockerfile = "a/Dockerfile"\n'
+    graph = project({"a/Dockerfile": "FROM scratch"}, toml)
+    assert list(graph.images) == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ('[images.a]\ndockerfile = "no/Dockerfile"', r"images\.a\.dockerfile: no/Dockerfile does"),
+        ('[images.a]\ndockerfile = "x/Dockerfile"\ncontext = "no"', r"images\.a\.context: .*no"),
+        ("", "no image to build"),
+        ('[discover]\ndockerfiles = ["Upper Case/*"]', "can't be the name of an image"),
+    ],
+)
+def test_what_is_missing_or_misnamed_is_a_clear_error(project, toml, message):
+    with pytest.raises(ConfigError, match=message):
+        project({"x/Dockerfile": "FROM scratch", "Upper Case/Dockerfile": "FROM scratch"}, toml)
+
+
+def test_edges_are_found_by_repository_and_tag_and_typed(project):
+    graph = project(
+        {
+            "base/Dockerfile": "FROM debian:bookworm-slim",
+            "tool/Dockerfile": "FROM scratch",
+            "lib/Dockerfile": "FROM scratch",
+            "app/Dockerfile": "FROM shop/base AS b\nFROM docker.io/shop/base:latest\n"
+            "COPY --from=b / /\nCOPY --from=shop/tool / /\nRUN --mount=from=shop/lib,target=/x y",
+        }
+    )
+    assert edges(graph) == {
+        ("base", "app", "stage"),
+        ("base", "app", "runtime"),
+        ("tool", "app", "copy"),
+        ("lib", "app", "mount"),
+    }
+    assert [(one.image, one.reference, one.type) for one in graph.external] == [
+        ("base", "docker.io/library/debian:bookworm-slim", "runtime")
+    ]
+    assert graph.order[-1] == "app"
+
+
+def test_the_environments_registry_names_our_images_too(project):
+    toml = (
+        '[discover]\ndockerfiles = ["*/Dockerfile"]\n[environments.prod]\n'
+        'registry = "shop.azurecr.io"\nnamespace = "shop"\n'
+    )
+    files = {"a/Dockerfile": "FROM scratch", "b/Dockerfile": "FROM shop.azurecr.io/shop/a"}
+    assert edges(project(files, toml)) == {("a", "b", "runtime")}
+
+
+def test_another_tag_or_a_digest_of_our_repository_is_external(project):
+    digest = "sha256:" + "a" * 64
+    graph = project(
+        {
+            "a/Dockerfile": "FROM scratch",
+            "b/Dockerfile": "FROM shop/a:old",
+            "c/Dockerfile": f"FROM shop/a@{digest}",
+        }
+    )
+    assert not graph.edges
+    assert [one.reference for one in graph.external] == [
+        "docker.io/shop/a:old",
+        f"docker.io/shop/a@{digest}",
+    ]
+
+
+def test_one_dockerfile_makes_several_images_by_target_and_args(project):
+    toml = "".join(
+        f'[images.{name}]\ndockerfile = "x/Dockerfile"\ntarget = "{name}"\n' for name in ("a", "b")
+    )
+    graph = project({"x/Dockerfile": "FROM scratch AS a\nFROM shop/a AS b"}, toml)
+    assert edges(graph) == {("a", "b", "runtime")}
+
+
+def test_a_stage_called_like_an_image_is_a_stage(project):
+    files = {"base/Dockerfile": "FROM scratch", "b/Dockerfile": "FROM x AS base\nFROM base"}
+    assert not project(files).edges
+
+
+def test_copying_from_oneself_is_the_previous_version_and_no_circle(project):
+    graph = project({"a/Dockerfile": "FROM scratch\nCOPY --from=shop/a / /"})
+    assert [one.previous for one in graph.external] == [True]
+
+
+def test_a_circle_is_an_error_that_names_its_path(project):
+    files = {
+        "a/Dockerfile": "FROM shop/c",
+        "b/Dockerfile": "FROM shop/a",
+        "c/Dockerfile": "FROM shop/b",
+        "d/Dockerfile": "FROM shop/a",
+    }
+    with pytest.raises(ConfigError, match="circle: a -> c -> b -> a"):
+        project(files)
+
+
+def test_two_images_may_not_be_the_same_name_and_tag(project):
+    toml = "".join(
+        f'[images.{name}]\ndockerfile = "x/Dockerfile"\nrepository = "r"\n' for name in ("a", "b")
+    )
+    with pytest.raises(ConfigError, match="a and b are both r:latest"):
+        project({"x/Dockerfile": "FROM scratch"}, toml)
+
+
+def test_the_document_is_what_the_design_promises(project):
+    toml = (
+        '[images.base]\ndockerfile = "base/Dockerfile"\nargs = { V = "12" }\n'
+        '[images.app]\ndockerfile = "app/Dockerfile"\ntarget = "run"\n'
+    )
+    graph = project(
+        {
+            "base/Dockerfile": "ARG V\nFROM debian:$V",
+            "app/Dockerfile": "# syntax=docker/dockerfile:1\nFROM shop/base AS run",
+        },
+        toml,
+    )
+    assert json.loads(json.dumps(graph_document(graph))) == {
+        "schema": 1,
+        "images": [
+            {
+                "name": "app",
+                "dockerfile": "app/Dockerfile",
+                "context": "app",
+                "target": "run",
+                "args": {},
+                "opaque": False,
+            },
+            {
+                "name": "base",
+                "dockerfile": "base/Dockerfile",
+                "context": "base",
+                "target": None,
+                "args": {"V": "12"},
+                "opaque": False,
+            },
+        ],
+        "edges": [{"from": "base", "to": "app", "type": "runtime"}],
+        "external": [
+            {"image": "app", "reference": "docker.io/docker/dockerfile:1", "type": "syntax"},
+            {"image": "base", "reference": "docker.io/library/debian:12", "type": "runtime"},
+        ],
+    }

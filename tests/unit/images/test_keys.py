@@ -1,0 +1,190 @@
+"""What matters changes the key; what doesn't never does."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from aksci.images.inputs import inputs_of
+from aksci.images.keys import source_of
+from aksci.images.tree import TreeHasher
+
+DOCKERFILE = (
+    "ARG V=1\nFROM debian:$V AS a\nFROM scratch AS unused\nRUN no\nFROM a\nARG W\nCOPY . /\n"
+)
+TOML = '[images.web]\ndockerfile = "Dockerfile"\ncontext = "ctx"\nargs = { W = "1", OTHER = "1" }\n'
+
+
+@pytest.fixture
+def base(project):
+    (project.root / "ctx").mkdir()
+    (project.root / "ctx/run.sh").write_text("echo")
+    (project.root / "ctx/link").symlink_to("run.sh")
+    (project.root / "outside").write_text("1")
+    (project.root / "ctx/out").symlink_to("../outside")
+    (project.root / "ctx/data").mkdir()
+    (project.root / "ctx/data/x").write_text("x")
+    return project
+
+
+def key(project, dockerfile=DOCKERFILE, toml=TOML):
+    graph = project({"Dockerfile": dockerfile}, toml)
+    return source_of(graph.images["web"], TreeHasher(graph.root)).key
+
+
+def write(name, text):
+    return lambda ctx: (ctx / name).write_text(text)
+
+
+def relink(ctx):
+    (ctx / "link").unlink()
+    (ctx / "link").symlink_to("data")
+
+
+MATTERS = {
+    "content": write("run.sh", "echo 2"),
+    "a new file": write("new", ""),
+    "executable bit": lambda ctx: (ctx / "run.sh").chmod(0o755),
+    "link target": relink,
+    "name": lambda ctx: (ctx / "run.sh").rename(ctx / "run2.sh"),
+    "an empty folder": lambda ctx: (ctx / "empty").mkdir(),
+    "a strange name": lambda ctx: open(os.fsencode(ctx) + b"/a\xff\n b", "w").close(),  # noqa: PTH123
+    "an ignore file": write(".dockerignore", "data"),
+}
+IS_THE_SAME = {
+    "times": lambda ctx: os.utime(ctx / "run.sh", (1, 1)),
+    "group's permissions": lambda ctx: (ctx / "run.sh").chmod(0o664),
+    "what a link leads to": lambda ctx: (ctx.parent / "outside").write_text("2"),
+}
+
+
+@pytest.mark.parametrize("change", MATTERS)
+def test_a_change_in_the_context_that_matters_changes_the_key(base, change):
+    before = key(base)
+    MATTERS[change](base.root / "ctx")
+    assert key(base) != before
+
+
+@pytest.mark.parametrize("change", IS_THE_SAME)
+def test_a_change_in_the_context_that_does_not_matter_changes_nothing(base, change):
+    (base.root / "ctx/run.sh").chmod(0o644)
+    before = key(base)
+    IS_THE_SAME[change](base.root / "ctx")
+    assert key(base) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("COPY . /", "COPY . /app"),
+        ("ARG V=1", "ARG V=2"),
+        ("ARG W", "ARG W=3"),
+        ("COPY . /", "COPY --link . /"),
+        ("COPY . /\n", "COPY <<E /x\n1\nE\n"),
+    ],
+)
+def test_a_change_of_an_instruction_that_counts_changes_the_key(base, old, new):
+    assert key(base, DOCKERFILE.replace(old, new)) != key(base)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("RUN no", "RUN never"),
+        ("COPY . /", "# why\nCOPY . /"),
+        ("COPY . /", "\n\ncopy   . /"),
+        ("ARG V=1", "# hello\nARG V=1"),
+    ],
+)
+def test_comments_layout_and_unreachable_stages_change_nothing(base, old, new):
+    assert key(base, DOCKERFILE.replace(old, new)) == key(base)
+
+
+def test_only_arguments_that_are_declared_count(base):
+    assert key(base, toml=TOML.replace('OTHER = "1"', 'OTHER = "2"')) == key(base)
+    assert key(base, toml=TOML.replace('W = "1"', 'W = "2"')) != key(base)
+
+
+def test_target_and_platforms_count(base):
+    assert key(base, toml=TOML + 'target = "a"\n') != key(base)
+    assert key(base, toml=TOML + 'platforms = ["linux/arm64"]\n') != key(base)
+
+
+def test_ignored_files_do_not_count_and_the_dockerfiles_own_list_wins(base):
+    (base.root / "ctx/.dockerignore").write_text("data\n.dockerignore")
+    before = key(base)
+    (base.root / "ctx/data/x").write_text("y")
+    assert key(base) == before
+    (base.root / "Dockerfile.dockerignore").write_text("run.sh")
+    before = key(base)
+    (base.root / "ctx/data/x").write_text("z")
+    assert key(base) != before
+    (base.root / "ctx/run.sh").write_text("changed")
+    before_again = key(base)
+    (base.root / "ctx/run.sh").write_text("again")
+    assert key(base) == before_again
+
+
+@pytest.mark.parametrize(("patterns", "walked"), [("data", False), ("data\n!data/x", True)])
+def test_an_ignored_folder_is_walked_only_if_something_is_taken_back(
+    base, monkeypatch, patterns, walked
+):
+    (base.root / "ctx/.dockerignore").write_text(patterns)
+    folders = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: folders.append(str(path)) or scandir(path))
+    key(base)
+    assert any(path.endswith("/data") for path in folders) is walked
+
+
+def inputs(project, files, name="app", built=None, digests=None, toml=None):
+    graph = project(files, *([toml] if toml else []))
+    return inputs_of(
+        graph,
+        name,
+        hasher=TreeHasher(graph.root),
+        registry_host="r:1",
+        built=built or {},
+        resolve_external=(digests or {}).__getitem__,
+    )
+
+
+FILES = {
+    "base/Dockerfile": "FROM scratch",
+    "app/Dockerfile": "FROM shop/base\nCOPY --from=debian:12 / /",
+}
+ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+DEBIAN = "docker.io/library/debian:12"
+
+
+def test_parents_are_in_the_key_and_pinned_by_digest(project):
+    first = inputs(project, FILES, built={"base": ONE}, digests={DEBIAN: TWO})
+    assert first.pins == {
+        "shop/base": f"r:1/shop/base@{ONE}",
+        "debian:12": f"docker.io/library/debian@{TWO}",
+    }
+    parent = inputs(project, FILES, built={"base": TWO}, digests={DEBIAN: TWO})
+    drift = inputs(project, FILES, built={"base": ONE}, digests={DEBIAN: ONE})
+    assert len({first.key, parent.key, drift.key}) == 3
+
+
+def test_there_is_no_key_while_a_parent_is_unknown(project):
+    assert inputs(project, FILES, built={"base": None}, digests={DEBIAN: TWO}).key is None
+
+
+def test_a_base_that_a_stage_is_called_after_is_not_pinned(project):
+    """A named context would replace the stage, which is the image itself here."""
+    files = {"app/Dockerfile": "FROM debian AS debian\nRUN x"}
+    found = inputs(project, files, digests={"docker.io/library/debian:latest": ONE})
+    assert found.pins == {}
+    assert found.parents == {"docker.io/library/debian:latest": ONE}
+
+
+def test_the_previous_version_of_itself_is_pinned_but_not_in_the_key(project):
+    files = {"app/Dockerfile": "FROM scratch\nCOPY --from=shop/app / /"}
+    own = "docker.io/shop/app:latest"
+    first = inputs(project, files, digests={own: ONE})
+    second = inputs(project, files, digests={own: TWO})
+    assert first.key == second.key
+    assert first.pins != second.pins

@@ -1,0 +1,35 @@
+"""References are brought into one form."""
+
+from __future__ import annotations
+
+import pytest
+
+from aksci.errors import ConfigError
+from aksci.images.names import parse_reference
+
+DIGEST = "sha256:" + "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("text", "full", "familiar"),
+    [
+        ("debian", "docker.io/library/debian:latest", "debian"),
+        ("debian:12", "docker.io/library/debian:12", "debian:12"),
+        ("index.docker.io/debian", "docker.io/library/debian:latest", "debian"),
+        ("docker.io/library/debian:latest", "docker.io/library/debian:latest", "debian"),
+        ("shop/base", "docker.io/shop/base:latest", "shop/base"),
+        ("localhost/x", "localhost/x:latest", "localhost/x"),
+        ("localhost:5000/x:1", "localhost:5000/x:1", "localhost:5000/x:1"),
+        ("r.io/a/b:1", "r.io/a/b:1", "r.io/a/b:1"),
+        (f"a:1@{DIGEST}", f"docker.io/library/a@{DIGEST}", "a:1"),
+    ],
+)
+def test_each_way_to_write_a_reference_has_one_form(text, full, familiar):
+    reference = parse_reference(text)
+    assert (str(reference), reference.familiar) == (full, familiar)
+
+
+@pytest.mark.parametrize("text", ["Debian", "a:", "a@sha256:1", "a b", "", "r.io/", "a:ü"])
+def test_what_is_no_reference_is_an_error(text):
+    with pytest.raises(ConfigError, match="not the name of an image"):
+        parse_reference(text)
