@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import secrets
 import signal
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["run_session"]
 
 _RUN_ID = "AKSCI_RUN_ID"
-_CHATTY = ("azure", "docker", "filelock", "httpcore", "httpx", "urllib3")
 
 
 def run_session(name: str, arguments: Sequence[str], *, folder: Path | None = None) -> int:
@@ -41,8 +39,6 @@ def run_session(name: str, arguments: Sequence[str], *, folder: Path | None = No
 
     :param folder: where to look for aksci.toml, upwards. Default: the working directory.
     """
-    for library in _CHATTY:  # nox shows what they log; none of it is for our users
-        logging.getLogger(library).setLevel(logging.WARNING)
     reporter = choose_reporter(os.environ, sys.stderr)
     runner = Runner(environment=dict(os.environ), log=reporter.line)
     try:

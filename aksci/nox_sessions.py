@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,11 +34,19 @@ def register(project: str | None = None) -> None:
         nox.session(python=False, name=name)(_session(name, spec.summary, folder))
 
 
+def _keep_libraries_quiet() -> None:
+    """Let nox go on logging, and others only from WARNING: nox shows everything of everybody."""
+    root, own = logging.getLogger(), logging.getLogger("nox")
+    own.setLevel(own.level or root.level)
+    root.setLevel(max(root.level, logging.WARNING))
+
+
 def _session(name: str, summary: str, folder: Path) -> Callable[[nox.Session], None]:
     def session(session: nox.Session) -> None:
         from aksci.edge import run_session
         from aksci.errors import Interrupted
 
+        _keep_libraries_quiet()
         status = run_session(name, session.posargs, folder=folder)
         if status == Interrupted.exit_status:
             raise KeyboardInterrupt
