@@ -65,7 +65,7 @@ enabled = true
 # apt, pip and go in builds reach what the host reaches, with the host's resolver.
 networkMode = "host"
 binary = "runc"
-defaultCgroupParent = "/aksci/buildkit"
+defaultCgroupParent = {_text(f"{layout.cgroup}/buildkit")}
 gc = true
 
 [[worker.oci.gcpolicy]]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksci.errors import DockerError
+from aksci.local.part import listens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["docker_engine"]
 
 _TIMEOUT = 10  # seconds
+_DEFAULT = "unix:///var/run/docker.sock"
 
 
 def docker_engine(variables: Mapping[str, str]) -> str:
@@ -19,6 +22,11 @@ def docker_engine(variables: Mapping[str, str]) -> str:
 
     :raises DockerError: there is none, or it does not answer.
     """
+    address = variables.get("DOCKER_HOST") or _DEFAULT
+    scheme, _, path = address.partition("://")
+    # Asked first, because the SDK leaks a socket when nobody listens.
+    if scheme == "unix" and not listens(Path(path)):
+        raise _unreachable(address, "nobody listens there")
     import docker
     from docker.errors import DockerException
     from requests.exceptions import RequestException
@@ -30,9 +38,12 @@ def docker_engine(variables: Mapping[str, str]) -> str:
         finally:
             client.close()
     except (DockerException, RequestException, OSError) as error:
-        where = variables.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-        raise DockerError(
-            f"Docker Engine does not answer at {where}: {error}.",
-            hint='start it (systemctl start docker), or remove `platform = "docker"` from the'
-            " environment in aksci.toml to use the embedded platform.",
-        ) from None
+        raise _unreachable(address, str(error)) from None
+
+
+def _unreachable(address: str, why: str) -> DockerError:
+    return DockerError(
+        f"Docker Engine does not answer at {address}: {why}.",
+        hint="start it (systemctl start docker), or remove `platform` from the environment in"
+        " aksci.toml to use the embedded platform.",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path  # noqa: TC003 - dataclass fields are read at run time
@@ -129,6 +130,11 @@ class Layout:
     def pod_logs(self) -> Path:
         """What pods write."""
         return self.logs / "pods"
+
+    @property
+    def cgroup(self) -> str:
+        """The control group below which all pods and builds of this platform run."""
+        return "/aksci-" + hashlib.sha256(bytes(self.state)).hexdigest()[:8]
 
     def log(self, part: str) -> Path:
         """Return the log file of a part."""

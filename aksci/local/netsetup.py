@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aksci.local.layout import Layout, Network, Ports
     from aksci.process import Runner
 
-__all__ = ["ensure_network", "network_is_up", "remove_network"]
+__all__ = ["ensure_network", "network_is_ours", "network_is_up", "remove_network"]
 
 _SYSCTL = Path("/proc/sys")
 _WANTED = {
@@ -48,6 +48,11 @@ _FOLDERS = (
 _OURS = re.compile(r"(?:KUBE|CNI)-[A-Z0-9-]+|CNI-[0-9a-f]+")
 _FAMILIES = ("iptables", "ip6tables")
 _TABLES = ("nat", "filter", "mangle")
+
+
+def network_is_ours(layout: Layout) -> bool:
+    """Tell whether a platform with this layout has changed the machine's network."""
+    return _memory(layout).exists()
 
 
 def network_is_up(network: Network) -> bool:

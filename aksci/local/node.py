@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["containerd_part", "kubelet_part", "proxy_part"]
 
-CGROUP = "/aksci"
-"""The control group below which all pods and builds run."""
 CNI_NETWORK = "aksci"
 
 
@@ -197,7 +195,7 @@ def _kubelet(cluster: Cluster, resolver: Path) -> dict[str, Any]:
         "containerRuntimeEndpoint": f"unix://{layout.containerd_socket}",
         "failCgroupV1": False,  # the default from 1.35 on
         "cgroupDriver": "cgroupfs",  # works with and without systemd
-        "cgroupRoot": CGROUP,
+        "cgroupRoot": layout.cgroup,
         "nodeStatusUpdateFrequency": "2s",  # or a restarted node takes 10 s to say that it is ready
         "enforceNodeAllocatable": [],
         "failSwapOn": False,

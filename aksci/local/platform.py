@@ -20,7 +20,7 @@ from aksci.local.dns import dns_answers
 from aksci.local.host import Host, require_root
 from aksci.local.images import Seed
 from aksci.local.layout import Layout, Network, PlatformEndpoints, Ports
-from aksci.local.netsetup import remove_network
+from aksci.local.netsetup import network_is_ours, remove_network
 from aksci.local.node import containerd_part, kubelet_part, proxy_part
 from aksci.local.pki import is_complete
 from aksci.local.startup import Startup
@@ -149,17 +149,20 @@ def down(*, state: Path, runner: Runner, reporter: Reporter, purge: bool = False
     :raises PlatformError: something could not be taken away.
     """
     layout = Layout(state.absolute())
-    if not layout.state.exists():
+    if not layout.state.exists() and not find_marked(layout.state):
         reporter.line("the local platform is not there")
         return
     require_root("`down`")
+    layout.make()
     began = time.monotonic()
     with _exclusive(layout, reporter):
+        had_cluster = network_is_ours(layout) or _runs(layout, "containerd")
         _stop_everything(layout)
         unmount_all(layout)
-        remove_cgroups()
+        remove_cgroups(layout)
         clear_run_folder(layout)
-        remove_network(layout, Network(), runner)
+        if had_cluster:
+            remove_network(layout, Network(), runner)
         _require_gone(layout)
         if purge:
             shutil.rmtree(layout.state)
@@ -238,6 +241,10 @@ def _stop_everything(layout: Layout) -> None:
         stop([p for p in find_marked(layout.state) if part_of(p.pid) in names], grace=2.0)
     stop_containers(layout)
     stop(find_marked(layout.state), grace=3.0)
+
+
+def _runs(layout: Layout, part: str) -> bool:
+    return bool(find_marked(layout.state, part))
 
 
 def _require_gone(layout: Layout) -> None:

@@ -168,7 +168,7 @@ class Startup:
     def _containerd(self, done: Mapping[str, Any]) -> None:
         pause, _ = done["images"]
         part = containerd_part(self.layout, self.ports, self.network, done["host"], pause)
-        make_cgroups()
+        make_cgroups(self.layout)
         if not running(part, self.layout):
             clear_stale_sandboxes(self.layout)
         self.start(part)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksci.local.daemon import descendants, find_marked, identify, name_of, stop
-from aksci.local.node import CGROUP, CNI_NETWORK
+from aksci.local.node import CNI_NETWORK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ _POD_GRACE = 3.0  # seconds between SIGTERM and SIGKILL
 def stop_containers(layout: Layout) -> None:
     """End all pods and builds, and their shims, once kubelet and buildkitd are gone."""
     shims = [process for process in find_marked(layout.state) if _is_shim(process.pid)]
-    inside = [process for pid in _cgroup_members() if (process := identify(pid))]
+    inside = [process for pid in _cgroup_members(layout) if (process := identify(pid))]
     stop([*descendants(shims), *inside], grace=_POD_GRACE)
     stop(shims, grace=1.0)
 
@@ -62,26 +62,26 @@ def mounts_below(folder: Path) -> list[Path]:
     return sorted(points, key=lambda point: len(point.parts), reverse=True)
 
 
-def remove_cgroups() -> None:
+def remove_cgroups(layout: Layout) -> None:
     """Remove our control groups in every hierarchy (one with version 2, several with version 1)."""
     deadline = time.monotonic() + _PATIENCE
     while True:
-        for root in _roots():
+        for root in _roots(layout):
             for folder, _, _ in os.walk(root, topdown=False):
                 with contextlib.suppress(OSError):
                     Path(folder).rmdir()
-        if not any(_roots()) or time.monotonic() > deadline:
+        if not any(_roots(layout)) or time.monotonic() > deadline:
             return
         time.sleep(0.1)
 
 
-def make_cgroups() -> None:
+def make_cgroups(layout: Layout) -> None:
     """Make the group that kubelet is told to work below; it does not make it itself."""
     unified = _CGROUPS / "cgroup.controllers"
     hierarchies = [_CGROUPS] if unified.exists() else _hierarchies()
     for hierarchy in hierarchies:
         with contextlib.suppress(OSError):
-            (hierarchy / CGROUP.lstrip("/")).mkdir(exist_ok=True)
+            (hierarchy / layout.cgroup.lstrip("/")).mkdir(exist_ok=True)
 
 
 def clear_run_folder(layout: Layout) -> None:
@@ -131,13 +131,13 @@ def _hierarchies() -> list[Path]:
     return [path for path in _CGROUPS.iterdir() if path.is_dir() and not path.is_symlink()]
 
 
-def _roots() -> list[Path]:
-    name = CGROUP.lstrip("/")
+def _roots(layout: Layout) -> list[Path]:
+    name = layout.cgroup.lstrip("/")
     return [path / name for path in (_CGROUPS, *_hierarchies()) if (path / name).is_dir()]
 
 
-def _cgroup_members() -> Iterator[int]:
-    for root in _roots():
+def _cgroup_members(layout: Layout) -> Iterator[int]:
+    for root in _roots(layout):
         for procs in root.rglob("cgroup.procs"):
             with contextlib.suppress(OSError):
                 yield from (int(pid) for pid in procs.read_text().split() if pid != "0")
