@@ -79,7 +79,7 @@ class BuildxBuilder:
                     hint="raise [build] timeout in aksci.toml.",
                 ) from None
             except ProcessError as error:
-                why = progress.failure() or error.message
+                why = progress.failure() or f"  buildx ended with status {error.status}"
                 raise BuildError(f"{request.name} did not build:\n{why}") from None
             return _read_metadata(request, metadata)
 
