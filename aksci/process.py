@@ -210,6 +210,9 @@ def _start(
         )
     except sh.CommandNotFound:
         raise ToolError(f"{words[0]!r} is not installed, or may not be executed.") from None
+    except sh.ForkException as error:  # the child could not become the program; sh passes on text
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise ToolError(f"{words[0]!r} could not be started: {reason}.") from None
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise DiskFullError(f"No space left to start {words[0]!r}.") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["ensure_packages", "install_argv", "missing_packages"]
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
+_KEPT = Path("/usr/sbin/policy-rc.d.aksci-kept")
 _LOCK = Path("/run/lock/aksci-packages.lock")
 _MARK = "aksci's, for the time of one installation"
 _OWNER = re.compile(rf"{_MARK}, by process (\d+)")
@@ -108,32 +109,47 @@ def _alone(reporter: Reporter) -> Iterator[None]:
 def _nothing_starts() -> Iterator[None]:
     """Forbid services to start: ``policy-rc.d`` answers 101 (invoke-rc.d(8)).
 
-    Our file forbids only as long as this process lives: one that a killed run left allows
-    everything again, and is removed by the next run. A policy of the machine's own stays.
+    Our file forbids only as long as this process lives. One that a killed run left lets the
+    machine's own policy decide, which it kept aside; the next run puts that back.
     """
-    _sweep()
-    if _POLICY.exists():
-        yield
-        return
+    _sweep(alone=True)
     draft = _POLICY.with_name(f".policy-rc.d.{os.getpid()}")
-    draft.write_text(
-        f"#!/bin/sh\n# {_MARK}, by process {os.getpid()}\n"
-        f"kill -0 {os.getpid()} 2>/dev/null && exit 101\nexit 0\n",
-        encoding="utf-8",
-    )
+    draft.write_text(_policy(os.getpid()), encoding="utf-8")
     draft.chmod(0o755)
+    if _POLICY.exists():
+        os.link(_POLICY, _KEPT)
     draft.rename(_POLICY)
     try:
         yield
     finally:
-        _POLICY.unlink(missing_ok=True)
+        _restore()
 
 
-def _sweep() -> None:
-    """Remove the policy that a killed run of ours left behind."""
-    try:
+def _policy(pid: int) -> str:
+    return f"""#!/bin/sh
+# {_MARK}, by process {pid}
+kill -0 {pid} 2>/dev/null && exit 101
+[ -x {_KEPT} ] && exec {_KEPT} "$@"
+exit 0
+"""
+
+
+def _sweep(*, alone: bool = False) -> None:
+    """Put back what a killed run of ours left changed.
+
+    :param alone: we hold the lock, so that whatever is there is a left-over, even if its process's
+        number is in use again.
+    """
+    with suppress(FileNotFoundError, PermissionError):
         owner = _OWNER.search(_POLICY.read_text(encoding="utf-8", errors="replace"))
-        if owner and not Path(f"/proc/{owner[1]}").exists():
-            _POLICY.unlink()
-    except (FileNotFoundError, PermissionError):
-        return
+        if owner and (alone or not Path(f"/proc/{owner[1]}").exists()):
+            _restore()
+        elif alone and not owner:
+            _KEPT.unlink(missing_ok=True)  # the run was killed just before its own was in place
+
+
+def _restore() -> None:
+    if _KEPT.exists():
+        _KEPT.rename(_POLICY)
+    else:
+        _POLICY.unlink(missing_ok=True)
