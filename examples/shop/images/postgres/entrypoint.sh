@@ -15,16 +15,19 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
         --encoding=UTF8 --locale=C.UTF-8 --data-checksums >/dev/null
     mv "$PGDATA.new" "$PGDATA"
 fi
+# Left by a server that was killed; the volume has one pod at a time, and each pod counts its processes from 1.
 rm -f "$PGDATA/postmaster.pid"
 
 set -- -c config_file=/etc/postgresql/postgresql.conf "$@"
 
+# Out of reach of the probes and of clients: a socket of its own, and no network.
 log "provisioning"
-pg_ctl start --silent --wait --options="$* -c listen_addresses=''"
+pg_ctl start --silent --wait --options="$* -c listen_addresses='' -c unix_socket_directories=/tmp"
 for file in "$databases"/*; do
     [ -f "$file" ] || continue
     DB_NAME=$(basename "$file") DB_PASSWORD=$(cat "$file") \
-        psql --quiet --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=postgres --file=/usr/local/lib/postgres/provision.sql
+        psql --quiet --no-psqlrc --set=ON_ERROR_STOP=1 --host=/tmp --dbname=postgres \
+            --file=/usr/local/lib/postgres/provision.sql
     log "database $(basename "$file") is there"
 done
 pg_ctl stop --silent --wait --mode=fast
