@@ -54,6 +54,16 @@ class Api:
                 f"The API server refused {path} with {status}: {body.get('message', '')}"
             )
 
+    def delete(self, path: str) -> None:
+        """Delete a resource; it may be gone already.
+
+        :raises PlatformError: the server can't be asked.
+        """
+        try:
+            self._ask("DELETE", path)
+        except (OSError, http.client.HTTPException) as error:
+            raise PlatformError(f"The API server did not delete {path}: {error}.") from None
+
     def _ask(self, method: str, path: str, body: str | None = None) -> tuple[int, dict[str, Any]]:
         connection = http.client.HTTPSConnection(
             "127.0.0.1", self.port, timeout=_TIMEOUT, context=client_tls(self.pki, "admin")()

@@ -63,7 +63,7 @@ class Part:
 def running(part: Part, layout: Layout) -> Process | None:
     """Return the part's process if it runs with today's declaration and is healthy."""
     process = read_record(layout.record(part.name))
-    if process and process.fingerprint == part.fingerprint and part.healthy():
+    if process and process.fingerprint == part.fingerprint and part.healthy() and process.alive():
         return process
     return None
 

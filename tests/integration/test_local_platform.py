@@ -1,0 +1,397 @@
+"""The embedded platform for real: repaired after any kill, and gone without a trace after `down`.
+
+These tests stop and start the platform that the other tests use, and leave it running.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from aksci.errors import DiskFullError, PlatformError, PortTakenError
+from aksci.local import BUILD_PARTS, Ports, down, endpoints, status, up
+from aksci.local.api import Api
+from aksci.local.daemon import find_marked, identify
+from aksci.local.daemon import stop as kill
+from aksci.local.layout import Layout
+from aksci.local.teardown import mounts_below
+from aksci.registry import RegistryClient
+
+RANDOM = random.SystemRandom()
+ROOT = Path(__file__).parents[2]
+SEEDS = {"debian:bookworm-slim": ("ca-certificates",)}
+PARTS = (
+    "registry",
+    "buildkitd",
+    "containerd",
+    "etcd",
+    "apiserver",
+    "controller-manager",
+    "scheduler",
+    "proxy",
+    "kubelet",
+)
+UP = """
+import os, sys
+from pathlib import Path
+from aksci.ci import choose_reporter
+from aksci.local import up
+from aksci.process import Runner
+from aksci.tools import Toolbox
+reporter = choose_reporter({}, sys.stderr)
+runner = Runner(environment=dict(os.environ), log=lambda line: None)
+toolbox = Toolbox(cache=Path(sys.argv[2]), runner=runner, reporter=reporter, variables=os.environ)
+up(state=Path(sys.argv[1]), toolbox=toolbox, runner=runner, reporter=reporter)
+"""
+SERVER = """
+use IO::Socket::INET;
+my $server = IO::Socket::INET->new(LocalPort => 8080, Listen => 16, ReuseAddr => 1) or die;
+while (my $client = $server->accept) {
+    while (defined(my $line = <$client>)) { last if $line =~ /^\\r?\\n$/ }
+    print $client "HTTP/1.0 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok";
+    close $client;
+}
+"""
+
+
+@pytest.fixture
+def start(platform, toolbox, runner, reporter):
+    """Run `up` on the platform of this session."""
+
+    def run(**changes):
+        arguments = {"state": platform.state, "seeds": SEEDS, **changes}
+        return up(toolbox=toolbox, runner=runner, reporter=reporter, **arguments)
+
+    return run
+
+
+@pytest.fixture
+def stop(platform, runner, reporter):
+    """Run `down` on the platform of this session."""
+    return lambda: down(state=platform.state, runner=runner, reporter=reporter)
+
+
+@pytest.fixture
+def api(platform):
+    return Api(port=Ports().apiserver, pki=platform.state / "pki")
+
+
+@pytest.fixture
+def elsewhere(tmp_path, runner, reporter):
+    """A second platform's state folder and ports, in a namespace of its own."""
+    state = tmp_path / "s"
+    yield state
+    down(state=state, runner=runner, reporter=reporter, purge=True)
+    assert not state.exists()
+
+
+def _pids(platform):
+    return {part.name: part.pid for part in status(state=platform.state).parts}
+
+
+def _unhealthy(platform):
+    return [part.name for part in status(state=platform.state).parts if not part.healthy]
+
+
+def _free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def _traces(platform, runner):
+    """Everything that a platform could leave on a machine."""
+
+    def told(*argv):
+        output = runner.run(argv, check=False, quiet=True).stdout
+        return [line for line in output.splitlines() if not line.startswith("#")]
+
+    links = json.loads(runner.run(["ip", "--json", "link"], quiet=True).stdout)
+    spaces = [
+        line for line in Path("/proc/self/mountinfo").read_text().splitlines() if "nsfs" in line
+    ]
+    return {
+        "links": [link["ifname"] for link in links],
+        "rules": told("nft", "list", "ruleset"),
+        "mounts": mounts_below(platform.state),
+        "namespaces": spaces,
+        "processes": find_marked(platform.state),
+        "groups": [str(path) for path in Path("/sys/fs/cgroup").glob("**/aksci-*")],
+        "folders": [
+            str(path)
+            for path in map(Path, ("/var/lib/kubelet", "/var/lib/cni", "/var/log/containers"))
+            if path.exists()
+        ],
+        "sysctls": [
+            (name, Path("/proc/sys", name).read_text())
+            for name in ("net/ipv4/ip_forward", "net/ipv4/conf/all/route_localnet")
+        ],
+        "sockets": sorted(Path("/run/containerd/s").glob("*")),
+    }
+
+
+def _pod(name, *command, restart="Always"):
+    container = {"name": "c", "image": "debian:bookworm-slim", "command": list(command)}
+    spec = {
+        "restartPolicy": restart,
+        "terminationGracePeriodSeconds": 0,
+        "containers": [container],
+    }
+    meta = {"name": name, "labels": {"app": name}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
+
+
+def _wait(what, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError("it did not happen in time")
+
+
+@pytest.fixture
+def namespace(api, start):
+    start()
+    name = f"t-{RANDOM.randrange(2**32):08x}"
+    path = f"/api/v1/namespaces/{name}"
+    api.apply(path, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    # Pods are refused until the namespace's service account is there.
+    _wait(lambda: api.get(f"{path}/serviceaccounts/default"))
+    yield path
+    start()
+    api.delete(path)
+
+
+def _phase(api, path):
+    return (api.get(path) or {}).get("status", {}).get("phase")
+
+
+def test_up_on_a_healthy_platform_is_quick_and_changes_nothing(platform, start):
+    start()
+    before = _pids(platform)
+    began = time.monotonic()
+    assert start() == platform
+    assert time.monotonic() - began < 3
+    assert _pids(platform) == before
+
+
+def test_a_service_answers_by_name_inside_and_by_node_port_on_loopback(namespace, api):
+    """An image from docker.io's mirror, a pod, a Service, its DNS name, its port on 127.0.0.1."""
+    port = 30000 + RANDOM.randrange(2000)
+    api.apply(f"{namespace}/pods/web", _pod("web", "perl", "-e", SERVER))
+    spec = {
+        "type": "NodePort",
+        "selector": {"app": "web"},
+        "ports": [{"port": 80, "targetPort": 8080, "nodePort": port}],
+    }
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec}
+    api.apply(f"{namespace}/services/web", service)
+
+    def answer():
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2) as response:
+                return response.read()
+        except OSError:
+            return None
+
+    assert _wait(answer) == b"ok"
+    name = f"web.{namespace.rpartition('/')[2]}.svc.cluster.local"
+    ask = f"exec 3<>/dev/tcp/{name}/80 && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && grep -q ok <&3"
+    api.apply(f"{namespace}/pods/asks", _pod("asks", "bash", "-c", ask, restart="Never"))
+    phase = _wait(lambda: _phase(api, f"{namespace}/pods/asks") in {"Succeeded", "Failed"})
+    assert phase
+    assert _phase(api, f"{namespace}/pods/asks") == "Succeeded"
+
+
+def test_builds_reach_the_network_and_start_from_the_mirror(
+    platform, start, runner, toolbox, tmp_path
+):
+    start()
+    (tmp_path / "Dockerfile").write_text(
+        "FROM debian:bookworm-slim\n"
+        f"RUN echo {RANDOM.random()} && apt-get update\n"
+        'RUN test -z "$(ls /usr/local/share/ca-certificates)"\n'
+    )
+    runner.run(
+        [
+            *(toolbox.ensure("buildctl"), "--addr", platform.buildkit, "build"),
+            *("--frontend", "dockerfile.v0"),
+            *("--local", f"context={tmp_path}", "--local", f"dockerfile={tmp_path}"),
+            *("--output", f"type=image,name={platform.registry}/t/x:1,push=true"),
+        ],
+        timeout=120,
+    )
+    assert RegistryClient(platform.registry, plain_http=True).resolve("t/x", "1")
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_killed_part_is_replaced_and_the_others_stay(platform, start, name):
+    start()
+    before = _pids(platform)
+    kill([identify(before[name])], grace=0)
+    start()
+    after = _pids(platform)
+    assert after[name] not in {None, before[name]}
+    assert _unhealthy(platform) == []
+    # Parts may end by themselves when what they depend on does; those that need nothing of it stay.
+    untouched = {"registry", "buildkitd"} - {name}
+    assert {part: after[part] for part in untouched} == {part: before[part] for part in untouched}
+
+
+def test_down_leaves_nothing_behind_and_up_finds_its_data(
+    namespace, api, platform, start, stop, runner
+):
+    stop()
+    clean = _traces(platform, runner)
+    assert clean["processes"] == clean["mounts"] == clean["groups"] == []
+    start()
+    api.apply(f"{namespace}/pods/sleeper", _pod("sleeper", "sleep", "infinity"))
+    _wait(lambda: _phase(api, f"{namespace}/pods/sleeper") == "Running")
+    assert _traces(platform, runner) != clean
+    stop()
+    assert _traces(platform, runner) == clean
+    stop()  # again: nothing to do, and no error
+    start()
+    assert api.get(f"{namespace}/pods/sleeper")
+    client = RegistryClient(platform.registry, plain_http=True)
+    assert client.resolve("library/debian", "bookworm-slim")
+
+
+def test_everything_dead_at_once_is_repaired(namespace, api, platform, start):
+    """As after a crash: no process left, but mounts, interfaces, sockets and records."""
+    api.apply(f"{namespace}/pods/sleeper", _pod("sleeper", "sleep", "infinity"))
+    _wait(lambda: _phase(api, f"{namespace}/pods/sleeper") == "Running")
+    kill(find_marked(platform.state), grace=0)
+    start()
+    assert _unhealthy(platform) == []
+    _wait(lambda: _ready(api, f"{namespace}/pods/sleeper"))
+
+
+def _ready(api, path):
+    conditions = (api.get(path) or {}).get("status", {}).get("conditions", [])
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+
+
+def test_up_killed_at_any_moment_is_repaired_by_up(platform, start, stop, toolbox):
+    """Half-made keys, unrecorded processes, parts in the middle of their start."""
+    stop()
+    for path in (platform.state / "pki").iterdir():
+        path.unlink()
+    delays = [RANDOM.uniform(0.1, 4.0) for _ in range(5)]
+    for delay in delays:
+        process = subprocess.Popen(
+            [sys.executable, "-c", UP, platform.state, toolbox.cache],
+            cwd=ROOT,
+            start_new_session=True,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            process.wait(timeout=delay)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    start()
+    assert _unhealthy(platform) == [], delays
+    running = [process for process in find_marked(platform.state) if _leads(process.pid)]
+    assert len(running) == len(PARTS), delays
+
+
+def _leads(pid):
+    return os.getsid(pid) == pid
+
+
+def test_two_ups_at_once_make_one_platform(platform, stop, toolbox):
+    stop()
+    argv = [sys.executable, "-c", UP, platform.state, toolbox.cache]
+    both = [subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(2)]
+    told = [process.communicate(timeout=120)[1].decode() for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert any("waiting for another" in text for text in told)
+    running = [process for process in find_marked(platform.state) if _leads(process.pid)]
+    assert len(running) == len(PARTS)
+
+
+def test_a_taken_port_is_an_error_that_names_its_holder(
+    elsewhere, platform, start, toolbox, runner, reporter
+):
+    start()
+    with pytest.raises(PortTakenError) as caught:
+        up(
+            state=elsewhere,
+            toolbox=toolbox,
+            runner=runner,
+            reporter=reporter,
+            parts=BUILD_PARTS,
+            ports=Ports(registry=Ports().registry),
+        )
+    assert "Port 5000" in caught.value.message
+    assert f"process {_pids(platform)['registry']} " in caught.value.message
+    assert _unhealthy(platform) == []
+
+
+def test_a_full_disk_is_an_error_before_anything_is_started(elsewhere, toolbox, runner, reporter):
+    with pytest.raises(DiskFullError):
+        up(
+            state=elsewhere,
+            toolbox=toolbox,
+            runner=runner,
+            reporter=reporter,
+            parts=BUILD_PARTS,
+            ports=Ports(registry=_free_port()),
+            minimum_free=2**60,
+        )
+    assert find_marked(elsewhere) == []
+
+
+def test_a_second_platform_is_stopped_without_touching_the_first(
+    elsewhere, platform, start, toolbox, runner, reporter
+):
+    start()
+    before = _pids(platform)
+    found = up(
+        state=elsewhere,
+        toolbox=toolbox,
+        runner=runner,
+        reporter=reporter,
+        parts=BUILD_PARTS,
+        ports=Ports(registry=_free_port()),
+    )
+    assert found == endpoints(elsewhere)
+    assert not found.kubeconfig.exists()
+    assert [part.name for part in status(state=elsewhere).parts] == ["registry", "buildkitd"]
+    assert status(state=elsewhere).healthy
+    down(state=elsewhere, runner=runner, reporter=reporter, purge=True)
+    assert endpoints(elsewhere) is None
+    assert find_marked(elsewhere) == []
+    assert _pids(platform) == before
+    assert _unhealthy(platform) == []
+
+
+def test_a_broken_tool_is_explained_by_its_log(elsewhere, runner, reporter, tmp_path):
+    class Broken:
+        def ensure(self, name):
+            program = tmp_path / name
+            program.write_text("#!/bin/sh\necho this registry is broken >&2\nexit 1\n")
+            program.chmod(0o755)
+            return program
+
+    with pytest.raises(PlatformError, match="this registry is broken") as caught:
+        up(
+            state=elsewhere,
+            toolbox=Broken(),
+            runner=runner,
+            reporter=reporter,
+            parts=BUILD_PARTS,
+            ports=Ports(registry=_free_port()),
+        )
+    assert str(Layout(elsewhere).logs) in caught.value.hint
