@@ -1,0 +1,215 @@
+"""Apply a deployment plan: in the order of needs, a few services at once."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING, Any
+
+from aksci.deploy.lock import hold_lock
+from aksci.deploy.plan import DeployPlan, ServicePlan, plan_deploy, read_state
+from aksci.deploy.record import Deployed, Ledger, Record
+from aksci.deploy.rollout import Hands, ServiceResult, roll_out
+from aksci.errors import AksciError, ConfigError, Interrupted, RolloutError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from aksci.config import EnvironmentConfig, ServiceConfig
+    from aksci.deploy.cluster import Cluster
+    from aksci.deploy.desired import Release
+    from aksci.deploy.helm import Helm
+    from aksci.reporting import Reporter
+
+__all__ = ["DeployResult", "apply_deploy", "deploy_release"]
+
+_AT_ONCE = 4
+_GRACE = 10.0  # seconds in which running services may notice a Ctrl-C by themselves
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployResult:
+    """What a deployment did."""
+
+    plan: DeployPlan
+    services: tuple[ServiceResult, ...]
+    seconds: float
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was done in the cluster."""
+        return any(each.action != "skip" for each in self.services)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for machines."""
+        return {
+            **self.plan.as_json(),
+            "changed": self.changed,
+            "results": [each.as_json() for each in self.services],
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def deploy_release(
+    release: Release,
+    services: Mapping[str, ServiceConfig],
+    environment_name: str,
+    environment: EnvironmentConfig,
+    *,
+    root: Path,
+    cluster: Cluster,
+    helm: Helm,
+    reporter: Reporter,
+    now: Callable[[], datetime],
+    run_id: str,
+    rollback: bool = False,
+) -> DeployResult:
+    """Plan and, unless there is nothing to do, lock, plan again under the lock, and apply.
+
+    The release must have been verified by the caller. An unchanged environment is only read, never
+    locked.
+    """
+    started = time.monotonic()
+
+    def plan_now() -> DeployPlan:
+        return plan_deploy(
+            release, services, environment_name, environment, read_state(cluster),
+            root=root, rollback=rollback,
+        )  # fmt: skip
+
+    plan = plan_now()
+    for note in plan.notes:
+        reporter.warning(note)
+    if plan.nothing_to_do:
+        return _finish(plan, [_skipped(each) for each in plan.services], started)
+    with hold_lock(cluster, environment_name, run_id, say=reporter.line) as lock:
+        plan = plan_now()
+        for line in plan.text().splitlines():
+            reporter.line(line)
+        hands = Hands(cluster=cluster, helm=helm, reporter=reporter, check=lock.check)
+        return apply_deploy(plan, hands, now=now, run_id=run_id)
+
+
+def apply_deploy(
+    plan: DeployPlan, hands: Hands, *, now: Callable[[], datetime], run_id: str
+) -> DeployResult:
+    """Do what the plan says. The caller holds the environment's lock.
+
+    Every chart that will change is rendered first, so that a wrong template or value stops us
+    before any step runs.
+    """
+    started = time.monotonic()
+    _check_images(plan)
+    for each in plan.services:
+        if each.action in {"install", "upgrade"}:
+            hands.helm.render(
+                each.name,
+                each.service.chart,
+                values=each.values,
+                images=each.service.images,
+                kube_version=hands.cluster.kube_version,
+            )
+    ledger = Ledger(hands.cluster)
+    reference = plan.release.reference
+    if any(each.action != "skip" for each in plan.services):
+        ledger.update(lambda record: replace(record, attempt=reference))
+    results = _Schedule(plan, hands, ledger).run()
+    entry = Deployed(release=reference, at=now().isoformat(timespec="seconds"), run=run_id)
+    ledger.update(lambda record: Record.finished(record, entry))
+    return _finish(plan, results, started)
+
+
+def _check_images(plan: DeployPlan) -> None:
+    """Refuse a step whose image the release does not have, before any service is touched."""
+    for each in plan.services:
+        for step in (*each.config.pre, *each.config.post):
+            if step.kind == "job" and step.image not in plan.release.images:
+                raise ConfigError(
+                    f"services.{each.name}: step {step.name!r} runs the image {step.image!r}, "
+                    f"which the release {plan.release.reference} does not have."
+                )
+
+
+class _Schedule:
+    """A ready queue: a service starts as soon as all that it needs are done."""
+
+    def __init__(self, plan: DeployPlan, hands: Hands, ledger: Ledger) -> None:
+        self._plans = {each.name: each for each in plan.services}
+        self._release = plan.release
+        self._hands = hands
+        self._ledger = ledger
+        self._queue: TopologicalSorter[str] = TopologicalSorter(
+            {
+                name: [needed for needed in each.config.needs if needed in self._plans]
+                for name, each in self._plans.items()
+            }
+        )
+        self._running: dict[Future[ServiceResult], str] = {}
+        self._results: dict[str, ServiceResult] = {}
+        self._errors: dict[str, AksciError] = {}
+
+    def run(self) -> list[ServiceResult]:
+        self._queue.prepare()
+        pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="aksci-deploy")
+        try:
+            self._loop(pool)
+        except BaseException:
+            self._stop()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        if self._errors:
+            raise self._error()
+        return [self._results[name] for name in self._plans]
+
+    def _loop(self, pool: ThreadPoolExecutor) -> None:
+        while self._queue.is_active():
+            if not self._errors:
+                for name in self._queue.get_ready():
+                    future = pool.submit(
+                        roll_out, self._plans[name], self._release, self._hands, self._ledger
+                    )
+                    self._running[future] = name
+            if not self._running:
+                return
+            # Short waits: Python handles Ctrl-C between them.
+            done, _ = wait(self._running, timeout=0.2, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._collect(self._running.pop(future), future)
+
+    def _collect(self, name: str, future: Future[ServiceResult]) -> None:
+        try:
+            self._results[name] = future.result()
+            self._queue.done(name)
+        except AksciError as error:
+            if isinstance(error, Interrupted):
+                raise
+            self._errors[name] = error
+
+    def _stop(self) -> None:
+        self._hands.cluster.halt.set()
+        wait(self._running, timeout=_GRACE)
+        self._hands.helm.runner.terminate_all()
+
+    def _error(self) -> AksciError:
+        left = [name for name in self._plans if name not in {*self._results, *self._errors}]
+        errors = list(self._errors.values())
+        first = errors[0]
+        note = f"\n\nNot started: {', '.join(left)}." if left else ""
+        if len(errors) == 1:
+            first.message += note
+            return first
+        return RolloutError("\n\n".join(each.message for each in errors) + note, hint=first.hint)
+
+
+def _skipped(plan: ServicePlan) -> ServiceResult:
+    revision = plan.state.latest.number if plan.state.latest else 0
+    return ServiceResult(service=plan.name, action="skip", revision=revision, steps=(), seconds=0)
+
+
+def _finish(plan: DeployPlan, results: list[ServiceResult], started: float) -> DeployResult:
+    return DeployResult(plan=plan, services=tuple(results), seconds=time.monotonic() - started)

@@ -1,0 +1,146 @@
+"""What was deployed here, kept in the namespace itself: the ConfigMap ``aksci-release``."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from aksci.deploy.cluster import Conflict
+from aksci.errors import DeployError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aksci.deploy.cluster import Cluster
+
+__all__ = ["Deployed", "Ledger", "Record", "ServiceRecord", "read_record"]
+
+_NAME = "aksci-release"
+_KEEP = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceRecord:
+    """One service's last good state: rolled out, and its post steps passed."""
+
+    desired: str
+    revision: int
+    """Helm's revision number of that state."""
+    release: str
+    inputs: dict[str, Any]
+    workloads: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """One release that was deployed completely."""
+
+    release: str
+    at: str
+    """ISO 8601, UTC."""
+    run: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """The whole of it."""
+
+    services: dict[str, ServiceRecord] = field(default_factory=dict)
+    history: tuple[Deployed, ...] = ()
+    """Oldest first, the last 10."""
+    attempt: str = ""
+    """A release whose deployment has begun and has not ended well."""
+
+    @property
+    def current(self) -> str:
+        """The last release that was deployed completely; empty when there is none."""
+        return self.history[-1].release if self.history else ""
+
+    def with_service(self, name: str, service: ServiceRecord) -> Record:
+        """Return it with one service's new good state."""
+        return replace(self, services={**self.services, name: service})
+
+    def without_service(self, name: str) -> Record:
+        """Return it without a service that is no longer there."""
+        return replace(self, services={k: v for k, v in self.services.items() if k != name})
+
+    def finished(self, entry: Deployed) -> Record:
+        """Return it with a release that is now deployed completely."""
+        history = self.history
+        if self.current != entry.release:
+            history = (*history, entry)[-_KEEP:]
+        return replace(self, history=history, attempt="")
+
+
+def read_record(cluster: Cluster) -> Record:
+    """Read the namespace's record; an empty one when there is none yet.
+
+    :raises DeployError: it is damaged.
+    """
+    return _parse(cluster.get("ConfigMap", _NAME))
+
+
+class Ledger:
+    """Change the record from several threads. The caller holds the environment's lock."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._lock = threading.Lock()
+
+    def update(self, change: Callable[[Record], Record]) -> None:
+        """Read the record, change it and write it back; written only when it differs."""
+        with self._lock:
+            for _ in range(5):
+                found = self._cluster.get("ConfigMap", _NAME)
+                before = _parse(found)
+                after = change(before)
+                if after == before:
+                    return
+                try:
+                    self._write(found, after)
+                except Conflict:
+                    continue
+                return
+            raise DeployError(
+                f"The ConfigMap {_NAME} could not be written: others keep changing it."
+            )
+
+    def _write(self, found: dict[str, Any] | None, record: Record) -> None:
+        document = {"schema": 1, **asdict(record)}
+        metadata: dict[str, Any] = {
+            "name": _NAME,
+            "namespace": self._cluster.namespace,
+            "labels": {"app.kubernetes.io/managed-by": "aksci"},
+        }
+        body = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": metadata,
+            "data": {"record.json": json.dumps(document, indent=1)},
+        }
+        if found is None:
+            self._cluster.create("ConfigMap", body)
+        else:
+            metadata["resourceVersion"] = found["metadata"]["resourceVersion"]
+            self._cluster.replace("ConfigMap", body)
+
+
+def _parse(found: dict[str, Any] | None) -> Record:
+    if found is None:
+        return Record()
+    try:
+        document = json.loads(found["data"]["record.json"])
+        services = {
+            name: ServiceRecord(**{**each, "workloads": tuple(each["workloads"])})
+            for name, each in document["services"].items()
+        }
+        history = tuple(Deployed(**each) for each in document["history"])
+        return Record(services=services, history=history, attempt=document["attempt"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DeployError(
+            f"The ConfigMap {_NAME} is damaged ({error!r}).",
+            hint=f"kubectl delete configmap {_NAME}: the next deploy looks at every service anew; "
+            "the history for rollback is lost.",
+        ) from None

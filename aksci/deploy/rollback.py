@@ -1,0 +1,51 @@
+"""Which release to go back to. Going there is an ordinary deployment, without its pre steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aksci.errors import UsageError
+
+if TYPE_CHECKING:
+    from aksci.deploy.record import Record
+
+__all__ = ["choose_release"]
+
+_SHORTEST = 6  # digits of a digest that name a release
+
+
+def choose_release(record: Record, to: str | None) -> str:
+    """Return the reference of the release to roll back to, from the cluster's history.
+
+    :param to: a reference, a digest, or at least the first 6 digits of one; None for the
+        release before the current one.
+    :raises UsageError: the history has no such release.
+    """
+    earlier = [each.release for each in record.history]
+    if to is None:
+        # A deployment that has not ended well is what is to be undone: back to the last complete
+        # one.
+        unfinished = bool(record.attempt) and record.attempt != record.current
+        candidates = earlier if unfinished else earlier[:-1]
+        if not candidates:
+            raise UsageError(
+                "There is no earlier release in this namespace's history to roll back to.",
+                hint="nox -s status shows what is deployed.",
+            )
+        return candidates[-1]
+    found = {release for release in earlier if _matches(release, to)}
+    if len(found) != 1:
+        known = "\n".join(f"  {release}" for release in reversed(earlier)) or "  none"
+        what = "More than one release" if found else "No release"
+        raise UsageError(
+            f"{what} in this namespace's history is {to!r}. Known, newest first:\n{known}"
+        )
+    return found.pop()
+
+
+def _matches(release: str, to: str) -> bool:
+    digits = release.rpartition("sha256:")[2]
+    wanted = to.rpartition("sha256:")[2]
+    return release == to or (
+        len(wanted) >= _SHORTEST and "/" not in wanted and digits.startswith(wanted)
+    )

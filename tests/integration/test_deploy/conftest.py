@@ -1,0 +1,160 @@
+"""A tiny real service, its chart, and a namespace of its own for each test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tarfile
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from aksci.config import EnvironmentConfig, ServiceConfig
+from aksci.deploy import Helm, Release, ServiceRelease, connect, deploy_release
+from aksci.registry import ImageRef, RegistryClient, push_image
+
+HERE = Path(__file__).parent
+SECRET_OF_ABSENT = "sha256:" + "1" * 64
+
+
+@pytest.fixture(scope="session")
+def image(platform, toolbox, tmp_path_factory):
+    """The tests' service, FROM scratch and not root."""
+    folder = tmp_path_factory.mktemp("image")
+    shutil.copy(HERE / "main.go", folder)
+    (folder / "go.mod").write_text("module tiny\n\ngo 1.24\n")
+    environment = {**os.environ, "CGO_ENABLED": "0"}
+    build = ["go", "build", "-trimpath", "-ldflags=-s -w", "-o", "tiny", "."]
+    subprocess.run(build, cwd=folder, env=environment, check=True)
+    with tarfile.open(folder / "layer.tar", "w") as archive:
+        info = archive.gettarinfo(folder / "tiny", "tiny")
+        info.mtime, info.mode = 0, 0o755
+        with (folder / "tiny").open("rb") as content:
+            archive.addfile(info, content)
+    machine = {"architecture": "amd64", "os": "linux"}
+    config = {**machine, "config": {"Entrypoint": ["/tiny"], "User": "65532:65532"}}
+    client = RegistryClient(platform.registry, plain_http=True)
+    try:
+        return push_image(
+            client, "aksci-tests/tiny", "1", layers=[folder / "layer.tar"], config=config
+        )
+    finally:
+        client.close()
+
+
+@dataclass
+class Narration:
+    """A reporter that remembers what it was told."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def line(self, text):
+        self.lines.append(text)
+
+    warning = error = line
+
+    @property
+    def text(self):
+        return "\n".join(self.lines)
+
+
+@dataclass
+class World:
+    """One namespace, with the ways to deploy into it and to look at it."""
+
+    root: Path
+    namespace: str
+    kubeconfig: Path
+    helm_program: Path
+    runner: object
+    image: ImageRef
+    cluster: object
+    reporter: Narration = field(default_factory=Narration)
+    release_number: int = 0
+
+    @property
+    def helm(self):
+        return Helm(
+            program=self.helm_program,
+            runner=self.runner,
+            kubeconfig=self.kubeconfig,
+            context=None,
+            namespace=self.namespace,
+        )
+
+    @property
+    def environment(self):
+        return EnvironmentConfig(
+            registry="localhost:5000", namespace=self.namespace, values=("{service}.yaml",)
+        )
+
+    def values(self, service="web", **values):
+        lines = [f"{key}: {value!r}\n".replace("'", '"') for key, value in values.items()]
+        (self.root / f"{service}.yaml").write_text("".join(lines))
+
+    def release(self, *names, image=None, number=None):
+        self.release_number = number or self.release_number + 1
+        services = {
+            name: ServiceRelease(
+                name=name, chart=HERE / "chart", images={"image": image or self.image}
+            )
+            for name in names or ("web",)
+        }
+        return Release(
+            reference=f"localhost:5000/t/release@sha256:{self.release_number:064x}",
+            services=services,
+            images={"tiny": self.image},
+        )
+
+    def deploy(self, release=None, run_id="run-1", *, rollback=False, **services):
+        services = services or {"web": {}}
+        config = {
+            name: ServiceConfig.model_validate(
+                {"chart": "chart", "timeout": 60, **each}, strict=False
+            )
+            for name, each in services.items()
+        }
+        return deploy_release(
+            release or self.release(*config),
+            config,
+            "test",
+            self.environment,
+            root=self.root,
+            cluster=self.cluster,
+            helm=self.helm,
+            reporter=self.reporter,
+            now=lambda: datetime.now(UTC),
+            run_id=run_id,
+            rollback=rollback,
+        )
+
+    def run_helm(self, *words):
+        where = ["--namespace", self.namespace, "--kubeconfig", str(self.kubeconfig)]
+        return self.runner.run([self.helm_program, *words, *where]).stdout
+
+    def ask(self, service="web"):
+        return self.cluster.ask_service(service, 80, "/", timeout=10)[1].strip()
+
+
+@pytest.fixture
+def world(platform, toolbox, runner, image, tmp_path):
+    namespace = f"t-{uuid.uuid4().hex[:8]}"
+    kubeconfig = platform.kubeconfig
+    with connect(kubeconfig, None, namespace, create_namespace=True) as cluster:
+        world = World(
+            root=tmp_path,
+            namespace=namespace,
+            kubeconfig=kubeconfig,
+            helm_program=toolbox.ensure("helm"),
+            runner=runner,
+            image=image,
+            cluster=cluster,
+        )
+        world.values()
+        yield world
+        cluster.halt.clear()
+        cluster._send("DELETE", f"/api/v1/namespaces/{namespace}")

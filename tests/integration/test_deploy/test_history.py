@@ -1,0 +1,68 @@
+"""Going back to an earlier release, and looking at what runs."""
+
+from __future__ import annotations
+
+import json
+
+from aksci.deploy import choose_release, read_record, read_status
+
+
+def test_rollback_deploys_the_release_before_without_its_pre_steps(world):
+    step = {
+        "name": "migrate",
+        "kind": "job",
+        "image": "tiny",
+        "command": ["/tiny"],
+        "env": {"MODE": "job"},
+    }
+    first = world.release()
+    world.deploy(first)
+    world.values(version="2")
+    world.deploy(world.release())
+
+    back = choose_release(read_record(world.cluster), None)
+    assert back == first.reference
+    world.values()
+    result = world.deploy(world.release(number=1), rollback=True, web={"pre": [step]})
+
+    assert world.ask() == "hello from 1"
+    assert result.services[0].steps == ()
+    assert read_record(world.cluster).current == first.reference
+
+
+def test_status_tells_the_digest_that_the_pods_really_run(world):
+    release = world.release()
+    world.deploy(release)
+    status = read_status(world.cluster, ["web", "absent"])
+    web = status.services[1]
+    assert status.release == release.reference
+    assert (web.name, web.healthy, web.state) == ("web", True, "deployed")
+    assert [pod.running.partition("@")[2] for pod in web.pods] == [world.image.digest]
+    assert status.services[0].state == "absent"
+    assert json.loads(json.dumps(status.as_json()))["schema"] == 1
+    assert "web     revision 1 (deployed), healthy, 1/1 containers ready" in status.text()
+
+
+def test_a_hand_made_change_is_noticed_and_put_right(world):
+    release = world.release()
+    world.deploy(release)
+    world.run_helm(
+        "upgrade",
+        "web",
+        str(release.services["web"].chart),
+        "--reuse-values",
+        "--set-string",
+        "version=9",
+    )
+    result = world.deploy(release)
+    assert result.plan.services[0].reasons == ({"code": "FOREIGN_CHANGE"},)
+    assert world.ask() == "hello from 1"
+
+
+def test_a_deleted_workload_is_made_again(world):
+    release = world.release()
+    world.deploy(release)
+    world.cluster.delete("Deployment", "web", wait=30)
+    result = world.deploy(release)
+    assert result.plan.services[0].reasons == ({"code": "MISSING", "workload": "Deployment/web"},)
+    assert world.ask() == "hello from 1"

@@ -1,0 +1,80 @@
+"""Lint with the real programs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from aksci.config import Config
+from aksci.deploy import LintTools, lint_project
+
+CHART = Path(__file__).parent / "chart"
+
+
+@pytest.fixture
+def project(tmp_path):
+    shutil.copytree(CHART, tmp_path / "chart")
+    (tmp_path / "web.yaml").write_text("")
+    return tmp_path
+
+
+@pytest.fixture
+def lint(project, toolbox, runner):
+    from aksci.tools import SCHEMA_LOCATION, ensure_schemas
+
+    document = {
+        "schema": 1,
+        "project": {"name": "shop"},
+        "services": {"web": {"chart": "chart", "images": {"image": "web"}}},
+        "environments": {
+            "test": {
+                "registry": "localhost:5000",
+                "namespace": "shop",
+                "values": ["{service}.yaml"],
+            }
+        },
+    }
+    tools = LintTools(
+        runner=runner,
+        helm=toolbox.ensure("helm"),
+        hadolint=Path(shutil.which("hadolint")),
+        kubeconform=toolbox.ensure("kubeconform"),
+        schema_location=f"{ensure_schemas(toolbox)}/{SCHEMA_LOCATION}",
+    )
+
+    def run(*dockerfiles):
+        config = Config.model_validate(document, strict=False)
+        return lint_project(config, project, dockerfiles, tools)
+
+    return run
+
+
+def test_a_good_project_has_no_findings(lint):
+    assert lint() == []
+
+
+def test_a_dockerfile_s_finding_has_its_line(lint, project):
+    dockerfile = project / "Dockerfile"
+    dockerfile.write_text("FROM debian:bookworm-slim\nRUN cd /tmp && ls\n")
+    found = lint(dockerfile)
+    assert ("Dockerfile", 2, "DL3003") in [(each.path, each.line, each.rule) for each in found]
+
+
+def test_a_field_that_kubernetes_does_not_know_is_found(lint, project):
+    template = project / "chart" / "templates" / "all.yaml"
+    template.write_text(template.read_text().replace("replicas:", "replicaz:", 1))
+    assert [each.rule for each in lint()] == ["kubeconform"]
+
+
+def test_a_misspelt_value_is_found_with_helm_s_words(lint, project):
+    (project / "web.yaml").write_text("repliccas: 2\n")
+    assert any(each.rule == "helm-lint" and "repliccas" in each.message for each in lint())
+
+
+def test_a_missing_values_file_and_a_missing_chart_are_findings(lint, project):
+    (project / "web.yaml").unlink()
+    assert [each.rule for each in lint()] == ["aksci-values"]
+    shutil.rmtree(project / "chart")
+    assert [each.rule for each in lint()] == ["aksci-chart"]

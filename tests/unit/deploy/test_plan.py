@@ -1,0 +1,216 @@
+"""Plans are pure: the same release and the same cluster give the same plan."""
+
+from __future__ import annotations
+
+import tarfile
+from dataclasses import asdict, replace
+
+import pytest
+
+from aksci.config import EnvironmentConfig, ServiceConfig
+from aksci.deploy import ClusterState, Record, Release, ServiceRelease, choose_release, plan_deploy
+from aksci.deploy.desired import gather_inputs
+from aksci.deploy.helm import HelmState, Revision
+from aksci.deploy.record import Deployed, ServiceRecord
+from aksci.deploy.tracker import Snapshot
+from aksci.errors import ConfigError, UsageError
+from aksci.registry import ImageRef
+
+OLD, NEW = (ImageRef("localhost:5000", "shop/web", f"sha256:{digit * 64}") for digit in "12")
+EMPTY = Snapshot(workloads={}, pods=[], replica_sets=[])
+HEALTHY = Snapshot(
+    workloads={"CronJob/web": {"kind": "CronJob", "metadata": {"name": "web"}}},
+    pods=[],
+    replica_sets=[],
+)
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "chart").mkdir()
+    (tmp_path / "chart" / "Chart.yaml").write_text("name: web\n")
+    (tmp_path / "web.yaml").write_text("")
+    return tmp_path
+
+
+def release(root, *names, image=OLD):
+    services = {
+        name: ServiceRelease(name=name, chart=root / "chart", images={"image": image})
+        for name in names or ("web",)
+    }
+    return Release(reference=f"localhost:5000/shop/release@{image.digest}", services=services)
+
+
+def service(**settings):
+    return ServiceConfig.model_validate({"chart": "chart", **settings}, strict=False)
+
+
+def plan(root, state, *, of=None, services=None, values=("{service}.yaml",), **options):
+    environment = EnvironmentConfig(registry="localhost:5000", namespace="shop", values=values)
+    services = services or {"web": service()}
+    return plan_deploy(
+        of or release(root), services, "test", environment, state, root=root, **options
+    )
+
+
+def deployed(root, *, status="deployed", number=3, label=None, image=OLD, snapshot=HEALTHY):
+    whole = release(root, image=image)
+    inputs = gather_inputs(whole, whole.services["web"], service(), [root / "web.yaml"], root=root)
+    record = ServiceRecord(
+        desired=inputs.desired,
+        revision=3,
+        release=whole.reference,
+        inputs=asdict(inputs),
+        workloads=("CronJob/web",),
+    )
+    desired = inputs.desired if label is None else label
+    latest = Revision(number=number, status=status, desired=desired, release="x")
+    first = Revision(number=3, status="superseded", desired=inputs.desired, release="x")
+    revisions = (first, latest) if number > 3 else (latest,)
+    history = (Deployed(release=whole.reference, at="2026-01-01T00:00:00+00:00", run="r"),)
+    return ClusterState(
+        helm={"web": HelmState(name="web", revisions=revisions)},
+        record=Record(services={"web": record}, history=history),
+        snapshot=snapshot,
+    )
+
+
+def test_an_unchanged_and_healthy_service_is_skipped(root):
+    made = plan(root, deployed(root))
+    assert made.services[0].action == "skip"
+    assert made.nothing_to_do
+
+
+def test_a_new_image_is_a_reason_with_its_old_and_new_digest(root):
+    made = plan(root, deployed(root), of=release(root, image=NEW))
+    assert made.as_json()["services"] == [
+        {
+            "service": "web",
+            "action": "upgrade",
+            "reasons": [{"code": "IMAGE", "key": "image", "old": str(OLD), "new": str(NEW)}],
+        }
+    ]
+    assert "IMAGE image 111111111111 → 222222222222" in made.text()
+    assert made.services[0].rollback_to == 3
+
+
+def test_a_changed_values_file_a_chart_and_a_step_are_reasons(root):
+    state = deployed(root)
+    (root / "web.yaml").write_text("replicas: 2\n")
+    (root / "chart" / "values.yaml").write_text("a: 1\n")
+    step = {"name": "smoke", "kind": "http", "service": "web"}
+    made = plan(root, state, services={"web": service(post=[step])})
+    assert [each["code"] for each in made.services[0].reasons] == ["CHART", "VALUES", "STEPS"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "action", "code"),
+    [
+        ({"status": "pending-upgrade", "number": 4}, "upgrade", "PENDING"),
+        ({"status": "pending-install"}, "install", "PENDING"),
+        ({"status": "failed", "number": 4}, "upgrade", "FAILED"),
+        ({"number": 4, "label": ""}, "upgrade", "FOREIGN_CHANGE"),
+        ({"number": 4}, "resume", "UNFINISHED"),
+        ({"snapshot": EMPTY}, "upgrade", "MISSING"),
+    ],
+)
+def test_an_unfinished_or_foreign_state_is_seen(root, changes, action, code):
+    made = plan(root, deployed(root, **changes)).services[0]
+    assert (made.action, made.reasons[0]["code"]) == (action, code)
+
+
+def test_the_revision_that_a_rollback_made_counts_as_what_it_restored(root):
+    state = deployed(root, number=3, label="")
+    assert plan(root, state).nothing_to_do
+
+
+def test_a_service_without_a_known_good_revision_is_not_rolled_back_to_a_bad_one(root):
+    bad = Revision(number=1, status="deployed", desired="other", release="x")
+    state = ClusterState(
+        helm={"web": HelmState(name="web", revisions=(bad,))}, record=Record(), snapshot=EMPTY
+    )
+    assert plan(root, state).services[0].rollback_to is None
+    foreign = replace(bad, desired="", release="")
+    state = replace(state, helm={"web": HelmState(name="web", revisions=(foreign,))})
+    assert plan(root, state).services[0].rollback_to == 1
+
+
+def test_services_come_after_what_they_need(root):
+    services = {
+        "a": service(needs=["c"]),
+        "b": service(),
+        "c": service(needs=["b"]),
+    }
+    state = ClusterState(helm={}, record=Record(), snapshot=EMPTY)
+    made = plan(root, state, of=release(root, "a", "b", "c"), services=services, values=())
+    assert [each.name for each in made.services] == ["b", "c", "a"]
+
+
+def test_needs_that_go_in_a_circle_are_shown_as_one(root):
+    services = {"a": service(needs=["b"]), "b": service(needs=["a"])}
+    state = ClusterState(helm={}, record=Record(), snapshot=EMPTY)
+    with pytest.raises(ConfigError, match=r"circle: (a → b → a|b → a → b)"):
+        plan(root, state, of=release(root, "a", "b"), services=services, values=())
+
+
+def test_a_missing_values_file_is_named(root):
+    with pytest.raises(ConfigError, match=r"prod/web\.yaml does not exist"):
+        plan(root, deployed(root), values=("prod/{service}.yaml",))
+
+
+def test_a_service_that_the_release_does_not_have_is_refused_but_not_when_rolling_back(root):
+    services = {"web": service(), "new": service()}
+    with pytest.raises(ConfigError, match="has no service new"):
+        plan(root, deployed(root), services=services)
+    made = plan(root, deployed(root), services=services, rollback=True)
+    assert [each.name for each in made.services] == ["web"]
+    assert made.notes == ("the release does not have new: it stays as it is",)
+
+
+def test_packing_a_chart_again_changes_nothing(root):
+    def desired(chart):
+        whole = replace(release(root), services={"web": ServiceRelease(name="web", chart=chart)})
+        return gather_inputs(whole, whole.services["web"], service(), [], root=root).desired
+
+    packed = []
+    for time in (1, 2):
+        path = root / f"{time}.tgz"
+        with tarfile.open(path, "w:gz") as archive:
+            info = archive.gettarinfo(root / "chart" / "Chart.yaml", "web/Chart.yaml")
+            info.mtime = time
+            with (root / "chart" / "Chart.yaml").open("rb") as content:
+                archive.addfile(info, content)
+        packed.append(desired(path))
+    assert packed[0] == packed[1]
+    (root / "chart" / "Chart.yaml").write_text("name: other\n")
+    assert desired(root / "chart") != packed[0]
+
+
+def record(*releases, attempt=""):
+    entries = tuple(Deployed(release=each, at="", run="") for each in releases)
+    return Record(history=entries, attempt=attempt)
+
+
+A, B = f"r/x@sha256:{'a' * 64}", f"r/x@sha256:{'b' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("known", "to", "chosen"),
+    [
+        (record(A, B), None, A),
+        (record(A, B, attempt="r/x@sha256:c"), None, B),
+        (record(A, B, attempt=B), None, A),
+        (record(A, B), "aaaaaa", A),
+        (record(A, B), B, B),
+    ],
+)
+def test_the_release_to_roll_back_to(known, to, chosen):
+    assert choose_release(known, to) == chosen
+
+
+@pytest.mark.parametrize(
+    ("known", "to"), [(record(), None), (record(A), None), (record(A), "bbbbbb"), (record(A), "a")]
+)
+def test_a_rollback_to_nowhere_is_refused(known, to):
+    with pytest.raises(UsageError):
+        choose_release(known, to)
