@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aksci.errors import UsageError
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from aksci.context import Context
     from aksci.options import Options
     from aksci.registry import RegistryClient
-    from aksci.supply import NotationSigner, Verdict
+    from aksci.supply import NotationSigner, TrivyScanner, Verdict
     from aksci.tools import Toolbox
     from pipelines.platform import Surroundings
 
@@ -52,12 +53,20 @@ _SIGNERS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class _Bench:
-    """What the four steps work with."""
+    """What the four steps work with; scanner and signer are made once, when first needed."""
 
     context: Context
     toolbox: Toolbox
     found: Surroundings
     registry: RegistryClient
+
+    @cached_property
+    def scanner(self) -> TrivyScanner:
+        return make_scanner(self.context, self.toolbox, self.found)
+
+    @cached_property
+    def signer(self) -> NotationSigner:
+        return make_signer(self.context, self.toolbox, self.found)
 
 
 def build(context: Context, options: Options) -> dict[str, Any]:
@@ -174,7 +183,7 @@ def _scan(bench: _Bench) -> dict[str, Any]:
 def _verdicts(bench: _Bench, record: BuildRecord) -> dict[str, Verdict]:
     return scan_images(
         {name: image.ref for name, image in record.images.items()},
-        scanner=make_scanner(bench.context, bench.toolbox, bench.found),
+        scanner=bench.scanner,
         policy=bench.context.config.scan,
         registry=bench.registry,
         reporter=bench.context.reporter,
@@ -187,11 +196,10 @@ def _sign(bench: _Bench) -> dict[str, Any]:
     record = _record(context)
     verdicts = _verdicts(bench, record)
     require_pass(verdicts.values(), policy=context.config.scan, now=context.now())
-    signer = make_signer(context, bench.toolbox, bench.found)
 
     def one(name: str) -> bool:
         image = record.images[name]
-        return sign_image(image.ref, verdicts[name], input_key=image.input_key, signer=signer)
+        return sign_image(image.ref, verdicts[name], input_key=image.input_key, signer=bench.signer)
 
     with ThreadPoolExecutor(_SIGNERS, thread_name_prefix="sign") as pool:
         added = dict(zip(record.images, pool.map(one, record.images), strict=True))
@@ -204,8 +212,7 @@ def _push(bench: _Bench) -> dict[str, Any]:
     context = bench.context
     record = _record(context)
     verdicts = _verdicts(bench, record)
-    signer = make_signer(context, bench.toolbox, bench.found)
-    _require_signed(record, verdicts, signer)
+    _require_signed(record, verdicts, bench.signer)
     for move in publish_tags(record, bench.registry):
         context.reporter.line(f"{move.repository}:{move.tag} is now {move.new}")
     release = make_release(
@@ -215,7 +222,7 @@ def _push(bench: _Bench) -> dict[str, Any]:
         verdicts=verdicts,
         registry=bench.registry,
     )
-    sign_release(release, signer=signer)
+    sign_release(release, signer=bench.signer)
     write_release_file(context.work, release, run=context.run_id)
     context.reporter.line(f"release {release.ref}")
     context.reporter.output("release", str(release.ref))
