@@ -6,6 +6,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Engine,
+    Index,
     Integer,
     MetaData,
     Table,
@@ -22,6 +23,7 @@ products = Table(
     Column("name", Text, nullable=False),
     Column("price_cents", Integer, CheckConstraint("price_cents >= 0"), nullable=False),
     Column("category", Text, nullable=False, server_default="misc"),
+    Index("products_category", "category"),
 )
 
 
