@@ -7,11 +7,12 @@ import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksci.errors import AksciError, ProcessError, ToolError
+from aksci.process import Runner
 from aksci.tools.download import download
 from aksci.tools.golang import Go
 from aksci.tools.pins import load_pins
@@ -23,7 +24,6 @@ from aksci.tools.versions import matches
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from aksci.process import Runner
     from aksci.reporting import Reporter
     from aksci.tools.pins import GoSource, Pin, Release
     from aksci.tools.progress import Activity
@@ -150,27 +150,26 @@ class Toolbox:
         return pin.parse_version(result.stdout) or pin.parse_version(result.stderr)
 
     def _install_all(self, names: list[str]) -> None:
+        ahead = Runner(environment=self.runner.environment, log=self.runner.log)
         fetching = ThreadPoolExecutor(1, thread_name_prefix="aksci-fetch")
         try:
             for following in names[1:]:
-                fetching.submit(self._fetch_ahead, self._pin(following))
+                fetching.submit(self._fetch_ahead, self._pin(following), ahead)
             for step, name in enumerate(names, 1):
                 self._found[name] = self._install(self._pin(name), step, len(names))
-        except BaseException as error:
+        finally:  # all have been fetched, or nobody needs them any more
             fetching.shutdown(wait=False, cancel_futures=True)
-            if not isinstance(error, AksciError):  # Ctrl-C: nothing of ours may go on behind it
-                self.runner.terminate_all()
-            raise
-        fetching.shutdown()
+            ahead.terminate_all()
+            fetching.shutdown()
 
-    def _fetch_ahead(self, pin: Pin) -> None:
+    def _fetch_ahead(self, pin: Pin, runner: Runner) -> None:
         """Fill Go's module cache for a later tool. A failure is reported when its turn comes."""
         if self.platform in pin.release or not pin.go:
             return
         slot = Slot(root=self.cache / "tools" / ".ahead", name=pin.name, key="")
         try:
             with slot.locked(self.reporter), slot.workspace() as work:
-                self.go().prepare(pin.go, work, lambda _: None)
+                replace(self.go(), runner=runner).prepare(pin.go, work, lambda _: None)
         except (AksciError, OSError):
             return
 

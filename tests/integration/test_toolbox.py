@@ -14,7 +14,7 @@ import tarfile
 import threading
 import time
 import zipfile
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -374,6 +374,25 @@ def test_a_run_killed_in_its_build_is_taken_up_and_its_folders_are_swept(tmp_pat
     assert list(tmp_path.rglob(".tmp-*")) == []
 
 
+def test_ctrl_c_in_a_build_leaves_no_process_and_no_folder(tmp_path):
+    stopped = start(tmp_path, "kubeconform")
+    wait_for(lambda: list(tmp_path.rglob(".tmp-*/module/go.sum")))
+    stopped.send_signal(signal.SIGINT)
+    assert "KeyboardInterrupt" in stopped.communicate(timeout=30)[0]
+    assert stopped.returncode != 0
+    assert list(tmp_path.rglob(".tmp-*")) == []
+    assert not [line for line in processes("cmdline").values() if str(tmp_path) in line]
+
+
+def processes(what):
+    """Read one file of each process that lives long enough to be read."""
+    found = {}
+    for path in Path("/proc").glob(f"[0-9]*/{what}"):
+        with suppress(OSError):
+            found[int(path.parent.name)] = path.read_text()
+    return found
+
+
 def wait_for(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
@@ -444,14 +463,14 @@ def test_an_unreachable_module_proxy_is_told_with_the_module(tmp_path):
 
 def test_pause_ends_at_sigterm_and_reaps_orphans(toolbox):
     path = toolbox.ensure("pause")
-    script = f"import os; os.fork() or os._exit(0); os.execv({str(path)!r}, ['pause'])"
-    process = subprocess.Popen([sys.executable, "-c", script])  # its child ends before pause starts
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    wait_for(lambda: Path(f"/proc/{process.pid}/comm").read_text().strip() == "pause")
-    late = subprocess.run(["kill", "-CHLD", str(process.pid)], check=True)
-    wait_for(lambda: children.read_text() == "", seconds=5)
-    process.send_signal(signal.SIGTERM)
-    assert (late.returncode, process.wait(timeout=5)) == (0, 0)
+    orphan = "os.fork() or (time.sleep(0.5), os._exit(0))"
+    script = f"import os, time; {orphan}; os.execv({str(path)!r}, ['pause'])"
+    with subprocess.Popen([sys.executable, "-c", script]) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        wait_for(lambda: Path(f"/proc/{process.pid}/comm").read_text().strip() == "pause")
+        wait_for(lambda: children.read_text() == "")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=5) == 0
 
 
 DEPLOYMENT = """
@@ -487,11 +506,7 @@ def test_kubeconform_reads_the_schemas_without_a_network(toolbox, tmp_path):
 
 
 def daemons():
-    return [
-        path.parent.name
-        for path in Path("/proc").glob("[0-9]*/comm")
-        if path.read_text().strip() == "atd"
-    ]
+    return [pid for pid, name in processes("comm").items() if name.strip() == "atd"]
 
 
 @pytest.fixture
@@ -513,7 +528,7 @@ def at_package(runner):
     runner.run(purge)
     yield "at"
     for pid in daemons():
-        os.kill(int(pid), signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
     runner.run(purge)
 
 

@@ -16,6 +16,7 @@ func main() {
 	}
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGCHLD)
+	reap() // what has ended before we listened
 	for received := range signals {
 		if received != syscall.SIGCHLD {
 			return
