@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["clear_run_folder", "remove_cgroups", "stop_containers", "unmount_all"]
 
 _CGROUPS = Path("/sys/fs/cgroup")
+_CONTROLLERS = frozenset({"cpu", "cpuset", "hugetlb", "memory", "pids"})  # that kubelet asks for
 _ESCAPE = re.compile(r"\\([0-7]{3})")  # how /proc/self/mountinfo writes white space, proc(5)
 _CNI_RESULTS = Path("/var/lib/cni/results")
 _SHIM_SOCKETS = Path("/run/containerd/s")
@@ -75,11 +76,17 @@ def remove_cgroups(layout: Layout) -> None:
         time.sleep(0.1)
 
 
-def make_cgroups(layout: Layout) -> None:
+def make_cgroups(layout: Layout, root: Path = _CGROUPS) -> None:
     """Make the group that kubelet is told to work below; it does not make it itself."""
-    unified = _CGROUPS / "cgroup.controllers"
-    hierarchies = [_CGROUPS] if unified.exists() else _hierarchies()
-    for hierarchy in hierarchies:
+    controllers = root / "cgroup.controllers"
+    unified = controllers.exists()
+    if unified:
+        # With version 2, a group has the controllers that its parent passes on; systemd passes on
+        # only those that its units use, and kubelet refuses a group that lacks one.
+        for name in sorted(_CONTROLLERS & set(controllers.read_text().split())):
+            with contextlib.suppress(OSError):
+                (root / "cgroup.subtree_control").write_text(f"+{name}")
+    for hierarchy in [root] if unified else _hierarchies(root):
         with contextlib.suppress(OSError):
             (hierarchy / layout.cgroup.lstrip("/")).mkdir(exist_ok=True)
 
@@ -126,9 +133,9 @@ def _is_shim(pid: int) -> bool:
     return name_of(pid).startswith("containerd-shim")
 
 
-def _hierarchies() -> list[Path]:
+def _hierarchies(root: Path = _CGROUPS) -> list[Path]:
     """Return version 1's hierarchies; links such as ``cpu -> cpu,cpuacct`` are left out."""
-    return [path for path in _CGROUPS.iterdir() if path.is_dir() and not path.is_symlink()]
+    return [path for path in root.iterdir() if path.is_dir() and not path.is_symlink()]
 
 
 def _roots(layout: Layout) -> list[Path]:

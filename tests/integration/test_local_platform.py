@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -52,6 +53,13 @@ runner = Runner(environment=dict(os.environ), log=lambda line: None)
 toolbox = Toolbox(cache=Path(sys.argv[2]), runner=runner, reporter=reporter, variables=os.environ)
 up(state=Path(sys.argv[1]), toolbox=toolbox, runner=runner, reporter=reporter)
 """
+# Where docker.io can be reached, it shall not be now; Debian's mirrors are asked without TLS.
+NO_DOCKER_IO = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+UP_WITH_SEED = UP.replace(
+    "reporter=reporter)\n",
+    "reporter=reporter, seeds={'debian:bookworm-slim': ()}, parts=BUILD_PARTS,"
+    " ports=Ports(registry=int(sys.argv[3])))\n",
+).replace("import up", "import BUILD_PARTS, Ports, up")
 SERVER = """
 use IO::Socket::INET;
 my $server = IO::Socket::INET->new(LocalPort => 8080, Listen => 16, ReuseAddr => 1) or die;
@@ -319,6 +327,27 @@ def test_two_ups_at_once_make_one_platform(platform, stop, toolbox):
     assert any("waiting for another" in text for text in told)
     running = [process for process in find_marked(platform.state) if _leads(process.pid)]
     assert len(running) == len(PARTS)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_making_a_base_may_be_interrupted(elsewhere, toolbox, runner, reporter, number):
+    """Ctrl-C ends mmdebstrap at once; after SIGKILL, `down` finds what is left of it."""
+    port = str(_free_port())
+    process = subprocess.Popen(
+        [sys.executable, "-c", UP_WITH_SEED, elsewhere, toolbox.cache, port],
+        cwd=ROOT,
+        env={**os.environ, **NO_DOCKER_IO},
+        stderr=subprocess.DEVNULL,
+    )
+    making = _wait(lambda: find_marked(elsewhere, "seed-bookworm-slim"))
+    process.send_signal(number)
+    process.wait(timeout=15)
+    assert process.returncode != 0
+    if number == signal.SIGKILL:
+        assert any(found.alive() for found in making)
+        down(state=elsewhere, runner=runner, reporter=reporter)
+    _wait(lambda: not find_marked(elsewhere, "seed-bookworm-slim"), seconds=10)
+    assert list((elsewhere / "seeds").glob("debian-*[0-9a-f].tar")) == []
 
 
 def test_a_taken_port_is_an_error_that_names_its_holder(
