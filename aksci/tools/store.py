@@ -52,8 +52,11 @@ class Slot:
         return os.access(self.binary, os.X_OK)
 
     @contextmanager
-    def locked(self, reporter: Reporter) -> Iterator[None]:
-        """Hold this tool's lock; the kernel releases it when the process ends, however it ends."""
+    def locked(self, reporter: Reporter | None) -> Iterator[None]:
+        """Hold this tool's lock; the kernel releases it when the process ends, however it ends.
+
+        :param reporter: is told when this means to wait.
+        """
         from filelock import FileLock, Timeout
 
         with disk_full(self.folder):
@@ -62,7 +65,8 @@ class Slot:
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                reporter.line(f"{self.name}: another process installs it; waiting")
+                if reporter:
+                    reporter.line(f"{self.name}: another process installs it; waiting")
                 lock.acquire()
         try:
             yield

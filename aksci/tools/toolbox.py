@@ -168,7 +168,7 @@ class Toolbox:
             return
         slot = Slot(root=self.cache / "tools" / ".ahead", name=pin.name, key="")
         try:
-            with slot.locked(self.reporter), slot.workspace() as work:
+            with slot.locked(None), slot.workspace() as work:
                 replace(self.go(), runner=runner).prepare(pin.go, work, lambda _: None)
         except (AksciError, OSError):
             return
