@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build", "push", "scan", "sign"]
 
-_TOOLS = ("buildx", "notation", "trivy")
+_GATE_TOOLS = ("notation", "trivy")
 _SIGNERS = 4
 
 
@@ -76,9 +76,9 @@ def build(context: Context, options: Options) -> dict[str, Any]:
     # From here on the last release is not what the sources say; push makes a new one.
     (context.work / "release.json").unlink(missing_ok=True)
     bench = _bench(context)
-    bench.toolbox.ensure_all(_TOOLS[: 1 if options.until == "build" else len(_TOOLS)])
+    bench.toolbox.ensure("buildx")
     steps: dict[str, Callable[[], dict[str, Any]]] = {
-        "build": lambda: _build(bench, options),
+        "build": lambda: _build_while_tools_arrive(bench, options),
         "scan": lambda: _scan(bench),
         "sign": lambda: _sign(bench),
         "push": lambda: _push(bench),
@@ -110,6 +110,21 @@ def _bench(context: Context) -> _Bench:
     found = prepare(context, toolbox, cluster=False)
     registry = connect_registry(found.registry, plain_http=found.plain_http)
     return _Bench(context=context, toolbox=toolbox, found=found, registry=registry)
+
+
+def _build_while_tools_arrive(bench: _Bench, options: Options) -> dict[str, Any]:
+    """Build the images; on a fresh machine the gate's tools are made meanwhile.
+
+    Builds wait for the network much of the time. A tool that fails is told when its turn comes.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="tools") as pool:
+        if options.until != "build":
+            pool.submit(bench.toolbox.ensure_all, _GATE_TOOLS)
+        try:
+            return _build(bench, options)
+        except BaseException:
+            bench.context.runner.terminate_all()
+            raise
 
 
 def _build(bench: _Bench, options: Options) -> dict[str, Any]:

@@ -141,7 +141,7 @@ class _Rollout:
         """Wait for the rollout and run the post steps."""
         diagnosis = self._follow(self.plan.config.timeout)
         if diagnosis:
-            self.hands.reporter.error(diagnosis.text())
+            self.say(f"failed: {diagnosis.fault.code}: {diagnosis.fault.message}")
             raise RolloutError(f"{diagnosis.text()}\n\n{self._undo()}", hint=diagnosis.suggestion)
         try:
             return self.steps(self.plan.config.post)
