@@ -82,16 +82,24 @@ class Api:
 
 
 def wait_for(
-    what: str, ready: Callable[[], bool], *, patience: float, stopping: threading.Event
+    what: str,
+    ready: Callable[[], bool],
+    *,
+    patience: float,
+    stopping: threading.Event,
+    logs: Path,
 ) -> None:
     """Wait until ``ready`` says so.
 
+    :param logs: where a user finds out why it did not.
     :raises PlatformError: it did not within ``patience`` seconds.
     """
     deadline = time.monotonic() + patience
     while not ready():
         if time.monotonic() > deadline or stopping.wait(_POLL):
-            raise PlatformError(f"{what} was not ready within {patience:g} s.")
+            raise PlatformError(
+                f"{what} was not ready within {patience:g} s.", hint=f"its logs are in {logs}."
+            )
 
 
 def node_ready(api: Api, *, since: float) -> bool:

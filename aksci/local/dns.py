@@ -6,12 +6,14 @@ import hashlib
 import json
 import socket
 import struct
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.local.api import wait_for
 
 if TYPE_CHECKING:
     import threading
+    from pathlib import Path
 
     from aksci.local.api import Api
     from aksci.local.layout import Network
@@ -22,41 +24,63 @@ _NAMESPACE = "kube-system"
 _NAME = "coredns"
 _LABELS = {"k8s-app": "kube-dns"}
 _REVISION = "dev.aksci/revision"
-_RESOLVER = "dev.aksci/resolver"
 _PATIENCE = 120.0  # seconds
 _ANSWER_WITHIN = 1.0  # seconds
 _DEPLOYMENT = f"/apis/apps/v1/namespaces/{_NAMESPACE}/deployments/{_NAME}"
 _RBAC = "rbac.authorization.k8s.io"
 
 
-def ensure_dns(
-    api: Api,
-    network: Network,
-    image: str,
-    *,
-    nameservers: tuple[str, ...],
-    stopping: threading.Event,
-) -> bool:
+@dataclass(frozen=True, kw_only=True)
+class Dns:
+    """What CoreDNS is set up with."""
+
+    network: Network
+    image: str
+    nameservers: tuple[str, ...]
+    """The host's, which are asked for names outside the cluster."""
+    authority: str
+    """The cluster's CA certificate."""
+
+
+def ensure_dns(api: Api, wanted: Dns, *, stopping: threading.Event, logs: Path) -> bool:
     """Create or update CoreDNS and wait until it answers; return whether there was anything to do.
 
-    :param nameservers: the host's, which are asked for names outside the cluster.
     :param stopping: when it is set, nobody waits any more.
+    :param logs: where pods log.
     :raises PlatformError: the server refused it, or it did not become ready.
     """
-    wanted = resources(network, image, nameservers)
-    revision = hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
+    items = resources(wanted)
+    revision = hashlib.sha256(json.dumps(items).encode()).hexdigest()
     deployment = api.get(_DEPLOYMENT)
-    if deployment and _revision(deployment) == revision and dns_answers(network):
+    if deployment and _revision(deployment) == revision and dns_answers(wanted.network):
         return False
-    for path, resource in wanted:
+    # A pod that starts with an outdated authority would distrust the API server for good.
+    wait_for(
+        "The cluster's authority",
+        lambda: _published_authority(api) == wanted.authority,
+        patience=_PATIENCE,
+        stopping=stopping,
+        logs=logs,
+    )
+    for path, resource in items:
         if path == _DEPLOYMENT:
             meta = {**resource["metadata"], "annotations": {_REVISION: revision}}
             resource["metadata"] = meta
         api.apply(path, resource)
     wait_for(
-        "The cluster's DNS", lambda: dns_answers(network), patience=_PATIENCE, stopping=stopping
+        "The cluster's DNS",
+        lambda: dns_answers(wanted.network),
+        patience=_PATIENCE,
+        stopping=stopping,
+        logs=logs,
     )
     return True
+
+
+def _published_authority(api: Api) -> str | None:
+    published = api.get(f"/api/v1/namespaces/{_NAMESPACE}/configmaps/kube-root-ca.crt") or {}
+    found: str | None = published.get("data", {}).get("ca.crt")
+    return found
 
 
 def dns_answers(network: Network) -> bool:
@@ -99,17 +123,19 @@ def corefile(network: Network, *, forward: bool) -> str:
     )
 
 
-def resources(
-    network: Network, image: str, nameservers: tuple[str, ...]
-) -> list[tuple[str, dict[str, Any]]]:
+def resources(wanted: Dns) -> list[tuple[str, dict[str, Any]]]:
     """Return what CoreDNS consists of, each with the path to apply it to."""
     core = f"/api/v1/namespaces/{_NAMESPACE}"
     meta = {"name": _NAME, "namespace": _NAMESPACE, "labels": _LABELS}
     wide = {"name": "system:coredns"}
     subject = {"kind": "ServiceAccount", "name": _NAME, "namespace": _NAMESPACE}
-    configuration = {"Corefile": corefile(network, forward=bool(nameservers))}
-    # A pod keeps the resolver that it started with: another one must be another pod.
-    notes = {_RESOLVER: " ".join(nameservers)}
+    forward = bool(wanted.nameservers)
+    configuration = {"Corefile": corefile(wanted.network, forward=forward)}
+    # A pod keeps the resolver and the authority that it started with: others must be another pod.
+    notes = {
+        "dev.aksci/resolver": " ".join(wanted.nameservers),
+        "dev.aksci/authority": hashlib.sha256(wanted.authority.encode()).hexdigest(),
+    }
     return [
         (
             f"{core}/serviceaccounts/{_NAME}",
@@ -152,7 +178,7 @@ def resources(
                     "selector": {"matchLabels": _LABELS},
                     "template": {
                         "metadata": {"labels": _LABELS, "annotations": notes},
-                        "spec": _pod(image),
+                        "spec": _pod(wanted.image),
                     },
                 },
             },
@@ -165,7 +191,7 @@ def resources(
                 "metadata": {**meta, "name": "kube-dns"},
                 "spec": {
                     "selector": _LABELS,
-                    "clusterIP": network.dns,
+                    "clusterIP": wanted.network.dns,
                     "ports": [
                         {"name": "dns", "port": 53, "protocol": "UDP"},
                         {"name": "dns-tcp", "port": 53, "protocol": "TCP"},

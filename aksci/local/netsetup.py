@@ -46,6 +46,7 @@ _FOLDERS = (
     "/run/containerd",
 )
 _OURS = re.compile(r"(?:KUBE|CNI)-[A-Z0-9-]+|CNI-[0-9a-f]+")
+_LAST_RESORT = "4096"  # metric: only when nobody has a better route
 _FAMILIES = ("iptables", "ip6tables")
 _TABLES = ("nat", "filter", "mangle")
 
@@ -68,6 +69,11 @@ def ensure_network(layout: Layout, network: Network, ports: Ports, runner: Runne
     address = f"{network.node}/32"
     runner.run(["ip", "address", "replace", address, "dev", network.node_bridge], quiet=True)
     runner.run(["ip", "link", "set", network.node_bridge, "up"], quiet=True)
+    for addresses in (network.services, network.pods):
+        # What nobody answers for (a Service without endpoints, a pod that is gone) ends at the
+        # node's bridge. It would leave the machine by the default route otherwise.
+        route = [addresses, "dev", network.node_bridge, "metric", _LAST_RESORT]
+        runner.run(["ip", "route", "replace", *route], quiet=True)
     if not (_SYSCTL / "net/bridge").exists() and shutil.which("modprobe"):
         runner.run(["modprobe", "br_netfilter"], check=False, quiet=True)
     for name, value in _WANTED.items():

@@ -12,7 +12,7 @@ from aksci.local.api import Api, node_ready, wait_for
 from aksci.local.builders import buildkitd_part, registry_part
 from aksci.local.control import NODE, Cluster, control_parts, kubeconfig
 from aksci.local.daemon import started_at
-from aksci.local.dns import ensure_dns
+from aksci.local.dns import Dns, ensure_dns
 from aksci.local.host import daemon_environment, has_cni_plugins, look_at_host, require_space
 from aksci.local.images import Seed, push_program, seed_image
 from aksci.local.layout import Network, write_atomically
@@ -111,7 +111,7 @@ class Startup:
             "node": Task(action=self._node, needs=("kubelet",)),
             "dns": Task(
                 action=self._dns,
-                needs=("host", "images", "node", "proxy", "controller-manager", "scheduler"),
+                needs=("host", "images", "pki", "node", "proxy", "controller-manager", "scheduler"),
             ),
         }
 
@@ -241,19 +241,19 @@ class Startup:
                 lambda: node_ready(api, since=since),
                 patience=_NODE_PATIENCE,
                 stopping=self.stopping,
+                logs=self.layout.log("kubelet"),
             )
             self._say("node", "the node is ready", began)
 
     def _dns(self, done: Mapping[str, Any]) -> None:
         began = time.monotonic()
-        _, image = done["images"]
-        if ensure_dns(
-            self._api(),
-            self.network,
-            image,
+        wanted = Dns(
+            network=self.network,
+            image=done["images"][1],
             nameservers=done["host"].nameservers,
-            stopping=self.stopping,
-        ):
+            authority=(self.layout.pki / "ca.crt").read_text(),
+        )
+        if ensure_dns(self._api(), wanted, stopping=self.stopping, logs=self.layout.pod_logs):
             self._say("dns", "the cluster's DNS answers", began)
 
 

@@ -23,7 +23,7 @@ from aksci.local import BUILD_PARTS, Ports, down, endpoints, status, up
 from aksci.local.api import Api
 from aksci.local.daemon import find_marked, identify
 from aksci.local.daemon import stop as kill
-from aksci.local.layout import Layout
+from aksci.local.layout import Layout, Network
 from aksci.local.teardown import mounts_below
 from aksci.registry import RegistryClient
 
@@ -219,6 +219,14 @@ def test_a_service_answers_by_name_inside_and_by_node_port_on_loopback(namespace
     phase = _wait(lambda: _phase(api, f"{namespace}/pods/asks") in {"Succeeded", "Failed"})
     assert phase
     assert _phase(api, f"{namespace}/pods/asks") == "Succeeded"
+
+
+@pytest.mark.parametrize("address", ["10.96.255.254", "10.244.0.254"])
+def test_what_nobody_answers_for_never_leaves_the_machine(platform, address):
+    """A Service without endpoints must not be looked for beyond the default gateway."""
+    argv = ["ip", "-json", "route", "get", address]
+    (way,) = json.loads(subprocess.check_output(argv))
+    assert way["dev"] in {Network().node_bridge, Network().pod_bridge}
 
 
 def test_builds_reach_the_network_and_start_from_the_mirror(
