@@ -46,6 +46,7 @@ _FOLDERS = (
     "/run/containerd",
 )
 _OURS = re.compile(r"(?:KUBE|CNI)-[A-Z0-9-]+|CNI-[0-9a-f]+")
+_CNI_CHAIN = "CNI-FORWARD"
 _LAST_RESORT = "4096"  # metric: only when nobody has a better route
 _FAMILIES = ("iptables", "ip6tables")
 _TABLES = ("nat", "filter", "mangle")
@@ -80,8 +81,12 @@ def ensure_network(layout: Layout, network: Network, ports: Ports, runner: Runne
         with contextlib.suppress(OSError):
             (_SYSCTL / name).write_text(value)
     rule = _loopback_rule(network, ports)
-    if runner.run(_iptables("-C", rule), check=False, quiet=True).status != 0:
-        runner.run(_iptables("-A", rule), quiet=True)
+    _ensure_rule("nat", "OUTPUT", rule, runner)
+    # The CNI plugin `firewall` would put its jump first, where it accepts what kube-proxy is about
+    # to reject: a Service without endpoints. A jump that is there already, it leaves alone.
+    runner.run(_iptables("filter", "-N", _CNI_CHAIN), check=False, quiet=True)
+    comment = ["-m", "comment", "--comment", "CNI firewall plugin rules"]
+    _ensure_rule("filter", "FORWARD", [*comment, "-j", _CNI_CHAIN], runner)
 
 
 def remove_network(layout: Layout, network: Network, runner: Runner) -> None:
@@ -108,8 +113,15 @@ def _loopback_rule(network: Network, ports: Ports) -> list[str]:
     ]
 
 
-def _iptables(action: str, rule: list[str]) -> list[str]:
-    return ["iptables", "-w", "10", "-t", "nat", action, "OUTPUT", *rule]
+def _ensure_rule(table: str, chain: str, rule: list[str], runner: Runner) -> None:
+    """Append a rule unless it is there."""
+    check = _iptables(table, "-C", chain, *rule)
+    if runner.run(check, check=False, quiet=True).status != 0:
+        runner.run(_iptables(table, "-A", chain, *rule), quiet=True)
+
+
+def _iptables(table: str, *words: str) -> list[str]:
+    return ["iptables", "-w", "10", "-t", table, *words]
 
 
 def removal_script(saved: str) -> str:

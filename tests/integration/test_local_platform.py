@@ -221,6 +221,18 @@ def test_a_service_answers_by_name_inside_and_by_node_port_on_loopback(namespace
     assert _phase(api, f"{namespace}/pods/asks") == "Succeeded"
 
 
+def test_a_service_without_endpoints_refuses_at_once(namespace, api):
+    spec = {"selector": {"app": "nobody"}, "ports": [{"port": 80}]}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "empty"}, "spec": spec}
+    api.apply(f"{namespace}/services/empty", service)
+    name = f"empty.{namespace.rpartition('/')[2]}.svc.cluster.local"
+    ask = f"exec 2>/dev/termination-log; sleep 1; exec 3<>/dev/tcp/{name}/80"
+    api.apply(f"{namespace}/pods/asks", _pod("asks", "bash", "-c", ask, restart="Never"))
+    _wait(lambda: _phase(api, f"{namespace}/pods/asks") == "Failed")
+    (ended,) = api.get(f"{namespace}/pods/asks")["status"]["containerStatuses"]
+    assert "refused" in ended["state"]["terminated"]["message"]
+
+
 @pytest.mark.parametrize("address", ["10.96.255.254", "10.244.0.254"])
 def test_what_nobody_answers_for_never_leaves_the_machine(platform, address):
     """A Service without endpoints must not be looked for beyond the default gateway."""
