@@ -195,18 +195,18 @@ class Helm:
         argv = upgrade_argv(
             name, chart, values=values, images=images, labels=labels, timeout=timeout
         )
-        self._change(name, "apply", argv, timeout=timeout + 60)
+        self._change(name, "apply it", argv, timeout=timeout + 60)
 
     def rollback(self, name: str, revision: int, *, timeout: int) -> None:
         """Make a new revision out of an earlier one."""
         argv = ["rollback", name, str(revision)]
         argv += ["--history-max", _HISTORY, "--timeout", f"{timeout}s"]
-        self._change(name, "roll back", argv, timeout=timeout + 60)
+        self._change(name, "roll it back", argv, timeout=timeout + 60)
 
     def uninstall(self, name: str, *, timeout: int) -> None:
         """Remove a release with its history; one that does not exist is fine."""
         argv = ["uninstall", name, "--ignore-not-found", "--wait", "--timeout", f"{timeout}s"]
-        self._change(name, "uninstall", argv, timeout=timeout + 60)
+        self._change(name, "uninstall it", argv, timeout=timeout + 60)
 
     def manifest(self, name: str) -> list[dict[str, Any]]:
         """Return the objects of a release's latest revision, hooks aside."""
@@ -220,7 +220,7 @@ class Helm:
             self._run(argv, timeout=timeout)
         except ProcessError as error:
             raise DeployError(
-                f"services.{name}: Helm could not {what} it:\n\n"
+                f"services.{name}: Helm could not {what}:\n\n"
                 f"{_indent(error.output or error.message)}"
             ) from None
 

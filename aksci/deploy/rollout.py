@@ -12,7 +12,15 @@ from aksci.deploy.helm import DESIRED, RELEASE, REVISION, Helm, read_helm_states
 from aksci.deploy.record import Ledger, ServiceRecord
 from aksci.deploy.steps import StepResult, run_step
 from aksci.deploy.tracker import track, workloads_of
-from aksci.errors import AksciError, DeployError, Interrupted, LockError, RolloutError, StepError
+from aksci.errors import (
+    AksciError,
+    DeployError,
+    Interrupted,
+    LockError,
+    ProcessError,
+    RolloutError,
+    StepError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -134,7 +142,10 @@ class _Rollout:
                 timeout=self.plan.config.timeout,
             )
         except DeployError as error:
-            raise DeployError(f"{error.message}\n\n{self._undo()}", hint=error.hint) from None
+            # Asking waits for an API server that was away for a moment.
+            begun = self._revision() >= number
+            end = self._undo() if begun else "Nothing was changed."
+            raise DeployError(f"{error.message}\n\n{end}", hint=error.hint) from None
         return number
 
     def finish(self) -> tuple[StepResult, ...]:
@@ -159,7 +170,7 @@ class _Rollout:
         self.ledger.update(lambda record: record.with_service(self.name, service))
 
     def _follow(self, timeout: float) -> Diagnosis | None:
-        self.workloads = workloads_of(self.hands.helm.manifest(self.name))
+        self.workloads = workloads_of(self._manifest())
         outcome = track(
             self.hands.cluster,
             self.workloads,
@@ -226,11 +237,7 @@ class _Rollout:
         Source: Kubernetes documentation, StatefulSets, "Forced rollback".
         """
         cluster = self.hands.cluster
-        sets = [
-            each
-            for each in self.hands.helm.manifest(self.name)
-            if each.get("kind") == "StatefulSet"
-        ]
+        sets = [each for each in self._manifest() if each.get("kind") == "StatefulSet"]
         for each in sets:
             found = cluster.get("StatefulSet", each["metadata"]["name"]) or {"metadata": {}}
             for pod in cluster.list("Pod"):
@@ -239,6 +246,13 @@ class _Rollout:
                 ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
                 if found["metadata"].get("uid") in owners and not ready:
                     cluster.delete("Pod", pod["metadata"]["name"])
+
+    def _manifest(self) -> list[dict[str, Any]]:
+        try:
+            return self.hands.helm.manifest(self.name)
+        except ProcessError:
+            self._revision()  # waits for an API server that was away for a moment
+            return self.hands.helm.manifest(self.name)
 
     def _revision(self) -> int:
         state = read_helm_states(self.hands.cluster).get(self.name)
