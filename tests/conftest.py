@@ -44,7 +44,7 @@ def platform(toolbox, runner, reporter):
     from aksci.local import down, status, up
 
     state = _xdg("XDG_STATE_HOME", ".local/state") / "local"
-    ran_before = all(part.healthy for part in status(state=state).parts)
+    ran_before = status(state=state).healthy
     yield up(state=state, toolbox=toolbox, runner=runner, reporter=reporter, seeds=SEEDS)
     if not ran_before:
         down(state=state, runner=runner, reporter=reporter)
