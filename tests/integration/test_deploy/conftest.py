@@ -18,7 +18,6 @@ from aksci.deploy import Helm, Release, ServiceRelease, connect, deploy_release
 from aksci.registry import ImageRef, RegistryClient, push_image
 
 HERE = Path(__file__).parent
-SECRET_OF_ABSENT = "sha256:" + "1" * 64
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def lint(project, toolbox, runner):
     tools = LintTools(
         runner=runner,
         helm=toolbox.ensure("helm"),
-        hadolint=Path(shutil.which("hadolint")),
+        hadolint=Path(sys.executable).with_name("hadolint"),
         kubeconform=toolbox.ensure("kubeconform"),
         schema_location=f"{ensure_schemas(toolbox)}/{SCHEMA_LOCATION}",
     )
