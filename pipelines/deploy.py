@@ -169,7 +169,7 @@ def _helm(site: _Site) -> Helm:
     return Helm(
         program=site.toolbox.ensure("helm"),
         runner=site.context.runner,
-        kubeconfig=site.found.kubeconfig or Path.home() / ".kube" / "config",
+        kubeconfig=site.found.kubeconfig,
         context=site.found.kube_context,
         namespace=environment.namespace,
     )

@@ -35,7 +35,7 @@ class Surroundings:
     embedded: bool
     buildkit: str | None
     """Address of a buildkitd, for the embedded platform."""
-    kubeconfig: Path | None
+    kubeconfig: Path
     kube_context: str | None
 
 
@@ -123,7 +123,7 @@ def _embedded(context: Context, toolbox: Toolbox, *, cluster: bool) -> Surroundi
     )
 
 
-def configured_kubeconfig(context: Context) -> Path | None:
+def configured_kubeconfig(context: Context) -> Path:
     """Return the configured kubeconfig, as kubectl would find it where none is."""
     from pathlib import Path
 
@@ -131,4 +131,4 @@ def configured_kubeconfig(context: Context) -> Path | None:
     if configured:
         return context.root / Path(configured).expanduser()
     first = context.variables.get("KUBECONFIG", "").split(":")[0]
-    return Path(first) if first else None
+    return Path(first) if first else Path.home() / ".kube" / "config"
