@@ -58,6 +58,14 @@ class ServicePlan:
         return self.service.name
 
     @property
+    def lost(self) -> bool:
+        """Whether it had been well, as it is to be now, and is no longer.
+
+        What its steps had prepared may be gone too: a database that was replaced has no schema.
+        """
+        return any(reason["code"] in {"MISSING", "UNHEALTHY"} for reason in self.reasons)
+
+    @property
     def why(self) -> str:
         """The reasons, for people."""
         return "; ".join(map(_reason, self.reasons))

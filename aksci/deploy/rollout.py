@@ -114,6 +114,7 @@ class _Rollout:
                 release=self.release,
                 say=self.say,
                 check=self.hands.check,
+                again=self.plan.lost,
             )
             for step in steps
         )

@@ -51,9 +51,11 @@ def run_step(
     release: Release,
     say: Callable[[str], None],
     check: Callable[[], None],
+    again: bool = False,
 ) -> StepResult:
     """Run one step to its end.
 
+    :param again: run it even if it has passed before with the same content.
     :raises StepError: it failed or timed out; the message ends with its log.
     :raises ConfigError: the release has no image of the step's.
     """
@@ -67,7 +69,9 @@ def run_step(
                 "which the release does not have."
             )
         manifest = job_manifest(step, service=service, image=image, release=release.short)
-        action = _JobRun(cluster=cluster, step=step, manifest=manifest, say=say, check=check).run()
+        action = _JobRun(
+            cluster=cluster, step=step, manifest=manifest, say=say, check=check, again=again
+        ).run()
     else:
         _ask(cluster, step, service=service, say=say, check=check)
     seconds = time.monotonic() - started
@@ -133,6 +137,7 @@ class _JobRun:
     manifest: dict[str, Any]
     say: Callable[[str], None]
     check: Callable[[], None]
+    again: bool
     _tail: deque[str] = field(default_factory=lambda: deque(maxlen=_LINES))
     _followers: dict[str, threading.Thread] = field(default_factory=dict)
 
@@ -143,10 +148,11 @@ class _JobRun:
     def run(self) -> Literal["ran", "attached", "unchanged"]:
         action: Literal["ran", "attached"] = "attached"
         job = self.cluster.get("Job", self.name)
-        if job is not None and _ended(job) == "Complete" and not _going(job):
+        if job is not None and _ended(job) == "Complete" and not _going(job) and not self.again:
             return "unchanged"
         if job is not None and (_ended(job) or _going(job)):
-            self.say(f"step {self.step.name}: the Job {self.name} failed before; it is run again")
+            why = "the service is not well any more" if self.again else "it failed before"
+            self.say(f"step {self.step.name}: the Job {self.name} is run again: {why}")
             self.cluster.delete("Job", self.name, wait=60)
             job = None
         if job is None:

@@ -135,6 +135,17 @@ class World:
         where = ["--namespace", self.namespace, "--kubeconfig", str(self.kubeconfig)]
         return self.runner.run([self.helm_program, *words, *where]).stdout
 
+    @staticmethod
+    def job(name, **env):
+        """Return a step that runs the tiny image."""
+        return {
+            "name": name,
+            "kind": "job",
+            "image": "tiny",
+            "command": ["/tiny"],
+            "env": {"MODE": "job", **{key: str(value) for key, value in env.items()}},
+        }
+
     def ask(self, service="web"):
         return self.cluster.ask_service(service, 80, "/", timeout=10)[1].strip()
 

@@ -8,13 +8,7 @@ from aksci.deploy import choose_release, read_record, read_status
 
 
 def test_rollback_deploys_the_release_before_without_its_pre_steps(world):
-    step = {
-        "name": "migrate",
-        "kind": "job",
-        "image": "tiny",
-        "command": ["/tiny"],
-        "env": {"MODE": "job"},
-    }
+    step = world.job("migrate")
     first = world.release()
     world.deploy(first)
     world.values(version="2")
@@ -59,10 +53,12 @@ def test_a_hand_made_change_is_noticed_and_put_right(world):
     assert world.ask() == "hello from 1"
 
 
-def test_a_deleted_workload_is_made_again(world):
-    release = world.release()
-    world.deploy(release)
+def test_a_deleted_workload_is_made_again_and_its_pre_steps_run_again(world):
+    """What the steps had prepared may be gone with it: a replaced database has no schema."""
+    release, services = world.release(), {"web": {"pre": [world.job("migrate")]}}
+    world.deploy(release, **services)
     world.cluster.delete("Deployment", "web", wait=30)
-    result = world.deploy(release)
+    result = world.deploy(release, **services)
+    assert [step.action for step in result.services[0].steps] == ["ran"]
     assert result.plan.services[0].reasons == ({"code": "MISSING", "workload": "Deployment/web"},)
     assert world.ask() == "hello from 1"

@@ -87,14 +87,7 @@ def interrupt_when(world, words):
     "words", ["install (Helm revision 1)", "updated, 0 available", "migrating"]
 )
 def test_after_ctrl_c_the_next_run_finishes(world, words):
-    step = {
-        "name": "migrate",
-        "kind": "job",
-        "image": "tiny",
-        "command": ["/tiny"],
-        "env": {"MODE": "job", "SECONDS": "4"},
-    }
-    services = {"web": {"pre": [step]}}
+    services = {"web": {"pre": [world.job("migrate", SECONDS=4)]}}
     release = world.release()
     interrupt_when(world, words)
     with pytest.raises((KeyboardInterrupt, AksciError)) as caught:

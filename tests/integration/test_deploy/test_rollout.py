@@ -100,7 +100,7 @@ def test_a_stateful_set_that_is_stuck_comes_back_too(world):
 def test_a_misspelt_value_stops_before_anything_is_touched(world):
     world.values(repliccas=2)
     with pytest.raises(ConfigError, match="repliccas"):
-        world.deploy(web={"pre": [job("migrate")]})
+        world.deploy(web={"pre": [world.job("migrate")]})
     assert revisions(world) == []
     assert world.cluster.list("Job") == []
 
@@ -113,18 +113,8 @@ def test_what_the_api_server_refuses_is_told_in_its_words_and_undone(world):
     assert world.ask() == "hello from 1"
 
 
-def job(name, **env):
-    return {
-        "name": name,
-        "kind": "job",
-        "image": "tiny",
-        "command": ["/tiny"],
-        "env": {"MODE": "job", **{key: str(value) for key, value in env.items()}},
-    }
-
-
 def test_a_pre_step_runs_once_for_the_same_content_and_its_log_is_told(world):
-    services = {"web": {"pre": [job("migrate", GREETING="users")]}}
+    services = {"web": {"pre": [world.job("migrate", GREETING="users")]}}
     world.deploy(**services)
     assert "migrate | migrating users" in world.reporter.text
     world.values(version="2")
@@ -136,16 +126,16 @@ def test_a_pre_step_runs_once_for_the_same_content_and_its_log_is_told(world):
 
 
 def test_a_failing_pre_step_leaves_kubernetes_untouched_and_is_run_again_next_time(world):
-    services = {"web": {"pre": [job("migrate", EXIT=7)]}}
+    services = {"web": {"pre": [world.job("migrate", EXIT=7)]}}
     for _ in range(2):
         with pytest.raises(StepError, match=r"exit code 7(?s:.*)migration ends with 7"):
             world.deploy(**services)
-    assert "failed before; it is run again" in world.reporter.text
+    assert "is run again: it failed before" in world.reporter.text
     assert revisions(world) == []
 
 
 def test_a_step_that_does_not_end_is_stopped_at_its_time_out(world):
-    step = {**job("migrate", SECONDS=60), "timeout": 2}
+    step = {**world.job("migrate", SECONDS=60), "timeout": 2}
     with pytest.raises(StepError, match="did not end within 2 s"):
         world.deploy(web={"pre": [step]})
 

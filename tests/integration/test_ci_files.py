@@ -1,0 +1,47 @@
+"""The CI wrappers: valid, and as thin as they claim to be."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from aksci.sessions import SESSIONS
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+WRAPPERS = [*WORKFLOWS, ROOT / "azure-pipelines.yml"]
+OURS = {*SESSIONS, "check"}
+
+
+def _scripts(node):
+    """Find every script in a workflow or a pipeline."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in {"run", "bash", "script", "inlineScript"} and isinstance(value, str):
+                yield value
+            else:
+                yield from _scripts(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _scripts(item)
+
+
+def test_actionlint_finds_nothing_in_the_workflows(toolbox):
+    argv = [toolbox.ensure("actionlint"), "-no-color", "-shellcheck=", "-pyflakes=", *WORKFLOWS]
+    result = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("path", WRAPPERS, ids=lambda path: path.name)
+def test_a_wrapper_has_no_logic_of_its_own(path):
+    scripts = list(_scripts(yaml.safe_load(path.read_text())))
+    assert scripts
+    for script in scripts:
+        assert len(script.strip().splitlines()) == 1, script
+        sessions = re.search(r"\./dev -s ((?:[a-z]+ ?)+)", script)
+        assert sessions, script
+        assert set(sessions[1].split()) <= OURS
