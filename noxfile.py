@@ -25,6 +25,7 @@ def style(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("mypy")
     session.run("lint-imports")
+    session.run("uv", "pip", "check")
     schema = ("check-jsonschema", "--builtin-schema")
     azure = ("--data-transform", "azure-pipelines", "--regex-variant", "nonunicode")
     session.run(*schema, "vendor.azure-pipelines", *azure, "azure-pipelines.yml")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from aksci.files import write_atomically
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -32,7 +34,7 @@ def write_run_record(
         **details,
     }
     path = folder / f"{run_id}-{session}.json"
-    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write_atomically(path, json.dumps(document, indent=2) + "\n", mode=0o666)
     for old in sorted(folder.glob("*.json"))[:-_KEEP]:
         old.unlink(missing_ok=True)
     return path

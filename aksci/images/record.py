@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.errors import UsageError
+from aksci.files import write_atomically
 from aksci.registry.refs import ImageRef
 
 if TYPE_CHECKING:
@@ -64,9 +65,7 @@ def write_build_record(work: Path, record: BuildRecord) -> Path:
     }
     work.mkdir(parents=True, exist_ok=True)
     path = work / "build.json"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_atomically(path, json.dumps(document, indent=2) + "\n", mode=0o666)
     return path
 
 

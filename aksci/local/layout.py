@@ -9,6 +9,7 @@ from pathlib import Path  # noqa: TC003 - dataclass fields are read at run time
 from typing import Any
 
 from aksci.errors import PlatformError
+from aksci.files import write_atomically
 
 __all__ = ["Layout", "Network", "PlatformEndpoints", "Ports"]
 
@@ -188,15 +189,3 @@ class Layout:
             state=self.state,
             logs=self.logs,
         )
-
-
-def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
-    """Write a file so that a reader, or a kill, sees either the old content or the new one."""
-    import os
-
-    data = content.encode() if isinstance(content, str) else content
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-    draft.replace(path)

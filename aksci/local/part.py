@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aksci.errors import PlatformError
+from aksci.files import write_atomically
 from aksci.local.daemon import Process, find_marked, read_record, spawn, stop
-from aksci.local.layout import Layout, write_atomically
 from aksci.local.ports import require_free
 from aksci.reporting import sanitise
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from aksci.local.layout import Layout
 
 __all__ = ["Part", "answers", "listens", "start_part"]
 

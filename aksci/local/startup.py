@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from aksci.files import write_atomically
 from aksci.local.api import Api, node_ready, wait_for
 from aksci.local.builders import buildkitd_part, registry_part
 from aksci.local.control import NODE, Cluster, control_parts, kubeconfig
@@ -15,7 +16,6 @@ from aksci.local.daemon import started_at
 from aksci.local.dns import Dns, ensure_dns
 from aksci.local.host import daemon_environment, has_cni_plugins, look_at_host, require_space
 from aksci.local.images import Seed, push_program, seed_image
-from aksci.local.layout import Network, write_atomically
 from aksci.local.netsetup import ensure_network
 from aksci.local.node import containerd_part, kubelet_part, proxy_part
 from aksci.local.part import running, start_part
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from aksci.local.layout import Layout, Ports
+    from aksci.local.layout import Layout, Network, Ports
     from aksci.local.part import Part
     from aksci.process import Runner
     from aksci.registry import RegistryClient

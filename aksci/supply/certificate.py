@@ -8,9 +8,10 @@ usage codeSigning, not a CA. It is its own root, which is right for a test and f
 from __future__ import annotations
 
 import datetime as dt
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from aksci.files import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,11 +80,7 @@ def _make(pair: TestKey, now: dt.datetime) -> None:
     )
     public = _certificate(key, now).public_bytes(serialization.Encoding.PEM)
     for path, content in ((pair.key, private), (pair.certificate, public)):
-        temporary = path.with_suffix(".tmp")
-        temporary.unlink(missing_ok=True)
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as to:
-            to.write(content)
-        temporary.replace(path)
+        write_atomically(path, content)
 
 
 def _certificate(key: object, now: dt.datetime) -> Certificate:

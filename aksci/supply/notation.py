@@ -7,11 +7,11 @@ and never from its messages.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.errors import ConfigError, ProcessError, TrustError
+from aksci.files import write_atomically
 from aksci.reporting import sanitise
 from aksci.supply.certificate import TEST_KEY, TestKey, ensure_test_key
 from aksci.supply.sandbox import Sandbox
@@ -248,10 +248,7 @@ def _write_key(home: Path, pair: TestKey) -> None:
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.chmod(0o600)
-    temporary.replace(path)
+    write_atomically(path, text)
 
 
 def _roots(folder: Path) -> tuple[Path, ...]:

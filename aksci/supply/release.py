@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.errors import ConfigError, RegistryError, TrustError, UsageError
+from aksci.files import write_atomically
 from aksci.registry.push import Content, canonical_json, push_artifact
 from aksci.registry.refs import ImageRef
 from aksci.supply.chart import push_chart, read_chart
@@ -192,9 +193,7 @@ def write_release_file(work: Path, release: Release, *, run: str) -> Path:
     document = {"schema": 1, "ref": str(release.ref), "digest": release.id, "run": run}
     work.mkdir(parents=True, exist_ok=True)
     path = work / "release.json"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_atomically(path, json.dumps(document, indent=2) + "\n", mode=0o666)
     return path
 
 
