@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import nox
@@ -25,7 +26,7 @@ def style(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("mypy")
     session.run("lint-imports")
-    session.run("uv", "pip", "check")
+    session.run("uv", "pip", "check", "--python", sys.executable)
     schema = ("check-jsonschema", "--builtin-schema")
     azure = ("--data-transform", "azure-pipelines", "--regex-variant", "nonunicode")
     session.run(*schema, "vendor.azure-pipelines", *azure, "azure-pipelines.yml")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
 import secrets
+import shlex
 import signal
 import sys
 import threading
@@ -15,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aksci.ci import choose_reporter
-from aksci.errors import AksciError, ConfigError, DiskFullError, Interrupted
-from aksci.options import Options, parse_options
+from aksci.errors import AksciError, ConfigError, DiskFullError, Interrupted, UsageError
+from aksci.options import Options, parse_options, require_known
 from aksci.process import Runner
 from aksci.sessions import SESSIONS
 
@@ -30,41 +33,46 @@ if TYPE_CHECKING:
 __all__ = ["run_session"]
 
 _RUN_ID = "AKSCI_RUN_ID"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def run_session(name: str, arguments: Sequence[str], *, folder: Path | None = None) -> int:
+def run_session(
+    name: str, arguments: Sequence[str], *, folder: Path | None = None, shared: bool = False
+) -> int:
     """Run one session and return its exit status (see ``aksci.errors``).
 
     Errors are told on stderr, without a traceback when they are the user's or the surroundings'.
 
     :param folder: where to look for aksci.toml, upwards. Default: the working directory.
+    :param shared: other sessions are handed the same arguments.
     """
     reporter = choose_reporter(os.environ, sys.stderr)
     runner = Runner(environment=dict(os.environ), log=reporter.line)
     try:
         with _terminated_as_interrupt():
             options = parse_options(arguments)
+            require_known(name, options, SESSIONS[name].options, shared=shared)
             context = _make_context(options, (folder or Path.cwd()).resolve(), reporter, runner)
             _record(name, context, options)
     except AksciError as error:
         _tell(reporter, error)
         return error.exit_status
     except KeyboardInterrupt:
-        runner.terminate_all()
-        _tell(
-            reporter,
-            Interrupted(
-                f"{name} was interrupted; nothing of it is still running.",
-                hint=f"nox -s {name} continues where it stopped.",
-            ),
+        with _uninterrupted():
+            runner.terminate_all()
+        words = shlex.join(["nox", "-s", name, *(["--", *arguments] if arguments else [])])
+        interrupted = Interrupted(
+            f"{name} was interrupted; nothing of it is still running.",
+            hint=f"{words} continues where it stopped.",
         )
-        return Interrupted.exit_status
+        _tell(reporter, interrupted)
+        return interrupted.exit_status
     except OSError as error:
-        full = _disk_full(error)
-        if full is None:
-            raise
-        _tell(reporter, full)
-        return full.exit_status
+        if error.filename is None and error.errno not in _FULL:
+            raise  # not about a file of the user's: a defect of ours
+        told = _surroundings(error)
+        _tell(reporter, told)
+        return told.exit_status
     return 0
 
 
@@ -87,14 +95,19 @@ def _record(name: str, context: Context, options: Options) -> None:
         raise
     finally:
         if session.recorded:
-            write_run_record(
-                context.work,
-                run_id=context.run_id,
-                session=name,
-                seconds=time.monotonic() - started,
-                outcome=outcome,
-                details=details,
-            )
+            try:
+                write_run_record(
+                    context.work,
+                    run_id=context.run_id,
+                    session=name,
+                    seconds=time.monotonic() - started,
+                    outcome=outcome,
+                    details=details,
+                )
+            except OSError as error:
+                if outcome == "ok":
+                    raise
+                context.reporter.warning(f"The run record could not be written: {error}.")
 
 
 def _make_context(options: Options, folder: Path, reporter: Reporter, runner: Runner) -> Context:
@@ -115,7 +128,7 @@ def _make_context(options: Options, folder: Path, reporter: Reporter, runner: Ru
         reporter=reporter,
         cache=_xdg(variables, "XDG_CACHE_HOME", ".cache"),
         state=_xdg(variables, "XDG_STATE_HOME", ".local/state"),
-        run_id=variables.get(_RUN_ID) or _new_run_id(),
+        run_id=_run_id(variables),
     )
 
 
@@ -141,8 +154,15 @@ def _xdg(variables: Mapping[str, str], name: str, default: str) -> Path:
     return (Path(base) if base.startswith("/") else Path.home() / default) / "aksci"
 
 
-def _new_run_id() -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+def _run_id(variables: Mapping[str, str]) -> str:
+    given = variables.get(_RUN_ID)
+    if not given:
+        return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", given):
+        raise UsageError(
+            f"{_RUN_ID}={given!r} can't name files: letters, digits, '.', '_' and '-' can."
+        )
+    return given
 
 
 def _tell(reporter: Reporter, error: AksciError) -> None:
@@ -151,15 +171,31 @@ def _tell(reporter: Reporter, error: AksciError) -> None:
         reporter.line(f"\nhint: {error.hint}")
 
 
-def _disk_full(error: OSError) -> DiskFullError | None:
-    import errno
-
-    if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-        return None
-    return DiskFullError(
-        f"No space left on the file system of {error.filename or 'a temporary file'}.",
-        hint="df -h shows which one is full; free some space and run again.",
+def _surroundings(error: OSError) -> AksciError:
+    """Say what the operating system refused: a full disk, a read-only folder, a file in the way."""
+    if error.errno in _FULL:
+        return DiskFullError(
+            f"No space left on the file system of {error.filename or 'a temporary file'}.",
+            hint="df -h shows which one is full; free some space and run again.",
+        )
+    return UsageError(
+        f"{error.filename}: {error.strerror}.", hint="aksci writes to .aksci beside aksci.toml."
     )
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let a second Ctrl-C have no effect while the first is dealt with."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -47,7 +47,7 @@ def _session(name: str, summary: str, folder: Path) -> Callable[[nox.Session], N
         from aksci.errors import Interrupted
 
         _keep_libraries_quiet()
-        status = run_session(name, session.posargs, folder=folder)
+        status = run_session(name, session.posargs, folder=folder, shared=True)
         if status == Interrupted.exit_status:
             raise KeyboardInterrupt
         if status:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, NoReturn
 
 from aksci.errors import UsageError
@@ -11,7 +11,7 @@ from aksci.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["BUILD_STAGES", "Options", "parse_options", "usage"]
+__all__ = ["BUILD_STAGES", "Options", "parse_options", "require_known", "usage"]
 
 BUILD_STAGES = ("build", "scan", "sign", "push")
 """The steps of ``build`` in order; each is also a session."""
@@ -44,6 +44,28 @@ def parse_options(arguments: Sequence[str]) -> Options:
     values = vars(_parser().parse_args(list(arguments)))
     values["force"] = tuple(values["force"])
     return Options(**values)
+
+
+def require_known(
+    session: str, options: Options, accepted: frozenset[str], *, shared: bool
+) -> None:
+    """Refuse an option that the session would ignore: ``rollback --until scan`` means nothing.
+
+    :param shared: the arguments are for several sessions, as nox hands them out: then only
+        ``--plan`` is refused, since a session that ignores it would act.
+    :raises UsageError: one was given that is not for this session.
+    """
+    given = {
+        each.name
+        for each in fields(Options)
+        if getattr(options, each.name) != each.default and each.name != "env"
+    }
+    if shared:
+        given &= {"plan"}
+    if given - accepted:
+        names = ", ".join(f"--{name}" for name in sorted(given - accepted))
+        known = ", ".join(f"--{name}" for name in sorted({*accepted, "env"}))
+        raise UsageError(f"{names} means nothing to {session!r}; it takes {known}.")
 
 
 def usage() -> str:

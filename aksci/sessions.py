@@ -16,6 +16,8 @@ class SessionSpec:
     function: str
     recorded: bool = True
     """Write a run record."""
+    options: frozenset[str] = frozenset()
+    """The options that mean something to it, beyond ``env``."""
 
 
 SESSIONS: dict[str, SessionSpec] = {
@@ -24,14 +26,20 @@ SESSIONS: dict[str, SessionSpec] = {
         module="pipelines.plan",
         function="plan",
         recorded=False,
+        options=frozenset({"force", "format"}),
     ),
     "graph": SessionSpec(
-        summary="Print the image graph.", module="pipelines.plan", function="graph", recorded=False
+        summary="Print the image graph.",
+        module="pipelines.plan",
+        function="graph",
+        recorded=False,
+        options=frozenset({"format"}),
     ),
     "build": SessionSpec(
         summary="Build, scan, sign and publish what changed, and make a release.",
         module="pipelines.build",
         function="build",
+        options=frozenset({"force", "plan", "until"}),
     ),
     "scan": SessionSpec(
         summary="Scan the last build's images and apply the gate.",
@@ -52,15 +60,20 @@ SESSIONS: dict[str, SessionSpec] = {
         summary="Verify the release and roll it out: pre steps, Helm, rollout, post steps.",
         module="pipelines.deploy",
         function="deploy",
+        options=frozenset({"plan", "release"}),
     ),
     "rollback": SessionSpec(
-        summary="Go back to an earlier release.", module="pipelines.deploy", function="rollback"
+        summary="Go back to an earlier release.",
+        module="pipelines.deploy",
+        function="rollback",
+        options=frozenset({"plan", "to"}),
     ),
     "status": SessionSpec(
         summary="Show the local platform, and what runs in the environment.",
         module="pipelines.deploy",
         function="status",
         recorded=False,
+        options=frozenset({"format"}),
     ),
     "lint": SessionSpec(
         summary="Check Dockerfiles, charts and rendered manifests.",
@@ -73,6 +86,9 @@ SESSIONS: dict[str, SessionSpec] = {
         function="up",
     ),
     "down": SessionSpec(
-        summary="Stop the embedded local platform.", module="pipelines.platform", function="down"
+        summary="Stop the embedded local platform.",
+        module="pipelines.platform",
+        function="down",
+        options=frozenset({"purge"}),
     ),
 }

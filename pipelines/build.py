@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.errors import UsageError
 from aksci.images import (
+    ENGINE_BUILDER,
     BuildRecord,
     BuildSettings,
     BuildxBuilder,
@@ -33,7 +34,7 @@ from aksci.supply import (
 )
 from pipelines.plan import base_resolver, plan
 from pipelines.platform import make_toolbox, prepare
-from pipelines.supplies import connect_registry, make_scanner, make_signer, source_commit
+from pipelines.supplies import make_scanner, make_signer, reach_registry, source_commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +109,7 @@ def push(context: Context, _options: Options) -> dict[str, Any]:
 def _bench(context: Context) -> _Bench:
     toolbox = make_toolbox(context)
     found = prepare(context, toolbox, cluster=False)
-    registry = connect_registry(found.registry, plain_http=found.plain_http)
+    registry = reach_registry(context, found)
     return _Bench(context=context, toolbox=toolbox, found=found, registry=registry)
 
 
@@ -179,7 +180,7 @@ def _build(bench: _Bench, options: Options) -> dict[str, Any]:
 
 def _builder_name(bench: _Bench) -> str:
     """Return the embedded BuildKit's builder, or the Docker Engine's own."""
-    return "aksci" if bench.found.embedded else "default"
+    return "aksci" if bench.found.embedded else ENGINE_BUILDER
 
 
 def _scan(bench: _Bench) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from aksci.registry import ImageRef
 from aksci.supply import fetch_chart, load_release, read_release_file, verify_release
 from pipelines.output import show, show_json
 from pipelines.platform import make_toolbox, platform_state, prepare
-from pipelines.supplies import connect_registry, make_signer
+from pipelines.supplies import make_signer, reach_registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,16 +56,16 @@ class _Site:
 def deploy(context: Context, options: Options) -> dict[str, Any]:
     """Roll out a release: the last build's, or the one named by ``--release``."""
     ref = ImageRef.parse(options.release) if options.release else read_release_file(context.work)
-    with _site(context) as site:
+    with _site(context, only_look=options.plan) as site:
         return _deploy(site, ref, plan_only=options.plan)
 
 
 def rollback(context: Context, options: Options) -> dict[str, Any]:
     """Roll out an earlier release of this environment's history again, without its pre steps."""
-    with _site(context) as site:
+    with _site(context, only_look=options.plan) as site:
         ref = ImageRef.parse(choose_release(read_record(site.cluster), options.to))
         context.reporter.line(f"going back to {ref}")
-        return _deploy(site, ref, rollback=True)
+        return _deploy(site, ref, plan_only=options.plan, rollback=True)
 
 
 def status(context: Context, options: Options) -> dict[str, Any]:
@@ -186,17 +186,18 @@ def _tell(context: Context, ref: ImageRef, result: DeployResult) -> None:
 
 
 @contextlib.contextmanager
-def _site(context: Context) -> Iterator[_Site]:
+def _site(context: Context, *, only_look: bool) -> Iterator[_Site]:
     toolbox = make_toolbox(context)
     found = prepare(context, toolbox, cluster=True)
     toolbox.ensure_all(("notation", "helm"))
-    registry = connect_registry(found.registry, plain_http=found.plain_http)
+    registry = reach_registry(context, found)
     environment = context.environment
     with connect(
         found.kubeconfig,
         found.kube_context,
         environment.namespace,
         create_namespace=environment.create_namespace,
+        only_look=only_look,
         embedded=found.embedded,
     ) as cluster:
         yield _Site(
@@ -215,5 +216,7 @@ def _reach(context: Context) -> Iterator[Cluster]:
     embedded = environment.platform == "embedded"
     kubeconfig = known.kubeconfig if embedded and known else configured_kubeconfig(context)
     kube_context = None if embedded else environment.context
-    with connect(kubeconfig, kube_context, environment.namespace, embedded=embedded) as cluster:
+    with connect(
+        kubeconfig, kube_context, environment.namespace, only_look=True, embedded=embedded
+    ) as cluster:
         yield cluster

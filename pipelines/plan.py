@@ -61,17 +61,23 @@ def base_resolver(context: Context, registry: RegistryClient) -> BaseResolver:
     return BaseResolver(
         mirror=registry if embedded else None,
         connect=lambda host: (
-            registry if host == registry.host else connect_registry(host, plain_http=False)
+            registry
+            if host == registry.host
+            else connect_registry(host, plain_http=False, variables=context.variables)
         ),
     )
 
 
 def _registry(context: Context) -> RegistryClient:
     environment = context.environment
-    if environment.platform != "embedded":
-        return connect_registry(environment.registry or "", plain_http=environment.plain_http)
-    known = endpoints(platform_state(context))
-    return connect_registry(known.registry if known else _DEFAULT_REGISTRY, plain_http=True)
+    embedded = environment.platform == "embedded"
+    known = endpoints(platform_state(context)) if embedded else None
+    return connect_registry(
+        known.registry if known else environment.registry or _DEFAULT_REGISTRY,
+        plain_http=embedded or environment.plain_http,
+        variables=context.variables,
+        hint="nox -s up" if embedded else None,
+    )
 
 
 def _tree(graph: Graph) -> str:

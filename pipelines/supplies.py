@@ -10,24 +10,69 @@ from aksci.registry import RegistryClient
 from aksci.supply import DatabaseSource, TrivyScanner, ensure_database, notation_signer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aksci.context import Context
     from aksci.supply import NotationSigner
     from aksci.tools import Toolbox
     from pipelines.platform import Surroundings
 
-__all__ = ["connect_registry", "make_scanner", "make_signer", "source_commit"]
+__all__ = [
+    "connect_registry",
+    "make_scanner",
+    "make_signer",
+    "reach_registry",
+    "source_commit",
+]
 
 _ACR = (".azurecr.io", ".azurecr.cn", ".azurecr.us")
 _AZ_TIMEOUT = 60  # seconds; az itself needs several to start
 
 
-def connect_registry(host: str, *, plain_http: bool) -> RegistryClient:
-    """Return a client; for ACR with the identity that the Azure CLI is logged in with."""
-    if not host.endswith(_ACR):
-        return RegistryClient(host, plain_http=plain_http)
-    from azure.identity import AzureCliCredential
+def connect_registry(
+    host: str, *, plain_http: bool, variables: Mapping[str, str], hint: str | None = None
+) -> RegistryClient:
+    """Return a client; for ACR with the identity that the Azure CLI is logged in with.
 
-    return RegistryClient(host, credential=AzureCliCredential(process_timeout=_AZ_TIMEOUT))
+    The usual variables tell the proxy (``HTTPS_PROXY``, ``NO_PROXY``) and the certificates to
+    trust (``REQUESTS_CA_BUNDLE``, ``SSL_CERT_FILE``).
+    """
+    if plain_http:  # loopback only
+        return RegistryClient(host, plain_http=True, hint=hint)
+    credential = None
+    if host.endswith(_ACR):
+        from azure.identity import AzureCliCredential
+
+        credential = AzureCliCredential(process_timeout=_AZ_TIMEOUT)
+    bundle = variables.get("REQUESTS_CA_BUNDLE") or variables.get("SSL_CERT_FILE")
+    return RegistryClient(
+        host,
+        credential=credential,
+        verify=bundle or True,
+        proxies=_proxies(host, variables),
+        hint=hint,
+    )
+
+
+def reach_registry(context: Context, found: Surroundings) -> RegistryClient:
+    """Return the client of the environment's registry."""
+    return connect_registry(
+        found.registry,
+        plain_http=found.plain_http,
+        variables=context.variables,
+        hint="nox -s up" if found.embedded else None,
+    )
+
+
+def _proxies(host: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the proxy for a host, as curl's manual describes the variables."""
+    proxy = variables.get("https_proxy") or variables.get("HTTPS_PROXY")
+    spared = variables.get("no_proxy") or variables.get("NO_PROXY") or ""
+    name = host.partition(":")[0]
+    for each in filter(None, (word.strip().lstrip(".") for word in spared.split(","))):
+        if each in {"*", name} or name.endswith(f".{each}"):
+            return {}
+    return {"https": proxy} if proxy else {}
 
 
 def make_scanner(context: Context, toolbox: Toolbox, found: Surroundings) -> TrivyScanner:

@@ -241,10 +241,12 @@ def connect(
     namespace: str,
     *,
     create_namespace: bool = False,
+    only_look: bool = False,
     embedded: bool = False,
 ) -> Cluster:
     """Reach the cluster of a kubeconfig's context and make sure that the namespace exists.
 
+    :param only_look: don't mind whether the namespace exists; where it does not, nothing is.
     :param embedded: the local platform, whose hint is ``nox -s up``.
     :raises ConfigError: the kubeconfig, its context or the namespace does not exist.
     :raises ClusterError: the cluster can't be reached or refuses the credentials.
@@ -256,7 +258,8 @@ def connect(
     try:
         version = cluster._json(cluster._send("GET", "/version"))  # noqa: SLF001 - our own class
         cluster.kube_version = _kube_version(version)
-        _ensure_namespace(cluster, create=create_namespace)
+        if not only_look:
+            _ensure_namespace(cluster, create=create_namespace)
     except BaseException:
         cluster.close()
         raise

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from aksci.process import Runner
     from aksci.secret import Secret
 
-__all__ = ["BuildxBuilder", "build_argv"]
+__all__ = ["ENGINE_BUILDER", "BuildxBuilder", "build_argv"]
+
+ENGINE_BUILDER = "default"
+"""The builder that buildx makes of the Docker Engine itself. It can't push without a tag."""
 
 
 @dataclass(kw_only=True)
@@ -32,7 +35,7 @@ class BuildxBuilder:
     """The program, or the CLI plugin: it works alone, too."""
     runner: Runner
     config_dir: Path
-    """BUILDX_CONFIG."""
+    """BUILDX_CONFIG for builders of ours; one that exists already is in the user's."""
     builder_name: str
     endpoint: str | None = None
     """Address of a BuildKit (``unix:///…``) to make the builder for; None: it exists already."""
@@ -61,7 +64,7 @@ class BuildxBuilder:
                 request,
                 builder=self.builder_name,
                 metadata=metadata,
-                by_digest=self.endpoint is not None,
+                by_digest=self.builder_name != ENGINE_BUILDER,
                 cache_from=self.cache_from,
                 cache_to=self.cache_to,
             )
@@ -89,10 +92,9 @@ class BuildxBuilder:
         self.runner.terminate_all()
 
     def _environment(self, request: BuildRequest) -> dict[str, str | Secret]:
-        values: dict[str, str | Secret] = {
-            "BUILDX_CONFIG": str(self.config_dir),
-            "BUILDX_METADATA_PROVENANCE": "max",
-        }
+        values: dict[str, str | Secret] = {"BUILDX_METADATA_PROVENANCE": "max"}
+        if self.endpoint is not None:
+            values["BUILDX_CONFIG"] = str(self.config_dir)
         for secret in request.secrets:
             if secret.value is not None:
                 values[_variable(secret.id)] = secret.value

@@ -44,6 +44,6 @@ def docker_engine(variables: Mapping[str, str]) -> str:
 def _unreachable(address: str, why: str) -> DockerError:
     return DockerError(
         f"Docker Engine does not answer at {address}: {why}.",
-        hint="start it (systemctl start docker), or remove `platform` from the environment in"
-        " aksci.toml to use the embedded platform.",
+        hint='start it (systemctl start docker), or set platform = "embedded" in the environment\'s'
+        " table in aksci.toml.",
     )

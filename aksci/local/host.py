@@ -58,7 +58,7 @@ def require_root(what: str) -> None:
     if os.geteuid() != 0:
         raise PrivilegeError(
             f"{what} needs root: the embedded platform makes bridges, mounts and control groups.",
-            hint="run it with sudo -E, or name an existing cluster with `context` in aksci.toml.",
+            hint="run it with sudo -E, or use another environment: -- --env NAME.",
         )
 
 

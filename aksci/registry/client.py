@@ -75,9 +75,7 @@ class RegistryClient:
         self.host = host
         self.plain_http = plain_http
         self._scheme = "http" if plain_http else "https"
-        self._hint = hint or (
-            "nox -s up" if plain_http else "check the name, the network and the proxy."
-        )
+        self._hint = hint or "check the name, the network and the proxy."
         self._options: dict[str, Any] = {
             "credential": credential,
             "login": login,

@@ -15,7 +15,7 @@ import aksci.errors
 from aksci.__main__ import main
 from aksci.edge import run_session
 from aksci.errors import AksciError
-from aksci.options import parse_options
+from aksci.options import parse_options, require_known
 from aksci.sessions import SESSIONS, SessionSpec
 
 ROOT = Path(__file__).parents[3]
@@ -104,6 +104,56 @@ def test_a_failure_ends_with_its_status_and_is_recorded(project, capsys, status,
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_a_run_id_that_cannot_name_a_file_is_refused(project, capsys, monkeypatch):
+    monkeypatch.setenv("AKSCI_RUN_ID", "a/b")
+    assert main(["-C", str(project), "graph"]) == 2
+    assert "AKSCI_RUN_ID='a/b'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("failing_session", [lambda _context, _options: {}], indirect=True)
+@pytest.mark.usefixtures("failing_session")
+def test_a_file_in_the_way_of_our_folder_is_told(project, capsys):
+    (project / ".aksci").write_text("in the way")
+    assert run_session("a", [], folder=project) == 2
+    error = capsys.readouterr().err
+    assert ".aksci" in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    "failing_session", [_raise(aksci.errors.GateError("the real reason"))], indirect=True
+)
+@pytest.mark.usefixtures("failing_session")
+def test_a_record_that_cannot_be_written_does_not_hide_the_real_error(project, capsys):
+    (project / ".aksci").write_text("in the way")
+    assert run_session("a", [], folder=project) == 8
+    assert "the real reason" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("session", ["scan", "sign", "push", "up", "down", "lint"])
+def test_plan_is_refused_by_sessions_that_would_act(project, capsys, session):
+    for shared in (False, True):
+        assert run_session(session, ["--plan"], folder=project, shared=shared) == 2
+    assert "--plan means nothing to" in capsys.readouterr().err
+
+
+def test_an_option_of_another_session_is_refused_alone_and_ignored_among_several():
+    options = parse_options(["--force", "base"])
+    require_known("deploy", options, SESSIONS["deploy"].options, shared=True)
+    with pytest.raises(aksci.errors.UsageError, match="--force means nothing to 'deploy'"):
+        require_known("deploy", options, SESSIONS["deploy"].options, shared=False)
+
+
+def test_the_hint_after_an_interruption_keeps_the_arguments(project, capsys, monkeypatch):
+    module = type(sys)("a_pipeline")
+    module.go = _raise(KeyboardInterrupt())
+    monkeypatch.setitem(sys.modules, "a_pipeline", module)
+    spec = SessionSpec(summary="x", module="a_pipeline", function="go")
+    monkeypatch.setitem(SESSIONS, "a", spec)
+    run_session("a", ["--env", "local"], folder=project)
+    assert "nox -s a -- --env local" in capsys.readouterr().err
+
+
 def test_every_session_names_a_function_that_exists():
     for spec in SESSIONS.values():
         module = __import__(spec.module, fromlist=["x"])
@@ -118,6 +168,7 @@ def test_all_sessions_accept_one_list_of_arguments():
 def test_listing_sessions_imports_nothing_heavy():
     code = textwrap.dedent("""
         import sys, aksci.nox_sessions
+        aksci.nox_sessions.register()
         heavy = {"azure", "docker", "lightkube", "rich", "sh", "pydantic", "cryptography"}
         print(sorted(heavy & set(sys.modules)))
     """)

