@@ -15,7 +15,7 @@ register(project="examples/shop")
 @nox.session(python=False)
 def check(session: nox.Session) -> None:
     """Run every check: style, types, layers, pipeline files, unit and integration tests."""
-    for step in ("style", "unit", "integration"):
+    for step in ("style", "unit", "shop", "integration"):
         session.notify(step)
 
 
@@ -39,6 +39,20 @@ def style(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """Run the tests that need no daemon."""
     session.run("pytest", "tests/unit", *session.posargs)
+
+
+@nox.session(python=False)
+def shop(session: nox.Session) -> None:
+    """Run the unit tests of the shop's own services, in Go and in Python."""
+    services = Path("examples/shop/services").resolve()
+    for name in ("gateway", "orders"):
+        with session.chdir(services / name):
+            session.run("go", "vet", ".", external=True)
+            session.run("go", "test", ".", external=True)
+    for name in ("catalog", "recommend"):
+        with session.chdir(services / name):
+            locked = ("--no-project", "--with-requirements", "requirements.txt")
+            session.run("uv", "run", *locked, "--with", "pytest==9.2.0", "pytest", "-q")
 
 
 @nox.session(python=False)

@@ -24,7 +24,7 @@ from aksci.process import Runner
 from aksci.sessions import SESSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from aksci.config import Config, EnvironmentConfig
     from aksci.context import Context
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["run_session"]
 
 _RUN_ID = "AKSCI_RUN_ID"
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -49,7 +50,7 @@ def run_session(
     reporter = choose_reporter(os.environ, sys.stderr)
     runner = Runner(environment=dict(os.environ), log=reporter.line)
     try:
-        with _terminated_as_interrupt():
+        with _interruptible(runner):
             options = parse_options(arguments)
             require_known(name, options, SESSIONS[name].options, shared=shared)
             context = _make_context(options, (folder or Path.cwd()).resolve(), reporter, runner)
@@ -183,33 +184,33 @@ def _surroundings(error: OSError) -> AksciError:
     )
 
 
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
+def _uninterrupted() -> contextlib.AbstractContextManager[None]:
     """Let a second Ctrl-C have no effect while the first is dealt with."""
+    return _handling(signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def _handling(handler: Callable[[int, object], None] | signal.Handlers) -> Iterator[None]:
+    """Handle SIGINT and SIGTERM so for a while. Only the main thread may."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    before = {number: signal.signal(number, handler) for number in _INTERRUPTS}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
-@contextlib.contextmanager
-def _terminated_as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM, which CI systems send to cancel a job, as Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _interruptible(runner: Runner) -> contextlib.AbstractContextManager[None]:
+    """Treat SIGTERM, which CI systems send to cancel a job, as Ctrl-C; stop all programs at once.
+
+    Threads that wait for a program then end soon, and with them whoever waits for the threads.
+    """
 
     def interrupt(_number: int, _frame: object) -> None:
+        runner.stop()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return _handling(interrupt)

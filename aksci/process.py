@@ -17,7 +17,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import DiskFullError, ProcessError, ProcessTimeout, ToolError
+from aksci.errors import DiskFullError, Interrupted, ProcessError, ProcessTimeout, ToolError
 from aksci.reporting import sanitise
 from aksci.secret import Secret
 
@@ -29,6 +29,7 @@ __all__ = ["Result", "Runner"]
 
 _TAIL_LINES = 60
 _EVERY_STATUS = [*range(256), *range(-64, 0)]
+_SHORTEST_LINE = 8  # characters; shorter ones (braces, "yes") would redact half of everything
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 
 
@@ -59,6 +60,7 @@ class Runner:
     _secrets: set[str] = field(default_factory=set, repr=False)
     _live: set[int] = field(default_factory=set, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _stopped: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def redact(self, text: str) -> str:
         """Replace every secret that this runner has been handed by ``***``."""
@@ -89,17 +91,18 @@ class Runner:
         :param on_line: receives each line of stdout and stderr as it appears, redacted and
         sanitised.
         :param quiet: don't log the ``+ argv`` line.
+        :raises Interrupted: ``terminate_all`` has been called: nothing is started any more.
         :raises ToolError: the program does not exist or may not be executed.
         :raises ProcessTimeout: it was stopped at its time-out.
         :raises ProcessError: it ended with another status than 0, and ``check`` is on.
         :raises DiskFullError: it could not be started, or it failed saying so, because no space is
         left.
         """
+        self._go_on()
         words = tuple(str(word) for word in argv)
         environment = self._environment(env or {}, only=only_env)
         if isinstance(stdin, Secret):
-            self._secrets.add(stdin.reveal())
-            stdin = stdin.reveal()
+            stdin = self._learn(stdin)
         shown = self.redact(shlex.join(words))
         if not quiet:
             self.log(f"+ {shown}")
@@ -110,6 +113,7 @@ class Runner:
         result = Result(
             argv=words, status=status, stdout=sink.stdout, stderr=sink.stderr, seconds=seconds
         )
+        self._go_on()
         if timed_out:
             raise ProcessTimeout(
                 f"{shown} did not end within {timeout:g} s and was stopped.",
@@ -120,24 +124,43 @@ class Runner:
             raise _failure(shown, status, sink.tail)
         return result
 
+    def stop(self) -> None:
+        """Send SIGTERM to whatever runs, start no more, and don't wait: fit for a signal handler.
+
+        Threads that would have started another program get ``Interrupted`` instead. No lock is
+        taken, since the interrupted code may hold it.
+        """
+        self._stopped.set()
+        for group in list(self._live):
+            _signal_group(group, signal.SIGTERM)
+
     def terminate_all(self) -> None:
-        """Send SIGTERM, then SIGKILL, to every process group that is still running."""
+        """End every process group that still runs, by SIGTERM, then SIGKILL; start no more."""
+        self.stop()
         with self._lock:
             groups = list(self._live)
-        for group in groups:
-            _signal_group(group, signal.SIGTERM)
         deadline = time.monotonic() + _GRACE
         while time.monotonic() < deadline and any(_group_alive(group) for group in groups):
             time.sleep(0.05)
         for group in groups:
             _signal_group(group, signal.SIGKILL)
 
+    def _go_on(self) -> None:
+        if self._stopped.is_set():
+            raise Interrupted("The run was stopped.")
+
+    def _learn(self, secret: Secret) -> str:
+        """Remember what to redact: the value, and each line of one that has several."""
+        value = secret.reveal()
+        lines = [line for line in value.splitlines() if len(line) >= _SHORTEST_LINE]
+        self._secrets.update(filter(None, (value, *lines)))
+        return value
+
     def _environment(self, env: Mapping[str, str | Secret], *, only: bool) -> dict[str, str]:
         environment = {} if only else dict(self.environment)
         for key, value in env.items():
             if isinstance(value, Secret):
-                self._secrets.add(value.reveal())
-                environment[key] = value.reveal()
+                environment[key] = self._learn(value)
             else:
                 environment[key] = value
         return environment
@@ -155,6 +178,8 @@ class Runner:
         group: int = process.process.pid  # the leader's pid is the group's id
         with self._lock:
             self._live.add(group)
+        if self._stopped.is_set():  # terminate_all came between the start and here
+            _terminate_group(group)
         timed_out = threading.Event()
         timer = threading.Timer(timeout or 0, _expire, (group, timed_out))
         timer.daemon = True

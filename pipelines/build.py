@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import UsageError
+from aksci.config import CONFIG_NAME
+from aksci.errors import ConfigError, UsageError
 from aksci.images import (
     ENGINE_BUILDER,
     BuildRecord,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aksci.context import Context
+    from aksci.images import Graph
     from aksci.options import Options
     from aksci.registry import RegistryClient
     from aksci.supply import NotationSigner, TrivyScanner, Verdict
@@ -74,12 +76,15 @@ def build(context: Context, options: Options) -> dict[str, Any]:
     """Build what changed, and take it through scan, sign and push, as far as ``--until``."""
     if options.plan:
         return plan(context, options)
-    # From here on the last release is not what the sources say; push makes a new one.
-    (context.work / "release.json").unlink(missing_ok=True)
+    # From here on the last build and release are not what the sources say.
+    for name in ("build.json", "release.json"):
+        (context.work / name).unlink(missing_ok=True)
+    graph = build_graph(context.root, context.config)
+    _require_services(context, graph)
     bench = _bench(context)
     bench.toolbox.ensure("buildx")
     steps: dict[str, Callable[[], dict[str, Any]]] = {
-        "build": lambda: _build_while_tools_arrive(bench, options),
+        "build": lambda: _build_while_tools_arrive(bench, graph, options),
         "scan": lambda: _scan(bench),
         "sign": lambda: _sign(bench),
         "push": lambda: _push(bench),
@@ -113,7 +118,25 @@ def _bench(context: Context) -> _Bench:
     return _Bench(context=context, toolbox=toolbox, found=found, registry=registry)
 
 
-def _build_while_tools_arrive(bench: _Bench, options: Options) -> dict[str, Any]:
+def _require_services(context: Context, graph: Graph) -> None:
+    """Refuse services that could not be released, before anything is built for them."""
+    path = context.root / CONFIG_NAME
+    for name, service in context.config.services.items():
+        if not (context.root / service.chart / "Chart.yaml").is_file():
+            raise ConfigError(
+                f"{path}: services.{name}.chart: there is no chart in {service.chart} "
+                "(no Chart.yaml)."
+            )
+        jobs = [step.image for step in (*service.pre, *service.post) if step.kind == "job"]
+        for image in (*service.images.values(), *jobs):
+            if image not in graph.images:
+                known = ", ".join(graph.images)
+                raise ConfigError(
+                    f"{path}: services.{name}: there is no image {image!r}; there are: {known}."
+                )
+
+
+def _build_while_tools_arrive(bench: _Bench, graph: Graph, options: Options) -> dict[str, Any]:
     """Build the images; on a fresh machine the gate's tools are made meanwhile.
 
     Builds wait for the network much of the time. A tool that fails is told when its turn comes.
@@ -122,18 +145,18 @@ def _build_while_tools_arrive(bench: _Bench, options: Options) -> dict[str, Any]
         if options.until != "build":
             pool.submit(bench.toolbox.ensure_all, _GATE_TOOLS)
         try:
-            return _build(bench, options)
+            return _build(bench, graph, options)
         except BaseException:
             bench.context.runner.terminate_all()
             raise
 
 
-def _build(bench: _Bench, options: Options) -> dict[str, Any]:
+def _build(bench: _Bench, graph: Graph, options: Options) -> dict[str, Any]:
     context = bench.context
     config = context.config
     commit = source_commit(context)
     images = build_images(
-        build_graph(context.root, config),
+        graph,
         registry=bench.registry,
         builder=BuildxBuilder(
             buildx=bench.toolbox.ensure("buildx"),
@@ -227,6 +250,11 @@ def _sign(bench: _Bench) -> dict[str, Any]:
 def _push(bench: _Bench) -> dict[str, Any]:
     context = bench.context
     record = _record(context)
+    if source_commit(context) != record.commit:
+        raise UsageError(
+            f"The sources are not those of the last build, which was of {record.commit!r}.",
+            hint="nox -s build",
+        )
     verdicts = _verdicts(bench, record)
     _require_signed(record, verdicts, bench.signer)
     for move in publish_tags(record, bench.registry):

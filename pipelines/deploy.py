@@ -20,7 +20,7 @@ from aksci.deploy import (
     read_state,
     read_status,
 )
-from aksci.errors import UsageError
+from aksci.errors import TrustError, UsageError
 from aksci.local import status as platform_status
 from aksci.registry import ImageRef
 from aksci.supply import fetch_chart, load_release, read_release_file, verify_release
@@ -142,6 +142,9 @@ def _verified(site: _Site, ref: ImageRef) -> SignedRelease:
             hint=f"nox -s build deploy -- --env {site.context.environment_name}",
         )
     release = load_release(site.registry, ref)
+    project = site.context.config.project.name
+    if release.project != project:
+        raise TrustError(f"{ref} is a release of {release.project!r}, not of {project!r}.")
     signer = make_signer(site.context, site.toolbox, site.found)
     verify_release(release, signer=signer, registry=site.registry)
     count = len(release.images)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -123,6 +124,12 @@ def _check_references(path: Path, config: Config) -> None:
     ]
     if problems:
         raise ConfigError("\n".join(problems))
+    order = TopologicalSorter({name: each.needs for name, each in config.services.items()})
+    try:
+        order.prepare()
+    except CycleError as error:
+        circle = " → ".join(error.args[1])
+        raise ConfigError(f"{path}: services need each other in a circle: {circle}.") from None
 
 
 def _suggest(word: str, known: Any) -> str:

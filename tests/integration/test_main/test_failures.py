@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -212,3 +213,52 @@ def test_a_full_disk_stops_up_before_it_starts_anything(project, tmp_path):
         assert str(state) in output
     finally:
         subprocess.run(["umount", "--lazy", state], check=True)
+
+
+def test_nox_does_not_deploy_what_did_not_build(project):
+    """``nox -s build deploy`` through a user's three-line noxfile."""
+    (project.folder / "noxfile.py").write_text(
+        '"""Sessions."""\nfrom aksci.nox_sessions import register\n\nregister()\n'
+    )
+    dockerfile = project.folder / "Dockerfile"
+    original = dockerfile.read_text()
+    dockerfile.write_text(original.replace("USER", "RUN exit 9\nUSER"))
+    argv = [sys.executable, "-m", "nox", "-f", project.folder / "noxfile.py", "-s"]
+    failed = subprocess.run([*argv, "build", "deploy"], capture_output=True, text=True, check=False)
+    assert failed.returncode == 1
+    assert "Session build aborted" in failed.stderr
+    assert "Running session deploy" not in failed.stderr
+    dockerfile.write_text(original)
+    subprocess.run([*argv, "build", "deploy"], capture_output=True, text=True, check=True)
+
+
+def test_status_before_the_first_deployment_says_that_nothing_is_there(project):
+    document = json.loads(project.run("status", "--format", "json"))
+    assert [service["state"] for service in document["environment"]["services"]] == ["absent"]
+
+
+def test_a_planned_deployment_creates_nothing(project, kubectl):
+    project.run("build")
+    assert "install" in project.run("deploy", "--plan")
+    namespaces = kubectl("get", "namespaces", "-o", "name").split()
+    assert f"namespace/{project.name}" not in namespaces
+
+
+def test_a_release_of_another_project_is_refused(project, tmp_path):
+    project.run("build")
+    release = json.loads((project.folder / ".aksci/release.json").read_text())["ref"]
+    path = project.folder / "aksci.toml"
+    path.write_text(path.read_text().replace(f'name = "{project.name}"', 'name = "other"'))
+    output = project.run("deploy", "--release", release, expect=9)
+    assert "is a release of" in output
+
+
+def test_an_existing_cluster_and_registry_are_used_by_their_context(project, platform):
+    """``platform = "external"``: nothing of the embedded platform is assumed."""
+    environment = EXTERNAL.format(platform="external", registry=platform.registry)
+    project.write(extra=environment + 'context = "aksci-local"\n')
+    kubeconfig = project.folder / "kubeconfig"
+    kubeconfig.write_text(platform.kubeconfig.read_text())
+    assert "nothing" in project.run("status", "--env", "far").lower()
+    kubeconfig.write_text(platform.kubeconfig.read_text().replace("aksci-local", "other"))
+    assert "aksci-local" in project.run("status", "--env", "far", expect=3)

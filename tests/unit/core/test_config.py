@@ -69,6 +69,13 @@ def test_a_mistake_is_told_with_file_key_and_suggestion(tmp_path, text, parts):
         assert part in message
 
 
+def test_services_that_need_each_other_are_named(tmp_path):
+    service = '[services.{}]\nchart = "c"\nneeds = ["{}"]\n'
+    text = SMALLEST + service.format("a", "b") + service.format("b", "a")
+    with pytest.raises(ConfigError, match="in a circle: . → . → ."):
+        _load(tmp_path, text)
+
+
 def test_all_mistakes_are_told_at_once(tmp_path):
     with pytest.raises(ConfigError) as caught:
         _load(tmp_path, SMALLEST + "[build]\nx = 1\ny = 2\n")

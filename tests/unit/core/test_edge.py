@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -142,6 +144,39 @@ def test_an_option_of_another_session_is_refused_alone_and_ignored_among_several
     require_known("deploy", options, SESSIONS["deploy"].options, shared=True)
     with pytest.raises(aksci.errors.UsageError, match="--force means nothing to 'deploy'"):
         require_known("deploy", options, SESSIONS["deploy"].options, shared=False)
+
+
+SLOW = """
+import sys, types
+from concurrent.futures import ThreadPoolExecutor
+from aksci.edge import run_session
+from aksci.sessions import SESSIONS, SessionSpec
+
+def go(context, options):
+    def sleep(_):
+        context.runner.run(["sh", "-c", "echo $$; sleep 60"], on_line=context.reporter.line)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(sleep, range(9)))
+
+module = types.ModuleType("slow"); module.go = go; sys.modules["slow"] = module
+SESSIONS["slow"] = SessionSpec(summary="x", module="slow", function="go")
+sys.exit(run_session("slow", []))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_a_pool_of_programs_at_once_even_if_pressed_twice(project, number):
+    argv = [sys.executable, "-c", SLOW]
+    process = subprocess.Popen(argv, cwd=project, stderr=subprocess.PIPE, text=True)
+    while not process.stderr.readline().strip().isdigit():
+        pass
+    process.send_signal(number)
+    time.sleep(0.2)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=10)
+    assert process.returncode == 130, error
+    assert "was interrupted" in error
+    assert "Traceback" not in error
 
 
 def test_the_hint_after_an_interruption_keeps_the_arguments(project, capsys, monkeypatch):

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from aksci.errors import DiskFullError, ProcessError, ProcessTimeout, ToolError
+from aksci.errors import (
+    AksciError,
+    DiskFullError,
+    Interrupted,
+    ProcessError,
+    ProcessTimeout,
+    ToolError,
+)
 from aksci.process import Runner
 from aksci.secret import Secret
 
@@ -111,17 +118,35 @@ def test_a_program_that_ignores_sigterm_is_killed(runner, monkeypatch):
         runner.run(["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"], timeout=0.3)
 
 
-def test_terminate_all_ends_what_other_threads_started(runner):
-    results: list[int] = []
-    thread = threading.Thread(
-        target=lambda: results.append(runner.run(["sleep", "60"], check=False).status)
-    )
+def test_terminate_all_ends_what_other_threads_started_and_lets_them_start_no_more(runner):
+    outcomes: list[type] = []
+
+    def work():
+        for _ in range(2):
+            try:
+                runner.run(["sleep", "60"])
+            except AksciError as error:
+                outcomes.append(type(error))
+
+    thread = threading.Thread(target=work)
     thread.start()
     while not runner._live:
         time.sleep(0.01)
     runner.terminate_all()
     thread.join(10)
-    assert results == [-15]
+    assert outcomes == [Interrupted, Interrupted]
+
+
+def test_an_empty_secret_redacts_nothing(runner, log):
+    runner.run(["true"], env={"EMPTY": Secret("")})
+    assert log == ["+ true"]
+
+
+def test_each_line_of_a_secret_with_several_is_redacted(runner):
+    lines: list[str] = []
+    key = "-----BEGIN KEY-----\nMIIEowIBAAKCAQEA\n-----END KEY-----\n"
+    runner.run(["sh", "-c", 'echo "$KEY"'], env={"KEY": Secret(key)}, on_line=lines.append)
+    assert lines == ["***", "***", "***"]
 
 
 def test_no_space_left_is_its_own_error(runner):
