@@ -86,7 +86,7 @@ def deploy_release(
         reporter.warning(note)
     if plan.nothing_to_do:
         return _finish(plan, [_skipped(each) for each in plan.services], started)
-    with hold_lock(cluster, environment_name, run_id, say=reporter.line) as lock:
+    with hold_lock(cluster, run_id, say=reporter.line) as lock:
         plan = plan_now()
         for line in plan.text().splitlines():
             reporter.line(line)
@@ -116,9 +116,10 @@ def apply_deploy(
     ledger = Ledger(hands.cluster)
     reference = plan.release.reference
     if any(each.action != "skip" for each in plan.services):
-        ledger.update(lambda record: replace(record, attempt=reference))
+        ledger.update(lambda record: replace(record, attempt=reference, rollback=plan.rollback))
     results = _Schedule(plan, hands, ledger).run()
-    entry = Deployed(release=reference, at=now().isoformat(timespec="seconds"), run=run_id)
+    at = now().isoformat(timespec="seconds")
+    entry = Deployed(release=reference, at=at, run=run_id, rollback=plan.rollback)
     ledger.update(lambda record: Record.finished(record, entry))
     return _finish(plan, results, started)
 

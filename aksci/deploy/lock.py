@@ -1,8 +1,9 @@
-"""One run at a time in each namespace and environment: a Lease that is renewed while we work."""
+"""One run at a time in each namespace: a Lease that is renewed while we work."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Lock", "hold_lock"]
 
+_NAME = "aksci-deploy"  # whatever the project and environment: they share the namespace
 _DURATION = 30
 _RENEW = 5.0
 _SINCE = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -32,7 +34,8 @@ class Lock:
     holder: str
     _lost: threading.Event = field(default_factory=threading.Event)
     _done: threading.Event = field(default_factory=threading.Event)
-    _renewed: float = field(default_factory=time.monotonic)
+    _renewed: float = -math.inf
+    """Our own clock, just before the one that stands in the Lease was asked."""
 
     def check(self) -> None:
         """Raise ``LockError`` when the lock was lost: then nothing more may be changed."""
@@ -45,10 +48,8 @@ class Lock:
 
 
 @contextlib.contextmanager
-def hold_lock(
-    cluster: Cluster, environment: str, holder: str, *, say: Callable[[str], None]
-) -> Iterator[Lock]:
-    """Hold the environment's lock in the cluster's namespace for the length of a ``with`` block.
+def hold_lock(cluster: Cluster, holder: str, *, say: Callable[[str], None]) -> Iterator[Lock]:
+    """Hold the lock of the cluster's namespace for the length of a ``with`` block.
 
     A holder that is alive renews every 5 seconds, so one that is met alive is told from one that
     was killed within
@@ -57,7 +58,7 @@ def hold_lock(
 
     :raises LockError: another run holds it, and is alive.
     """
-    lock = Lock(name=f"aksci-{environment}", holder=holder)
+    lock = Lock(name=_NAME, holder=holder)
     _acquire(cluster, lock, say)
     thread = threading.Thread(target=_renew, args=(cluster, lock), name="aksci-lock", daemon=True)
     thread.start()
@@ -73,13 +74,14 @@ def hold_lock(
 def _acquire(cluster: Cluster, lock: Lock, say: Callable[[str], None]) -> None:
     met: tuple[str, str] | None = None
     while True:
-        now = cluster.clock()
+        begun, now = time.monotonic(), cluster.clock()
         lease = cluster.get("Lease", lock.name)
         spec = (lease or {}).get("spec", {})
         holder, renewed = spec.get("holderIdentity") or "", spec.get("renewTime") or ""
         if not holder or holder == lock.holder or _expired(spec, now):
             with contextlib.suppress(Conflict):  # somebody was quicker: look again
                 _write(cluster, lock, lease, now)
+                lock._renewed = begun  # noqa: SLF001 - our own class
                 return
             continue
         if met and met != (holder, renewed):
@@ -124,7 +126,7 @@ _KIND = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
 def _renew(cluster: Cluster, lock: Lock) -> None:
     while not lock._done.wait(_RENEW):  # noqa: SLF001 - our own class
         try:
-            now = cluster.clock()
+            begun, now = time.monotonic(), cluster.clock()
             lease = cluster.get("Lease", lock.name)
             if lease is None or lease["spec"].get("holderIdentity") != lock.holder:
                 lock._lost.set()  # noqa: SLF001
@@ -135,7 +137,7 @@ def _renew(cluster: Cluster, lock: Lock) -> None:
                 return
             lease["spec"]["renewTime"] = now.strftime(_SINCE)
             cluster.replace("Lease", lease)
-            lock._renewed = time.monotonic()  # noqa: SLF001
+            lock._renewed = begun  # noqa: SLF001
         except DeployError:
             continue  # the next round sees whether it is still ours
 

@@ -96,6 +96,7 @@ class DeployPlan:
     notes: tuple[str, ...] = ()
     recorded: bool = False
     """Whether the cluster's record names this release already."""
+    rollback: bool = False
 
     @property
     def nothing_to_do(self) -> bool:
@@ -182,6 +183,7 @@ def plan_deploy(
         services=tuple(plans),
         notes=tuple(notes),
         recorded=state.record.current == release.reference and not state.record.attempt,
+        rollback=rollback,
     )
 
 

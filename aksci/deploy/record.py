@@ -41,6 +41,8 @@ class Deployed:
     at: str
     """ISO 8601, UTC."""
     run: str
+    rollback: bool = False
+    """Whether it was gone back to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,8 @@ class Record:
     """Oldest first, the last 10."""
     attempt: str = ""
     """A release whose deployment has begun and has not ended well."""
+    rollback: bool = False
+    """Whether the attempt is a rollback."""
 
     @property
     def current(self) -> str:
@@ -71,7 +75,7 @@ class Record:
         history = self.history
         if self.current != entry.release:
             history = (*history, entry)[-_KEEP:]
-        return replace(self, history=history, attempt="")
+        return replace(self, history=history, attempt="", rollback=False)
 
 
 def read_record(cluster: Cluster) -> Record:
@@ -133,14 +137,22 @@ def _parse(found: dict[str, Any] | None) -> Record:
     try:
         document = json.loads(found["data"]["record.json"])
         services = {
-            name: ServiceRecord(**{**each, "workloads": tuple(each["workloads"])})
+            name: ServiceRecord(
+                **{**_known(ServiceRecord, each), "workloads": tuple(each["workloads"])}
+            )
             for name, each in document["services"].items()
         }
-        history = tuple(Deployed(**each) for each in document["history"])
-        return Record(services=services, history=history, attempt=document["attempt"])
+        history = tuple(Deployed(**_known(Deployed, each)) for each in document["history"])
+        rest = {"attempt": document["attempt"], "rollback": bool(document.get("rollback"))}
+        return Record(services=services, history=history, **rest)
     except (KeyError, TypeError, ValueError) as error:
         raise DeployError(
             f"The ConfigMap {_NAME} is damaged ({error!r}).",
             hint=f"kubectl delete configmap {_NAME}: the next deploy looks at every service anew; "
             "the history for rollback is lost.",
         ) from None
+
+
+def _known(kind: type[ServiceRecord | Deployed], document: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what a later version of aksci has added: records only grow."""
+    return {key: value for key, value in document.items() if key in kind.__dataclass_fields__}

@@ -17,16 +17,21 @@ _SHORTEST = 6  # digits of a digest that name a release
 def choose_release(record: Record, to: str | None) -> str:
     """Return the reference of the release to roll back to, from the cluster's history.
 
+    A rollback that has not ended well is continued: repeating the command never leads on to the
+    release that was to be left.
+
     :param to: a reference, a digest, or at least the first 6 digits of one; None for the
         release before the current one.
     :raises UsageError: the history has no such release.
     """
     earlier = [each.release for each in record.history]
     if to is None:
+        if record.attempt and record.rollback:
+            return record.attempt
         # A deployment that has not ended well is what is to be undone: back to the last complete
         # one.
         unfinished = bool(record.attempt) and record.attempt != record.current
-        candidates = earlier if unfinished else earlier[:-1]
+        candidates = earlier if unfinished else _before_current(record)
         if not candidates:
             raise UsageError(
                 "There is no earlier release in this namespace's history to roll back to.",
@@ -41,6 +46,18 @@ def choose_release(record: Record, to: str | None) -> str:
             f"{what} in this namespace's history is {to!r}. Known, newest first:\n{known}"
         )
     return found.pop()
+
+
+def _before_current(record: Record) -> list[str]:
+    """Return what was deployed before the current release was deployed for the first time.
+
+    After R1, R2 and the way back to R1, R2 is what was left, not what came before.
+    """
+    earlier = [each.release for each in record.history]
+    first = earlier.index(record.current) if earlier else 0
+    if first and first == len(earlier) - 1 and record.history[first].rollback:
+        return []  # its first deployment is older than the history
+    return earlier[:first]
 
 
 def _matches(release: str, to: str) -> bool:

@@ -105,26 +105,26 @@ def test_after_ctrl_c_the_next_run_finishes(world, words):
 
 def test_two_runs_at_once_are_kept_apart_and_the_second_is_told_who_was_first(world):
     with (
-        hold_lock(world.cluster, "test", "run-1 of alice", say=print),
+        hold_lock(world.cluster, "run-1 of alice", say=print),
         connect(world.kubeconfig, None, world.namespace) as other,
         pytest.raises(LockError, match="run-1 of alice, since 20"),
-        hold_lock(other, "test", "run-2", say=print),
+        hold_lock(other, "run-2", say=print),
     ):
         pass
-    with hold_lock(world.cluster, "test", "run-3", say=print) as lock:
+    with hold_lock(world.cluster, "run-3", say=print) as lock:
         lock.check()
 
 
 def test_the_lock_of_a_killed_run_is_taken_over_and_it_may_not_go_on(world):
-    with hold_lock(world.cluster, "test", "killed", say=print) as lock:
-        lease = world.cluster.get("Lease", "aksci-test")
+    with hold_lock(world.cluster, "killed", say=print) as lock:
+        lease = world.cluster.get("Lease", "aksci-deploy")
         lease["spec"]["renewTime"] = "2020-01-01T00:00:00.000000Z"
         world.cluster.replace("Lease", lease)
         with connect(world.kubeconfig, None, world.namespace) as other:
             taken = threading.Event()
 
             def take():
-                with hold_lock(other, "test", "second", say=print):
+                with hold_lock(other, "second", say=print):
                     taken.set()
                     deadline = time.monotonic() + 20
                     while not lock._lost.is_set() and time.monotonic() < deadline:

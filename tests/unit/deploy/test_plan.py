@@ -186,9 +186,11 @@ def test_packing_a_chart_again_changes_nothing(root):
     assert desired(root / "chart") != packed[0]
 
 
-def record(*releases, attempt=""):
-    entries = tuple(Deployed(release=each, at="", run="") for each in releases)
-    return Record(history=entries, attempt=attempt)
+def record(*releases, attempt="", rollback=False, last_was_rollback=False):
+    entries = [Deployed(release=each, at="", run="") for each in releases]
+    if last_was_rollback:
+        entries[-1] = replace(entries[-1], rollback=True)
+    return Record(history=tuple(entries), attempt=attempt, rollback=rollback)
 
 
 A, B = f"r/x@sha256:{'a' * 64}", f"r/x@sha256:{'b' * 64}"
@@ -200,6 +202,9 @@ A, B = f"r/x@sha256:{'a' * 64}", f"r/x@sha256:{'b' * 64}"
         (record(A, B), None, A),
         (record(A, B, attempt="r/x@sha256:c"), None, B),
         (record(A, B, attempt=B), None, A),
+        (record(A, B, attempt=A, rollback=True), None, A),  # interrupted on the way back: go on
+        (record(A, B, attempt=A), None, B),  # an ordinary deployment of A that failed
+        (record(A, B, A, B), None, A),
         (record(A, B), "aaaaaa", A),
         (record(A, B), B, B),
     ],
@@ -209,7 +214,15 @@ def test_the_release_to_roll_back_to(known, to, chosen):
 
 
 @pytest.mark.parametrize(
-    ("known", "to"), [(record(), None), (record(A), None), (record(A), "bbbbbb"), (record(A), "a")]
+    ("known", "to"),
+    [
+        (record(), None),
+        (record(A), None),
+        (record(A), "bbbbbb"),
+        (record(A), "a"),
+        (record(A, B, A), None),
+        (record(B, A, last_was_rollback=True), None),  # A's first deployment is older than history
+    ],
 )
 def test_a_rollback_to_nowhere_is_refused(known, to):
     with pytest.raises(UsageError):
