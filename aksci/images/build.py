@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from aksci.errors import AksciError, BuildError, ConfigError
 from aksci.images.builder import BuildRequest, BuildSecret
+from aksci.images.graph import read_image
 from aksci.images.inputs import Inputs, inputs_of
-from aksci.images.keys import KEY_SCHEMA, in_tag
+from aksci.images.keys import KEY_SCHEMA, in_tag, source_of, unchecked_tag
 from aksci.images.lineage import Lineage, read_lineage, write_lineage
 from aksci.images.names import parse_reference
 from aksci.images.reasons import Reason, reasons_for
@@ -210,7 +211,7 @@ class _Run:
             annotations=self._annotations(inputs),
             secrets=self._settings.secrets,
             repository=f"{self._registry.host}/{spec.repository}",
-            tag=in_tag(key),
+            tag=unchecked_tag(key),
             fresh=name in self._force,
             timeout=self._settings.timeout,
         )
@@ -241,6 +242,7 @@ class _Run:
         self, name: str, inputs: Inputs, key: str, ref: ImageRef, output: BuildOutput
     ) -> None:
         """Read the image back, store its lineage, and only then tag it as finished."""
+        self._require_unchanged(name, inputs)
         manifest = self._registry.manifest(ref.repository, ref.digest)
         lineage = Lineage(
             image=name,
@@ -260,6 +262,24 @@ class _Run:
                 f"{name}: the registry has {tagged} where {ref} was pushed: something else writes "
                 "the same tags.",
                 hint="nox -s build",
+            )
+
+    def _require_unchanged(self, name: str, inputs: Inputs) -> None:
+        """Read the sources once more: the engine read them after the key was computed.
+
+        :raises BuildError: they differ, so that nobody knows which of the two was built.
+        """
+        root = self._graph.root
+        try:
+            image = read_image(root, self._graph.images[name].spec, {})
+            same = source_of(image, TreeHasher(root)).key == inputs.source.key
+        except (ConfigError, OSError):
+            same = False
+        if not same:
+            raise BuildError(
+                f"The sources of {name} changed while it was built: what was pushed is not marked "
+                "as finished.",
+                hint="nox -s build, once more.",
             )
 
 

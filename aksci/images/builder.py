@@ -42,7 +42,7 @@ class BuildRequest:
     repository: str
     """``registry/repository`` to push to."""
     tag: str
-    """What marks the finished build. Engines that can push without a tag do not use it."""
+    """For engines that can't push without one. It does not mark the build as finished."""
     fresh: bool
     """Don't use the layer cache."""
     timeout: float

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from aksci.config import Config
 
-__all__ = ["Edge", "External", "Graph", "Image", "build_graph", "graph_document"]
+__all__ = ["Edge", "External", "Graph", "Image", "build_graph", "graph_document", "read_image"]
 
 _EMBEDDED = "localhost:5000"
 _HUB = "docker.io"
@@ -107,7 +107,7 @@ def build_graph(root: Path, config: Config) -> Graph:
     """
     specs = discover_images(root, config)
     parsed: dict[str, Dockerfile] = {}
-    images = {name: _image(root, spec, parsed) for name, spec in specs.items()}
+    images = {name: read_image(root, spec, parsed) for name, spec in specs.items()}
     owners = _owners(config, specs)
     edges: set[Edge] = set()
     external: set[External] = set()
@@ -156,7 +156,12 @@ def graph_document(graph: Graph) -> dict[str, Any]:
     }
 
 
-def _image(root: Path, spec: ImageSpec, parsed: dict[str, Dockerfile]) -> Image:
+def read_image(root: Path, spec: ImageSpec, parsed: dict[str, Dockerfile]) -> Image:
+    """Read what an image's Dockerfile means.
+
+    :param parsed: the Dockerfiles that were read already, by path; this one is added.
+    :raises ConfigError: the Dockerfile is wrong.
+    """
     dockerfile = parsed.get(spec.dockerfile)
     if dockerfile is None:
         content = (root / spec.dockerfile).read_bytes()

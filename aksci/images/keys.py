@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aksci.images.graph import Image
     from aksci.images.tree import TreeHasher
 
-__all__ = ["KEY_SCHEMA", "Source", "in_tag", "input_key", "source_of"]
+__all__ = ["KEY_SCHEMA", "Source", "in_tag", "input_key", "source_of", "unchecked_tag"]
 
 KEY_SCHEMA = 1
 """Raised when keys, or what a build does with its input, change: all is built again then."""
@@ -77,6 +77,14 @@ def input_key(source: Source, parents: Mapping[str, str]) -> str:
 def in_tag(key: str) -> str:
     """Return the tag that marks a finished build of an input key."""
     return f"in-{key}"
+
+
+def unchecked_tag(key: str) -> str:
+    """Return the tag under which an engine pushes that can't do so without one.
+
+    Nothing looks for it: only ``in_tag``, set once all is checked, says that a build is finished.
+    """
+    return f"unchecked-{key}"
 
 
 def _hash_recipe(image: Image) -> str:

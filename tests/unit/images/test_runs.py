@@ -1,0 +1,145 @@
+"""A run over a graph: what counts as finished, and what is never reused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from aksci.errors import BuildError, NotFoundInRegistry
+from aksci.images import BuildOutput, BuildSettings, build_images, plan_build
+from aksci.images.keys import in_tag
+from aksci.registry import Manifest
+
+MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
+FILES = {"app/Dockerfile": "FROM scratch\nCOPY x /\n", "app/x": "1"}
+ONE = "sha256:" + "1" * 64
+
+
+class MemoryRegistry:
+    """A registry in memory."""
+
+    host = "r:1"
+
+    def __init__(self):
+        self.tags = {}
+        self.contents = {}
+        self.found = defaultdict(list)
+
+    def resolve(self, repository, reference):
+        return self.tags.get((repository, reference))
+
+    def manifest(self, repository, reference):
+        digest = self.tags.get((repository, reference), reference)
+        if digest not in self.contents:
+            raise NotFoundInRegistry(reference)
+        return Manifest(media_type=MEDIA_TYPE, digest=digest, content=self.contents[digest])
+
+    def put_manifest(self, repository, content, media_type, *, tag=None):
+        digest = self.put_blob(repository, content)
+        subject = json.loads(content).get("subject")
+        if subject:
+            entry = {"mediaType": media_type, "digest": digest}
+            self.found[subject["digest"]].append(entry | json.loads(content))
+        if tag:
+            self.tags[repository, tag] = digest
+        return digest
+
+    def blob(self, _repository, digest):
+        return self.contents[digest]
+
+    def put_blob(self, _repository, content):
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self.contents[digest] = content
+        return digest
+
+    def referrers(self, _repository, digest):
+        return self.found[digest]
+
+
+class Engine:
+    """An engine that pushes the same small manifest for the same files, as Docker's: by tag."""
+
+    def __init__(self, registry):
+        self.registry = registry
+        self.requests = []
+        self.while_building = lambda: None
+
+    def build(self, request, _on_line):
+        self.requests.append(request)
+        self.while_building()
+        files = {
+            path.name: path.read_text() for path in request.context.rglob("*") if path.is_file()
+        }
+        repository = request.repository.removeprefix("r:1/")
+        content = json.dumps({"schemaVersion": 2, "files": files}).encode()
+        digest = self.registry.put_manifest(repository, content, MEDIA_TYPE, tag=request.tag)
+        return BuildOutput(digest=digest, provenance=None)
+
+    def stop(self):
+        """There is nothing to stop."""
+
+
+@pytest.fixture
+def run():
+    """Build graphs with one engine into one registry."""
+    registry = MemoryRegistry()
+    engine = Engine(registry)
+
+    def build(graph, resolve_external=lambda _: ONE, **options):
+        return build_images(
+            graph,
+            registry=registry,
+            builder=engine,
+            resolve_external=resolve_external,
+            settings=BuildSettings(),
+            reporter=SimpleNamespace(line=lambda _: None),
+            now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
+            **options,
+        )
+
+    def plan(graph, resolve_external=lambda _: ONE):
+        return plan_build(graph, registry=registry, resolve_external=resolve_external)
+
+    build.registry, build.engine, build.plan = registry, engine, plan
+    return build
+
+
+def finished(registry):
+    return [tag for _, tag in registry.tags if tag.startswith("in-")]
+
+
+def test_what_is_built_once_is_reused(project, run):
+    graph = project(FILES)
+    first = run(graph)["app"]
+    assert first.action == "built"
+    assert finished(run.registry) == [in_tag(first.input_key)]
+    assert run(graph)["app"].action == "reused"
+    assert run.plan(graph).to_build == ()
+
+
+@pytest.mark.parametrize("file", ["x", "Dockerfile", "new", ".dockerignore", "Dockerfile.gone"])
+def test_sources_that_change_while_they_are_built_are_not_finished(project, run, file):
+    """Otherwise the key of the old sources would name an image of the new ones, for ever."""
+    graph = project(FILES | {"app/.dockerignore": "Dockerfile*\n.dockerignore\n"})
+    path = project.root / "app" / file
+    content = "y" if file == ".dockerignore" else "FROM scratch\nCOPY x /y\n"
+    if file == "Dockerfile.gone":
+        run.engine.while_building = (project.root / "app/Dockerfile").unlink
+    else:
+        run.engine.while_building = lambda: path.write_text(content)
+    with pytest.raises(BuildError, match="sources of app changed while it was built") as caught:
+        run(graph)
+    assert "once more" in caught.value.hint
+    assert finished(run.registry) == []
+
+
+def test_a_comment_in_the_dockerfile_may_change_meanwhile(project, run):
+    graph = project(FILES | {"app/.dockerignore": "Dockerfile\n.dockerignore\n"})
+    path = project.root / "app/Dockerfile"
+    run.engine.while_building = lambda: path.write_text(f"# why\n{path.read_text()}")
+    assert run(graph)["app"].action == "built"
