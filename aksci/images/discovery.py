@@ -32,18 +32,24 @@ class ImageSpec:
     target: str | None
     args: Mapping[str, str]
     platforms: tuple[str, ...]
+    """At least one."""
+    builder_platform: str
     repository: str
     """Without the registry."""
     tags: tuple[str, ...]
 
 
-def discover_images(root: Path, config: Config) -> dict[str, ImageSpec]:
+def discover_images(root: Path, config: Config, *, builder_platform: str) -> dict[str, ImageSpec]:
     """Return all images of a project by name, sorted.
 
+    :param builder_platform: of images whose platforms are not configured.
     :raises ConfigError: a Dockerfile or a context does not exist, a name is wrong or taken twice,
         or there is no image.
     """
-    specs = {name: _from_table(root, config, name, image) for name, image in config.images.items()}
+    specs = {
+        name: _from_table(root, config, name, image, builder_platform)
+        for name, image in config.images.items()
+    }
     for name, dockerfile in _discovered(root, config).items():
         if name in specs:
             raise ConfigError(
@@ -57,7 +63,8 @@ def discover_images(root: Path, config: Config) -> dict[str, ImageSpec]:
             context=str(dockerfile.parent),
             target=None,
             args={},
-            platforms=config.build.platforms,
+            platforms=config.build.platforms or (builder_platform,),
+            builder_platform=builder_platform,
             repository=f"{config.project.name}/{name}",
             tags=("latest",),
         )
@@ -70,7 +77,9 @@ def discover_images(root: Path, config: Config) -> dict[str, ImageSpec]:
     return dict(sorted(specs.items()))
 
 
-def _from_table(root: Path, config: Config, name: str, image: ImageConfig) -> ImageSpec:
+def _from_table(
+    root: Path, config: Config, name: str, image: ImageConfig, builder_platform: str
+) -> ImageSpec:
     dockerfile = PurePosixPath(image.dockerfile)
     context = PurePosixPath(image.context) if image.context else dockerfile.parent
     where = f"{root / 'aksci.toml'}: images.{name}"
@@ -84,7 +93,8 @@ def _from_table(root: Path, config: Config, name: str, image: ImageConfig) -> Im
         context=str(context),
         target=image.target,
         args=dict(image.args),
-        platforms=image.platforms or config.build.platforms,
+        platforms=image.platforms or config.build.platforms or (builder_platform,),
+        builder_platform=builder_platform,
         repository=image.repository or f"{config.project.name}/{name}",
         tags=image.tags,
     )

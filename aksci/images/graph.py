@@ -11,7 +11,8 @@ from aksci.errors import ConfigError
 from aksci.images.discovery import ImageSpec, discover_images
 from aksci.images.dockerfile import Dockerfile, parse_dockerfile
 from aksci.images.names import Reference, parse_reference
-from aksci.images.stages import EdgeType, Recipe, resolve_stages
+from aksci.images.platforms import platform_args, this_platform
+from aksci.images.stages import EdgeType, Recipe, resolve_stages, unite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,13 +100,15 @@ class Graph:
         return frozenset(found)
 
 
-def build_graph(root: Path, config: Config) -> Graph:
+def build_graph(root: Path, config: Config, *, builder_platform: str | None = None) -> Graph:
     """Read a project's Dockerfiles and connect its images.
 
+    :param builder_platform: of images whose platforms are not configured; default: this machine's.
     :raises ConfigError: a Dockerfile is missing or wrong, two images would have the same name and
         tag, or images need each other in a circle.
     """
-    specs = discover_images(root, config)
+    builder_platform = builder_platform or this_platform()
+    specs = discover_images(root, config, builder_platform=builder_platform)
     parsed: dict[str, Dockerfile] = {}
     images = {name: read_image(root, spec, parsed) for name, spec in specs.items()}
     owners = _owners(config, specs)
@@ -166,26 +169,18 @@ def read_image(root: Path, spec: ImageSpec, parsed: dict[str, Dockerfile]) -> Im
     if dockerfile is None:
         content = (root / spec.dockerfile).read_bytes()
         dockerfile = parsed[spec.dockerfile] = parse_dockerfile(content, name=spec.dockerfile)
-    recipe = resolve_stages(
-        dockerfile, target=spec.target, args=spec.args, platform=_platform(spec.platforms)
+    recipe = unite(
+        [
+            resolve_stages(
+                dockerfile,
+                target=spec.target,
+                args=spec.args,
+                platform=platform_args(build=spec.builder_platform, target=target),
+            )
+            for target in spec.platforms
+        ]
     )
     return Image(spec=spec, dockerfile=dockerfile, recipe=recipe)
-
-
-def _platform(platforms: tuple[str, ...]) -> dict[str, str]:
-    """Return the platform ARGs of the first platform (reference: "Automatic platform ARGs")."""
-    values: dict[str, str] = {}
-    target = platforms[0] if platforms else "linux/amd64"
-    for prefix, platform in (("BUILD", "linux/amd64"), ("TARGET", target)):
-        system, _, rest = platform.partition("/")
-        machine, _, variant = rest.partition("/")
-        values |= {
-            f"{prefix}PLATFORM": platform,
-            f"{prefix}OS": system,
-            f"{prefix}ARCH": machine,
-            f"{prefix}VARIANT": variant,
-        }
-    return values
 
 
 def _owners(config: Config, specs: Mapping[str, ImageSpec]) -> dict[str, str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KEY_SCHEMA", "Source", "in_tag", "input_key", "source_of", "unchecked_tag"]
 
-KEY_SCHEMA = 1
+KEY_SCHEMA = 2
 """Raised when keys, or what a build does with its input, change: all is built again then."""
 _PROXY_ARGS = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})
 

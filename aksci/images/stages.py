@@ -13,11 +13,11 @@ from aksci.errors import ConfigError
 from aksci.images.expand import UnresolvedError, expand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from aksci.images.dockerfile import Dockerfile, Instruction
 
-__all__ = ["EdgeType", "Need", "Recipe", "resolve_stages"]
+__all__ = ["EdgeType", "Need", "Recipe", "resolve_stages", "unite"]
 
 EdgeType = Literal["runtime", "stage", "copy", "mount", "syntax"]
 _FROM = re.compile(r"(\S+)(?:\s+[Aa][Ss]\s+(\S+))?\s*")
@@ -108,6 +108,26 @@ def resolve_stages(
     )
 
 
+def unite(recipes: Sequence[Recipe]) -> Recipe:
+    """Unite what one Dockerfile and target mean for several platforms: all that any of them needs.
+
+    The runtime base is None where they differ in it.
+    """
+    first, *others = recipes
+    if not others:
+        return first
+    used = {one.line: one for recipe in recipes for one in recipe.instructions}
+    same = all(recipe.runtime == first.runtime for recipe in others)
+    return Recipe(
+        needs=tuple(sorted({need for recipe in recipes for need in recipe.needs})),
+        runtime=first.runtime if same else None,
+        instructions=tuple(used[line] for line in sorted(used)),
+        declared=frozenset().union(*(recipe.declared for recipe in recipes)),
+        stage_names=frozenset().union(*(recipe.stage_names for recipe in recipes)),
+        opaque=tuple(dict.fromkeys(why for recipe in recipes for why in recipe.opaque)),
+    )
+
+
 def _opaque(dockerfile: Dockerfile) -> Recipe:
     syntax = dockerfile.syntax or ""
     return Recipe(
@@ -130,7 +150,7 @@ def _global_args(
     args: Mapping[str, str],
     platform: Mapping[str, str],
 ) -> dict[str, str]:
-    values = dict(platform)
+    values = {name: args.get(name, value) for name, value in platform.items()}
     for one in head:
         if one.keyword != "ARG":
             raise ConfigError(

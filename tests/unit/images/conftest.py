@@ -14,13 +14,13 @@ HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 def project(tmp_path):
     """Write files and an aksci.toml; return its graph."""
 
-    def make(files, toml='[discover]\ndockerfiles = ["**/*ockerfile*"]'):
+    def make(files, toml='[discover]\ndockerfiles = ["**/*ockerfile*"]', **options):
         for name, content in files.items():
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
         (tmp_path / "aksci.toml").write_text(HEAD + toml)
-        return build_graph(tmp_path, load_config(tmp_path / "aksci.toml"))
+        return build_graph(tmp_path, load_config(tmp_path / "aksci.toml"), **options)
 
     make.root = tmp_path
     return make

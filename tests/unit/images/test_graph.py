@@ -133,6 +133,28 @@ def test_two_images_may_not_be_the_same_name_and_tag(project):
         project({"x/Dockerfile": "FROM scratch"}, toml)
 
 
+def test_each_platform_needs_its_own_stages_and_bases(project):
+    """With only the first platform's, a change to another one's base or stage would be skipped."""
+    text = (
+        "FROM scratch AS for-amd64\nCOPY a /\nFROM debian:$TARGETARCH AS for-arm64\nCOPY b /\n"
+        "FROM scratch AS for-s390x\nFROM for-$TARGETARCH\nRUN x"
+    )
+    toml = '[images.web]\ndockerfile = "Dockerfile"\nplatforms = ["linux/amd64", "linux/arm64"]\n'
+    graph = project({"Dockerfile": text}, toml)
+    assert [(one.reference, one.type) for one in graph.external] == [
+        ("docker.io/library/debian:arm64", "runtime")
+    ]
+    recipe = graph.images["web"].recipe
+    assert [one.line for one in recipe.instructions] == [1, 2, 3, 4, 6, 7]
+    assert recipe.runtime is None
+
+
+def test_build_arguments_override_platform_args(project):
+    toml = '[images.web]\ndockerfile = "Dockerfile"\nargs = { TARGETARCH = "mine" }\n'
+    graph = project({"Dockerfile": "FROM debian:$TARGETARCH"}, toml)
+    assert graph.images["web"].recipe.runtime == "debian:mine"
+
+
 def test_the_document_is_what_the_design_promises(project):
     toml = (
         '[images.base]\ndockerfile = "base/Dockerfile"\nargs = { V = "12" }\n'

@@ -111,6 +111,17 @@ def test_target_and_platforms_count(base):
     assert key(base, toml=TOML + 'platforms = ["linux/arm64"]\n') != key(base)
 
 
+def test_a_platform_that_is_not_configured_is_the_builders_and_counts(base):
+    def of(builder, toml=TOML):
+        graph = base({"Dockerfile": DOCKERFILE}, toml, builder_platform=builder)
+        return source_of(graph.images["web"], TreeHasher(graph.root))
+
+    assert of("linux/amd64").key != of("linux/arm64").key
+    assert of("linux/arm64").platforms == ("linux/arm64",)
+    both = TOML + 'platforms = ["linux/arm64"]\n'
+    assert of("linux/amd64", both).key == of("linux/arm64", both).key == of("linux/arm64").key
+
+
 def test_ignored_files_do_not_count_and_the_dockerfiles_own_list_wins(base):
     (base.root / "ctx/.dockerignore").write_text("data\n.dockerignore")
     before = key(base)

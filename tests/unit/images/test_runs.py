@@ -143,3 +143,8 @@ def test_a_comment_in_the_dockerfile_may_change_meanwhile(project, run):
     path = project.root / "app/Dockerfile"
     run.engine.while_building = lambda: path.write_text(f"# why\n{path.read_text()}")
     assert run(graph)["app"].action == "built"
+
+
+def test_the_engine_is_always_told_the_platform(project, run):
+    run(project(FILES, builder_platform="linux/riscv64"))
+    assert [request.platforms for request in run.engine.requests] == [("linux/riscv64",)]
