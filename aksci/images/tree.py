@@ -12,9 +12,15 @@ from aksci.errors import ConfigError
 from aksci.images.ignore import Ignore, parse_ignore
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = ["TreeHasher"]
+
+_STATE = ".aksci"
+_MODE = 0o7757
+"""What counts of a mode, as COPY takes it over: all but the group's write permission, in which the
+umasks of developers (002) and CI (022) differ."""
 
 
 class TreeHasher:
@@ -32,18 +38,19 @@ class TreeHasher:
     def hash(self, context: str, dockerfile: str) -> str:
         """Return the hash of a context after its .dockerignore.
 
-        Each entry counts with relative path, kind, executable bit, and content or link target;
-        times and owners do not, as BuildKit's cache ignores them too.
+        Each entry counts with relative path, kind, mode (but for the group's write permission), and
+        content or link target; times and owners do not, as BuildKit's cache ignores them too.
 
-        :raises ConfigError: a file can't be read.
+        :raises ConfigError: a file can't be read, or aksci's own state would be sent.
         """
-        ignore = self._ignore(context, dockerfile)
+        ignore_file = self._ignore_file(context, dockerfile)
+        ignore = _read_ignore(ignore_file)
         key = (context, ignore)
         with self._lock:
             known = self._trees.get(key)
         if known is None:
             try:
-                known = self._walk(self._root / context, ignore)
+                known = self._walk(self._root / context, ignore, ignore_file)
             except OSError as error:
                 raise ConfigError(
                     f"{error.filename} in the build context {context} can't be read: "
@@ -54,48 +61,48 @@ class TreeHasher:
                 self._trees[key] = known
         return known
 
-    def _ignore(self, context: str, dockerfile: str) -> Ignore:
-        """Read the ignore file: the Dockerfile's own beats that of the context."""
+    def _ignore_file(self, context: str, dockerfile: str) -> Path:
+        """Return the ignore file that counts: the Dockerfile's own beats that of the context."""
         own = self._root / f"{dockerfile}.dockerignore"
-        for path in (own, self._root / context / ".dockerignore"):
-            if path.is_file():
-                return parse_ignore(path.read_text(encoding="utf-8", errors="surrogateescape"))
-        return Ignore()
+        return own if own.is_file() else self._root / context / ".dockerignore"
 
-    def _walk(self, base: Path, ignore: Ignore) -> str:
-        total = hashlib.sha256()
+    def _walk(self, base: Path, ignore: Ignore, ignore_file: Path) -> str:
         waiting = [("", str(base))]
-        entries: list[tuple[str, bytes]] = []
+        entries: dict[str, bytes] = {}
+        doubtful: dict[str, bytes] = {}
         while waiting:
             prefix, folder = waiting.pop()
             with os.scandir(folder) as found:
                 for entry in found:
                     path = f"{prefix}{entry.name}"
                     ignored = ignore.ignores(path)
-                    if entry.is_dir(follow_symlinks=False):
-                        if not (ignored and ignore.prunes):
-                            waiting.append((f"{path}/", entry.path))
-                        # A folder that is ignored exists only through what is taken back into it.
-                        kind = b"" if ignored else b"d"
-                    else:
-                        kind = b"" if ignored else self._describe(entry)
-                    if kind:
-                        entries.append((path, kind))
-        for path, description in sorted(entries):
-            name = os.fsencode(path)
-            total.update(b"%d %s %s\n" % (len(name), name, description))
+                    is_folder = entry.is_dir(follow_symlinks=False)
+                    if is_folder and not (ignored and ignore.prunes):
+                        waiting.append((f"{path}/", entry.path))
+                    if not ignored:
+                        _refuse_state(path, ignore_file)
+                        entries[path] = self._describe(entry)
+                    elif is_folder and not ignore.prunes:
+                        doubtful[path] = self._describe(entry)
+        _take_back_folders(entries, doubtful)
+        total = hashlib.sha256()
+        for path, description in sorted(entries.items()):
+            if description:
+                name = os.fsencode(path)
+                total.update(b"%d %s %s\n" % (len(name), name, description))
         return total.hexdigest()
 
     def _describe(self, entry: os.DirEntry[str]) -> bytes:
-        """Describe anything but a folder: its kind and what it holds."""
-        status = entry.stat(follow_symlinks=False)
-        if stat.S_ISLNK(status.st_mode):
+        """Describe an entry by kind, mode and what it holds; empty: it is not sent."""
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if stat.S_ISLNK(mode):
             target = os.readlink(entry.path)  # noqa: PTH115 - Path would normalise it
             return b"l " + os.fsencode(target)
-        if stat.S_ISREG(status.st_mode):
-            kind = b"x" if status.st_mode & stat.S_IXUSR else b"f"
-            return kind + b" " + self._content(entry.path).encode()
-        return b""  # BuildKit sends no sockets; pipes and devices can't be copied
+        if stat.S_ISDIR(mode):
+            return b"d %o" % (mode & _MODE)
+        if stat.S_ISREG(mode):
+            return b"f %o %s" % (mode & _MODE, self._content(entry.path).encode())
+        return b""  # sockets are not sent; pipes and devices can't be copied
 
     def _content(self, path: str) -> str:
         with self._lock:
@@ -106,3 +113,31 @@ class TreeHasher:
             with self._lock:
                 self._files[path] = known
         return known
+
+
+def _take_back_folders(entries: dict[str, bytes], ignored: Mapping[str, bytes]) -> None:
+    """Add the ignored folders that exist through what an ignore file takes back into them."""
+    for path in list(entries):
+        folder = path.rpartition("/")[0]
+        while folder and folder not in entries:
+            entries[folder] = ignored[folder]
+            folder = folder.rpartition("/")[0]
+
+
+def _refuse_state(path: str, ignore_file: Path) -> None:
+    """Refuse to send aksci's own state: it changes with each run, and must be in no image."""
+    if _STATE not in path:
+        return
+    parts = path.split("/")
+    if _STATE in parts:
+        state = "/".join(parts[: parts.index(_STATE) + 1])
+        raise ConfigError(
+            f"The build context would hold {state}, where aksci keeps what changes with each run.",
+            hint=f"printf '\\n{state}\\n' >> {ignore_file}",
+        )
+
+
+def _read_ignore(path: Path) -> Ignore:
+    if not path.is_file():
+        return Ignore()
+    return parse_ignore(path.read_text(encoding="utf-8", errors="surrogateescape"))

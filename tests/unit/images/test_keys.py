@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from aksci.errors import ConfigError
 from aksci.images.inputs import inputs_of
 from aksci.images.keys import source_of
 from aksci.images.tree import TreeHasher
@@ -46,6 +47,10 @@ MATTERS = {
     "content": write("run.sh", "echo 2"),
     "a new file": write("new", ""),
     "executable bit": lambda ctx: (ctx / "run.sh").chmod(0o755),
+    "who may read": lambda ctx: (ctx / "run.sh").chmod(0o640),
+    "who may write": lambda ctx: (ctx / "run.sh").chmod(0o646),
+    "set-user-id": lambda ctx: (ctx / "run.sh").chmod(0o4644),
+    "a folder's permissions": lambda ctx: (ctx / "data").chmod(0o700),
     "link target": relink,
     "name": lambda ctx: (ctx / "run.sh").rename(ctx / "run2.sh"),
     "an empty folder": lambda ctx: (ctx / "empty").mkdir(),
@@ -54,13 +59,21 @@ MATTERS = {
 }
 IS_THE_SAME = {
     "times": lambda ctx: os.utime(ctx / "run.sh", (1, 1)),
-    "group's permissions": lambda ctx: (ctx / "run.sh").chmod(0o664),
+    "group's write permission": lambda ctx: (ctx / "run.sh").chmod(0o664),
+    "group's write permission in a folder": lambda ctx: (ctx / "data").chmod(0o775),
     "what a link leads to": lambda ctx: (ctx.parent / "outside").write_text("2"),
 }
 
 
+def settle(project):
+    """Give the context the modes that a umask of 022 gives."""
+    (project.root / "ctx/run.sh").chmod(0o644)
+    (project.root / "ctx/data").chmod(0o755)
+
+
 @pytest.mark.parametrize("change", MATTERS)
 def test_a_change_in_the_context_that_matters_changes_the_key(base, change):
+    settle(base)
     before = key(base)
     MATTERS[change](base.root / "ctx")
     assert key(base) != before
@@ -68,7 +81,7 @@ def test_a_change_in_the_context_that_matters_changes_the_key(base, change):
 
 @pytest.mark.parametrize("change", IS_THE_SAME)
 def test_a_change_in_the_context_that_does_not_matter_changes_nothing(base, change):
-    (base.root / "ctx/run.sh").chmod(0o644)
+    settle(base)
     before = key(base)
     IS_THE_SAME[change](base.root / "ctx")
     assert key(base) == before
@@ -147,6 +160,36 @@ def test_an_ignored_folder_is_walked_only_if_something_is_taken_back(
     monkeypatch.setattr(os, "scandir", lambda path: folders.append(str(path)) or scandir(path))
     key(base)
     assert any(path.endswith("/data") for path in folders) is walked
+
+
+def test_a_folder_that_exists_by_what_is_taken_back_into_it_counts_with_its_mode(base):
+    (base.root / "ctx/.dockerignore").write_text("data\n!data/x")
+    settle(base)
+    before = key(base)
+    (base.root / "ctx/data").chmod(0o700)
+    assert key(base) != before
+    (base.root / "ctx/.dockerignore").write_text("data\n!data/y")
+    before = key(base)
+    settle(base)
+    assert key(base) == before
+
+
+@pytest.mark.parametrize("state", [".aksci", "data/.aksci"])
+@pytest.mark.parametrize("ignored", ["", "{}/*", "{}\n!{}/runs"])
+def test_a_context_may_not_hold_our_own_state(base, state, ignored):
+    """It changes with each run: the image would never be reused, and hold our records."""
+    runs = base.root / "ctx" / state / "runs"
+    runs.mkdir(parents=True)
+    (runs / "1.json").write_text("{}")
+    ignore = base.root / "ctx/.dockerignore"
+    ignore.write_text(ignored.format(state, state))
+    with pytest.raises(ConfigError, match=f"would hold {state},") as caught:
+        key(base)
+    assert caught.value.hint == f"printf '\\n{state}\\n' >> {ignore}"
+    ignore.write_text("**/.aksci\n")
+    before = key(base)
+    (runs / "2.json").write_text("{}")
+    assert key(base) == before
 
 
 def inputs(project, files, name="app", built=None, digests=None, toml=None):
