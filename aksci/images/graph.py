@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +42,8 @@ class Edge:
     base: str
     to: str
     type: EdgeType
-    reference: str = field(compare=False)
-    """What the Dockerfile says, in full."""
+    reference: str
+    """What the Dockerfile says, in full. It may name one base in several ways."""
 
 
 @dataclass(frozen=True, order=True, kw_only=True)
@@ -151,7 +151,10 @@ def graph_document(graph: Graph) -> dict[str, Any]:
             }
             for name, image in graph.images.items()
         ],
-        "edges": [{"from": edge.base, "to": edge.to, "type": edge.type} for edge in graph.edges],
+        "edges": [
+            {"from": base, "to": to, "type": kind}
+            for base, to, kind in sorted({(edge.base, edge.to, edge.type) for edge in graph.edges})
+        ],
         "external": [
             {"image": one.image, "reference": one.reference, "type": one.type}
             for one in graph.external

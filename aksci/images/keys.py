@@ -27,7 +27,8 @@ class Source:
     recipe: str
     """Hash of the instructions that count: comments and unreachable stages don't."""
     args: Mapping[str, str]
-    """Build arguments that the recipe declares; proxies excluded, as BuildKit does."""
+    """All that are configured: BuildKit obeys some that nobody declares (``SOURCE_DATE_EPOCH``,
+    ``BUILDKIT_*``, those of a base's ONBUILD). Proxies count where they are declared, as there."""
     target: str | None
     platforms: tuple[str, ...]
     tree: str
@@ -55,7 +56,7 @@ def source_of(image: Image, hasher: TreeHasher) -> Source:
     counts = {
         name: value
         for name, value in image.spec.args.items()
-        if (recipe.opaque or name in recipe.declared) and name.lower() not in _PROXY_ARGS
+        if name in recipe.declared or name.lower() not in _PROXY_ARGS
     }
     return Source(
         recipe=_hash_recipe(image),

@@ -71,6 +71,22 @@ def test_edges_are_found_by_repository_and_tag_and_typed(project):
     assert graph.order[-1] == "app"
 
 
+def test_an_image_may_be_named_in_several_ways(project):
+    """Each is an edge of the same two images, and one line of the document."""
+    toml = (
+        '[images.base]\ndockerfile = "base/Dockerfile"\ntags = ["latest", "v1"]\n'
+        '[images.app]\ndockerfile = "app/Dockerfile"\n'
+    )
+    text = "FROM shop/base AS a\nFROM shop/base:v1 AS b\nFROM scratch\nCOPY --from=a / /\n"
+    files = {"base/Dockerfile": "FROM scratch", "app/Dockerfile": f"{text}COPY --from=b / /"}
+    graph = project(files, toml)
+    assert [edge.reference for edge in graph.edges] == [
+        "docker.io/shop/base:latest",
+        "docker.io/shop/base:v1",
+    ]
+    assert graph_document(graph)["edges"] == [{"from": "base", "to": "app", "type": "stage"}]
+
+
 def test_the_environments_registry_names_our_images_too(project):
     toml = (
         '[discover]\ndockerfiles = ["*/Dockerfile"]\n[environments.prod]\n'

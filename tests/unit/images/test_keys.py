@@ -114,9 +114,18 @@ def test_comments_layout_and_unreachable_stages_change_nothing(base, old, new):
     assert key(base, DOCKERFILE.replace(old, new)) == key(base)
 
 
-def test_only_arguments_that_are_declared_count(base):
-    assert key(base, toml=TOML.replace('OTHER = "1"', 'OTHER = "2"')) == key(base)
-    assert key(base, toml=TOML.replace('W = "1"', 'W = "2"')) != key(base)
+@pytest.mark.parametrize("name", ["W", "OTHER", "SOURCE_DATE_EPOCH", "BUILDKIT_MULTI_PLATFORM"])
+def test_every_configured_argument_counts(base, name):
+    """BuildKit obeys some that the Dockerfile does not declare."""
+    toml = TOML.replace("W =", f"{name} =") if name != "OTHER" else TOML
+    assert key(base, toml=toml.replace(f'{name} = "1"', f'{name} = "2"')) != key(base, toml=toml)
+
+
+def test_a_proxy_counts_only_where_it_is_declared(base):
+    here, there = (TOML.replace("OTHER =", f'HTTPS_PROXY = "{host}", O =') for host in ("a", "b"))
+    assert key(base, toml=here) == key(base, toml=there)
+    declared = DOCKERFILE.replace("ARG W", "ARG W HTTPS_PROXY")
+    assert key(base, declared, here) != key(base, declared, there)
 
 
 def test_target_and_platforms_count(base):
@@ -221,6 +230,18 @@ def test_parents_are_in_the_key_and_pinned_by_digest(project):
     parent = inputs(project, FILES, built={"base": TWO}, digests={DEBIAN: TWO})
     drift = inputs(project, FILES, built={"base": ONE}, digests={DEBIAN: ONE})
     assert len({first.key, parent.key, drift.key}) == 3
+
+
+def test_each_name_of_a_parent_is_pinned(project):
+    """One that is not would be whatever the registry has under that name."""
+    toml = (
+        '[images.base]\ndockerfile = "base/Dockerfile"\ntags = ["latest", "v1"]\n'
+        '[images.app]\ndockerfile = "app/Dockerfile"\n'
+    )
+    text = "FROM shop/base AS a\nFROM shop/base:v1 AS b\nFROM scratch\nCOPY --from=a / /\n"
+    files = FILES | {"app/Dockerfile": f"{text}COPY --from=b / /"}
+    found = inputs(project, files, built={"base": ONE}, toml=toml)
+    assert found.pins == dict.fromkeys(("shop/base", "shop/base:v1"), f"r:1/shop/base@{ONE}")
 
 
 def test_there_is_no_key_while_a_parent_is_unknown(project):
