@@ -58,6 +58,8 @@ class Cluster:
         self._patience = 0.0
         self.address = address
         self.namespace = namespace
+        self.context_name: str | None = None
+        """The kubeconfig's context that was chosen, also when none was asked for by name."""
         self.kube_version = ""
         """Such as ``1.34.4``."""
         self.halt = threading.Event()
@@ -255,6 +257,7 @@ def connect(
     address = config.cluster.server
     hint = "nox -s up" if embedded else f"is {address} right, and is there a network path to it?"
     cluster = Cluster(_http(config, kubeconfig), address=address, namespace=namespace, hint=hint)
+    cluster.context_name = config.context_name
     try:
         version = cluster._json(cluster._send("GET", "/version"))  # noqa: SLF001 - our own class
         cluster.kube_version = _kube_version(version)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
+from aksci.deploy.containers import check_images, parse_manifests
 from aksci.deploy.lock import hold_lock
 from aksci.deploy.plan import DeployPlan, ServicePlan, plan_deploy, read_state
 from aksci.deploy.record import Deployed, Ledger, Record
@@ -90,6 +91,8 @@ def deploy_release(
         plan = plan_now()
         for line in plan.text().splitlines():
             reporter.line(line)
+        # The very context that is locked, even if the kubeconfig's current one changes meanwhile.
+        helm = replace(helm, context=cluster.context_name or helm.context)
         hands = Hands(cluster=cluster, helm=helm, reporter=reporter, check=lock.check)
         return apply_deploy(plan, hands, now=now, run_id=run_id)
 
@@ -99,20 +102,14 @@ def apply_deploy(
 ) -> DeployResult:
     """Do what the plan says. The caller holds the environment's lock.
 
-    Every chart that will change is rendered first, so that a wrong template or value stops us
-    before any step runs.
+    Every chart that will change is rendered first, so that a wrong template, value or image stops
+    us before any step runs.
+
+    :raises TrustError: a chart runs an image that the release does not have.
     """
     started = time.monotonic()
-    _check_images(plan)
-    for each in plan.services:
-        if each.action in {"install", "upgrade"}:
-            hands.helm.render(
-                each.name,
-                each.service.chart,
-                values=each.values,
-                images=each.service.images,
-                kube_version=hands.cluster.kube_version,
-            )
+    _check_steps(plan)
+    _check_charts(plan, hands)
     ledger = Ledger(hands.cluster)
     reference = plan.release.reference
     if any(each.action != "skip" for each in plan.services):
@@ -124,10 +121,28 @@ def apply_deploy(
     return _finish(plan, results, started)
 
 
-def _check_images(plan: DeployPlan) -> None:
+def _check_charts(plan: DeployPlan, hands: Hands) -> None:
+    services = plan.release.services.values()
+    allowed = {str(ref) for ref in plan.release.images.values()}
+    allowed |= {str(ref) for service in services for ref in service.images.values()}
+    for each in plan.services:
+        if each.action in {"install", "upgrade"}:
+            text = hands.helm.render(
+                each.name,
+                each.service.chart,
+                values=each.values,
+                images=each.service.images,
+                kube_version=hands.cluster.kube_version,
+            )
+            check_images(each.name, parse_manifests(each.name, text), allowed)
+
+
+def _check_steps(plan: DeployPlan) -> None:
     """Refuse a step whose image the release does not have, before any service is touched."""
     for each in plan.services:
-        for step in (*each.config.pre, *each.config.post):
+        if each.action == "skip":
+            continue
+        for step in (*(each.config.pre if each.pre_steps else ()), *each.config.post):
             if step.kind == "job" and step.image not in plan.release.images:
                 raise ConfigError(
                     f"services.{each.name}: step {step.name!r} runs the image {step.image!r}, "

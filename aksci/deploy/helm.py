@@ -134,13 +134,19 @@ def upgrade_argv(
     images: Mapping[str, ImageRef],
     labels: Mapping[str, str],
     timeout: int,
+    force: bool = False,
 ) -> list[str]:
-    """Install or upgrade one release. The time-out, in seconds, is for hooks."""
+    """Install or upgrade one release. The time-out, in seconds, is for hooks.
+
+    :param force: take fields back that somebody else has set: without it, server-side apply
+        refuses what ``kubectl set image`` has changed. Helm 4 only.
+    """
     argv = ["upgrade", "--install", name, str(chart)]
     for path in values:
         argv += ["--values", str(path)]
     argv += set_images(images)
     argv += ["--labels", ",".join(f"{key}={value}" for key, value in sorted(labels.items()))]
+    argv += ["--server-side=true", "--force-conflicts"] if force else []
     return [*argv, "--reset-values", "--history-max", _HISTORY, "--timeout", f"{timeout}s"]
 
 
@@ -190,10 +196,17 @@ class Helm:
         images: Mapping[str, ImageRef],
         labels: Mapping[str, str],
         timeout: int,
+        force: bool = False,
     ) -> None:
         """Install or upgrade a release and return as soon as Kubernetes has accepted it."""
         argv = upgrade_argv(
-            name, chart, values=values, images=images, labels=labels, timeout=timeout
+            name,
+            chart,
+            values=values,
+            images=images,
+            labels=labels,
+            timeout=timeout,
+            force=force,
         )
         self._change(name, "apply it", argv, timeout=timeout + 60)
 
@@ -228,8 +241,12 @@ class Helm:
         where = ["--namespace", self.namespace, "--kubeconfig", str(self.kubeconfig)]
         where += ["--kube-context", self.context] if self.context else []
         whole: list[str | Path] = [self.program, *argv, *(where if bound else [])]
-        # Another storage driver in the user's environment would hide the revisions from us.
-        return self.runner.run(whole, env={"HELM_DRIVER": "secret"}, timeout=timeout).stdout
+        # Of Helm's own variables none is passed on: they could name another cluster or namespace
+        # than the one that is locked, or a storage driver that hides the revisions from us.
+        rest = self.runner.environment.items()
+        env = {key: value for key, value in rest if not key.upper().startswith("HELM_")}
+        env["HELM_DRIVER"] = "secret"
+        return self.runner.run(whole, env=env, only_env=True, timeout=timeout).stdout
 
 
 def _indent(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from aksci.deploy.containers import images_of
 from aksci.deploy.desired import Inputs, Release, ServiceRelease, gather_inputs, values_files
 from aksci.deploy.health import Patience
 from aksci.deploy.helm import HelmState, read_helm_states
@@ -64,6 +65,11 @@ class ServicePlan:
         What its steps had prepared may be gone too: a database that was replaced has no schema.
         """
         return any(reason["code"] in {"MISSING", "UNHEALTHY"} for reason in self.reasons)
+
+    @property
+    def drifted(self) -> bool:
+        """Whether somebody has set other images than Helm applied."""
+        return any(reason["code"] == "DRIFT" for reason in self.reasons)
 
     @property
     def why(self) -> str:
@@ -230,19 +236,45 @@ def _decide(  # noqa: PLR0911 - one return a case, in the order in which they ex
     # A revision that a rollback made bears the labels of the one that it copies; the record knows
     # better.
     if (good.desired if good and known else latest.desired) != inputs.desired:
-        return "upgrade", _differences(inputs, good) or [{"code": "FOREIGN_CHANGE"}]
+        reasons = _differences(inputs, good) or [{"code": "FOREIGN_CHANGE"}]
+        return "upgrade", [*reasons, *(_drift(good, snapshot) if good and known else ())]
     if good is None or not known:
         return "resume", [{"code": "UNFINISHED"}]
     healths = [snapshot.health(name, Patience()) for name in good.workloads]
     absent = [each for each in healths if each.workload not in snapshot.workloads]
-    if absent:
-        return "upgrade", [{"code": "MISSING", "workload": each.workload} for each in absent]
+    drift = _drift(good, snapshot)
+    if absent or drift:
+        missing = [{"code": "MISSING", "workload": each.workload} for each in absent]
+        return "upgrade", [*missing, *drift]
     ill = [each for each in healths if not each.done]
     if ill:
         return "resume", [
             {"code": "UNHEALTHY", "workload": each.workload, "state": each.text} for each in ill
         ]
     return "skip", []
+
+
+def _drift(good: ServiceRecord, snapshot: Snapshot) -> list[dict[str, str]]:
+    """Compare the live workloads' images with those that Helm applied.
+
+    Containers that were only added are not looked at: an admission webhook may add them, and Helm
+    would leave them where they are.
+    """
+    reasons = []
+    for workload, applied in sorted(good.images.items()):
+        live = dict(images_of(snapshot.workloads.get(workload)))
+        for container, image in sorted(applied.items()) if live else ():
+            if live.get(container) != image:
+                found = live.get(container, "none")
+                reasons.append(
+                    {
+                        "code": "DRIFT",
+                        "workload": workload,
+                        "container": container,
+                        "image": found,
+                    }
+                )
+    return reasons
 
 
 def _differences(inputs: Inputs, good: ServiceRecord | None) -> list[dict[str, str]]:

@@ -31,6 +31,9 @@ class ServiceRecord:
     release: str
     inputs: dict[str, Any]
     workloads: tuple[str, ...]
+    images: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Workload -> container -> image, as Helm applied them; empty in records of earlier versions.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from aksci.deploy.containers import images_of
 from aksci.deploy.diagnose import Diagnosis, diagnose
 from aksci.deploy.health import Patience
 from aksci.deploy.helm import DESIRED, RELEASE, REVISION, Helm, read_helm_states
@@ -101,6 +102,7 @@ class _Rollout:
         self.ledger = ledger
         self.name = plan.name
         self.workloads: tuple[str, ...] = ()
+        self.images: dict[str, dict[str, str]] = {}
 
     def say(self, text: str) -> None:
         self.hands.reporter.line(f"{self.name}: {text}")
@@ -126,6 +128,7 @@ class _Rollout:
             return self._revision()
         self._repair()
         self.hands.check()
+        self._go_on()
         number = self._revision() + 1
         labels = {
             DESIRED: self.plan.inputs.desired,
@@ -141,8 +144,10 @@ class _Rollout:
                 images=self.plan.service.images,
                 labels=labels,
                 timeout=self.plan.config.timeout,
+                force=self.plan.drifted,
             )
         except DeployError as error:
+            self._go_on()
             # Asking waits for an API server that was away for a moment.
             begun = self._revision() >= number
             end = self._undo() if begun else "Nothing was changed."
@@ -167,11 +172,16 @@ class _Rollout:
             release=self.release.reference,
             inputs=asdict(self.plan.inputs),
             workloads=self.workloads,
+            images=self.images,
         )
         self.ledger.update(lambda record: record.with_service(self.name, service))
 
     def _follow(self, timeout: float) -> Diagnosis | None:
-        self.workloads = workloads_of(self._manifest())
+        manifest = self._manifest()
+        self.workloads = workloads_of(manifest)
+        self.images = {
+            name: dict(images_of(each)) for each in manifest for name in workloads_of([each])
+        }
         outcome = track(
             self.hands.cluster,
             self.workloads,
@@ -203,6 +213,7 @@ class _Rollout:
 
     def _undo(self) -> str:
         """Put the service back, and say in one sentence what it is now."""
+        self._go_on()
         target = self.plan.rollback_to
         try:
             self.hands.check()
@@ -216,6 +227,11 @@ class _Rollout:
         except AksciError as error:
             return f"{self.name} could not be put back: {error.message}"
         return f"No earlier revision of {self.name} is known to be good: it was left as it is."
+
+    def _go_on(self) -> None:
+        """Raise after Ctrl-C: what fails then, has failed because we stopped it."""
+        if self.hands.cluster.halt.is_set():
+            raise Interrupted("Stopped during the deployment; the next run takes it up again.")
 
     def _roll_back(self, target: int) -> str:
         self.say(f"rolling back to revision {target}")

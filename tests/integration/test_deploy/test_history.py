@@ -62,3 +62,25 @@ def test_a_deleted_workload_is_made_again_and_its_pre_steps_run_again(world):
     assert [step.action for step in result.services[0].steps] == ["ran"]
     assert result.plan.services[0].reasons == ({"code": "MISSING", "workload": "Deployment/web"},)
     assert world.ask() == "hello from 1"
+
+
+def test_an_image_set_by_hand_is_noticed_and_put_right(world):
+    """As ``kubectl set image`` does it: by another field manager, and the service stays healthy."""
+    release = world.release()
+    world.deploy(release)
+    # The same content under a name that was never scanned.
+    foreign = f"{world.image.name}:1@{world.image.digest}"
+    patch = {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": foreign}]}}}}
+    response = world.cluster._http.patch(
+        f"/apis/apps/v1/namespaces/{world.namespace}/deployments/web",
+        params={"fieldManager": "kubectl-set"},
+        headers={"Content-Type": "application/strategic-merge-patch+json"},
+        content=json.dumps(patch),
+    )
+    assert response.is_success
+    result = world.deploy(release)
+    reason = {"workload": "Deployment/web", "container": "main", "image": foreign}
+    assert result.plan.services[0].reasons[0] == {"code": "DRIFT", **reason}
+    pod = world.cluster.get("Deployment", "web")["spec"]["template"]["spec"]
+    assert pod["containers"][0]["image"] == str(world.image)
+    assert not world.deploy(release).changed

@@ -119,6 +119,37 @@ def test_an_unfinished_or_foreign_state_is_seen(root, changes, action, code):
     assert (made.action, made.reasons[0]["code"]) == (action, code)
 
 
+def drifted(root, live, **changes):
+    """Return a state whose CronJob was applied with OLD, and has other containers now."""
+    pod = {"spec": {"containers": [{"name": key, "image": value} for key, value in live.items()]}}
+    cron = {
+        **HEALTHY.workloads["CronJob/web"],
+        "spec": {"jobTemplate": {"spec": {"template": pod}}},
+    }
+    snapshot = replace(HEALTHY, workloads={"CronJob/web": cron})
+    state = deployed(root, snapshot=snapshot, **changes)
+    good = replace(state.record.services["web"], images={"CronJob/web": {"main": str(OLD)}})
+    return replace(state, record=replace(state.record, services={"web": good}))
+
+
+def test_an_image_that_was_set_by_hand_is_put_right(root):
+    made = plan(root, drifted(root, {"main": "other:1"})).services[0]
+    where = {"workload": "CronJob/web", "container": "main", "image": "other:1"}
+    assert (made.action, made.reasons) == ("upgrade", ({"code": "DRIFT", **where},))
+    assert made.drifted
+    assert "DRIFT CronJob/web main other:1" in made.why
+
+
+def test_an_image_that_was_set_by_hand_is_taken_back_by_an_ordinary_upgrade_too(root):
+    made = plan(root, drifted(root, {"main": "x"}), of=release(root, image=NEW)).services[0]
+    assert [each["code"] for each in made.reasons] == ["IMAGE", "DRIFT"]
+
+
+def test_the_applied_image_and_a_container_that_was_only_added_are_no_drift(root):
+    live = {"main": str(OLD), "injected": "mesh:1"}
+    assert plan(root, drifted(root, live)).nothing_to_do
+
+
 def test_the_revision_that_a_rollback_made_counts_as_what_it_restored(root):
     state = deployed(root, number=3, label="")
     assert plan(root, state).nothing_to_do
