@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["BaseResolver"]
 
 _HUB = "docker.io"
+_FRONTENDS = frozenset({"docker/dockerfile", "docker/dockerfile-upstream"})
 _HUB_HOST = "registry-1.docker.io"
 
 
@@ -72,6 +73,11 @@ class BaseResolver:
         """Say how the local mirror could have it, where there is one."""
         if self._mirror is None or reference.registry != _HUB:
             return None
+        if reference.repository in _FRONTENDS:
+            return (
+                "without the internet, remove the Dockerfile's line # syntax=…: "
+                "the platform's BuildKit reads Dockerfiles itself."
+            )
         name = f"{reference.repository.removeprefix('library/')}:{reference.tag}"
         return (
             "without the internet, let `nox -s up` make it: in aksci.toml, "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from aksci.errors import AksciError, BuildError, ConfigError
 from aksci.images.builder import BuildRequest, BuildSecret
-from aksci.images.graph import read_image
+from aksci.images.graph import SYNTAX_ARG, read_image
 from aksci.images.inputs import Inputs, inputs_of
 from aksci.images.keys import KEY_SCHEMA, in_tag, source_of, unchecked_tag
 from aksci.images.lineage import Lineage, read_lineage, write_lineage
@@ -69,7 +69,7 @@ def build_images(
 
     An image is finished when the tag ``in-<input key>`` names it in the registry; that tag is set
     last, after the pushed manifest has been read back. What succeeded stays when others fail, so
-    that the next run goes on from there.
+    that the next run goes on from there. An opaque image is always built.
 
     :param resolve_external: returns the digest that the full reference of a base means now.
     :param force: images to build again in any case, without layer cache.
@@ -161,7 +161,7 @@ class _Run:
         spec = self._graph.images[name].spec
         digest = None
         reasons: tuple[Reason, ...] = ()
-        if name not in self._force:
+        if inputs.reusable and name not in self._force:
             digest = self._registry.resolve(spec.repository, in_tag(key))
         action = "reused" if digest else "built"
         if digest is None:
@@ -184,9 +184,11 @@ class _Run:
     def _reasons(self, name: str, inputs: Inputs) -> tuple[Reason, ...]:
         if name in self._force:
             return ({"code": "FORCED"},)
-        spec = self._graph.images[name].spec
-        previous = read_lineage(self._registry, spec.repository, spec.tags[0])
-        return reasons_for(inputs.source, inputs.parents, inputs.internal, previous)
+        image = self._graph.images[name]
+        previous = read_lineage(self._registry, image.spec.repository, image.spec.tags[0])
+        return reasons_for(
+            inputs.source, inputs.parents, inputs.internal, previous, opaque=image.recipe.opaque
+        )
 
     def _build(self, name: str, inputs: Inputs, key: str) -> str:
         spec = self._graph.images[name].spec
@@ -205,7 +207,7 @@ class _Run:
             dockerfile=self._graph.root / spec.dockerfile,
             context=self._graph.root / spec.context,
             target=spec.target,
-            args=spec.args,
+            args={**spec.args, SYNTAX_ARG: inputs.syntax} if inputs.syntax else spec.args,
             platforms=spec.platforms,
             parents=inputs.pins,
             annotations=self._annotations(inputs),

@@ -49,14 +49,19 @@ class Dockerfile:
     """For messages: its path relative to the project."""
     instructions: tuple[Instruction, ...]
     syntax: str | None
-    """The frontend that ``# syntax=`` names."""
+    """What ``# syntax=`` says: a frontend, and maybe words for it."""
     escape: str
     text: str
 
     @property
+    def frontend(self) -> str | None:
+        """The image that reads it instead of BuildKit itself."""
+        return self.syntax.split()[0] if self.syntax else None
+
+    @property
     def standard_frontend(self) -> bool:
         """Whether BuildKit's own grammar reads it."""
-        return self.syntax is None or bool(_STANDARD_FRONTEND.fullmatch(self.syntax))
+        return self.frontend is None or bool(_STANDARD_FRONTEND.fullmatch(self.frontend))
 
 
 def parse_dockerfile(content: bytes, *, name: str) -> Dockerfile:

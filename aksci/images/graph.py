@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 
     from aksci.config import Config
 
-__all__ = ["Edge", "External", "Graph", "Image", "build_graph", "graph_document", "read_image"]
+__all__ = [
+    "SYNTAX_ARG",
+    "Edge",
+    "External",
+    "Graph",
+    "Image",
+    "build_graph",
+    "graph_document",
+    "read_image",
+]
+
+SYNTAX_ARG = "BUILDKIT_SYNTAX"
+"""The build argument that names the frontend, in place of ``# syntax=``."""
 
 _EMBEDDED = "localhost:5000"
 _HUB = "docker.io"
@@ -172,6 +184,8 @@ def read_image(root: Path, spec: ImageSpec, parsed: dict[str, Dockerfile]) -> Im
     if dockerfile is None:
         content = (root / spec.dockerfile).read_bytes()
         dockerfile = parsed[spec.dockerfile] = parse_dockerfile(content, name=spec.dockerfile)
+    if syntax := spec.args.get(SYNTAX_ARG, "").strip():
+        dockerfile = replace(dockerfile, syntax=syntax)
     recipe = unite(
         [
             resolve_stages(

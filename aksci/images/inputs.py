@@ -28,6 +28,10 @@ class Inputs:
     """Full reference -> image of this project."""
     pins: Mapping[str, str]
     """Name of a BuildKit named context -> digest reference."""
+    syntax: str | None
+    """The frontend as a digest reference, with the words for it; None: as the Dockerfile says."""
+    reusable: bool
+    """Whether the key says all: of an opaque image, nobody knows what else it is made of."""
     runtime: str | None
     """Full reference of what its final stage stands on."""
 
@@ -65,13 +69,18 @@ def inputs_of(
                 pins[parse_reference(edge.reference).familiar] = (
                     f"{registry_host}/{repository}@{digest}"
                 )
+    syntax = None
     for one in graph.external:
         reference = parse_reference(one.reference)
-        if one.image != name or one.type == "syntax" or reference.digest:
+        if one.image != name or reference.digest:
             continue
         digest = resolve_external(one.reference)
         if not one.previous:  # or its own last version would make it differ for ever
             parents[one.reference] = digest
+        if one.type == "syntax":
+            _, *words = (image.dockerfile.syntax or "").split(maxsplit=1)
+            syntax = " ".join([f"{reference.name}@{digest}", *words])
+            continue
         # A named context would replace a stage of the same name, too (FROM debian AS debian).
         if reference.familiar not in image.recipe.stage_names:
             pins[reference.familiar] = f"{reference.name}@{digest}"
@@ -81,5 +90,7 @@ def inputs_of(
         parents=parents,
         internal=internal,
         pins=pins,
+        syntax=syntax,
+        reusable=not image.recipe.opaque,
         runtime=str(parse_reference(runtime)) if runtime else None,
     )

@@ -74,14 +74,18 @@ def plan_build(
             built={parent: one.digest for parent, one in parents.items()},
             resolve_external=resolve_external,
         )
-        spec = graph.images[name].spec
+        spec, recipe = graph.images[name].spec, graph.images[name].recipe
         if name in force:
             return Work(image=name, action="build", reasons=({"code": "FORCED"},), digest=None)
-        digest = inputs.key and registry.resolve(spec.repository, in_tag(inputs.key))
+        digest = None
+        if inputs.reusable and inputs.key:
+            digest = registry.resolve(spec.repository, in_tag(inputs.key))
         if digest:
             return Work(image=name, action="reuse", reasons=(), digest=digest)
         previous = read_lineage(registry, spec.repository, spec.tags[0])
-        reasons = reasons_for(inputs.source, inputs.parents, inputs.internal, previous)
+        reasons = reasons_for(
+            inputs.source, inputs.parents, inputs.internal, previous, opaque=recipe.opaque
+        )
         return Work(image=name, action="build", reasons=reasons, digest=None)
 
     parents = {name: graph.parents[name] for name in graph.order if name in wanted}

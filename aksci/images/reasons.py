@@ -21,12 +21,15 @@ def reasons_for(
     parents: Mapping[str, str | None],
     internal: Mapping[str, str],
     previous: Lineage | None,
+    *,
+    opaque: tuple[str, ...] = (),
 ) -> tuple[Reason, ...]:
     """Compare an image with its last build.
 
     :param parents: full reference -> digest; None where the parent is still to be built.
     :param internal: full reference -> image of this project.
     :param previous: the last build's inputs, where they are known.
+    :param opaque: why the image can't be reused in any case.
     """
     waiting = [
         {"code": "PARENT", "image": internal[reference]}
@@ -53,7 +56,8 @@ def reasons_for(
         else:
             subject = {"code": "BASE_DRIFT", "reference": reference}
         found.append({**subject, "old": before, "new": digest})
-    return (*found, *waiting) or ({"code": "MISSING"},)
+    otherwise: Reason = {"code": "OPAQUE", "why": opaque[0]} if opaque else {"code": "MISSING"}
+    return (*found, *waiting) or (otherwise,)
 
 
 def _changed_args(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Reason]:
@@ -86,6 +90,8 @@ def explain(reason: Reason) -> str:
     if code == "PARENT":
         what = "is new" if reason.get("new") else "is built first"
         return f"{reason['image']}, which it needs, {what}"
+    if code == "OPAQUE":
+        return f"nobody knows what else it is made of: {reason['why']}"
     if code == "BASE_DRIFT":
         old, new = (_short(reason[key]) for key in ("old", "new"))
         return f"{reason['reference']} moved from {old} to {new}"

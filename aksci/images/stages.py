@@ -129,14 +129,14 @@ def unite(recipes: Sequence[Recipe]) -> Recipe:
 
 
 def _opaque(dockerfile: Dockerfile) -> Recipe:
-    syntax = dockerfile.syntax or ""
+    frontend = dockerfile.frontend or ""
     return Recipe(
-        needs=(Need(syntax, "syntax"),),
+        needs=(Need(frontend, "syntax"),),
         runtime=None,
         instructions=dockerfile.instructions,
         declared=frozenset(),
         stage_names=frozenset(),
-        opaque=(f"the frontend {syntax} has a grammar of its own",),
+        opaque=(f"the frontend {frontend} has a grammar of its own",),
     )
 
 
@@ -279,6 +279,6 @@ def _needs(
             needs.add(Need(stage.base, "runtime" if stage is runtime else "stage"))
         needs.update(Need(name, "copy") for name, at in stage.copies if at is None)
         needs.update(Need(name, "mount") for name, at in stage.mounts if at is None)
-    if dockerfile.syntax:
-        needs.add(Need(dockerfile.syntax, "syntax"))
+    if dockerfile.frontend:
+        needs.add(Need(dockerfile.frontend, "syntax"))
     return tuple(sorted(needs))

@@ -10,14 +10,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.errors import BuildError, NotFoundInRegistry
+from aksci.errors import BuildError, NotFoundInRegistry, RegistryError
 from aksci.images import BuildOutput, BuildSettings, build_images, plan_build
 from aksci.images.keys import in_tag
 from aksci.registry import Manifest
 
 MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
 FILES = {"app/Dockerfile": "FROM scratch\nCOPY x /\n", "app/x": "1"}
-ONE = "sha256:" + "1" * 64
+ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 
 
 class MemoryRegistry:
@@ -148,3 +148,58 @@ def test_a_comment_in_the_dockerfile_may_change_meanwhile(project, run):
 def test_the_engine_is_always_told_the_platform(project, run):
     run(project(FILES, builder_platform="linux/riscv64"))
     assert [request.platforms for request in run.engine.requests] == [("linux/riscv64",)]
+
+
+FRONTEND = "docker.io/docker/dockerfile"
+
+
+def test_a_frontend_counts_by_digest_and_is_pinned(project, run):
+    """Another frontend may make another image of the same Dockerfile."""
+    graph = project(FILES | {"app/Dockerfile": f"# syntax={FRONTEND}:1\n{FILES['app/Dockerfile']}"})
+    first = run(graph, {f"{FRONTEND}:1": ONE}.__getitem__)["app"]
+    assert run(graph, {f"{FRONTEND}:1": ONE}.__getitem__)["app"].action == "reused"
+    second = run(graph, {f"{FRONTEND}:1": TWO}.__getitem__)["app"]
+    assert second.input_key != first.input_key
+    assert [request.args for request in run.engine.requests] == [
+        {"BUILDKIT_SYNTAX": f"{FRONTEND}@{digest}"} for digest in (ONE, TWO)
+    ]
+    assert [dict(request.parents) for request in run.engine.requests] == [{}, {}]
+
+
+def test_a_frontend_by_digest_is_taken_as_it_is(project, run):
+    text = f"# syntax={FRONTEND}:1@{ONE}\n{FILES['app/Dockerfile']}"
+    run(project(FILES | {"app/Dockerfile": text}), {}.__getitem__)
+    assert [request.args for request in run.engine.requests] == [{}]
+
+
+def test_a_frontend_that_cant_be_resolved_is_an_error(project, run):
+    graph = project(FILES | {"app/Dockerfile": f"# syntax={FRONTEND}:1\nFROM scratch"})
+
+    def resolve(reference):
+        raise RegistryError(f"{reference} can't be resolved.")
+
+    with pytest.raises(RegistryError, match="docker/dockerfile:1 can't be resolved"):
+        run(graph, resolve)
+
+
+OPAQUE = {
+    "a frontend of its own": ("# syntax=other/x:1 words\nWHATEVER\n", ""),
+    "a frontend by argument": (FILES["app/Dockerfile"], 'BUILDKIT_SYNTAX = "other/x:1 words"'),
+    "a variable in COPY --from": ("ARG X\nFROM scratch\nCOPY --from=$X / /\n", ""),
+}
+
+
+@pytest.mark.parametrize("case", OPAQUE)
+def test_what_cant_be_read_for_sure_is_never_reused(project, run, case):
+    text, args = OPAQUE[case]
+    toml = f'[images.app]\ndockerfile = "app/Dockerfile"\nargs = {{ {args} }}\n'
+    graph = project(FILES | {"app/Dockerfile": text}, toml)
+    first = run(graph)["app"]
+    run.registry.tags["shop/app", "latest"] = first.ref.digest
+    plan = run.plan(graph)
+    assert plan.to_build == ("app",)
+    assert [reason["code"] for reason in plan.work[0].reasons] == ["OPAQUE"]
+    again = run(graph)["app"]
+    assert (again.action, again.ref) == ("built", first.ref)
+    if "frontend" in case:
+        assert run.engine.requests[-1].args == {"BUILDKIT_SYNTAX": f"docker.io/other/x@{ONE} words"}
