@@ -263,6 +263,38 @@ def test_ctrl_c_ends_the_build_at_once_leaves_no_tag_and_the_next_run_succeeds(s
     assert set(actions(shop.build())) == {"app", "base", "tool"}
 
 
+def test_sources_that_change_while_they_are_built_leave_no_tag(shop):
+    """The step tells when BuildKit has the old files; the key is then no longer true."""
+    dockerfile = shop.root / "base/Dockerfile"
+    dockerfile.write_text(BASE + "RUN echo begun; sleep 3\n")
+    done = threading.Event()
+
+    def change():
+        while not done.is_set() and not any("begun" in line for line in shop.reporter.lines):
+            time.sleep(0.05)
+        (shop.root / "base/hello.txt").write_text("changed")
+
+    watcher = threading.Thread(target=change)
+    watcher.start()
+    with pytest.raises(BuildError, match="sources of base changed while it was built"):
+        shop.build(only=frozenset({"base"}))
+    done.set()
+    watcher.join()
+    assert "base" in shop.plan().to_build
+    assert actions(shop.build(only=frozenset({"base"}))) == {"base": "built"}
+
+
+def test_each_name_of_a_parent_means_what_was_just_built(shop):
+    """The name that is not pinned would be asked of docker.io, where it does not exist."""
+    with (shop.root / "aksci.toml").open("a") as file:
+        file.write('[images.base]\ndockerfile = "base/Dockerfile"\ntags = ["latest", "v1"]\n')
+    (shop.root / "app/Dockerfile").write_text(
+        f"FROM {shop.name}/base AS a\nFROM {shop.name}/base:v1 AS b\nFROM scratch\n"
+        "COPY --from=a /hello.txt /a\nCOPY --from=b /hello.txt /b\n"
+    )
+    assert actions(shop.build(only=frozenset({"app"}))) == {"app": "built", "base": "built"}
+
+
 def test_an_unreachable_buildkit_says_what_to_do(shop, tmp_path):
     started = time.monotonic()
     with pytest.raises(BuildError, match=r"does not answer at unix://.*no\.sock") as caught:
