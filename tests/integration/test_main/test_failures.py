@@ -156,9 +156,11 @@ def test_a_base_that_does_not_exist_is_named(project):
     assert "no-such-image" in project.run("build", expect=6)
 
 
-def test_an_unreachable_registry_is_an_error_and_not_an_empty_one(project):
+@pytest.mark.parametrize("session", ["plan", "build"])
+def test_an_unreachable_registry_is_an_error_and_not_an_empty_one(project, session):
     project.write(extra=EXTERNAL.format(platform="external", registry="127.0.0.1:1"))
-    output = project.run("plan", "--env", "far", expect=6)
+    (project.folder / "Dockerfile").write_text('FROM scratch\nCMD ["/nothing"]\n')
+    output = project.run(session, "--env", "far", expect=6)
     assert "127.0.0.1:1" in output
 
 
@@ -259,6 +261,6 @@ def test_an_existing_cluster_and_registry_are_used_by_their_context(project, pla
     project.write(extra=environment + 'context = "aksci-local"\n')
     kubeconfig = project.folder / "kubeconfig"
     kubeconfig.write_text(platform.kubeconfig.read_text())
-    assert "nothing" in project.run("status", "--env", "far").lower()
+    assert "namespace  nowhere" in project.run("status", "--env", "far")
     kubeconfig.write_text(platform.kubeconfig.read_text().replace("aksci-local", "other"))
     assert "aksci-local" in project.run("status", "--env", "far", expect=3)

@@ -72,7 +72,7 @@ def test_a_mistake_is_told_with_file_key_and_suggestion(tmp_path, text, parts):
 def test_services_that_need_each_other_are_named(tmp_path):
     service = '[services.{}]\nchart = "c"\nneeds = ["{}"]\n'
     text = SMALLEST + service.format("a", "b") + service.format("b", "a")
-    with pytest.raises(ConfigError, match="in a circle: . → . → ."):
+    with pytest.raises(ConfigError, match=r"in a circle: . → . → ."):
         _load(tmp_path, text)
 
 
