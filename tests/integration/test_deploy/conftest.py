@@ -15,6 +15,7 @@ import pytest
 
 from aksci.config import EnvironmentConfig, ServiceConfig
 from aksci.deploy import Helm, Release, ServiceRelease, connect, deploy_release
+from aksci.process import Runner
 from aksci.registry import ImageRef, RegistryClient, push_image
 
 HERE = Path(__file__).parent
@@ -77,9 +78,11 @@ class World:
 
     @property
     def helm(self):
+        # Each run has a runner of its own: Ctrl-C stops one for good.
+        runner = Runner(environment=self.runner.environment, log=self.runner.log)
         return Helm(
             program=self.helm_program,
-            runner=self.runner,
+            runner=runner,
             kubeconfig=self.kubeconfig,
             context=None,
             namespace=self.namespace,
