@@ -96,7 +96,7 @@ class BuildConfig(_Model):
     concurrency: Annotated[int, Field(ge=1, le=64)] = 2
     """How many images build at once."""
     platforms: tuple[str, ...] = ()
-    """Such as ``linux/amd64``; empty: the builder's own."""
+    """Such as ``linux/amd64``; empty: ``linux/`` and this machine's architecture."""
     timeout: Seconds = 3600
     """For one image, in seconds."""
     secrets: dict[str, SecretFile] = {}
