@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import ConfigError
+from aksci.errors import ConfigError, DockerError
 from aksci.tools import Toolbox
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ __all__ = [
     "prepare",
     "up",
 ]
+
+
+_ENGINE = 23  # the first series of Docker Engine after 20.10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +66,7 @@ def prepare(context: Context, toolbox: Toolbox, *, cluster: bool) -> Surrounding
     if environment.platform == "embedded":
         return _embedded(context, toolbox, cluster=cluster)
     if environment.platform == "docker":
-        from aksci.local import docker_engine
-
-        context.reporter.line(f"Docker Engine {docker_engine(context.variables)}")
+        _require_engine(context)
     if environment.registry is None:  # the models refuse this; it tells mypy so
         raise ConfigError(f"environments.{context.environment_name}.registry is required.")
     return Surroundings(
@@ -121,6 +122,25 @@ def _embedded(context: Context, toolbox: Toolbox, *, cluster: bool) -> Surroundi
         kubeconfig=endpoints.kubeconfig,
         kube_context=None,
     )
+
+
+def _require_engine(context: Context) -> None:
+    """Require a Docker Engine that answers and, where it builds itself, that can.
+
+    BuildKit takes named contexts, by which parents are pinned, from 0.10 on; that of Docker Engine
+    20.10 refuses them.
+    """
+    from aksci.local import docker_engine
+
+    version = docker_engine(context.variables)
+    context.reporter.line(f"Docker Engine {version}")
+    if context.environment.builder is None and int(version.split(".")[0]) < _ENGINE:
+        raise DockerError(
+            f"Docker Engine {version} can't pin the images that a build starts from; "
+            f"{_ENGINE} and newer can.",
+            hint="update it, or name a builder: docker buildx create --name aksci --driver "
+            f'docker-container, and builder = "aksci" in environments.{context.environment_name}.',
+        )
 
 
 def configured_kubeconfig(context: Context) -> Path:

@@ -1,4 +1,4 @@
-"""What goes wrong is told with its own exit status, loses nothing, and a re-run goes on."""
+"""A small project: what goes wrong is told with its own exit status, and a re-run goes on."""
 
 from __future__ import annotations
 
@@ -265,3 +265,17 @@ def test_an_existing_cluster_and_registry_are_used_by_their_context(project, pla
     assert "namespace  nowhere" in project.run("status", "--env", "far")
     kubeconfig.write_text(platform.kubeconfig.read_text().replace("aksci-local", "other"))
     assert "aksci-local" in project.run("status", "--env", "far", expect=3)
+
+
+def test_a_builder_of_the_users_own_is_used(project, platform, toolbox, tmp_path):
+    """``builder`` names a buildx builder in the user's own BUILDX_CONFIG; ours has none of it."""
+    external = EXTERNAL.format(platform="external", registry=platform.registry)
+    project.write(extra=external + 'builder = "mine"\n')
+    (project.folder / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    project.variables["BUILDX_CONFIG"] = str(tmp_path / "buildx")
+    create = ["create", "--name", "mine", "--driver", "remote", platform.buildkit]
+    variables = os.environ | project.variables
+    subprocess.run([toolbox.ensure("buildx"), *create], check=True, env=variables)
+    project.run("build", "--env", "far", "--until", "build")
+    work = json.loads(project.run("plan", "--env", "far", "--format", "json"))["work"]
+    assert [item["action"] for item in work] == ["reuse"]
