@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import pytest
 
 from aksci.ci import choose_reporter
 from aksci.process import Runner
+
+# A shell that starts the tests in the background has SIGINT ignored, by them and by all that they
+# start; some of them press Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
 SEEDS = {"debian:bookworm-slim": ("ca-certificates",)}
