@@ -30,26 +30,31 @@ def reporter():
     return choose_reporter({}, sys.__stderr__)
 
 
-@pytest.fixture(scope="session")
-def runner(reporter):
+def _runner():
     return Runner(environment=dict(os.environ), log=lambda _line: None)
 
 
+@pytest.fixture
+def runner():
+    """One a test: a test that presses Ctrl-C stops its runner for good."""
+    return _runner()
+
+
 @pytest.fixture(scope="session")
-def toolbox(runner, reporter):
+def toolbox(reporter):
     from aksci.tools import Toolbox
 
     cache = _xdg("XDG_CACHE_HOME", ".cache")
-    return Toolbox(cache=cache, runner=runner, reporter=reporter, variables=os.environ)
+    return Toolbox(cache=cache, runner=_runner(), reporter=reporter, variables=os.environ)
 
 
 @pytest.fixture(scope="session")
-def platform(toolbox, runner, reporter):
+def platform(toolbox, reporter):
     """The embedded platform of this user, started; stopped afterwards if it did not run before."""
     from aksci.local import down, status, up
 
     state = _xdg("XDG_STATE_HOME", ".local/state") / "local"
     ran_before = status(state=state).healthy
-    yield up(state=state, toolbox=toolbox, runner=runner, reporter=reporter, seeds=SEEDS)
+    yield up(state=state, toolbox=toolbox, runner=_runner(), reporter=reporter, seeds=SEEDS)
     if not ran_before:
-        down(state=state, runner=runner, reporter=reporter)
+        down(state=state, runner=_runner(), reporter=reporter)

@@ -113,13 +113,13 @@ def session_now():
 
 
 @pytest.fixture(scope="session")
-def database(trivy, trivydb, runner, session_now, tmp_path_factory):
+def database(toolbox, trivy, trivydb, session_now, tmp_path_factory):
     return ensure_database(
         tmp_path_factory.mktemp("databases"),
         source=DatabaseSource(kind="small", maker=lambda: trivydb, trivy=trivy, local=True),
         max_age=dt.timedelta(hours=168),
         now=session_now,
-        runner=runner,
+        runner=toolbox.runner,
         reporter=Notes(),
     )
 
