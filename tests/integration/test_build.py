@@ -249,7 +249,7 @@ def test_ctrl_c_ends_the_build_at_once_leaves_no_tag_and_the_next_run_succeeds(s
             time.sleep(0.05)
         _thread.interrupt_main()
 
-    watcher = threading.Thread(target=press)
+    watcher = threading.Thread(target=press, daemon=True)
     watcher.start()
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
@@ -274,7 +274,7 @@ def test_sources_that_change_while_they_are_built_leave_no_tag(shop):
             time.sleep(0.05)
         (shop.root / "base/hello.txt").write_text("changed")
 
-    watcher = threading.Thread(target=change)
+    watcher = threading.Thread(target=change, daemon=True)
     watcher.start()
     with pytest.raises(BuildError, match="sources of base changed while it was built"):
         shop.build(only=frozenset({"base"}))
