@@ -30,6 +30,7 @@ from aksci.images import (
     publish_tags,
 )
 from aksci.images.keys import in_tag
+from aksci.process import Runner
 from aksci.registry import RegistryClient, list_referrers
 
 BASE = "FROM debian:bookworm-slim\nCOPY hello.txt /hello.txt\n"
@@ -74,7 +75,8 @@ def shop(platform, toolbox, runner, tmp_path):
     def builder(endpoint=platform.buildkit):
         return BuildxBuilder(
             buildx=toolbox.ensure("buildx"),
-            runner=runner,
+            # Each run has a runner of its own: Ctrl-C stops one for good.
+            runner=Runner(environment=runner.environment, log=runner.log),
             config_dir=tmp_path / "buildx",
             builder_name="test",
             endpoint=endpoint,
