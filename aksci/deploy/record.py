@@ -69,10 +69,6 @@ class Record:
         """Return it with one service's new good state."""
         return replace(self, services={**self.services, name: service})
 
-    def without_service(self, name: str) -> Record:
-        """Return it without a service that is no longer there."""
-        return replace(self, services={k: v for k, v in self.services.items() if k != name})
-
     def finished(self, entry: Deployed) -> Record:
         """Return it with a release that is now deployed completely."""
         history = self.history
