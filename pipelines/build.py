@@ -56,7 +56,7 @@ _SIGNERS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class _Bench:
-    """What the four steps work with; scanner and signer are made once, when first needed."""
+    """What the four steps work with; each thing is made or fetched once, when first needed."""
 
     context: Context
     toolbox: Toolbox
@@ -70,6 +70,30 @@ class _Bench:
     @cached_property
     def signer(self) -> NotationSigner:
         return make_signer(self.context, self.toolbox, self.found)
+
+    @cached_property
+    def record(self) -> BuildRecord:
+        """The last build's: in ``build``, the one that its first step wrote."""
+        context = self.context
+        record = read_build_record(context.work)
+        if record.environment != context.environment_name:
+            raise UsageError(
+                f"The last build was for {record.environment!r}, not {context.environment_name!r}.",
+                hint=f"nox -s build -- --env {context.environment_name}",
+            )
+        return record
+
+    @cached_property
+    def verdicts(self) -> dict[str, Verdict]:
+        """On the images of the record, remembered or new."""
+        return scan_images(
+            {name: image.ref for name, image in self.record.images.items()},
+            scanner=self.scanner,
+            policy=self.context.config.scan,
+            registry=self.registry,
+            reporter=self.context.reporter,
+            now=self.context.now(),
+        )
 
 
 def build(context: Context, options: Options) -> dict[str, Any]:
@@ -208,7 +232,7 @@ def _builder_name(bench: _Bench) -> str:
 
 def _scan(bench: _Bench) -> dict[str, Any]:
     context = bench.context
-    verdicts = _verdicts(bench, _record(context))
+    verdicts = bench.verdicts
     for line in verdicts_table(verdicts).splitlines():
         context.reporter.line(line)
     context.reporter.summary(verdicts_markdown(verdicts))
@@ -219,26 +243,15 @@ def _scan(bench: _Bench) -> dict[str, Any]:
     }
 
 
-def _verdicts(bench: _Bench, record: BuildRecord) -> dict[str, Verdict]:
-    return scan_images(
-        {name: image.ref for name, image in record.images.items()},
-        scanner=bench.scanner,
-        policy=bench.context.config.scan,
-        registry=bench.registry,
-        reporter=bench.context.reporter,
-        now=bench.context.now(),
-    )
-
-
 def _sign(bench: _Bench) -> dict[str, Any]:
     context = bench.context
-    record = _record(context)
-    verdicts = _verdicts(bench, record)
+    record, verdicts = bench.record, bench.verdicts
     require_pass(verdicts.values(), policy=context.config.scan, now=context.now())
+    signer = bench.signer  # made here, before several threads would
 
     def one(name: str) -> bool:
         image = record.images[name]
-        return sign_image(image.ref, verdicts[name], input_key=image.input_key, signer=bench.signer)
+        return sign_image(image.ref, verdicts[name], input_key=image.input_key, signer=signer)
 
     with ThreadPoolExecutor(_SIGNERS, thread_name_prefix="sign") as pool:
         added = dict(zip(record.images, pool.map(one, record.images), strict=True))
@@ -249,21 +262,20 @@ def _sign(bench: _Bench) -> dict[str, Any]:
 
 def _push(bench: _Bench) -> dict[str, Any]:
     context = bench.context
-    record = _record(context)
+    record = bench.record
     if source_commit(context) != record.commit:
         raise UsageError(
             f"The sources are not those of the last build, which was of {record.commit!r}.",
             hint="nox -s build",
         )
-    verdicts = _verdicts(bench, record)
-    _require_signed(record, verdicts, bench.signer)
+    _require_signed(record, bench.verdicts, bench.signer)
     for move in publish_tags(record, bench.registry):
         context.reporter.line(f"{move.repository}:{move.tag} is now {move.new}")
     release = make_release(
         record,
         config=context.config,
         root=context.root,
-        verdicts=verdicts,
+        verdicts=bench.verdicts,
         registry=bench.registry,
     )
     sign_release(release, signer=bench.signer)
@@ -285,13 +297,3 @@ def _require_signed(
 
     with ThreadPoolExecutor(_SIGNERS, thread_name_prefix="verify") as pool:
         list(pool.map(one, record.images))
-
-
-def _record(context: Context) -> BuildRecord:
-    record = read_build_record(context.work)
-    if record.environment != context.environment_name:
-        raise UsageError(
-            f"The last build was for {record.environment!r}, not {context.environment_name!r}.",
-            hint=f"nox -s build -- --env {context.environment_name}",
-        )
-    return record

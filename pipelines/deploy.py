@@ -25,7 +25,7 @@ from aksci.local import status as platform_status
 from aksci.registry import ImageRef
 from aksci.supply import fetch_chart, load_release, read_release_file, verify_release
 from pipelines.output import show, show_json
-from pipelines.platform import make_toolbox, platform_state, prepare
+from pipelines.platform import locate, make_toolbox, platform_state, prepare
 from pipelines.supplies import make_signer, reach_registry
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def rollback(context: Context, options: Options) -> dict[str, Any]:
 def status(context: Context, options: Options) -> dict[str, Any]:
     """Show the local platform's parts, and what runs in the environment. Starts nothing."""
     embedded = context.environment.platform == "embedded"
-    parts = platform_status(state=platform_state(context)).parts if embedded else ()
+    platform = platform_status(state=platform_state(context)) if embedded else None
+    parts = platform.parts if platform else ()
     document: dict[str, Any] = {
         "schema": 1,
         "platform": [
@@ -83,10 +84,17 @@ def status(context: Context, options: Options) -> dict[str, Any]:
     lines = [
         f"{'ok  ' if part.healthy else 'DOWN'}  {part.name:20} {part.address}" for part in parts
     ]
-    if embedded and not (parts and all(part.healthy for part in parts)):
+    if platform and not platform.healthy:
         lines.append("the local platform is not up: nox -s up")
     else:
-        with _reach(context) as cluster:
+        place = locate(context)
+        with connect(
+            place.kubeconfig,
+            place.kube_context,
+            context.environment.namespace,
+            only_look=True,
+            embedded=embedded,
+        ) as cluster:
             found = read_status(cluster, context.config.services)
         document["environment"] = found.as_json()
         lines += ["", found.text()]
@@ -206,20 +214,3 @@ def _site(context: Context, *, only_look: bool) -> Iterator[_Site]:
         yield _Site(
             context=context, toolbox=toolbox, found=found, cluster=cluster, registry=registry
         )
-
-
-@contextlib.contextmanager
-def _reach(context: Context) -> Iterator[Cluster]:
-    """Connect without starting anything."""
-    from aksci.local import endpoints
-    from pipelines.platform import configured_kubeconfig
-
-    environment = context.environment
-    known = endpoints(platform_state(context))
-    embedded = environment.platform == "embedded"
-    kubeconfig = known.kubeconfig if embedded and known else configured_kubeconfig(context)
-    kube_context = None if embedded else environment.context
-    with connect(
-        kubeconfig, kube_context, environment.namespace, only_look=True, embedded=embedded
-    ) as cluster:
-        yield cluster

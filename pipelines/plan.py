@@ -12,10 +12,9 @@ from aksci.images import (
     plan_document,
     plan_text,
 )
-from aksci.local import endpoints
 from pipelines.output import show, show_json
-from pipelines.platform import platform_state
-from pipelines.supplies import connect_registry
+from pipelines.platform import locate
+from pipelines.supplies import connect_registry, reach_registry
 
 if TYPE_CHECKING:
     from aksci.context import Context
@@ -25,12 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["base_resolver", "graph", "plan"]
 
-_DEFAULT_REGISTRY = "localhost:5000"
-
 
 def plan(context: Context, options: Options) -> dict[str, Any]:
     """Show what ``build`` would do now. Starts nothing: the registry must be there."""
-    registry = _registry(context)
+    registry = reach_registry(context, locate(context))
     planned = plan_build(
         build_graph(context.root, context.config),
         registry=registry,
@@ -65,18 +62,6 @@ def base_resolver(context: Context, registry: RegistryClient) -> BaseResolver:
             if host == registry.host
             else connect_registry(host, plain_http=False, variables=context.variables)
         ),
-    )
-
-
-def _registry(context: Context) -> RegistryClient:
-    environment = context.environment
-    embedded = environment.platform == "embedded"
-    known = endpoints(platform_state(context)) if embedded else None
-    return connect_registry(
-        known.registry if known else environment.registry or _DEFAULT_REGISTRY,
-        plain_http=embedded or environment.plain_http,
-        variables=context.variables,
-        hint="nox -s up" if embedded else None,
     )
 
 

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aksci.context import Context
+    from aksci.local import PlatformEndpoints
     from aksci.options import Options
 
 __all__ = [
     "Surroundings",
-    "configured_kubeconfig",
     "down",
+    "locate",
     "make_toolbox",
     "platform_state",
     "prepare",
@@ -30,7 +31,7 @@ _ENGINE = 23  # the first series of Docker Engine after 20.10
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """How to reach what the environment names, started if it is the embedded platform's."""
+    """How to reach what the environment names."""
 
     registry: str
     """``host[:port]``."""
@@ -67,15 +68,26 @@ def prepare(context: Context, toolbox: Toolbox, *, cluster: bool) -> Surrounding
         return _embedded(context, toolbox, cluster=cluster)
     if environment.platform == "docker":
         _require_engine(context)
-    if environment.registry is None:  # the models refuse this; it tells mypy so
-        raise ConfigError(f"environments.{context.environment_name}.registry is required.")
+    return _external(context)
+
+
+def locate(context: Context) -> Surroundings:
+    """Say where the environment's registry and cluster are. Starts nothing, and asks nobody."""
+    if context.environment.platform != "embedded":
+        return _external(context)
+    from aksci.local import Ports, endpoints
+
+    state = platform_state(context)
+    known = endpoints(state)
+    if known:
+        return _of_platform(known)
     return Surroundings(
-        registry=environment.registry,
-        plain_http=environment.plain_http,
-        embedded=False,
+        registry=f"localhost:{Ports().registry}",
+        plain_http=True,
+        embedded=True,
         buildkit=None,
-        kubeconfig=configured_kubeconfig(context),
-        kube_context=environment.context,
+        kubeconfig=state / "kubeconfig",
+        kube_context=None,
     )
 
 
@@ -114,6 +126,10 @@ def _embedded(context: Context, toolbox: Toolbox, *, cluster: bool) -> Surroundi
         seeds=context.config.local.seeds,
         parts=ALL_PARTS if cluster else BUILD_PARTS,
     )
+    return _of_platform(endpoints)
+
+
+def _of_platform(endpoints: PlatformEndpoints) -> Surroundings:
     return Surroundings(
         registry=endpoints.registry,
         plain_http=True,
@@ -121,6 +137,20 @@ def _embedded(context: Context, toolbox: Toolbox, *, cluster: bool) -> Surroundi
         buildkit=endpoints.buildkit,
         kubeconfig=endpoints.kubeconfig,
         kube_context=None,
+    )
+
+
+def _external(context: Context) -> Surroundings:
+    environment = context.environment
+    if environment.registry is None:  # the models refuse this; it tells mypy so
+        raise ConfigError(f"environments.{context.environment_name}.registry is required.")
+    return Surroundings(
+        registry=environment.registry,
+        plain_http=environment.plain_http,
+        embedded=False,
+        buildkit=None,
+        kubeconfig=_kubeconfig(context),
+        kube_context=environment.context,
     )
 
 
@@ -143,7 +173,7 @@ def _require_engine(context: Context) -> None:
         )
 
 
-def configured_kubeconfig(context: Context) -> Path:
+def _kubeconfig(context: Context) -> Path:
     """Return the configured kubeconfig, as kubectl would find it where none is."""
     from pathlib import Path
 
