@@ -54,7 +54,7 @@ def run_session(
             options = parse_options(arguments)
             require_known(name, options, SESSIONS[name].options, shared=shared)
             context = _make_context(options, (folder or Path.cwd()).resolve(), reporter, runner)
-            _record(name, context, options)
+            return _record(name, context, options)
     except AksciError as error:
         _tell(reporter, error)
         return error.exit_status
@@ -74,10 +74,10 @@ def run_session(
         told = _surroundings(error)
         _tell(reporter, told)
         return told.exit_status
-    return 0
 
 
-def _record(name: str, context: Context, options: Options) -> None:
+def _record(name: str, context: Context, options: Options) -> int:
+    """Run a session, write its record, and return its exit status: 0, or ``exit_status``."""
     from aksci.runs import write_run_record
 
     session = SESSIONS[name]
@@ -87,6 +87,7 @@ def _record(name: str, context: Context, options: Options) -> None:
     try:
         apply = getattr(import_module(session.module), session.function)
         details |= apply(context, options) or {}
+        status = int(details.pop("exit_status", 0))
     except AksciError as error:
         outcome = error.code
         details["error"] = error.message
@@ -109,6 +110,7 @@ def _record(name: str, context: Context, options: Options) -> None:
                 if outcome == "ok":
                     raise
                 context.reporter.warning(f"The run record could not be written: {error}.")
+    return status
 
 
 def _make_context(options: Options, folder: Path, reporter: Reporter, runner: Runner) -> Context:

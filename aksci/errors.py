@@ -14,6 +14,7 @@
     ├── RegistryError              6   the registry refused, failed or is unreachable
     │   └── NotFoundInRegistry     6   the registry answered 404 (the only "not there" that counts)
     ├── BuildError                 7   an image did not build
+    │   └── ValidationError       17   an image was built and does not run as it must
     ├── GateError                  8   the scan gate refused an image, or could not scan it
     ├── TrustError                 9   a signature is missing, wrong or could not be made
     ├── DeployError               10   Helm or Kubernetes refused the deployment
@@ -57,6 +58,7 @@ __all__ = [
     "ToolError",
     "TrustError",
     "UsageError",
+    "ValidationError",
 ]
 
 
@@ -151,6 +153,13 @@ class BuildError(AksciError):
 
     code = "build"
     exit_status = 7
+
+
+class ValidationError(BuildError):
+    """An image was built, and does not run as it must."""
+
+    code = "validation"
+    exit_status = 17
 
 
 class GateError(AksciError):

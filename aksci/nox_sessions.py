@@ -45,13 +45,15 @@ def _session(name: str, summary: str, folder: Path) -> Callable[[nox.Session], N
     def session(session: nox.Session) -> None:
         from aksci.edge import run_session
         from aksci.errors import Interrupted
+        from aksci.options import WORK_TO_DO
 
         _keep_libraries_quiet()
         status = run_session(name, session.posargs, folder=folder, shared=True)
         if status == Interrupted.exit_status:
             raise KeyboardInterrupt
         if status:
-            session.error(f"{name} failed (exit status {status})")
+            what = "found work to do" if status == WORK_TO_DO else "failed"
+            session.error(f"{name} {what} (exit status {status})")
 
     session.__doc__ = summary
     return session

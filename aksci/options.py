@@ -11,10 +11,22 @@ from aksci.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["BUILD_STAGES", "Options", "parse_options", "require_known", "usage"]
+__all__ = [
+    "BUILD_STAGES",
+    "FORMATS",
+    "WORK_TO_DO",
+    "Options",
+    "parse_options",
+    "require_known",
+    "usage",
+]
 
-BUILD_STAGES = ("build", "scan", "sign", "push")
+BUILD_STAGES = ("build", "validate", "scan", "sign", "push")
 """The steps of ``build`` in order; each is also a session."""
+FORMATS = ("text", "json", "markdown", "dot", "mermaid", "html")
+"""What ``--format`` may say; each session takes some of them."""
+WORK_TO_DO = 20
+"""Exit status of ``plan --exit-code`` when there is work to do. It is no error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +36,17 @@ class Options:
     env: str = "local"
     format: str = "text"
     plan: bool = False
+    image: str | None = None
     force: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    with_dependents: bool = False
+    keep_going: bool = False
+    output: str | None = None
+    save: str | None = None
+    compare: str | None = None
+    matrix: str | None = None
+    group: str = "image"
+    exit_code: bool = False
     until: str = BUILD_STAGES[-1]
     release: str | None = None
     to: str | None = None
@@ -42,7 +64,8 @@ def parse_options(arguments: Sequence[str]) -> Options:
     :raises UsageError: one is unknown or wrong.
     """
     values = vars(_parser().parse_args(list(arguments)))
-    values["force"] = tuple(values["force"])
+    for name in ("force", "only"):
+        values[name] = tuple(values[name])
     return Options(**values)
 
 
@@ -63,9 +86,14 @@ def require_known(
     if shared:
         given &= {"plan"}
     if given - accepted:
-        names = ", ".join(f"--{name}" for name in sorted(given - accepted))
-        known = ", ".join(f"--{name}" for name in sorted({*accepted, "env"}))
+        names = ", ".join(_shown(name) for name in sorted(given - accepted))
+        known = ", ".join(_shown(name) for name in sorted({*accepted, "env"}))
         raise UsageError(f"{names} means nothing to {session!r}; it takes {known}.")
+
+
+def _shown(name: str) -> str:
+    """Return an option as it is written on the command line."""
+    return "IMAGE" if name == "image" else f"--{name.replace('_', '-')}"
 
 
 def usage() -> str:
@@ -77,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="nox -s SESSION --", add_help=False, allow_abbrev=False)
     add = parser.add_argument
     add("--env", default="local", metavar="NAME", help="environment of aksci.toml (default: local)")
-    add("--format", default="text", choices=("text", "json"), help="plan, graph, status")
+    add("--format", default="text", choices=FORMATS, help="plan, graph, why, status")
     add("--plan", action="store_true", help="build, deploy: show what would be done, and stop")
     add(
         "--force",
@@ -86,6 +114,39 @@ def _parser() -> argparse.ArgumentParser:
         metavar="IMAGE",
         help="build: build it even if it is published; repeatable",
     )
+    add(
+        "--only",
+        action="append",
+        default=[],
+        metavar="IMAGE",
+        help="plan, build: this image and what it needs; repeatable",
+    )
+    add(
+        "--with-dependents",
+        action="store_true",
+        help="plan, build: with --only, also all that is built on those images",
+    )
+    add(
+        "--keep-going",
+        action="store_true",
+        help="build: when images failed, still take the others through validate, scan and sign",
+    )
+    add("--output", metavar="FILE", help="plan, graph, why: write there, not to stdout")
+    add("--save", metavar="FILE", help="plan: keep the plan, to compare it later")
+    add("--compare", metavar="FILE", help="plan: show what differs from a plan that was kept")
+    add(
+        "--matrix",
+        choices=("github", "azure"),
+        help="plan: hand the jobs of a CI matrix to later jobs, as this CI system wants it",
+    )
+    add(
+        "--group",
+        default="image",
+        choices=("image", "component"),
+        help="plan --matrix: one job an image, or one for images that need each other",
+    )
+    add("--exit-code", action="store_true", help="plan: end with status 20 if there is work to do")
+    add("image", nargs="?", metavar="IMAGE", help="why: the image to explain")
     add(
         "--until",
         default=BUILD_STAGES[-1],

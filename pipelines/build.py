@@ -186,7 +186,7 @@ def _build(bench: _Bench, graph: Graph, options: Options) -> dict[str, Any]:
             buildx=bench.toolbox.ensure("buildx"),
             runner=context.runner,
             config_dir=context.state / "buildx",
-            builder_name=context.environment.builder or _builder_name(bench),
+            builder_name=_builder_name(bench),
             endpoint=bench.found.buildkit,
             hint="nox -s up" if bench.found.embedded else None,
         ),
@@ -226,7 +226,10 @@ def _build(bench: _Bench, graph: Graph, options: Options) -> dict[str, Any]:
 
 
 def _builder_name(bench: _Bench) -> str:
-    """Return the embedded BuildKit's builder, or the Docker Engine's own."""
+    """Return the configured builder, the embedded BuildKit's, or the Docker Engine's own."""
+    configured = bench.context.environment.builder
+    if isinstance(configured, str):
+        return configured
     return "aksci" if bench.found.embedded else ENGINE_BUILDER
 
 

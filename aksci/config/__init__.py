@@ -5,6 +5,8 @@ from __future__ import annotations
 from aksci.config.loader import CONFIG_NAME, find_project, json_schema, load_config
 from aksci.config.models import (
     BuildConfig,
+    BuilderConfig,
+    CacheConfig,
     Config,
     Discover,
     EnvironmentConfig,
@@ -19,11 +21,14 @@ from aksci.config.models import (
     ServiceConfig,
     SignConfig,
     Step,
+    ValidateConfig,
 )
 
 __all__ = [
     "CONFIG_NAME",
     "BuildConfig",
+    "BuilderConfig",
+    "CacheConfig",
     "Config",
     "Discover",
     "EnvironmentConfig",
@@ -38,6 +43,7 @@ __all__ = [
     "ServiceConfig",
     "SignConfig",
     "Step",
+    "ValidateConfig",
     "find_project",
     "json_schema",
     "load_config",

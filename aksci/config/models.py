@@ -16,6 +16,8 @@ from pydantic import (
 )
 
 __all__ = [
+    "BuilderConfig",
+    "CacheConfig",
     "Config",
     "Discover",
     "EnvironmentConfig",
@@ -29,6 +31,7 @@ __all__ = [
     "ServiceConfig",
     "SignConfig",
     "Step",
+    "ValidateConfig",
 ]
 
 
@@ -70,6 +73,16 @@ class Discover(_Model):
 
     dockerfiles: tuple[str, ...] = ()
     """Globs relative to aksci.toml, such as ``services/*/Dockerfile``."""
+    exclude: tuple[str, ...] = ()
+    """Globs of Dockerfiles that are no images of this project, such as ``**/testdata/**``."""
+    bake: tuple[InsidePath, ...] = ()
+    """docker-bake files (HCL or JSON), merged in this order as ``docker buildx bake -f`` does."""
+    bake_targets: tuple[str, ...] = ("default",)
+    """The bake targets and groups that are images."""
+    compose: tuple[InsidePath, ...] = ()
+    """Compose files, merged in this order: each service with ``build:`` is an image."""
+    skaffold: tuple[InsidePath, ...] = ()
+    """skaffold.yaml files: each artifact that a Dockerfile builds is an image."""
 
 
 class SecretFile(_Model):
@@ -90,6 +103,17 @@ class SecretFile(_Model):
         return self
 
 
+class CacheConfig(_Model):
+    """[build.cache]: BuildKit's layer cache, shared by everyone who reaches the registry."""
+
+    type: Literal["none", "registry"] = "none"
+    """``registry``: kept beside each image, under the tag ``cache-<image>``."""
+    mode: Literal["min", "max"] = "max"
+    """``max``: the layers of all stages; ``min``: those of the result."""
+    read_only: bool = False
+    """Use the cache and don't write it: for builds of pull requests."""
+
+
 class BuildConfig(_Model):
     """[build]: how images are built."""
 
@@ -100,6 +124,38 @@ class BuildConfig(_Model):
     timeout: Seconds = 3600
     """For one image, in seconds."""
     secrets: dict[str, SecretFile] = {}
+    ssh: dict[str, tuple[str, ...]] = {}
+    """For RUN --mount=type=ssh: id -> key files; empty: the agent of SSH_AUTH_SOCK."""
+    cache: CacheConfig = CacheConfig()
+    provenance: Literal["off", "min", "max"] = "off"
+    """Attach BuildKit's SLSA provenance to the image itself. It is always stored beside it."""
+    sbom: str | None = None
+    """Attach an SBOM made by this scanner image (BuildKit's ``--sbom=generator=…``)."""
+    source_date_epoch: Annotated[int, Field(ge=0)] = 0
+    """Seconds since 1970: the time that the image's configuration says it was created at."""
+    validate_images: Annotated[bool, Field(alias="validate")] = True
+    """Run each image after its build, before anything is built on it."""
+
+
+class ValidateConfig(_Model):
+    """[images.NAME.validate]: what a freshly built image must be able to do."""
+
+    skip: bool = False
+    """Don't run it."""
+    command: tuple[str, ...] = ()
+    """Run this in place of the image's ENTRYPOINT and CMD; it must end with status 0."""
+    health: tuple[str, ...] = ()
+    """Run this beside the image's own process, in place of its HEALTHCHECK, until it ends with
+    status 0. Not together with ``command``."""
+    env: dict[str, str] = {}
+    timeout: Seconds = 60
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ValidateConfig:
+        if self.command and self.health:
+            msg = "give 'command' or 'health', not both"
+            raise ValueError(msg)
+        return self
 
 
 class ImageConfig(_Model):
@@ -115,6 +171,13 @@ class ImageConfig(_Model):
     """Without the registry. Default: ``<project>/<image>``."""
     tags: tuple[Tag, ...] = ("latest",)
     """Stable tags, moved by ``push`` when the gates have passed."""
+    requires: tuple[Name, ...] | dict[str, Name] = ()
+    """Images of this project that it needs. A table gives each as a build argument:
+    ``{BASE = "base"}`` sets ARG BASE to the reference of the image ``base``."""
+    contexts: dict[str, str] = {}
+    """Named contexts (BuildKit's ``--build-context``): name -> ``image:NAME`` of this project,
+    ``docker-image://REFERENCE``, or a folder inside the project."""
+    validation: Annotated[ValidateConfig, Field(alias="validate")] = ValidateConfig()
 
 
 class ScanIgnore(_Model):
@@ -210,6 +273,26 @@ class ServiceConfig(_Model):
     """For the rollout, in seconds."""
 
 
+class BuilderConfig(_Model):
+    """[environments.NAME.builder]: a buildx builder that aksci makes and keeps."""
+
+    driver: Literal["docker-container", "kubernetes", "remote"]
+    endpoints: tuple[str, ...] = ()
+    """Addresses of running BuildKits, such as ``tcp://buildkit:1234`` or ``unix:///…``; images are
+    spread over them. Driver ``remote`` only."""
+    options: dict[str, str] = {}
+    """``--driver-opt``: ``image``, ``namespace``, ``replicas``, ``cacert``…"""
+    config: InsidePath | None = None
+    """A buildkitd.toml for the drivers that start BuildKit themselves."""
+
+    @model_validator(mode="after")
+    def _endpoints_given(self) -> BuilderConfig:
+        if (self.driver == "remote") != bool(self.endpoints):
+            msg = "'endpoints' belong to the driver 'remote', which needs at least one"
+            raise ValueError(msg)
+        return self
+
+
 class EnvironmentConfig(_Model):
     """[environments.NAME]: where releases go."""
 
@@ -220,8 +303,11 @@ class EnvironmentConfig(_Model):
     """``host[:port]``. Required unless ``platform = "embedded"``."""
     plain_http: bool = False
     """The registry speaks HTTP without TLS (loopback only)."""
-    builder: str | None = None
-    """A buildx builder's name. Default: the platform's."""
+    builder: str | BuilderConfig | None = None
+    """The name of a buildx builder that exists, or one to make. Default: the platform's."""
+    validate_in: Literal["docker", "cluster"] | None = None
+    """Where images are run to validate them. Default: ``cluster`` on the embedded platform, else
+    ``docker``."""
     kubeconfig: str | None = None
     context: str | None = None
     """kubeconfig context. Default: the current one; for ``embedded``, the platform's."""

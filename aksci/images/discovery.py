@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,10 @@ class ImageSpec:
     repository: str
     """Without the registry."""
     tags: tuple[str, ...]
+    requires: tuple[str, ...] = ()
+    """Images of this project that it needs beyond what its Dockerfile says."""
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    """Named contexts: name -> ``image:NAME``, ``docker-image://REFERENCE`` or a folder."""
 
 
 def discover_images(root: Path, config: Config, *, builder_platform: str) -> dict[str, ImageSpec]:

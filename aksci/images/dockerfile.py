@@ -35,6 +35,8 @@ class Instruction:
     """The bodies of here-documents, in order."""
     line: int
     """Of its first line, from 1."""
+    end_line: int = 0
+    """Of its last line, here-documents included; 0: not known."""
 
     def flag(self, name: str) -> str | None:
         """Return the last value of a flag."""

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EdgeType", "Need", "Recipe", "resolve_stages", "unite"]
 
-EdgeType = Literal["runtime", "stage", "copy", "mount", "syntax"]
+EdgeType = Literal["runtime", "stage", "copy", "mount", "syntax", "context", "requires"]
+"""``requires``: aksci.toml says so, without a reference in the Dockerfile."""
 _FROM = re.compile(r"(\S+)(?:\s+[Aa][Ss]\s+(\S+))?\s*")
 _ARG = re.compile(
     r"""([A-Za-z_][A-Za-z0-9_]*)(?:=((?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])*))?"""
@@ -50,6 +51,13 @@ class Recipe:
     """Lower case, of all stages."""
     opaque: tuple[str, ...]
     """Why the Dockerfile can't be read for sure; empty when it can."""
+    sources: frozenset[str] | None = None
+    """Paths and patterns of the build context that are read (COPY, ADD, bind mounts), relative to
+    it, with slashes; None: nobody can be sure, so all of it counts."""
+    used_args: frozenset[str] | None = None
+    """Build arguments whose values count; None: nobody can be sure, so all of them do."""
+    onbuild: tuple[Instruction, ...] = ()
+    """What an image that stands on this one runs first (ONBUILD, unwrapped)."""
 
 
 @dataclass(kw_only=True)
