@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_tree"]
 
-_STATES = {
 _SHORT = len("sha256:") + 12
+_STATES = {
     "build": "  to build",
     "reuse": "  up to date",
     "unknown": "",
