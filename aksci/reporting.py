@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-__all__ = ["Reporter", "sanitise"]
+__all__ = ["Reporter", "Task", "sanitise"]
 
 # CSI and OSC sequences as ECMA-48 defines them, then any other two-character escape.
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
@@ -37,6 +37,25 @@ def sanitise(text: str) -> str:
     return _COLON_COMMAND.sub(r"\1: :", text)
 
 
+class Task(Protocol):
+    """Tell of one of several things that are being done at once, such as an image's build.
+
+    What is told is sanitised. Safe to use from several threads.
+    """
+
+    def step(self, text: str) -> None:
+        """Say what is being done now."""
+
+    def line(self, text: str) -> None:
+        """Tell one line of a program's output."""
+
+    def warning(self, text: str) -> None:
+        """Tell what a person should see even when all ends well."""
+
+    def done(self, text: str) -> None:
+        """Say how it ended, as the last call."""
+
+
 class Reporter(Protocol):
     """Narrate to a person. Everything goes to stderr; stdout is for data."""
 
@@ -51,6 +70,9 @@ class Reporter(Protocol):
 
     def group(self, title: str) -> AbstractContextManager[None]:
         """Fold what is printed inside under a title."""
+
+    def task(self, name: str) -> Task:
+        """Begin to tell of something that is done beside others."""
 
     def mask(self, secret: str) -> None:
         """Ask the CI system to hide a value in all later output."""

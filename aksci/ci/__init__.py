@@ -30,7 +30,12 @@ def choose_reporter(variables: Mapping[str, str], stream: TextIO) -> Reporter:
         )
     if variables.get("TF_BUILD", "").lower() == "true":
         return AzurePipelinesReporter(stream, summary_folder=variables.get("AGENT_TEMPDIRECTORY"))
-    return ConsoleReporter(stream, colour=_wants_colour(variables, stream))
+    colour = _wants_colour(variables, stream)
+    if stream.isatty() and variables.get("TERM", "dumb") != "dumb":
+        from aksci.ci.live import LiveReporter
+
+        return LiveReporter(stream, colour=colour)
+    return ConsoleReporter(stream, colour=colour)
 
 
 def _wants_colour(variables: Mapping[str, str], stream: TextIO) -> bool:

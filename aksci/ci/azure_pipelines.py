@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import ClassVar, TextIO
 
-from aksci.ci.console import ConsoleReporter
+from aksci.ci.groups import GroupingReporter
 from aksci.reporting import sanitise
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["AzurePipelinesReporter"]
 
 
-class AzurePipelinesReporter(ConsoleReporter):
+class AzurePipelinesReporter(GroupingReporter):
     """Use groups, log issues and secret variables; attach summaries to the run."""
+
+    END: ClassVar[str] = "##[endgroup]"
 
     def __init__(self, stream: TextIO, *, summary_folder: str | None = None) -> None:
         super().__init__(stream)
@@ -32,14 +30,8 @@ class AzurePipelinesReporter(ConsoleReporter):
         """Log an error on the run."""
         self._write(f"##vso[task.logissue type=error]{_escape(sanitise(text))}")
 
-    @contextlib.contextmanager
-    def group(self, title: str) -> Iterator[None]:
-        """Fold what is printed inside."""
-        self._write(f"##[group]{_escape(sanitise(title))}")
-        try:
-            yield
-        finally:
-            self._write("##[endgroup]")
+    def _heading(self, title: str) -> str:
+        return f"##[group]{_escape(sanitise(title))}"
 
     def mask(self, secret: str) -> None:
         """Ask the agent to hide a value, line by line as it compares."""

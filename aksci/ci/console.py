@@ -6,10 +6,13 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, TextIO
 
+from aksci.ci.tasks import PlainTask
 from aksci.reporting import sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from aksci.reporting import Task
 
 __all__ = ["ConsoleReporter"]
 
@@ -22,7 +25,7 @@ class ConsoleReporter:
     def __init__(self, stream: TextIO, *, colour: bool = False) -> None:
         self._stream = stream
         self._colour = colour
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._masked: set[str] = set()
 
     def line(self, text: str) -> None:
@@ -43,6 +46,10 @@ class ConsoleReporter:
         self._write(self._paint(_BOLD, f"── {sanitise(title)}"))
         yield
 
+    def task(self, name: str) -> Task:
+        """Print what a task tells as it comes, each line with the task's name."""
+        return PlainTask(self, name)
+
     def mask(self, secret: str) -> None:
         """Replace a value by ``***`` in all later output."""
         if secret:
@@ -58,9 +65,13 @@ class ConsoleReporter:
         return f"{colour}{text}{_RESET}" if self._colour else text
 
     def _write(self, text: str) -> None:
+        with self._lock:
+            self._stream.write(self._printable(text) + "\n")
+            self._stream.flush()
+
+    def _printable(self, text: str) -> str:
+        """Hide what is masked, and replace what the stream's encoding lacks."""
         for secret in self._masked:
             text = text.replace(secret, "***")
         encoding = self._stream.encoding or "utf-8"
-        with self._lock:
-            self._stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
-            self._stream.flush()
+        return text.encode(encoding, "replace").decode(encoding)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import ClassVar, TextIO
 
-from aksci.ci.console import ConsoleReporter
+from aksci.ci.groups import GroupingReporter
 from aksci.reporting import sanitise
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["GitHubReporter"]
 
 
-class GitHubReporter(ConsoleReporter):
+class GitHubReporter(GroupingReporter):
     """Use groups, annotations and masks; append to the step summary."""
+
+    END: ClassVar[str] = "::endgroup::"
 
     def __init__(
         self, stream: TextIO, *, summary_file: str | None = None, output_file: str | None = None
@@ -34,14 +32,8 @@ class GitHubReporter(ConsoleReporter):
         """Print an error annotation."""
         self._write(f"::error::{_escape(text)}")
 
-    @contextlib.contextmanager
-    def group(self, title: str) -> Iterator[None]:
-        """Fold what is printed inside."""
-        self._write(f"::group::{_escape(title)}")
-        try:
-            yield
-        finally:
-            self._write("::endgroup::")
+    def _heading(self, title: str) -> str:
+        return f"::group::{_escape(title)}"
 
     def mask(self, secret: str) -> None:
         """Ask the runner to hide a value, line by line as it compares."""

@@ -1,0 +1,59 @@
+"""Narration for CI systems that fold groups of lines."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar, TextIO
+
+from aksci.ci.console import ConsoleReporter
+from aksci.ci.tasks import GroupedTask
+from aksci.reporting import sanitise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from aksci.reporting import Task
+
+__all__ = ["GroupingReporter"]
+
+
+class GroupingReporter(ConsoleReporter):
+    """Fold what belongs together. Groups don't nest: one that begins ends the one before."""
+
+    END: ClassVar[str]
+    """The line that ends a group."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._open = False
+
+    @abstractmethod
+    def _heading(self, title: str) -> str:
+        """Return the line that begins a group."""
+
+    @contextlib.contextmanager
+    def group(self, title: str) -> Iterator[None]:
+        """Fold what is printed inside, up to the first task that ends."""
+        with self._lock:
+            self._write(self._heading(title))
+            self._open = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                if self._open:
+                    self._write(self.END)
+                self._open = False
+
+    def task(self, name: str) -> Task:
+        """Print what a task tells when it ends, as a group of its own."""
+        return GroupedTask(self, name)
+
+    def block(self, title: str, lines: Sequence[str]) -> None:
+        """Print a whole group at once, so that nothing comes between its lines."""
+        with self._lock:
+            before = [self.END] if self._open else []
+            self._open = False
+            inside = [sanitise(line) for line in lines]
+            self._write("\n".join([*before, self._heading(title), *inside, self.END]))
