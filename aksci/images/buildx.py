@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 import tempfile
 import threading
@@ -41,9 +42,6 @@ class BuildxBuilder:
     """Address of a BuildKit (``unix:///…``) to make the builder for; None: it exists already."""
     hint: str | None = None
     """What to do when the engine can't be reached."""
-    cache_from: tuple[str, ...] = ()
-    """``--cache-from`` values, such as ``type=registry,ref=…``."""
-    cache_to: tuple[str, ...] = ()
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _stopped: threading.Event = field(default_factory=threading.Event, repr=False)
     _ready: bool = False
@@ -65,15 +63,15 @@ class BuildxBuilder:
                 builder=self.builder_name,
                 metadata=metadata,
                 by_digest=self.builder_name != ENGINE_BUILDER,
-                cache_from=self.cache_from,
-                cache_to=self.cache_to,
             )
+            on_line(f"  + {self.runner.redact(shlex.join(argv))}")
             try:
                 self.runner.run(
                     argv,
                     env=self._environment(request),
                     timeout=request.timeout,
                     on_line=progress.line,
+                    quiet=True,
                 )
             except ProcessTimeout:
                 raise BuildError(
@@ -157,18 +155,17 @@ def build_argv(
     builder: str,
     metadata: Path,
     by_digest: bool,
-    cache_from: tuple[str, ...] = (),
-    cache_to: tuple[str, ...] = (),
 ) -> list[str]:
     """Return the command line of one build.
 
-    Attestations are off: their times would give each build of the same input another digest. The
-    provenance that buildx tells in its metadata file is stored beside the image instead.
+    Attestations are off unless they are asked for: their times would give each build of the same
+    input another digest. The provenance that buildx tells in its metadata file is stored beside the
+    image in any case.
 
     :param by_digest: push without a tag; the caller sets it when all is checked.
     """
     argv = [str(buildx), "build", "--builder", builder, "--progress", "rawjson"]
-    argv += ["--metadata-file", str(metadata), "--provenance=false", "--sbom=false"]
+    argv += ["--metadata-file", str(metadata), *_attestation_flags(request)]
     output = f"type=image,push=true,oci-mediatypes=true,name={request.repository}"
     argv += [
         "--output",
@@ -184,16 +181,47 @@ def build_argv(
         argv += ["--annotation", f"{levels}:{name}={value}"]
     for secret in sorted(request.secrets, key=lambda one: one.id):
         source = f"src={secret.file}" if secret.file else f"env={_variable(secret.id)}"
-        argv += ["--secret", f"id={secret.id},{source}"]
+        argv += ["--secret", f"id={secret.id},{_csv(source)}"]
+    for ssh in sorted(request.ssh, key=lambda one: one.id):
+        keys = ",".join(map(str, ssh.keys))
+        argv += ["--ssh", f"{ssh.id}={keys}" if keys else ssh.id]
     if request.platforms:
         argv += ["--platform", ",".join(request.platforms)]
     if request.target:
         argv += ["--target", request.target]
-    if request.fresh:
-        argv.append("--no-cache")
-    argv += [word for value in cache_from for word in ("--cache-from", value)]
-    argv += [word for value in cache_to for word in ("--cache-to", value)]
+    argv += _cache_flags(request)
     return [*argv, "--file", str(request.dockerfile), str(request.context)]
+
+
+def _attestation_flags(request: BuildRequest) -> list[str]:
+    wanted = request.attestations
+    provenance = "false" if wanted.provenance == "off" else f"mode={wanted.provenance}"
+    sbom = f"generator={wanted.sbom}" if wanted.sbom else "false"
+    return [f"--provenance={provenance}", f"--sbom={sbom}"]
+
+
+def _cache_flags(request: BuildRequest) -> list[str]:
+    """Return the flags of the layer cache.
+
+    A cache that does not exist yet is no failure to BuildKit; one that can't be written is none,
+    either, with ``ignore-error``. ``image-manifest`` makes it what every registry takes.
+    """
+    cache = request.cache
+    flags = ["--no-cache"] if request.fresh else []
+    if cache is None:
+        return flags
+    where = f"type=registry,ref={cache.ref}"
+    if not request.fresh:
+        flags += ["--cache-from", where]
+    if not cache.read_only:
+        how = f"mode={cache.mode},image-manifest=true,oci-mediatypes=true,ignore-error=true"
+        flags += ["--cache-to", f"{where},{how}"]
+    return flags
+
+
+def _csv(field: str) -> str:
+    """Quote a field of a comma-separated value where it must be (RFC 4180)."""
+    return '"' + field.replace('"', '""') + '"' if set(field) & set(',"\n') else field
 
 
 def _variable(secret_id: str) -> str:

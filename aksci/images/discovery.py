@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from aksci.errors import ConfigError
+from aksci.images.builder import Attestations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +42,7 @@ class ImageSpec:
     """Images of this project that it needs beyond what its Dockerfile says."""
     contexts: Mapping[str, str] = field(default_factory=dict)
     """Named contexts: name -> ``image:NAME``, ``docker-image://REFERENCE`` or a folder."""
+    attestations: Attestations = field(default_factory=Attestations)
 
 
 def discover_images(root: Path, config: Config, *, builder_platform: str) -> dict[str, ImageSpec]:
@@ -78,7 +80,8 @@ def discover_images(root: Path, config: Config, *, builder_platform: str) -> dic
             "Dockerfile.",
             hint='[discover] dockerfiles = ["**/Dockerfile"]',
         )
-    return dict(sorted(specs.items()))
+    attestations = Attestations(provenance=config.build.provenance, sbom=config.build.sbom)
+    return {name: replace(spec, attestations=attestations) for name, spec in sorted(specs.items())}
 
 
 def _from_table(

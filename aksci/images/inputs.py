@@ -49,11 +49,14 @@ def inputs_of(
     hasher: TreeHasher,
     registry_host: str,
     built: Mapping[str, str | None],
+    identities: Mapping[str, str] | None = None,
     resolve_external: Callable[[str], str],
 ) -> Inputs:
     """Collect an image's inputs.
 
     :param built: each parent in this project -> its digest, or None while it is not known.
+    :param identities: what a parent counts as in the key, where that is not its digest: see
+        ``content_identity``.
     :param resolve_external: returns the digest that a full reference means now.
     """
     image = graph.images[name]
@@ -62,7 +65,8 @@ def inputs_of(
     pins: dict[str, str] = {}
     for edge in graph.edges:
         if edge.to == name:
-            digest = parents[edge.reference] = built[edge.base]
+            digest = built[edge.base]
+            parents[edge.reference] = (identities or {}).get(edge.base, digest)
             internal[edge.reference] = edge.base
             repository = graph.images[edge.base].spec.repository
             if digest:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KEY_SCHEMA", "Source", "in_tag", "input_key", "source_of", "unchecked_tag"]
 
-KEY_SCHEMA = 2
+KEY_SCHEMA = 3
 """Raised when keys, or what a build does with its input, change: all is built again then."""
 _PROXY_ARGS = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})
 
@@ -33,6 +33,8 @@ class Source:
     platforms: tuple[str, ...]
     tree: str
     """Hash of the context."""
+    attestations: tuple[str, ...] = ()
+    """What is attached to the image: the one without is another."""
 
     @property
     def key(self) -> str:
@@ -47,6 +49,7 @@ class Source:
             "target": self.target,
             "platforms": list(self.platforms),
             "tree": self.tree,
+            "attestations": list(self.attestations),
         }
 
 
@@ -64,6 +67,7 @@ def source_of(image: Image, hasher: TreeHasher) -> Source:
         target=image.spec.target,
         platforms=image.spec.platforms,
         tree=hasher.hash(image.spec.context, image.spec.dockerfile),
+        attestations=image.spec.attestations.words,
     )
 
 

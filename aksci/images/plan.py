@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from aksci.images.finished import find_finished
 from aksci.images.graph import Graph, graph_document
 from aksci.images.inputs import inputs_of
-from aksci.images.keys import in_tag
 from aksci.images.lineage import read_lineage
 from aksci.images.reasons import Reason, explain, reasons_for
 from aksci.images.scheduler import run_ready
@@ -34,6 +34,8 @@ class Work:
     """Empty when it is reused."""
     digest: str | None
     """Of what is reused."""
+    identity: str | None = None
+    """What is reused counts as this in the keys of what needs it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,16 +74,24 @@ def plan_build(
             hasher=hasher,
             registry_host=registry.host,
             built={parent: one.digest for parent, one in parents.items()},
+            identities={name: one.identity for name, one in parents.items() if one.identity},
             resolve_external=resolve_external,
         )
         spec, recipe = graph.images[name].spec, graph.images[name].recipe
         if name in force:
             return Work(image=name, action="build", reasons=({"code": "FORCED"},), digest=None)
-        digest = None
+        found = None
         if inputs.reusable and inputs.key:
-            digest = registry.resolve(spec.repository, in_tag(inputs.key))
-        if digest:
-            return Work(image=name, action="reuse", reasons=(), digest=digest)
+            attested = bool(spec.attestations.words)
+            found = find_finished(registry, spec.repository, inputs.key, attested=attested)
+        if found:
+            return Work(
+                image=name,
+                action="reuse",
+                reasons=(),
+                digest=found.digest,
+                identity=found.identity,
+            )
         previous = read_lineage(registry, spec.repository, spec.tags[0])
         reasons = reasons_for(
             inputs.source, inputs.parents, inputs.internal, previous, opaque=recipe.opaque

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["Progress"]
 
 _TAIL = 40
+_CACHE = ("importing cache manifest from ", "exporting cache to ")
+"""How BuildKit names what it does with a cache. Their errors don't fail a build."""
 
 
 class Progress:
@@ -68,12 +70,13 @@ class Progress:
     def _vertex(self, vertex: dict[str, Any]) -> None:
         digest, name = vertex["digest"], self._clean(vertex.get("name", ""))
         self._names[digest] = name
-        error = vertex.get("error")
-        if error and self._failed is None and "context canceled" not in error:
-            self._failed = (
-                digest,
-                self._clean(error),
-            )  # steps beside the failing one are cancelled, and say so
+        error = self._clean(vertex.get("error") or "")
+        # Steps beside the failing one are cancelled, and say so.
+        if error and "context canceled" not in error:
+            if name.startswith(_CACHE):
+                self._cache_failed(digest, name, error)
+            elif self._failed is None:
+                self._failed = (digest, error)
         if vertex.get("completed"):
             self._print(digest, [self._partial.pop(digest, "")])
         if name.startswith("[internal]"):
@@ -82,6 +85,11 @@ class Progress:
             self._tell(digest, f"{name} (cached)")
         elif vertex.get("started") and not vertex.get("completed"):
             self._tell(digest, name)
+
+    def _cache_failed(self, digest: str, name: str, error: str) -> None:
+        # A cache that nobody has written yet is as it should be at an image's first build.
+        missing = name.startswith(_CACHE[0]) and error.endswith("not found")
+        self._tell(digest, f"{name}: none yet" if missing else f"warning: {name}: {error}")
 
     def _tell(self, digest: str, text: str) -> None:
         if (digest, text) not in self._told:

@@ -69,8 +69,8 @@ def _changed_args(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Reason
     ]
     found += [
         {"code": "ARG", "name": name, "old": old.get(name), "new": new[name]}
-        for name in ("target", "platforms")
-        if old.get(name) != new[name]
+        for name in ("target", "platforms", "attestations")
+        if (old.get(name) or None) != (new[name] or None)
     ]
     return found
 

@@ -35,13 +35,22 @@ class BuiltImage:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildRecord:
-    """A whole build: every image of the project, by name."""
+    """A build: every image of the project, by name, but for those that it leaves out."""
 
     run_id: str
     commit: str
     """Of the source tree, ``-dirty`` appended where files have changed; empty without git."""
     environment: str
     images: dict[str, BuiltImage]
+    left_out: tuple[str, ...] = ()
+    """Images of the project that ``--only`` did not select."""
+    failed: tuple[str, ...] = ()
+    """Images that did not build, and those that need them."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether it holds all images, so that a release can be made of it."""
+        return not self.left_out and not self.failed
 
 
 def write_build_record(work: Path, record: BuildRecord) -> Path:
@@ -51,6 +60,8 @@ def write_build_record(work: Path, record: BuildRecord) -> Path:
         "run": record.run_id,
         "commit": record.commit,
         "environment": record.environment,
+        "leftOut": list(record.left_out),
+        "failed": list(record.failed),
         "images": {
             name: {
                 "ref": str(image.ref),
@@ -83,6 +94,8 @@ def read_build_record(work: Path) -> BuildRecord:
             commit=document["commit"],
             environment=document["environment"],
             images=images,
+            left_out=tuple(document.get("leftOut", ())),
+            failed=tuple(document.get("failed", ())),
         )
     except FileNotFoundError:
         raise UsageError(

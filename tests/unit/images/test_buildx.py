@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aksci.images.builder import BuildRequest, BuildSecret
+from aksci.images.builder import Attestations, BuildCache, BuildRequest, BuildSecret, BuildSsh
 from aksci.images.buildx import build_argv
 from aksci.images.progress import Progress
 from aksci.secret import Secret
@@ -41,9 +41,18 @@ def request_of(document):
         )
         for one in values["secrets"]
     )
+    ssh = tuple(
+        BuildSsh(id=one["id"], keys=tuple(map(Path, one.get("keys", ()))))
+        for one in values.pop("ssh", ())
+    )
+    cache = BuildCache(**values.pop("cache")) if "cache" in values else None
+    attestations = Attestations(**values.pop("attestations", {}))
     paths = {key: Path(values[key]) for key in ("dockerfile", "context")}
     return BuildRequest(
-        **{**values, **paths, "secrets": secrets, "platforms": tuple(values["platforms"])}
+        **{**values, **paths, "secrets": secrets, "platforms": tuple(values["platforms"])},
+        ssh=ssh,
+        cache=cache,
+        attestations=attestations,
     )
 
 
@@ -56,14 +65,18 @@ def test_argv(path):
         builder="aksci",
         metadata=Path("/tmp/m.json"),
         by_digest=case.get("by_digest", True),
-        cache_from=tuple(case.get("cache_from", ())),
-        cache_to=tuple(case.get("cache_to", ())),
     )
     assert argv == case["argv"]
 
 
 def test_there_are_cases():
     assert len(CASES) >= 4
+
+
+def test_what_is_secret_is_in_no_argument():
+    path = Path(__file__).parent / "buildx-argv" / "everything.json"
+    assert "hunter2" in path.read_text()
+    assert not [word for word in json.loads(path.read_text())["argv"] if "hunter2" in word]
 
 
 def status(**fields):
@@ -96,6 +109,21 @@ def test_a_failure_is_the_failing_steps_output_and_not_its_neighbours():
     progress.line(status(vertexes=[{"digest": "a", "name": "RUN a", "error": "context canceled"}]))
     progress.line(status(vertexes=[{"digest": "b", "name": "B", "error": "exit code: 1"}]))
     assert progress.failure() == "  B\n  real cause\n  exit code: 1"
+
+
+def test_a_cache_that_does_not_exist_or_cant_be_written_is_not_the_failure():
+    lines = []
+    progress = Progress(lines.append, str)
+    importing = {"digest": "i", "name": "importing cache manifest from r/x:cache-x"}
+    exporting = {"digest": "e", "name": "exporting cache to registry"}
+    progress.line(status(vertexes=[{**importing, "error": "r/x:cache-x: not found"}]))
+    progress.line(status(vertexes=[{**exporting, "error": "403 Forbidden"}]))
+    progress.line(status(vertexes=[{"digest": "a", "name": "RUN a", "error": "exit code: 1"}]))
+    assert progress.failure() == "  RUN a\n  exit code: 1"
+    assert lines == [
+        "importing cache manifest from r/x:cache-x: none yet",
+        "warning: exporting cache to registry: 403 Forbidden",
+    ]
 
 
 def test_a_failure_before_any_step_is_what_buildx_said():
