@@ -13,6 +13,7 @@ from aksci.deploy.record import Record, read_record
 from aksci.deploy.rollback import choose_release
 from aksci.deploy.rollout import Hands, ServiceResult
 from aksci.deploy.status import EnvironmentStatus, read_status
+from aksci.deploy.validate_pod import PodEngine
 
 __all__ = [
     "Cluster",
@@ -25,6 +26,7 @@ __all__ = [
     "Helm",
     "LintTools",
     "Lock",
+    "PodEngine",
     "Record",
     "Release",
     "ServicePlan",

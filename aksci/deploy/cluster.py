@@ -148,6 +148,15 @@ class Cluster:
         response = self._send("GET", proxy, allow=range(100, 600), timeout=timeout)
         return int(response.status_code), str(response.text)
 
+    def node_platforms(self) -> tuple[str, ...]:
+        """Return the nodes' platforms, such as ``linux/amd64``; empty where we may not see them."""
+        response = self._send("GET", "/api/v1/nodes", params={"limit": str(_PAGE)}, allow=(403,))
+        if response.status_code == HTTPStatus.FORBIDDEN:
+            return ()
+        labels = [each["metadata"].get("labels", {}) for each in self._json(response)["items"]]
+        keys = ("kubernetes.io/os", "kubernetes.io/arch")
+        return tuple(sorted({"/".join(each.get(key, "") for key in keys) for each in labels}))
+
     def clock(self) -> datetime:
         """Return the API server's clock, so that machines with different clocks can share a lock.
 
