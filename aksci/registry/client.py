@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit, urlunsplit
 
 from aksci.errors import ConfigError, NotFoundInRegistry, RegistryError
 from aksci.registry.protocol import Manifest
+from aksci.registry.quick import QuickLane
 from aksci.registry.refs import is_repository
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from azure.core.credentials import TokenCredential
 
+    from aksci.registry.quick import Answer
     from aksci.registry.transport import Pipelines
     from aksci.secret import Secret
 
@@ -36,6 +38,7 @@ _MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 _ACCEPT = ", ".join(_MANIFESTS)
+_QUESTIONS = frozenset({"GET", "HEAD"})
 _UPLOAD_ATTEMPTS = 3
 _CHUNK = 1 << 20
 _LOOPBACK = frozenset({"localhost", "::1"})
@@ -84,6 +87,10 @@ class RegistryClient:
             "sleep": sleep,
         }
         self._lock = threading.Lock()
+        self._quick: QuickLane | None = None
+        if verify and not proxies:
+            bundle = verify if isinstance(verify, str) else ""
+            self._quick = QuickLane(self._scheme, host, bundle=bundle)
         self._pipelines: Pipelines | None = None
         self._sdk: Any = None
         self._known = False
@@ -223,6 +230,8 @@ class RegistryClient:
 
     def close(self) -> None:
         """Close the pooled connections."""
+        if self._quick is not None:
+            self._quick.close()
         with self._lock:
             if self._pipelines is not None:
                 self._pipelines.raw.__exit__()
@@ -259,17 +268,31 @@ class RegistryClient:
     def _send(
         self, method: str, url: str, accept: str = "", content: bytes | BinaryIO | None = None
     ) -> Any:
+        headers = {"Accept": accept} if accept else {}
+        earlier = self._ask_quickly(method, url, headers)
+        if earlier is not None and earlier.plain:
+            return earlier
         from azure.core.exceptions import AzureError
         from azure.core.rest import HttpRequest
 
-        headers = {"Accept": accept} if accept else {}
         if content is not None:
             headers["Content-Type"] = "application/octet-stream"
         request = HttpRequest(method, url, headers=headers, content=content)
         try:
-            return self._pipes().raw.run(request, stream=False).http_response
+            return self._pipes().raw.run(request, stream=False, earlier=earlier).http_response
         except AzureError as error:
             raise self._broken(error) from None
+
+    def _ask_quickly(self, method: str, url: str, headers: Mapping[str, str]) -> Answer | None:
+        """Make the first attempt at a question without the pipeline's cost; None for all else."""
+        if self._quick is None or method not in _QUESTIONS:
+            return None
+        with self._lock:
+            pipelines = self._pipelines
+        token = pipelines.tokens.known(method, url) if pipelines else None
+        return self._quick.ask(
+            method, url, {**headers, **({"Authorization": token} if token else {})}
+        )
 
     # Answers
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
-from azure.core.pipeline import Pipeline
+from azure.core.pipeline import Pipeline, PipelineResponse
 from azure.core.pipeline.policies import (
     ContentDecodePolicy,
     HTTPPolicy,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from azure.core.credentials import TokenCredential
-    from azure.core.pipeline import PipelineRequest, PipelineResponse
+    from azure.core.pipeline import PipelineRequest
     from azure.core.rest import HttpRequest
 
     from aksci.secret import Secret
@@ -69,6 +69,19 @@ class RetryPolicy(HTTPPolicy["HttpRequest", Any]):
         raise AssertionError  # pragma: no cover - the last attempt returns or raises
 
 
+class EarlierAttempt(HTTPPolicy["HttpRequest", Any]):
+    """Let what the quick lane was told, if anything, be the answer to the first attempt."""
+
+    def send(self, request: PipelineRequest[HttpRequest]) -> PipelineResponse[HttpRequest, Any]:
+        """Answer with it once; send the request from then on."""
+        earlier = request.context.options.pop("earlier", None)
+        if earlier is None:
+            return self.next.send(request)
+        if earlier.failure is not None:
+            raise ServiceRequestError(str(earlier.failure), error=earlier.failure)
+        return PipelineResponse(request.http_request, earlier, request.context)
+
+
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that Retry-After (RFC 9110, section 10.2.3) asks for."""
     value = headers.get("Retry-After", "")
@@ -95,6 +108,7 @@ class Pipelines:
     """Hands out each answer as it came."""
     decoding: Pipeline[HttpRequest, Any]
     """Parses each answer, as azure-containerregistry expects of its pipeline."""
+    tokens: TokenPolicy
 
 
 def build_pipelines(
@@ -117,12 +131,14 @@ def build_pipelines(
         credential=credential,
         login=login,
     )
-    shared = [RedirectPolicy(redirect_max=5), RetryPolicy(sleep), TokenPolicy(authenticator)]
+    tokens = TokenPolicy(authenticator)
+    shared = [RedirectPolicy(redirect_max=5), RetryPolicy(sleep), tokens, EarlierAttempt()]
     decode: SansIOHTTPPolicy[Any, Any] = ContentDecodePolicy()
     # Each policy knows only the one after it, so both pipelines can end in the same ones.
     return Pipelines(
         raw=Pipeline(transport, shared),
         decoding=Pipeline(transport, [decode, *shared]),
+        tokens=tokens,
     )
 
 

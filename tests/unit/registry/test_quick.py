@@ -1,0 +1,164 @@
+"""The quick lane: plain answers cost little, everything else goes the careful way."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ssl
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from aksci.errors import RegistryError
+from aksci.registry import RegistryClient
+
+DIGEST = "sha256:" + "5" * 64
+HEAD = "HEAD /v2/shop/web/manifests/latest"
+
+
+class Counting(ThreadingHTTPServer):
+    """Answers every question alike, and counts connections."""
+
+    daemon_threads = True
+
+    def __init__(self, *, kept=10**6):
+        self.connections = self.questions = 0
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self):
+                super().setup()
+                outer.connections += 1
+                self.answered = 0
+
+            def do_HEAD(self):
+                outer.questions += 1
+                self.answered += 1
+                self.send_response(200)
+                self.send_header("Docker-Content-Digest", DIGEST)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                # Hang up without a word, as servers do with idle connections.
+                self.close_connection = self.answered >= kept
+
+            def log_message(self, *args):
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02})
+        self.thread.start()
+        return self
+
+    def __exit__(self, *args):
+        self.shutdown()
+        self.thread.join()
+        self.server_close()
+
+
+def test_one_connection_serves_many_questions():
+    with Counting() as server:
+        client = RegistryClient(f"127.0.0.1:{server.server_port}", plain_http=True)
+        assert {client.resolve("shop/web", "latest") for _ in range(20)} == {DIGEST}
+        client.close()
+    assert (server.connections, server.questions) == (1, 20)
+
+
+def test_a_kept_connection_that_was_closed_meanwhile_is_replaced_without_a_wait():
+    slept = []
+    with Counting(kept=1) as server:
+        host = f"127.0.0.1:{server.server_port}"
+        client = RegistryClient(host, plain_http=True, sleep=slept.append)
+        assert [client.resolve("shop/web", "latest") for _ in range(3)] == [DIGEST] * 3
+        client.close()
+    assert (server.connections, slept) == (3, [])
+
+
+def test_a_compressed_answer_is_left_to_the_pipeline(server):
+    client = RegistryClient(server.host, plain_http=True)
+    squeezed = {"Docker-Content-Digest": DIGEST, "Content-Encoding": "gzip"}
+    server.answers[HEAD] = [(200, squeezed, b"")]
+    assert client.resolve("shop/web", "latest") == DIGEST
+    assert server.paths() == [HEAD, HEAD]
+    client.close()
+
+
+def test_plain_answers_load_no_pipeline(server):
+    server.answers[HEAD] = [(404, {}, b""), (200, {"Docker-Content-Digest": DIGEST}, b"")]
+    code = (
+        "import sys; from aksci.registry import RegistryClient;"
+        f"client = RegistryClient({server.host!r}, plain_http=True);"
+        "assert client.resolve('shop/web', 'latest') is None;"
+        f"assert client.resolve('shop/web', 'latest') == {DIGEST!r};"
+        "print([name for name in ('azure', 'requests', 'urllib3') if name in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+    assert server.paths() == [HEAD, "GET /v2/", HEAD]
+
+
+def test_behind_a_proxy_every_question_takes_the_pipeline():
+    client = RegistryClient("registry.example.com", proxies={"https": "http://proxy:3128"})
+    assert client._quick is None
+
+
+def certificate(folder, name):
+    """Write a certificate of its own authority for one DNS name; return it and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(minutes=1))
+        .not_valid_after(now + dt.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    chain, private = folder / "cert.pem", folder / "key.pem"
+    chain.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return chain, private
+
+
+@pytest.mark.parametrize(
+    ("named", "trusted", "fine"),
+    [("localhost", True, True), ("localhost", False, False), ("elsewhere", True, False)],
+)
+def test_certificates_and_names_are_checked(tmp_path, named, trusted, fine):
+    """The certificate's common name is localhost in all cases: it must not count."""
+    chain, private = certificate(tmp_path, named)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, private)
+    with Counting() as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # the client hangs up on it: that is the test
+        host = f"localhost:{server.server_port}"
+        client = RegistryClient(host, verify=str(chain) if trusted else True)
+        if fine:
+            assert client.resolve("shop/web", "latest") == DIGEST
+            assert client._pipelines is None
+        else:
+            with pytest.raises(RegistryError, match=r"(?i)certificate"):
+                client.resolve("shop/web", "latest")
+            assert server.questions == 0
+        client.close()
