@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from aksci.errors import UsageError
+from aksci.files import write_atomically
 from aksci.reporting import sanitise
 
-__all__ = ["show", "show_json"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aksci.context import Context
+    from aksci.options import Options
+
+__all__ = ["as_json", "deliver", "renderer_of", "show", "show_json"]
+
+T = TypeVar("T")
 
 
 def show(text: str) -> None:
@@ -18,7 +28,48 @@ def show(text: str) -> None:
 
 def show_json(document: Any) -> None:
     """Write a JSON document to stdout."""
-    _write(json.dumps(document, indent=2))
+    _write(as_json(document))
+
+
+def as_json(document: Any) -> str:
+    """Return a document as JSON that no CI system takes for a command of its own.
+
+    ``##`` can only be in a string, where the second may be written as JSON's escape of ``#``.
+    """
+    return json.dumps(document, indent=2).replace("##", "#\\u0023")
+
+
+def renderer_of(session: str, options: Options, table: Mapping[str, T]) -> T:
+    """Return what a session does for ``--format``.
+
+    :param table: the formats that it knows.
+    :raises UsageError: it does not know this one.
+    """
+    if options.format not in table:
+        known = ", ".join(table)
+        raise UsageError(
+            f"{session} can't be shown as {options.format!r}; it takes --format {known}."
+        )
+    return table[options.format]
+
+
+def deliver(context: Context, options: Options, text: str, *, code: bool = False) -> None:
+    """Write a result to stdout, or to the file that ``--output`` names.
+
+    :param code: it is JSON or HTML, where ``sanitise`` would change the meaning.
+    :raises UsageError: the file's folder does not exist.
+    """
+    if not options.output:
+        _write(text if code else sanitise(text))
+        return
+    path = context.root / options.output
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"--output {options.output}: the folder {path.parent} does not exist.",
+            hint=f"mkdir -p {path.parent}",
+        )
+    write_atomically(path, (text if code else sanitise(text)) + "\n", mode=0o666)
+    context.reporter.line(f"written: {path}")
 
 
 def _write(text: str) -> None:

@@ -1,54 +1,107 @@
-"""The sessions ``plan`` and ``graph``: look, decide, say why; change nothing."""
+"""The sessions ``plan``, ``why`` and ``graph``: look, decide, say why; change nothing."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+from aksci.errors import UsageError
 from aksci.images import (
     BaseResolver,
     build_graph,
+    compare_plans,
+    comparison_markdown,
+    comparison_text,
+    explain_image,
     graph_document,
+    load_plan,
+    make_matrices,
+    matrix_document,
+    matrix_value,
     plan_build,
     plan_document,
+    plan_markdown,
     plan_text,
+    read_failures,
+    require_images,
+    save_plan,
+    select,
+    why_markdown,
+    why_text,
 )
-from pipelines.output import show, show_json
+from aksci.options import WORK_TO_DO
+from pipelines.output import as_json, deliver, renderer_of
 from pipelines.platform import locate
-from pipelines.supplies import connect_registry, reach_registry
+from pipelines.supplies import connect_registry, reach_registry, source_commit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from aksci.context import Context
-    from aksci.images import Graph
+    from aksci.images import BuildPlan, Graph
     from aksci.options import Options
     from aksci.registry import RegistryClient
 
-__all__ = ["base_resolver", "graph", "plan"]
+__all__ = ["base_resolver", "graph", "plan", "why"]
 
 
 def plan(context: Context, options: Options) -> dict[str, Any]:
     """Show what ``build`` would do now. Starts nothing: the registry must be there."""
+    _require_sensible(options)
+    made = _made(context, options) if options.save or options.compare else {}
+    # Read first: a mistake is told at once, and --save may name the same file.
+    old = load_plan(context.root / options.compare, made) if options.compare else None
+    planned = _plan(context, options)
+    document = plan_document(planned)
+    if options.matrix:
+        _hand_over_matrix(context, options, planned)
+    elif old is None:
+        render = renderer_of("plan", options, PLAN_FORMATS)
+        deliver(context, options, render(planned), code=options.format == "json")
+    else:
+        render_comparison = renderer_of("plan --compare", options, COMPARISON_FORMATS)
+        text = render_comparison(compare_plans(old, document))
+        deliver(context, options, text, code=options.format == "json")
+    context.reporter.summary(plan_markdown(planned))
+    if options.save:
+        path = context.root / options.save
+        _require_folder(path, "--save")
+        save_plan(path, document, made)
+        context.reporter.line(f"kept: {path}")
+    details: dict[str, Any] = {"work": document["work"]}
+    if options.exit_code and planned.to_build:
+        details["exit_status"] = WORK_TO_DO
+    return details
+
+
+def why(context: Context, options: Options) -> dict[str, Any]:
+    """Explain one image: why it would be built, or why not, down to the first cause."""
+    render = renderer_of("why", options, WHY_FORMATS)
+    if not options.image:
+        raise UsageError("Which image?", hint="nox -s why -- IMAGE; nox -s graph lists them.")
+    found = build_graph(context.root, context.config)
+    require_images(found, [options.image, *options.force])
+    selected = select(found, [options.image])
     registry = reach_registry(context, locate(context))
     planned = plan_build(
-        build_graph(context.root, context.config),
+        found,
         registry=registry,
         resolve_external=base_resolver(context, registry),
-        force=frozenset(options.force),
+        force=frozenset(options.force) & selected,
+        selected=selected,
+        failures=read_failures(context.work),
     )
-    document = plan_document(planned)
-    if options.format == "json":
-        show_json(document)
-    else:
-        show(plan_text(planned))
-    return {"work": document["work"]}
+    document = explain_image(planned, options.image, registry)
+    deliver(context, options, render(document), code=options.format == "json")
+    return {"image": options.image, "action": document["action"]}
 
 
 def graph(context: Context, options: Options) -> dict[str, Any]:
     """Print the image graph."""
+    render = renderer_of("graph", options, GRAPH_FORMATS)
     found = build_graph(context.root, context.config)
-    if options.format == "json":
-        show_json(graph_document(found))
-    else:
-        show(_tree(found))
+    deliver(context, options, render(found), code=options.format in {"json", "html"})
     return {}
 
 
@@ -63,6 +116,72 @@ def base_resolver(context: Context, registry: RegistryClient) -> BaseResolver:
             else connect_registry(host, plain_http=False, variables=context.variables)
         ),
     )
+
+
+def _plan(context: Context, options: Options) -> BuildPlan:
+    found = build_graph(context.root, context.config)
+    selected = select(found, options.only, with_dependents=options.with_dependents)
+    registry = reach_registry(context, locate(context))
+    return plan_build(
+        found,
+        registry=registry,
+        resolve_external=base_resolver(context, registry),
+        force=frozenset(options.force),
+        selected=selected,
+        failures=read_failures(context.work),
+    )
+
+
+def _require_sensible(options: Options) -> None:
+    """Refuse options of ``plan`` that contradict each other, before anything is asked."""
+    if options.with_dependents and not options.only:
+        raise UsageError("--with-dependents needs --only IMAGE: it adds what stands on that.")
+    if options.group != "image" and not options.matrix:
+        raise UsageError("--group needs --matrix: it says what one job of a matrix is.")
+    if options.matrix and options.compare:
+        raise UsageError("--matrix and --compare both say what to print: give one of them.")
+    if options.matrix:
+        renderer_of("plan --matrix", options, {"text": None, "json": None})
+    else:
+        renderer_of("plan", options, PLAN_FORMATS)
+
+
+def _hand_over_matrix(context: Context, options: Options, planned: BuildPlan) -> None:
+    """Give the matrices to later CI jobs, and print all of it as JSON."""
+    system: Any = options.matrix
+    matrices = make_matrices(planned, group=options.group, force=options.force)
+    context.reporter.output("any", "true" if matrices else "false")
+    for matrix in matrices:
+        value = json.dumps(matrix_value(matrix, system), separators=(",", ":"))
+        context.reporter.output(matrix.name, value)
+        if matrix.flag != "any":
+            context.reporter.output(matrix.flag, "true")
+    if len(matrices) > 1:
+        names = ", ".join(matrix.name for matrix in matrices)
+        context.reporter.warning(
+            f"The jobs need {len(matrices)} matrices, one after another: {names}."
+        )
+    document = matrix_document(matrices, system=system, group=options.group)
+    deliver(context, options, as_json(document), code=True)
+
+
+def _made(context: Context, options: Options) -> dict[str, Any]:
+    """Return where a plan comes from, to be kept with it."""
+    return {
+        "project": context.config.project.name,
+        "environment": context.environment_name,
+        "commit": source_commit(context),
+        "created": context.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "only": sorted(options.only),
+        "withDependents": options.with_dependents,
+    }
+
+
+def _require_folder(path: Path, option: str) -> None:
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"{option} {path}: its folder does not exist.", hint=f"mkdir -p {path.parent}"
+        )
 
 
 def _tree(graph: Graph) -> str:
@@ -81,3 +200,24 @@ def _tree(graph: Graph) -> str:
             if external["image"] == name
         ]
     return "\n".join(lines)
+
+
+PLAN_FORMATS: dict[str, Callable[[BuildPlan], str]] = {
+    "text": plan_text,
+    "json": lambda planned: as_json(plan_document(planned)),
+    "markdown": plan_markdown,
+}
+COMPARISON_FORMATS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "text": comparison_text,
+    "json": as_json,
+    "markdown": comparison_markdown,
+}
+WHY_FORMATS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "text": why_text,
+    "json": as_json,
+    "markdown": why_markdown,
+}
+GRAPH_FORMATS: dict[str, Callable[[Graph], str]] = {
+    "text": _tree,
+    "json": lambda found: as_json(graph_document(found)),
+}

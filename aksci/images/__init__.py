@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 from aksci.images.bases import BaseResolver
-from aksci.images.build import BuildSettings, build_images, load_secrets
-from aksci.images.builder import Builder, BuildOutput, BuildRequest, BuildSecret
+from aksci.images.build import BuildResult, BuildSettings, attempt_images, build_images
+from aksci.images.builder import (
+    Builder,
+    BuildOutput,
+    BuildRequest,
+    BuildSecret,
+    LazyBuilder,
+)
 from aksci.images.buildx import ENGINE_BUILDER, BuildxBuilder
+from aksci.images.compare import (
+    compare_plans,
+    comparison_markdown,
+    comparison_text,
+    load_plan,
+    save_plan,
+)
+from aksci.images.credentials import load_secrets, load_ssh
+from aksci.images.engines import BuilderSpec, BuilderStore, own_name
+from aksci.images.failures import Failure, read_failures, update_failures
 from aksci.images.graph import Graph, build_graph, graph_document
-from aksci.images.plan import BuildPlan, plan_build, plan_document, plan_text
+from aksci.images.matrix import make_matrices, matrix_document, matrix_value
+from aksci.images.kubeconfig import one_context
+from aksci.images.plan import BuildPlan, plan_build, plan_document
+from aksci.images.pool import PoolBuilder
 from aksci.images.publish import MovedTag, publish_tags
 from aksci.images.record import BuildRecord, BuiltImage, read_build_record, write_build_record
+from aksci.images.report import plan_markdown, plan_text
+from aksci.images.selection import require_images, select
+from aksci.images.why import explain_image, why_markdown, why_text
 
 __all__ = [
     "ENGINE_BUILDER",
@@ -18,21 +40,47 @@ __all__ = [
     "BuildPlan",
     "BuildRecord",
     "BuildRequest",
+    "BuildResult",
     "BuildSecret",
     "BuildSettings",
     "Builder",
+    "BuilderSpec",
+    "BuilderStore",
     "BuildxBuilder",
     "BuiltImage",
+    "Failure",
     "Graph",
+    "LazyBuilder",
     "MovedTag",
+    "PoolBuilder",
+    "attempt_images",
     "build_graph",
     "build_images",
+    "compare_plans",
+    "comparison_markdown",
+    "comparison_text",
+    "explain_image",
     "graph_document",
+    "load_plan",
     "load_secrets",
+    "load_ssh",
+    "one_context",
+    "own_name",
+    "make_matrices",
+    "matrix_document",
+    "matrix_value",
     "plan_build",
     "plan_document",
+    "plan_markdown",
     "plan_text",
     "publish_tags",
     "read_build_record",
+    "read_failures",
+    "require_images",
+    "save_plan",
+    "select",
+    "update_failures",
+    "why_markdown",
+    "why_text",
     "write_build_record",
 ]

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.images.finished import find_finished
 from aksci.images.graph import Graph, graph_document
-from aksci.images.inputs import inputs_of
-from aksci.images.lineage import read_lineage
-from aksci.images.reasons import Reason, explain, reasons_for
+from aksci.images.history import find_reasons
+from aksci.images.inputs import Inputs, inputs_of
+from aksci.images.reasons import Reason, waits
 from aksci.images.scheduler import run_ready
+from aksci.images.selection import require_forced
 from aksci.images.tree import TreeHasher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from aksci.errors import AksciError
+    from aksci.images.failures import Failure
     from aksci.registry import Registry
 
-__all__ = ["BuildPlan", "Work", "plan_build", "plan_document", "plan_text"]
+__all__ = ["BuildPlan", "Work", "plan_build", "plan_document"]
 
 _LOOKUPS = 16
 
@@ -36,6 +39,12 @@ class Work:
     """Of what is reused."""
     identity: str | None = None
     """What is reused counts as this in the keys of what needs it."""
+    inputs: Inputs | None = field(default=None, repr=False)
+
+    @property
+    def key(self) -> str | None:
+        """The input key; None while a parent is to be built."""
+        return self.inputs.key if self.inputs else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +53,32 @@ class BuildPlan:
 
     graph: Graph
     work: tuple[Work, ...]
+    """Parents before children."""
 
     @property
     def to_build(self) -> tuple[str, ...]:
         """Names of the images that would be built, in order."""
         return tuple(one.image for one in self.work if one.action == "build")
+
+    @cached_property
+    def by_name(self) -> dict[str, Work]:
+        """Work by image."""
+        return {one.image: one for one in self.work}
+
+    @cached_property
+    def causes(self) -> dict[str, tuple[str, ...]]:
+        """Image to build -> the shortest way from it to one that has a reason of its own.
+
+        ``("catalog", "python", "base")``: catalog is built since python is, and that since base is.
+        """
+        found: dict[str, tuple[str, ...]] = {}
+        for one in self.work:
+            parents = [reason["image"] for reason in one.reasons if waits(reason)]
+            if one.action == "build":
+                own = len(parents) < len(one.reasons)
+                ways = [()] if own else [found[parent] for parent in parents]
+                found[one.image] = (one.image, *min(ways, key=lambda way: (len(way), way)))
+        return found
 
 
 def plan_build(
@@ -57,49 +87,24 @@ def plan_build(
     registry: Registry,
     resolve_external: Callable[[str], str],
     force: frozenset[str] = frozenset(),
-    only: frozenset[str] = frozenset(),
+    selected: frozenset[str] | None = None,
+    failures: Mapping[str, Failure] | None = None,
 ) -> BuildPlan:
     """Plan a build. The registry is read, nothing is written.
 
     A child of an image that is to be built counts as to be built, too; the build itself may find
     that the parent came out the same, and then reuse the child.
+
+    :param selected: the images to look at, with all that they need; None: all.
+    :param failures: of the last runs: another reason for what is to be built anyway.
+    :raises ConfigError: an image to build again does not exist, or is not selected.
+    :raises RegistryError: the registry could not be asked: that never means "not built".
     """
-    hasher = TreeHasher(graph.root)
-    wanted = graph.with_parents(only) if only else frozenset(graph.images)
-
-    def work(name: str, parents: Mapping[str, Work]) -> Work:
-        inputs = inputs_of(
-            graph,
-            name,
-            hasher=hasher,
-            registry_host=registry.host,
-            built={parent: one.digest for parent, one in parents.items()},
-            identities={name: one.identity for name, one in parents.items() if one.identity},
-            resolve_external=resolve_external,
-        )
-        spec, recipe = graph.images[name].spec, graph.images[name].recipe
-        if name in force:
-            return Work(image=name, action="build", reasons=({"code": "FORCED"},), digest=None)
-        found = None
-        if inputs.reusable and inputs.key:
-            attested = bool(spec.attestations.words)
-            found = find_finished(registry, spec.repository, inputs.key, attested=attested)
-        if found:
-            return Work(
-                image=name,
-                action="reuse",
-                reasons=(),
-                digest=found.digest,
-                identity=found.identity,
-            )
-        previous = read_lineage(registry, spec.repository, spec.tags[0])
-        reasons = reasons_for(
-            inputs.source, inputs.parents, inputs.internal, previous, opaque=recipe.opaque
-        )
-        return Work(image=name, action="build", reasons=reasons, digest=None)
-
-    parents = {name: graph.parents[name] for name in graph.order if name in wanted}
-    outcome = run_ready(parents, work, workers=_LOOKUPS, stop=lambda: None)
+    selected = frozenset(graph.images) if selected is None else selected
+    require_forced(graph, force, selected)
+    look = _Look(graph, registry, TreeHasher(graph.root), resolve_external, force, failures or {})
+    parents = {name: graph.parents[name] for name in graph.order if name in selected}
+    outcome = run_ready(parents, look.work, workers=_LOOKUPS, stop=lambda: None)
     error: AksciError | None = next(iter(outcome.failed.values()), None)
     if error is not None:
         raise error
@@ -107,28 +112,68 @@ def plan_build(
 
 
 def plan_document(plan: BuildPlan) -> dict[str, Any]:
-    """Return the plan as ``plan --format json`` prints it (DESIGN §4)."""
+    """Return the plan as ``plan --format json`` prints it (DESIGN §4, schemas/plan.schema.json)."""
     return {
         **graph_document(plan.graph),
         "work": [
-            {"image": one.image, "action": one.action, "reasons": list(one.reasons)}
+            {
+                "image": one.image,
+                "action": one.action,
+                "reasons": list(one.reasons),
+                "key": one.key,
+                "digest": one.digest,
+                "cause": list(plan.causes.get(one.image, ())),
+            }
             for one in plan.work
         ],
     }
 
 
-def plan_text(plan: BuildPlan) -> str:
-    """Return the plan for people: one line an image, one a reason."""
-    width = max((len(one.image) for one in plan.work), default=0)
-    lines = []
-    for one in plan.work:
-        if one.action == "reuse":
-            lines.append(f"  reuse  {one.image:{width}}  {one.digest}")
-        else:
-            first, *more = [explain(reason) for reason in one.reasons]
-            lines.append(f"  build  {one.image:{width}}  {first}")
-            lines += [f"         {'':{width}}  {text}" for text in more]
-    count = len(plan.to_build)
-    rest = len(plan.work) - count
-    lines.append(f"{count} to build, {rest} to reuse.")
-    return "\n".join(lines)
+@dataclass(frozen=True)
+class _Look:
+    """One look at all images. ``work`` is called from several threads."""
+
+    graph: Graph
+    registry: Registry
+    hasher: TreeHasher
+    resolve_external: Callable[[str], str]
+    force: frozenset[str]
+    failures: Mapping[str, Failure]
+
+    def work(self, name: str, parents: Mapping[str, Work]) -> Work:
+        inputs = inputs_of(
+            self.graph,
+            name,
+            hasher=self.hasher,
+            registry_host=self.registry.host,
+            built={parent: one.digest for parent, one in parents.items()},
+            identities={name: one.identity for name, one in parents.items() if one.identity},
+            resolve_external=self.resolve_external,
+        )
+        spec = self.graph.images[name].spec
+        reasons: tuple[Reason, ...] = ({"code": "FORCED"},)
+        if name not in self.force:
+            attested = bool(spec.attestations.words)
+            found = (
+                find_finished(self.registry, spec.repository, inputs.key, attested=attested)
+                if inputs.reusable and inputs.key
+                else None
+            )
+            if found:
+                return Work(
+                    image=name,
+                    action="reuse",
+                    reasons=(),
+                    digest=found.digest,
+                    identity=found.identity,
+                    inputs=inputs,
+                )
+            reasons = find_reasons(
+                self.registry,
+                self.graph,
+                name,
+                inputs,
+                hasher=self.hasher,
+                failures=self.failures,
+            )
+        return Work(image=name, action="build", reasons=reasons, digest=None, inputs=inputs)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from aksci.images.graph import Graph
 
-__all__ = ["require_images", "select"]
+__all__ = ["require_forced", "require_images", "select"]
 
 _SHOWN = 12
 """Names in a message; more would hide what it says."""
@@ -33,6 +33,19 @@ def select(graph: Graph, only: Iterable[str], *, with_dependents: bool = False) 
     if with_dependents:
         named = _reach(named, _children(graph.parents))
     return _reach(named, graph.parents)
+
+
+def require_forced(graph: Graph, force: frozenset[str], selected: frozenset[str]) -> None:
+    """Refuse images to build again that do not exist, or that the run is not about.
+
+    :raises ConfigError: there is such an image.
+    """
+    require_images(graph, force)
+    if force - selected:
+        raise ConfigError(
+            f"{', '.join(sorted(force - selected))} is to be built again, and is not selected.",
+            hint="name it with --only too, or leave out --force.",
+        )
 
 
 def require_images(graph: Graph, names: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from aksci.images.names import parse_reference
-from aksci.images.reasons import explain
+from aksci.images.wording import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
