@@ -1,145 +1,113 @@
-"""build → scan → sign → push: from sources to a signed release. Each is also a session."""
+"""build → validate → scan → sign → push: from sources to a signed release. Each is a session."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cached_property
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from aksci.config import CONFIG_NAME
-from aksci.errors import ConfigError, UsageError
+from aksci.errors import AksciError, ConfigError, UsageError
 from aksci.images import (
-    ENGINE_BUILDER,
     BuildRecord,
     BuildSettings,
-    BuildxBuilder,
+    Failure,
+    attempt_images,
     build_graph,
-    build_images,
     load_secrets,
+    load_ssh,
     publish_tags,
-    read_build_record,
+    read_failures,
+    select,
+    update_failures,
     write_build_record,
 )
 from aksci.options import BUILD_STAGES
-from aksci.supply import (
-    make_release,
-    require_pass,
-    scan_images,
-    sign_image,
-    sign_release,
-    verdicts_markdown,
-    verdicts_table,
-    verify_image,
-    write_release_file,
-)
-from pipelines.plan import base_resolver, plan
-from pipelines.platform import make_toolbox, prepare
-from pipelines.supplies import make_scanner, make_signer, reach_registry, source_commit
+from pipelines.bench import Bench
+from pipelines.plan import plan
+from pipelines.supplies import source_commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aksci.context import Context
-    from aksci.images import Graph
+    from aksci.images import BuildResult, Graph
     from aksci.options import Options
-    from aksci.registry import RegistryClient
-    from aksci.supply import NotationSigner, TrivyScanner, Verdict
-    from aksci.tools import Toolbox
-    from pipelines.platform import Surroundings
+    from aksci.supply import NotationSigner, Verdict
 
-__all__ = ["build", "push", "scan", "sign"]
+__all__ = ["build", "push", "scan", "sign", "validate"]
 
 _GATE_TOOLS = ("notation", "trivy")
 _SIGNERS = 4
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Bench:
-    """What the four steps work with; each thing is made or fetched once, when first needed."""
-
-    context: Context
-    toolbox: Toolbox
-    found: Surroundings
-    registry: RegistryClient
-
-    @cached_property
-    def scanner(self) -> TrivyScanner:
-        return make_scanner(self.context, self.toolbox, self.found)
-
-    @cached_property
-    def signer(self) -> NotationSigner:
-        return make_signer(self.context, self.toolbox, self.found)
-
-    @cached_property
-    def record(self) -> BuildRecord:
-        """The last build's: in ``build``, the one that its first step wrote."""
-        context = self.context
-        record = read_build_record(context.work)
-        if record.environment != context.environment_name:
-            raise UsageError(
-                f"The last build was for {record.environment!r}, not {context.environment_name!r}.",
-                hint=f"nox -s build -- --env {context.environment_name}",
-            )
-        return record
-
-    @cached_property
-    def verdicts(self) -> dict[str, Verdict]:
-        """On the images of the record, remembered or new."""
-        return scan_images(
-            {name: image.ref for name, image in self.record.images.items()},
-            scanner=self.scanner,
-            policy=self.context.config.scan,
-            registry=self.registry,
-            reporter=self.context.reporter,
-            now=self.context.now(),
-        )
-
-
 def build(context: Context, options: Options) -> dict[str, Any]:
-    """Build what changed, and take it through scan, sign and push, as far as ``--until``."""
+    """Build what changed, and take it through the stages, as far as ``--until``.
+
+    With ``--keep-going``, failures are told at the end, when all other images went through the
+    stages before ``push``.
+    """
     if options.plan:
         return plan(context, options)
+    graph = build_graph(context.root, context.config)
+    selected = select(graph, options.only, with_dependents=options.with_dependents)
+    _require_services(context, graph)
     # From here on the last build and release are not what the sources say.
     for name in ("build.json", "release.json"):
         (context.work / name).unlink(missing_ok=True)
-    graph = build_graph(context.root, context.config)
-    _require_services(context, graph)
-    bench = _bench(context)
-    bench.toolbox.ensure("buildx")
-    steps: dict[str, Callable[[], dict[str, Any]]] = {
-        "build": lambda: _build_while_tools_arrive(bench, graph, options),
-        "scan": lambda: _scan(bench),
-        "sign": lambda: _sign(bench),
-        "push": lambda: _push(bench),
-    }
-    details: dict[str, Any] = {}
-    for name in BUILD_STAGES[: BUILD_STAGES.index(options.until) + 1]:
-        with context.reporter.group(name):
-            details[name] = steps[name]()
-    return details
+    with closing(Bench(context=context)) as bench:
+        return _apply(bench, graph, selected, options)
+
+
+def validate(context: Context, _options: Options) -> dict[str, Any]:
+    """Run the last build's images that have not passed yet."""
+    with closing(Bench(context=context)) as bench:
+        return _validate(bench)
 
 
 def scan(context: Context, _options: Options) -> dict[str, Any]:
     """Scan the last build's images; fail unless the policy passes all of them."""
-    return _scan(_bench(context))
+    return _scan(Bench(context=context))
 
 
 def sign(context: Context, _options: Options) -> dict[str, Any]:
     """Sign the last build's images, each with its passing verdict bound in."""
-    return _sign(_bench(context))
+    return _sign(Bench(context=context))
 
 
 def push(context: Context, _options: Options) -> dict[str, Any]:
     """Move the stable tags to the last build's signed images; store and sign the release."""
-    return _push(_bench(context))
+    return _push(Bench(context=context))
 
 
-def _bench(context: Context) -> _Bench:
-    toolbox = make_toolbox(context)
-    found = prepare(context, toolbox, cluster=False)
-    registry = reach_registry(context, found)
-    return _Bench(context=context, toolbox=toolbox, found=found, registry=registry)
+def _apply(
+    bench: Bench, graph: Graph, selected: frozenset[str], options: Options
+) -> dict[str, Any]:
+    context = bench.context
+    details: dict[str, Any] = {}
+    with context.reporter.group("build"):
+        result = _build_while_tools_arrive(bench, graph, selected, options)
+        details["build"] = _keep(bench, graph, result, options)
+    stages: dict[str, Callable[[Bench], dict[str, Any]]] = {
+        "validate": _validate,
+        "scan": _scan,
+        "sign": _sign,
+        "push": _push,
+    }
+    last = BUILD_STAGES.index(options.until)
+    try:
+        for name in BUILD_STAGES[1 : last + 1]:
+            if result.error and (name == "push" or not result.images):
+                break
+            with context.reporter.group(name):
+                details[name] = stages[name](bench)
+    except AksciError as error:
+        if result.error is None:
+            raise
+        context.reporter.error(error.message)  # the build's own failure is told last
+    if result.error:
+        raise result.error
+    return details
 
 
 def _require_services(context: Context, graph: Graph) -> None:
@@ -160,59 +128,89 @@ def _require_services(context: Context, graph: Graph) -> None:
                 )
 
 
-def _build_while_tools_arrive(bench: _Bench, graph: Graph, options: Options) -> dict[str, Any]:
+def _build_while_tools_arrive(
+    bench: Bench, graph: Graph, selected: frozenset[str], options: Options
+) -> BuildResult:
     """Build the images; on a fresh machine the gate's tools are made meanwhile.
 
     Builds wait for the network much of the time. A tool that fails is told when its turn comes.
     """
+    if BUILD_STAGES.index(options.until) < BUILD_STAGES.index("scan"):
+        return _build(bench, graph, selected, options)
     with ThreadPoolExecutor(1, thread_name_prefix="tools") as pool:
-        if options.until != "build":
-            pool.submit(bench.toolbox.ensure_all, _GATE_TOOLS)
+        pool.submit(bench.toolbox.ensure_all, _GATE_TOOLS)
         try:
-            return _build(bench, graph, options)
+            return _build(bench, graph, selected, options)
         except BaseException:
             bench.context.runner.terminate_all()
             raise
 
 
-def _build(bench: _Bench, graph: Graph, options: Options) -> dict[str, Any]:
+def _build(bench: Bench, graph: Graph, selected: frozenset[str], options: Options) -> BuildResult:
     context = bench.context
     config = context.config
-    commit = source_commit(context)
-    images = build_images(
+    return attempt_images(
         graph,
         registry=bench.registry,
-        builder=BuildxBuilder(
-            buildx=bench.toolbox.ensure("buildx"),
-            runner=context.runner,
-            config_dir=context.state / "buildx",
-            builder_name=_builder_name(bench),
-            endpoint=bench.found.buildkit,
-            hint="nox -s up" if bench.found.embedded else None,
-        ),
-        resolve_external=base_resolver(context, bench.registry),
+        builder=bench.builder,
+        resolve_external=bench.resolve_base,
         settings=BuildSettings(
             concurrency=config.build.concurrency,
             timeout=config.build.timeout,
             secrets=load_secrets(config, root=context.root, variables=context.variables),
+            ssh=load_ssh(config, root=context.root, variables=context.variables),
+            cache=config.build.cache,
             source=config.project.source,
-            revision=commit,
+            revision=bench.commit,
+            run_id=context.run_id,
         ),
         reporter=context.reporter,
         now=context.now,
         force=frozenset(options.force),
+        selected=selected,
+        validator=bench.validator,
+        failures=read_failures(context.work),
     )
+
+
+def _keep(bench: Bench, graph: Graph, result: BuildResult, options: Options) -> dict[str, Any]:
+    """Write down what was built, and what was not.
+
+    :raises AksciError: images failed, and the others are not to go on.
+    """
+    context = bench.context
+    update_failures(
+        context.work,
+        {
+            name: Failure(
+                key=result.keys.get(name),
+                error=error.message.partition("\n")[0],
+                run=context.run_id,
+            )
+            for name, error in result.failed.items()
+        },
+        succeeded=result.images,
+        known=graph.images,
+    )
+    images = result.images
+    built = [name for name, image in images.items() if image.action == "built"]
+    failed = f", {len(result.failed)} failed" if result.failed else ""
+    context.reporter.line(f"{len(built)} built, {len(images) - len(built)} unchanged{failed}")
+    if result.error and not options.keep_going:
+        raise result.error
+    missing = {*result.failed, *result.blocked}
     record = BuildRecord(
         run_id=context.run_id,
-        commit=commit,
+        commit=bench.commit,
         environment=context.environment_name,
         images=images,
+        left_out=tuple(sorted(set(graph.images) - set(images) - missing)),
+        failed=tuple(sorted(missing)),
     )
     write_build_record(context.work, record)
-    built = [name for name, image in images.items() if image.action == "built"]
-    context.reporter.line(f"{len(built)} built, {len(images) - len(built)} unchanged")
     return {
-        "commit": commit,
+        "commit": record.commit,
+        "failed": list(record.failed),
         "images": {
             name: {
                 "digest": image.ref.digest,
@@ -225,15 +223,16 @@ def _build(bench: _Bench, graph: Graph, options: Options) -> dict[str, Any]:
     }
 
 
-def _builder_name(bench: _Bench) -> str:
-    """Return the configured builder, the embedded BuildKit's, or the Docker Engine's own."""
-    configured = bench.context.environment.builder
-    if isinstance(configured, str):
-        return configured
-    return "aksci" if bench.found.embedded else ENGINE_BUILDER
+def _validate(bench: Bench) -> dict[str, Any]:
+    if bench.validator is None:
+        return {}
+    results = bench.validator.check_all({n: i.ref for n, i in bench.record.images.items()})
+    return {name: result.finding for name, result in results.items()}
 
 
-def _scan(bench: _Bench) -> dict[str, Any]:
+def _scan(bench: Bench) -> dict[str, Any]:
+    from aksci.supply import require_pass, verdicts_markdown, verdicts_table
+
     context = bench.context
     verdicts = bench.verdicts
     for line in verdicts_table(verdicts).splitlines():
@@ -246,7 +245,9 @@ def _scan(bench: _Bench) -> dict[str, Any]:
     }
 
 
-def _sign(bench: _Bench) -> dict[str, Any]:
+def _sign(bench: Bench) -> dict[str, Any]:
+    from aksci.supply import require_pass, sign_image
+
     context = bench.context
     record, verdicts = bench.record, bench.verdicts
     require_pass(verdicts.values(), policy=context.config.scan, now=context.now())
@@ -263,9 +264,16 @@ def _sign(bench: _Bench) -> dict[str, Any]:
     return {"signed": sorted(name for name, new in added.items() if new)}
 
 
-def _push(bench: _Bench) -> dict[str, Any]:
+def _push(bench: Bench) -> dict[str, Any]:
+    """Move the tags; of a build of all images, make the release."""
     context = bench.context
     record = bench.record
+    if record.failed:
+        raise UsageError(
+            f"{len(record.failed)} images of the last build did not build, so there is nothing to "
+            f"release: {', '.join(record.failed)}.",
+            hint="nox -s build",
+        )
     if source_commit(context) != record.commit:
         raise UsageError(
             f"The sources are not those of the last build, which was of {record.commit!r}.",
@@ -274,8 +282,20 @@ def _push(bench: _Bench) -> dict[str, Any]:
     _require_signed(record, bench.verdicts, bench.signer)
     for move in publish_tags(record, bench.registry):
         context.reporter.line(f"{move.repository}:{move.tag} is now {move.new}")
+    if not record.complete:
+        context.reporter.line(
+            f"no release: {len(record.left_out)} of the project's images were left out (--only)"
+        )
+        return {"release": None}
+    return _release(bench)
+
+
+def _release(bench: Bench) -> dict[str, Any]:
+    from aksci.supply import make_release, sign_release, write_release_file
+
+    context = bench.context
     release = make_release(
-        record,
+        bench.record,
         config=context.config,
         root=context.root,
         verdicts=bench.verdicts,
@@ -292,6 +312,7 @@ def _require_signed(
     record: BuildRecord, verdicts: dict[str, Verdict], signer: NotationSigner
 ) -> None:
     """Verify every image before any tag moves; a verdict that is not stored has no signature."""
+    from aksci.supply import verify_image
 
     def one(name: str) -> None:
         image, stored = record.images[name], verdicts[name].stored

@@ -81,7 +81,13 @@ def discover_images(root: Path, config: Config, *, builder_platform: str) -> dic
             hint='[discover] dockerfiles = ["**/Dockerfile"]',
         )
     attestations = Attestations(provenance=config.build.provenance, sbom=config.build.sbom)
-    return {name: replace(spec, attestations=attestations) for name, spec in sorted(specs.items())}
+    # As an argument it counts in the keys, and an image may have another. buildx's own is 0.
+    epoch = config.build.source_date_epoch
+    common = {"SOURCE_DATE_EPOCH": str(epoch)} if epoch else {}
+    return {
+        name: replace(spec, args={**common, **spec.args}, attestations=attestations)
+        for name, spec in sorted(specs.items())
+    }
 
 
 def _from_table(

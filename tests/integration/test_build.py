@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import contextlib
 import dataclasses
+import io
 import json
 import secrets
 import threading
@@ -14,10 +15,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from aksci.ci import ConsoleReporter
 from aksci.config import load_config
 from aksci.errors import BuildError, RegistryError
 from aksci.images import (
     BaseResolver,
+    BuilderSpec,
+    BuilderStore,
     BuildRecord,
     BuildSettings,
     BuildxBuilder,
@@ -40,10 +44,11 @@ APP = (
 )
 
 
-class Lines:
+class Lines(ConsoleReporter):
     """A reporter that remembers."""
 
     def __init__(self):
+        super().__init__(io.StringIO())
         self.lines = []
 
     def line(self, text):
@@ -74,13 +79,14 @@ def shop(platform, toolbox, runner, tmp_path):
 
     def builder(endpoint=platform.buildkit):
         return BuildxBuilder(
-            buildx=toolbox.ensure("buildx"),
-            # Each run has a runner of its own: Ctrl-C stops one for good.
-            runner=Runner(environment=runner.environment, log=runner.log),
-            config_dir=tmp_path / "buildx",
-            builder_name="test",
-            endpoint=endpoint,
-            hint="nox -s up",
+            store=BuilderStore(
+                buildx=toolbox.ensure("buildx"),
+                # Each run has a runner of its own: Ctrl-C stops one for good.
+                runner=Runner(environment=runner.environment, log=runner.log),
+                folder=tmp_path / "buildx",
+                hint="nox -s up",
+            ),
+            spec=BuilderSpec(name="test", driver="remote", endpoint=endpoint),
         )
 
     def build(*, endpoint=platform.buildkit, **options):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections import defaultdict
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pytest
 
+from aksci.ci import ConsoleReporter
 from aksci.errors import BuildError, NotFoundInRegistry, RegistryError
 from aksci.images import BuildOutput, BuildSettings, build_images, plan_build
 from aksci.images.keys import in_tag
@@ -97,7 +98,7 @@ def run():
             builder=engine,
             resolve_external=resolve_external,
             settings=BuildSettings(),
-            reporter=SimpleNamespace(line=lambda _: None),
+            reporter=ConsoleReporter(io.StringIO()),
             now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
             **options,
         )

@@ -1,0 +1,163 @@
+"""What the steps of a build work with. Each thing is made, fetched or started when first needed."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from aksci.errors import RegistryError, UsageError
+from aksci.images import ENGINE_BUILDER, BuildxBuilder, LazyBuilder, read_build_record
+from pipelines.plan import base_resolver
+from pipelines.platform import locate, make_toolbox, prepare
+from pipelines.supplies import reach_registry, source_commit
+
+if TYPE_CHECKING:
+    from aksci.context import Context
+    from aksci.images import BaseResolver, Builder, BuildRecord
+    from aksci.images.validation import Validator
+    from aksci.registry import RegistryClient
+    from aksci.supply import NotationSigner, TrivyScanner, Verdict
+    from aksci.tools import Toolbox
+    from pipelines.platform import Surroundings
+
+__all__ = ["Bench"]
+
+_PROBE = 2  # seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """The means of one session. Where nothing is to be done, nothing is started."""
+
+    context: Context
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @cached_property
+    def toolbox(self) -> Toolbox:
+        """The toolbox of this user."""
+        return make_toolbox(self.context)
+
+    @cached_property
+    def found(self) -> Surroundings:
+        """Where everything is. The embedded platform is started unless its registry answers."""
+        found = locate(self.context)
+        if found.embedded and not _answers(found.registry):
+            return self.prepared
+        return found
+
+    @cached_property
+    def prepared(self) -> Surroundings:
+        """The same, once all that a build needs is there and well."""
+        return prepare(self.context, self.toolbox, cluster=False)
+
+    @cached_property
+    def registry(self) -> RegistryClient:
+        """The environment's registry."""
+        return reach_registry(self.context, self.found)
+
+    @cached_property
+    def builder(self) -> Builder:
+        """The engine, made when the first image is built."""
+        return LazyBuilder(make=self._make_builder, interrupt=self.context.runner.terminate_all)
+
+    @cached_property
+    def _resolver(self) -> BaseResolver:
+        return base_resolver(self.context, self.registry)
+
+    def resolve_base(self, reference: str) -> str:
+        """Return the digest of an external image; a repair of the platform may bring it."""
+        try:
+            return self._resolver(reference)
+        except RegistryError:
+            with self._lock:
+                if not self.found.embedded or "prepared" in self.__dict__:
+                    raise
+                _ = self.prepared
+        return self._resolver(reference)
+
+    @cached_property
+    def commit(self) -> str:
+        """Of the source tree when the session began to look at it."""
+        return source_commit(self.context)
+
+    @cached_property
+    def validator(self) -> Validator | None:
+        """What runs images; None: nobody does."""
+        from pipelines.validate import make_validator
+
+        return make_validator(self.context, toolbox=self.toolbox, registry=self.registry)
+
+    @cached_property
+    def scanner(self) -> TrivyScanner:
+        """Trivy with its database."""
+        from pipelines.supplies import make_scanner
+
+        return make_scanner(self.context, self.toolbox, self.found)
+
+    @cached_property
+    def signer(self) -> NotationSigner:
+        """Whoever signs."""
+        from pipelines.supplies import make_signer
+
+        return make_signer(self.context, self.toolbox, self.found)
+
+    @cached_property
+    def record(self) -> BuildRecord:
+        """The last build's: in ``build``, the one that its first step wrote."""
+        context = self.context
+        record = read_build_record(context.work)
+        if record.environment != context.environment_name:
+            raise UsageError(
+                f"The last build was for {record.environment!r}, not {context.environment_name!r}.",
+                hint=f"nox -s build -- --env {context.environment_name}",
+            )
+        return record
+
+    @cached_property
+    def verdicts(self) -> dict[str, Verdict]:
+        """On the images of the record, remembered or new."""
+        from aksci.supply import scan_images
+
+        return scan_images(
+            {name: image.ref for name, image in self.record.images.items()},
+            scanner=self.scanner,
+            policy=self.context.config.scan,
+            registry=self.registry,
+            reporter=self.context.reporter,
+            now=self.context.now(),
+        )
+
+    def close(self) -> None:
+        """Give back what holds connections or containers."""
+        validator = self.__dict__.get("validator")
+        if validator is not None:
+            validator.close()
+
+    def _make_builder(self) -> Builder:
+        with self._lock:
+            found = self.prepared
+        context = self.context
+        configured = context.environment.builder
+        name = "aksci" if found.embedded else ENGINE_BUILDER
+        return BuildxBuilder(
+            buildx=self.toolbox.ensure("buildx"),
+            runner=context.runner,
+            config_dir=context.state / "buildx",
+            builder_name=configured if isinstance(configured, str) else name,
+            endpoint=found.buildkit,
+            hint="nox -s up" if found.embedded else None,
+        )
+
+
+def _answers(host: str) -> bool:
+    """Tell whether anything listens at ``host:port``; its registry's client checks what it is."""
+    parts = urlsplit(f"//{host}")
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 443), _PROBE):
+            return True
+    except OSError:
+        return False
