@@ -14,6 +14,7 @@
     ├── RegistryError              6   the registry refused, failed or is unreachable
     │   └── NotFoundInRegistry     6   the registry answered 404 (the only "not there" that counts)
     ├── BuildError                 7   an image did not build
+    │   ├── EngineError           18   the engine that builds can't be reached, made or started
     │   └── ValidationError       17   an image was built and does not run as it must
     ├── GateError                  8   the scan gate refused an image, or could not scan it
     ├── TrustError                 9   a signature is missing, wrong or could not be made
@@ -43,6 +44,7 @@ __all__ = [
     "DiskFullError",
     "DockerError",
     "DownloadError",
+    "EngineError",
     "GateError",
     "Interrupted",
     "LockError",
@@ -153,6 +155,13 @@ class BuildError(AksciError):
 
     code = "build"
     exit_status = 7
+
+
+class EngineError(BuildError):
+    """The engine that builds can't be reached, made or started. No image is at fault."""
+
+    code = "engine"
+    exit_status = 18
 
 
 class ValidationError(BuildError):

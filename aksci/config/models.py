@@ -290,6 +290,9 @@ class BuilderConfig(_Model):
         if (self.driver == "remote") != bool(self.endpoints):
             msg = "'endpoints' belong to the driver 'remote', which needs at least one"
             raise ValueError(msg)
+        if self.driver == "remote" and self.config:
+            msg = "'config' belongs to the drivers that start BuildKit; a remote one has its own"
+            raise ValueError(msg)
         return self
 
 

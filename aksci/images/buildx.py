@@ -1,47 +1,38 @@
-"""The engine that runs ``docker buildx``: a remote BuildKit, or the running Docker Engine."""
+"""The engine that runs ``docker buildx``, with whatever driver its builder has."""
 
 from __future__ import annotations
 
 import json
 import shlex
-import socket
 import tempfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import BuildError, ProcessError, ProcessTimeout
+from aksci.errors import BuildError, EngineError, ProcessError, ProcessTimeout
 from aksci.images.builder import BuildOutput, BuildRequest
+from aksci.images.engines import BuilderSpec, BuilderStore
 from aksci.images.progress import Progress
 from aksci.reporting import sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aksci.process import Runner
     from aksci.secret import Secret
 
 __all__ = ["ENGINE_BUILDER", "BuildxBuilder", "build_argv"]
 
-ENGINE_BUILDER = "default"
-"""The builder that buildx makes of the Docker Engine itself. It can't push without a tag."""
+ENGINE_BUILDER = BuilderSpec(name="default", driver="docker", ours=False)
+"""The builder that buildx makes of the Docker Engine itself."""
 
 
 @dataclass(kw_only=True)
 class BuildxBuilder:
     """Build through buildx, with its state in a folder of ours: the user's stays as it is."""
 
-    buildx: Path
-    """The program, or the CLI plugin: it works alone, too."""
-    runner: Runner
-    config_dir: Path
-    """BUILDX_CONFIG for builders of ours; one that exists already is in the user's."""
-    builder_name: str
-    endpoint: str | None = None
-    """Address of a BuildKit (``unix:///…``) to make the builder for; None: it exists already."""
-    hint: str | None = None
-    """What to do when the engine can't be reached."""
+    store: BuilderStore
+    spec: BuilderSpec
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _stopped: threading.Event = field(default_factory=threading.Event, repr=False)
     _ready: bool = False
@@ -54,19 +45,21 @@ class BuildxBuilder:
         if self._stopped.is_set():
             raise BuildError(f"{request.name} was not built: the run was stopped.")
         self._ensure_builder()
-        progress = Progress(on_line, lambda text: sanitise(self.runner.redact(text)))
+        runner = self.store.runner
+        progress = Progress(on_line, lambda text: sanitise(runner.redact(text)))
         with tempfile.TemporaryDirectory(prefix="aksci-build-") as folder:
             metadata = Path(folder) / "metadata.json"
             argv = build_argv(
-                self.buildx,
+                self.store.buildx,
                 request,
-                builder=self.builder_name,
+                builder=self.spec.name,
                 metadata=metadata,
-                by_digest=self.builder_name != ENGINE_BUILDER,
+                # Docker Engine's own BuildKit can't push without a tag.
+                by_digest=self.spec.driver != "docker",
             )
-            on_line(f"  + {self.runner.redact(shlex.join(argv))}")
+            on_line(f"  + {runner.redact(shlex.join(argv))}")
             try:
-                self.runner.run(
+                runner.run(
                     argv,
                     env=self._environment(request),
                     timeout=request.timeout,
@@ -81,18 +74,24 @@ class BuildxBuilder:
                 ) from None
             except ProcessError as error:
                 why = progress.failure() or f"  buildx ended with status {error.status}"
+                lost = None if progress.step_failed else self.store.lost(self.spec)
+                if lost:
+                    raise EngineError(
+                        f"BuildKit at {self.spec.endpoint} was lost while it built {request.name}: "
+                        f"{lost}:\n{why}",
+                        hint=self.store.hint,
+                    ) from None
                 raise BuildError(f"{request.name} did not build:\n{why}") from None
             return _read_metadata(request, metadata)
 
     def stop(self) -> None:
         """End all programs of this runner, and start no further build."""
         self._stopped.set()
-        self.runner.terminate_all()
+        self.store.runner.terminate_all()
 
     def _environment(self, request: BuildRequest) -> dict[str, str | Secret]:
         values: dict[str, str | Secret] = {"BUILDX_METADATA_PROVENANCE": "max"}
-        if self.endpoint is not None:
-            values["BUILDX_CONFIG"] = str(self.config_dir)
+        values.update(self.store.environment(self.spec))
         for secret in request.secrets:
             if secret.value is not None:
                 values[_variable(secret.id)] = secret.value
@@ -101,51 +100,9 @@ class BuildxBuilder:
     def _ensure_builder(self) -> None:
         """Make the builder once a run, unless an earlier run has."""
         with self._lock:
-            if self._ready or self.endpoint is None:
-                return
-            from filelock import FileLock
-
-            self._require_socket(self.endpoint)
-            self.config_dir.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.config_dir / "aksci.lock"):
-                if self._existing_endpoint() != self.endpoint:
-                    self._create()
-            self._ready = True
-
-    def _require_socket(self, endpoint: str) -> None:
-        """Fail now where buildx would wait for half a minute for a BuildKit that does not run."""
-        path = endpoint.removeprefix("unix://")
-        if path == endpoint:
-            return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            try:
-                probe.connect(path)
-            except OSError as error:
-                raise BuildError(
-                    f"BuildKit does not answer at {endpoint}: {error.strerror or error}.",
-                    hint=self.hint,
-                ) from None
-
-    def _existing_endpoint(self) -> str | None:
-        """Return where the builder of our name leads, or None when there is none."""
-        try:
-            # buildx's own record; "buildx ls" would ask the BuildKit, too.
-            path = self.config_dir / "instances" / self.builder_name
-            return str(json.loads(path.read_text(encoding="utf-8"))["Nodes"][0]["Endpoint"])
-        except (OSError, ValueError, KeyError, IndexError, TypeError):
-            return None
-
-    def _create(self) -> None:
-        env: dict[str, str | Secret] = {"BUILDX_CONFIG": str(self.config_dir)}
-        remove = [str(self.buildx), "rm", "--keep-daemon", "--force", self.builder_name]
-        self.runner.run(remove, env=env, check=False, quiet=True)
-        try:
-            create = [str(self.buildx), "create", "--name", self.builder_name]
-            self.runner.run([*create, "--driver", "remote", str(self.endpoint)], env=env)
-        except ProcessError as error:
-            raise BuildError(
-                f"buildx can't use BuildKit at {self.endpoint}: {error.message}", hint=self.hint
-            ) from None
+            if not self._ready:
+                self.store.ensure(self.spec)
+                self._ready = True
 
 
 def build_argv(

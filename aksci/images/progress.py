@@ -58,6 +58,11 @@ class Progress:
             if short:
                 self._on_line(f"warning: {self._clean(short)}")
 
+    @property
+    def step_failed(self) -> bool:
+        """Whether a step of the build failed; else what went wrong is not the image's fault."""
+        return self._failed is not None
+
     def failure(self) -> str:
         """Return the failing step, the end of its output and the error; else what buildx said."""
         if self._failed is None:
