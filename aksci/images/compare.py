@@ -49,7 +49,7 @@ def load_plan(path: Path, made: Mapping[str, Any]) -> dict[str, Any]:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not JSON"
         raise UsageError(
             f"{path} can't be compared: {why}.", hint=f"nox -s plan -- --save {path}"

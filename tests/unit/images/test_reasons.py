@@ -6,72 +6,232 @@ from dataclasses import replace
 
 import pytest
 
-from aksci.images.keys import KEY_SCHEMA, Source
-from aksci.images.lineage import Lineage
-from aksci.images.reasons import explain, reasons_for
+from aksci.images.failures import Failure
+from aksci.images.lineage import Lineage, Step
+from aksci.images.reasons import changed_files, failed_before, reasons_between, waits
+from aksci.images.wording import explain
 
-SOURCE = Source(recipe="r", args={"V": "1"}, target=None, platforms=(), tree="t")
-PARENTS = {"docker.io/library/debian:12": "sha256:1", "docker.io/shop/base:latest": "sha256:2"}
-INTERNAL = {"docker.io/shop/base:latest": "base"}
+DEBIAN, BASE = "docker.io/library/debian:12", "docker.io/shop/base:latest"
+SOURCE = {"recipe": "r", "args": {"V": "1"}, "target": None, "platforms": ["linux/amd64"]}
 LAST = Lineage(
     image="web",
-    key_schema=KEY_SCHEMA,
+    key_schema=3,
     input_key="k",
-    source=SOURCE.document(),
-    parents=PARENTS,
+    source={**SOURCE, "tree": "t"},
+    parents={DEBIAN: "sha256:1", BASE: "sha256:2"},
     revision="",
+    edges={DEBIAN: {"type": "runtime"}, BASE: {"type": "copy", "image": "base"}},
+    steps=(
+        Step(keyword="FROM", hash="f", lines=(1, 1)),
+        Step(keyword="RUN", hash="a", lines=(2, 4)),
+        Step(keyword="COPY", hash="c", lines=(5, 5)),
+    ),
 )
+FROM, RUN, COPY = LAST.steps
+WAITING = {"code": "PARENT", "image": "base", "edge": "copy", "waiting": True}
+
+
+def source(**changes):
+    return {"source": {**LAST.source, **changes}}
 
 
 @pytest.mark.parametrize(
-    ("source", "parents", "expected"),
+    ("change", "expected", "words"),
     [
-        (replace(SOURCE, tree="x"), PARENTS, {"code": "SOURCE"}),
-        (replace(SOURCE, recipe="x"), PARENTS, {"code": "DOCKERFILE"}),
         (
-            replace(SOURCE, args={"V": "2"}),
-            PARENTS,
+            source(tree="x"),
+            {
+                "code": "SOURCE",
+                "files": [{"path": "a.py", "change": "added"}],
+                "count": 1,
+                "old": "t",
+                "new": "x",
+            },
+            "files in its context changed: a.py (added)",
+        ),
+        (
+            {
+                **source(recipe="x"),
+                "steps": (
+                    FROM,
+                    replace(RUN, hash="b", lines=(2, 3)),
+                    Step(keyword="ENV", hash="e", lines=(4, 4)),
+                ),
+            },
+            {
+                "code": "DOCKERFILE",
+                "lines": [[2, 3], [4, 4]],
+                "instructions": [
+                    {"keyword": "RUN", "change": "changed", "lines": [2, 3]},
+                    {"keyword": "ENV", "change": "changed", "lines": [4, 4]},
+                ],
+                "old": "r",
+                "new": "x",
+            },
+            "its Dockerfile changed: changed RUN in lines 2-3, changed ENV in line 4",
+        ),
+        (
+            {**source(recipe="x"), "steps": (FROM, RUN)},
+            {
+                "code": "DOCKERFILE",
+                "lines": [],
+                "instructions": [{"keyword": "COPY", "change": "removed", "lines": None}],
+                "old": "r",
+                "new": "x",
+            },
+            "its Dockerfile changed: removed COPY",
+        ),
+        (
+            source(args={"V": "2"}),
             {"code": "ARG", "name": "V", "old": "1", "new": "2"},
+            "V changed from '1' to '2'",
         ),
         (
-            replace(SOURCE, target="x"),
-            PARENTS,
+            source(args={}),
+            {"code": "ARG", "name": "V", "old": "1", "new": None},
+            "V changed from '1' to nothing",
+        ),
+        (
+            source(target="x"),
             {"code": "ARG", "name": "target", "old": None, "new": "x"},
+            "target changed from nothing to 'x'",
         ),
         (
-            SOURCE,
-            PARENTS | {"docker.io/library/debian:12": "sha256:9"},
+            source(platforms=["linux/arm64"]),
+            {"code": "ARG", "name": "platforms", "old": ["linux/amd64"], "new": ["linux/arm64"]},
+            "platforms changed from ['linux/amd64'] to ['linux/arm64']",
+        ),
+        (
+            {"parents": {**LAST.parents, DEBIAN: "sha256:9"}},
             {
                 "code": "BASE_DRIFT",
-                "reference": "docker.io/library/debian:12",
+                "reference": DEBIAN,
+                "edge": "runtime",
                 "old": "sha256:1",
                 "new": "sha256:9",
             },
+            "docker.io/library/debian:12 moved from 1 to 9",
         ),
         (
-            SOURCE,
-            PARENTS | {"docker.io/shop/base:latest": "sha256:9"},
-            {"code": "PARENT", "image": "base", "old": "sha256:2", "new": "sha256:9"},
+            {"parents": {**LAST.parents, BASE: "sha256:9"}},
+            {
+                "code": "PARENT",
+                "image": "base",
+                "reference": BASE,
+                "edge": "copy",
+                "old": "sha256:2",
+                "new": "sha256:9",
+            },
+            "base, which it needs, is new (2 → 9)",
         ),
         (
-            SOURCE,
-            PARENTS | {"docker.io/shop/base:latest": None},
-            {"code": "PARENT", "image": "base"},
+            {"parents": {**LAST.parents, BASE: None}},
+            WAITING,
+            "base, which it needs, is built first",
         ),
-        (SOURCE, PARENTS, {"code": "MISSING"}),
+        (
+            {},
+            {"code": "MISSING", "known": True},
+            "nothing differs from its last build, but the registry has lost that",
+        ),
+        (
+            {"key_schema": 4},
+            {"code": "KEY_SCHEMA", "old": 3, "new": 4},
+            "this version of aksci computes keys in another way (3 → 4)",
+        ),
     ],
 )
-def test_each_difference_has_its_reason(source, parents, expected):
-    reasons = reasons_for(source, parents, INTERNAL, LAST)
-    assert reasons == (expected,)
-    assert explain(expected)
+def test_each_difference_is_one_reason_with_old_and_new(change, expected, words):
+    files = [{"path": "a.py", "change": "added"}]
+    (reason,) = reasons_between(LAST, replace(LAST, **change), files=lambda: files)
+    assert reason == expected
+    assert explain(reason) == words
 
 
 def test_an_unknown_last_build_means_missing():
-    assert reasons_for(SOURCE, PARENTS, INTERNAL, None) == ({"code": "MISSING"},)
+    new = replace(LAST, parents={BASE: None})
+    assert reasons_between(None, new) == ({"code": "MISSING", "known": False}, WAITING)
 
 
-def test_another_way_to_compute_keys_is_a_reason():
-    old = replace(LAST, key_schema=0)
-    reasons = reasons_for(SOURCE, PARENTS, INTERNAL, old)
-    assert reasons == ({"code": "KEY_SCHEMA", "old": 0, "new": KEY_SCHEMA},)
+def test_a_reference_that_the_dockerfile_changed_is_no_drift():
+    other = {**LAST.parents, "docker.io/library/alpine:3": "sha256:7"}
+    new = replace(LAST, **source(recipe="x"), parents=other)
+    assert [reason["code"] for reason in reasons_between(LAST, new)] == ["DOCKERFILE"]
+
+
+def test_a_reference_that_came_by_nothing_else_is_a_reason():
+    new = replace(LAST, parents={DEBIAN: "sha256:1"})
+    (reason,) = reasons_between(LAST, new)
+    assert (reason["code"], reason["image"], reason["new"]) == ("PARENT", "base", None)
+
+
+def test_another_schema_says_nothing_of_files_and_lines():
+    new = replace(LAST, key_schema=4, **source(tree="x", recipe="y"))
+    assert [reason["code"] for reason in reasons_between(LAST, new)] == ["KEY_SCHEMA"]
+
+
+def test_a_last_build_without_its_files_gives_no_count():
+    (reason,) = reasons_between(LAST, replace(LAST, **source(tree="x")), files=lambda: None)
+    assert (reason["files"], reason["count"]) == ([], None)
+    assert explain(reason) == "files in its context changed"
+
+
+def test_many_files_are_counted_and_not_all_listed():
+    new = {f"f{number:03}": "f 644 x" for number in range(200)}
+    (reason,) = reasons_between(
+        LAST, replace(LAST, **source(tree="x")), files=lambda: changed_files({}, new)
+    )
+    assert (len(reason["files"]), reason["count"]) == (50, 200)
+    assert explain(reason).endswith("f003 (added) and 196 more")
+
+
+def test_an_opaque_image_says_why_where_nothing_else_differs():
+    assert reasons_between(LAST, LAST, opaque=("odd",)) == ({"code": "OPAQUE", "why": "odd"},)
+    changed = replace(LAST, **source(target="x"))
+    assert [one["code"] for one in reasons_between(LAST, changed, opaque=("odd",))] == ["ARG"]
+
+
+def test_one_parent_by_several_names_waits_once():
+    both = {BASE: None, BASE.replace("latest", "v1"): None}
+    edges = {name: {"type": "copy", "image": "base"} for name in both}
+    new = replace(LAST, parents=LAST.parents | both, edges=edges)
+    reasons = reasons_between(LAST, new)
+    assert reasons == (WAITING,)
+    assert all(map(waits, reasons))
+
+
+def test_files_are_compared_by_kind_mode_and_content():
+    old = {"a": "f 644 1", "b": "f 644 1", "c": "l x y", "d": "d 755", "e": "f 644 1", "f": "d 755"}
+    new = {
+        "a": "f 755 1",
+        "b": "f 644 2",
+        "c": "l x z",
+        "d": "d 700",
+        "f": "f 644 1",
+        "g\udcff": "d 1",
+    }
+    assert {one["path"]: one["change"] for one in changed_files(old, new)} == {
+        "a": "mode",
+        "b": "changed",
+        "c": "changed",
+        "d": "mode",
+        "e": "removed",
+        "f": "changed",
+        "g\\xff": "added",
+    }
+
+
+def test_a_failure_is_a_reason_only_for_the_very_same_inputs():
+    failure = Failure(key="k", error="boom\n", run="7")
+    assert failed_before(failure, "k") == (
+        {"code": "PREVIOUSLY_FAILED", "error": "boom\n", "run": "7"},
+    )
+    assert explain(failed_before(failure, "k")[0]) == "the same inputs failed in run 7: boom"
+    assert failed_before(failure, "other") == failed_before(None, "k") == ()
+    assert failed_before(replace(failure, key=None), "") == ()
+
+
+def test_words_are_one_line_and_not_endless():
+    words = explain({"code": "ARG", "name": "V", "old": None, "new": "x\n" * 1000})
+    assert "\n" not in words
+    assert len(words) < 200
