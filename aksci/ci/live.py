@@ -1,6 +1,6 @@
 """Narration on a terminal, with one line for each running task that is drawn again in place.
 
-The cursor is moved as ECMA-48 says (CUU, ED, EL); nothing else of the terminal is changed, so a
+The cursor is moved as ECMA-48 says (CUU, EL); nothing else of the terminal is changed, so a
 process that is killed leaves it as it was.
 """
 
@@ -72,10 +72,12 @@ class LiveReporter(ConsoleReporter):
         columns, _ = self._size()
         # Terminals wrap lines that were drawn when they were wider.
         rows = sum(max(1, -(-_width(line) // columns)) for line in self._drawn)
-        erase = f"\x1b[{rows}A\r\x1b[J" if rows and (above or len(lines) != rows) else ""
-        again = f"\x1b[{rows}A\r" if rows and not erase else ""
+        up = f"\x1b[{rows}A\r" if rows else ""
+        if above or len(lines) != rows:
+            # Row by row: tmux keeps a copy of what it is told to erase from the top of its screen.
+            up += "\x1b[K\n" * rows + up
         text = "".join(f"{line}\x1b[K\n" for line in lines)
-        self._stream.write(f"{erase}{again}{above}{text}")
+        self._stream.write(f"{up}{above}{text}")
         self._stream.flush()
         self._drawn = lines
 
