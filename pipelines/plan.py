@@ -115,6 +115,7 @@ def base_resolver(context: Context, registry: RegistryClient) -> BaseResolver:
             if host == registry.host
             else connect_registry(host, plain_http=False, variables=context.variables)
         ),
+        cache=context.work / "onbuild",
     )
 
 

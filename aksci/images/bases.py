@@ -1,15 +1,17 @@
-"""Images that a project does not build: which digest their names mean now."""
+"""Images that a project does not build: which digest their names mean now, and their ONBUILD."""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING
 
-from aksci.errors import RegistryError
+from aksci.errors import NotFoundInRegistry, RegistryError
 from aksci.images.names import Reference, parse_reference
+from aksci.images.onbuild import read_onbuild
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from aksci.registry import Registry
 
@@ -24,27 +26,75 @@ class BaseResolver:
     """Resolve the names of external images, each once a run.
 
     :param mirror: a registry that stands in for docker.io: asked first, under the same repository.
-    :param connect: returns the client of a registry's host.
+    :param connect: returns the client of a registry's host; it is asked once for each.
+    :param cache: a folder for what never changes; None: nothing is kept.
     """
 
-    def __init__(self, *, mirror: Registry | None, connect: Callable[[str], Registry]) -> None:
+    def __init__(
+        self,
+        *,
+        mirror: Registry | None,
+        connect: Callable[[str], Registry],
+        cache: Path | None = None,
+    ) -> None:
         self._mirror = mirror
         self._connect = connect
+        self._cache = cache
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._known: dict[str, str] = {}
+        self._onbuild: dict[str, tuple[str, ...]] = {}
+        self._clients: dict[str, Registry] = {}
 
     def __call__(self, reference: str) -> str:
         """Return the digest that a full reference means.
 
         :raises RegistryError: no registry has it, or one can't be asked.
         """
-        with self._lock:
-            lock = self._locks.setdefault(reference, threading.Lock())
-        with lock:
+        with self._lock_of(reference):
             if reference not in self._known:
                 self._known[reference] = self._resolve(parse_reference(reference))
             return self._known[reference]
+
+    def onbuild(self, reference: str, digest: str, platforms: Iterable[str]) -> tuple[str, ...]:
+        """Return the ONBUILD instructions of the digest that a full reference means.
+
+        :param platforms: of the images that stand on it, and of the builder.
+        :raises RegistryError: no registry has it, or one can't be asked.
+        """
+        wanted = sorted(set(platforms))
+        key = " ".join([digest, *wanted])
+        with self._lock_of(key):
+            if key not in self._onbuild:
+                self._onbuild[key] = self._read_onbuild(parse_reference(reference), digest, wanted)
+            return self._onbuild[key]
+
+    def _lock_of(self, key: str) -> threading.Lock:
+        with self._lock:
+            return self._locks.setdefault(key, threading.Lock())
+
+    def _client(self, host: str) -> Registry:
+        with self._lock_of(f"host {host}"):
+            if host not in self._clients:
+                self._clients[host] = self._connect(host)
+            return self._clients[host]
+
+    def _read_onbuild(
+        self, reference: Reference, digest: str, platforms: list[str]
+    ) -> tuple[str, ...]:
+        host = reference.registry
+        if host == _HUB:
+            if self._mirror is not None:
+                try:
+                    return read_onbuild(
+                        self._mirror, reference.repository, digest, platforms, cache=self._cache
+                    )
+                except NotFoundInRegistry:
+                    pass
+            host = _HUB_HOST
+        return read_onbuild(
+            self._client(host), reference.repository, digest, platforms, cache=self._cache
+        )
 
     def _resolve(self, reference: Reference) -> str:
         if reference.digest:
@@ -57,7 +107,7 @@ class BaseResolver:
                     return digest
             host = _HUB_HOST
         try:
-            digest = self._connect(host).resolve(reference.repository, reference.tag)
+            digest = self._client(host).resolve(reference.repository, reference.tag)
         except RegistryError as error:
             raise RegistryError(
                 f"The base image {reference} can't be resolved. {error.message}",

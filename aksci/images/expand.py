@@ -1,6 +1,7 @@
-"""Variables in Dockerfiles: ``$X``, ``${X}`` and the modifiers that BuildKit documents.
+"""Variables and quotes in Dockerfiles, read as BuildKit's shell-like lexer reads them.
 
-Dockerfile reference, "Environment replacement" and "Parser directives: escape".
+Dockerfile reference, "Environment replacement" and "Parser directives: escape"; what it leaves
+open (quotes inside modifiers, special parameters) is as BuildKit 0.34 was seen to do it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,20 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["UnresolvedError", "expand"]
+__all__ = ["SPACE", "UnresolvedError", "expand", "shell_words", "variables_in"]
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_MODIFIER = re.compile(r":?[-+?]|##?|%%?|//?")
+SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+"""What Unicode calls white space; Python's ``str.strip`` takes four control characters more."""
+_SPACES = re.compile(f"[{SPACE}]+")
+_NAME = re.compile(r"[0-9]+|[@*#?$!-]|[^\W\d]\w*")
+_REFERENCE = re.compile(r"\$\{?([0-9]+|[^\W\d]\w*)")
+_LESS_THAN = re.compile(r"<(?:<[\t\r ]*)?")
+_PLAIN = re.compile(r"""[^'"$<\\`}/\s]+""")
 
 
 class UnresolvedError(Exception):
@@ -26,93 +35,223 @@ class UnresolvedError(Exception):
         self.why = why
 
 
-def expand(text: str, values: Mapping[str, str], *, escape: str = "\\") -> str:
-    """Expand one word as BuildKit's shell does, quotes removed.
+def expand(
+    text: str, values: Mapping[str, str | None], *, escape: str = "\\", complete: bool = False
+) -> str:
+    """Expand one word, quotes removed.
 
-    :raises UnresolvedError: a variable has no value and no default.
+    :param values: a variable whose value is None has one that nobody knows.
+    :param complete: a variable that is not in ``values`` is empty, as in BuildKit.
+    :raises UnresolvedError: a variable's value is not known, or BuildKit refuses the expression.
     """
-    return _Expander(values, escape).word(text)
+    if "$" not in text and escape not in text and "'" not in text and '"' not in text:
+        return text
+    return "".join(
+        piece for piece, _ in _Lexer(text, values, escape=escape, complete=complete).pieces()
+    )
 
 
-class _Expander:
-    def __init__(self, values: Mapping[str, str], escape: str) -> None:
+def shell_words(text: str, *, raw: bool) -> list[str]:
+    """Split a line into words; variables stay as they are.
+
+    :param raw: quotes and escapes stay, too.
+    :raises UnresolvedError: a quote or a brace is not closed, or a modifier is not known.
+    """
+    lexer = _Lexer(text, {}, raw=raw, keep=True)
+    words: list[str] = []
+    word = ""
+    for piece, literal in lexer.pieces():
+        if literal:
+            word += piece
+            continue
+        first, *others = _SPACES.split(piece)
+        word += first
+        for other in others:
+            words.append(word)
+            word = other
+    words.append(word)
+    return [word for word in words if word]
+
+
+def variables_in(text: str) -> set[str]:
+    """Return the names after a dollar sign, those in the words of modifiers included."""
+    return set(_REFERENCE.findall(text)) if "$" in text else set()
+
+
+class _Lexer:
+    """Read a text once, from left to right."""
+
+    def __init__(
+        self,
+        text: str,
+        values: Mapping[str, str | None],
+        *,
+        escape: str = "\\",
+        complete: bool = False,
+        raw: bool = False,
+        keep: bool = False,
+    ) -> None:
+        self._text = text
+        self._at = 0
         self._values = values
         self._escape = escape
+        self._complete = complete
+        self._raw_quotes = raw
+        self._raw_escapes = raw
+        self._keep = keep
+        """Leave variables as they stand."""
 
-    def word(self, text: str) -> str:
-        out: list[str] = []
-        at = 0
-        quoted = False
-        while at < len(text):
-            char = text[at]
-            if char == "'" and not quoted:
-                end = _closing(text, at, "'")
-                out.append(text[at + 1 : end])
-                at = end + 1
-            elif char == '"':
-                quoted = not quoted
-                at += 1
-            elif char == self._escape and at + 1 < len(text):
-                out.append(text[at + 1])
-                at += 2
-            elif char == "$":
-                value, at = self._variable(text, at)
-                out.append(value)
+    def pieces(self, stop: str = "") -> Iterator[tuple[str, bool]]:
+        """Yield what the text means, piece by piece, and whether a blank in it is literal.
+
+        :param stop: the character that ends it; otherwise the end of the text does.
+        """
+        text = self._text
+        while self._at < len(text):
+            plain = _PLAIN.match(text, self._at)
+            if plain is not None:
+                self._at = plain.end()
+                yield plain.group(), False
+                continue
+            char = text[self._at]
+            if char == stop:
+                self._at += 1
+                return
+            if char == "$":
+                yield self._variable(), False
+            elif char in "'\"":
+                yield (self._single() if char == "'" else self._double()), True
+            elif char == "<":
+                yield self._less_than(), True
+            elif char == self._escape:
+                yield self._escaped(), True
             else:
-                out.append(char)
-                at += 1
-        return "".join(out)
+                self._at += 1
+                yield char, False
+        if stop:
+            raise UnresolvedError(text, f"{stop} is missing")
 
-    def _variable(self, text: str, at: int) -> tuple[str, int]:
-        """Expand the variable whose ``$`` is at ``at``; return it and the index after it."""
-        if text.startswith("${", at):
-            end = _matching_brace(text, at + 1)
-            return self._braced(text[at + 2 : end]), end + 1
-        match = _NAME.match(text, at + 1)
-        if match is None:
-            return "$", at + 1
-        return self._plain(match.group()), match.end()
+    def _escaped(self) -> str:
+        escaped = self._text[self._at + 1 : self._at + 2]
+        self._at += 2
+        return self._escape + escaped if self._raw_escapes else escaped
 
-    def _plain(self, name: str) -> str:
-        if name not in self._values:
+    def _less_than(self) -> str:
+        """Read ``<``, or ``<<`` with the blanks after it: a here-document's word may follow."""
+        match = _LESS_THAN.match(self._text, self._at)
+        self._at += len(match.group()) if match else 1
+        return match.group() if match else "<"
+
+    def _single(self) -> str:
+        end = self._text.find("'", self._at + 1)
+        if end < 0:
+            raise UnresolvedError(self._text, "a single quote is not closed")
+        inside = self._text[self._at + 1 : end]
+        self._at = end + 1
+        return f"'{inside}'" if self._raw_quotes else inside
+
+    def _double(self) -> str:
+        text = self._text
+        self._at += 1
+        out: list[str] = []
+        while self._at < len(text):
+            char = text[self._at]
+            if char == '"':
+                self._at += 1
+                inside = "".join(out)
+                return f'"{inside}"' if self._raw_quotes else inside
+            if char == "$":
+                out.append(self._variable())
+                continue
+            if char == self._escape:
+                following = text[self._at + 1 : self._at + 2]
+                if following and following in f'"${self._escape}':
+                    out.append(char * self._raw_escapes + following)
+                    self._at += 2
+                    continue
+            out.append(char)
+            self._at += 1
+        raise UnresolvedError(text, "a double quote is not closed")
+
+    def _variable(self) -> str:
+        text = self._text
+        if not text.startswith("${", self._at):
+            match = _NAME.match(text, self._at + 1)
+            self._at = match.end() if match else self._at + 1
+            return self._plain(match.group(), f"${match.group()}") if match else "$"
+        match = _NAME.match(text, self._at + 2)
+        name = match.group() if match else ""
+        self._at += 2 + len(name)
+        modifier = text[self._at : self._at + 1]
+        self._at += 1
+        if modifier == "}" and name:
+            return self._plain(name, f"${{{name}}}")
+        if modifier == ":" and name:
+            modifier += text[self._at : self._at + 1]
+            self._at += 1
+        if modifier == "/":
+            return self._replaced(name)
+        if not name or modifier not in {":-", ":+", ":?", "-", "+", "?", "#", "%"}:
+            raise UnresolvedError(name or text, f"the modifier {modifier!r} in ${{…}} is not known")
+        return self._modified(name, modifier)
+
+    def _plain(self, name: str, written: str) -> str:
+        if self._keep:
+            return written
+        value = self._value(name)
+        if value is None and not self._complete:
             raise UnresolvedError(name, "it has no value")
-        return self._values[name]
+        return value or ""
 
-    def _braced(self, inside: str) -> str:
-        match = _NAME.match(inside)
-        if match is None:
-            raise UnresolvedError(inside, "it is not the name of a variable")
-        name, rest = match.group(), inside[match.end() :]
-        if not rest:
-            return self._plain(name)
-        modifier = _MODIFIER.match(rest)
-        if modifier is None:
-            raise UnresolvedError(name, f"the modifier {rest!r} is not known")
-        return self._modified(name, modifier.group(), rest[modifier.end() :])
+    def _value(self, name: str) -> str | None:
+        """Return a value; None: it has none."""
+        if name not in self._values:
+            return None
+        value = self._values[name]
+        if value is None:
+            raise UnresolvedError(name, "nobody knows its value")
+        return value
 
-    def _modified(self, name: str, modifier: str, word: str) -> str:
-        value = self._values.get(name)
-        present = bool(value) if modifier.startswith(":") else value is not None
-        if modifier.endswith("-"):
-            return value or "" if present else self.word(word)
+    def _inside(self, stop: str, *, raw_escapes: bool) -> str:
+        before = self._raw_escapes
+        self._raw_escapes = raw_escapes
+        word = "".join(piece for piece, _ in self.pieces(stop))
+        self._raw_escapes = before
+        return word
+
+    def _modified(self, name: str, modifier: str) -> str:
+        word = self._inside("}", raw_escapes=modifier in "#%")
+        if self._keep:
+            return f"${{{name}{modifier}{word}}}"
+        value = self._value(name)
+        if value is None and not self._complete and modifier in {"-", ":-", "+", ":+"}:
+            raise UnresolvedError(name, "it has no value")
+        if modifier in "#%":
+            repeated = word.startswith(modifier)
+            return _trimmed(value or "", modifier, word[repeated:], greedy=repeated)
+        present = value is not None and (bool(value) or ":" not in modifier)
         if modifier.endswith("+"):
-            return self.word(word) if present else ""
-        if modifier.endswith("?"):
-            if not present:
-                raise UnresolvedError(name, self.word(word) or "it has no value")
-            return value or ""
-        return _patterned(self._plain(name), modifier, self.word(word))
+            return word if present else ""
+        if modifier.endswith("?") and not present:
+            raise UnresolvedError(name, word or "it has no value")
+        return (value or "") if present else word
 
-
-def _patterned(value: str, modifier: str, word: str) -> str:
-    """Apply ``#``, ``##``, ``%``, ``%%``, ``/`` or ``//`` with a glob of ``*`` and ``?``."""
-    if modifier.startswith("/"):
-        pattern, _, replacement = word.partition("/")
-        count = 0 if modifier == "//" else 1
+    def _replaced(self, name: str) -> str:
+        everywhere = self._text.startswith("/", self._at)
+        self._at += everywhere
+        pattern = self._inside("/", raw_escapes=True)
+        replacement = self._inside("}", raw_escapes=True)
+        if self._keep:
+            return f"${{{name}/{pattern}/{replacement}}}"
+        value = self._plain(name, "")
+        count = 0 if everywhere else 1
         return re.sub(_glob(pattern, greedy=True), lambda _: replacement, value, count=count)
-    greedy = len(modifier) > 1
-    glob = _glob(word, greedy=greedy)
-    if modifier.startswith("#"):
+
+
+def _trimmed(value: str, modifier: str, pattern: str, *, greedy: bool) -> str:
+    """Take the shortest or longest prefix (``#``) or suffix (``%``) off that matches a glob."""
+    glob = _glob(pattern, greedy=greedy)
+    if modifier == "#":
         return re.sub(rf"\A(?:{glob})", "", value, count=1)
     starts = range(len(value) + 1) if greedy else range(len(value), -1, -1)
     for start in starts:
@@ -122,20 +261,15 @@ def _patterned(value: str, modifier: str, word: str) -> str:
 
 
 def _glob(pattern: str, *, greedy: bool) -> str:
-    star = ".*" if greedy else ".*?"
-    return "".join({"*": star, "?": "."}.get(char, re.escape(char)) for char in pattern)
-
-
-def _closing(text: str, at: int, quote: str) -> int:
-    end = text.find(quote, at + 1)
-    return len(text) if end < 0 else end
-
-
-def _matching_brace(text: str, at: int) -> int:
-    """Return the index of the brace that closes the one at ``at``."""
-    depth = 0
-    for index in range(at, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[index], 0)
-        if depth == 0:
-            return index
-    raise UnresolvedError(text[at + 1 :], "its closing brace is missing")
+    """Translate a glob of ``*``, ``?`` and backslashes into a regular expression."""
+    out = []
+    characters = iter(pattern)
+    for char in characters:
+        if char == "*":
+            out.append(".*" if greedy else ".*?")
+        elif char == "?":
+            out.append(".")
+        else:
+            literal = next(characters, "") if char == "\\" else char
+            out.append(re.escape(literal))
+    return "".join(out)

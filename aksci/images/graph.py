@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aksci.errors import ConfigError
+from aksci.images.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.discovery import ImageSpec, discover_images
 from aksci.images.dockerfile import Dockerfile, parse_dockerfile
 from aksci.images.names import Reference, parse_reference
@@ -15,10 +16,11 @@ from aksci.images.platforms import platform_args, this_platform
 from aksci.images.stages import EdgeType, Recipe, resolve_stages, unite
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from aksci.config import Config
+    from aksci.images.dockerfile import Instruction
 
 __all__ = [
     "SYNTAX_ARG",
@@ -28,12 +30,15 @@ __all__ = [
     "Image",
     "build_graph",
     "graph_document",
+    "interpret",
+    "own_reference",
     "read_image",
 ]
 
 SYNTAX_ARG = "BUILDKIT_SYNTAX"
 """The build argument that names the frontend, in place of ``# syntax=``."""
 
+_T = TypeVar("_T")
 _EMBEDDED = "localhost:5000"
 _HUB = "docker.io"
 
@@ -45,6 +50,9 @@ class Image:
     spec: ImageSpec
     dockerfile: Dockerfile
     recipe: Recipe
+    triggers: Mapping[str, tuple[Instruction, ...]] = field(default_factory=dict)
+    """What the ONBUILD of an image that it stands on adds: reference -> instructions. They are
+    part of the recipe already; ``read_image`` needs them to come to the same one again."""
 
 
 @dataclass(frozen=True, order=True, kw_only=True)
@@ -55,7 +63,8 @@ class Edge:
     to: str
     type: EdgeType
     reference: str
-    """What the Dockerfile says, in full. It may name one base in several ways."""
+    """What the Dockerfile says, in full. It may name one base in several ways. Where it says
+    nothing (``context``, ``requires``): the base's repository and first tag."""
 
 
 @dataclass(frozen=True, order=True, kw_only=True)
@@ -87,6 +96,16 @@ class Graph:
         for edge in self.edges:
             found[edge.to].add(edge.base)
         return {name: frozenset(needed) for name, needed in found.items()}
+
+    @cached_property
+    def edges_to(self) -> dict[str, tuple[Edge, ...]]:
+        """Name of each image -> the edges that end there."""
+        return _by_name(self.images, self.edges, lambda edge: edge.to)
+
+    @cached_property
+    def external_of(self) -> dict[str, tuple[External, ...]]:
+        """Name of each image -> what it needs from outside."""
+        return _by_name(self.images, self.external, lambda one: one.image)
 
     @cached_property
     def order(self) -> tuple[str, ...]:
@@ -122,25 +141,17 @@ def build_graph(root: Path, config: Config, *, builder_platform: str | None = No
     builder_platform = builder_platform or this_platform()
     specs = discover_images(root, config, builder_platform=builder_platform)
     parsed: dict[str, Dockerfile] = {}
-    images = {name: read_image(root, spec, parsed) for name, spec in specs.items()}
     owners = _owners(config, specs)
+    images = {name: read_image(root, spec, parsed) for name, spec in specs.items()}
+    images = {name: _with_triggers(image, images, owners) for name, image in images.items()}
     edges: set[Edge] = set()
     external: set[External] = set()
-    for name, image in images.items():
-        for need in image.recipe.needs:
-            reference = parse_reference(need.reference)
-            owner = None if reference.digest else owners.get(str(reference))
-            if owner is None or owner == name or need.type == "syntax":
-                # An image that copies from itself means its previous version.
-                one = External(
-                    image=name,
-                    reference=str(reference),
-                    type=need.type,
-                    previous=owner == name,
-                )
-                external.add(one)
+    for image in images.values():
+        for one in _connect(image, specs, owners):
+            if isinstance(one, Edge):
+                edges.add(one)
             else:
-                edges.add(Edge(base=owner, to=name, type=need.type, reference=str(reference)))
+                external.add(one)
     graph = Graph(
         root=root, images=images, edges=tuple(sorted(edges)), external=tuple(sorted(external))
     )
@@ -174,18 +185,36 @@ def graph_document(graph: Graph) -> dict[str, Any]:
     }
 
 
-def read_image(root: Path, spec: ImageSpec, parsed: dict[str, Dockerfile]) -> Image:
+def read_image(
+    root: Path,
+    spec: ImageSpec,
+    parsed: dict[str, Dockerfile],
+    *,
+    triggers: Mapping[str, tuple[Instruction, ...]] | None = None,
+) -> Image:
     """Read what an image's Dockerfile means.
 
     :param parsed: the Dockerfiles that were read already, by path; this one is added.
+    :param triggers: what the ONBUILD of an image that it stands on adds, as in ``Image.triggers``.
     :raises ConfigError: the Dockerfile is wrong.
     """
-    dockerfile = parsed.get(spec.dockerfile)
+    syntax = spec.args.get(SYNTAX_ARG, "").strip() or None
+    key = f"{spec.dockerfile}\0{syntax}" if syntax else spec.dockerfile
+    dockerfile = parsed.get(key)
     if dockerfile is None:
         content = (root / spec.dockerfile).read_bytes()
-        dockerfile = parsed[spec.dockerfile] = parse_dockerfile(content, name=spec.dockerfile)
-    if syntax := spec.args.get(SYNTAX_ARG, "").strip():
-        dockerfile = replace(dockerfile, syntax=syntax)
+        dockerfile = parse_dockerfile(content, name=spec.dockerfile, syntax=syntax)
+        parsed[key] = dockerfile
+    return interpret(spec, dockerfile, triggers or {})
+
+
+def interpret(
+    spec: ImageSpec, dockerfile: Dockerfile, triggers: Mapping[str, tuple[Instruction, ...]]
+) -> Image:
+    """Tell what a Dockerfile means for an image, all of its platforms together.
+
+    :raises ConfigError: the Dockerfile is wrong.
+    """
     recipe = unite(
         [
             resolve_stages(
@@ -193,11 +222,86 @@ def read_image(root: Path, spec: ImageSpec, parsed: dict[str, Dockerfile]) -> Im
                 target=spec.target,
                 args=spec.args,
                 platform=platform_args(build=spec.builder_platform, target=target),
+                contexts=spec.contexts,
+                triggers=triggers,
             )
             for target in spec.platforms
         ]
     )
-    return Image(spec=spec, dockerfile=dockerfile, recipe=recipe)
+    return Image(spec=spec, dockerfile=dockerfile, recipe=recipe, triggers=triggers)
+
+
+def own_reference(spec: ImageSpec) -> str:
+    """Return the full reference of an image of the project by its first tag."""
+    tag = spec.tags[0] if spec.tags else "latest"
+    return str(parse_reference(f"{spec.repository}:{tag}"))
+
+
+def _by_name(
+    names: Iterable[str], things: Iterable[_T], name_of: Callable[[_T], str]
+) -> dict[str, tuple[_T, ...]]:
+    found: dict[str, list[_T]] = {name: [] for name in names}
+    for one in things:
+        found[name_of(one)].append(one)
+    return {name: tuple(its) for name, its in found.items()}
+
+
+def _owner(reference: str, owners: Mapping[str, str]) -> str | None:
+    """Return the image of this project that a need means; None: it is from outside."""
+    if reference.startswith(OUR_IMAGE):
+        return reference.removeprefix(OUR_IMAGE)
+    parsed = parse_reference(reference.removeprefix(DOCKER_IMAGE))
+    return None if parsed.digest else owners.get(str(parsed))
+
+
+def _with_triggers(image: Image, images: Mapping[str, Image], owners: Mapping[str, str]) -> Image:
+    """Add what the ONBUILD of this project's images makes one do that stands on them.
+
+    It may copy from a stage that nothing needed before, which stands on further images.
+    """
+    while True:
+        triggers = {}
+        for base in image.recipe.bases:
+            owner = _owner(base, owners)
+            # The version of itself that it stands on is another one than this.
+            if owner is not None and owner in images and owner != image.spec.name:
+                triggers[base] = images[owner].recipe.onbuild
+        triggers = {base: found for base, found in triggers.items() if found}
+        if triggers == image.triggers:
+            return image
+        image = interpret(image.spec, image.dockerfile, triggers)
+
+
+def _connect(
+    image: Image, specs: Mapping[str, ImageSpec], owners: Mapping[str, str]
+) -> Iterator[Edge | External]:
+    """Yield what leads to an image: from its Dockerfile, its contexts and its ``requires``."""
+    name = image.spec.name
+    for need in image.recipe.needs:
+        owner = _owner(need.reference, owners)
+        if owner is not None and owner not in specs:
+            raise _unknown(image.spec, "contexts", owner, specs)
+        if need.reference.startswith(OUR_IMAGE):
+            reference = own_reference(specs[owner or name])
+        else:
+            reference = str(parse_reference(need.reference.removeprefix(DOCKER_IMAGE)))
+        if owner is None or owner == name or need.type == "syntax":
+            # An image that copies from itself means its previous version.
+            previous = owner == name
+            yield External(image=name, reference=reference, type=need.type, previous=previous)
+        else:
+            yield Edge(base=owner, to=name, type=need.type, reference=reference)
+    for required in image.spec.requires:
+        if required not in specs:
+            raise _unknown(image.spec, "requires", required, specs)
+        reference = own_reference(specs[required])
+        yield Edge(base=required, to=name, type="requires", reference=reference)
+
+
+def _unknown(spec: ImageSpec, key: str, name: str, specs: Mapping[str, ImageSpec]) -> ConfigError:
+    return ConfigError(
+        f"images.{spec.name}.{key}: there is no image {name}. Known: {', '.join(specs)}."
+    )
 
 
 def _owners(config: Config, specs: Mapping[str, ImageSpec]) -> dict[str, str]:

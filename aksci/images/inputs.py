@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aksci.errors import ConfigError
+from aksci.images.contexts import DOCKER_IMAGE, OUR_IMAGE, normalised_contexts
+from aksci.images.graph import Edge, External, Image, interpret, own_reference
 from aksci.images.keys import Source, input_key, source_of
-from aksci.images.names import parse_reference
+from aksci.images.names import Reference, parse_reference
+from aksci.images.onbuild import OnbuildReader, parse_onbuild
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from aksci.images.dockerfile import Instruction
     from aksci.images.graph import Graph
     from aksci.images.tree import TreeHasher
 
@@ -21,13 +26,19 @@ __all__ = ["Inputs", "inputs_of"]
 class Inputs:
     """One image's inputs."""
 
+    image: Image
+    """With what the ONBUILD of images from outside adds to it. To come to the same source again:
+    ``read_image(…, triggers=inputs.image.triggers)``."""
     source: Source
     parents: Mapping[str, str | None]
     """Full reference -> digest; None where the parent is still to be built."""
     internal: Mapping[str, str]
     """Full reference -> image of this project."""
     pins: Mapping[str, str]
-    """Name of a BuildKit named context -> digest reference."""
+    """Name of a BuildKit named context -> digest reference (``docker-image://`` stands before it
+    on buildx's command line)."""
+    contexts: Mapping[str, str]
+    """Name of a BuildKit named context -> folder, relative to the project."""
     syntax: str | None
     """The frontend as a digest reference, with the words for it; None: as the Dockerfile says."""
     reusable: bool
@@ -59,42 +70,168 @@ def inputs_of(
         ``content_identity``.
     :param resolve_external: returns the digest that a full reference means now.
     """
-    image = graph.images[name]
-    parents: dict[str, str | None] = {}
-    internal: dict[str, str] = {}
-    pins: dict[str, str] = {}
-    for edge in graph.edges:
-        if edge.to == name:
-            digest = built[edge.base]
-            parents[edge.reference] = (identities or {}).get(edge.base, digest)
-            internal[edge.reference] = edge.base
-            repository = graph.images[edge.base].spec.repository
-            if digest:
-                pins[parse_reference(edge.reference).familiar] = (
-                    f"{registry_host}/{repository}@{digest}"
-                )
-    syntax = None
-    for one in graph.external:
+    collected = _Collector(graph, registry_host, built, identities or {}, resolve_external)
+    image = collected.collect(name)
+    return Inputs(
+        image=image,
+        source=source_of(image, hasher),
+        parents=collected.parents,
+        internal=collected.internal,
+        pins=collected.pins,
+        contexts={
+            context: value
+            for context, value in normalised_contexts(image.spec.contexts).items()
+            if not value.startswith((OUR_IMAGE, DOCKER_IMAGE))
+        },
+        syntax=collected.syntax,
+        reusable=not image.recipe.opaque,
+        runtime=_full(graph, image.recipe.runtime) if image.recipe.runtime else None,
+    )
+
+
+def _full(graph: Graph, reference: str) -> str:
+    """Return the full reference of what a stage stands on, or of the context in its place."""
+    if reference.startswith(OUR_IMAGE):
+        return own_reference(graph.images[reference.removeprefix(OUR_IMAGE)].spec)
+    return str(parse_reference(reference.removeprefix(DOCKER_IMAGE)))
+
+
+class _Collector:
+    """Collect what one image needs."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        registry_host: str,
+        built: Mapping[str, str | None],
+        identities: Mapping[str, str],
+        resolve_external: Callable[[str], str],
+    ) -> None:
+        self._graph = graph
+        self._host = registry_host
+        self._built = built
+        self._identities = identities
+        self._resolve = resolve_external
+        self.parents: dict[str, str | None] = {}
+        self.internal: dict[str, str] = {}
+        self.pins: dict[str, str] = {}
+        self.syntax: str | None = None
+
+    def collect(self, name: str) -> Image:
+        """Fill the parts in; return the image with what images from outside add to it."""
+        image = self._with_triggers(self._graph.images[name])
+        for edge in self._graph.edges_to[name]:
+            self._add_edge(image, edge)
+        for one in (*self._graph.external_of[name], *self._added(image)):
+            self._add_external(image, one)
+        for context, value in normalised_contexts(image.spec.contexts).items():
+            self._pin_context(name, context, value)
+        return image
+
+    def _digest_reference(self, base: str) -> str | None:
+        digest = self._built.get(base)
+        repository = self._graph.images[base].spec.repository
+        return f"{self._host}/{repository}@{digest}" if digest else None
+
+    def _add_edge(self, image: Image, edge: Edge) -> None:
+        digest = self._built[edge.base]
+        self.parents[edge.reference] = self._identities.get(edge.base, digest) if digest else None
+        self.internal[edge.reference] = edge.base
+        pin = self._digest_reference(edge.base)
+        if edge.type in {"context", "requires"} or pin is None:
+            return
+        familiar = parse_reference(edge.reference).familiar
+        if familiar in image.recipe.stage_names:
+            raise ConfigError(
+                f"{image.spec.dockerfile} has a stage {familiar}, and takes the image {familiar} "
+                "of this project, too: BuildKit can't be told which is meant.",
+                hint=f"give the stage another name: FROM … AS {familiar}-stage",
+            )
+        self.pins[familiar] = pin
+
+    def _add_external(self, image: Image, one: External) -> None:
         reference = parse_reference(one.reference)
-        if one.image != name or reference.digest:
-            continue
-        digest = resolve_external(one.reference)
+        if reference.digest:
+            return
+        digest = self._resolve(one.reference)
         if not one.previous:  # or its own last version would make it differ for ever
-            parents[one.reference] = digest
+            self.parents[one.reference] = digest
         if one.type == "syntax":
             _, *words = (image.dockerfile.syntax or "").split(maxsplit=1)
-            syntax = " ".join([f"{reference.name}@{digest}", *words])
-            continue
+            self.syntax = " ".join([f"{reference.name}@{digest}", *words])
         # A named context would replace a stage of the same name, too (FROM debian AS debian).
-        if reference.familiar not in image.recipe.stage_names:
-            pins[reference.familiar] = f"{reference.name}@{digest}"
-    runtime = image.recipe.runtime
-    return Inputs(
-        source=source_of(image, hasher),
-        parents=parents,
-        internal=internal,
-        pins=pins,
-        syntax=syntax,
-        reusable=not image.recipe.opaque,
-        runtime=str(parse_reference(runtime)) if runtime else None,
-    )
+        elif one.type != "context" and reference.familiar not in image.recipe.stage_names:
+            self.pins[reference.familiar] = f"{reference.name}@{digest}"
+
+    def _pin_context(self, name: str, context: str, value: str) -> None:
+        if value.startswith(OUR_IMAGE):
+            base = value.removeprefix(OUR_IMAGE)
+            reference = own_reference(self._graph.images[base].spec)
+            if base == name:
+                self.pins[context] = self._external_pin(parse_reference(reference))
+            elif (pin := self._digest_reference(base)) is not None:
+                self.pins[context] = pin
+        elif value.startswith(DOCKER_IMAGE):
+            reference = value.removeprefix(DOCKER_IMAGE)
+            full = str(parse_reference(reference))
+            base = self.internal.get(full, "")
+            pin = self._digest_reference(base) if base else None
+            if base and pin is None:
+                return
+            self.pins[context] = pin or self._external_pin(parse_reference(reference))
+
+    def _external_pin(self, reference: Reference) -> str:
+        digest = reference.digest or self._resolve(str(reference))
+        return f"{reference.name}@{digest}"
+
+    # ONBUILD
+
+    def _with_triggers(self, image: Image) -> Image:
+        """Add the ONBUILD of images that only the registry knows.
+
+        It may copy from a stage that nothing needed before, which stands on further images.
+        """
+        if not isinstance(self._resolve, OnbuildReader):
+            return image
+        seen: set[str] = set()
+        while waiting := image.recipe.bases - seen:
+            seen |= waiting
+            triggers = dict(image.triggers)
+            for base in sorted(waiting):
+                if found := self._triggers_of(image, base, self._resolve):
+                    triggers[base] = found
+            if triggers != image.triggers:
+                image = interpret(image.spec, image.dockerfile, triggers)
+        return image
+
+    def _triggers_of(
+        self, image: Image, base: str, reader: OnbuildReader
+    ) -> tuple[Instruction, ...]:
+        full = _full(self._graph, base)
+        owner = self._owner(image.spec.name, full)
+        if owner is None:
+            reference = parse_reference(full)
+            digest = reference.digest or self._resolve(full)
+        elif self._graph.images[owner].dockerfile.standard_frontend:
+            return ()  # the graph knows what it says
+        else:
+            pin = self._digest_reference(owner)
+            if pin is None:
+                return ()  # without its digest, there is no key either
+            full, _, digest = pin.partition("@")
+        platforms = {*image.spec.platforms, image.spec.builder_platform}
+        return parse_onbuild(reader.onbuild(full, digest, platforms), name=f"ONBUILD of {full}")
+
+    def _owner(self, name: str, full: str) -> str | None:
+        edges = self._graph.edges_to[name]
+        return next((edge.base for edge in edges if edge.reference == full), None)
+
+    def _added(self, image: Image) -> list[External]:
+        """Return what is needed because of ONBUILD in images from outside, and only so."""
+        name = image.spec.name
+        known = set(self._graph.images[name].recipe.needs)
+        return [
+            External(image=name, reference=str(parse_reference(need.reference)), type=need.type)
+            for need in image.recipe.needs
+            if need not in known
+        ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from aksci.errors import ConfigError
 from aksci.registry.refs import is_repository
@@ -14,9 +15,10 @@ from aksci.registry.refs import is_repository
 __all__ = ["Reference", "parse_reference"]
 
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?")
 _HUB = "docker.io"
-_HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+_HUB_NAMES = frozenset({"docker.io", "index.docker.io"})
 
 
 @dataclass(frozen=True, order=True)
@@ -45,6 +47,7 @@ class Reference:
         return f"{self.name}@{self.digest}" if self.digest else f"{self.name}:{self.tag}"
 
 
+@lru_cache(maxsize=4096)
 def parse_reference(text: str) -> Reference:
     """Read ``[host[:port]/]name[:tag][@digest]``.
 
@@ -52,7 +55,9 @@ def parse_reference(text: str) -> Reference:
     """
     name, at, digest = text.partition("@")
     head, slash, rest = name.partition("/")
-    is_host = bool(slash) and ("." in head or ":" in head or head == "localhost")
+    is_host = bool(slash) and (
+        "." in head or ":" in head or head == "localhost" or head != head.lower()
+    )
     registry, path = (head, rest) if is_host else (_HUB, name)
     repository, colon, tag = path.partition(":")
     if registry in _HUB_NAMES:
@@ -60,6 +65,7 @@ def parse_reference(text: str) -> Reference:
         repository = repository if "/" in repository else f"library/{repository}"
     valid = (
         is_repository(repository)
+        and _HOST.fullmatch(registry)
         and (not colon or _TAG.fullmatch(tag))
         and (not at or _DIGEST.fullmatch(digest))
     )

@@ -296,7 +296,7 @@ class Run:
         """
         root = self.graph.root
         try:
-            image = read_image(root, self.graph.images[name].spec, {})
+            image = read_image(root, inputs.image.spec, {}, triggers=inputs.image.triggers)
             same = source_of(image, TreeHasher(root)).key == inputs.source.key
         except (ConfigError, OSError):
             same = False

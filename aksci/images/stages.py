@@ -1,16 +1,23 @@
 """Which stages of a Dockerfile a target needs, and which images those stand on.
 
-Dockerfile reference: "FROM", "Understand how ARG and FROM interact", "COPY --from", "RUN --mount".
+Dockerfile reference: "FROM", "Understand how ARG and FROM interact", "COPY --from", "RUN --mount",
+"ONBUILD".
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from aksci.errors import ConfigError
-from aksci.images.expand import UnresolvedError, expand
+from aksci.images.contexts import normalised_contexts, substitute
+from aksci.images.copying import Origin, context_paths, origins_of
+from aksci.images.dockerfile import KEYWORDS, split_blanks, unwrap_onbuild
+from aksci.images.expand import UnresolvedError, expand, variables_in
+from aksci.images.names import parse_reference
+from aksci.images.scopes import Scope, arg_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,15 +28,20 @@ __all__ = ["EdgeType", "Need", "Recipe", "resolve_stages", "unite"]
 
 EdgeType = Literal["runtime", "stage", "copy", "mount", "syntax", "context", "requires"]
 """``requires``: aksci.toml says so, without a reference in the Dockerfile."""
-_FROM = re.compile(r"(\S+)(?:\s+[Aa][Ss]\s+(\S+))?\s*")
-_ARG = re.compile(
-    r"""([A-Za-z_][A-Za-z0-9_]*)(?:=((?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])*))?"""
-)
+_STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
+_OBEYED = "SOURCE_DATE_EPOCH"
+_OBEYED_PREFIX = "BUILDKIT_"
+"""Build arguments that BuildKit obeys though nobody declares them."""
+_SCANS_CONTEXT = "BUILDKIT_SBOM_SCAN_CONTEXT"
 
 
 @dataclass(frozen=True, order=True)
 class Need:
-    """One image that a Dockerfile's target needs, as its author wrote it, variables expanded."""
+    """One image that a Dockerfile's target needs, as its author wrote it, variables expanded.
+
+    Of the type ``context``, it is the value of a named context: ``image:NAME`` or
+    ``docker-image://REFERENCE``.
+    """
 
     reference: str
     type: EdgeType
@@ -42,33 +54,41 @@ class Recipe:
     needs: tuple[Need, ...]
     """Sorted, without duplicates; ``scratch`` is not an image."""
     runtime: str | None
-    """The image that the final stage stands on, through other stages; None: scratch."""
+    """The image that the final stage stands on, through other stages, as in ``Need.reference``;
+    None: scratch, or a folder."""
     instructions: tuple[Instruction, ...]
-    """Those that count: ARGs before the first FROM, and the reachable stages in order."""
+    """Those that count: ARGs before the first FROM, and the reachable stages in order. What a
+    base's ONBUILD adds stands after its FROM, and has its line."""
     declared: frozenset[str]
-    """ARGs that they declare: other build arguments change nothing."""
+    """ARGs that they declare."""
     stage_names: frozenset[str]
     """Lower case, of all stages."""
     opaque: tuple[str, ...]
     """Why the Dockerfile can't be read for sure; empty when it can."""
     sources: frozenset[str] | None = None
     """Paths and patterns of the build context that are read (COPY, ADD, bind mounts), relative to
-    it, with slashes; None: nobody can be sure, so all of it counts."""
+    it, with slashes, never empty; what is in a folder belongs to it, and a path may lead through
+    symbolic links. None: all of the context counts, or nobody can be sure."""
     used_args: frozenset[str] | None = None
     """Build arguments whose values count; None: nobody can be sure, so all of them do."""
     onbuild: tuple[Instruction, ...] = ()
     """What an image that stands on this one runs first (ONBUILD, unwrapped)."""
+    bases: frozenset[str] = frozenset()
+    """The images that its stages stand on, as in ``Need.reference``: their ONBUILD runs here."""
 
 
 @dataclass(kw_only=True)
 class _Stage:
     index: int
     name: str
+    line: int
     base: str
     base_stage: int | None
+    context: str | None
+    """The named context that stands in for all of it."""
     instructions: list[Instruction]
-    copies: list[tuple[str, int | None]] = field(default_factory=list)
-    mounts: list[tuple[str, int | None]] = field(default_factory=list)
+    origins: list[tuple[Origin, int | None]] = field(default_factory=list)
+    """What it takes files from: a stage's index, or else an image."""
 
 
 def resolve_stages(
@@ -77,43 +97,22 @@ def resolve_stages(
     target: str | None,
     args: Mapping[str, str],
     platform: Mapping[str, str],
+    contexts: Mapping[str, str] | None = None,
+    triggers: Mapping[str, tuple[Instruction, ...]] | None = None,
 ) -> Recipe:
     """Find what a target needs.
 
     :param args: build arguments.
     :param platform: the platform ARGs (``TARGETARCH``…), which are global.
-    :raises ConfigError: there is no such target, a base is empty, or an ARG in FROM has no value.
+    :param contexts: named contexts -> what they stand for.
+    :param triggers: image that a stage stands on -> what its ONBUILD adds; others add nothing.
+    :raises ConfigError: there is no such target, a base is empty, or an ARG in FROM has no value:
+        BuildKit refuses it, too.
     """
+    contexts = normalised_contexts(contexts or {})
     if not dockerfile.standard_frontend:
-        return _opaque(dockerfile)
-    first = next(
-        (i for i, one in enumerate(dockerfile.instructions) if one.keyword == "FROM"), None
-    )
-    if first is None:
-        raise ConfigError(f"{dockerfile.name}: the Dockerfile has no FROM.")
-    head = dockerfile.instructions[:first]
-    values = _global_args(dockerfile, head, args, platform)
-    stages = _stages(dockerfile, dockerfile.instructions[first:], values)
-    final = _find_target(dockerfile, stages, target)
-    reachable = _reachable(stages, final)
-    used = [stages[index] for index in sorted(reachable)]
-    doubts = tuple(
-        f"line {one.line}: COPY --from={source} uses a variable"
-        for stage in used
-        for one in stage.instructions
-        if one.keyword in {"COPY", "ADD"} and "$" in (source := one.flag("from") or "")
-    )
-    instructions = (*head, *(one for stage in used for one in stage.instructions))
-    return Recipe(
-        needs=_needs(dockerfile, stages, used, final),
-        runtime=_runtime(stages, final),
-        instructions=instructions,
-        declared=frozenset(
-            name for one in instructions if one.keyword == "ARG" for name, _ in _arg_pairs(one)
-        ),
-        stage_names=frozenset(stage.name for stage in stages if stage.name),
-        opaque=doubts,
-    )
+        return _opaque(dockerfile, contexts)
+    return _Resolver(dockerfile, args, platform, contexts, triggers or {}).recipe(target)
 
 
 def unite(recipes: Sequence[Recipe]) -> Recipe:
@@ -122,24 +121,45 @@ def unite(recipes: Sequence[Recipe]) -> Recipe:
     The runtime base is None where they differ in it.
     """
     first, *others = recipes
-    if not others:
+    if all(one == first for one in others):
         return first
-    used = {one.line: one for recipe in recipes for one in recipe.instructions}
     same = all(recipe.runtime == first.runtime for recipe in others)
+    sources = [recipe.sources for recipe in recipes]
+    used = [recipe.used_args for recipe in recipes]
     return Recipe(
         needs=tuple(sorted({need for recipe in recipes for need in recipe.needs})),
         runtime=first.runtime if same else None,
-        instructions=tuple(used[line] for line in sorted(used)),
+        instructions=_merged(recipes),
         declared=frozenset().union(*(recipe.declared for recipe in recipes)),
         stage_names=frozenset().union(*(recipe.stage_names for recipe in recipes)),
         opaque=tuple(dict.fromkeys(why for recipe in recipes for why in recipe.opaque)),
+        sources=_all_or_none(sources),
+        used_args=_all_or_none(used),
+        onbuild=tuple(dict.fromkeys(one for recipe in recipes for one in recipe.onbuild)),
+        bases=frozenset().union(*(recipe.bases for recipe in recipes)),
     )
 
 
-def _opaque(dockerfile: Dockerfile) -> Recipe:
+def _all_or_none(sets: Sequence[frozenset[str] | None]) -> frozenset[str] | None:
+    known = [one for one in sets if one is not None]
+    return frozenset().union(*known) if len(known) == len(sets) else None
+
+
+def _merged(recipes: Sequence[Recipe]) -> tuple[Instruction, ...]:
+    """Merge instructions by line; several that stand in one line (ONBUILD's) keep their order."""
+    found: dict[tuple[int, int, Instruction], Instruction] = {}
+    for recipe in recipes:
+        seen: Counter[int] = Counter()
+        for one in recipe.instructions:
+            found.setdefault((one.line, seen[one.line], one), one)
+            seen[one.line] += 1
+    return tuple(found[key] for key in sorted(found, key=lambda key: key[:2]))
+
+
+def _opaque(dockerfile: Dockerfile, contexts: Mapping[str, str]) -> Recipe:
     frontend = dockerfile.frontend or ""
     return Recipe(
-        needs=(Need(frontend, "syntax"),),
+        needs=tuple(sorted({Need(frontend, "syntax"), *_context_needs(contexts)})),
         runtime=None,
         instructions=dockerfile.instructions,
         declared=frozenset(),
@@ -148,107 +168,332 @@ def _opaque(dockerfile: Dockerfile) -> Recipe:
     )
 
 
-def _arg_pairs(one: Instruction) -> list[tuple[str, str | None]]:
-    return [(match.group(1), match.group(2)) for match in _ARG.finditer(one.text)]
+def _context_needs(contexts: Mapping[str, str]) -> list[Need]:
+    """Return what named contexts need: all of them count, whether they are used or not."""
+    return [
+        Need(value, "context")
+        for value in contexts.values()
+        if value.startswith(("image:", "docker-image://"))
+    ]
 
 
-def _global_args(
-    dockerfile: Dockerfile,
-    head: tuple[Instruction, ...],
-    args: Mapping[str, str],
-    platform: Mapping[str, str],
-) -> dict[str, str]:
-    values = {name: args.get(name, value) for name, value in platform.items()}
-    for one in head:
-        if one.keyword != "ARG":
-            raise ConfigError(
-                f"{dockerfile.name}, line {one.line}: {one.keyword} before the first FROM; only "
-                "ARG may stand there."
-            )
-        for name, default in _arg_pairs(one):
-            if name in args:
-                values[name] = args[name]
-            elif default is not None:
-                values[name] = _expand(dockerfile, one, default, values)
-    return values
+class _Resolver:
+    """One Dockerfile with its arguments, contexts and triggers."""
 
+    def __init__(
+        self,
+        dockerfile: Dockerfile,
+        args: Mapping[str, str],
+        platform: Mapping[str, str],
+        contexts: Mapping[str, str],
+        triggers: Mapping[str, tuple[Instruction, ...]],
+    ) -> None:
+        self._dockerfile = dockerfile
+        self._args = args
+        self._contexts = contexts
+        self._triggers = triggers
+        everything = dockerfile.instructions
+        first = next((i for i, one in enumerate(everything) if one.keyword == "FROM"), None)
+        if first is None:
+            raise ConfigError(f"{dockerfile.name}: the Dockerfile has no FROM.")
+        self._head = everything[:first]
+        self._body = everything[first:]
+        self._globals = {name: args.get(name, value) for name, value in platform.items()}
+        self._global_uses: dict[str, set[str]] = {}
 
-def _expand(dockerfile: Dockerfile, one: Instruction, text: str, values: Mapping[str, str]) -> str:
-    try:
-        return expand(text, values, escape=dockerfile.escape)
-    except UnresolvedError as error:
-        raise ConfigError(
-            f"{dockerfile.name}, line {one.line}: {one.keyword} {text} needs the ARG "
-            f"{error.name}: {error.why}.",
-            hint=f"give it a default before the first FROM (ARG {error.name}=…), or a value in "
-            "aksci.toml ([images.NAME] args).",
-        ) from None
+    def recipe(self, target: str | None) -> Recipe:
+        """Resolve a target."""
+        self._read_global_args()
+        stages = self._stages()
+        names = {stage.name: stage.index for stage in stages if stage.name}
+        self._globals.setdefault("TARGETSTAGE", target or stages[-1].name or "default")
+        self._add_triggers(stages)
+        for stage in stages:
+            self._note_origins(stage, stages, names)
+        final = self._find_target(stages, target)
+        used = [stages[index] for index in sorted(_reachable(stages, final))]
+        for stage in used:
+            self._check(stage, stages)
+        counting = [one for stage in used for one in _counting(stage)]
+        declared = self._declared((*self._head, *counting))
+        in_stages = self._declared(counting)
+        return Recipe(
+            needs=self._needs(stages, used, final),
+            runtime=self._runtime(stages, final),
+            instructions=(*self._head, *counting),
+            declared=declared,
+            stage_names=frozenset(names),
+            opaque=(*self._dockerfile.doubts, *self._doubts(used)),
+            sources=self._sources(used, declared),
+            used_args=self._used_args(used, in_stages),
+            onbuild=tuple(unwrap_onbuild(one) for one in _onbuild(stages[final])),
+            bases=frozenset(
+                base for stage in used if (base := self._base_image(stage)) is not None
+            ),
+        )
 
+    # ARGs before the first FROM
 
-def _stages(
-    dockerfile: Dockerfile, instructions: tuple[Instruction, ...], values: Mapping[str, str]
-) -> list[_Stage]:
-    stages: list[_Stage] = []
-    names: dict[str, int] = {}
-    for one in instructions:
-        if one.keyword == "FROM":
-            match = _FROM.fullmatch(one.text)
-            if match is None:
+    def _read_global_args(self) -> None:
+        for one in self._head:
+            if one.keyword != "ARG":
                 raise ConfigError(
-                    f"{dockerfile.name}, line {one.line}: FROM {one.text!r} is wrong."
+                    f"{self._where(one.line)}: {one.keyword} before the first FROM; only ARG may "
+                    "stand there."
                 )
-            base = _expand(dockerfile, one, match.group(1), values)
+            for name, default in arg_pairs(one, self._dockerfile.escape):
+                self._global_uses.setdefault(name, set()).update(variables_in(default or ""))
+                if name in self._args:
+                    self._globals[name] = self._args[name]
+                elif default is not None:
+                    self._globals[name] = self._expand(one, default)
+
+    def _expand(self, one: Instruction, text: str) -> str:
+        try:
+            return expand(text, self._globals, escape=self._dockerfile.escape, complete=True)
+        except UnresolvedError as error:
+            raise self._needs_arg(one, text, error.name, error.why) from None
+        except RecursionError:
+            raise ConfigError(f"{self._where(one.line)}: it is nested too deep.") from None
+
+    def _needs_arg(self, one: Instruction, text: str, name: str, why: str) -> ConfigError:
+        return ConfigError(
+            f"{self._where(one.line)}: {one.keyword} {text} needs the ARG {name}: {why}.",
+            hint=f"give it a default before the first FROM (ARG {name}=…), or a value in "
+            "aksci.toml ([images.NAME] args).",
+        )
+
+    def _where(self, line: int) -> str:
+        return f"{self._dockerfile.name}, line {line}"
+
+    # Stages
+
+    def _stages(self) -> list[_Stage]:
+        stages: list[_Stage] = []
+        names: dict[str, int] = {}
+        for one in self._body:
+            if one.keyword != "FROM":
+                stages[-1].instructions.append(one)
+                continue
+            written, name = self._split_from(one)
+            context = substitute(self._contexts, name) if name else None
+            base = self._expand(one, written)
+            earlier = names.get(base.lower())
+            if earlier is None and context is None:
+                self._check_base(one, written, base)
+            stage = _Stage(
+                index=len(stages),
+                name=name,
+                line=one.line,
+                base=base,
+                base_stage=earlier if context is None else None,
+                context=context,
+                instructions=[one],
+            )
+            stages.append(stage)
+            if name:
+                names[name] = stage.index
+        return stages
+
+    def _split_from(self, one: Instruction) -> tuple[str, str]:
+        """Return the base as it is written, and the stage's name in lower case."""
+        words = split_blanks(one.text)
+        if len(words) == 1 and words[0]:
+            return words[0], ""
+        wrong = len(words) != 3 or words[1].lower() != "as"  # noqa: PLR2004 - FROM x AS y
+        if wrong or not _STAGE_NAME.fullmatch(words[2].lower()):
+            raise ConfigError(f"{self._where(one.line)}: FROM {one.text!r} is wrong.")
+        return words[0], words[2].lower()
+
+    def _check_base(self, one: Instruction, written: str, base: str) -> None:
+        try:
+            parse_reference(base)
+        except ConfigError as error:
+            unset = sorted(variables_in(written) - set(self._globals))
+            if unset:
+                raise self._needs_arg(one, written, unset[0], "it has no value") from None
             if not base:
                 raise ConfigError(
-                    f"{dockerfile.name}, line {one.line}: FROM {match.group(1)} is empty once its "
-                    "ARGs are filled in."
+                    f"{self._where(one.line)}: FROM {written} is empty once its ARGs are filled in."
+                ) from None
+            raise ConfigError(
+                f"{self._where(one.line)}: {error.message}", hint=error.hint
+            ) from None
+
+    def _add_triggers(self, stages: list[_Stage]) -> None:
+        """Add ONBUILD instructions of what each stage stands on: they run once, in its child."""
+        for stage in stages:
+            if stage.base_stage is not None:
+                added = [unwrap_onbuild(one) for one in _onbuild(stages[stage.base_stage])]
+            else:
+                added = list(self._triggers.get(self._base_image(stage) or "", ()))
+            if added:
+                here = [replace(one, line=stage.line, end_line=stage.line) for one in added]
+                stage.instructions[1:1] = here
+
+    def _base_image(self, stage: _Stage) -> str | None:
+        """Return the image that a stage stands on, or the context in its place."""
+        if stage.context is not None or stage.base_stage is not None or stage.base == "scratch":
+            return None
+        instead = substitute(self._contexts, stage.base)
+        if instead is None:
+            return stage.base
+        return instead if instead.startswith(("image:", "docker-image://")) else None
+
+    def _note_origins(self, stage: _Stage, stages: list[_Stage], names: Mapping[str, int]) -> None:
+        """Note what a stage takes files from: a stage, by index or name, or else an image."""
+        if stage.context is not None:
+            return
+        for one in stage.instructions:
+            for origin in origins_of(one):
+                index = None if origin.unclear else names.get(origin.name.lower())
+                if not origin.mount and origin.name.isdecimal():
+                    number = int(origin.name[:9])
+                    index = number if number < len(stages) else None
+                stage.origins.append((origin, index))
+
+    def _check(self, stage: _Stage, stages: list[_Stage]) -> None:
+        """Refuse what BuildKit does: files of a stage that is not there yet, names of no image."""
+        for origin, index in stage.origins:
+            if index is None:
+                if not origin.unclear and origin.name != "scratch":
+                    self._check_origin(origin)
+            elif index >= stage.index and stages[index].context is None:
+                raise ConfigError(
+                    f"{self._where(origin.line)}: the stage {origin.name} can't be used here: it "
+                    "does not end before this line.",
+                    hint="move it up, or give it another name than the image that is meant.",
                 )
-            name = (match.group(2) or "").lower()
-            earlier = names.get(base.lower())
-            stages.append(
-                _Stage(
-                    index=len(stages),
-                    name=name,
-                    base=base,
-                    base_stage=earlier,
-                    instructions=[one],
-                )
+
+    def _check_origin(self, origin: Origin) -> None:
+        try:
+            parse_reference(origin.name)
+        except ConfigError as error:
+            raise ConfigError(
+                f"{self._where(origin.line)}: {error.message}", hint=error.hint
+            ) from None
+
+    def _find_target(self, stages: list[_Stage], target: str | None) -> int:
+        if target is None:
+            return len(stages) - 1
+        for stage in reversed(stages):
+            if stage.name == target.lower():
+                return stage.index
+        if target.isdecimal() and int(target[:9]) < len(stages):
+            return int(target)
+        known = ", ".join(stage.name for stage in stages if stage.name) or "none has a name"
+        name = self._dockerfile.name
+        raise ConfigError(f"{name} has no stage {target!r}. Its stages: {known}.")
+
+    # What they mean
+
+    def _runtime_stage(self, stages: list[_Stage], final: int) -> _Stage:
+        stage = stages[final]
+        while stage.base_stage is not None:
+            stage = stages[stage.base_stage]
+        return stage
+
+    def _runtime(self, stages: list[_Stage], final: int) -> str | None:
+        stage = self._runtime_stage(stages, final)
+        if stage.context is None:
+            return self._base_image(stage)
+        return stage.context if _context_needs({"": stage.context}) else None
+
+    def _needs(self, stages: list[_Stage], used: list[_Stage], final: int) -> tuple[Need, ...]:
+        runtime = self._runtime_stage(stages, final)
+        needs = set(_context_needs(self._contexts))
+        for stage in used:
+            images: list[Need] = []
+            if stage.context is None and stage.base_stage is None:
+                images.append(Need(stage.base, "runtime" if stage is runtime else "stage"))
+            images += [
+                Need(origin.name, "mount" if origin.mount else "copy")
+                for origin, index in stage.origins
+                if index is None and not origin.unclear
+            ]
+            needs.update(
+                need
+                for need in images
+                if need.reference != "scratch"
+                and substitute(self._contexts, need.reference) is None
             )
-            if name:
-                names[name] = len(stages) - 1
-            continue
-        stage = stages[-1]
-        stage.instructions.append(one)
-        _note_sources(stage, one, names)
-    return stages
+        if self._dockerfile.frontend:
+            needs.add(Need(self._dockerfile.frontend, "syntax"))
+        return tuple(sorted(needs))
+
+    def _declared(self, instructions: Sequence[Instruction]) -> frozenset[str]:
+        return frozenset(
+            name
+            for one in instructions
+            if one.keyword == "ARG"
+            for name, _ in arg_pairs(one, self._dockerfile.escape)
+        )
+
+    def _used_args(self, used: list[_Stage], declared: frozenset[str]) -> frozenset[str]:
+        """Return the build arguments whose values reach the stages.
+
+        They are declared there, used in their FROM, used in defaults of those, or obeyed by
+        BuildKit in any case.
+        """
+        found: set[str] = set()
+        waiting = set(declared)
+        for stage in used:
+            one = stage.instructions[0]
+            waiting |= variables_in(one.text) | variables_in(one.flag("platform") or "")
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting |= self._global_uses.get(name, set())
+        found.update(
+            name for name in self._args if name.startswith(_OBEYED_PREFIX) or name == _OBEYED
+        )
+        return frozenset(found)
+
+    def _sources(self, used: list[_Stage], declared: frozenset[str]) -> frozenset[str] | None:
+        if _SCANS_CONTEXT in declared or _SCANS_CONTEXT in self._args:
+            return None
+        first = Scope(args=self._args, defaults=self._globals, escape=self._dockerfile.escape)
+        scopes: dict[int, Scope] = {}
+        found: set[str] = set()
+        for stage in used:
+            base = None if stage.base_stage is None else scopes[stage.base_stage]
+            empty = stage.context is None and stage.base == "scratch"
+            scope = scopes[stage.index] = first.enter(base, empty=empty)
+            for one in _counting(stage):
+                paths = context_paths(one, scope)
+                if paths is None:
+                    return None
+                found |= paths
+                scope.apply(one)
+        return frozenset(found)
+
+    def _doubts(self, used: list[_Stage]) -> list[str]:
+        unknown = {
+            one.line: f"line {one.line}: the instruction {one.keyword} is not known"
+            for one in self._body
+            if one.keyword not in KEYWORDS
+        }
+        unclear = [
+            f"line {origin.line}: from={origin.name} "
+            + ("uses a variable" if origin.unclear else "is the index of no stage")
+            for stage in used
+            for origin, index in stage.origins
+            if origin.unclear or (index is None and not origin.mount and origin.name.isdecimal())
+        ]
+        epoch = self._args.get(_OBEYED, "")
+        if epoch and not epoch.lstrip("-").isdecimal():
+            unclear.append(f"the time of {epoch!r} is its {_OBEYED}")
+        return [*unknown.values(), *dict.fromkeys(unclear)]
 
 
-def _note_sources(stage: _Stage, one: Instruction, names: Mapping[str, int]) -> None:
-    """Note what COPY --from and RUN --mount=…,from= name: an earlier stage, or else an image."""
-    if one.keyword in {"COPY", "ADD"} and (source := one.flag("from")) and "$" not in source:
-        source = source.strip("\"'")
-        index = names.get(source.lower())
-        if index is None and source.isdigit() and int(source) < stage.index:
-            index = int(source)
-        stage.copies.append((source, index))
-    if one.keyword == "RUN":
-        for key, value in one.flags:
-            if key == "mount":
-                fields = dict(part.partition("=")[::2] for part in value.split(","))
-                if source := fields.get("from", ""):
-                    stage.mounts.append((source, names.get(source.lower())))
+def _counting(stage: _Stage) -> list[Instruction]:
+    """Return the instructions that make a stage; of one that a context stands in for, its FROM."""
+    return stage.instructions if stage.context is None else stage.instructions[:1]
 
 
-def _find_target(dockerfile: Dockerfile, stages: list[_Stage], target: str | None) -> int:
-    if target is None:
-        return len(stages) - 1
-    for stage in reversed(stages):
-        if stage.name == target.lower():
-            return stage.index
-    if target.isdigit() and int(target) < len(stages):
-        return int(target)
-    known = ", ".join(stage.name for stage in stages if stage.name) or "none has a name"
-    raise ConfigError(f"{dockerfile.name} has no stage {target!r}. Its stages: {known}.")
+def _onbuild(stage: _Stage) -> list[Instruction]:
+    return [one for one in stage.instructions if one.keyword == "ONBUILD"]
 
 
 def _reachable(stages: list[_Stage], final: int) -> set[int]:
@@ -260,33 +505,6 @@ def _reachable(stages: list[_Stage], final: int) -> set[int]:
             continue
         found.add(index)
         stage = stages[index]
-        sources = [stage.base_stage, *(at for _, at in (*stage.copies, *stage.mounts))]
+        sources = [stage.base_stage, *(at for _, at in stage.origins)]
         waiting.extend(at for at in sources if at is not None)
     return found
-
-
-def _runtime_stage(stages: list[_Stage], final: int) -> _Stage:
-    stage = stages[final]
-    while stage.base_stage is not None:
-        stage = stages[stage.base_stage]
-    return stage
-
-
-def _runtime(stages: list[_Stage], final: int) -> str | None:
-    base = _runtime_stage(stages, final).base
-    return None if base == "scratch" else base
-
-
-def _needs(
-    dockerfile: Dockerfile, stages: list[_Stage], used: list[_Stage], final: int
-) -> tuple[Need, ...]:
-    runtime = _runtime_stage(stages, final)
-    needs: set[Need] = set()
-    for stage in used:
-        if stage.base_stage is None and stage.base != "scratch":
-            needs.add(Need(stage.base, "runtime" if stage is runtime else "stage"))
-        needs.update(Need(name, "copy") for name, at in stage.copies if at is None)
-        needs.update(Need(name, "mount") for name, at in stage.mounts if at is None)
-    if dockerfile.frontend:
-        needs.add(Need(dockerfile.frontend, "syntax"))
-    return tuple(sorted(needs))

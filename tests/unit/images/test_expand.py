@@ -36,11 +36,15 @@ VALUES = {"X": "foobarfoo", "EMPTY": "", "TAG": "1.2"}
         (r"\$X", "$X"),
         ("'$X'", "$X"),
         ('"$TAG"', "1.2"),
-        ("$1", "$1"),
+        ("$1$$", ""),
+        ("a$", "a$"),
+        (r'"\a\""', r'\a"'),
+        ("${X#f*}${X/o*b/-}", "oobarfoof-arfoo"),
+        ('${NONE:-"}"}', "}"),
     ],
 )
 def test_each_form_expands_as_documented(text, expected):
-    assert expand(text, VALUES) == expected
+    assert expand(text, VALUES, complete=True) == expected
 
 
 def test_a_backtick_escapes_where_the_directive_says_so():
