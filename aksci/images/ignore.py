@@ -1,6 +1,7 @@
 """.dockerignore, as BuildKit reads it.
 
-Docker's build documentation, "Build context: .dockerignore files".
+Docker's build documentation, "Build context: .dockerignore files"; and where that is silent, what
+BuildKit's client does (its modules patternmatcher and fsutil), odd as some of it is.
 """
 
 from __future__ import annotations
@@ -8,8 +9,28 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-__all__ = ["Ignore", "parse_ignore"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Ignore", "Matches", "parse_ignore"]
+
+_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+"""What Go takes for white space."""
+_CLASS = re.compile(r"\[\^?(?:[A-Za-z0-9]-[A-Za-z0-9]|[A-Za-z0-9_.,+@%=:! ])+\]")
+"""The character classes that mean the same in every dialect."""
+_GLOB = frozenset("*[]?^\\")
+
+Matches = tuple[bool, ...]
+"""Which patterns matched a folder, in their order."""
+
+
+class _DoubtError(ValueError):
+    """A pattern may mean something else to BuildKit than to us."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +38,9 @@ class _Pattern:
     regex: re.Pattern[str]
     keeps: bool
     """It began with ``!``."""
+    text: str
+    depth: int | None
+    """How many slashes a path that it matches has; None: any number."""
 
 
 @dataclass(frozen=True)
@@ -24,67 +48,135 @@ class Ignore:
     """Decide which paths of a context are not sent to BuildKit."""
 
     patterns: tuple[_Pattern, ...] = ()
+    doubt: str | None = None
+    """The whole text, when a pattern in it can't be read for sure: then nothing is ignored here,
+    and the text itself must count."""
+
+    def decide(self, path: str, parent: Matches = ()) -> tuple[bool, Matches]:
+        """Tell whether a path (relative, with slashes) is left out, and which patterns matched it.
+
+        :param parent: what this method said about the folder that holds it; empty at the top.
+        """
+        if self._all is not None:
+            return self._all(path) is not None, ()
+        ignored = False
+        matches = []
+        for index, pattern in enumerate(self.patterns):
+            match = bool(parent) and parent[index]
+            if not match and pattern.keeps == ignored:
+                match = pattern.regex.fullmatch(path) is not None
+            matches.append(match)
+            if match:
+                ignored = not pattern.keeps
+        return ignored, tuple(matches)
 
     def ignores(self, path: str) -> bool:
-        """Tell whether a path (relative, with slashes) is left out.
-
-        The last pattern that matches decides. One that matches a folder matches what it holds.
-        """
+        """Tell whether a path is left out, from its name alone."""
         parts = path.split("/")
-        ancestors = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
-        ignored = False
-        for pattern in self.patterns:
-            if ignored == pattern.keeps and any(map(pattern.regex.fullmatch, ancestors)):
-                ignored = not pattern.keeps
+        ignored, matches = False, Matches()
+        for count in range(1, len(parts) + 1):
+            ignored, matches = self.decide("/".join(parts[:count]), matches)
+            if ignored and self._all is not None:
+                return True
         return ignored
 
-    @property
-    def prunes(self) -> bool:
-        """Whether an ignored folder need not be walked: nothing can be taken back into it."""
-        return not any(pattern.keeps for pattern in self.patterns)
+    def enters(self, folder: str) -> bool:
+        """Tell whether an ignored folder must be walked: something may be taken back into it."""
+        kept = [pattern.text for pattern in self.patterns if pattern.keeps]
+        bare = [text.removesuffix("/**").removesuffix("/*") for text in kept]
+        if any(_GLOB.intersection(text) for text in bare):
+            return True
+        return any(f"{text}/".startswith(f"{folder}/") for text in bare)
+
+    def reaches(self, depth: int) -> bool:
+        """Tell whether any pattern can match a path with that many slashes."""
+        if self._all is None:
+            return True
+        return any(one.depth is None or one.depth == depth for one in self.patterns)
+
+    @cached_property
+    def _all(self) -> Callable[[str], object] | None:
+        """All patterns as one, where none takes anything back: what it ignores is not entered."""
+        if any(pattern.keeps for pattern in self.patterns):
+            return None
+        regex = "|".join(f"(?:{pattern.regex.pattern})" for pattern in self.patterns)
+        return re.compile(regex or r"(?!)").fullmatch
 
 
 def parse_ignore(text: str) -> Ignore:
     """Read the text of a .dockerignore."""
     patterns = []
-    for line in text.removeprefix("\ufeff").splitlines():
-        if line.startswith("#"):
-            continue
-        word = line.strip()
-        keeps = word.startswith("!")
-        word = word[1:].strip() if keeps else word
-        if not word:
-            continue
-        cleaned = posixpath.normpath(word).lstrip("/")
-        if cleaned not in {"", "."}:
-            patterns.append(_Pattern(re.compile(_regex(cleaned), re.DOTALL), keeps))
+    try:
+        for line in text.removeprefix("\ufeff").split("\n"):
+            if line.startswith("#"):
+                continue
+            word = line.strip(_SPACE)
+            keeps = word.startswith("!")
+            word = word.removeprefix("!").strip(_SPACE) if keeps else word
+            if not word:
+                continue
+            cleaned = posixpath.normpath(word).lstrip("/").strip(_SPACE) or "/"
+            if cleaned.startswith("!") and not keeps:  # it was ./!…
+                keeps, cleaned = True, cleaned[1:]
+            patterns.append(_compile(cleaned, keeps=keeps))
+    except (_DoubtError, re.error):
+        return Ignore(doubt=text)
     return Ignore(tuple(patterns))
 
 
-def _regex(pattern: str) -> str:
+def _compile(text: str, *, keeps: bool) -> _Pattern:
+    """Translate a pattern, as patternmatcher does: some are compared as text, others are globs."""
+    kind = "exact"
     out = []
     at = 0
-    while at < len(pattern):
-        if pattern.startswith("**/", at):
-            out.append("(?:.*/)?")
-            at += 3
-        elif pattern.startswith("**", at):
-            out.append(".*")
-            at += 2
-        elif pattern[at] == "*":
-            out.append("[^/]*")
+    while at < len(text):
+        start = at
+        char = text[at]
+        if text.startswith("**", at):
+            at += 3 if text.startswith("/", at + 2) else 2
+            at_end = at >= len(text)
+            out.append(".*" if at_end else "(?:.*/)?")
+            kind = "prefix" if at_end and kind == "exact" else "glob"
+            kind = "suffix" if start == 0 else kind
+            continue
+        at += 1
+        if char in "*?":
+            out.append("[^/]*" if char == "*" else "[^/]")
+            kind = "glob"
+        elif char == "[":
+            out.append(word := _char_class(text, start))
+            at = start + len(word)
+            kind = "glob"
+        elif char == "\\":
+            out.append(_escaped(text, at))
             at += 1
-        elif pattern[at] == "?":
-            out.append("[^/]")
-            at += 1
-        elif pattern[at] == "\\" and at + 1 < len(pattern):
-            out.append(re.escape(pattern[at + 1]))
-            at += 2
-        elif pattern[at] == "[" and "]" in pattern[at + 2 :]:
-            end = pattern.index("]", at + 2)
-            out.append(pattern[at : end + 1].replace("\\", "\\\\"))
-            at = end + 1
+            kind = "glob"
         else:
-            out.append(re.escape(pattern[at]))
-            at += 1
-    return "".join(out)
+            out.append(re.escape(char))
+            kind = "glob" if char == "]" else kind
+    if kind == "glob" and re.search(r"(?<!\[)\^", text):
+        raise _DoubtError(text)  # an anchor there, in the middle of a path
+    regex = {
+        "exact": re.escape(text),
+        "prefix": f"{re.escape(text[:-2])}(?s:.*)",
+        "suffix": f"(?s:.*){re.escape(text[2:])}"
+        + (f"|{re.escape(text[3:])}" if text.startswith("**/") else ""),
+        "glob": "".join(out),
+    }[kind]
+    depth = None if "**" in text or "[^" in text else text.count("/")
+    return _Pattern(re.compile(regex), keeps, text, depth)
+
+
+def _char_class(text: str, start: int) -> str:
+    """Return the character class that begins there."""
+    match = _CLASS.match(text, start)
+    if match is None:
+        raise _DoubtError(text)
+    return match.group()
+
+
+def _escaped(text: str, at: int) -> str:
+    """Return what a backslash before that place stands for; before a letter, a class of Go's."""
+    if at >= len(text) or (text[at].isascii() and text[at].isalnum()):
+        raise _DoubtError(text)
+    return re.escape(text[at])

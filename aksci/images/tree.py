@@ -1,140 +1,186 @@
-"""What a build context holds, as one hash: what BuildKit would see, and nothing else."""
+"""What an image's build reads of its context, as one hash: what BuildKit would see, no more."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import threading
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from aksci.errors import ConfigError
+from aksci.images.facts import Facts, key_of
 from aksci.images.ignore import Ignore, parse_ignore
+from aksci.images.walk import STATE, LinkedSourceError, StateFoundError, walk
+from aksci.images.wanted import EVERYTHING, parse_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
+
+    from aksci.images.walk import Folder
+    from aksci.images.wanted import Wanted
 
 __all__ = ["TreeHasher"]
 
-_STATE = ".aksci"
 _MODE = 0o7757
 """What counts of a mode, as COPY takes it over: all but the group's write permission, in which the
 umasks of developers (002) and CI (022) differ."""
+_LARGE = 1 << 20
+"""Bytes from which a file is remembered by itself, not only with its folder."""
+_identity = attrgetter("st_mode", "st_ino", "st_dev", "st_size", "st_mtime_ns", "st_ctime_ns")
 
 
 class TreeHasher:
-    """Hash build contexts; each file is read once a run, however many images share it.
+    """Hash build contexts; each is read once a run, however many images share it.
 
-    Safe to use from several threads.
+    Each entry counts with relative path, kind, mode (but for the group's write permission), and
+    content or link target; times and owners do not, as BuildKit's cache ignores them too. Files
+    that did not change since an earlier run are not read. Safe to use from several threads.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._facts = Facts(root / STATE)
         self._lock = threading.Lock()
-        self._files: dict[str, str] = {}
-        self._trees: dict[tuple[str, Ignore], str] = {}
+        self._busy: dict[object, threading.Lock] = {}
+        self._trees: dict[object, str] = {}
 
-    def hash(self, context: str, dockerfile: str) -> str:
-        """Return the hash of a context after its .dockerignore.
+    def hash(
+        self, context: str, dockerfile: str | None, sources: frozenset[str] | None = None
+    ) -> str:
+        """Return the hash of what a build reads of a context, after its .dockerignore.
 
-        Each entry counts with relative path, kind, mode (but for the group's write permission), and
-        content or link target; times and owners do not, as BuildKit's cache ignores them too.
-
-        :raises ConfigError: a file can't be read, or aksci's own state would be sent.
+        :param dockerfile: its own ignore file counts; None: there is no Dockerfile.
+        :param sources: paths and patterns that it reads; None: everything.
+        :raises ConfigError: a file can't be read, or aksci's own state would be.
         """
         ignore_file = self._ignore_file(context, dockerfile)
-        ignore = _read_ignore(ignore_file)
-        key = (context, ignore)
+        key = (context, ignore_file, sources)
         with self._lock:
-            known = self._trees.get(key)
-        if known is None:
-            try:
-                known = self._walk(self._root / context, ignore, ignore_file)
-            except OSError as error:
-                raise ConfigError(
-                    f"{error.filename} in the build context {context} can't be read: "
-                    f"{error.strerror}.",
-                    hint="name it in .dockerignore if the build does not need it.",
-                ) from None
-            with self._lock:
-                self._trees[key] = known
-        return known
+            busy = self._busy.setdefault(key, threading.Lock())
+        with busy:
+            if key not in self._trees:
+                found = self._find(context, ignore_file, sources, self._describe)
+                self._trees[key] = _hash(found)
+            return self._trees[key]
 
-    def _ignore_file(self, context: str, dockerfile: str) -> Path:
+    def entries(
+        self, context: str, dockerfile: str | None, sources: frozenset[str] | None = None
+    ) -> Mapping[str, str]:
+        """Return what ``hash`` is made of: path -> kind, mode, and what it holds.
+
+        All of it is read. Bytes of a path that are not UTF-8 are surrogates.
+        """
+        ignore_file = self._ignore_file(context, dockerfile)
+        return self._find(context, ignore_file, sources, self._describe_each)
+
+    def save(self) -> None:
+        """Write down what was read, for the next run."""
+        self._facts.save()
+
+    def _ignore_file(self, context: str, dockerfile: str | None) -> Path:
         """Return the ignore file that counts: the Dockerfile's own beats that of the context."""
         own = self._root / f"{dockerfile}.dockerignore"
-        return own if own.is_file() else self._root / context / ".dockerignore"
+        if dockerfile is not None and own.is_file():
+            return own
+        return self._root / context / ".dockerignore"
 
-    def _walk(self, base: Path, ignore: Ignore, ignore_file: Path) -> str:
-        waiting = [("", str(base))]
-        entries: dict[str, bytes] = {}
-        doubtful: dict[str, bytes] = {}
-        while waiting:
-            prefix, folder = waiting.pop()
-            with os.scandir(folder) as found:
-                for entry in found:
-                    path = f"{prefix}{entry.name}"
-                    ignored = ignore.ignores(path)
-                    is_folder = entry.is_dir(follow_symlinks=False)
-                    if is_folder and not (ignored and ignore.prunes):
-                        waiting.append((f"{path}/", entry.path))
-                    if not ignored:
-                        _refuse_state(path, ignore_file)
-                        entries[path] = self._describe(entry)
-                    elif is_folder and not ignore.prunes:
-                        doubtful[path] = self._describe(entry)
-        _take_back_folders(entries, doubtful)
-        total = hashlib.sha256()
-        for path, description in sorted(entries.items()):
-            if description:
-                name = os.fsencode(path)
-                total.update(b"%d %s %s\n" % (len(name), name, description))
-        return total.hexdigest()
+    def _find(
+        self,
+        context: str,
+        ignore_file: Path,
+        sources: frozenset[str] | None,
+        describe: Callable[[str, Folder], Iterable[tuple[str, str]]],
+    ) -> dict[str, str]:
+        """Describe all that is read; where a source leads through a link, that is everything."""
+        base = str(self._root / context)
+        try:
+            ignore = _read_ignore(ignore_file)
+            try:
+                found = _collect(base, ignore, parse_sources(sources), describe)
+            except LinkedSourceError:
+                found = _collect(base, ignore, EVERYTHING, describe)
+        except StateFoundError as error:
+            state = error.args[0]
+            raise ConfigError(
+                f"The build context would hold {state}, where aksci keeps what changes with each "
+                "run.",
+                hint=f"printf '\\n{state}\\n' >> {ignore_file}",
+            ) from None
+        except OSError as error:
+            raise ConfigError(
+                f"{error.filename} in the build context {context} can't be read: {error.strerror}.",
+                hint="name it in .dockerignore if the build does not need it.",
+            ) from None
+        if ignore.doubt is not None:
+            found["/.dockerignore"] = ignore.doubt
+        return found
 
-    def _describe(self, entry: os.DirEntry[str]) -> bytes:
-        """Describe an entry by kind, mode and what it holds; empty: it is not sent."""
-        mode = entry.stat(follow_symlinks=False).st_mode
-        if stat.S_ISLNK(mode):
-            target = os.readlink(entry.path)  # noqa: PTH115 - Path would normalise it
-            return b"l " + os.fsencode(target)
-        if stat.S_ISDIR(mode):
-            return b"d %o" % (mode & _MODE)
-        if stat.S_ISREG(mode):
-            return b"f %o %s" % (mode & _MODE, self._content(entry.path).encode())
-        return b""  # sockets are not sent; pipes and devices can't be copied
+    def _describe(self, base: str, folder: Folder) -> Iterator[tuple[str, str]]:
+        yield from _describe_others(folder)
+        if folder.files:
+            yield folder.path or "/", f"f {self._hash_files(base, folder)}"
 
-    def _content(self, path: str) -> str:
-        with self._lock:
-            known = self._files.get(path)
+    def _describe_each(self, base: str, folder: Folder) -> Iterator[tuple[str, str]]:
+        yield from _describe_others(folder)
+        for name, state in folder.files:
+            content = self._content(f"{base}/{folder.path}{name}", state)
+            yield folder.path + name, f"f {state.st_mode & _MODE:o} {content.hex()}"
+
+    def _hash_files(self, base: str, folder: Folder) -> str:
+        files = sorted(folder.files)
+        key = key_of([(name, *_identity(state)) for name, state in files])
+        known = self._facts.get(key)
         if known is None:
-            with open(path, "rb") as file:  # noqa: PTH123 - Path.open is twice as slow, per file
-                known = hashlib.file_digest(file, "sha256").hexdigest()
-            with self._lock:
-                self._files[path] = known
+            total = hashlib.sha256()
+            for name, state in files:
+                content = self._content(f"{base}/{folder.path}{name}", state)
+                raw = os.fsencode(name)
+                total.update(b"%d %s %o " % (len(raw), raw, state.st_mode & _MODE) + content)
+            known = total.digest()
+            self._facts.put(key, known, [state for _, state in files])
+        return known.hex()
+
+    def _content(self, path: str, state: os.stat_result) -> bytes:
+        """Return the SHA-256 of a file."""
+        if state.st_size < _LARGE:
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - Path.open is twice as slow
+                return hashlib.sha256(file.read()).digest()
+        key = key_of(_identity(state))
+        known = self._facts.get(key)
+        if known is None:
+            with open(path, "rb") as file:  # noqa: PTH123 - the same
+                known = hashlib.file_digest(file, "sha256").digest()
+            self._facts.put(key, known, [state])
         return known
 
 
-def _take_back_folders(entries: dict[str, bytes], ignored: Mapping[str, bytes]) -> None:
-    """Add the ignored folders that exist through what an ignore file takes back into them."""
-    for path in list(entries):
-        folder = path.rpartition("/")[0]
-        while folder and folder not in entries:
-            entries[folder] = ignored[folder]
-            folder = folder.rpartition("/")[0]
+def _collect(
+    base: str,
+    ignore: Ignore,
+    wanted: Wanted,
+    describe: Callable[[str, Folder], Iterable[tuple[str, str]]],
+) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for folder in walk(base, ignore, wanted):
+        found.update(describe(base, folder))
+    return found
 
 
-def _refuse_state(path: str, ignore_file: Path) -> None:
-    """Refuse to send aksci's own state: it changes with each run, and must be in no image."""
-    if _STATE not in path:
-        return
-    parts = path.split("/")
-    if _STATE in parts:
-        state = "/".join(parts[: parts.index(_STATE) + 1])
-        raise ConfigError(
-            f"The build context would hold {state}, where aksci keeps what changes with each run.",
-            hint=f"printf '\\n{state}\\n' >> {ignore_file}",
-        )
+def _describe_others(folder: Folder) -> Iterator[tuple[str, str]]:
+    for path, mode in folder.folders:
+        yield path, f"d {mode & _MODE:o}"
+    for path, target in folder.links:
+        yield path, f"l {target}"
+
+
+def _hash(found: Mapping[str, str]) -> str:
+    total = hashlib.sha256()
+    for path, description in sorted(found.items()):
+        name, text = os.fsencode(path), os.fsencode(description)
+        total.update(b"%d %s %d %s\n" % (len(name), name, len(text), text))
+    return total.hexdigest()
 
 
 def _read_ignore(path: Path) -> Ignore:
