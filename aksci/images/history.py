@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from aksci.images.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.keys import KEY_SCHEMA
 from aksci.images.lineage import Lineage, Step, read_files, read_lineage
+from aksci.images.names import parse_reference
 from aksci.images.reasons import changed_files, failed_before, reasons_between
 
 if TYPE_CHECKING:
@@ -40,14 +42,14 @@ def lineage_of(
         revision=revision,
         run=run,
         edges=_edges(graph, name, inputs),
-        steps=tuple(map(_step, graph.images[name].recipe.instructions)),
+        steps=_steps(inputs.image),
     )
 
 
 def files_of(image: Image, hasher: TreeHasher) -> dict[str, str]:
     """Return what the tree's hash was made of: path -> kind, mode and a short hash or a target."""
     spec = image.spec
-    entries = _entries(hasher)(spec.context, spec.dockerfile, image.recipe.sources)
+    entries = hasher.entries(spec.context, spec.dockerfile, image.recipe.sources)
     return {path: _HASH.sub(r"\1", text) for path, text in entries.items()}
 
 
@@ -66,36 +68,43 @@ def find_reasons(
 
     :param failures: of the last runs; they add a reason, and decide nothing.
     """
-    image = graph.images[name]
-    repository = image.spec.repository
-    previous = read_lineage(registry, repository, image.spec.tags[0])
+    spec = graph.images[name].spec
+    repository = spec.repository
+    previous = read_lineage(registry, repository, spec.tags[0])
     now = lineage_of(graph, name, inputs)
 
     def files() -> list[dict[str, str]] | None:
         before = read_files(registry, repository, previous) if previous else None
-        return None if before is None else changed_files(before, files_of(image, hasher))
+        return None if before is None else changed_files(before, files_of(inputs.image, hasher))
 
-    reasons = reasons_between(previous, now, files=files, opaque=image.recipe.opaque)
+    reasons = reasons_between(previous, now, files=files, opaque=inputs.image.recipe.opaque)
     return (*reasons, *failed_before(failures.get(name), now.input_key))
 
 
-def _entries(hasher: TreeHasher) -> Any:
-    """Return the method that tells the files."""
-    return getattr(hasher, "entries", lambda *_: {})
-
-
 def _edges(graph: Graph, name: str, inputs: Inputs) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    for edge in graph.edges:
-        if edge.to == name:
-            found.setdefault(edge.reference, {"type": edge.type, "image": edge.base})
-    for one in graph.external:
-        if one.image == name and one.reference in inputs.parents:
-            found.setdefault(one.reference, {"type": one.type})
-    return found
+    """Return the type of each parent, and which image of this project it is."""
+    types: dict[str, str] = {}
+    for need in inputs.image.recipe.needs:  # from outside's ONBUILD, too
+        if not need.reference.startswith(OUR_IMAGE):
+            reference = need.reference.removeprefix(DOCKER_IMAGE)
+            types[str(parse_reference(reference))] = need.type
+    types |= {one.reference: one.type for one in graph.external_of[name]}
+    types |= {edge.reference: edge.type for edge in graph.edges_to[name]}
+    return {
+        reference: {"type": types.get(reference, "runtime")}
+        | ({"image": inputs.internal[reference]} if reference in inputs.internal else {})
+        for reference in inputs.parents
+    }
 
 
-def _step(one: Instruction) -> Step:
+def _steps(image: Image) -> tuple[Step, ...]:
+    """Return the instructions that count. Those of a base's ONBUILD are on no line of the file."""
+    own = {one.line: one for one in image.dockerfile.instructions}
+    return tuple(_step(one, own.get(one.line) == one) for one in image.recipe.instructions)
+
+
+def _step(one: Instruction, own: bool) -> Step:
     content = [one.keyword, [list(flag) for flag in one.flags], one.text, list(one.heredocs)]
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
-    return Step(keyword=one.keyword, hash=digest, lines=(one.line, max(one.line, one.end_line)))
+    lines = (one.line, max(one.line, one.end_line)) if own else (0, 0)
+    return Step(keyword=one.keyword, hash=digest, lines=lines)

@@ -44,7 +44,7 @@ class Step:
     hash: str
     """16 hexadecimal digits."""
     lines: tuple[int, int]
-    """Its first and its last line, from 1."""
+    """Its first and its last line, from 1; ``(0, 0)``: it is in a base's ONBUILD."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -139,7 +139,7 @@ def _groups(
 
     for name, parents in needs.items():
         first[name] = name
-        if plan.graph.images[name].recipe.opaque or parents & rebuilt:
+        if not _reusable(plan, name) or parents & rebuilt:
             rebuilt.add(name)
         for parent in sorted(parents if whole else parents & rebuilt):
             first[find(name)] = find(parent)
@@ -147,6 +147,11 @@ def _groups(
     for name in needs:
         found.setdefault(find(name), []).append(name)
     return [tuple(names) for names in found.values()]
+
+
+def _reusable(plan: BuildPlan, name: str) -> bool:
+    inputs = plan.by_name[name].inputs
+    return inputs.reusable if inputs else not plan.graph.images[name].recipe.opaque
 
 
 def _jobs(

@@ -111,7 +111,7 @@ def _source(
 
 
 def _changed_steps(old: tuple[Step, ...], new: tuple[Step, ...]) -> list[dict[str, Any]]:
-    """Return the instructions that differ; of those that are gone, no lines."""
+    """Return the instructions that differ; without lines where the file does not have them."""
     match = difflib.SequenceMatcher(
         None, [step.hash for step in old], [step.hash for step in new], autojunk=False
     )
@@ -121,7 +121,11 @@ def _changed_steps(old: tuple[Step, ...], new: tuple[Step, ...]) -> list[dict[st
             continue
         change = "added" if tag == "insert" else "changed"
         found += [
-            {"keyword": step.keyword, "change": change, "lines": list(step.lines)}
+            {
+                "keyword": step.keyword,
+                "change": change,
+                "lines": list(step.lines) if step.lines[0] else None,
+            }
             for step in new[start:stop]
         ]
         found += [

@@ -273,7 +273,7 @@ class Run:
             lineage,
             provenance=output.provenance,
             now=self.now(),
-            files=files_of(self.graph.images[name], self._hasher),
+            files=files_of(inputs.image, self._hasher),
         )
         self.registry.put_manifest(
             ref.repository, manifest.content, manifest.media_type, tag=in_tag(key)

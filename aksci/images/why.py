@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from aksci.images.history import lineage_of
 from aksci.images.keys import in_tag
 from aksci.images.lineage import Lineage, read_files, read_lineage
 from aksci.images.reasons import changed_files, reasons_between, waits
@@ -136,24 +137,18 @@ def _files_between(
 
 def _parents(plan: BuildPlan, name: str) -> list[dict[str, Any]]:
     """Return what the image stands on: of this project, and from outside."""
-    inputs, graph = plan.by_name[name].inputs, plan.graph
+    inputs = plan.by_name[name].inputs
     if inputs is None:
         return []
-    kinds: dict[str, set[str]] = {}
-    for edge in graph.edges:
-        if edge.to == name:
-            kinds.setdefault(edge.reference, set()).add(edge.type)
-    for one in graph.external:
-        if one.image == name:
-            kinds.setdefault(one.reference, set()).add(one.type)
+    now = lineage_of(plan.graph, name, inputs)
     return [
         {
             "reference": reference,
-            "edges": sorted(kinds.get(reference, ())),
-            "image": inputs.internal.get(reference),
+            "edge": now.edges[reference]["type"],
+            "image": now.edges[reference].get("image"),
             "digest": digest,
         }
-        for reference, digest in sorted(inputs.parents.items())
+        for reference, digest in sorted(now.parents.items())
     ]
 
 
@@ -209,4 +204,4 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for parent in document["parents"]:
         where = "of this project" if parent["image"] else "external"
         digest = parent["digest"] or "still to be built"
-        yield "/".join(parent["edges"]), f"{parent['reference']} ({where}): {digest}"
+        yield parent["edge"], f"{parent['reference']} ({where}): {digest}"

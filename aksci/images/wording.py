@@ -40,7 +40,7 @@ def _moved(reason: Reason) -> str:
 def _missing(reason: Reason) -> str:
     if reason.get("known"):
         return "nothing differs from its last build, but the registry has lost that"
-    return "the registry knows of no build of it"
+    return "no build of it was published yet"
 
 
 def _failed(reason: Reason) -> str:

@@ -194,9 +194,9 @@ def _random_plan(pairs, build, opaque):
     for name in names:
         if parents[name] & chosen:
             chosen.add(name)
-    images = {name: Some(recipe=Some(opaque=("odd",) if name in opaque else ())) for name in names}
     return Some(
-        graph=Some(parents=parents, images=images),
+        graph=Some(parents=parents),
+        by_name={name: Some(inputs=Some(reusable=name not in opaque)) for name in names},
         to_build=tuple(name for name in names if name in chosen),
         opaque=opaque,
     )
