@@ -30,7 +30,7 @@ class PoolBuilder:
     builders: Mapping[str, Builder]
     """By what people call them: their addresses."""
     tell: Callable[[str], None]
-    """Receives one line for each engine that is lost."""
+    """Receives one warning for each engine that is lost."""
     hint: str | None = None
     """What to do when none can be reached."""
     _busy: Counter[str] = field(default_factory=Counter, repr=False)
@@ -79,7 +79,7 @@ class PoolBuilder:
             if engine in self._lost:
                 return
             self._lost[engine] = why
-        self.tell(f"warning: going on without {engine}: {why}")
+        self.tell(f"Going on without {engine}: {why}")
 
 
 def _affinity(image: str, engine: str) -> str:

@@ -1,0 +1,227 @@
+"""A project, an environment that names an engine, and private BuildKits."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tarfile
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from aksci.ci import choose_reporter
+from aksci.config import load_config
+from aksci.context import Context
+from aksci.images import BaseResolver, BuildSettings, build_graph, build_images
+from aksci.images.engines import connection_error
+from aksci.local.layout import Network
+from aksci.local.pki import Subject, ensure_pki
+from aksci.process import Runner
+from aksci.registry import RegistryClient, push_image
+from pipelines.engines import make_builder
+from pipelines.platform import locate
+
+
+class Watched:
+    """A builder that notes which images it was given; all else is the real one's."""
+
+    def __init__(self, name, builder, given):
+        self.name, self.builder, self.given = name, builder, given
+
+    def build(self, request, on_line):
+        self.given.append((self.name, request))
+        return self.builder.build(request, on_line)
+
+    def stop(self):
+        self.builder.stop()
+
+
+@pytest.fixture
+def watch():
+    """Note which engine of a pool is given which request, in order."""
+
+    def watch(pool):
+        given = []
+        pool.builders = {name: Watched(name, one, given) for name, one in pool.builders.items()}
+        return given
+
+    return watch
+
+
+@pytest.fixture
+def make_project(toolbox, tmp_path):
+    """Make a project with one environment; build it with the engine that this one names."""
+    closing = []
+
+    def make(files, environment, *, variables=None, verify=True):
+        name = f"e{secrets.token_hex(4)}"
+        head = f'schema = 1\n[project]\nname = "{name}"\n[discover]\ndockerfiles = ["*/Dockerfile"]'
+        root = tmp_path / name
+        texts = {**files, "aksci.toml": f"{head}\n[environments.there]\n{environment}\n"}
+        for path, content in texts.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(content.replace("{p}", name))
+        config = load_config(root / "aksci.toml")
+        variables = {**os.environ, **(variables or {})}
+        said = io.StringIO()
+        context = Context(
+            root=root,
+            config=config,
+            environment_name="there",
+            environment=config.environments["there"],
+            variables=variables,
+            now=lambda: datetime.now(UTC),
+            runner=Runner(environment=variables, log=lambda line: said.write(f"{line}\n")),
+            reporter=choose_reporter({}, said),
+            cache=tmp_path / "cache",
+            state=tmp_path / "state",
+            run_id="test",
+        )
+        registry = RegistryClient(
+            context.environment.registry,
+            plain_http=context.environment.plain_http,
+            verify=verify,
+        )
+        closing.append(registry)
+        resolver = BaseResolver(mirror=registry, connect=RegistryClient)
+
+        def builder():
+            return make_builder(context, toolbox, locate(context))
+
+        def build(engine, **settings):
+            return build_images(
+                build_graph(root, config),
+                registry=registry,
+                builder=engine,
+                resolve_external=resolver,
+                settings=BuildSettings(**{"timeout": 120, "revision": "abc", **settings}),
+                reporter=context.reporter,
+                now=context.now,
+            )
+
+        return SimpleNamespace(
+            name=name, root=root, registry=registry, context=context, builder=builder,
+            build=build, said=said,
+        )  # fmt: skip
+
+    yield make
+    for client in closing:
+        client.close()
+
+
+@pytest.fixture
+def start_buildkit(platform, toolbox):
+    """Start private BuildKits: folders, sockets and caches of their own."""
+    folder = Path(tempfile.mkdtemp(prefix="aksci-bk-"))  # short: a socket's path ends at 107
+    running = []
+
+    def start(address):
+        place = folder / secrets.token_hex(4)
+        place.mkdir()
+        mirror = f'"{platform.registry}"'
+        (place / "buildkitd.toml").write_text(
+            f'root = "{place}/root"\n[grpc]\naddress = ["{address}"]\n'
+            '[worker.oci]\nenabled = true\nnetworkMode = "host"\nbinary = "runc"\n'
+            "[worker.containerd]\nenabled = false\n"
+            f'[registry."docker.io"]\nmirrors = [{mirror}]\n'
+        )
+        with (place / "log").open("wb") as log:
+            daemon = subprocess.Popen(
+                [toolbox.ensure("buildkitd"), "--config", place / "buildkitd.toml"],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        running.append(daemon)
+        deadline = time.monotonic() + 30
+        while connection_error(address):
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"buildkitd did not start:\n{(place / 'log').read_text()[-4000:]}")
+            time.sleep(0.05)
+        return daemon
+
+    start.folder = folder
+    yield start
+    for daemon in running:
+        daemon.kill()  # there is nothing to keep
+    for daemon in running:
+        daemon.wait(30)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def buildkit_image(platform, toolbox):
+    """A BuildKit image FROM scratch: three static programs, and the folders that they need."""
+    client = RegistryClient(platform.registry, plain_http=True)
+    with tempfile.TemporaryDirectory(prefix="aksci-image-") as folder:
+        layer = Path(folder) / "layer.tar"
+        with tarfile.open(layer, "w") as tar:
+            for name, mode in (("tmp", 0o1777), ("etc", 0o755)):
+                entry = tarfile.TarInfo(name)
+                entry.type, entry.mode = tarfile.DIRTYPE, mode
+                tar.addfile(entry)
+            for program in ("buildkitd", "buildctl", "runc"):
+                tar.add(toolbox.ensure(program), f"usr/bin/{program}", filter=_as_root)
+        config = {
+            "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine],
+            "os": "linux",
+            "config": {
+                "Entrypoint": ["/usr/bin/buildkitd"],
+                "Env": ["PATH=/usr/bin"],
+                # Without it the layers would be kept on an overlay, where no overlay can be.
+                "Volumes": {"/var/lib/buildkit": {}},
+            },
+        }
+        ref = push_image(client, "aksci-test/buildkit", "test", layers=[layer], config=config)
+    client.close()
+    return str(ref)
+
+
+def _as_root(entry):
+    entry.uid = entry.gid = entry.mtime = 0
+    entry.uname = entry.gname = ""
+    entry.mode = 0o755
+    return entry
+
+
+@pytest.fixture(scope="session")
+def cluster_registry(platform, toolbox):
+    """The platform's registry once more, where pods reach it: at the node's address, with TLS."""
+    folder = Path(tempfile.mkdtemp(prefix="aksci-door-"))
+    node = Network().node
+    (folder / "pki").mkdir()
+    ensure_pki(folder / "pki", {"registry": Subject(common_name="registry", names=(node,))})
+    with socket.create_server((node, 0)) as probe:
+        port = probe.getsockname()[1]
+    settings = json.loads((platform.state / "config" / "registry.json").read_text())
+    settings["http"]["addr"] = f"{node}:{port}"
+    settings["http"]["tls"] = {
+        "certificate": str(folder / "pki" / "registry.crt"),
+        "key": str(folder / "pki" / "registry.key"),
+    }
+    (folder / "registry.json").write_text(json.dumps(settings))
+    with (folder / "log").open("wb") as log:
+        daemon = subprocess.Popen(
+            [toolbox.ensure("registry"), "serve", folder / "registry.json"],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + 30
+    while connection_error(f"tcp://{node}:{port}"):
+        if daemon.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"the registry did not start:\n{(folder / 'log').read_text()[-4000:]}")
+        time.sleep(0.05)
+    yield SimpleNamespace(host=f"{node}:{port}", authority=folder / "pki" / "ca.crt")
+    daemon.kill()
+    daemon.wait(30)
+    shutil.rmtree(folder)
