@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aksci.images.contexts import DOCKER_IMAGE, OUR_IMAGE, normalised_contexts
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,6 +19,7 @@ __all__ = ["KEY_SCHEMA", "Source", "in_tag", "input_key", "source_of", "unchecke
 
 KEY_SCHEMA = 3
 """Raised when keys, or what a build does with its input, change: all is built again then."""
+_EPOCH_ARG = "SOURCE_DATE_EPOCH"
 _PROXY_ARGS = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})
 
 
@@ -27,12 +30,12 @@ class Source:
     recipe: str
     """Hash of the instructions that count: comments and unreachable stages don't."""
     args: Mapping[str, str]
-    """All that are configured: BuildKit obeys some that nobody declares (``SOURCE_DATE_EPOCH``,
-    ``BUILDKIT_*``, those of a base's ONBUILD). Proxies count where they are declared, as there."""
+    """Those configured that are used. All, where nobody can be sure; but proxies count only where
+    they are declared, as in BuildKit's own cache."""
     target: str | None
     platforms: tuple[str, ...]
     tree: str
-    """Hash of the context."""
+    """Hash of what is read of its context, and of folders that are named contexts."""
     attestations: tuple[str, ...] = ()
     """What is attached to the image: the one without is another."""
 
@@ -53,22 +56,46 @@ class Source:
         }
 
 
-def source_of(image: Image, hasher: TreeHasher) -> Source:
-    """Compute what an image is made of, without the network."""
-    recipe = image.recipe
-    counts = {
-        name: value
-        for name, value in image.spec.args.items()
-        if name in recipe.declared or name.lower() not in _PROXY_ARGS
-    }
+def source_of(image: Image, hasher: TreeHasher, *, source_date_epoch: int = 0) -> Source:
+    """Compute what an image is made of, without the network.
+
+    :param source_date_epoch: seconds since 1970, as configured for all images.
+    :raises ConfigError: what it is made of can't be read.
+    """
     return Source(
         recipe=_hash_recipe(image),
-        args=counts,
+        args=_counting_args(image, source_date_epoch),
         target=image.spec.target,
         platforms=image.spec.platforms,
-        tree=hasher.hash(image.spec.context, image.spec.dockerfile),
+        tree=_hash_trees(image, hasher),
         attestations=image.spec.attestations.words,
     )
+
+
+def _counting_args(image: Image, source_date_epoch: int) -> dict[str, str]:
+    configured, recipe = image.spec.args, image.recipe
+    if recipe.used_args is None:
+        counting = frozenset(
+            name
+            for name in configured
+            if name in recipe.declared or name.lower() not in _PROXY_ARGS
+        )
+    else:
+        counting = recipe.used_args & configured.keys()
+    epoch = {_EPOCH_ARG: str(source_date_epoch)} if source_date_epoch else {}
+    return epoch | {name: configured[name] for name in sorted(counting)}
+
+
+def _hash_trees(image: Image, hasher: TreeHasher) -> str:
+    """Hash what is read of the context, and all of each folder that is a named context."""
+    spec = image.spec
+    tree = hasher.hash(spec.context, spec.dockerfile, image.recipe.sources)
+    folders = {
+        name: hasher.hash(value, None)
+        for name, value in normalised_contexts(spec.contexts).items()
+        if not value.startswith((OUR_IMAGE, DOCKER_IMAGE))
+    }
+    return _hash({"context": tree, "named": folders}) if folders else tree
 
 
 def input_key(source: Source, parents: Mapping[str, str]) -> str:

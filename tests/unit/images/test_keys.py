@@ -114,11 +114,45 @@ def test_comments_layout_and_unreachable_stages_change_nothing(base, old, new):
     assert key(base, DOCKERFILE.replace(old, new)) == key(base)
 
 
-@pytest.mark.parametrize("name", ["W", "OTHER", "SOURCE_DATE_EPOCH", "BUILDKIT_MULTI_PLATFORM"])
-def test_every_configured_argument_counts(base, name):
-    """BuildKit obeys some that the Dockerfile does not declare."""
-    toml = TOML.replace("W =", f"{name} =") if name != "OTHER" else TOML
-    assert key(base, toml=toml.replace(f'{name} = "1"', f'{name} = "2"')) != key(base, toml=toml)
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [("W", 1), ("OTHER", 0), ("V", 1), ("SOURCE_DATE_EPOCH", 1), ("BUILDKIT_MULTI_PLATFORM", 1)],
+)
+def test_an_argument_counts_that_is_used_or_that_buildkit_obeys_undeclared(base, name, counts):
+    one, two = (TOML.replace("OTHER = ", f'{name} = "{value}", O =') for value in "12")
+    if name == "W":
+        one, two = TOML, TOML.replace('W = "1"', 'W = "2"')
+    assert (key(base, toml=one) != key(base, toml=two)) is bool(counts)
+
+
+def test_the_time_that_images_are_given_counts_unless_it_is_the_default(base):
+    def of(epoch, toml=TOML):
+        graph = base({"Dockerfile": DOCKERFILE}, toml)
+        image = graph.images["web"]
+        return source_of(image, TreeHasher(graph.root), source_date_epoch=epoch).key
+
+    assert of(0) == key(base)
+    assert len({of(0), of(1), of(2)}) == 3
+    own = TOML.replace("OTHER = ", 'SOURCE_DATE_EPOCH = "5", O =')
+    assert of(1, own) == of(2, own)
+
+
+def test_a_folder_that_is_a_named_context_counts_with_its_own_ignore_file(base):
+    (base.root / "lib").mkdir()
+    (base.root / "lib/a").write_text("1")
+    (base.root / ".dockerignore").write_text("a")  # that of another context
+    toml = TOML + 'contexts = { lib = "lib" }\n'
+    before = key(base, toml=toml)
+    assert before != key(base)
+    (base.root / "lib/a").write_text("2")
+    changed = key(base, toml=toml)
+    assert changed != before
+    (base.root / "lib").rename(base.root / "moved")
+    assert key(base, toml=TOML + 'contexts = { lib = "moved" }\n') == changed
+    (base.root / "moved/.dockerignore").write_text("a\n.dockerignore")
+    ignored = key(base, toml=TOML + 'contexts = { lib = "moved" }\n')
+    (base.root / "moved/a").unlink()
+    assert key(base, toml=TOML + 'contexts = { lib = "moved" }\n') == ignored
 
 
 def test_a_proxy_counts_only_where_it_is_declared(base):
