@@ -13,7 +13,6 @@ from aksci.images import (
     BuildSettings,
     Failure,
     attempt_images,
-    build_graph,
     load_secrets,
     load_ssh,
     publish_tags,
@@ -24,6 +23,7 @@ from aksci.images import (
 )
 from aksci.options import BUILD_STAGES
 from pipelines.bench import Bench
+from pipelines.graph import project_graph
 from pipelines.plan import plan
 from pipelines.supplies import source_commit
 
@@ -49,7 +49,7 @@ def build(context: Context, options: Options) -> dict[str, Any]:
     """
     if options.plan:
         return plan(context, options)
-    graph = build_graph(context.root, context.config)
+    graph = project_graph(context)
     selected = select(graph, options.only, with_dependents=options.with_dependents)
     _require_services(context, graph)
     # From here on the last build and release are not what the sources say.
@@ -184,7 +184,7 @@ def _keep(bench: Bench, graph: Graph, result: BuildResult, options: Options) -> 
         {
             name: Failure(
                 key=result.keys.get(name),
-                error=error.message.partition("\n")[0],
+                error=_summary(error.message),
                 run=context.run_id,
             )
             for name, error in result.failed.items()
@@ -221,6 +221,12 @@ def _keep(bench: Bench, graph: Graph, result: BuildResult, options: Options) -> 
             for name, image in images.items()
         },
     }
+
+
+def _summary(message: str) -> str:
+    """Return a failure on one line: the first, and where that only announces, the last, too."""
+    first, *more = filter(None, map(str.strip, message.splitlines()))
+    return f"{first} {more[-1]}" if first.endswith(":") and more else first
 
 
 def _validate(bench: Bench) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.deploy import LintTools, lint_project
 from aksci.errors import ConfigError, ToolError
-from aksci.images import build_graph
 from aksci.tools import SCHEMA_LOCATION, ensure_schemas
+from pipelines.graph import project_graph
 from pipelines.output import show
 from pipelines.platform import make_toolbox
 
@@ -24,7 +24,7 @@ __all__ = ["lint"]
 
 def lint(context: Context, _options: Options) -> dict[str, Any]:
     """Check everything; print the findings; fail when one is an error."""
-    graph = build_graph(context.root, context.config)
+    graph = project_graph(context)
     toolbox = make_toolbox(context)
     tools = toolbox.ensure_all(("helm", "kubeconform"))
     dockerfiles = sorted({context.root / each.spec.dockerfile for each in graph.images.values()})

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from aksci.errors import UsageError
 from aksci.images import (
     BaseResolver,
-    build_graph,
     compare_plans,
     comparison_markdown,
     comparison_text,
@@ -30,6 +29,7 @@ from aksci.images import (
     why_text,
 )
 from aksci.options import WORK_TO_DO
+from pipelines.graph import project_graph
 from pipelines.output import as_json, deliver, renderer_of
 from pipelines.platform import locate
 from pipelines.supplies import connect_registry, reach_registry, source_commit
@@ -80,7 +80,7 @@ def why(context: Context, options: Options) -> dict[str, Any]:
     render = renderer_of("why", options, WHY_FORMATS)
     if not options.image:
         raise UsageError("Which image?", hint="nox -s why -- IMAGE; nox -s graph lists them.")
-    found = build_graph(context.root, context.config)
+    found = project_graph(context)
     require_images(found, [options.image, *options.force])
     selected = select(found, [options.image])
     registry = reach_registry(context, locate(context))
@@ -100,7 +100,7 @@ def why(context: Context, options: Options) -> dict[str, Any]:
 def graph(context: Context, options: Options) -> dict[str, Any]:
     """Print the image graph."""
     render = renderer_of("graph", options, GRAPH_FORMATS)
-    found = build_graph(context.root, context.config)
+    found = project_graph(context)
     deliver(context, options, render(found), code=options.format in {"json", "html"})
     return {}
 
@@ -120,7 +120,7 @@ def base_resolver(context: Context, registry: RegistryClient) -> BaseResolver:
 
 
 def _plan(context: Context, options: Options) -> BuildPlan:
-    found = build_graph(context.root, context.config)
+    found = project_graph(context)
     selected = select(found, options.only, with_dependents=options.with_dependents)
     registry = reach_registry(context, locate(context))
     return plan_build(

@@ -115,7 +115,14 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 def _check_references(path: Path, config: Config) -> None:
     """Refuse names that point at nothing inside the file itself."""
+    discover = config.discover
+    read = (*discover.dockerfiles, *discover.bake, *discover.compose, *discover.skaffold)
     problems = [
+        f"{path}: images.{name}.dockerfile: this key is required."
+        for name, image in config.images.items()
+        if image.dockerfile is None and not read
+    ]
+    problems += [
         f"{path}: services.{name}.needs: there is no service {needed!r}."
         + _suggest(needed, config.services)
         for name, service in config.services.items()

@@ -161,7 +161,9 @@ class ValidateConfig(_Model):
 class ImageConfig(_Model):
     """[images.NAME]: one image, where discovery would not say enough."""
 
-    dockerfile: InsidePath
+    dockerfile: InsidePath | None = None
+    """Required, unless a file that [discover] reads has an image of this name: then the table's
+    keys take the place of what that file says; ``args`` and ``contexts`` add to it."""
     context: InsidePath | None = None
     """Default: the Dockerfile's folder."""
     target: str | None = None

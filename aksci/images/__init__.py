@@ -23,14 +23,15 @@ from aksci.images.credentials import load_secrets, load_ssh
 from aksci.images.engines import BuilderSpec, BuilderStore, own_name
 from aksci.images.failures import Failure, read_failures, update_failures
 from aksci.images.graph import Graph, build_graph, graph_document
-from aksci.images.matrix import make_matrices, matrix_document, matrix_value
 from aksci.images.kubeconfig import one_context
+from aksci.images.matrix import make_matrices, matrix_document, matrix_value
 from aksci.images.plan import BuildPlan, plan_build, plan_document
 from aksci.images.pool import PoolBuilder
 from aksci.images.publish import MovedTag, publish_tags
 from aksci.images.record import BuildRecord, BuiltImage, read_build_record, write_build_record
 from aksci.images.report import plan_markdown, plan_text
 from aksci.images.selection import require_images, select
+from aksci.images.sources import Importer
 from aksci.images.why import explain_image, why_markdown, why_text
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "BuiltImage",
     "Failure",
     "Graph",
+    "Importer",
     "LazyBuilder",
     "MovedTag",
     "PoolBuilder",
@@ -64,11 +66,11 @@ __all__ = [
     "load_plan",
     "load_secrets",
     "load_ssh",
-    "one_context",
-    "own_name",
     "make_matrices",
     "matrix_document",
     "matrix_value",
+    "one_context",
+    "own_name",
     "plan_build",
     "plan_document",
     "plan_markdown",

@@ -1,25 +1,31 @@
-"""Which images a project has: those of [images.*], and the Dockerfiles that [discover] finds."""
+"""Which images a project has, each as one thing to build."""
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
+import difflib
+import os
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from aksci.errors import ConfigError
+from aksci.files import write_atomically
 from aksci.images.builder import Attestations
+from aksci.images.candidates import find_candidates
+from aksci.images.contexts import DOCKER_IMAGE, OUR_IMAGE
+from aksci.images.names import parse_reference
+from aksci.images.sources import Importer, split_references
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-    from aksci.config import Config, ImageConfig
+    from aksci.config import Config
+    from aksci.images.sources import Imported
 
 __all__ = ["ImageSpec", "discover_images"]
 
-_NAME = re.compile(r"[a-z0-9]([a-z0-9._/-]*[a-z0-9])?")
-_IGNORED_FOLDERS = frozenset({".aksci", ".git"})
+_INLINE = ".aksci/dockerfiles"
+"""Where Dockerfiles are kept that another tool's file holds as text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,108 +49,159 @@ class ImageSpec:
     contexts: Mapping[str, str] = field(default_factory=dict)
     """Named contexts: name -> ``image:NAME``, ``docker-image://REFERENCE`` or a folder."""
     attestations: Attestations = field(default_factory=Attestations)
+    aliases: tuple[str, ...] = ()
+    """Further full references by which Dockerfiles may mean it: what Bake, Compose or Skaffold
+    call it, with their registry."""
 
 
-def discover_images(root: Path, config: Config, *, builder_platform: str) -> dict[str, ImageSpec]:
+def discover_images(
+    root: Path, config: Config, *, builder_platform: str, importer: Importer | None = None
+) -> dict[str, ImageSpec]:
     """Return all images of a project by name, sorted.
 
     :param builder_platform: of images whose platforms are not configured.
+    :param importer: for other tools' files (``[discover] bake``, ``compose``, ``skaffold``).
     :raises ConfigError: a Dockerfile or a context does not exist, a name is wrong or taken twice,
         or there is no image.
     """
-    specs = {
-        name: _from_table(root, config, name, image, builder_platform)
-        for name, image in config.images.items()
-    }
-    for name, dockerfile in _discovered(root, config).items():
-        if name in specs:
-            raise ConfigError(
-                f"Two Dockerfiles would be the image {name!r}: {specs[name].dockerfile} and "
-                f"{dockerfile}.",
-                hint="give one of them a table [images.NAME] in aksci.toml.",
-            )
-        specs[name] = ImageSpec(
-            name=name,
-            dockerfile=str(dockerfile),
-            context=str(dockerfile.parent),
-            target=None,
-            args={},
-            platforms=config.build.platforms or (builder_platform,),
-            builder_platform=builder_platform,
-            repository=f"{config.project.name}/{name}",
-            tags=("latest",),
-        )
-    if not specs:
+    importer = replace(
+        importer or Importer(),
+        secrets=frozenset(config.build.secrets),
+        ssh=frozenset(config.build.ssh),
+    )
+    candidates = find_candidates(root, config, importer)
+    if not candidates:
         raise ConfigError(
             "There is no image to build: aksci.toml has no [images.NAME], and [discover] finds no "
             "Dockerfile.",
             hint='[discover] dockerfiles = ["**/Dockerfile"]',
         )
-    attestations = Attestations(provenance=config.build.provenance, sbom=config.build.sbom)
-    # As an argument it counts in the keys, and an image may have another. buildx's own is 0.
-    epoch = config.build.source_date_epoch
-    common = {"SOURCE_DATE_EPOCH": str(epoch)} if epoch else {}
-    return {
-        name: replace(spec, args={**common, **spec.args}, attestations=attestations)
-        for name, spec in sorted(specs.items())
+    disk = _Disk(root)
+    specs = {
+        name: _spec(config, candidates[name], builder_platform, disk) for name in sorted(candidates)
     }
+    return {name: _with_bases(spec, candidates[name], specs, disk) for name, spec in specs.items()}
 
 
-def _from_table(
-    root: Path, config: Config, name: str, image: ImageConfig, builder_platform: str
-) -> ImageSpec:
-    dockerfile = PurePosixPath(image.dockerfile)
-    context = PurePosixPath(image.context) if image.context else dockerfile.parent
-    where = f"{root / 'aksci.toml'}: images.{name}"
-    if not (root / dockerfile).is_file():
-        raise ConfigError(f"{where}.dockerfile: {dockerfile} does not exist.")
-    if not (root / context).is_dir():
-        raise ConfigError(f"{where}.context: the folder {context} does not exist.")
+class _Disk:
+    """Look at each path once: images share folders."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._top = str(root)
+        self._folders: dict[str, bool] = {}
+        self._files: dict[str, bool] = {}
+
+    def has_folder(self, path: str) -> bool:
+        if path not in self._folders:
+            self._folders[path] = os.path.isdir(f"{self._top}/{path}")  # noqa: PTH112 - for speed
+        return self._folders[path]
+
+    def has_file(self, path: str) -> bool:
+        if path not in self._files:
+            self._files[path] = os.path.isfile(f"{self._top}/{path}")  # noqa: PTH113 - for speed
+        return self._files[path]
+
+
+def _spec(config: Config, one: Imported, builder_platform: str, disk: _Disk) -> ImageSpec:
+    if one.unknown:
+        arg, why = next(iter(one.unknown.items()))
+        raise ConfigError(f"{why}.", hint=f'[images."{one.name}"] args = {{ {arg} = "…" }}')
+    dockerfile = one.dockerfile
+    if one.inline is not None:
+        dockerfile = _write_inline(disk.root, one.name, one.inline)
+    elif not disk.has_file(dockerfile):
+        raise ConfigError(f"{one.where}.dockerfile: {dockerfile} does not exist.")
+    if not disk.has_folder(one.context):
+        raise ConfigError(f"{one.where}.context: the folder {one.context} does not exist.")
+    repository, tags, aliases = _names(config, one)
     return ImageSpec(
-        name=name,
-        dockerfile=str(dockerfile),
-        context=str(context),
-        target=image.target,
-        args=dict(image.args),
-        platforms=image.platforms or config.build.platforms or (builder_platform,),
+        name=one.name,
+        dockerfile=dockerfile,
+        context=one.context,
+        target=one.target,
+        args=dict(one.args),
+        platforms=one.platforms or config.build.platforms or (builder_platform,),
         builder_platform=builder_platform,
-        repository=image.repository or f"{config.project.name}/{name}",
-        tags=image.tags,
+        repository=repository,
+        tags=tags,
+        requires=one.requires,
+        contexts=dict(one.contexts),
+        attestations=Attestations(provenance=config.build.provenance, sbom=config.build.sbom),
+        aliases=aliases,
     )
 
 
-def _discovered(root: Path, config: Config) -> dict[str, PurePosixPath]:
-    """Return the Dockerfiles that the globs find and no table names, by image name."""
-    claimed = {PurePosixPath(image.dockerfile) for image in config.images.values()}
-    folders: dict[PurePosixPath, list[PurePosixPath]] = defaultdict(list)
-    for path in {found for glob in config.discover.dockerfiles for found in root.glob(glob)}:
-        relative = PurePosixPath(path.relative_to(root).as_posix())
-        ignored = not _IGNORED_FOLDERS.isdisjoint(relative.parts)
-        if path.is_file() and relative.suffix != ".dockerignore" and not ignored:
-            folders[relative.parent].append(relative)
-    found: dict[str, PurePosixPath] = {}
-    for folder, files in sorted(folders.items()):
-        for file in sorted(files):
-            if file in claimed:
-                continue
-            name = _name(config.project.name, folder, file, alone=len(files) == 1)
-            if name in found:
-                raise ConfigError(
-                    f"Two Dockerfiles would be the image {name!r}: {found[name]} and {file}.",
-                    hint="give one of them a table [images.NAME] in aksci.toml.",
-                )
-            found[name] = file
-    return found
+def _names(config: Config, one: Imported) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Return repository, tags and aliases."""
+    named = one.repository is not None and one.tags is not None
+    try:
+        repository, tags, aliases = split_references(one.references, one.where)
+    except ConfigError:
+        if not named:
+            raise
+        repository, tags, aliases = None, (), ()
+    further = split_references(one.aliases, one.where)[2]
+    return (
+        one.repository or repository or f"{config.project.name}/{one.name}",
+        one.tags if one.tags is not None else tags or ("latest",),
+        tuple(dict.fromkeys((*aliases, *further))),
+    )
 
 
-def _name(project: str, folder: PurePosixPath, file: PurePosixPath, *, alone: bool) -> str:
-    """Name an image by its folder, and by what its file's name adds where there are several."""
-    part = "" if alone else re.sub(r"^Dockerfile\.?|\.?Dockerfile$", "", file.name)
-    base = project if folder == PurePosixPath() else str(folder)
-    name = f"{base}-{part}".lower() if part else base.lower()
-    if not _NAME.fullmatch(name):
-        raise ConfigError(
-            f"{file}: {name!r} can't be the name of an image.",
-            hint=f'[images.some-name] dockerfile = "{file}"',
-        )
-    return name
+def _write_inline(root: Path, name: str, text: str) -> str:
+    """Keep a Dockerfile that is in no file of its own where a build can read it."""
+    relative = f"{_INLINE}/{name}.Dockerfile"
+    path = root / relative
+    if not path.is_file() or path.read_bytes() != text.encode():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text, mode=0o644)
+    return relative
+
+
+def _with_bases(
+    spec: ImageSpec, one: Imported, specs: Mapping[str, ImageSpec], disk: _Disk
+) -> ImageSpec:
+    """Check the names of other images; give those that are arguments as references."""
+    for name in one.requires:
+        _require_image(name, specs, f"{one.where}.requires", spec.name)
+    for key, value in one.contexts.items():
+        where = f"{one.where}.contexts.{key}"
+        if value.startswith(OUR_IMAGE):
+            _require_image(value.removeprefix(OUR_IMAGE), specs, where, spec.name)
+        elif value.startswith(DOCKER_IMAGE):
+            _require_reference(value.removeprefix(DOCKER_IMAGE), where)
+        elif "://" in value or ".." in value.split("/") or not disk.has_folder(value):
+            raise ConfigError(
+                f"{where}: {value!r} is no folder of this project.",
+                hint="a named context is image:NAME, docker-image://REFERENCE or a folder.",
+            )
+    if not one.base_args:
+        return spec
+    references = {arg: _reference(specs[name]) for arg, name in one.base_args.items()}
+    return replace(spec, args={**spec.args, **references})
+
+
+def _require_image(name: str, specs: Mapping[str, ImageSpec], where: str, own: str) -> None:
+    if name == own:
+        raise ConfigError(f"{where}: the image {own} can't need itself.")
+    if name not in specs:
+        close = difflib.get_close_matches(name, specs, n=1)
+        suggestion = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(specs)}."
+        raise ConfigError(f"{where}: there is no image {name!r}. {suggestion}")
+
+
+def _require_reference(reference: str, where: str) -> None:
+    try:
+        parse_reference(reference)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error.message}", hint=error.hint) from None
+
+
+def _reference(spec: ImageSpec) -> str:
+    """Return ``repository:tag``, as a Dockerfile of the project names the image."""
+    tag = spec.tags[0] if spec.tags else "latest"
+    first = spec.repository.partition("/")[0]
+    # What looks like a host would be taken for one.
+    prefix = "docker.io/" if "." in first and "/" in spec.repository else ""
+    return f"{prefix}{spec.repository}:{tag}"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from aksci.config import Config
     from aksci.images.dockerfile import Instruction
+    from aksci.images.sources import Importer
 
 __all__ = [
     "SYNTAX_ARG",
@@ -131,15 +132,22 @@ class Graph:
         return frozenset(found)
 
 
-def build_graph(root: Path, config: Config, *, builder_platform: str | None = None) -> Graph:
+def build_graph(
+    root: Path,
+    config: Config,
+    *,
+    builder_platform: str | None = None,
+    importer: Importer | None = None,
+) -> Graph:
     """Read a project's Dockerfiles and connect its images.
 
     :param builder_platform: of images whose platforms are not configured; default: this machine's.
+    :param importer: for other tools' files that [discover] names.
     :raises ConfigError: a Dockerfile is missing or wrong, two images would have the same name and
         tag, or images need each other in a circle.
     """
     builder_platform = builder_platform or this_platform()
-    specs = discover_images(root, config, builder_platform=builder_platform)
+    specs = discover_images(root, config, builder_platform=builder_platform, importer=importer)
     parsed: dict[str, Dockerfile] = {}
     owners = _owners(config, specs)
     images = {name: read_image(root, spec, parsed) for name, spec in specs.items()}
@@ -321,6 +329,9 @@ def _owners(config: Config, specs: Mapping[str, ImageSpec]) -> dict[str, str]:
                         f"The images {other} and {spec.name} are both {spec.repository}:{tag}.",
                         hint=f"give [images.{spec.name}] another repository or other tags.",
                     )
+    for spec in specs.values():
+        for alias in spec.aliases:  # an image's own names go before what others are called, too
+            owners.setdefault(alias, spec.name)
     return owners
 
 

@@ -1,0 +1,247 @@
+"""Find files by globs in one walk, without looking where no image of a project can be."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from aksci.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+__all__ = ["Exclude", "find_files"]
+
+_STATE = frozenset({".aksci", ".git", ".hg", ".svn"})
+_SKIPPED = frozenset({"node_modules"})
+"""Where wildcards don't look, but a glob that spells it out does."""
+_PRUNED = _STATE | _SKIPPED
+_MAGIC = re.compile(r"[*?\[]")
+_ANYWHERE = "**"
+
+
+_State = tuple[int, int]
+"""Number of a pattern, and the part of it that the next name must match."""
+_Magic = tuple[_State, re.Pattern[str]]
+_Deeper = tuple[str, list[_State], bool]
+"""A folder's name, what to look for in it, and whether a symbolic link led there."""
+
+
+@dataclass(frozen=True)
+class Exclude:
+    """Tell which paths some globs exclude; one that matches a folder excludes what it holds."""
+
+    globs: tuple[str, ...]
+    _regex: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        words = [_path_regex(_parts(glob, "exclude")) for glob in self.globs]
+        object.__setattr__(self, "_regex", re.compile("|".join(words)) if words else None)
+
+    def excludes(self, path: str) -> bool:
+        """Tell whether a path (relative, with slashes) is excluded."""
+        return self._regex is not None and self._regex.fullmatch(path) is not None
+
+
+def find_files(
+    root: Path, globs: Sequence[str], exclude: Exclude = Exclude(())
+) -> dict[str, frozenset[PurePosixPath]]:
+    """Return the files that each glob finds, relative to the root.
+
+    ``*``, ``?`` and ``[…]`` match within a name, ``**`` any folders. Wildcards don't look into
+    version control's folders, ``.aksci`` and ``node_modules``; ``**`` doesn't follow symbolic
+    links to folders, so that loops of them end. Of several ways to one file in one folder (links),
+    the first counts: those that are no links before those that are, then by name.
+
+    :raises ConfigError: a glob is empty, absolute, or leads out of the project.
+    """
+    patterns = [_parts(glob, "dockerfiles") for glob in globs]
+    walk = _Walk(str(root), patterns, exclude)
+    walk.visit("", [(number, 0) for number in range(len(patterns))])
+    counted = _once(str(root), walk.found)
+    return {
+        glob: frozenset(
+            PurePosixPath(path) for path in counted if number in walk.found[path].patterns
+        )
+        for number, glob in enumerate(globs)
+    }
+
+
+@dataclass
+class _Found:
+    linked: bool
+    """It is a symbolic link, or was reached through one."""
+    patterns: set[int]
+
+
+@dataclass
+class _Walk:
+    root: str
+    patterns: Sequence[tuple[str, ...]]
+    exclude: Exclude
+    found: dict[str, _Found] = field(default_factory=dict)
+    """Path -> how it was found."""
+
+    def visit(self, folder: str, states: Iterable[_State], *, linked: bool = False) -> None:
+        """Look into a folder (``""`` or ``path/``) for what the states ask for."""
+        anywhere, named = self._expand(states)
+        literal, magic = self._sort(named)
+        if not anywhere and not magic:  # no need to read the folder
+            for part, its in literal.items():
+                self._enter(f"{folder}{part}", its, linked=linked)
+            return
+        for part in _SKIPPED & literal.keys():  # what wildcards don't look into
+            self._enter(f"{folder}{part}", literal.pop(part), linked=linked)
+        deeper = self._read(folder, anywhere, literal, magic, linked=linked)
+        for name, following, through in deeper:
+            if following and not self.exclude.excludes(f"{folder}{name}"):
+                self.visit(f"{folder}{name}/", following, linked=through)
+
+    def _read(
+        self,
+        folder: str,
+        anywhere: list[_State],
+        literal: dict[str, list[_State]],
+        magic: list[_Magic],
+        *,
+        linked: bool,
+    ) -> list[_Deeper]:
+        """Read a folder: note the files that match, and return where to go on."""
+        try:
+            entries = os.scandir(f"{self.root}/{folder}")
+        except (NotADirectoryError, FileNotFoundError, PermissionError):
+            return []
+        deeper: list[_Deeper] = []
+        with entries:
+            for entry in entries:
+                name = entry.name
+                matched = literal.get(name, [])
+                if magic:
+                    matched = [*matched, *(one for one, regex in magic if regex.fullmatch(name))]
+                if entry.is_dir(follow_symlinks=False):
+                    if name not in _PRUNED:
+                        deeper.append((name, [*anywhere, *self._deeper(matched)], linked))
+                elif matched:
+                    self._take(folder, entry, matched, deeper, linked=linked)
+        return deeper
+
+    def _sort(self, named: list[_State]) -> tuple[dict[str, list[_State]], list[_Magic]]:
+        """Part the states into those of names, by name, and those of patterns."""
+        literal: dict[str, list[_State]] = {}
+        magic: list[_Magic] = []
+        for state in named:
+            part = self.patterns[state[0]][state[1]]
+            if _MAGIC.search(part):
+                magic.append((state, re.compile(_name_regex(part))))
+            else:
+                literal.setdefault(part, []).append(state)
+        return literal, magic
+
+    def _expand(self, states: Iterable[_State]) -> tuple[list[_State], list[_State]]:
+        """Part the states into those of ``**``, which go deeper, and those of names."""
+        anywhere, named = [], []
+        for number, at in dict.fromkeys(states):
+            place = at
+            while self.patterns[number][place] == _ANYWHERE:
+                anywhere.append((number, place))
+                place += 1
+            named.append((number, place))
+        return anywhere, list(dict.fromkeys(named))
+
+    def _take(
+        self,
+        folder: str,
+        entry: os.DirEntry[str],
+        matched: list[_State],
+        deeper: list[_Deeper],
+        *,
+        linked: bool,
+    ) -> None:
+        """Take a file, or a link that matches. ``**`` does not go on behind a link."""
+        link = entry.is_symlink()
+        if link and entry.is_dir():
+            if entry.name not in _PRUNED:
+                deeper.append((entry.name, self._deeper(matched), True))
+        elif entry.is_file():
+            self._note(f"{folder}{entry.name}", matched, linked=linked or link)
+
+    def _enter(self, path: str, states: list[_State], *, linked: bool) -> None:
+        """Go to a path by its name, without reading its folder."""
+        if path.rpartition("/")[2] in _STATE or self.exclude.excludes(path):
+            return
+        full = f"{self.root}/{path}"
+        through = linked or os.path.islink(full)  # noqa: PTH114 - strings, for speed
+        following = self._deeper(states)
+        if following and os.path.isdir(full):  # noqa: PTH112
+            self.visit(f"{path}/", following, linked=through)
+        if len(following) < len(states) and os.path.isfile(full):  # noqa: PTH113
+            self._note(path, states, linked=through)
+
+    def _deeper(self, states: Iterable[_State]) -> list[_State]:
+        return [(number, at + 1) for number, at in states if at + 1 < len(self.patterns[number])]
+
+    def _note(self, path: str, states: Iterable[_State], *, linked: bool) -> None:
+        ended = {number for number, at in states if at + 1 == len(self.patterns[number])}
+        if ended and not self.exclude.excludes(path):
+            self.found.setdefault(path, _Found(linked, set())).patterns.update(ended)
+
+
+def _once(root: str, found: dict[str, _Found]) -> list[str]:
+    """Leave out links to what was found already in the same folder; add their patterns to it."""
+    real: dict[tuple[str, str], str] = {}
+    for path in sorted(found, key=lambda path: (found[path].linked, path)):
+        folder, _, name = path.rpartition("/")
+        key = (folder, path)
+        if found[path].linked:
+            top = os.path.realpath(root)
+            parent = os.path.realpath(f"{root}/{folder}")
+            target = os.path.realpath(f"{parent}/{name}")
+            key = (_relative(parent, top), _relative(target, top))
+        first = real.setdefault(key, path)
+        found[first].patterns |= found[path].patterns
+    return sorted(real.values())
+
+
+def _relative(path: str, top: str) -> str:
+    return "" if path == top else path.removeprefix(f"{top}/")
+
+
+def _parts(glob: str, key: str) -> tuple[str, ...]:
+    parts = tuple(part for part in glob.split("/") if part not in {"", "."})
+    if not parts or glob.startswith("/") or ".." in parts:
+        raise ConfigError(
+            f"aksci.toml: discover.{key}: {glob!r} must be a glob of files inside the project, "
+            "relative to aksci.toml."
+        )
+    # "a/**" means what a holds, at any depth.
+    return (*parts, "*") if parts[-1] == _ANYWHERE and key != "exclude" else parts
+
+
+def _path_regex(parts: Sequence[str]) -> str:
+    while len(parts) > 1 and parts[-1] == _ANYWHERE:  # "a/**" excludes a with all that it holds
+        parts = parts[:-1]
+    words = ["(?:[^/]+/)*" if part == _ANYWHERE else f"{_name_regex(part)}/" for part in parts]
+    return "".join(words).removesuffix("/") + "(?:/.*)?" if parts != [_ANYWHERE] else ".*"
+
+
+def _name_regex(part: str) -> str:
+    out = []
+    at = 0
+    while at < len(part):
+        end = part.find("]", at + 2) if part[at] == "[" else -1
+        if part[at] == "*":
+            out.append("[^/]*")
+        elif part[at] == "?":
+            out.append("[^/]")
+        elif end > 0:
+            inner = part[at + 1 : end].replace("\\", r"\\")
+            out.append(f"[^{inner[1:]}]" if inner[0] == "!" else f"[{inner}]")
+            at = end
+        else:
+            out.append(re.escape(part[at]))
+        at += 1
+    return "(?s:" + "".join(out) + ")"

@@ -1,0 +1,172 @@
+"""An image as another tool's file describes it, and the words that those files share."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aksci.errors import ConfigError
+from aksci.images.names import parse_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+__all__ = [
+    "Imported",
+    "Importer",
+    "NotOursError",
+    "image_name",
+    "locate",
+    "split_references",
+    "text",
+]
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9._/-]*[a-z0-9])?")
+_REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://|git@|github\.com/", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Importer:
+    """What reading other tools' files takes from the edge."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The process's environment variables, for ``${VAR}`` in Compose files and the like."""
+    bake_print: Callable[[Sequence[Path], Sequence[str]], Mapping[str, Any]] | None = None
+    """Returns what ``docker buildx bake --print`` says of files and targets."""
+    warn: Callable[[str], None] = lambda _message: None
+    """Told what is left out, and why."""
+    secrets: frozenset[str] = frozenset()
+    """The ids that [build.secrets] has."""
+    ssh: frozenset[str] = frozenset()
+    """The ids that [build] ssh has."""
+
+    def tell_secrets(self, where: str, secrets: Iterable[str], ssh: Iterable[str]) -> None:
+        """Warn of secrets and SSH keys that a file names and aksci.toml does not."""
+        for one in sorted({*secrets} - self.secrets):
+            self.warn(f"{where}: the secret {one} is not taken over: add [build.secrets.{one}]")
+        for one in sorted({*ssh} - self.ssh):
+            self.warn(f"{where}: the SSH key {one} is not taken over: add it to [build.ssh]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """One image of another tool's file."""
+
+    name: str
+    where: str
+    """File and key, for messages."""
+    dockerfile: str
+    """Relative to the project, with slashes; as is ``context``."""
+    context: str
+    inline: str | None = None
+    """The Dockerfile's text, where it is in no file."""
+    target: str | None = None
+    args: Mapping[str, str] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    """Build arguments whose value only the other tool can tell -> why."""
+    platforms: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    """What the tool calls the image, as ``[host/]repository[:tag]``."""
+    aliases: tuple[str, ...] = ()
+    """Further references by which Dockerfiles may mean it."""
+    requires: tuple[str, ...] = ()
+    """Names of images."""
+    base_args: Mapping[str, str] = field(default_factory=dict)
+    """Build argument -> name of the image whose reference is its value."""
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    """As in ``ImageSpec``."""
+    repository: str | None = None
+    """Without the registry; None: as the first reference says."""
+    tags: tuple[str, ...] | None = None
+    """None: as the references say."""
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What makes it another image, whatever it is called."""
+        return (
+            self.dockerfile,
+            self.context,
+            self.inline,
+            self.target,
+            tuple(sorted(self.args.items())),
+            tuple(sorted(self.base_args.items())),
+            tuple(sorted(self.contexts.items())),
+        )
+
+
+class NotOursError(Exception):
+    """An image can't be built by this project; the message says why."""
+
+
+def image_name(word: str, where: str) -> str:
+    """Return another tool's name for an image as one of ours: in lower case.
+
+    :raises ConfigError: it can't be one.
+    """
+    name = word.lower().strip("._-/")
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"{where}: {word!r} can't be the name of an image.")
+    return name
+
+
+def locate(root: Path, base: str, path: str, *, what: str) -> str:
+    """Return a path of another tool's file, relative to the project, with slashes.
+
+    :param base: the folder that it is relative to, itself relative to the project.
+    :raises NotOursError: it is an address, or a place outside of the project.
+    """
+    if _REMOTE.match(path):
+        raise NotOursError(f"its {what} is the address {path}, not a folder")
+    joined = path
+    if path.startswith("/"):
+        joined = posixpath.relpath(path, root.as_posix())
+    else:
+        joined = posixpath.normpath(posixpath.join(base or ".", path or "."))
+    if joined == ".." or joined.startswith("../"):
+        raise NotOursError(f"its {what} {path} is outside of {root}")
+    return joined
+
+
+def text(value: Any) -> str:
+    """Write a value of YAML as Go writes it (and so Compose and Skaffold)."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:  # noqa: PLR2004 - Go's %v
+        return str(int(value))
+    return str(value)
+
+
+def split_references(
+    references: Sequence[str], where: str
+) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
+    """Return repository without registry, its tags, and all references in full.
+
+    The first reference names the repository; references to others are only known by name.
+
+    :raises ConfigError: one can't be the name of an image.
+    """
+    full = []
+    for one in references:
+        try:
+            full.append(parse_reference(one))
+        except ConfigError as error:
+            raise ConfigError(
+                f"{where}: {error.message}",
+                hint=error.hint
+                or "set the variables that the file builds it from, or give the "
+                "image a table [images.NAME] with repository and tags.",
+            ) from None
+    if not full:
+        return None, (), ()
+    repositories = [each.repository.removeprefix("library/") for each in full]
+    tags = [
+        each.tag for each, own in zip(full, repositories, strict=True) if own == repositories[0]
+    ]
+    return (
+        repositories[0],
+        tuple(dict.fromkeys(tags)),
+        tuple(dict.fromkeys(f"{each.name}:{each.tag}" for each in full)),
+    )
