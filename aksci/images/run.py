@@ -103,6 +103,10 @@ class Run:
         self._slots = threading.BoundedSemaphore(self.settings.concurrency)
         self._stopped = threading.Event()
 
+    def remember(self) -> None:
+        """Write down what the files were found to hold, for the next run."""
+        self._hasher.save()
+
     def stop(self) -> None:
         """End all builds that are running, and begin no more."""
         self._stopped.set()
