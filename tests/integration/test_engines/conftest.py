@@ -160,7 +160,11 @@ def start_buildkit(platform, toolbox):
 
 @pytest.fixture(scope="session")
 def buildkit_image(platform, toolbox):
-    """A BuildKit image FROM scratch: three static programs, and the folders that they need."""
+    """A BuildKit image FROM scratch: static buildkitd and buildctl, runc with its libraries.
+
+    runc is Debian's: built from its Go module it would lack seccomp, without which BuildKit runs no
+    step.
+    """
     client = RegistryClient(platform.registry, plain_http=True)
     with tempfile.TemporaryDirectory(prefix="aksci-image-") as folder:
         layer = Path(folder) / "layer.tar"
@@ -169,14 +173,16 @@ def buildkit_image(platform, toolbox):
                 entry = tarfile.TarInfo(name)
                 entry.type, entry.mode = tarfile.DIRTYPE, mode
                 tar.addfile(entry)
-            for program in ("buildkitd", "buildctl", "runc"):
+            for program in ("buildkitd", "buildctl"):
                 tar.add(toolbox.ensure(program), f"usr/bin/{program}", filter=_as_root)
+            for path in _with_libraries(shutil.which("runc")):
+                tar.add(path.resolve(), str(path), filter=_as_root)
         config = {
             "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine],
             "os": "linux",
             "config": {
                 "Entrypoint": ["/usr/bin/buildkitd"],
-                "Env": ["PATH=/usr/bin"],
+                "Env": ["PATH=/usr/bin:/usr/sbin"],
                 # Without it the layers would be kept on an overlay, where no overlay can be.
                 "Volumes": {"/var/lib/buildkit": {}},
             },
@@ -184,6 +190,12 @@ def buildkit_image(platform, toolbox):
         ref = push_image(client, "aksci-test/buildkit", "test", layers=[layer], config=config)
     client.close()
     return str(ref)
+
+
+def _with_libraries(program):
+    """Return a program and every library that its loader would take, as absolute paths."""
+    told = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    return [Path(program), *(Path(word) for word in told.split() if word.startswith("/"))]
 
 
 def _as_root(entry):

@@ -10,7 +10,7 @@ from aksci.tools.pins import SOURCES, GoSource, Release, load_pins
 from aksci.tools.versions import matches
 
 PINS = load_pins()
-OWN = {"kube", "coredns", "pause", "runc", "trivydb"}
+OWN = {"kube", "coredns", "pause", "trivydb"}
 
 PRINTED = {
     "helm": ("v4.3.1\n", "4.3.1"),
@@ -25,7 +25,6 @@ PRINTED = {
     "coredns": ("CoreDNS-1.15.0\nlinux/amd64, go1.26.8,\n", "1.15.0"),
     "kube": ("Kubernetes v1.34.4\n", "1.34.4"),
     "pause": ("pause 1.0.0\n", "1.0.0"),
-    "runc": ("runc version 1.4.3\nspec: 1.3.0\n", "1.4.3"),
     "trivydb": ("trivydb 1.0.0\n", "1.0.0"),
 }
 
