@@ -62,6 +62,12 @@ def integration(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def bench(session: nox.Session) -> None:
+    """Measure us and our peers side by side: -- [--quick] [--only CASE]. See benchmarks/."""
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session(python=False)
 def schema(session: nox.Session) -> None:
     """Write the JSON Schema of aksci.toml anew."""
     code = "import json, aksci.config; print(json.dumps(aksci.config.json_schema(), indent=2))"

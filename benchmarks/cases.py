@@ -1,0 +1,214 @@
+"""What is compared: one function for each row of DESIGN §9 that is about images."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from benchmarks.figures import Goal
+from benchmarks.measure import Contender
+from benchmarks.repository import NOXFILE, Size, write_repository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from benchmarks.peers import Bench
+
+__all__ = ["FULL", "QUICK", "Case", "Sizes", "fresh", "leaf", "nox_list", "plan", "warm"]
+
+_TO_BUILD = ("build", "--until", "build")
+_OURS = "aksci build --until build"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One comparison: contenders, goals between them, and what it is about."""
+
+    name: str
+    about: str
+    contenders: tuple[Contender, ...]
+    goals: tuple[Goal, ...]
+    runs: int
+    memory: dict[str, float] = field(default_factory=dict)
+    """Contender -> the peak that it must stay under, in MB."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How much is measured."""
+
+    name: str
+    runs: int
+    slow_runs: int
+    """Of what takes a peer many seconds."""
+    building: Size
+    planning: Size
+
+
+QUICK = Sizes(
+    name="quick",
+    runs=3,
+    slow_runs=1,
+    building=Size(images=10, depth=3, files=200),
+    planning=Size(images=50, depth=4, files=5_000),
+)
+FULL = Sizes(
+    name="full",
+    runs=10,
+    slow_runs=3,
+    building=Size(images=100, depth=4, files=2_000),
+    planning=Size(images=500, depth=6, files=200_000),
+)
+
+
+def warm(bench: Bench, sizes: Sizes) -> Case:
+    """Build where nothing has changed since the last time, on the machine that did it then."""
+    root = bench.folder / "building"
+    project = f"bench-{sizes.building.images}"
+    write_repository(root, sizes.building, project=project, registry=bench.registry)
+    by_nox = "nox -s build -- --until build"
+    words = (bench.nox, "-s", "build", "--", "--until", "build")
+    return Case(
+        name="unchanged, warm",
+        about=f"{sizes.building.images} images, nothing changed, warm laptop",
+        contenders=(
+            _aksci(bench, root),
+            Contender(name=by_nox, argv=words, folder=root),
+            Contender(name="aksci build", argv=(*bench.ours, "build"), folder=root),
+            _bake(bench, root, "warm"),
+            _skaffold(bench, root),
+        ),
+        goals=(
+            Goal(ours=_OURS, peer="bake", times=1 / 25),
+            Goal(ours=_OURS, peer="skaffold", times=1.3),
+            Goal(ours=by_nox, peer=_OURS, plus=0.2),
+        ),
+        runs=sizes.slow_runs,
+    )
+
+
+def fresh(bench: Bench, sizes: Sizes) -> Case:
+    """Build what is in the registry already, on a machine that knows nothing of it."""
+    root, clone, state = (bench.folder / name for name in ("building", "clone", "state"))
+
+    def forget() -> None:
+        for folder in (clone, state):
+            shutil.rmtree(folder, ignore_errors=True)
+        bench.run(["git", "clone", "-q", f"file://{root}", clone], {})
+
+    ours = Contender(
+        name=_OURS,
+        argv=(*bench.ours, *_TO_BUILD, "--env", "runner"),
+        folder=clone,
+        environment={"XDG_STATE_HOME": str(state)},
+        before=forget,
+    )
+    return Case(
+        name="unchanged, fresh runner",
+        about=f"{sizes.building.images} images, all in the registry, no local state",
+        contenders=(
+            ours,
+            _bake(bench, root, "fresh", before=bench.fresh_buildkit),
+            _skaffold(bench, root, before=bench.fresh_engine),
+        ),
+        goals=(
+            Goal(ours=_OURS, peer="bake", times=1 / 10),
+            Goal(ours=_OURS, peer="skaffold", times=1 / 10),
+        ),
+        runs=sizes.slow_runs,
+    )
+
+
+def plan(bench: Bench, sizes: Sizes) -> Case:
+    """Plan many images with many files, beside git's own look at the same tree."""
+    size = sizes.planning
+    root = bench.folder / "planning"
+    write_repository(root, size, project=f"bench-{size.images}", registry=bench.registry)
+    # Every image is in the registry, as it is for a plan in daily life.
+    bench.run([*bench.ours, "-C", root, *_TO_BUILD], {})
+    ours = Contender(name="aksci plan", argv=(*bench.ours, "plan", "--format", "json"), folder=root)
+    return Case(
+        name="plan",
+        about=f"plan of {size.images} images, {size.files} files, depth {size.depth}",
+        contenders=(
+            ours,
+            Contender(name="git status", argv=("git", "status", "--porcelain"), folder=root),
+        ),
+        goals=(Goal(ours="aksci plan", peer="git status", times=3),),
+        runs=sizes.runs,
+        memory={"aksci plan": 150.0},
+    )
+
+
+def leaf(bench: Bench, sizes: Sizes) -> Case:
+    """Change one file of one image on the top level, and build."""
+    root = bench.folder / "building"
+    name = f"image-{sizes.building.images - 1:03}"
+    file = root / name / "part-00" / "file-0000.txt"
+
+    def change() -> None:
+        file.write_text(f"{uuid.uuid4()}\n", encoding="utf-8")
+
+    return Case(
+        name="one leaf changed",
+        about=f"one leaf of {sizes.building.images} images changed",
+        contenders=(
+            _aksci(bench, root, before=change),
+            _bake(bench, root, "warm", target=name, before=change),
+        ),
+        goals=(Goal(ours=_OURS, peer="bake", plus=0.5),),
+        runs=sizes.runs,
+    )
+
+
+def nox_list(bench: Bench, sizes: Sizes) -> Case:
+    """List the sessions, beside a noxfile that has none but one (nox fails without any)."""
+    folders = {name: bench.folder / name for name in ("registered", "empty")}
+    texts = (NOXFILE, "import nox\n\n\n@nox.session\ndef nothing(session):\n    pass\n")
+    for folder, text in zip(folders.values(), texts, strict=True):
+        folder.mkdir()
+        (folder / "noxfile.py").write_text(text, encoding="utf-8")
+    return Case(
+        name="nox -l",
+        about="list the sessions",
+        contenders=tuple(
+            Contender(name=f"nox -l, {name}", argv=(bench.nox, "-l"), folder=folder)
+            for name, folder in folders.items()
+        ),
+        goals=(Goal(ours="nox -l, registered", peer="nox -l, empty", plus=0.1),),
+        runs=sizes.runs,
+    )
+
+
+def _aksci(bench: Bench, root: Path, *, before: Callable[[], None] = lambda: None) -> Contender:
+    return Contender(name=_OURS, argv=(*bench.ours, *_TO_BUILD), folder=root, before=before)
+
+
+def _bake(
+    bench: Bench,
+    root: Path,
+    builder: str,
+    *,
+    target: str = "default",
+    before: Callable[[], None] = lambda: None,
+) -> Contender:
+    return Contender(
+        name="bake",
+        argv=(bench.buildx, "bake", "--builder", builder, "--progress", "plain", target),
+        folder=root,
+        environment=bench.bake_environment(),
+        before=before,
+    )
+
+
+def _skaffold(bench: Bench, root: Path, *, before: Callable[[], None] = lambda: None) -> Contender:
+    return Contender(
+        name="skaffold",
+        argv=(bench.skaffold, "build", "--quiet", "--detect-minikube=false"),
+        folder=root,
+        environment=bench.skaffold_environment(),
+        before=before,
+    )
