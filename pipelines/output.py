@@ -12,11 +12,12 @@ from aksci.reporting import sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from aksci.context import Context
     from aksci.options import Options
 
-__all__ = ["as_json", "deliver", "renderer_of", "show", "show_json"]
+__all__ = ["as_json", "deliver", "place_for", "renderer_of", "show", "show_json"]
 
 T = TypeVar("T")
 
@@ -62,14 +63,25 @@ def deliver(context: Context, options: Options, text: str, *, code: bool = False
     if not options.output:
         _write(text if code else sanitise(text))
         return
-    path = context.root / options.output
-    if not path.parent.is_dir():
-        raise UsageError(
-            f"--output {options.output}: the folder {path.parent} does not exist.",
-            hint=f"mkdir -p {path.parent}",
-        )
+    path = place_for(context, "--output", options.output)
     write_atomically(path, (text if code else sanitise(text)) + "\n", mode=0o666)
     context.reporter.line(f"written: {path}")
+
+
+def place_for(context: Context, option: str, name: str) -> Path:
+    """Return the path that an option names, relative to the project.
+
+    :raises UsageError: its folder does not exist; ``.aksci`` is made.
+    """
+    path = context.root / name
+    if path.parent == context.work:
+        context.work.mkdir(exist_ok=True)
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"{option} {name}: the folder {path.parent} does not exist.",
+            hint=f"mkdir -p {path.parent}",
+        )
+    return path
 
 
 def _write(text: str) -> None:

@@ -30,13 +30,12 @@ from aksci.images import (
 )
 from aksci.options import WORK_TO_DO
 from pipelines.graph import project_graph
-from pipelines.output import as_json, deliver, renderer_of
+from pipelines.output import as_json, deliver, place_for, renderer_of
 from pipelines.platform import locate
 from pipelines.supplies import connect_registry, reach_registry, source_commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from aksci.context import Context
     from aksci.images import BuildPlan, Graph
@@ -48,7 +47,7 @@ __all__ = ["base_resolver", "graph", "plan", "why"]
 
 def plan(context: Context, options: Options) -> dict[str, Any]:
     """Show what ``build`` would do now. Starts nothing: the registry must be there."""
-    _require_sensible(options)
+    _require_sensible(context, options)
     made = _made(context, options) if options.save or options.compare else {}
     # Read first: a mistake is told at once, and --save may name the same file.
     old = load_plan(context.root / options.compare, made) if options.compare else None
@@ -65,8 +64,7 @@ def plan(context: Context, options: Options) -> dict[str, Any]:
         deliver(context, options, text, code=options.format == "json")
     context.reporter.summary(plan_markdown(planned))
     if options.save:
-        path = context.root / options.save
-        _require_folder(path, "--save")
+        path = place_for(context, "--save", options.save)
         save_plan(path, document, made)
         context.reporter.line(f"kept: {path}")
     details: dict[str, Any] = {"work": document["work"]}
@@ -133,14 +131,17 @@ def _plan(context: Context, options: Options) -> BuildPlan:
     )
 
 
-def _require_sensible(options: Options) -> None:
-    """Refuse options of ``plan`` that contradict each other, before anything is asked."""
+def _require_sensible(context: Context, options: Options) -> None:
+    """Refuse options of ``plan`` that can't be followed, before anything is asked."""
     if options.with_dependents and not options.only:
         raise UsageError("--with-dependents needs --only IMAGE: it adds what stands on that.")
     if options.group != "image" and not options.matrix:
         raise UsageError("--group needs --matrix: it says what one job of a matrix is.")
     if options.matrix and options.compare:
         raise UsageError("--matrix and --compare both say what to print: give one of them.")
+    for option, name in (("--output", options.output), ("--save", options.save)):
+        if name:
+            place_for(context, option, name)
     if options.matrix:
         renderer_of("plan --matrix", options, {"text": None, "json": None})
     else:
@@ -176,13 +177,6 @@ def _made(context: Context, options: Options) -> dict[str, Any]:
         "only": sorted(options.only),
         "withDependents": options.with_dependents,
     }
-
-
-def _require_folder(path: Path, option: str) -> None:
-    if not path.parent.is_dir():
-        raise UsageError(
-            f"{option} {path}: its folder does not exist.", hint=f"mkdir -p {path.parent}"
-        )
 
 
 def _tree(graph: Graph) -> str:
