@@ -60,6 +60,8 @@ class DockerEngine:
             self._client = docker.from_env(timeout=_TIMEOUT, environment=dict(variables))
             try:
                 version = self._client.version()
+                # A rootless Engine may not be allowed to limit the processor.
+                self._limits = {"nano_cpus": _NANO} if self._client.info()["CpuCfsQuota"] else {}
                 self._sweep()
             except BaseException:
                 self._client.close()
@@ -113,8 +115,9 @@ class DockerEngine:
             "security_opt": ["no-new-privileges"],
             "mem_limit": MEMORY,
             "memswap_limit": MEMORY,
-            "nano_cpus": _NANO,
             "pids_limit": 512,
+            "use_config_proxy": False,
+            **self._limits,
             "log_config": LogConfig(type="json-file", config={"max-size": "1m", "max-file": "1"}),
             "labels": {
                 "app.kubernetes.io/managed-by": "aksci",

@@ -1,0 +1,433 @@
+"""Running images for their checks: in a real Docker Engine and in the real cluster."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import tarfile
+import threading
+import time
+import uuid
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from aksci.config import ValidateConfig
+from aksci.deploy import PodEngine, connect
+from aksci.errors import DockerError, Interrupted, RegistryError, ValidationError
+from aksci.images.validation import (
+    ARTIFACT_TYPE,
+    Check,
+    DockerEngine,
+    Task,
+    Validator,
+    spec_hash,
+)
+from aksci.process import Runner
+from aksci.registry import ImageRef, RegistryClient, list_referrers, push_image
+
+NAMESPACE = "aksci-validate-test"
+CAPABILITIES = 0b100_1110_1011  # chown dac_override fowner kill setgid setuid net_bind_service
+SLEEP = 'CMD ["sleep", "300"]'
+
+
+class Notes:
+    """A reporter that remembers."""
+
+    def __init__(self):
+        self.lines, self.warnings = [], []
+
+    def line(self, text):
+        self.lines.append(text)
+
+    def warning(self, text):
+        self.warnings.append(text)
+
+
+@pytest.fixture(scope="session")
+def registry(platform):
+    client = RegistryClient(platform.registry, plain_http=True)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def make_image(platform, toolbox, registry, tmp_path_factory):
+    """Build a Dockerfile through the platform's BuildKit; return its digest reference."""
+    folder = tmp_path_factory.mktemp("images")
+    runner = Runner(environment={**os.environ, "BUILDX_CONFIG": str(folder)}, log=lambda _: None)
+    buildx = toolbox.ensure("buildx")
+    where = ["create", "--name", "validate", "--driver", "remote", platform.buildkit]
+    runner.run([buildx, *where])
+
+    def make(dockerfile: str) -> ImageRef:
+        context = folder / uuid.uuid4().hex
+        context.mkdir()
+        # Each test's image is one of its own: what a test stored beside it is not another's.
+        (context / "Dockerfile").write_text(f"{dockerfile}\nLABEL test={context.name}\n")
+        output = f"type=image,push=true,oci-mediatypes=true,name={registry.host}/validate-test/app"
+        told = context / "metadata.json"
+        runner.run(
+            [buildx, "build", "--builder", "validate", "--provenance=false", "--output", output,
+             "--metadata-file", told, context]
+        )  # fmt: skip
+        digest = json.loads(told.read_text())["containerimage.digest"]
+        return ImageRef(registry.host, "validate-test/app", digest)
+
+    return make
+
+
+def now():
+    return datetime.now(UTC)
+
+
+@pytest.fixture(scope="session", params=["docker", "cluster"])
+def engine(request, platform):
+    """An engine, and a function that lists what it has left behind."""
+    if request.param == "docker":
+        server = request.getfixturevalue("docker_engine")
+        client = server.client()
+        made = DockerEngine({"DOCKER_HOST": server.address}, hint="the hint", now=now)
+        yield SimpleNamespace(
+            name="docker", made=made, left=lambda: client.containers.list(all=True)
+        )
+        made.close()
+        assert client.images.list(all=True) == []
+        client.close()
+        return
+    cluster = connect(platform.kubeconfig, None, NAMESPACE, create_namespace=True, embedded=True)
+
+    def left():
+        pods = cluster.list("Pod")
+        return [each for each in pods if "deletionTimestamp" not in each["metadata"]]
+
+    with cluster:
+        yield SimpleNamespace(name="cluster", made=PodEngine(cluster), left=left)
+
+
+@pytest.fixture
+def notes():
+    return Notes()
+
+
+@pytest.fixture
+def validate(registry, engine, notes):
+    """Check an image with some configuration; nothing may be left behind."""
+
+    def check(ref, *, make_engine=lambda: engine.made, **config):
+        validator = Validator(
+            registry=registry,
+            make_engine=make_engine,
+            configs={"app": ValidateConfig(**config)},
+            reporter=notes,
+            now=now,
+            run="20261124T000000Z-abcdef",
+        )
+        try:
+            return validator.check("app", ref)
+        finally:
+            assert engine.left() == []
+
+    return check
+
+
+def refuse():
+    pytest.fail("nothing had to be run")
+
+
+def stored(registry, ref):
+    """Return the documents stored beside an image."""
+    documents = []
+    for entry in list_referrers(registry, ref, artifact_type=ARTIFACT_TYPE):
+        manifest = json.loads(registry.manifest(ref.repository, entry["digest"]).content)
+        documents.append(json.loads(registry.blob(ref.repository, manifest["layers"][0]["digest"])))
+    return documents
+
+
+def test_a_service_that_keeps_running_passes_and_is_not_run_again(
+    validate, make_image, registry, notes
+):
+    ref = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
+    result = validate(ref)
+    assert (result.passed, result.remembered) == (True, False)
+    (document,) = stored(registry, ref)
+    assert document["finding"] == "its process starts and keeps running"
+    assert document["spec"] == spec_hash(ValidateConfig())
+    assert document["platform"] == "linux/amd64"
+    assert document["exitCode"] is None
+    assert notes.lines == ["[app] validated: its process starts and keeps running"]
+    again = validate(ref, make_engine=refuse)
+    assert again.remembered
+    assert again.stored == result.stored
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "why"),
+    [
+        ('FROM debian:bookworm-slim\nENTRYPOINT ["/nope"]', "no such file or directory"),
+        ('FROM debian:bookworm-slim\nENTRYPOINT ["/etc/passwd"]', "permission denied"),
+        (f"FROM debian:bookworm-slim\nUSER nobody-knows\n{SLEEP}", "find user|no users found"),
+        (
+            'FROM debian:bookworm-slim\nRUN echo hi >/x && chmod +x /x\nENTRYPOINT ["/x"]',
+            "exec format error",
+        ),
+        (
+            'FROM scratch\nCOPY --from=debian:bookworm-slim /bin/sleep /\nCMD ["/sleep", "9"]',
+            "no such file or directory",
+        ),
+        ("FROM debian:bookworm-slim\nCMD exec nosuch-program", "nosuch-program: not found"),
+    ],
+)
+def test_a_process_that_cannot_be_executed_fails(validate, make_image, registry, dockerfile, why):
+    ref = make_image(dockerfile)
+    with pytest.raises(
+        ValidationError, match=r"^app does not run as it must: it.* can't"
+    ) as caught:
+        validate(ref)
+    assert re.search(why, caught.value.message)
+    assert "[images.app.validate]" in caught.value.hint
+    (document,) = stored(registry, ref)
+    assert document["passed"] is False
+    with pytest.raises(ValidationError):  # a failure is never remembered
+        validate(ref)
+
+
+def test_a_service_that_misses_its_database_passes_with_advice(validate, make_image, notes):
+    ref = make_image("FROM debian:bookworm-slim\nCMD echo no database; exit 3")
+    result = validate(ref)
+    assert result.finding == "its process starts, and ended with status 3 by itself"
+    assert "[images.app.validate]" in result.advice
+    assert notes.lines[0].endswith(result.advice)
+
+
+def test_a_process_that_ends_well_passes_without_advice(validate, make_image):
+    result = validate(make_image('FROM debian:bookworm-slim\nCMD ["true"]'))
+    assert (result.finding[-9:], result.advice) == ("by itself", "")
+
+
+def test_the_images_own_healthcheck_must_pass(validate, make_image):
+    ref = make_image(
+        "FROM debian:bookworm-slim\nHEALTHCHECK --interval=30s --retries=1 CMD test -e /tmp/ok\n"
+        'CMD ["sh", "-c", "sleep 2; touch /tmp/ok; exec sleep 300"]'
+    )
+    result = validate(ref)
+    assert result.finding.startswith("its health check /bin/sh -c 'test -e /tmp/ok' passes after ")
+    assert result.outcome.seconds < 15
+
+
+def test_a_healthcheck_that_does_not_pass_in_time_fails_with_its_output(validate, make_image):
+    ref = make_image(f"FROM debian:bookworm-slim\nHEALTHCHECK CMD echo not yet; exit 1\n{SLEEP}")
+    with pytest.raises(ValidationError, match=r"did not pass within 4 s.*not yet"):
+        validate(ref, timeout=4)
+
+
+def test_a_process_that_ends_before_it_is_healthy_fails_with_its_log(validate, make_image):
+    ref = make_image(
+        "FROM debian:bookworm-slim\nHEALTHCHECK CMD false\nCMD echo the cause; sleep 1; exit 5"
+    )
+    with pytest.raises(
+        ValidationError, match=r"its process ended with status 5 before its health check"
+    ) as caught:
+        validate(ref)
+    assert caught.value.message.endswith("\n\n  the cause")
+
+
+def test_a_configured_health_command_stands_in_for_the_healthcheck(validate, make_image):
+    ref = make_image(f"FROM debian:bookworm-slim\nHEALTHCHECK CMD false\n{SLEEP}")
+    result = validate(
+        ref, health=("sh", "-c", 'test "$A" = "$(echo \'$$(B)\')"'), env={"A": "$$(B)"}
+    )
+    assert result.passed
+
+
+def test_healthcheck_none_asks_only_that_the_process_starts(validate, make_image):
+    result = validate(make_image(f"FROM debian:bookworm-slim\nHEALTHCHECK NONE\n{SLEEP}"))
+    assert result.finding == "its process starts and keeps running"
+
+
+def test_a_configured_command_runs_in_place_of_entrypoint_and_cmd(validate, make_image, registry):
+    ref = make_image(
+        'FROM debian:bookworm-slim\nHEALTHCHECK CMD false\nENTRYPOINT ["/no"]\nCMD ["x"]'
+    )
+    words = ("sh", "-c", 'test "$#-$1-$A" = "1-\\$(A)-secret"', "sh", "$(A)")
+    result = validate(ref, command=words, env={"A": "secret"})
+    assert result.outcome.exit_code == 0
+    (document,) = stored(registry, ref)
+    assert document["argv"] == list(words)
+    assert document["variables"] == ["A"]
+    assert "secret" not in json.dumps(document).replace("-secret", "")
+
+
+def test_a_command_that_fails_ends_the_message_with_its_last_lines_made_harmless(
+    validate, make_image, registry
+):
+    ref = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
+    script = "seq 1 5000; printf '##vso[task.setvariable]\\033[31m'; echo; exit 4"
+    with pytest.raises(ValidationError, match="ended with status 4") as caught:
+        validate(ref, command=("sh", "-c", script))
+    assert caught.value.message.endswith("\n  5000\n  # #vso[task.setvariable]")
+    (document,) = stored(registry, ref)
+    assert len(document["log"].splitlines()) == 40
+
+
+def test_a_command_that_does_not_end_is_ended_at_its_time_out(validate, make_image):
+    started = time.monotonic()
+    with pytest.raises(ValidationError, match="sleep 300 did not end within 2 s"):
+        validate(
+            make_image(f"FROM debian:bookworm-slim\n{SLEEP}"), command=("sleep", "300"), timeout=2
+        )
+    assert time.monotonic() - started < 30
+
+
+def test_an_image_of_data_has_nothing_to_run(validate, make_image, registry):
+    ref = make_image("FROM scratch\nCOPY Dockerfile /data")
+    result = validate(ref, make_engine=refuse)
+    assert result.finding.endswith("nothing to run")
+    assert stored(registry, ref)[0]["kind"] == "nothing"
+
+
+def test_a_container_is_isolated_unprivileged_and_limited(validate, engine, make_image):
+    look = (
+        "grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status; "
+        "echo memory $(cat /sys/fs/cgroup/memory/memory.limit_in_bytes); "
+        "echo secrets $(ls /var/run/secrets); echo links $(ls /sys/class/net); "
+        "echo services $(env | grep -c _SERVICE_HOST); exit 9"
+    )
+    with pytest.raises(ValidationError) as caught:
+        validate(make_image(f"FROM debian:bookworm-slim\n{SLEEP}"), command=("sh", "-c", look))
+    seen = dict(re.findall(r"^  (\w+):?[ \t]+(.*)$", caught.value.message, re.MULTILINE))
+    assert int(seen["CapBnd"], 16) == int(seen["CapEff"], 16) == CAPABILITIES
+    assert (seen["NoNewPrivs"], seen["Seccomp"]) == ("1", "2")
+    assert seen["memory"] == str(2**30)
+    assert "secrets" not in seen
+    if engine.name == "docker":
+        assert "eth0" not in seen["links"]
+
+
+def test_an_image_with_a_numeric_user_gets_no_capability(validate, make_image):
+    ref = make_image(f"FROM debian:bookworm-slim\nUSER 1000:1000\n{SLEEP}")
+    result = validate(
+        ref, command=("sh", "-c", "grep -q '^CapBnd:.*0000000000000000$' /proc/self/status")
+    )
+    assert result.passed
+
+
+def test_stopping_removes_what_runs_at_once(engine, make_image):
+    ref = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
+    task = Task(
+        image="app", ref=ref, platform="linux/amd64", run="r",
+        check=Check(kind="command", argv=("sleep", "300"), timeout=300),
+    )  # fmt: skip
+    halt = threading.Event()
+    timer = threading.Timer(4, halt.set)
+    timer.start()
+    started = time.monotonic()
+    with pytest.raises(Interrupted):
+        engine.made.run(task, halt)
+    timer.join()
+    assert time.monotonic() - started < 15
+    assert engine.left() == []
+
+
+def test_an_image_that_cannot_be_pulled_is_the_registrys_failure(engine, registry):
+    ref = ImageRef(registry.host, "validate-test/app", "sha256:" + "0" * 64)
+    task = Task(
+        image="app", ref=ref, platform="linux/amd64", run="r",
+        check=Check(kind="start", argv=("x",)),
+    )  # fmt: skip
+    with pytest.raises(RegistryError, match=r"can't pull .*not found"):
+        engine.made.run(task, threading.Event())
+    assert engine.left() == []
+
+
+def test_an_image_for_other_machines_is_told_and_not_remembered(
+    validate, registry, notes, tmp_path
+):
+    with tarfile.open(tmp_path / "layer.tar", "w") as archive:
+        entry = tarfile.TarInfo("data")
+        archive.addfile(entry, io.BytesIO())
+    config = {
+        "architecture": "s390x",
+        "os": "linux",
+        "config": {"Cmd": ["/x"], "Labels": {"test": uuid.uuid4().hex}},
+    }
+    ref = push_image(
+        registry, "validate-test/app", "s390x", layers=[tmp_path / "layer.tar"], config=config
+    )
+    result = validate(ref)
+    assert (result.passed, result.stored) == (True, None)
+    assert stored(registry, ref) == []
+    assert notes.warnings == [
+        "app: not validated: it is for linux/s390x, and what would run it is linux/amd64."
+    ]
+
+
+def test_ctrl_c_leaves_no_container(engine, registry, make_image, notes):
+    ref = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
+    validator = Validator(
+        registry=registry,
+        make_engine=lambda: engine.made,
+        configs={"app": ValidateConfig(command=("sleep", "300"), timeout=300)},
+        reporter=notes,
+        now=now,
+        run="r",
+    )
+    done = threading.Event()
+
+    def press():
+        while not done.is_set() and not engine.left():
+            time.sleep(0.05)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    watcher = threading.Thread(target=press, daemon=True)
+    watcher.start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        validator.check_all({"app": ref})
+    done.set()
+    watcher.join()
+    assert time.monotonic() - started < 30
+    assert engine.left() == []
+    assert stored(registry, ref) == []
+
+
+def test_several_failures_are_told_together(engine, registry, make_image, notes):
+    good = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
+    bad = make_image('FROM debian:bookworm-slim\nCMD ["/nope"]')
+    validator = Validator(
+        registry=registry,
+        make_engine=lambda: engine.made,
+        configs={},
+        reporter=notes,
+        now=now,
+        run="r",
+    )
+    with pytest.raises(ValidationError, match="2 images don't run as they must: a, b") as caught:
+        validator.check_all({"a": bad, "b": bad, "c": good})
+    assert caught.value.message.count("no such file or directory") == 2
+    assert [each["passed"] for each in stored(registry, good)] == [True]
+
+
+def test_what_a_killed_run_left_is_removed_once_its_time_is_over(docker_engine, make_image):
+    ref = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
+    client = docker_engine.client()
+    client.images.pull(str(ref))
+    for expires in ("1", "99999999999"):
+        labels = {"dev.aksci.expires": expires}
+        client.containers.run(str(ref), detach=True, network_mode="none", labels=labels)
+    DockerEngine({"DOCKER_HOST": docker_engine.address}, hint="", now=now).close()
+    (left,) = client.containers.list(all=True)
+    assert left.labels["dev.aksci.expires"] == "99999999999"
+    left.remove(force=True)
+    client.images.remove(str(ref))
+    client.close()
+
+
+def test_an_engine_that_does_not_answer_is_not_the_images_fault():
+    with pytest.raises(DockerError, match="Docker Engine failed") as caught:
+        DockerEngine({"DOCKER_HOST": "tcp://127.0.0.1:1"}, hint="the hint", now=now)
+    assert caught.value.hint == "the hint"
