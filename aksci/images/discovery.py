@@ -71,16 +71,28 @@ def discover_images(
     )
     candidates = find_candidates(root, config, importer)
     if not candidates:
-        raise ConfigError(
-            "There is no image to build: aksci.toml has no [images.NAME], and [discover] finds no "
-            "Dockerfile.",
-            hint='[discover] dockerfiles = ["**/Dockerfile"]',
-        )
+        raise _no_image(config)
     disk = _Disk(root)
     specs = {
         name: _spec(config, candidates[name], builder_platform, disk) for name in sorted(candidates)
     }
     return {name: _with_bases(spec, candidates[name], specs, disk) for name, spec in specs.items()}
+
+
+def _no_image(config: Config) -> ConfigError:
+    discover = config.discover
+    read = (*discover.bake, *discover.compose, *discover.skaffold)
+    if read:
+        return ConfigError(
+            f"There is no image to build: {', '.join(read)} has none that this project can build.",
+            hint="the warnings above name what was left out; [discover] bake_targets chooses "
+            "targets of Bake, and [images.NAME] adds images.",
+        )
+    return ConfigError(
+        "There is no image to build: aksci.toml has no [images.NAME], and [discover] finds no "
+        "Dockerfile.",
+        hint='[discover] dockerfiles = ["**/Dockerfile"]',
+    )
 
 
 class _Disk:
@@ -120,7 +132,7 @@ def _spec(config: Config, one: Imported, builder_platform: str, disk: _Disk) -> 
         dockerfile=dockerfile,
         context=one.context,
         target=one.target,
-        args=dict(one.args),
+        args={**_common_args(config), **one.args},
         platforms=one.platforms or config.build.platforms or (builder_platform,),
         builder_platform=builder_platform,
         repository=repository,
@@ -130,6 +142,12 @@ def _spec(config: Config, one: Imported, builder_platform: str, disk: _Disk) -> 
         attestations=Attestations(provenance=config.build.provenance, sbom=config.build.sbom),
         aliases=aliases,
     )
+
+
+def _common_args(config: Config) -> dict[str, str]:
+    """Return the arguments of every image: the time of creation, where it is not the default."""
+    epoch = config.build.source_date_epoch
+    return {"SOURCE_DATE_EPOCH": str(epoch)} if epoch else {}
 
 
 def _names(config: Config, one: Imported) -> tuple[str, tuple[str, ...], tuple[str, ...]]:

@@ -19,7 +19,6 @@ __all__ = ["KEY_SCHEMA", "Source", "in_tag", "input_key", "source_of", "unchecke
 
 KEY_SCHEMA = 3
 """Raised when keys, or what a build does with its input, change: all is built again then."""
-_EPOCH_ARG = "SOURCE_DATE_EPOCH"
 _PROXY_ARGS = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})
 
 
@@ -56,15 +55,14 @@ class Source:
         }
 
 
-def source_of(image: Image, hasher: TreeHasher, *, source_date_epoch: int = 0) -> Source:
+def source_of(image: Image, hasher: TreeHasher) -> Source:
     """Compute what an image is made of, without the network.
 
-    :param source_date_epoch: seconds since 1970, as configured for all images.
     :raises ConfigError: what it is made of can't be read.
     """
     return Source(
         recipe=_hash_recipe(image),
-        args=_counting_args(image, source_date_epoch),
+        args=_counting_args(image),
         target=image.spec.target,
         platforms=image.spec.platforms,
         tree=_hash_trees(image, hasher),
@@ -72,7 +70,7 @@ def source_of(image: Image, hasher: TreeHasher, *, source_date_epoch: int = 0) -
     )
 
 
-def _counting_args(image: Image, source_date_epoch: int) -> dict[str, str]:
+def _counting_args(image: Image) -> dict[str, str]:
     configured, recipe = image.spec.args, image.recipe
     if recipe.used_args is None:
         counting = frozenset(
@@ -82,8 +80,7 @@ def _counting_args(image: Image, source_date_epoch: int) -> dict[str, str]:
         )
     else:
         counting = recipe.used_args & configured.keys()
-    epoch = {_EPOCH_ARG: str(source_date_epoch)} if source_date_epoch else {}
-    return epoch | {name: configured[name] for name in sorted(counting)}
+    return {name: configured[name] for name in sorted(counting)}
 
 
 def _hash_trees(image: Image, hasher: TreeHasher) -> str:

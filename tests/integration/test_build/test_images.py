@@ -5,122 +5,18 @@ from __future__ import annotations
 import _thread
 import contextlib
 import dataclasses
-import io
 import json
-import secrets
 import threading
 import time
-from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pytest
 
-from aksci.ci import ConsoleReporter
-from aksci.config import load_config
 from aksci.errors import BuildError, RegistryError
-from aksci.images import (
-    BaseResolver,
-    BuilderSpec,
-    BuilderStore,
-    BuildRecord,
-    BuildSettings,
-    BuildxBuilder,
-    build_graph,
-    build_images,
-    load_secrets,
-    plan_build,
-    plan_document,
-    plan_text,
-    publish_tags,
-)
+from aksci.images import BaseResolver, plan_document, plan_text
 from aksci.images.keys import in_tag
-from aksci.process import Runner
 from aksci.registry import RegistryClient, list_referrers
 
 BASE = "FROM debian:bookworm-slim\nCOPY hello.txt /hello.txt\n"
-APP = (
-    "FROM {p}/base AS build\nRUN cp /hello.txt /out\n"
-    "FROM {p}/base:latest\nCOPY --from=build /out /out\nCOPY --from={p}/tool /tool /tool\n"
-)
-
-
-class Lines(ConsoleReporter):
-    """A reporter that remembers."""
-
-    def __init__(self):
-        super().__init__(io.StringIO())
-        self.lines = []
-
-    def line(self, text):
-        self.lines.append(text)
-
-
-@pytest.fixture
-def shop(platform, toolbox, runner, tmp_path):
-    """A project of three images with a name of its own, and the means to build it."""
-    name = f"t{secrets.token_hex(4)}"
-    files = {
-        "base/Dockerfile": BASE,
-        "base/hello.txt": secrets.token_hex(8),
-        "base/.dockerignore": "Dockerfile\n.dockerignore",
-        "tool/Dockerfile": "FROM scratch\nCOPY tool /tool",
-        "tool/tool": "tool",
-        "app/Dockerfile": APP.format(p=name),
-        "aksci.toml": f'schema = 1\n[project]\nname = "{name}"\n'
-        '[discover]\ndockerfiles = ["*/Dockerfile"]\n',
-    }
-    root = tmp_path / "project"
-    for path, content in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(content)
-    registry = RegistryClient(platform.registry, plain_http=True)
-    resolver = BaseResolver(mirror=registry, connect=RegistryClient)
-    reporter = Lines()
-
-    def builder(endpoint=platform.buildkit):
-        return BuildxBuilder(
-            store=BuilderStore(
-                buildx=toolbox.ensure("buildx"),
-                # Each run has a runner of its own: Ctrl-C stops one for good.
-                runner=Runner(environment=runner.environment, log=runner.log),
-                folder=tmp_path / "buildx",
-                hint="nox -s up",
-            ),
-            spec=BuilderSpec(name="test", driver="remote", endpoint=endpoint),
-        )
-
-    def build(*, endpoint=platform.buildkit, **options):
-        config = load_config(root / "aksci.toml")
-        found = load_secrets(config, root=root, variables={"TOKEN": "hunter2hunter2"})
-        return build_images(
-            build_graph(root, config),
-            registry=registry,
-            builder=builder(endpoint),
-            resolve_external=options.pop("resolve_external", resolver),
-            settings=BuildSettings(secrets=found, revision="abc", timeout=120),
-            reporter=reporter,
-            now=lambda: datetime.now(UTC),
-            **options,
-        )
-
-    def plan(**options):
-        graph = build_graph(root, load_config(root / "aksci.toml"))
-        resolve = options.pop("resolve_external", resolver)
-        return plan_build(graph, registry=registry, resolve_external=resolve, **options)
-
-    def record(images):
-        return BuildRecord(run_id="1", commit="abc", environment="local", images=images)
-
-    yield SimpleNamespace(
-        name=name,
-        root=root,
-        registry=registry,
-        reporter=reporter,
-        build=build,
-        plan=plan,
-        publish=lambda images: publish_tags(record(images), registry),
-    )
-    registry.close()
 
 
 def actions(images):
@@ -160,6 +56,7 @@ def test_lineage_and_provenance_are_beside_the_image(shop):
     lineage, provenance = (
         json.loads(shop.registry.blob(image.ref.repository, layer["digest"]))
         for layer in manifest["layers"]
+        if layer["mediaType"].endswith("+json")
     )
     assert lineage["inputKey"] == image.input_key
     parents = {value for key, value in lineage["parents"].items() if "base" in key}
@@ -173,7 +70,7 @@ def test_a_rebuild_to_the_same_bytes_stops_the_cascade(shop):
     assert actions(shop.build()) == {"app": "built", "base": "built", "tool": "reused"}
     dockerfile.write_text(BASE)
     assert actions(shop.build()) == dict.fromkeys(first, "reused")
-    (shop.root / "base/.dockerignore").write_text("Dockerfile\n")  # now it is in the context
+    dockerfile.write_text(f"ARG ABOVE\n{BASE}")
     third = shop.build()
     assert actions(third) == {"app": "reused", "base": "built", "tool": "reused"}
     assert third["base"].ref == first["base"].ref
@@ -193,7 +90,8 @@ def test_a_plan_tells_why_and_a_build_does_the_same(shop):
     plan = shop.plan()
     assert reasons(plan) == {"base": ["SOURCE"], "tool": [], "app": ["PARENT"]}
     document = json.loads(json.dumps(plan_document(plan)))
-    assert document["work"][0]["reasons"] == [{"code": "SOURCE"}]
+    (reason,) = document["work"][0]["reasons"]
+    assert (reason["code"], reason["count"]) == ("SOURCE", 1)
     assert "files in its context changed" in plan_text(plan)
     built = shop.build()
     assert [reason["code"] for reason in built["base"].reasons] == ["SOURCE"]
