@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aksci.errors import ConfigError
-from aksci.images.dockerfile import parse_dockerfile
+from aksci.images.dockerfile import parse_dockerfile, unwrap_onbuild
+from aksci.images.stages import resolve_stages
 
 
 def parse(text):
@@ -45,6 +46,29 @@ def test_directives_count_only_at_the_top():
     assert parse("\n# syntax=other/x\nFROM a").syntax is None
     assert parse("# check=skip=all\n#syntax = other/x\nFROM a").syntax == "other/x"
     assert parse("#!/usr/bin/x\n# syntax=other/x\nFROM a").syntax == "other/x"
+    assert parse("#!/usr/bin/x\n# escape=`\nFROM a").escape == "\\"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["//syntax=other/x\nwhatever", '{"syntax": "other/x", "a": [1]}', "# Syntax = other/x v"],
+)
+def test_a_frontend_may_be_named_in_other_formats_and_reads_the_file_alone(text):
+    dockerfile = parse(text)
+    assert (dockerfile.frontend, dockerfile.instructions) == ("other/x", ())
+    assert not dockerfile.standard_frontend
+
+
+def test_a_directive_that_stands_there_twice_is_an_error():
+    with pytest.raises(ConfigError, match="escape stands there more than once"):
+        parse("# escape=`\n# escape=`\nFROM a")
+
+
+@pytest.mark.parametrize("syntax", ["docker/dockerfile:1.2", "docker/dockerfile:1.0-experimental"])
+def test_a_frontend_older_than_here_documents_makes_them_a_doubt(syntax):
+    dockerfile = parse(f"# syntax={syntax}\nFROM a\nRUN <<EOF\nEOF")
+    assert "line 3: <<" in dockerfile.doubts[0]
+    assert not parse(f"# syntax={syntax}\nFROM a\nRUN x").doubts
 
 
 @pytest.mark.parametrize(
@@ -54,6 +78,8 @@ def test_directives_count_only_at_the_top():
         ("docker.io/docker/dockerfile:1.7-labs", True),
         ("docker/dockerfile-upstream:master", True),
         ("docker/dockerfile@sha256:0", True),
+        ("docker/dockerfile:labs", True),
+        ("docker/dockerfile:2", False),
         ("evil/docker/dockerfile:1", False),
         ("docker/dockerfileX", False),
     ],
@@ -101,9 +127,100 @@ def test_a_file_without_instructions_is_an_error():
         parse("# only this\n\n")
 
 
-@given(st.binary(max_size=400))
+def test_heredocs_are_read_as_the_shell_does_or_not_at_all():
+    """In quotes, behind an escape, in JSON, or on a line that the lexer refuses: nothing."""
+    for line in (
+        'RUN "<<A"',
+        "RUN \\<<A",
+        'RUN ["<<A"]',
+        "RUN it's <<A",
+        "RUN ${x^} <<A",
+        "RUN <<<A",
+    ):
+        assert [one.keyword for one in parse(f"FROM a\n{line}\nFROM b").instructions] == [
+            "FROM",
+            "RUN",
+            "FROM",
+        ]
+
+
+def test_a_here_documents_body_keeps_its_line_ends():
+    found = parse(b"FROM a\r\nCOPY <<E /x\r\n1\r\nE\r\n").instructions[1]
+    assert found.heredocs == ("1\r\n",)
+
+
+def test_lines_are_told_with_continuations_and_here_documents():
+    text = "# c\n\nFROM a\nRUN x \\\n# c\n\n y\nRUN <<A <<B\n1\nA\nB\nUSER x"
+    spans = [(one.line, one.end_line) for one in parse(text).instructions]
+    assert spans == [(3, 3), (4, 7), (8, 11), (12, 12)]
+
+
+def test_flags_lose_quotes_and_escapes_and_end_at_two_dashes():
+    run = parse("FROM a\nRUN --mount=\"type=bind,a=b c\" --x='y'\\z -- --no").instructions[1]
+    assert run.flags == (("mount", "type=bind,a=b c"), ("x", "yz"))
+    assert run.text == "--no"
+
+
+def test_onbuild_is_unwrapped_with_its_here_documents():
+    one = parse("FROM a\nONBUILD COPY --from=x <<E /\nbody\nE").instructions[1]
+    found = unwrap_onbuild(one)
+    assert (found.keyword, found.flags, found.text) == ("COPY", (("from", "x"),), "<<E /")
+    assert found.heredocs == ("body\n",)
+
+
+FRAGMENTS = st.sampled_from([
+    "FROM a", "FROM a AS b", "RUN ", "COPY --from=b x ", "<<A", "<<-'B c'", "A", "\tB c", "\\", "`",
+    "# escape=`", "# syntax=x", "#", "\n", "\n", "\n", "\r\n", " ", '"', "'", "$", "${", "}", ":-",
+    "ARG X", "=1", "ENV a b", "ONBUILD ", '["a"', "]", "[[", "--mount=from=", ",source=", "\x00",
+])  # fmt: skip
+BYTES = st.one_of(
+    st.binary(max_size=400),
+    st.lists(FRAGMENTS, max_size=40).map(lambda parts: "".join(parts).encode()),
+    st.lists(FRAGMENTS, max_size=40).map(lambda parts: ("FROM a\n" + "".join(parts)).encode()),
+)
+
+
+@given(BYTES)
 @example(b"FROM a\nRUN <<\xff\n\xff\n")
 @example(b"# escape=\\\n\\\n\\")
+@example(b"FROM a\nCOPY " + b"[" * 100_000)
+@example(b"FROM a\nRUN <<A " + b"${a:-" * 20_000)
+@example(b"ARG A=" + b"${a:-" * 20_000 + b"\nFROM a")
+@example(b"FROM a\nENV A=" + b"${a:-" * 20_000 + b"\nCOPY $A /")
+@example(b'FROM a\nRUN --mount=""a"x,\n\r"\nx')
+@example(b"FROM a\nCOPY --from=99999999999999999999999 a b")
+@example("FROM a\nCOPY --from=\u00b2 \u0663 b".encode())
+@example(b'FROM a\nCOPY ["\\ud800", "x"]')
 def test_no_bytes_crash_the_parser(content):
     with contextlib.suppress(ConfigError):
-        parse_dockerfile(content, name="x")
+        dockerfile = parse_dockerfile(content, name="x")
+        resolve_stages(dockerfile, target=None, args={"A": "1"}, platform={"TARGETARCH": "x"})
+
+
+@given(BYTES)
+def test_lines_follow_each_other_and_each_instruction_has_its_own(content):
+    with contextlib.suppress(ConfigError):
+        end = 0
+        for one in parse_dockerfile(content, name="x").instructions:
+            assert end < one.line <= one.end_line
+            end = one.end_line
+        assert end <= content.count(b"\n") + 1
+
+
+LINES = st.lists(
+    st.sampled_from(
+        ["RUN a \\", "  b", "COPY x /", "USER y", "ENV a=b \\", "LABEL 'c # d'", "FROM z"]
+    ),
+    min_size=1,
+)
+
+
+@given(LINES, st.data())
+def test_layout_means_nothing(lines, data):
+    """Comments and blank lines between any two lines, and Windows' line ends."""
+    plain = words("\n".join(["FROM a", *lines]))
+    spread = ["FROM a"]
+    for line in lines:
+        spread += [*data.draw(st.lists(st.sampled_from(["", "  ", "# x", "\t#y \\"]))), line]
+    newline = data.draw(st.sampled_from(["\n", "\r\n"]))
+    assert words(newline.join(spread)) == plain

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aksci.errors import ConfigError
 from aksci.images.dockerfile import parse_dockerfile
@@ -11,9 +15,19 @@ from aksci.images.stages import resolve_stages
 PLATFORM = {"BUILDPLATFORM": "linux/amd64", "TARGETARCH": "arm64"}
 
 
-def resolve(text, target=None, **args):
+def resolve(text, target=None, contexts=None, triggers=None, **args):
     dockerfile = parse_dockerfile(text.encode(), name="Dockerfile")
-    return resolve_stages(dockerfile, target=target, args=args, platform=PLATFORM)
+    return resolve_stages(
+        dockerfile,
+        target=target,
+        args=args,
+        platform=PLATFORM,
+        contexts=contexts,
+        triggers={
+            base: parse_dockerfile(added.encode(), name="ONBUILD").instructions
+            for base, added in (triggers or {}).items()
+        },
+    )
 
 
 def needs(text, target=None, **args):
@@ -72,6 +86,11 @@ def test_scratch_is_not_an_image():
         ("FROM a:$TARGETARCH", {}, "a:arm64"),
         ("FROM --platform=$BUILDPLATFORM a", {}, "a"),
         ('ARG V="1"\nFROM a:$V', {}, "a:1"),
+        ('ARG V="a b"\nFROM "${V%%?b}"', {}, "a"),
+        ("ARG V=a:1-b\nFROM ${V#a:}-${V/:*/}", {}, "1-b-a"),
+        ("ARG V\nFROM a$V", {}, "a"),
+        ("FROM --platform=${P:-x} a", {}, "a"),
+        ("ARG TARGETSTAGE\nFROM a:$BUILDARCH$TARGETARCH", {"BUILDARCH": "no"}, "a:arm64"),
     ],
 )
 def test_args_before_the_first_from_fill_in_bases(text, args, base):
@@ -107,3 +126,203 @@ def test_a_variable_in_copy_from_makes_it_opaque_and_not_guessed():
 def test_only_declared_args_are_used():
     recipe = resolve("ARG A=1\nFROM a AS x\nARG B\nFROM b\nARG C C2=1")
     assert recipe.declared == {"A", "C", "C2"}
+
+
+def test_a_stage_that_does_not_end_before_it_is_used_is_an_error():
+    """BuildKit looks for the name among all stages, and refuses one that comes later."""
+    text = "FROM a\nCOPY --from=late / /\nFROM b AS late"
+    with pytest.raises(ConfigError, match=r"Dockerfile, line 2: the stage late can't be used"):
+        resolve(text, target="0")
+    assert resolve(text).runtime == "b"
+    with pytest.raises(ConfigError, match="line 2: the stage me"):
+        resolve("FROM a AS me\nCOPY --from=me / /")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["FROM a b", "FROM a AS", "FROM a AS 1x", "FROM", "FROM A:1", "FROM a\nCOPY --from=B! x y"],
+)
+def test_what_is_no_stage_and_no_image_is_an_error_with_its_line(text):
+    with pytest.raises(ConfigError, match=r"Dockerfile, line \d"):
+        resolve(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("FROM a\nCOPY --from=$X / /", "line 2: from=\\$X uses a variable"),
+        ("FROM a\nRUN --mount=from=$X,target=/x y", "line 2: from=\\$X uses a variable"),
+        ("FROM a\nCOPY --from=7 / /", "line 2: from=7 is the index of no stage"),
+        ("FROM a\nFETCH x", "line 2: the instruction FETCH is not known"),
+        ("# syntax=docker/dockerfile:1.2\nFROM a\nRUN <<E\nE", "line 3"),
+    ],
+)
+def test_what_nobody_can_be_sure_of_makes_it_opaque(text, why):
+    assert any(re.search(why, one) for one in resolve(text).opaque)
+
+
+def test_the_time_of_something_else_makes_it_opaque():
+    assert resolve("FROM a", SOURCE_DATE_EPOCH="context").opaque
+    assert not resolve("FROM a", SOURCE_DATE_EPOCH="1700000000").opaque
+
+
+SOURCES = [
+    ("COPY a b/ ./c//d /x/", {"a", "b", "c/d"}),
+    ('COPY ["a b", "c", "/x"]', {"a b", "c"}),
+    ("COPY *.txt d/?[a-c] /x/", {"*.txt", "d/?[a-c]"}),
+    ("COPY . /x", None),
+    ("COPY / /x", None),
+    ("COPY a .. /x", None),
+    ("COPY a/../../b /x", {"b"}),
+    ("COPY --from=x a /x", set()),
+    ("COPY <<E b <<'F' /x/\n1\nE\n2\nF", {"b"}),
+    ("COPY --parents a/b/*.c d /x/", {"a", "d"}),
+    ("COPY --parents */b /x/", None),
+    ("COPY a\\b /x", {"ab"}),
+    ("COPY a\\\\b /x", None),
+    ("COPY C:/a /x", None),
+    ("ADD https://x.io/y git://x.io/y local /x/", {"local"}),
+    ("ADD git@github.com:a/b.git /x/", {"git@github.com:a/b.git"}),
+    ("RUN --mount=target=/x y", None),
+    ("RUN --mount=type=bind,source=a/b,target=/x --mount=src=c,dst=/y z", {"a/b", "c"}),
+    ("RUN --mount=type=bind,from=x,source=a,target=/x y", set()),
+    ("RUN --mount=type=cache,target=/x --mount=type=secret,id=a --mount=TYPE=tmpfs y", set()),
+    ("RUN --mount='type=bind,\"source=a,b\",target=/x' y", {"a,b"}),
+    ("RUN --mount=type=$T,target=/x y", None),
+    ("RUN --mount=type=bind,source=a*,target=/x y", None),
+    ("RUN cp a b", set()),
+    ("ARG A=x\nCOPY $A/y ${A}z /", {"x/y", "xz"}),
+    ("ENV A=x B=$A\nCOPY $A /", {"x"}),
+    ("ENV A x y\nCOPY $A/z /", {"x y/z"}),
+    ("ARG A=x\nENV B=$A\nCOPY $B /", {"x"}),
+    ("ARG TARGETARCH\nCOPY bin/$TARGETARCH /", {"bin/arm64"}),
+    ("COPY $UNSET /", None),
+    ("COPY ${UNSET:-x} /", None),
+    ("ENV A=$UNSET\nCOPY $A /", None),
+    ("ARG G\nCOPY $G /", {"global"}),
+    ("ARG CONF\nCOPY $CONF /", {"configured"}),
+    ("ARG CONF=x\nCOPY $CONF /", {"configured"}),
+    ("COPY 'a /x", None),
+    ("COPY a[", set()),
+    ("ARG BUILDKIT_SBOM_SCAN_CONTEXT=1\nCOPY a /x", None),
+]
+
+
+@pytest.mark.parametrize(("line", "sources"), SOURCES)
+def test_the_paths_of_the_context_that_are_read_are_found(line, sources):
+    found = resolve(f"ARG G=global\nFROM alpine\n{line}\n", CONF="configured").sources
+    assert found == (None if sources is None else frozenset(sources))
+
+
+def test_without_a_base_what_is_not_set_is_empty():
+    assert resolve("FROM scratch\nCOPY a$UNSET ${UNSET:-b} /x/").sources == {"a", "b"}
+
+
+def test_a_stage_goes_on_with_the_variables_of_the_one_that_it_stands_on():
+    text = "FROM a AS x\nARG A=1\nENV B=2\nFROM x\nCOPY $A $B /\nFROM a\nCOPY $A /"
+    assert resolve(text, target="1").sources == {"1", "2"}
+    assert resolve(text).sources is None
+
+
+def test_only_reachable_stages_read_and_use():
+    text = "ARG A\nARG B\nFROM a:$A AS x\nARG C\nCOPY no /\nFROM b:$B\nARG D\nCOPY yes /"
+    recipe = resolve(text, A="1", B="2")
+    assert recipe.sources == {"yes"}
+    assert recipe.used_args == {"B", "D"}
+
+
+def test_used_arguments_are_found_through_defaults_platforms_and_what_buildkit_obeys():
+    text = (
+        "ARG A=1\nARG B=${A:-$Z}\nARG C=$B\nARG OTHER\n"
+        "FROM --platform=$P a:$TARGETARCH\nARG C\nARG D=1\n"
+    )
+    args = {"BUILDKIT_X": "1", "SOURCE_DATE_EPOCH": "0", "HTTPS_PROXY": "x", "OTHER": "y"}
+    assert resolve(text, P="linux/arm64", **args).used_args == (
+        {"A", "B", "C", "D", "P", "Z", "TARGETARCH", "BUILDKIT_X", "SOURCE_DATE_EPOCH"}
+    )
+
+
+def test_another_frontend_may_read_and_use_anything():
+    recipe = resolve("# syntax=other/x\nWHATEVER\n")
+    assert (recipe.sources, recipe.used_args) == (None, None)
+
+
+def test_onbuild_runs_in_the_child_stage_once_and_is_then_gone():
+    text = (
+        "FROM a AS x\nONBUILD COPY --from=tool /t /t\nONBUILD COPY used /\n"
+        "FROM x AS y\nFROM y AS z\nONBUILD RUN later\n"
+    )
+    assert needs(text, target="x") == {("a", "runtime")}
+    assert needs(text, target="y") == {("a", "runtime"), ("tool", "copy")}
+    recipe = resolve(text, target="y")
+    assert [(one.keyword, one.line) for one in recipe.instructions][-3:] == [
+        ("FROM", 4),
+        ("COPY", 4),
+        ("COPY", 4),
+    ]
+    assert recipe.sources == {"used"}
+    assert [one.keyword for one in resolve(text, target="x").onbuild] == ["COPY", "COPY"]
+    assert resolve(text, target="y").onbuild == ()
+    assert [one.text for one in resolve(text).onbuild] == ["later"]
+
+
+def test_onbuild_of_a_base_runs_before_the_stages_own_lines():
+    """It may copy from a stage that nothing needed before."""
+    text = "FROM b AS late\nARG L\nFROM a\nCOPY own $V /\n"
+    added = "ARG V=set\nCOPY --from=late /x /\nCOPY $V-1 /"
+    recipe = resolve(text, triggers={"a": added})
+    assert recipe.sources == {"own", "set", "set-1"}
+    assert recipe.used_args == {"V", "L"}
+    assert {need.reference for need in recipe.needs} == recipe.bases == {"a", "b"}
+    assert resolve(text).bases == {"a"}
+
+
+def test_named_contexts_stand_in_for_stages_and_images():
+    text = (
+        "FROM a AS Base\nCOPY no /\nFROM debian:latest AS build\nCOPY --from=base / /\n"
+        "COPY --from=docker.io/library/tool:1 / /\nFROM scratch\nCOPY --from=build / /\n"
+    )
+    contexts = {"base": "image:own", "debian": "docker-image://mirror/debian", "tool:1": "folder"}
+    recipe = resolve(text, contexts=contexts)
+    assert {(need.reference, need.type) for need in recipe.needs} == {
+        ("image:own", "context"),
+        ("docker-image://mirror/debian", "context"),
+    }
+    assert recipe.sources == frozenset()
+    assert recipe.bases == {"docker-image://mirror/debian"}
+    assert resolve("FROM debian", contexts=contexts).runtime == "docker-image://mirror/debian"
+    assert resolve("FROM x AS base\nFROM base", contexts=contexts).runtime == "image:own"
+    assert resolve("FROM tool:1", contexts=contexts).runtime is None
+
+
+def test_a_digest_and_scratch_are_never_replaced():
+    digest = f"debian@sha256:{'0' * 64}"
+    contexts = {"debian": "image:own", "scratch": "image:own"}
+    assert resolve(f"FROM {digest}", contexts=contexts).runtime == digest
+    assert resolve("FROM scratch", contexts=contexts).runtime is None
+
+
+PARTS = st.lists(
+    st.sampled_from(
+        ["COPY {} /", "RUN --mount=from={},target=/x y", "ARG {}", "COPY --from={} / /"]
+    ),
+    max_size=4,
+)
+
+
+@given(PARTS, PARTS)
+def test_what_an_unreachable_stage_says_changes_nothing_of_the_rest(one, other):
+    def of(parts):
+        lines = "\n".join(part.format(f"x{i}") for i, part in enumerate(parts))
+        return resolve(f"FROM a AS used\nCOPY y /\nFROM b\n{lines}\nFROM used\nRUN z")
+
+    first, second = of(one), of(other)
+    found = [
+        [(line.keyword, line.text) for line in recipe.instructions] for recipe in (first, second)
+    ]
+    assert found[0] == found[1]
+    assert (first.needs, first.sources, first.used_args) == (
+        second.needs,
+        second.sources,
+        second.used_args,
+    )
