@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from aksci.images.finished import find_finished
+from aksci.images.finished import Finished, find_finished
 from aksci.images.graph import Graph, graph_document
 from aksci.images.history import find_reasons
 from aksci.images.inputs import Inputs, inputs_of
@@ -39,12 +39,9 @@ class Work:
     """Of what is reused."""
     identity: str | None = None
     """What is reused counts as this in the keys of what needs it."""
+    key: str | None = None
+    """The input key; None while a parent is to be built."""
     inputs: Inputs | None = field(default=None, repr=False)
-
-    @property
-    def key(self) -> str | None:
-        """The input key; None while a parent is to be built."""
-        return self.inputs.key if self.inputs else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,30 +149,37 @@ class _Look:
             identities={name: one.identity for name, one in parents.items() if one.identity},
             resolve_external=self.resolve_external,
         )
+        key = inputs.key
+        found = self._find(name, inputs, key)
+        if found:
+            return Work(
+                image=name,
+                action="reuse",
+                reasons=(),
+                digest=found.digest,
+                identity=found.identity,
+                key=key,
+                inputs=inputs,
+            )
+        return Work(
+            image=name,
+            action="build",
+            reasons=self._reasons(name, inputs),
+            digest=None,
+            key=key,
+            inputs=inputs,
+        )
+
+    def _find(self, name: str, inputs: Inputs, key: str | None) -> Finished | None:
+        if name in self.force or key is None or not inputs.reusable:
+            return None
         spec = self.graph.images[name].spec
-        reasons: tuple[Reason, ...] = ({"code": "FORCED"},)
-        if name not in self.force:
-            attested = bool(spec.attestations.words)
-            found = (
-                find_finished(self.registry, spec.repository, inputs.key, attested=attested)
-                if inputs.reusable and inputs.key
-                else None
-            )
-            if found:
-                return Work(
-                    image=name,
-                    action="reuse",
-                    reasons=(),
-                    digest=found.digest,
-                    identity=found.identity,
-                    inputs=inputs,
-                )
-            reasons = find_reasons(
-                self.registry,
-                self.graph,
-                name,
-                inputs,
-                hasher=self.hasher,
-                failures=self.failures,
-            )
-        return Work(image=name, action="build", reasons=reasons, digest=None, inputs=inputs)
+        attested = bool(spec.attestations.words)
+        return find_finished(self.registry, spec.repository, key, attested=attested)
+
+    def _reasons(self, name: str, inputs: Inputs) -> tuple[Reason, ...]:
+        if name in self.force:
+            return ({"code": "FORCED"},)
+        return find_reasons(
+            self.registry, self.graph, name, inputs, hasher=self.hasher, failures=self.failures
+        )

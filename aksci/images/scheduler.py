@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from aksci.errors import AksciError
@@ -44,14 +45,16 @@ def run_ready(
     """
     queue: _Queue[T] = _Queue(parents)
     running: dict[Future[T], str] = {}
+    finished: SimpleQueue[Future[T]] = SimpleQueue()  # wait() would look at all that run, each time
     executor = ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="aksci")
     try:
         while queue.ready or running:
             for name in queue.take():
                 results = {parent: queue.done[parent] for parent in parents[name]}
-                running[executor.submit(work, name, results)] = name
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in sorted(finished, key=running.__getitem__):
+                future = executor.submit(work, name, results)
+                running[future] = name
+                future.add_done_callback(finished.put)
+            for future in sorted(_some(finished), key=running.__getitem__):
                 queue.finish(running.pop(future), future)
     except BaseException:
         executor.shutdown(wait=False, cancel_futures=True)
@@ -62,6 +65,14 @@ def run_ready(
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
     return Outcome(done=queue.done, failed=queue.failed, blocked=queue.blocked)
+
+
+def _some(finished: SimpleQueue[Future[T]]) -> list[Future[T]]:
+    """Wait for a future, and return all that have finished."""
+    found = [finished.get()]
+    while not finished.empty():
+        found.append(finished.get())
+    return found
 
 
 class _Queue(Generic[T]):
