@@ -81,16 +81,18 @@ def judge(check: Check, outcome: Outcome) -> tuple[bool, str]:
 
 
 def _judge_command(check: Check, outcome: Outcome) -> tuple[bool, str]:
+    if outcome.exit_code == 0:
+        return True, "its command ends with status 0"
     what = f"its command {shlex.join(check.argv)}"
     if outcome.exit_code is None:
         return False, f"{what} did not end within {check.timeout:g} s"
-    return outcome.exit_code == 0, f"{what} {_ended(outcome)}"
+    return False, f"{what} {_ended(outcome)}"
 
 
 def _judge_health(check: Check, outcome: Outcome) -> tuple[bool, str]:
-    what = f"its health check {shlex.join(check.probe)}"
     if outcome.healthy:
-        return True, f"{what} passes after {outcome.seconds:.0f} s"
+        return True, f"its health check passes after {outcome.seconds:.1f} s"
+    what = f"its health check {shlex.join(check.probe)}"
     if outcome.exit_code is not None:
         return False, f"its process {_ended(outcome)} before {what} could pass"
     last = f"; its last output: {outcome.probe_output}" if outcome.probe_output else ""
