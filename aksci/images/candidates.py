@@ -134,7 +134,7 @@ def _with_table(
 
 
 def _folder(dockerfile: str) -> str:
-    return str(PurePosixPath(dockerfile).parent)
+    return dockerfile.rpartition("/")[0] or "."
 
 
 def _of_globs(

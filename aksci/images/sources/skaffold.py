@@ -1,18 +1,21 @@
 """Images of skaffold.yaml: each artifact that a Dockerfile builds.
 
-Skaffold's reference of skaffold.yaml ("build.artifacts"). Profiles are not applied.
+Skaffold's reference of skaffold.yaml ("build.artifacts"), "Environment file" (skaffold.env).
+Profiles are not applied.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aksci.errors import ConfigError
 from aksci.images.names import parse_reference
 from aksci.images.sources.documents import read_documents
 from aksci.images.sources.imported import Imported, NotOursError, image_name, locate, text
+from aksci.images.sources.variables import read_env_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,12 +33,35 @@ _SKAFFOLDS = re.compile(r"IMAGE_(REPO|TAG|NAME|DOMAIN)\w*|DIGEST\w*")
 """Variables of templates that only Skaffold gives."""
 
 
+_Artifact = tuple[str, str, "Mapping[str, Any]", "Mapping[str, Any]"]
+"""Where it stands, the folder of its file, itself, and the ``build`` around it."""
+
+
 def read_skaffold(root: Path, files: Sequence[str], importer: Importer) -> list[Imported]:
     """Return the images of skaffold.yaml files and of those that they require.
 
     :raises ConfigError: a file is missing or wrong.
     """
-    artifacts: dict[str, tuple[str, str, Mapping[str, Any], Mapping[str, Any]]] = {}
+    if not files:
+        return []
+    own = posixpath.join(posixpath.dirname(files[0]), "skaffold.env")
+    if (root / own).is_file():
+        variables = read_env_file(root / own, importer.variables, own)
+        importer = replace(importer, variables={**variables, **importer.variables})
+    artifacts = _artifacts(root, files, importer)
+    names = _names({image: where for image, (where, *_) in artifacts.items()})
+    found = []
+    for image, (where, folder, artifact, build) in artifacts.items():
+        try:
+            found.append(_image(root, folder, where, artifact, build, image, names, importer))
+        except NotOursError as why:
+            importer.warn(f"{where}: {image} is not an image of this project: {why}")
+    return found
+
+
+def _artifacts(root: Path, files: Sequence[str], importer: Importer) -> dict[str, _Artifact]:
+    """Return the artifacts that Dockerfiles build, by image; tell which others there are."""
+    artifacts: dict[str, _Artifact] = {}
     for file, number, document in _documents(root, files, importer):
         build = _mapping(document.get("build"), f"{file}: build")
         for index, artifact in enumerate(_sequence(build.get("artifacts"), f"{file}: artifacts")):
@@ -54,14 +80,7 @@ def read_skaffold(root: Path, files: Sequence[str], importer: Importer) -> list[
                 artifacts[image] = (where, posixpath.dirname(file), artifact, build)
             elif artifacts[image][2] != artifact:
                 raise ConfigError(f"{where}: {image} is also {artifacts[image][0]}.")
-    names = _names({image: where for image, (where, *_) in artifacts.items()})
-    found = []
-    for image, (where, folder, artifact, build) in artifacts.items():
-        try:
-            found.append(_image(root, folder, where, artifact, build, image, names, importer))
-        except NotOursError as why:
-            importer.warn(f"{where}: {image} is not an image of this project: {why}")
-    return found
+    return artifacts
 
 
 def _documents(
