@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -118,44 +119,64 @@ def make_project(toolbox, tmp_path):
         client.close()
 
 
-@pytest.fixture
-def start_buildkit(platform, toolbox):
-    """Start private BuildKits: folders, sockets and caches of their own."""
-    folder = Path(tempfile.mkdtemp(prefix="aksci-bk-"))  # short: a socket's path ends at 107
-    running = []
+def free_address():
+    """Return a TCP address on loopback where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
 
-    def start(address):
-        place = folder / secrets.token_hex(4)
-        place.mkdir()
-        mirror = f'"{platform.registry}"'
-        (place / "buildkitd.toml").write_text(
-            f'root = "{place}/root"\n[grpc]\naddress = ["{address}"]\n'
-            '[worker.oci]\nenabled = true\nnetworkMode = "host"\nbinary = "runc"\n'
-            "[worker.containerd]\nenabled = false\n"
-            f'[registry."docker.io"]\nmirrors = [{mirror}]\n'
+
+@pytest.fixture
+def nowhere():
+    return free_address()
+
+
+@contextlib.contextmanager
+def private_buildkit(platform, toolbox):
+    """Run a BuildKit with folder and cache of its own; yield its address and its process."""
+    address = free_address()
+    folder = Path(tempfile.mkdtemp(prefix="aksci-bk-"))
+    (folder / "buildkitd.toml").write_text(
+        f'root = "{folder}/root"\n[grpc]\naddress = ["{address}"]\n'
+        '[worker.oci]\nenabled = true\nnetworkMode = "host"\nbinary = "runc"\n'
+        "[worker.containerd]\nenabled = false\n"
+        f'[registry."docker.io"]\nmirrors = ["{platform.registry}"]\n'
+    )
+    with (folder / "log").open("wb") as log:
+        daemon = subprocess.Popen(
+            [toolbox.ensure("buildkitd"), "--config", folder / "buildkitd.toml"],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
-        with (place / "log").open("wb") as log:
-            daemon = subprocess.Popen(
-                [toolbox.ensure("buildkitd"), "--config", place / "buildkitd.toml"],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        running.append(daemon)
+    try:
         deadline = time.monotonic() + 30
         while connection_error(address):
             if daemon.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"buildkitd did not start:\n{(place / 'log').read_text()[-4000:]}")
+                pytest.fail(f"buildkitd did not start:\n{(folder / 'log').read_text()[-4000:]}")
             time.sleep(0.05)
-        return daemon
-
-    start.folder = folder
-    yield start
-    for daemon in running:
+        yield SimpleNamespace(address=address, process=daemon)
+    finally:
         daemon.kill()  # there is nothing to keep
-    for daemon in running:
         daemon.wait(30)
-    shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def buildkits(platform, toolbox):
+    """Two BuildKits for all tests; their addresses."""
+    with (
+        private_buildkit(platform, toolbox) as first,
+        private_buildkit(platform, toolbox) as second,
+    ):
+        yield first.address, second.address
+
+
+@pytest.fixture
+def mortal_buildkit(platform, toolbox):
+    """One more, to be killed."""
+    with private_buildkit(platform, toolbox) as one:
+        yield one
 
 
 @pytest.fixture(scope="session")

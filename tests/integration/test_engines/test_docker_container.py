@@ -44,6 +44,6 @@ def test_an_engine_that_does_not_run_is_told_at_once(platform, make_project, tmp
     environment = ENVIRONMENT.format(registry=platform.registry, image="x")
     variables = {"DOCKER_HOST": f"unix://{tmp_path}/nobody.sock"}
     project = make_project(FILES, environment, variables=variables)
-    with pytest.raises(EngineError, match="nobody.sock") as caught:
+    with pytest.raises(EngineError, match=r"nobody\.sock") as caught:
         project.build(project.builder())
     assert "docker version" in caught.value.hint

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 
@@ -12,7 +11,10 @@ import pytest
 from aksci.errors import BuildError, EngineError
 
 BASE = "FROM debian:bookworm-slim\nRUN sleep 1; head -c 8 /dev/urandom | od -An -tx1 > /{one}\n"
-LEAF = "FROM {p}/left AS left\nFROM {p}/right\nCOPY --from=left /left /left\nRUN cat /left /right\n"
+LEAF = (
+    "FROM {p}/left AS left\nFROM {p}/right\nCOPY --from=left /left /left\n"
+    "RUN sleep 1; cat /left /right\n"
+)
 REMOTE = """\
 registry = "{registry}"
 plain_http = true
@@ -21,12 +23,6 @@ namespace = "x"
 driver = "remote"
 endpoints = [{endpoints}]
 """
-
-
-def free_address():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
 
 
 def remote(platform, *endpoints):
@@ -40,11 +36,9 @@ def annotations(project, image):
 
 
 def test_a_graph_is_spread_over_two_buildkits_and_parents_are_pinned_across(
-    platform, start_buildkit, make_project, watch
+    platform, buildkits, make_project, watch
 ):
-    first, second = free_address(), f"unix://{start_buildkit.folder}/second.sock"
-    start_buildkit(first)
-    start_buildkit(second)
+    first, second = buildkits
     files = {
         "left/Dockerfile": BASE.format(one="left"),
         "right/Dockerfile": BASE.format(one="right"),
@@ -71,10 +65,9 @@ def test_a_graph_is_spread_over_two_buildkits_and_parents_are_pinned_across(
 
 
 def test_a_buildkit_that_is_killed_in_a_build_costs_no_image(
-    platform, start_buildkit, make_project, watch
+    platform, buildkits, mortal_buildkit, make_project, watch
 ):
-    first, second = free_address(), free_address()
-    daemons = {first: start_buildkit(first), second: start_buildkit(second)}
+    first, second = buildkits[0], mortal_buildkit.address
     names = ("one", "two", "three", "four")
     slow = "FROM debian:bookworm-slim\nRUN sleep 3; echo {name} > /name\n"
     files = {f"{name}/Dockerfile": slow.format(name=name) for name in names}
@@ -86,7 +79,7 @@ def test_a_buildkit_that_is_killed_in_a_build_costs_no_image(
         while len(given) < 2:
             time.sleep(0.05)
         time.sleep(1.5)
-        daemons[second].kill()
+        mortal_buildkit.process.kill()
 
     killer = threading.Thread(target=kill)
     killer.start()
@@ -95,18 +88,17 @@ def test_a_buildkit_that_is_killed_in_a_build_costs_no_image(
     assert {one.action for one in images.values()} == {"built"}
     lost = [request.name for engine, request in given if engine == second]
     assert len(lost) == 1
-    assert (first, lost[0]) in [(engine, request.name) for engine, request in given], "it was built by the other one"
+    assert (first, lost[0]) in [(engine, request.name) for engine, request in given], (
+        "it was built by the other one"
+    )
     assert project.said.getvalue().count(f"Going on without {second}") == 1
 
 
 def test_an_image_that_does_not_build_is_tried_once_and_on_one_engine(
-    platform, start_buildkit, make_project, watch
+    platform, buildkits, make_project, watch
 ):
-    first, second = free_address(), free_address()
-    start_buildkit(first)
-    start_buildkit(second)
     files = {"bad/Dockerfile": "FROM debian:bookworm-slim\nRUN echo no; exit 3\n"}
-    project = make_project(files, remote(platform, first, second))
+    project = make_project(files, remote(platform, *buildkits))
     pool = project.builder()
     given = watch(pool)
     with pytest.raises(BuildError, match="exit code: 3") as caught:
@@ -115,8 +107,10 @@ def test_an_image_that_does_not_build_is_tried_once_and_on_one_engine(
     assert len(given) == 1
 
 
-def test_where_no_engine_answers_the_error_names_each_within_seconds(platform, make_project):
-    first, second = free_address(), "unix:///nowhere/buildkitd.sock"
+def test_where_no_engine_answers_the_error_names_each_within_seconds(
+    platform, nowhere, make_project
+):
+    first, second = nowhere, "unix:///nowhere/buildkitd.sock"
     project = make_project({"a/Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"},
                            remote(platform, first, second))  # fmt: skip
     started = time.monotonic()
@@ -126,3 +120,42 @@ def test_where_no_engine_answers_the_error_names_each_within_seconds(platform, m
     assert f"BuildKit does not answer at {first}: Connection refused." in caught.value.message
     assert f"at {second}: No such file or directory." in caught.value.message
     assert "endpoints" in caught.value.hint
+
+
+@pytest.fixture
+def own_builders(toolbox, runner, tmp_path):
+    """Make a user's own builder; return the variables that lead buildx to it."""
+
+    def make(name, endpoint):
+        variables = {"BUILDX_CONFIG": str(tmp_path / "users")}
+        create = ["create", "--name", name, "--driver", "remote", endpoint]
+        runner.run([toolbox.ensure("buildx"), *create], env=variables)
+        return variables
+
+    return make
+
+
+def named(platform, builder):
+    where = f'registry = "{platform.registry}"\nplain_http = true\nnamespace = "x"\n'
+    return f'{where}builder = "{builder}"'
+
+
+def test_a_users_own_builder_is_used_as_it_is(platform, buildkits, make_project, own_builders):
+    files = {"a/Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}
+    variables = own_builders("mine", buildkits[0])
+    project = make_project(files, named(platform, "mine"), variables=variables)
+    images = project.build(project.builder())
+    assert images["a"].action == "built"
+    assert not (project.context.state / "buildx").exists(), "nothing of ours was made"
+
+
+def test_a_users_own_builder_that_is_dead_or_unknown_is_told_within_seconds(
+    platform, nowhere, make_project, own_builders
+):
+    variables = own_builders("mine", nowhere)
+    for name, words in (("mine", f"nobody answers at {nowhere}"), ("yours", "There is no buildx")):
+        project = make_project({}, named(platform, name), variables=variables)
+        started = time.monotonic()
+        with pytest.raises(EngineError, match=words):
+            project.builder()
+        assert time.monotonic() - started < 8
