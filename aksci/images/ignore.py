@@ -113,19 +113,19 @@ def parse_ignore(text: str) -> Ignore:
             word = line.strip(_SPACE)
             keeps = word.startswith("!")
             word = word.removeprefix("!").strip(_SPACE) if keeps else word
-            if not word:
-                continue
-            cleaned = posixpath.normpath(word).lstrip("/").strip(_SPACE) or "/"
-            if cleaned.startswith("!") and not keeps:  # it was ./!…
-                keeps, cleaned = True, cleaned[1:]
-            patterns.append(_compile(cleaned, keeps=keeps))
+            if word:
+                word = "/" + posixpath.normpath(word).lstrip("/")
+                patterns.append(_compile(f"!{word[1:]}" if keeps else word[1:] or word))
     except (_DoubtError, re.error):
         return Ignore(doubt=text)
     return Ignore(tuple(patterns))
 
 
-def _compile(text: str, *, keeps: bool) -> _Pattern:
+def _compile(line: str) -> _Pattern:
     """Translate a pattern, as patternmatcher does: some are compared as text, others are globs."""
+    text = posixpath.normpath(line.strip(_SPACE))  # once more, with its exclamation mark
+    keeps = text.startswith("!")
+    text = text.removeprefix("!") if keeps else text
     kind = "exact"
     out = []
     at = 0
