@@ -11,13 +11,16 @@ import tarfile
 import threading
 import time
 import uuid
+from contextlib import closing
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
-from aksci.config import ValidateConfig
+from aksci.config import ValidateConfig, load_config
+from aksci.context import Context
 from aksci.deploy import PodEngine, connect
+from aksci.deploy.validate_pod import pod_manifest
 from aksci.errors import DockerError, Interrupted, RegistryError, ValidationError
 from aksci.images.validation import (
     ARTIFACT_TYPE,
@@ -29,6 +32,7 @@ from aksci.images.validation import (
 )
 from aksci.process import Runner
 from aksci.registry import ImageRef, RegistryClient, list_referrers, push_image
+from pipelines.validate import make_validator
 
 NAMESPACE = "aksci-validate-test"
 CAPABILITIES = 0b100_1110_1011  # chown dac_override fowner kill setgid setuid net_bind_service
@@ -432,3 +436,50 @@ def test_an_engine_that_does_not_answer_is_not_the_images_fault():
     with pytest.raises(DockerError, match="Docker Engine failed") as caught:
         DockerEngine({"DOCKER_HOST": "tcp://127.0.0.1:1"}, hint="the hint", now=now)
     assert caught.value.hint == "the hint"
+
+
+def test_a_pod_that_a_killed_run_left_is_removed_once_its_time_is_over(platform):
+    with connect(
+        platform.kubeconfig, None, NAMESPACE, create_namespace=True, embedded=True
+    ) as cluster:
+        ref = ImageRef(platform.registry, "aksci/none", "sha256:" + "0" * 64)
+        task = Task(image="app", ref=ref, platform="", check=Check(kind="start"), run="r")
+        for name, deadline in (("over", 1), ("not-yet", 600)):
+            pod = pod_manifest(task, f"validate-{name}-{uuid.uuid4().hex[:8]}")
+            pod["spec"]["activeDeadlineSeconds"] = deadline
+            cluster.create("Pod", pod)
+        while not cluster.list("Pod", fields="status.phase=Failed"):
+            time.sleep(0.2)
+        PodEngine(cluster)
+        while len(pods := cluster.list("Pod")) > 1:
+            time.sleep(0.2)
+        (left,) = pods
+        assert "not-yet" in left["metadata"]["name"]
+        cluster.delete("Pod", left["metadata"]["name"], wait=60)
+
+
+def test_on_the_embedded_platform_pods_have_a_namespace_of_their_own(
+    platform, toolbox, runner, registry, make_image, notes, tmp_path
+):
+    (tmp_path / "aksci.toml").write_text(
+        'schema = 1\n[project]\nname = "shop"\n'
+        '[environments.local]\nplatform = "embedded"\nnamespace = "shop"\n'
+    )
+    config = load_config(tmp_path / "aksci.toml")
+    context = Context(
+        root=tmp_path,
+        config=config,
+        environment_name="local",
+        environment=config.environments["local"],
+        variables=os.environ,
+        now=now,
+        runner=runner,
+        reporter=notes,
+        cache=toolbox.cache,
+        state=platform.state.parent,
+        run_id="r",
+    )
+    ref = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
+    with closing(make_validator(context, toolbox, registry)) as validator:
+        assert validator.check("app", ref).outcome.engine.startswith("kubernetes 1.")
+        assert validator._made._cluster.namespace == "aksci-validate"

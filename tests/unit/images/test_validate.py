@@ -1,0 +1,425 @@
+"""What is asked of an image, what counts as a pass, and what is remembered; without an engine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from aksci.config import ValidateConfig
+from aksci.errors import (
+    ConfigError,
+    DockerError,
+    NotFoundInRegistry,
+    RegistryError,
+    ValidationError,
+)
+from aksci.images.validation import (
+    LOG_LINES,
+    Check,
+    Outcome,
+    Validator,
+    end_of,
+    judge,
+    plan_check,
+    spec_hash,
+)
+from aksci.registry import ImageRef, Manifest
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+def plan(runs, **config):
+    return plan_check("app", ValidateConfig(**config), {"config": runs})
+
+
+def test_a_configured_command_comes_before_all_that_the_image_says():
+    runs = {"Entrypoint": ["a"], "Cmd": ["b"], "Healthcheck": {"Test": ["CMD", "c"]}}
+    check = plan(runs, command=("x", "y"), env={"A": "1"}, timeout=7)
+    assert (check.kind, check.argv, check.probe) == ("command", ("x", "y"), ())
+    assert (check.env, check.timeout) == ({"A": "1"}, 7)
+
+
+@pytest.mark.parametrize(
+    ("healthcheck", "shell", "probe"),
+    [
+        ({"Test": ["CMD", "curl", "-f", "x"]}, None, ("curl", "-f", "x")),
+        ({"Test": ["CMD-SHELL", "curl -f x"]}, None, ("/bin/sh", "-c", "curl -f x")),
+        ({"Test": ["CMD-SHELL", "x"]}, ["/bin/bash", "-ec"], ("/bin/bash", "-ec", "x")),
+        ({"Test": ["NONE"]}, None, ()),
+        ({"Test": []}, None, ()),
+        ({"Test": None}, None, ()),
+        ({}, None, ()),
+        (None, None, ()),
+        ("damaged", None, ()),
+    ],
+)
+def test_a_healthcheck_is_read_in_each_of_its_forms(healthcheck, shell, probe):
+    check = plan({"Cmd": ["serve"], "Healthcheck": healthcheck, "Shell": shell})
+    assert check.probe == probe
+    assert check.kind == ("health" if probe else "start")
+
+
+def test_one_attempt_has_the_healthchecks_time_out_or_dockers_default():
+    def seconds(timeout):
+        healthcheck = {"Test": ["CMD", "x"], "Timeout": timeout}
+        return plan({"Cmd": ["serve"], "Healthcheck": healthcheck}).probe_timeout
+
+    assert [seconds(each) for each in (5_000_000_000, 0, None)] == [5, 30, 30]
+
+
+def test_a_configured_health_command_replaces_the_healthcheck():
+    runs = {"Entrypoint": ["a"], "Cmd": ["b"], "Healthcheck": {"Test": ["CMD", "c"]}}
+    check = plan(runs, health=("h",))
+    assert (check.kind, check.argv, check.probe) == ("health", ("a", "b"), ("h",))
+
+
+def test_health_without_a_process_is_a_mistake():
+    with pytest.raises(ConfigError, match=r"images\.app\.validate\.health"):
+        plan({}, health=("h",))
+
+
+@pytest.mark.parametrize("runs", [{}, None, {"Entrypoint": None, "Cmd": []}])
+def test_without_entrypoint_and_cmd_there_is_nothing_to_run(runs):
+    assert plan(runs).kind == "nothing"
+    assert plan(runs, command=("x",)).kind == "command"
+
+
+@pytest.mark.parametrize(
+    ("user", "unprivileged"),
+    [("1000", True), ("1000:0", True), ("0", False), ("0:1000", False), ("", False),
+     ("app", False), (None, False), ("00", False)],
+)  # fmt: skip
+def test_only_a_number_other_than_0_is_known_not_to_be_root(user, unprivileged):
+    assert plan({"Cmd": ["x"], "User": user}).unprivileged is unprivileged
+
+
+def test_the_hash_covers_everything_that_is_configured():
+    configs = [
+        {}, {"command": ("a",)}, {"health": ("a",)}, {"env": {"A": "1"}}, {"timeout": 5},
+    ]  # fmt: skip
+    assert len({spec_hash(ValidateConfig(**each)) for each in configs}) == len(configs)
+
+
+def outcome(**values):
+    return Outcome(**{"engine": "docker 20", "started": True, **values})
+
+
+@pytest.mark.parametrize(
+    ("kind", "seen", "passed", "finding"),
+    [
+        ("command", {"exit_code": 0}, True, "its command ends with status 0"),
+        ("command", {"exit_code": 2}, False, "its command a 'b c' ended with status 2"),
+        ("command", {}, False, "its command a 'b c' did not end within 60 s"),
+        (
+            "command",
+            {"exit_code": 137, "out_of_memory": True},
+            False,
+            "its command a 'b c' was ended for using too much memory (status 137)",
+        ),
+        ("health", {"healthy": True, "seconds": 3}, True, "its health check passes after 3.0 s"),
+        ("health", {}, False, "its health check p did not pass within 60 s"),
+        (
+            "health",
+            {"probe_output": "503"},
+            False,
+            "its health check p did not pass within 60 s; its last output: 503",
+        ),
+        (
+            "health",
+            {"exit_code": 0},
+            False,
+            "its process ended with status 0 before its health check p could pass",
+        ),
+        ("start", {}, True, "its process starts and keeps running"),
+        ("start", {"exit_code": 0}, True, "its process starts, and ended with status 0 by itself"),
+        ("start", {"exit_code": 1}, True, "its process starts, and ended with status 1 by itself"),
+        (
+            "start",
+            {"exit_code": 126},
+            False,
+            "its process can't be executed: it ended with status 126",
+        ),
+        (
+            "start",
+            {"exit_code": 127},
+            False,
+            "its process can't be executed: it ended with status 127",
+        ),
+        ("start", {"started": False, "refusal": "why"}, False, "it can't be started: why"),
+    ],
+)  # fmt: skip
+def test_an_outcome_is_judged(kind, seen, passed, finding):
+    check = Check(kind=kind, argv=("a", "b c"), probe=("p",))
+    assert judge(check, outcome(**seen)) == (passed, finding)
+
+
+@pytest.mark.parametrize(
+    ("log", "passed"),
+    [
+        ("exec /usr/bin/app: exec format error", False),
+        ("exec /usr/bin/app: no such file or directory", False),
+        ("standard_init_linux.go:228: exec user process caused: exec format error", False),
+        ("exec /usr/bin/other: exec format error", True),
+        ("open /usr/bin/app: no such file or directory", True),
+        ("hello\nexec /usr/bin/app: exec format error", True),
+        ("", True),
+    ],
+)
+def test_the_runtimes_own_line_tells_that_the_program_was_never_executed(log, passed):
+    check = Check(kind="start", argv=("app",))
+    assert judge(check, outcome(exit_code=1, log=log))[0] is passed
+
+
+def test_the_end_of_a_log_is_bounded_and_harmless():
+    text = "\n".join(f"line {number}" for number in range(1000)) + "\n\n##vso[x]\r" + "y" * 9999
+    lines = end_of(text).splitlines()
+    assert len(lines) == LOG_LINES
+    assert lines[-2] == "# #vso[x]"
+    assert len(lines[-1]) == 500
+
+
+class MemoryRegistry:
+    """A registry in memory."""
+
+    host = "r:1"
+
+    def __init__(self):
+        self.contents = {}
+        self.found = []
+
+    def manifest(self, _repository, digest):
+        if digest not in self.contents:
+            raise NotFoundInRegistry(digest)
+        return Manifest(media_type=MANIFEST, digest=digest, content=self.contents[digest])
+
+    def put_manifest(self, repository, content, media_type, *, tag=None):
+        assert tag is None
+        digest = self.put_blob(repository, content)
+        self.found.append({"mediaType": media_type, "digest": digest, **json.loads(content)})
+        return digest
+
+    def blob(self, _repository, digest):
+        return self.contents[digest]
+
+    def put_blob(self, _repository, content):
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self.contents[digest] = content
+        return digest
+
+    def referrers(self, _repository, digest):
+        return [each for each in self.found if each["subject"]["digest"] == digest]
+
+    def put(self, document):
+        return self.put_blob("app", json.dumps(document).encode())
+
+    def image(self, runs, architecture="amd64"):
+        """Store an image; return its digest."""
+        config = {"os": "linux", "architecture": architecture, "config": runs}
+        return self.put({"config": {"digest": self.put(config)}})
+
+
+class ListedEngine:
+    """An engine with one answer, that counts and shows how many run at once."""
+
+    def __init__(self, answer=None, native=("linux/amd64",)):
+        self.answer = answer or outcome()
+        self.native = native
+        self.tasks = []
+        self.at_once = self.most = 0
+        self.closed = False
+        self._lock = threading.Lock()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def platforms(self):
+        return self.native
+
+    def run(self, task, _halt):
+        with self._lock:
+            self.tasks.append(task)
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+        self.gate.wait(0.05)
+        with self._lock:
+            self.at_once -= 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def close(self):
+        self.closed = True
+
+
+class Notes:
+    def __init__(self):
+        self.lines, self.warnings = [], []
+
+    def line(self, text):
+        self.lines.append(text)
+
+    def warning(self, text):
+        self.warnings.append(text)
+
+
+@pytest.fixture
+def registry():
+    return MemoryRegistry()
+
+
+@pytest.fixture
+def notes():
+    return Notes()
+
+
+@pytest.fixture
+def make(registry, notes):
+    def validator(engine, configs=None, **options):
+        return Validator(
+            registry=registry,
+            make_engine=engine if callable(engine) else lambda: engine,
+            configs=configs or {},
+            reporter=notes,
+            now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
+            run="r1",
+            **options,
+        )
+
+    return validator
+
+
+def ref(digest):
+    return ImageRef("r:1", "app", digest)
+
+
+def test_a_pass_is_remembered_by_digest_and_by_what_was_asked(make, registry):
+    image = ref(registry.image({"Cmd": ["x"]}))
+    engine = ListedEngine(outcome(exit_code=0))
+    first = make(engine).check("app", image)
+    again = make(engine).check("app", image)
+    assert (first.remembered, again.remembered) == (False, True)
+    assert again.finding == first.finding
+    changed = {"app": ValidateConfig(command=("y",))}
+    assert not make(engine, changed).check("app", image).remembered
+    other = ref(registry.image({"Cmd": ["z"]}))
+    assert not make(engine).check("app", other).remembered
+    assert len(engine.tasks) == 3
+
+
+def test_a_failure_is_stored_and_asked_again(make, registry):
+    image = ref(registry.image({"Cmd": ["x"]}))
+    engine = ListedEngine(outcome(started=False, refusal="why"))
+    for _ in range(2):
+        with pytest.raises(ValidationError, match=r"app does not run as it must: .*why"):
+            make(engine).check("app", image)
+    assert len(engine.tasks) == 2
+    documents = [
+        json.loads(registry.contents[each["layers"][0]["digest"]]) for each in registry.found
+    ]
+    assert {each["passed"] for each in documents} == {False}
+    assert documents[0]["run"] == "r1"
+
+
+def test_no_engine_is_made_before_something_must_be_run(make, registry):
+    data = ref(registry.image({}))
+    skipped = {"skipped": ValidateConfig(skip=True)}
+    validator = make(lambda: pytest.fail("nothing had to be run"), skipped)
+    assert validator.check("data", data).stored
+    assert validator.check("skipped", ref("sha256:" + "0" * 64)).stored is None
+    validator.close()
+
+
+def test_an_engine_that_cannot_be_made_is_asked_for_once(make, registry):
+    asked = []
+
+    def engine():
+        asked.append(1)
+        raise DockerError("it is not there")
+
+    validator = make(engine)
+    for number in range(3):
+        image = ref(registry.image({"Cmd": [str(number)]}))
+        with pytest.raises(DockerError):
+            validator.check("app", image)
+    assert len(asked) == 1
+
+
+def test_an_engine_is_made_once_and_closed(make, registry):
+    made = []
+
+    def engine():
+        made.append(ListedEngine())
+        return made[-1]
+
+    validator = make(engine)
+    images = {f"i{n}": ref(registry.image({"Cmd": [str(n)]})) for n in range(20)}
+    assert list(validator.check_all(images)) == sorted(images)
+    validator.close()
+    (one,) = made
+    assert one.closed
+    assert len(one.tasks) == 20
+    assert one.most <= 2
+
+
+def test_a_pull_that_fails_stores_nothing_and_is_no_failed_validation(make, registry):
+    image = ref(registry.image({"Cmd": ["x"]}))
+    with pytest.raises(RegistryError):
+        make(ListedEngine(RegistryError("no"))).check_all({"app": image})
+    assert registry.found == []
+
+
+def index(registry, *platforms):
+    entries = [
+        {"digest": registry.image({"Cmd": [each]}, each), "platform": {"os": "linux"}}
+        for each in platforms
+    ]
+    attestation = {
+        "digest": registry.put({"layers": []}),
+        "platform": {"os": "unknown", "architecture": "unknown"},
+        "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
+    }
+    return ref(registry.put({"manifests": [*entries, attestation]}))
+
+
+def test_the_engines_platform_of_several_is_run(make, registry):
+    engine = ListedEngine()
+    image = index(registry, "arm64", "amd64")
+    assert make(engine).check("app", image).platform == "linux/amd64"
+    (task,) = engine.tasks
+    assert (task.platform, task.check.argv, task.ref) == ("linux/amd64", ("amd64",), image)
+
+
+def test_an_index_without_the_engines_platform_is_told_and_not_remembered(make, registry, notes):
+    engine = ListedEngine()
+    result = make(engine).check("app", index(registry, "arm64", "s390x"))
+    assert (result.passed, result.stored, engine.tasks) == (True, None, [])
+    assert "linux/arm64, linux/s390x" in notes.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("platforms", "asked"), [(("arm64",), "linux/arm64"), (("arm64", "amd64"), "")]
+)
+def test_an_engine_that_does_not_know_its_platforms_chooses_itself(
+    make, registry, platforms, asked
+):
+    engine = ListedEngine(native=())
+    make(engine).check("app", index(registry, *platforms))
+    assert engine.tasks[0].platform == asked
+
+
+@pytest.mark.parametrize(
+    "document", [{"layers": []}, {"config": {}}, {"manifests": []}, [], {"config": None}]
+)
+def test_what_is_no_image_does_not_pass(make, registry, document):
+    with pytest.raises(ValidationError, match="no container image"):
+        make(ListedEngine()).check("app", ref(registry.put(document)))
+
+
+def test_a_weak_pass_says_how_to_ask_more(make, registry, notes):
+    image = ref(registry.image({"Cmd": ["x"]}))
+    make(ListedEngine(outcome(exit_code=1))).check("a/b.c", image)
+    (line,) = notes.lines
+    assert line.endswith("set 'command' or 'health' in [images.\"a/b.c\".validate]")
