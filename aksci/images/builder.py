@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from aksci.errors import BuildError
+from aksci.errors import AksciError, BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,6 +99,8 @@ class BuildRequest:
     ssh: tuple[BuildSsh, ...] = ()
     cache: BuildCache | None = None
     attestations: Attestations = Attestations()
+    contexts: Mapping[str, Path] = field(default_factory=dict)
+    """Name of a BuildKit named context -> folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +136,7 @@ class LazyBuilder:
     """Ends what ``make`` has started."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _made: Builder | None = None
+    _failed: AksciError | None = None
     _stopped: bool = False
 
     def build(self, request: BuildRequest, on_line: Callable[[str], None]) -> BuildOutput:
@@ -141,8 +144,14 @@ class LazyBuilder:
         with self._lock:
             if self._stopped:
                 raise BuildError(f"{request.name} was not built: the run was stopped.")
+            if self._failed is not None:
+                raise self._failed
             if self._made is None:
-                self._made = self.make()
+                try:
+                    self._made = self.make()
+                except AksciError as error:
+                    self._failed = error
+                    raise
         return self._made.build(request, on_line)
 
     def stop(self) -> None:

@@ -133,6 +133,8 @@ def build_argv(
         argv += ["--build-arg", f"{name}={value}"]
     for name, reference in sorted(request.parents.items()):
         argv += ["--build-context", f"{name}=docker-image://{reference}"]
+    for name, folder in sorted(request.contexts.items()):
+        argv += ["--build-context", f"{name}={folder}"]
     levels = "index,manifest" if len(request.platforms) > 1 else "manifest"
     for name, value in sorted(request.annotations.items()):
         argv += ["--annotation", f"{levels}:{name}={value}"]

@@ -210,6 +210,7 @@ class Run:
             args=args,
             platforms=spec.platforms,
             parents=inputs.pins,
+            contexts={name: self.graph.root / path for name, path in inputs.contexts.items()},
             annotations=self._annotations(inputs),
             secrets=self.settings.secrets,
             repository=f"{self.registry.host}/{spec.repository}",

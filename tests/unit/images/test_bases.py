@@ -1,13 +1,17 @@
-"""External images: what is said where nobody has them."""
+"""External images: what their names and their ONBUILD mean, and what is said without them."""
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import pytest
 
-from aksci.errors import RegistryError
+from aksci.errors import ConfigError, NotFoundInRegistry, RegistryError
 from aksci.images import BaseResolver
+from aksci.images.graph import read_image
+from aksci.images.inputs import inputs_of
+from aksci.images.tree import TreeHasher
 
 EMPTY = SimpleNamespace(resolve=lambda _repository, _reference: None)
 
@@ -25,3 +29,147 @@ def test_the_hint_fits_what_is_missing(reference, hint):
     with pytest.raises(RegistryError, match=f"{reference} does not exist") as caught:
         resolve(reference)
     assert hint in caught.value.hint
+
+
+INDEX, AMD, ARM, CONFIG, OTHER = (f"sha256:{digit * 64}" for digit in "12345")
+ADDED = ["COPY . /", "RUN <<E\nx\nE"]
+CONTENT = {
+    INDEX: {
+        "manifests": [
+            {"digest": AMD, "platform": {"os": "linux", "architecture": "amd64"}},
+            {"digest": ARM, "platform": {"os": "linux", "architecture": "arm64", "variant": "v8"}},
+            {"digest": OTHER, "platform": {"os": "unknown", "architecture": "unknown"}},
+        ]
+    },
+    AMD: {"config": {"digest": CONFIG}},
+    ARM: {"config": {"digest": OTHER}},
+    CONFIG: {"config": {"OnBuild": ADDED}},
+    OTHER: {"config": {"OnBuild": None}},
+}
+
+
+class Shelf:
+    """A registry of a few documents that notes what it is asked for."""
+
+    host = "r.io"
+
+    def __init__(self, content=CONTENT):
+        self.content = content
+        self.asked = []
+
+    def resolve(self, _repository, _reference):
+        return INDEX
+
+    def blob(self, _repository, digest):
+        self.asked.append(digest)
+        if digest not in self.content:
+            raise NotFoundInRegistry(digest)
+        return json.dumps(self.content[digest]).encode()
+
+    def manifest(self, repository, digest):
+        return SimpleNamespace(content=self.blob(repository, digest))
+
+
+def test_onbuild_is_read_for_the_platforms_that_are_built_once_a_run_and_kept(tmp_path):
+    shelf = Shelf()
+    resolve = BaseResolver(mirror=None, connect=lambda _: shelf, cache=tmp_path)
+    for _ in range(2):
+        assert resolve.onbuild("r.io/x:1", INDEX, ["linux/amd64"]) == tuple(ADDED)
+    assert shelf.asked == [INDEX, AMD, CONFIG]
+    assert resolve.onbuild("r.io/x:1", INDEX, ["linux/arm64/v8"]) == ()
+    later = Shelf()
+    resolve = BaseResolver(mirror=None, connect=lambda _: later, cache=tmp_path)
+    assert resolve.onbuild("r.io/x:1", INDEX, ["linux/amd64"]) == tuple(ADDED)
+    assert later.asked == []
+
+
+def test_what_a_kill_left_of_the_cache_is_read_again(tmp_path):
+    shelf = Shelf()
+    for _ in range(2):
+        resolve = BaseResolver(mirror=None, connect=lambda _: shelf, cache=tmp_path)
+        assert resolve.onbuild("r.io/x:1", AMD, ["linux/amd64"]) == tuple(ADDED)
+        for path in tmp_path.iterdir():
+            path.write_text("[1")
+    assert len(shelf.asked) == 4
+
+
+def test_onbuild_comes_from_docker_hub_where_the_mirror_has_not_the_digest():
+    shelf = Shelf()
+    resolve = BaseResolver(mirror=Shelf({}), connect=lambda _: shelf)
+    assert resolve.onbuild("docker.io/library/x:1", AMD, ["linux/amd64"]) == tuple(ADDED)
+
+
+def test_something_that_is_no_image_is_a_clear_error():
+    resolve = BaseResolver(mirror=None, connect=lambda _: Shelf({AMD: [1]}))
+    with pytest.raises(RegistryError, match=f"r.io/x@{AMD} is not an image"):
+        resolve.onbuild("r.io/x:1", AMD, ["linux/amd64"])
+
+
+def inputs(graph, resolver, built=None, name="app"):
+    return inputs_of(
+        graph,
+        name,
+        hasher=TreeHasher(graph.root),
+        registry_host="r.io",
+        built=built or {},
+        resolve_external=resolver,
+    )
+
+
+def test_what_onbuild_of_an_outside_base_reads_counts(project):
+    graph = project({"app/Dockerfile": "FROM debian\nCOPY a /", "app/a": "", "app/b": ""})
+    found = inputs(graph, BaseResolver(mirror=None, connect=lambda _: Shelf()))
+    assert graph.images["app"].recipe.sources == {"a"}
+    assert found.image.recipe.sources is None
+    assert found.source.key != inputs(graph, lambda _: INDEX).source.key
+    again = read_image(graph.root, found.image.spec, {}, triggers=found.image.triggers)
+    assert again.recipe == found.image.recipe
+
+
+def test_onbuild_of_our_own_base_that_another_frontend_reads_is_asked_for_by_digest(project):
+    files = {"base/Dockerfile": "# syntax=other/x\n!", "app/Dockerfile": "FROM shop/base"}
+    graph = project(files)
+    resolver = BaseResolver(mirror=None, connect=lambda _: Shelf())
+    found = inputs(graph, resolver, built={"base": AMD})
+    assert [one.keyword for one in found.image.recipe.instructions] == ["FROM", "COPY", "RUN"]
+    assert inputs(graph, resolver, built={"base": None}).key is None
+
+
+def test_named_contexts_are_pinned_or_told_as_folders(project):
+    (project.root / "shared").mkdir()
+    toml = (
+        '[images.base]\ndockerfile = "base/Dockerfile"\n'
+        '[images.app]\ndockerfile = "app/Dockerfile"\ncontexts = { "debian:latest" = "image:base", '
+        'alpine = "docker-image://r.io/mirror:3", files = "shared" }\n'
+    )
+    files = {"base/Dockerfile": "FROM scratch", "app/Dockerfile": "FROM debian\n"}
+    found = inputs(project(files, toml), lambda _: INDEX, built={"base": AMD})
+    assert found.pins == {"debian": f"r.io/shop/base@{AMD}", "alpine": f"r.io/mirror@{INDEX}"}
+    assert found.contexts == {"files": "shared"}
+    assert found.parents == {"docker.io/shop/base:latest": AMD, "r.io/mirror:3": INDEX}
+    assert found.runtime == "docker.io/shop/base:latest"
+    waiting = inputs(project(files, toml), lambda _: INDEX, built={"base": None})
+    assert waiting.key is None
+    assert "debian" not in waiting.pins
+
+
+def test_what_is_required_counts_but_is_not_pinned(project):
+    toml = (
+        '[images.base]\ndockerfile = "base/Dockerfile"\n'
+        '[images.app]\ndockerfile = "app/Dockerfile"\nrequires = ["base"]\n'
+    )
+    files = {"base/Dockerfile": "FROM scratch", "app/Dockerfile": "FROM scratch"}
+    found = inputs(project(files, toml), lambda _: INDEX, built={"base": AMD})
+    assert found.parents == {"docker.io/shop/base:latest": AMD}
+    assert found.pins == {}
+
+
+def test_a_stage_called_like_an_image_of_ours_that_it_stands_on_is_an_error(project):
+    """Pinned, the image would take the stage's place; unpinned, BuildKit would look elsewhere."""
+    toml = (
+        '[images.base]\ndockerfile = "base/Dockerfile"\nrepository = "base"\n'
+        '[images.app]\ndockerfile = "app/Dockerfile"\n'
+    )
+    files = {"base/Dockerfile": "FROM scratch", "app/Dockerfile": "FROM base AS base\nRUN x"}
+    with pytest.raises(ConfigError, match="has a stage base, and takes the image base"):
+        inputs(project(files, toml), lambda _: INDEX, built={"base": AMD})

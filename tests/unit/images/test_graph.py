@@ -8,6 +8,7 @@ import pytest
 
 from aksci.errors import ConfigError
 from aksci.images import graph_document
+from aksci.images.graph import read_image
 
 
 def edges(graph):
@@ -209,3 +210,99 @@ def test_the_document_is_what_the_design_promises(project):
             {"image": "base", "reference": "docker.io/library/debian:12", "type": "runtime"},
         ],
     }
+
+
+def tables(*names, **extra):
+    """Make a table for each image: its Dockerfile is in the folder of its name."""
+    return "".join(
+        f'[images.{name}]\ndockerfile = "{name}/Dockerfile"\n{extra.get(name, "")}\n'
+        for name in names
+    )
+
+
+def test_onbuild_of_a_base_adds_edges_and_sources_to_what_stands_on_it(project):
+    """Only in the direct child: then it is gone."""
+    graph = project(
+        {
+            "tool/Dockerfile": "FROM scratch",
+            "base/Dockerfile": "FROM scratch\nONBUILD COPY --from=shop/tool / /\n"
+            "ONBUILD ARG V\nONBUILD COPY src /src",
+            "child/Dockerfile": "FROM shop/base AS x\nFROM x\nCOPY own /",
+            "grandchild/Dockerfile": "FROM shop/child",
+        }
+    )
+    assert edges(graph) == {
+        ("base", "child", "runtime"),
+        ("tool", "child", "copy"),
+        ("child", "grandchild", "runtime"),
+    }
+    recipe = graph.images["child"].recipe
+    assert recipe.sources == {"src", "own"}
+    assert recipe.used_args == {"V"}
+    assert graph.images["grandchild"].recipe.sources == frozenset()
+    again = read_image(
+        graph.root, graph.images["child"].spec, {}, triggers=graph.images["child"].triggers
+    )
+    assert again.recipe == recipe
+
+
+def test_onbuild_of_a_base_may_reach_a_stage_that_brings_another_base_with_onbuild(project):
+    graph = project(
+        {
+            "one/Dockerfile": "FROM scratch\nONBUILD COPY --from=late /x /x",
+            "two/Dockerfile": "FROM scratch\nONBUILD COPY two /",
+            "app/Dockerfile": "FROM shop/two AS late\nFROM shop/one",
+        }
+    )
+    assert edges(graph) == {("one", "app", "runtime"), ("two", "app", "stage")}
+    assert graph.images["app"].recipe.sources == {"two"}
+
+
+def test_a_circle_through_onbuild_is_found(project):
+    files = {
+        "a/Dockerfile": "FROM scratch\nONBUILD COPY --from=shop/c / /",
+        "b/Dockerfile": "FROM shop/a",
+        "c/Dockerfile": "FROM shop/b",
+    }
+    with pytest.raises(ConfigError, match="circle: b -> c -> b"):
+        project(files)
+
+
+def test_a_named_context_takes_the_place_of_a_reference(project):
+    contexts = (
+        'contexts = { "debian:12" = "image:base", tools = "docker-image://alpine:3", '
+        'files = "shared" }'
+    )
+    (project.root / "shared").mkdir()
+    text = "FROM debian:12\nCOPY --from=tools / /\nCOPY --from=files / /"
+    graph = project(
+        {"base/Dockerfile": "FROM scratch\nONBUILD COPY x /", "app/Dockerfile": text},
+        tables("base", "app", app=contexts),
+    )
+    assert edges(graph) == {("base", "app", "context")}
+    assert [(one.reference, one.type) for one in graph.external] == [
+        ("docker.io/library/alpine:3", "context")
+    ]
+    assert graph.images["app"].recipe.sources == {"x"}
+
+
+def test_requires_is_an_edge_without_a_reference(project):
+    files = {"base/Dockerfile": "FROM scratch", "app/Dockerfile": "FROM scratch"}
+    graph = project(files, tables("base", "app", app='requires = ["base"]'))
+    assert edges(graph) == {("base", "app", "requires")}
+    assert graph.order == ("base", "app")
+
+
+def test_each_edge_and_external_need_is_found_by_its_image(project):
+    files = {
+        "a/Dockerfile": "FROM debian",
+        "b/Dockerfile": "FROM shop/a\nCOPY --from=alpine / /",
+    }
+    graph = project(files)
+    assert {name: len(found) for name, found in graph.edges_to.items()} == {"a": 0, "b": 1}
+    assert {name: len(found) for name, found in graph.external_of.items()} == {"a": 1, "b": 1}
+
+
+def test_a_syntax_argument_decides_who_reads_the_file(project):
+    toml = '[images.web]\ndockerfile = "Dockerfile"\nargs = { BUILDKIT_SYNTAX = "other/x" }\n'
+    assert project({"Dockerfile": "whatever {"}, toml).images["web"].recipe.opaque

@@ -21,6 +21,9 @@ DIGEST = "sha256:" + "a" * 64
         ("localhost/x", "localhost/x:latest", "localhost/x"),
         ("localhost:5000/x:1", "localhost:5000/x:1", "localhost:5000/x:1"),
         ("r.io/a/b:1", "r.io/a/b:1", "r.io/a/b:1"),
+        ("MyHost/x", "MyHost/x:latest", "MyHost/x"),
+        ("[::1]:5000/x", "[::1]:5000/x:latest", "[::1]:5000/x"),
+        ("registry-1.docker.io/a/b", "registry-1.docker.io/a/b:latest", "registry-1.docker.io/a/b"),
         (f"a:1@{DIGEST}", f"docker.io/library/a@{DIGEST}", "a:1"),
     ],
 )
@@ -29,7 +32,9 @@ def test_each_way_to_write_a_reference_has_one_form(text, full, familiar):
     assert (str(reference), reference.familiar) == (full, familiar)
 
 
-@pytest.mark.parametrize("text", ["Debian", "a:", "a@sha256:1", "a b", "", "r.io/", "a:ü"])
+@pytest.mark.parametrize(
+    "text", ["Debian", "a:", "a@sha256:1", "a b", "", "r.io/", "a:ü", "r..!/x", "a-", "-.io/x"]
+)
 def test_what_is_no_reference_is_an_error(text):
     with pytest.raises(ConfigError, match="not the name of an image"):
         parse_reference(text)
