@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from aksci.errors import RegistryError, UsageError
-from aksci.images import ENGINE_BUILDER, BuildxBuilder, LazyBuilder, read_build_record
+from aksci.images import LazyBuilder, read_build_record
 from pipelines.plan import base_resolver
 from pipelines.platform import locate, make_toolbox, prepare
 from pipelines.supplies import reach_registry, source_commit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from aksci.context import Context
     from aksci.images import BaseResolver, Builder, BuildRecord
+    from aksci.images.run import ImageCheck
     from aksci.images.validation import Validator
-    from aksci.registry import RegistryClient
+    from aksci.registry import ImageRef, RegistryClient
     from aksci.supply import NotationSigner, TrivyScanner, Verdict
     from aksci.tools import Toolbox
     from pipelines.platform import Surroundings
@@ -68,16 +71,10 @@ class Bench:
     def _resolver(self) -> BaseResolver:
         return base_resolver(self.context, self.registry)
 
-    def resolve_base(self, reference: str) -> str:
-        """Return the digest of an external image; a repair of the platform may bring it."""
-        try:
-            return self._resolver(reference)
-        except RegistryError:
-            with self._lock:
-                if not self.found.embedded or "prepared" in self.__dict__:
-                    raise
-                _ = self.prepared
-        return self._resolver(reference)
+    @cached_property
+    def resolve_base(self) -> _Bases:
+        """What tells the digests and the ONBUILD of external images."""
+        return _Bases(self, self._resolver, self._lock)
 
     @cached_property
     def commit(self) -> str:
@@ -131,6 +128,11 @@ class Bench:
             now=self.context.now(),
         )
 
+    @cached_property
+    def check(self) -> ImageCheck | None:
+        """The same, made when the first image was built."""
+        return _LateCheck(self) if self.context.config.build.validate_images else None
+
     def close(self) -> None:
         """Give back what holds connections or containers."""
         validator = self.__dict__.get("validator")
@@ -138,19 +140,55 @@ class Bench:
             validator.close()
 
     def _make_builder(self) -> Builder:
+        from pipelines.engines import make_builder
+
         with self._lock:
             found = self.prepared
-        context = self.context
-        configured = context.environment.builder
-        name = "aksci" if found.embedded else ENGINE_BUILDER
-        return BuildxBuilder(
-            buildx=self.toolbox.ensure("buildx"),
-            runner=context.runner,
-            config_dir=context.state / "buildx",
-            builder_name=configured if isinstance(configured, str) else name,
-            endpoint=found.buildkit,
-            hint="nox -s up" if found.embedded else None,
-        )
+        return make_builder(self.context, self.toolbox, found)
+
+
+@dataclass(frozen=True)
+class _Bases:
+    """Resolve external images as ``BaseResolver`` does; a repair of the platform may bring one."""
+
+    bench: Bench
+    resolver: BaseResolver
+    lock: threading.Lock
+
+    def __call__(self, reference: str) -> str:
+        """Return the digest that a full reference means."""
+        try:
+            return self.resolver(reference)
+        except RegistryError:
+            with self.lock:
+                if not self.bench.found.embedded or "prepared" in self.bench.__dict__:
+                    raise
+                _ = self.bench.prepared
+        return self.resolver(reference)
+
+    def onbuild(self, reference: str, digest: str, platforms: Iterable[str]) -> tuple[str, ...]:
+        """Return the ONBUILD instructions of the digest that a full reference means."""
+        return self.resolver.onbuild(reference, digest, platforms)
+
+
+class _LateCheck:
+    """Passes on to the validator, which is made when it is needed."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._lock = threading.Lock()
+
+    def check(self, name: str, ref: ImageRef) -> object:
+        """Run an image, unless it is known to pass."""
+        with self._lock:
+            validator = self._bench.validator
+        return validator.check(name, ref) if validator else None
+
+    def stop(self) -> None:
+        """End what runs, now."""
+        validator = self._bench.__dict__.get("validator")
+        if validator is not None:
+            validator.stop()
 
 
 def _answers(host: str) -> bool:

@@ -168,7 +168,7 @@ def _build(bench: Bench, graph: Graph, selected: frozenset[str], options: Option
         now=context.now,
         force=frozenset(options.force),
         selected=selected,
-        validator=bench.validator,
+        validator=bench.check,
         failures=read_failures(context.work),
     )
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.errors import ConfigError, DockerError
-from aksci.tools import Toolbox
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from aksci.context import Context
     from aksci.local import PlatformEndpoints
     from aksci.options import Options
+    from aksci.tools import Toolbox
 
 __all__ = [
     "Surroundings",
@@ -45,6 +45,8 @@ class Surroundings:
 
 def make_toolbox(context: Context) -> Toolbox:
     """Return the toolbox of this user."""
+    from aksci.tools import Toolbox
+
     return Toolbox(
         cache=context.cache,
         runner=context.runner,

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksci.registry import RegistryClient
-from aksci.supply import DatabaseSource, TrivyScanner, ensure_database, notation_signer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aksci.context import Context
-    from aksci.supply import NotationSigner
+    from aksci.supply import NotationSigner, TrivyScanner
     from aksci.tools import Toolbox
     from pipelines.platform import Surroundings
 
@@ -26,6 +25,7 @@ __all__ = [
 ]
 
 _ACR = (".azurecr.io", ".azurecr.cn", ".azurecr.us")
+_GIT_TIMEOUT = 60.0  # seconds
 _AZ_TIMEOUT = 60  # seconds; az itself needs several to start
 
 
@@ -77,6 +77,8 @@ def _proxies(host: str, variables: Mapping[str, str]) -> dict[str, str]:
 
 def make_scanner(context: Context, toolbox: Toolbox, found: Surroundings) -> TrivyScanner:
     """Return Trivy with a database that is fresh enough."""
+    from aksci.supply import DatabaseSource, TrivyScanner, ensure_database
+
     trivy = toolbox.ensure("trivy")
     cache = context.cache / "trivy"
     database = ensure_database(
@@ -104,6 +106,8 @@ def make_scanner(context: Context, toolbox: Toolbox, found: Surroundings) -> Tri
 
 def make_signer(context: Context, toolbox: Toolbox, found: Surroundings) -> NotationSigner:
     """Return the signer that aksci.toml names."""
+    from aksci.supply import notation_signer
+
     config_home = context.variables.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     return notation_signer(
         context.config.sign,
@@ -128,15 +132,17 @@ def source_commit(context: Context) -> str:
 
     if shutil.which("git", path=context.variables.get("PATH")) is None:
         return ""
-    git: list[str | Path] = ["git", "-C", context.root]
-    head = context.runner.run([*git, "rev-parse", "HEAD"], check=False, quiet=True, timeout=30)
-    if head.status != 0:
-        return ""
-    status = context.runner.run(
-        [*git, "status", "--porcelain", "--", "."], check=False, quiet=True, timeout=60
+    # "Porcelain Format Version 2" of git's manual: headers begin with #, all else is a change.
+    status = context.runner.ask(
+        ["git", "-C", context.root, "status", "--porcelain=v2", "--branch", "--", "."],
+        timeout=_GIT_TIMEOUT,
     )
-    changed = status.stdout.strip()
-    return head.stdout.strip() + ("-dirty" if changed else "")
+    lines = status.stdout.splitlines()
+    heads = [line.split()[2] for line in lines if line.startswith("# branch.oid ")]
+    if status.status != 0 or not heads or heads[0] == "(initial)":
+        return ""
+    changed = any(not line.startswith("# ") for line in lines)
+    return heads[0] + ("-dirty" if changed else "")
 
 
 def _docker_config(context: Context, found: Surroundings) -> Path | None:

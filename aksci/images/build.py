@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aksci.errors import BuildError, ConfigError, ValidationError
+from aksci.errors import BuildError, ConfigError
 from aksci.images.run import BuildSettings, ImageCheck, Run
 from aksci.images.scheduler import run_ready
 from aksci.images.selection import require_images, select
@@ -128,6 +128,7 @@ def attempt_images(
     parents = {name: graph.parents[name] for name in graph.order if name in selected}
     workers = max(_LOOKUPS, settings.concurrency)
     outcome = run_ready(parents, run.image, workers=workers, stop=run.stop)
+    run.remember()
     return BuildResult(
         images={name: one.image for name, one in sorted(outcome.done.items())},
         failed=outcome.failed,
@@ -152,9 +153,9 @@ def _failure(result: BuildResult) -> AksciError:
     if result.images:
         lines.append(f"Done, and kept: {_names(result.images)}.")
     hint = next((error.hint for error in errors if error.hint), None)
-    text = "\n\n".join(error.message for error in errors)
-    only_invalid = all(isinstance(error, ValidationError) for error in errors)
-    kind = ValidationError if only_invalid else BuildError
+    text = "\n\n".join(dict.fromkeys(error.message for error in errors))
+    kinds = {type(error) for error in errors}
+    kind = kinds.pop() if len(kinds) == 1 else BuildError
     return kind("\n".join(lines) + f"\n\n{text}", hint=hint)
 
 

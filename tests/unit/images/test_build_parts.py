@@ -1,0 +1,213 @@
+"""Parts of a build: identities, failures that are kept, ssh keys, engines that are made late."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from aksci.config import load_config
+from aksci.errors import BuildError, ConfigError, NotFoundInRegistry
+from aksci.images import (
+    BuildRecord,
+    LazyBuilder,
+    load_ssh,
+    read_build_record,
+    write_build_record,
+)
+from aksci.images.builder import Attestations
+from aksci.images.failures import Failure, read_failures, update_failures
+from aksci.images.finished import content_identity, find_finished
+from aksci.registry import Manifest
+
+HEAD = 'schema = 1\n[project]\nname = "shop"\n'
+
+
+def manifest(document):
+    content = json.dumps(document).encode()
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    return Manifest(media_type="x", digest=digest, content=content)
+
+
+def entry(digest, architecture):
+    return {"digest": digest, "platform": {"os": "linux", "architecture": architecture}}
+
+
+def attestation(digest):
+    return {
+        "digest": digest,
+        "platform": {"os": "unknown", "architecture": "unknown"},
+        "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
+    }
+
+
+def test_an_image_without_attestations_is_known_by_its_digest():
+    for document in (
+        {"layers": []},
+        {"manifests": [entry("sha256:a", "amd64"), entry("sha256:b", "arm64")]},
+        {"manifests": []},
+    ):
+        image = manifest(document)
+        assert content_identity(image) == image.digest
+
+
+def test_an_image_of_one_platform_is_known_by_that_ones_manifest_whatever_is_attached():
+    for attached in ("sha256:x", "sha256:y"):
+        image = manifest({"manifests": [entry("sha256:a", "amd64"), attestation(attached)]})
+        assert content_identity(image) == "sha256:a"
+
+
+def test_an_image_of_several_platforms_is_known_by_all_of_them_in_any_order():
+    def of(*entries):
+        return content_identity(manifest({"manifests": list(entries)}))
+
+    amd, arm = entry("sha256:a", "amd64"), entry("sha256:b", "arm64")
+    first = of(amd, arm, attestation("sha256:x"))
+    assert first == of(attestation("sha256:y"), arm, amd)
+    assert len(first) == len("sha256:") + 64
+    others = [
+        of(amd, entry("sha256:c", "arm64"), attestation("sha256:x")),
+        of(entry("sha256:b", "amd64"), entry("sha256:a", "arm64"), attestation("sha256:x")),
+        of(amd, attestation("sha256:x")),
+    ]
+    assert len({first, *others}) == 4
+
+
+class OneAnswer:
+    """A registry that has one manifest, and counts how often it is asked."""
+
+    def __init__(self, found):
+        self.found, self.asked = found, []
+
+    def resolve(self, _repository, reference):
+        self.asked.append(reference)
+        return self.found.digest if self.found else None
+
+    def manifest(self, _repository, reference):
+        self.asked.append(reference)
+        if self.found is None:
+            raise NotFoundInRegistry(reference)
+        return self.found
+
+
+@pytest.mark.parametrize("attested", [False, True])
+def test_what_is_finished_is_found_by_one_request(attested):
+    image = manifest({"manifests": [entry("sha256:a", "amd64"), attestation("sha256:x")]})
+    registry = OneAnswer(image)
+    found = find_finished(registry, "shop/web", "k", attested=attested)
+    assert (found.digest, registry.asked) == (image.digest, ["in-k"])
+    assert found.identity == ("sha256:a" if attested else image.digest)
+    assert find_finished(OneAnswer(None), "shop/web", "k", attested=attested) is None
+
+
+def test_attestations_count_in_keys_as_words():
+    assert Attestations().words == ()
+    assert Attestations(provenance="min", sbom="r/s:1").words == ("provenance=min", "sbom=r/s:1")
+
+
+def failure(error):
+    return Failure(key="k", error=error, run="r")
+
+
+def test_failures_are_kept_until_the_image_succeeds_or_is_gone(tmp_path):
+    known = {"a", "b", "c"}
+    update_failures(tmp_path, {"a": failure("1"), "b": failure("2")}, succeeded=(), known=known)
+    update_failures(tmp_path, {"c": failure("3")}, succeeded=("a",), known=known)
+    assert read_failures(tmp_path) == {"b": failure("2"), "c": failure("3")}
+    update_failures(tmp_path, {}, succeeded=(), known={"a", "c"})
+    assert read_failures(tmp_path) == {"c": failure("3")}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', '{"a": {}}'])
+def test_a_damaged_list_of_failures_says_nothing(tmp_path, content):
+    (tmp_path / "failed.json").write_text(content)
+    assert read_failures(tmp_path) == {}
+
+
+def test_nothing_is_written_where_nothing_failed(tmp_path):
+    update_failures(tmp_path / "no", {}, succeeded=("a",), known={"a"})
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_record_says_what_it_leaves_out(tmp_path):
+    record = BuildRecord(
+        run_id="1", commit="c", environment="e", images={}, left_out=("a",), failed=("b",)
+    )
+    write_build_record(tmp_path, record)
+    assert read_build_record(tmp_path) == record
+    assert not record.complete
+
+
+def ssh(tmp_path, toml, **variables):
+    (tmp_path / "aksci.toml").write_text(HEAD + toml)
+    config = load_config(tmp_path / "aksci.toml")
+    return load_ssh(config, root=tmp_path, variables=variables)
+
+
+def test_ssh_keys_are_files_of_the_project_or_the_agents(tmp_path):
+    (tmp_path / "key").write_text("x")
+    agent, work = ssh(
+        tmp_path, '[build.ssh]\nwork = ["key"]\ndefault = []\n', SSH_AUTH_SOCK="/run/agent"
+    )
+    assert (agent.id, agent.keys) == ("default", ())
+    assert (work.id, work.keys) == ("work", (tmp_path / "key",))
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ('work = ["no"]', "the key file .*no does not exist"),
+        ("default = []", "SSH_AUTH_SOCK"),
+        ('work = ["a,b"]', "no file with a comma"),
+    ],
+)
+def test_ssh_that_cant_work_is_told_before_anything_is_built(tmp_path, toml, words):
+    (tmp_path / "a,b").write_text("x")
+    with pytest.raises(ConfigError, match=words):
+        ssh(tmp_path, f"[build.ssh]\n{toml}\n")
+
+
+class Engine:
+    """Remembers what it was asked for."""
+
+    def __init__(self):
+        self.built, self.stopped = [], 0
+
+    def build(self, request, _on_line):
+        self.built.append(request)
+
+    def stop(self):
+        self.stopped += 1
+
+
+class Request:
+    name = "web"
+
+
+def test_an_engine_is_made_once_and_when_it_is_needed():
+    made, interrupted = [], []
+
+    def make():
+        made.append(Engine())
+        return made[-1]
+
+    builder = LazyBuilder(make=make, interrupt=lambda: interrupted.append(1))
+    assert made == []
+    for _ in range(2):
+        builder.build(Request, print)
+    (engine,) = made
+    assert engine.built == [Request, Request]
+    builder.stop()
+    assert (engine.stopped, interrupted) == (1, [])
+    with pytest.raises(BuildError, match="web was not built: the run was stopped"):
+        builder.build(Request, print)
+
+
+def test_stopping_before_an_engine_is_there_ends_what_makes_it():
+    interrupted = []
+    builder = LazyBuilder(make=Engine, interrupt=lambda: interrupted.append(1))
+    builder.stop()
+    assert interrupted == [1]
+    with pytest.raises(BuildError):
+        builder.build(Request, print)
