@@ -122,6 +122,9 @@ def _hash_recipe(image: Image) -> str:
     return _hash(
         {
             "syntax": image.dockerfile.syntax,
+            "escape": image.dockerfile.escape,
+            # Which name stands for which image: the parents' digests don't say that.
+            "contexts": normalised_contexts(image.spec.contexts),
             "instructions": [
                 [one.keyword, [list(flag) for flag in one.flags], one.text, list(one.heredocs)]
                 for one in image.recipe.instructions

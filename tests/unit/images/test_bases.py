@@ -173,3 +173,31 @@ def test_a_stage_called_like_an_image_of_ours_that_it_stands_on_is_an_error(proj
     files = {"base/Dockerfile": "FROM scratch", "app/Dockerfile": "FROM base AS base\nRUN x"}
     with pytest.raises(ConfigError, match="has a stage base, and takes the image base"):
         inputs(project(files, toml), lambda _: INDEX, built={"base": AMD})
+
+
+def test_contexts_that_change_places_change_the_key(project):
+    """Their digests are the same two."""
+
+    def key(one, two):
+        contexts = f'contexts = {{ one = "image:{one}", two = "image:{two}" }}'
+        toml = "".join(
+            f'[images.{name}]\ndockerfile = "{name}/Dockerfile"\n' for name in ("a", "b")
+        )
+        toml += f'[images.app]\ndockerfile = "app/Dockerfile"\n{contexts}\n'
+        text = "FROM scratch\nCOPY --from=one / /1\nCOPY --from=two / /2\n"
+        files = {"a/Dockerfile": "FROM scratch", "b/Dockerfile": "FROM scratch"}
+        graph = project({**files, "app/Dockerfile": text}, toml)
+        return inputs(graph, lambda _: INDEX, built={"a": AMD, "b": ARM}).key
+
+    assert key("a", "b") != key("b", "a")
+
+
+def test_the_escape_character_counts(project):
+    """The same text means another path with it."""
+
+    def key(directive):
+        graph = project({"app/Dockerfile": f"{directive}FROM scratch\nCOPY a\\`b /\n"})
+        return inputs(graph, lambda _: INDEX).key
+
+    assert key("# escape=`\n") != key("# escape=\\\n")
+    assert key("# escape=\\\n") == key("")
