@@ -100,11 +100,9 @@ def _load(place: _Place, files: Sequence[str]) -> tuple[dict[str, dict[str, Any]
     project = ""
     for file in files:
         documents = _documents(place, file)
-        services: dict[str, dict[str, Any]] = {}
         for document in documents:
-            services = merge_services(services, _services(place, file, document))
+            merged = merge_services(merged, _services(place, file, document))
             project = str(document.get("name") or project)
-        merged = merge_services(merged, services)
         for document in documents:
             _include(place, file, document, merged)
     return merged, project

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from aksci.config import load_config
-from aksci.images import build_graph
+from aksci.images import Importer, build_graph
+from aksci.images.discovery import discover_images
 
 HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 
@@ -23,4 +24,27 @@ def project(tmp_path):
         return build_graph(tmp_path, load_config(tmp_path / "aksci.toml"), **options)
 
     make.root = tmp_path
+    return make
+
+
+@pytest.fixture
+def discover(tmp_path):
+    """Write files and an aksci.toml; return the images, and the warnings as ``notes``."""
+    notes = []
+
+    def make(files, toml='[discover]\ndockerfiles = ["**/*ockerfile*"]\n', **variables):
+        for name, content in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        (tmp_path / "aksci.toml").write_text(HEAD + toml)
+        return discover_images(
+            tmp_path,
+            load_config(tmp_path / "aksci.toml"),
+            builder_platform="linux/amd64",
+            importer=Importer(variables=variables, warn=notes.append),
+        )
+
+    make.root = tmp_path
+    make.notes = notes
     return make

@@ -6,37 +6,10 @@ import os
 
 import pytest
 
-from aksci.config import load_config
 from aksci.errors import ConfigError
-from aksci.images import Importer
-from aksci.images.discovery import discover_images
 from aksci.images.globs import Exclude, find_files
 
-HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 ALL = '[discover]\ndockerfiles = ["**/*ockerfile*"]\n'
-
-
-@pytest.fixture
-def discover(tmp_path):
-    """Write files and an aksci.toml; return the images, and the warnings as ``notes``."""
-    notes = []
-
-    def make(files, toml=ALL, **variables):
-        for name, content in files.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content)
-        (tmp_path / "aksci.toml").write_text(HEAD + toml)
-        return discover_images(
-            tmp_path,
-            load_config(tmp_path / "aksci.toml"),
-            builder_platform="linux/amd64",
-            importer=Importer(variables=variables, warn=notes.append),
-        )
-
-    make.root = tmp_path
-    make.notes = notes
-    return make
 
 
 def found(root, *globs, exclude=()):

@@ -1,0 +1,130 @@
+"""Images of docker-bake files, from what ``docker buildx bake --print`` says of them.
+
+tests/integration/test_import.py has the real buildx say it.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from aksci.config import load_config
+from aksci.errors import ConfigError
+from aksci.images import Importer
+from aksci.images.discovery import discover_images
+
+BAKE = 'schema = 1\n[project]\nname = "shop"\n[discover]\nbake = ["%s"]\n'
+
+
+@pytest.fixture
+def bake(tmp_path):
+    """Return the images of what bake prints, written as the file itself, and the warnings."""
+    notes = []
+
+    def make(targets, files=(), file="docker-bake.json", toml=""):
+        for name in (*files, file):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text("FROM scratch\n")
+        (tmp_path / file).write_text(json.dumps({"target": targets}))
+        (tmp_path / "aksci.toml").write_text(BAKE % file + toml)
+        return discover_images(
+            tmp_path,
+            load_config(tmp_path / "aksci.toml"),
+            builder_platform="linux/amd64",
+            importer=Importer(
+                bake_print=lambda files, _targets: json.loads(files[0].read_text()),
+                warn=notes.append,
+            ),
+        )
+
+    make.root = tmp_path
+    make.notes = notes
+    return make
+
+
+def test_targets_are_images_with_contexts_arguments_and_platforms(bake):
+    targets = {
+        "app": {
+            "context": "app", "dockerfile": "Dockerfile", "target": "final",
+            "args": {"V": "1", "NONE": None}, "platforms": ["linux/arm64", "local"],
+            "tags": ["ghcr.io/acme/app:1", "ghcr.io/acme/app:latest", "acme/mirror:1"],
+            "contexts": {"base": "target:Base_1", "lib": "./lib", "os": "docker-image://debian:12"},
+        },
+        "Base_1": {"context": ".", "dockerfile-inline": "FROM scratch\n",
+                   "output": [{"type": "cacheonly"}]},
+    }  # fmt: skip
+    specs = bake(targets, ["app/Dockerfile", "lib/x"])
+    assert list(specs) == ["app", "base_1"]
+    app = specs["app"]
+    assert (app.dockerfile, app.context, app.target) == ("app/Dockerfile", "app", "final")
+    assert (app.args, app.platforms) == ({"V": "1"}, ("linux/arm64",))
+    assert (app.repository, app.tags) == ("acme/app", ("1", "latest"))
+    assert "docker.io/acme/mirror:1" in app.aliases
+    assert app.contexts == {
+        "base": "image:base_1", "lib": "lib", "os": "docker-image://debian:12"
+    }  # fmt: skip
+    assert specs["base_1"].platforms == ("linux/amd64",)
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "expected"),
+    [("deploy/app/Dockerfile", "deploy/app"), ("app/Dockerfile", "app")],
+)
+def test_paths_stand_on_the_files_folder_or_else_on_the_project(bake, dockerfile, expected):
+    spec = bake({"a": {"context": "app"}}, [dockerfile], "deploy/docker-bake.json")["a"]
+    assert spec.context == expected
+
+
+def test_what_makes_no_image_here_is_told_with_what_stands_on_it(bake):
+    targets = {
+        "ok": {"context": "."},
+        "files": {"context": ".", "output": [{"type": "local", "dest": "bin"}]},
+        "remote": {"context": "https://github.com/x/y.git"},
+        "child": {"context": ".", "contexts": {"b": "target:remote"}},
+        "layout": {"context": ".", "contexts": {"b": "oci-layout://x"}},
+        "out": {"context": "../x"},
+    }
+    assert list(bake(targets, ["Dockerfile"])) == ["ok"]
+    assert {note.split(": ")[1]: note.split(": ", 3)[3] for note in bake.notes} == {
+        "target.files": "it makes no image (output: local)",
+        "target.remote": "its context is the address https://github.com/x/y.git, not a folder",
+        "target.child": "it stands on the target remote",
+        "target.layout": "its named context oci-layout://x is no folder",
+        "target.out": f"its context ../x is outside of {bake.root}",
+    }
+
+
+def test_what_is_not_taken_over_is_told(bake):
+    targets = {"a": {"context": ".", "network": "host", "labels": {"a": "b"},
+                     "secret": [{"id": "npm"}, {"id": "pip"}], "ssh": [{"id": "default"}]}}  # fmt: skip
+    bake(targets, ["Dockerfile"], toml='[build]\nssh.default = []\nsecrets.pip = { env = "P" }\n')
+    assert bake.notes == [
+        "docker-bake.json: target.a: not taken over: labels, network",
+        "docker-bake.json: target.a: the secret npm is not taken over: add [build.secrets.npm]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ({"a": {"context": "no"}}, "target.a.dockerfile: no/Dockerfile does not exist"),
+        ({"a": {"tags": ["x:"]}}, "docker-bake.json: target.a: 'x:' is not the name"),
+        ({"a": {"contexts": {"x": "no"}}}, "target.a.contexts.x: 'no' is no folder"),
+        ({"a": {}, "A": {"target": "x"}}, "would be called 'a'"),
+        ({"a": {"output": [{"type": "tar"}]}}, "none that this project can build"),
+    ],
+)
+def test_a_mistake_is_told_with_file_and_key(bake, targets, message):
+    with pytest.raises(ConfigError, match=message):
+        bake(targets, ["Dockerfile"])
+
+
+def test_a_bake_file_needs_buildx_and_must_exist(tmp_path):
+    (tmp_path / "aksci.toml").write_text(BAKE % "docker-bake.hcl")
+    config = load_config(tmp_path / "aksci.toml")
+    with pytest.raises(ConfigError, match=r"discover.bake: docker-bake.hcl does not exist"):
+        discover_images(tmp_path, config, builder_platform="linux/amd64")
+    (tmp_path / "docker-bake.hcl").write_text("")
+    with pytest.raises(ConfigError, match="can't be read without buildx"):
+        discover_images(tmp_path, config, builder_platform="linux/amd64")
