@@ -124,7 +124,11 @@ def _hash_recipe(image: Image) -> str:
             "syntax": image.dockerfile.syntax,
             "escape": image.dockerfile.escape,
             # Which name stands for which image: the parents' digests don't say that.
-            "contexts": normalised_contexts(image.spec.contexts),
+            "contexts": {
+                name: value
+                for name, value in normalised_contexts(image.spec.contexts).items()
+                if value.startswith((OUR_IMAGE, DOCKER_IMAGE))
+            },
             "instructions": [
                 [one.keyword, [list(flag) for flag in one.flags], one.text, list(one.heredocs)]
                 for one in image.recipe.instructions
