@@ -96,9 +96,18 @@ def test_what_makes_no_image_here_is_told_with_what_stands_on_it(bake):
 
 
 def test_what_is_not_taken_over_is_told(bake):
-    targets = {"a": {"context": ".", "network": "host", "labels": {"a": "b"},
-                     "secret": [{"id": "npm"}, {"id": "pip"}], "ssh": [{"id": "default"}]}}  # fmt: skip
-    bake(targets, ["Dockerfile"], toml='[build]\nssh.default = []\nsecrets.pip = { env = "P" }\n')
+    target = {
+        "context": ".",
+        "network": "host",
+        "labels": {"a": "b"},
+        "secret": [{"id": "npm"}, {"id": "pip"}],
+        "ssh": [{"id": "default"}],
+    }
+    bake(
+        {"a": target},
+        ["Dockerfile"],
+        toml='[build]\nssh.default = []\nsecrets.pip = { env = "P" }\n',
+    )
     assert bake.notes == [
         "docker-bake.json: target.a: not taken over: labels, network",
         "docker-bake.json: target.a: the secret npm is not taken over: add [build.secrets.npm]",

@@ -168,10 +168,14 @@ def test_what_is_not_built_here_is_told(discover):
     specs = discover({"compose.yaml": compose, "Dockerfile": "FROM scratch"}, toml)
     assert list(specs) == ["a", "net"]
     assert [note.partition(": services.")[2] for note in discover.notes] == [
-        "git: not an image of this project: its context is the address "
-        "https://github.com/x/y.git#main, not a folder",
-        f"out: not an image of this project: its context ../elsewhere is outside of "
-        f"{discover.root}",
+        (
+            "git: not an image of this project: its context is the address "
+            "https://github.com/x/y.git#main, not a folder"
+        ),
+        (
+            f"out: not an image of this project: its context ../elsewhere is outside of "
+            f"{discover.root}"
+        ),
         "ctx: not an image of this project: its named context https://e.org/x.git is no folder",
         "net.build: not taken over: network",
         "net.build: the secret pip is not taken over: add [build.secrets.pip]",
@@ -191,9 +195,7 @@ def test_a_table_takes_the_place_of_what_a_service_says(discover):
 
 
 def test_a_dockerfile_of_a_service_is_not_found_again_by_a_glob(discover):
-    toml = '[discover]\ndockerfiles = ["**/Dockerfile"]\nexclude = ["old"]\n' + (
-        'compose = ["compose.yaml"]\n'
-    )
+    toml = COMPOSE + 'dockerfiles = ["**/Dockerfile"]\nexclude = ["old"]\n'
     compose = "services: {web: {build: front}, gone: {build: old}}"
     files = {"compose.yaml": compose, "front/Dockerfile": "FROM scratch", "api/Dockerfile": ""}
     assert list(discover(files, toml)) == ["api", "web"]
