@@ -22,7 +22,8 @@ from aksci.reporting import sanitise
 from aksci.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    import subprocess
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["Result", "Runner"]
@@ -124,6 +125,68 @@ class Runner:
             raise _failure(shown, status, sink.tail)
         return result
 
+    def ask(self, argv: Sequence[str | Path], *, timeout: float) -> Result:
+        """Run a program that only tells something, as ``git status`` does; any status will do.
+
+        Neither logged nor followed, and so without ``sh``: to import that takes longer than git.
+
+        :param timeout: seconds, as for ``run``.
+        :raises Interrupted: as ``run``; so do ``ToolError`` and ``ProcessTimeout``.
+        """
+        import subprocess
+
+        self._go_on()
+        words = tuple(str(word) for word in argv)
+        started = time.monotonic()
+        try:
+            process = subprocess.Popen(
+                [_locate(words[0], self.environment), *words[1:]],
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ToolError(f"{words[0]!r} could not be started: {error.strerror}.") from None
+        with self._guarded(process.pid):
+            try:
+                stdout, stderr = process.communicate(timeout=timeout)
+            except BaseException as error:
+                _end(process)
+                if not isinstance(error, subprocess.TimeoutExpired):
+                    raise
+                raise ProcessTimeout(
+                    f"{shlex.join(words)} did not end within {timeout:g} s and was stopped.",
+                    status=process.returncode,
+                    output="",
+                ) from None
+        self._go_on()
+        return Result(
+            argv=words,
+            status=process.returncode,
+            stdout=stdout.decode(errors="replace"),
+            stderr=stderr.decode(errors="replace"),
+            seconds=time.monotonic() - started,
+        )
+
+    @contextlib.contextmanager
+    def _guarded(self, group: int) -> Iterator[None]:
+        """Let ``stop`` find a process group while it runs, and let it not outlive us."""
+        with self._lock:
+            self._live.add(group)
+        if self._stopped.is_set():  # terminate_all came between the start and here
+            _terminate_group(group)
+        try:
+            yield
+        except BaseException:
+            # Ctrl-C: nothing of ours may outlive us.
+            _terminate_group(group)
+            raise
+        finally:
+            with self._lock:
+                self._live.discard(group)
+
     def stop(self) -> None:
         """Send SIGTERM to whatever runs, start no more, and don't wait: fit for a signal handler.
 
@@ -176,25 +239,16 @@ class Runner:
     ) -> tuple[int, bool]:
         process = _start(words, cwd, environment, stdin, sink)
         group: int = process.process.pid  # the leader's pid is the group's id
-        with self._lock:
-            self._live.add(group)
-        if self._stopped.is_set():  # terminate_all came between the start and here
-            _terminate_group(group)
         timed_out = threading.Event()
         timer = threading.Timer(timeout or 0, _expire, (group, timed_out))
         timer.daemon = True
-        if timeout is not None:
-            timer.start()
-        try:
-            process.wait()
-        except BaseException:
-            # Ctrl-C: nothing of ours may outlive us.
-            _terminate_group(group)
-            raise
-        finally:
-            timer.cancel()
-            with self._lock:
-                self._live.discard(group)
+        with self._guarded(group):
+            if timeout is not None:
+                timer.start()
+            try:
+                process.wait()
+            finally:
+                timer.cancel()
         return int(process.exit_code), timed_out.is_set()
 
 
@@ -306,6 +360,18 @@ def _failure(shown: str, status: int, tail: str) -> ProcessError | DiskFullError
 def _expire(group: int, timed_out: threading.Event) -> None:
     timed_out.set()
     _terminate_group(group)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the group that a process leads; wait until its pipes are closed."""
+    import subprocess
+
+    _signal_group(process.pid, signal.SIGTERM)
+    try:
+        process.communicate(timeout=_GRACE)
+    except subprocess.TimeoutExpired:
+        _signal_group(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def _terminate_group(group: int) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Contender", "FailedError", "Sample", "compare", "measure"]
 
+_AS_INSTALLED = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Python keeps what it has compiled, unless the surroundings forbid it, as in many containers."""
 _TAIL = 3000
 """Bytes of a failed command's output to show."""
 
@@ -61,7 +63,7 @@ def measure(contender: Contender) -> Sample:
         process = subprocess.Popen(
             [str(word) for word in contender.argv],
             cwd=contender.folder,
-            env={**os.environ, **contender.environment},
+            env={**os.environ, **_AS_INSTALLED, **contender.environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -161,3 +161,26 @@ def test_bytes_that_are_not_utf8_do_not_stop_the_run(runner):
 def _alive(pid: int) -> bool:
     stat = Path(f"/proc/{pid}/stat")
     return stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def test_a_question_gets_its_answer_whatever_the_status(runner):
+    answer = runner.ask(["sh", "-c", "echo yes; echo no >&2; exit 3"], timeout=10)
+    assert (answer.status, answer.stdout, answer.stderr) == (3, "yes\n", "no\n")
+
+
+def test_a_question_without_an_answer_ends_with_its_children(runner):
+    started = time.monotonic()
+    with pytest.raises(ProcessTimeout, match=r"did not end within 0\.2 s"):
+        runner.ask(["sh", "-c", "sleep 60 & wait"], timeout=0.2)
+    assert time.monotonic() - started < 5
+
+
+def test_a_stopped_runner_asks_nothing(runner):
+    runner.terminate_all()
+    with pytest.raises(Interrupted):
+        runner.ask(["true"], timeout=10)
+
+
+def test_a_question_to_a_missing_program_is_an_error(runner):
+    with pytest.raises(ToolError, match="could not be started"):
+        runner.ask(["no-such-program"], timeout=10)
