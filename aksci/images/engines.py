@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit
@@ -27,6 +28,7 @@ Driver = Literal["docker", "docker-container", "kubernetes", "remote"]
 
 _PROBE = 3.0  # seconds for one connection
 _LIST = 5  # seconds that buildx may ask each builder how it is
+_SOON = 10.0  # seconds; no pod that does not start is told as quickly
 _BOOT = 900.0  # seconds; the kubernetes driver has a time-out of its own, 120 s unless set
 
 
@@ -120,7 +122,7 @@ class BuilderStore:
             if not self._is_made(spec):
                 self._create(spec)
             if spec.boots:
-                self._call(boot_argv(self.buildx, spec), spec, "start the BuildKit of")
+                self._boot(spec)
             elif spec.endpoint and urlsplit(spec.endpoint).scheme not in _DIALLED:
                 self._require_running(spec)
 
@@ -136,7 +138,7 @@ class BuilderStore:
                 hint="docker buildx ls lists those that there are; docker buildx create makes one.",
             )
         driver: Any = record.get("Driver")
-        why = _trouble(record)
+        why = trouble(record)
         if why is None and driver not in get_args(Driver):
             why = f"its driver {driver!r} is unknown here"
         if why:
@@ -152,7 +154,7 @@ class BuilderStore:
             return None
         if urlsplit(spec.endpoint).scheme in _DIALLED:
             return connection_error(spec.endpoint)
-        return _trouble(self._listed(self.environment(spec)).get(spec.name, {}))
+        return trouble(self._listed(self.environment(spec)).get(spec.name, {}))
 
     def _is_made(self, spec: BuilderSpec) -> bool:
         """Tell whether a run before has made it: from buildx's own record, which asks nobody."""
@@ -168,6 +170,21 @@ class BuilderStore:
         remove = [str(self.buildx), "rm", "--keep-daemon", "--force", spec.name]
         self.runner.run(remove, env=self.environment(spec), check=False, quiet=True)
         self._call(create_argv(self.buildx, spec), spec, "make")
+
+    def _boot(self, spec: BuilderSpec) -> None:
+        """Start a builder's BuildKit, unless it runs.
+
+        To buildx it is an error when another machine makes the same Deployment at the same moment;
+        the next time it is there.
+        """
+        argv, what = boot_argv(self.buildx, spec), "start the BuildKit of"
+        began = time.monotonic()
+        try:
+            self._call(argv, spec, what)
+        except EngineError:
+            if spec.driver != "kubernetes" or time.monotonic() - began > _SOON:
+                raise
+            self._call(argv, spec, what)
 
     def _call(self, argv: list[str], spec: BuilderSpec, what: str) -> None:
         try:
@@ -224,7 +241,7 @@ def connection_error(endpoint: str) -> str | None:
     return None
 
 
-def _trouble(record: Mapping[str, Any]) -> str | None:
+def trouble(record: Mapping[str, Any]) -> str | None:
     """Say why a builder that ``buildx ls`` lists can't be used, or None.
 
     One whose BuildKit buildx starts itself may well not run yet; a remote one must.

@@ -84,7 +84,7 @@ def make_project(toolbox, tmp_path):
             runner=Runner(environment=variables, log=lambda line: said.write(f"{line}\n")),
             reporter=choose_reporter({}, said),
             cache=tmp_path / "cache",
-            state=tmp_path / "state",
+            state=tmp_path / f"{name}-state",
             run_id="test",
         )
         registry = RegistryClient(
