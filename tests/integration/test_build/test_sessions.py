@@ -172,6 +172,29 @@ def test_where_nothing_is_to_be_built_no_engine_is_asked_for(project, platform):
     assert "no-such-builder" in output
 
 
+def test_a_build_without_work_imports_no_sdk_and_takes_no_tool(project):
+    project.run("build", "--until", "build")
+    code = (
+        "import sys; from aksci.edge import run_session\n"
+        "assert run_session('build', ['--until', 'build']) == 0\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stdout)\n"
+        "print(sorted(name for name in sys.modules if name.startswith('aksci.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project.root,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "0 built, 3 unchanged" in done.stderr
+    for heavy in ("azure", "docker", "rich", "requests", "filelock", "lightkube"):
+        assert f"'{heavy}'" not in done.stdout
+    for room in ("aksci.tools", "aksci.supply", "aksci.deploy", "aksci.images.validation"):
+        assert f"'{room}'" not in done.stdout
+
+
 def _running(words):
     """Return the command lines of programs that mention a project."""
     found = []

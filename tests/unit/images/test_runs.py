@@ -126,7 +126,9 @@ def test_what_is_built_once_is_reused(project, run):
 @pytest.mark.parametrize("file", ["x", "Dockerfile", "new", ".dockerignore", "Dockerfile.gone"])
 def test_sources_that_change_while_they_are_built_are_not_finished(project, run, file):
     """Otherwise the key of the old sources would name an image of the new ones, for ever."""
-    graph = project(FILES | {"app/.dockerignore": "Dockerfile*\n.dockerignore\n"})
+    ignored = "Dockerfile*\n.dockerignore\n"
+    everything = "FROM scratch\nCOPY . /\n"
+    graph = project(FILES | {"app/Dockerfile": everything, "app/.dockerignore": ignored})
     path = project.root / "app" / file
     content = "y" if file == ".dockerignore" else "FROM scratch\nCOPY x /y\n"
     if file == "Dockerfile.gone":
