@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from aksci.deploy.health import Patience, pod_fault
@@ -234,7 +235,7 @@ class _Watch:
             out_of_memory=(state.ended or {}).get("reason") == "OOMKilled",
             probe_output="" if state.healthy or not check.probe else self._last_attempt(),
             log=end_of(log),
-            seconds=seconds,
+            seconds=max(seconds, _duration(state.ended)),
         )
 
     def _last_attempt(self) -> str:
@@ -260,6 +261,17 @@ def _state(pod: Mapping[str, Any]) -> _State:
             ended=ended,
         )
     return _State()
+
+
+def _duration(ended: Mapping[str, Any] | None) -> float:
+    """Return how long a container ran, in whole seconds as Kubernetes tells it."""
+    try:
+        begun, over = (
+            datetime.fromisoformat((ended or {})[key]) for key in ("startedAt", "finishedAt")
+        )
+    except (KeyError, TypeError, ValueError):
+        return 0
+    return (over - begun).total_seconds()
 
 
 def _selector(platform: str) -> dict[str, str]:

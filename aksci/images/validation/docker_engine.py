@@ -31,6 +31,7 @@ __all__ = ["DockerEngine"]
 _TIMEOUT = 120  # seconds, for one answer of the Engine
 _POLL = 0.2
 _NANO = 10**9
+_MILLISECOND = 10**6
 _EXPIRES = "dev.aksci.expires"
 """Label: seconds since 1970 after which a container that a killed run left may be removed."""
 
@@ -102,6 +103,7 @@ class DockerEngine:
             "test": ["CMD", *check.probe],
             "interval": _NANO,
             "timeout": max(_NANO, int(check.probe_timeout * _NANO)),
+            "start_period": _MILLISECOND,  # 0 would mean the image's, which Engine 25 asks slower
             "retries": 1_000_000,
         }
         settings: dict[str, Any] = {

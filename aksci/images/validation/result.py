@@ -25,6 +25,7 @@ _SPEC, _PASSED, _FINDING = (
 )
 # What shells and runtimes answer for a program that can't be executed, or that is not there.
 _NOT_EXECUTABLE = frozenset({126, 127})
+_SHORT = 400  # characters of what a runtime or a probe says
 _EXEC_ERRORS = ("exec format error", "no such file or directory", "permission denied")
 
 
@@ -75,7 +76,7 @@ class Validation:
 def judge(check: Check, outcome: Outcome) -> tuple[bool, str]:
     """Decide whether an image runs as it must, and say in one sentence what was seen."""
     if not outcome.started:
-        return False, f"it can't be started: {outcome.refusal}"
+        return False, f"it can't be started: {_one_line(outcome.refusal)}"
     by_kind = {"command": _judge_command, "health": _judge_health}
     return by_kind.get(check.kind, _judge_start)(check, outcome)
 
@@ -95,7 +96,7 @@ def _judge_health(check: Check, outcome: Outcome) -> tuple[bool, str]:
     what = f"its health check {shlex.join(check.probe)}"
     if outcome.exit_code is not None:
         return False, f"its process {_ended(outcome)} before {what} could pass"
-    last = f"; its last output: {outcome.probe_output}" if outcome.probe_output else ""
+    last = f"; its last output: {_one_line(outcome.probe_output)}" if outcome.probe_output else ""
     return False, f"{what} did not pass within {check.timeout:g} s{last}"
 
 
@@ -136,10 +137,14 @@ def store(registry: Registry, validation: Validation, *, run: str, now: datetime
             _CREATED: now.strftime("%Y-%m-%dT%H:%M:%SZ"),
             _SPEC: validation.spec,
             _PASSED: "true" if validation.passed else "false",
-            _FINDING: validation.finding,
+            _FINDING: validation.finding[:_SHORT],
         },
         subject=validation.ref,
     )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:_SHORT]
 
 
 def _ended(outcome: Outcome) -> str:
