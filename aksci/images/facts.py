@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import marshal
 import struct
-import threading
 from typing import TYPE_CHECKING, Any
 
 from aksci.files import write_atomically
@@ -35,12 +34,11 @@ class Facts:
     """Remember by the state of some files what was computed from their content.
 
     Kept in a file of the project's state folder, where there is one: its own times come from the
-    file system that holds the project, so clocks need not agree. Safe to use from several threads.
+    file system that holds the project, so clocks need not agree.
     """
 
     def __init__(self, state: Path) -> None:
         self._path = state / "cache" / "files"
-        self._lock = threading.Lock()
         self._used: dict[bytes, bytes] = {}
         self._fresh: dict[bytes, bytes] = {}
         self._device, self._now = _look_at_clock(self._path) if state.is_dir() else (None, 0)
@@ -51,8 +49,7 @@ class Facts:
         if known := self._used.get(key) or self._fresh.get(key):
             return known
         if known := self._old.get(key):
-            with self._lock:
-                self._used[key] = known
+            self._used[key] = known
         return known
 
     def put(self, key: bytes, value: bytes, files: Sequence[os.stat_result]) -> None:
@@ -66,18 +63,15 @@ class Facts:
             and one.st_ctime_ns < self._now
             for one in files
         )
-        with self._lock:
-            (self._used if lasting else self._fresh)[key] = value
+        (self._used if lasting else self._fresh)[key] = value
 
     def save(self) -> None:
         """Write down what lasts; without a state folder, or where it can't be written, nothing."""
-        with self._lock:
-            if self._device is None or self._used.keys() <= self._old.keys():
-                return
-            kept = (
-                self._used if len(self._old) > len(self._used) + _MOST else self._old | self._used
-            )
-            body = b"".join(_PAIR.pack(key, value) for key, value in kept.items())
+        if self._device is None or self._used.keys() <= self._old.keys():
+            return
+        crowded = len(self._old) > len(self._used) + _MOST
+        kept = self._used if crowded else self._old | self._used
+        body = b"".join(_PAIR.pack(key, value) for key, value in kept.items())
         with contextlib.suppress(OSError):
             write_atomically(self._path, _HEAD + hashlib.sha256(body).digest() + body)
 

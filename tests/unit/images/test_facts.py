@@ -24,20 +24,23 @@ def tree(tmp_path, monkeypatch):
     (tmp_path / "ctx/large").write_bytes(b"x" * (1 << 20))
     monkeypatch.setattr("aksci.images.facts._SETTLED", 0)
     read = []
-    opened = builtins.open
 
-    def spy(path, *rest, **options):
-        read.append(os.path.relpath(path, tmp_path))
-        return opened(path, *rest, **options)
+    def spying(opener):
+        def spy(path, *rest, **options):
+            read.append(os.path.relpath(path, tmp_path))
+            return opener(path, *rest, **options)
+
+        return spy
 
     def run():
         read.clear()
         hasher = TreeHasher(tmp_path)
         with monkeypatch.context() as patch:
-            patch.setattr(builtins, "open", spy)
+            patch.setattr(builtins, "open", spying(open))
+            patch.setattr(os, "open", spying(os.open))
             found = hasher.hash("ctx", None)
         hasher.save()
-        return found, sorted(name for name in read if name.startswith("ctx"))
+        return found, sorted({name for name in read if name.startswith("ctx")})
 
     run.root = tmp_path
     tick(tmp_path)
