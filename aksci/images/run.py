@@ -179,7 +179,7 @@ class Run:
         task = self.reporter.task(name)
         end = "failed"
         try:
-            task.step(f"to be built: {explain(reasons[0])}")
+            task.step(f"to be built: {'; '.join(map(explain, reasons))}")
             found = self._build(name, inputs, key, task)
             end = f"built {found.digest}"
         except Interrupted:
