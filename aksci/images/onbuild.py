@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from aksci.errors import RegistryError
 from aksci.files import write_atomically
 from aksci.images.dockerfile import Instruction, parse_dockerfile
+from aksci.images.platforms import normalise_platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,7 +82,7 @@ def _kept(path: Path) -> tuple[str, ...] | None:
 
 def _machine(platform: str) -> str:
     """Return a platform without its variant: which one of several fits is for BuildKit to say."""
-    return "/".join(platform.split("/")[:2])
+    return "/".join(normalise_platform(platform).split("/")[:2])
 
 
 def _read(registry: Registry, repository: str, digest: str, wanted: list[str]) -> list[str]:

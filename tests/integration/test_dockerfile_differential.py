@@ -216,7 +216,7 @@ def images(platform, buildkit, tmp_path):
     return push
 
 
-def graph_of(root, dockerfile, files=()):
+def graph_of(root, dockerfile, files=(), more=""):
     """Make a project of one image beside the Dockerfile, and read it."""
     context = root / "app"
     context.mkdir()
@@ -225,7 +225,7 @@ def graph_of(root, dockerfile, files=()):
         (context / name).parent.mkdir(parents=True, exist_ok=True)
         (context / name).write_text(name)
     head = 'schema = 1\n[project]\nname = "p"\n[images.app]\ndockerfile = "app/Dockerfile"\n'
-    (root / "aksci.toml").write_text(head)
+    (root / "aksci.toml").write_text(head + more)
     return build_graph(root, load_config(root / "aksci.toml"))
 
 
@@ -325,3 +325,30 @@ def test_an_image_builds_from_nothing_but_the_sources_that_we_found(buildkit, tm
     assert part.status == 0, part.text
     digest = "containerimage.digest"
     assert part.metadata[digest] == whole.metadata[digest]
+
+
+def test_a_named_context_stands_in_for_stages_in_any_case_and_for_images_by_any_name(
+    buildkit, images, platform, tmp_path
+):
+    """A stage of its name, whose lines then mean nothing; later stages, too; a full reference."""
+    one, two, three = (images(name) for name in ("one", "two", "three"))
+    text = (
+        "FROM scratch AS Base\nCOPY not-there /\nFROM scratch\nCOPY --from=BASE /file /1\n"
+        "COPY --from=docker.io/library/tool:latest /file /2\nCOPY --from=late /file /3\n"
+        "FROM scratch AS late\nCOPY not-there /\n"
+    )
+    text = text.replace("FROM scratch\nCOPY", "FROM scratch AS main\nCOPY", 1)
+    contexts = {"base": one, "tool": two, "late": three}
+    values = ", ".join(f'{name} = "docker-image://{to}"' for name, to in contexts.items())
+    graph = graph_of(tmp_path, text, more=f'target = "main"\ncontexts = {{ {values} }}\n')
+    arguments = [f"--build-context={name}=docker-image://{to}" for name, to in contexts.items()]
+    arguments += ["--target=main", "--output", "type=cacheonly"]
+    built = buildkit.build(tmp_path / "app", *arguments)
+    assert built.status == 0, built.text
+    assert materials(built) == {need.reference for need in graph.external} == {one, two, three}
+    recipe = graph.images["app"].recipe
+    assert recipe.sources == frozenset()
+    pins = inputs_for(graph, platform).pins
+    assert {name: pin.partition("@")[0] for name, pin in pins.items()} == {
+        name: to.rpartition(":")[0] for name, to in contexts.items()
+    }

@@ -1,0 +1,51 @@
+"""Platforms are told to a Dockerfile as BuildKit tells them."""
+
+from __future__ import annotations
+
+import pytest
+
+from aksci.images.platforms import normalise_platform, platform_args, this_platform
+
+# What BuildKit 0.34.2 put into TARGETPLATFORM.
+SEEN = {
+    "linux/arm64/v8": "linux/arm64",
+    "linux/arm64": "linux/arm64",
+    "linux/arm64/v9": "linux/arm64/v9",
+    "linux/aarch64": "linux/arm64",
+    "linux/arm": "linux/arm/v7",
+    "linux/arm/6": "linux/arm/v6",
+    "linux/armhf": "linux/arm/v7",
+    "linux/armel": "linux/arm/v6",
+    "linux/x86_64": "linux/amd64",
+    "linux/amd64/v1": "linux/amd64",
+    "linux/amd64/v3": "linux/amd64/v3",
+    "linux/i386": "linux/386",
+    "LINUX/AMD64": "linux/amd64",
+    "macos/arm64": "darwin/arm64",
+    "linux/riscv64": "linux/riscv64",
+}
+
+
+@pytest.mark.parametrize(("platform", "told"), SEEN.items())
+def test_a_platform_has_one_form(platform, told):
+    assert normalise_platform(platform) == told
+
+
+def test_the_platforms_arguments_are_of_that_form():
+    values = platform_args(build="linux/x86_64", target="linux/arm64/v8")
+    assert values == {
+        "BUILDPLATFORM": "linux/amd64",
+        "BUILDOS": "linux",
+        "BUILDOSVERSION": "",
+        "BUILDARCH": "amd64",
+        "BUILDVARIANT": "",
+        "TARGETPLATFORM": "linux/arm64",
+        "TARGETOS": "linux",
+        "TARGETOSVERSION": "",
+        "TARGETARCH": "arm64",
+        "TARGETVARIANT": "",
+    }
+
+
+def test_this_platform_is_of_that_form_already():
+    assert normalise_platform(this_platform()) == this_platform()
