@@ -170,8 +170,8 @@ def _require_engine(context: Context) -> None:
         raise DockerError(
             f"Docker Engine {version} can't pin the images that a build starts from; "
             f"{_ENGINE} and newer can.",
-            hint="update it, or name a builder: docker buildx create --name aksci --driver "
-            f'docker-container, and builder = "aksci" in environments.{context.environment_name}.',
+            hint="update it, or let it run a newer BuildKit: in environments."
+            f'{context.environment_name}, builder = {{ driver = "docker-container" }}.',
         )
 
 
