@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import UsageError
+from aksci.errors import RegistryError, UsageError
 from aksci.images import (
     BaseResolver,
     compare_plans,
@@ -28,6 +28,7 @@ from aksci.images import (
     why_markdown,
     why_text,
 )
+from aksci.images.drawing import draw_dot, draw_mermaid, draw_page, draw_tree, drawing_of
 from aksci.options import WORK_TO_DO
 from pipelines.graph import project_graph
 from pipelines.output import as_json, deliver, place_for, renderer_of
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
     from aksci.context import Context
     from aksci.images import BuildPlan, Graph
+    from aksci.images.drawing import Drawing
+    from aksci.images.plan import Work
     from aksci.options import Options
     from aksci.registry import RegistryClient
 
@@ -81,25 +84,24 @@ def why(context: Context, options: Options) -> dict[str, Any]:
     found = project_graph(context)
     require_images(found, [options.image, *options.force])
     selected = select(found, [options.image])
+    planned = _plan_of(context, found, force=frozenset(options.force) & selected, selected=selected)
     registry = reach_registry(context, locate(context))
-    planned = plan_build(
-        found,
-        registry=registry,
-        resolve_external=base_resolver(context, registry),
-        force=frozenset(options.force) & selected,
-        selected=selected,
-        failures=read_failures(context.work),
-    )
     document = explain_image(planned, options.image, registry)
     deliver(context, options, render(document), code=options.format == "json")
     return {"image": options.image, "action": document["action"]}
 
 
 def graph(context: Context, options: Options) -> dict[str, Any]:
-    """Print the image graph."""
-    render = renderer_of("graph", options, GRAPH_FORMATS)
+    """Draw the image graph. Only the HTML page asks the registry: it shows what is to be built."""
+    renderer_of("graph", options, {**GRAPH_FORMATS, "json": None})
     found = project_graph(context)
-    deliver(context, options, render(found), code=options.format in {"json", "html"})
+    if options.format == "json":
+        text = as_json(graph_document(found))
+    else:
+        work = _states(context, found) if options.format == "html" else ()
+        drawing = drawing_of(found, work, title=context.config.project.name)
+        text = GRAPH_FORMATS[options.format](drawing)
+    deliver(context, options, text, code=options.format in {"json", "html"})
     return {}
 
 
@@ -120,12 +122,22 @@ def base_resolver(context: Context, registry: RegistryClient) -> BaseResolver:
 def _plan(context: Context, options: Options) -> BuildPlan:
     found = project_graph(context)
     selected = select(found, options.only, with_dependents=options.with_dependents)
+    return _plan_of(context, found, force=frozenset(options.force), selected=selected)
+
+
+def _plan_of(
+    context: Context,
+    found: Graph,
+    *,
+    force: frozenset[str] = frozenset(),
+    selected: frozenset[str] | None = None,
+) -> BuildPlan:
     registry = reach_registry(context, locate(context))
     return plan_build(
         found,
         registry=registry,
         resolve_external=base_resolver(context, registry),
-        force=frozenset(options.force),
+        force=force,
         selected=selected,
         failures=read_failures(context.work),
     )
@@ -179,22 +191,13 @@ def _made(context: Context, options: Options) -> dict[str, Any]:
     }
 
 
-def _tree(graph: Graph) -> str:
-    """Return one line an image, below it what it is made from."""
-    document = graph_document(graph)
-    lines = []
-    for image in document["images"]:
-        name = image["name"]
-        lines.append(name)
-        lines += [
-            f"  {edge['type']:8} {edge['from']}" for edge in document["edges"] if edge["to"] == name
-        ]
-        lines += [
-            f"  {external['type']:8} {external['reference']} (external)"
-            for external in document["external"]
-            if external["image"] == name
-        ]
-    return "\n".join(lines)
+def _states(context: Context, found: Graph) -> tuple[Work, ...]:
+    """Return what a plan says of each image; without a registry, nothing, and a warning."""
+    try:
+        return _plan_of(context, found).work
+    except RegistryError as error:
+        context.reporter.warning(f"What is to be built is not known. {error.message}")
+        return ()
 
 
 PLAN_FORMATS: dict[str, Callable[[BuildPlan], str]] = {
@@ -212,7 +215,9 @@ WHY_FORMATS: dict[str, Callable[[dict[str, Any]], str]] = {
     "json": as_json,
     "markdown": why_markdown,
 }
-GRAPH_FORMATS: dict[str, Callable[[Graph], str]] = {
-    "text": _tree,
-    "json": lambda found: as_json(graph_document(found)),
+GRAPH_FORMATS: dict[str, Callable[[Drawing], str]] = {
+    "text": draw_tree,
+    "dot": draw_dot,
+    "mermaid": draw_mermaid,
+    "html": draw_page,
 }

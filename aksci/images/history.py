@@ -7,7 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from aksci.images.contexts import DOCKER_IMAGE, OUR_IMAGE
+from aksci.images.contexts import DOCKER_IMAGE, OUR_IMAGE, normalised_contexts
 from aksci.images.keys import KEY_SCHEMA
 from aksci.images.lineage import Lineage, Step, read_files, read_lineage
 from aksci.images.names import parse_reference
@@ -47,10 +47,17 @@ def lineage_of(
 
 
 def files_of(image: Image, hasher: TreeHasher) -> dict[str, str]:
-    """Return what the tree's hash was made of: path -> kind, mode and a short hash or a target."""
+    """Return what the tree's hash was made of: path -> kind, mode and a short hash or a target.
+
+    Before paths in a folder that is a named context, its name stands: ``docs: a/b``.
+    """
     spec = image.spec
-    entries = hasher.entries(spec.context, spec.dockerfile, image.recipe.sources)
-    return {path: _HASH.sub(r"\1", text) for path, text in entries.items()}
+    found = dict(hasher.entries(spec.context, spec.dockerfile, image.recipe.sources))
+    for name, value in normalised_contexts(spec.contexts).items():
+        if not value.startswith((OUR_IMAGE, DOCKER_IMAGE)):
+            entries = hasher.entries(value, None)
+            found |= {f"{name}: {path}": text for path, text in entries.items()}
+    return {path: _HASH.sub(r"\1", text) for path, text in found.items()}
 
 
 def find_reasons(

@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 import sys
+import tarfile
 from importlib.resources import files
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from referencing import Registry, Resource
 from aksci.config import load_config
 from aksci.images import build_graph, explain_image, plan_build, publish_tags, read_build_record
 from aksci.images.lineage import read_files, read_lineage
-from aksci.registry import RegistryClient, list_referrers
+from aksci.registry import RegistryClient, list_referrers, push_image
 
 TOML = """schema = 1
 [project]
@@ -222,6 +223,23 @@ def test_a_lost_tag_is_missing_though_nothing_differs(shop):
     assert plan.work[0].reasons == ({"code": "MISSING", "known": True},)
     assert explain_image(plan, "tool", registry)["tag"] == f"in-{image.input_key}"
     registry.close()
+
+
+def test_what_a_base_from_outside_triggers_counts_in_plan_and_build_alike(shop, tmp_path):
+    """Else the plan would find a key that no build has, or a change that nobody sees."""
+    layer = tmp_path / "layer.tar"
+    with tarfile.open(layer, "w"):
+        pass
+    config = {"architecture": "amd64", "os": "linux", "config": {"OnBuild": ["COPY x /"]}}
+    base = push_image(
+        shop.registry, f"{shop.name}-outside/base", "1", layers=[layer], config=config
+    )
+    (shop.root / "tool/Dockerfile").write_text(f"FROM {base.name}:1\n")
+    shop.build("--only", "tool")
+    assert codes(shop.json("plan", "--only", "tool")) == {"tool": []}
+    (shop.root / "tool/x").write_text("changed")
+    (work,) = shop.json("plan", "--only", "tool")["work"]
+    assert work["reasons"][0]["files"] == [{"path": "x", "change": "changed"}]
 
 
 def test_looking_writes_nothing_to_the_registry(shop):

@@ -55,7 +55,7 @@ def test_the_tree_draws_each_image_once_in_full_and_names_it_below_its_other_par
     assert draw_tree(drawing).splitlines() == [
         "debian:12  (external)",
         "└── base  up to date: sha256:111111111111",
-        "    ├── left  to build: it was not built yet",
+        "    ├── left  to build: no build of it was published yet",
         "    │   └── top  [stage]",
         "    └── right",
         "        └── top  ↑",
