@@ -13,7 +13,8 @@ from aksci.images.discovery import ImageSpec, discover_images
 from aksci.images.dockerfile import Dockerfile, parse_dockerfile
 from aksci.images.names import Reference, parse_reference
 from aksci.images.platforms import platform_args, this_platform
-from aksci.images.stages import EdgeType, Recipe, resolve_stages, unite
+from aksci.images.recipe import EdgeType, Recipe, unite
+from aksci.images.stages import resolve_stages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -7,9 +7,8 @@ Dockerfile reference: "FROM", "Understand how ARG and FROM interact", "COPY --fr
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from aksci.errors import ConfigError
 from aksci.images.contexts import normalised_contexts, substitute
@@ -17,6 +16,7 @@ from aksci.images.copying import Origin, context_paths, origins_of
 from aksci.images.dockerfile import KEYWORDS, split_blanks, unwrap_onbuild
 from aksci.images.expand import UnresolvedError, expand, variables_in
 from aksci.images.names import parse_reference
+from aksci.images.recipe import Need, Recipe
 from aksci.images.scopes import Scope, arg_pairs
 
 if TYPE_CHECKING:
@@ -24,57 +24,13 @@ if TYPE_CHECKING:
 
     from aksci.images.dockerfile import Dockerfile, Instruction
 
-__all__ = ["EdgeType", "Need", "Recipe", "resolve_stages", "unite"]
+__all__ = ["resolve_stages"]
 
-EdgeType = Literal["runtime", "stage", "copy", "mount", "syntax", "context", "requires"]
-"""``requires``: aksci.toml says so, without a reference in the Dockerfile."""
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
 _OBEYED = "SOURCE_DATE_EPOCH"
 _OBEYED_PREFIX = "BUILDKIT_"
 """Build arguments that BuildKit obeys though nobody declares them."""
 _SCANS_CONTEXT = "BUILDKIT_SBOM_SCAN_CONTEXT"
-
-
-@dataclass(frozen=True, order=True)
-class Need:
-    """One image that a Dockerfile's target needs, as its author wrote it, variables expanded.
-
-    Of the type ``context``, it is the value of a named context: ``image:NAME`` or
-    ``docker-image://REFERENCE``.
-    """
-
-    reference: str
-    type: EdgeType
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What a Dockerfile means for one target."""
-
-    needs: tuple[Need, ...]
-    """Sorted, without duplicates; ``scratch`` is not an image."""
-    runtime: str | None
-    """The image that the final stage stands on, through other stages, as in ``Need.reference``;
-    None: scratch, or a folder."""
-    instructions: tuple[Instruction, ...]
-    """Those that count: ARGs before the first FROM, and the reachable stages in order. What a
-    base's ONBUILD adds stands after its FROM, and has its line."""
-    declared: frozenset[str]
-    """ARGs that they declare."""
-    stage_names: frozenset[str]
-    """Lower case, of all stages."""
-    opaque: tuple[str, ...]
-    """Why the Dockerfile can't be read for sure; empty when it can."""
-    sources: frozenset[str] | None = None
-    """Paths and patterns of the build context that are read (COPY, ADD, bind mounts), relative to
-    it, with slashes, never empty; what is in a folder belongs to it, and a path may lead through
-    symbolic links. None: all of the context counts, or nobody can be sure."""
-    used_args: frozenset[str] | None = None
-    """Build arguments whose values count; None: nobody can be sure, so all of them do."""
-    onbuild: tuple[Instruction, ...] = ()
-    """What an image that stands on this one runs first (ONBUILD, unwrapped)."""
-    bases: frozenset[str] = frozenset()
-    """The images that its stages stand on, as in ``Need.reference``: their ONBUILD runs here."""
 
 
 @dataclass(kw_only=True)
@@ -113,47 +69,6 @@ def resolve_stages(
     if not dockerfile.standard_frontend:
         return _opaque(dockerfile, contexts)
     return _Resolver(dockerfile, args, platform, contexts, triggers or {}).recipe(target)
-
-
-def unite(recipes: Sequence[Recipe]) -> Recipe:
-    """Unite what one Dockerfile and target mean for several platforms: all that any of them needs.
-
-    The runtime base is None where they differ in it.
-    """
-    first, *others = recipes
-    if all(one == first for one in others):
-        return first
-    same = all(recipe.runtime == first.runtime for recipe in others)
-    sources = [recipe.sources for recipe in recipes]
-    used = [recipe.used_args for recipe in recipes]
-    return Recipe(
-        needs=tuple(sorted({need for recipe in recipes for need in recipe.needs})),
-        runtime=first.runtime if same else None,
-        instructions=_merged(recipes),
-        declared=frozenset().union(*(recipe.declared for recipe in recipes)),
-        stage_names=frozenset().union(*(recipe.stage_names for recipe in recipes)),
-        opaque=tuple(dict.fromkeys(why for recipe in recipes for why in recipe.opaque)),
-        sources=_all_or_none(sources),
-        used_args=_all_or_none(used),
-        onbuild=tuple(dict.fromkeys(one for recipe in recipes for one in recipe.onbuild)),
-        bases=frozenset().union(*(recipe.bases for recipe in recipes)),
-    )
-
-
-def _all_or_none(sets: Sequence[frozenset[str] | None]) -> frozenset[str] | None:
-    known = [one for one in sets if one is not None]
-    return frozenset().union(*known) if len(known) == len(sets) else None
-
-
-def _merged(recipes: Sequence[Recipe]) -> tuple[Instruction, ...]:
-    """Merge instructions by line; several that stand in one line (ONBUILD's) keep their order."""
-    found: dict[tuple[int, int, Instruction], Instruction] = {}
-    for recipe in recipes:
-        seen: Counter[int] = Counter()
-        for one in recipe.instructions:
-            found.setdefault((one.line, seen[one.line], one), one)
-            seen[one.line] += 1
-    return tuple(found[key] for key in sorted(found, key=lambda key: key[:2]))
 
 
 def _opaque(dockerfile: Dockerfile, contexts: Mapping[str, str]) -> Recipe:
