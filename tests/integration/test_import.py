@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
 from aksci.config import load_config
 from aksci.errors import ConfigError
-from aksci.images import Importer, build_graph
+from aksci.images import (
+    BaseResolver,
+    BuilderSpec,
+    BuilderStore,
+    BuildSettings,
+    BuildxBuilder,
+    Importer,
+    build_graph,
+    build_images,
+)
 from aksci.images.sources.bake import print_bake
 from aksci.images.sources.compose import read_compose
+from aksci.registry import RegistryClient
 
 HEAD = 'schema = 1\n[project]\nname = "shop"\n[discover]\n'
 BAKE = """
@@ -176,3 +188,64 @@ def test_the_session_graphs_a_repository_by_a_five_line_configuration(write, too
     assert [image["name"] for image in document["images"]] == [
         "app-3-11", "app-3-12", "base", "tool"
     ]  # fmt: skip
+
+
+def test_what_compose_and_skaffold_describe_is_built(
+    platform, toolbox, runner, reporter, write, tmp_path
+):
+    name = f"t{secrets.token_hex(4)}"
+    files = {
+        "compose.yaml": f"""
+services:
+  base: {{image: "ghcr.example/{name}/base:one", build: base}}
+  web:
+    image: ghcr.example/{name}/web
+    build:
+      context: web
+      args: [KEPT=1]
+      additional_contexts: {{up: "service:base", files: ./assets}}
+      dockerfile_inline: |
+        FROM ghcr.example/{name}/base:one
+        COPY --from=up /base /again
+        COPY --from=files asset /asset
+        COPY page /page
+""",
+        "skaffold.yaml": f"""
+apiVersion: skaffold/v4beta11
+kind: Config
+build:
+  artifacts:
+  - image: {name}/tool
+    context: tool
+    docker: {{target: final}}
+  - image: {name}/job
+    context: job
+    requires: [{{image: {name}/tool, alias: TOOL}}]
+""",
+        "base/Dockerfile": "FROM scratch\nCOPY base /base\n",
+        "base/base": name,
+        "web/page": name,
+        "assets/asset": name,
+        "tool/Dockerfile": "FROM scratch AS final\nCOPY tool /tool\nFROM no.example/never\n",
+        "tool/tool": name,
+        "job/Dockerfile": "ARG TOOL\nFROM $TOOL\nCOPY job /job\n",
+        "job/job": name,
+    }
+    root = write(files, 'compose = ["compose.yaml"]\nskaffold = ["skaffold.yaml"]\n')
+    graph = build_graph(root, load_config(root / "aksci.toml"), importer=Importer())
+    assert {(edge.base, edge.to) for edge in graph.edges} == {("base", "web"), ("tool", "job")}
+    registry = RegistryClient(platform.registry, plain_http=True)
+    store = BuilderStore(buildx=toolbox.ensure("buildx"), runner=runner, folder=tmp_path / "buildx")
+    endpoint = BuilderSpec(name="import", driver="remote", endpoint=platform.buildkit)
+    images = build_images(
+        graph,
+        registry=registry,
+        builder=BuildxBuilder(store=store, spec=endpoint),
+        resolve_external=BaseResolver(mirror=registry, connect=RegistryClient),
+        settings=BuildSettings(timeout=120),
+        reporter=reporter,
+        now=lambda: datetime.now(UTC),
+    )
+    registry.close()
+    built = {one: image.ref.repository for one, image in images.items()}
+    assert built == {each: f"{name}/{each}" for each in ("base", "job", "tool", "web")}
