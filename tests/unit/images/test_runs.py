@@ -11,8 +11,14 @@ from datetime import UTC, datetime
 import pytest
 
 from aksci.ci import ConsoleReporter
-from aksci.errors import BuildError, NotFoundInRegistry, RegistryError
-from aksci.images import BuildOutput, BuildSettings, build_images, plan_build
+from aksci.errors import (
+    BuildError,
+    ConfigError,
+    NotFoundInRegistry,
+    RegistryError,
+    ValidationError,
+)
+from aksci.images import BuildOutput, BuildSettings, attempt_images, build_images, plan_build
 from aksci.images.keys import in_tag
 from aksci.registry import Manifest
 
@@ -206,3 +212,80 @@ def test_what_cant_be_read_for_sure_is_never_reused(project, run, case):
     assert (again.action, again.ref) == ("built", first.ref)
     if "frontend" in case:
         assert run.engine.requests[-1].args == {"BUILDKIT_SYNTAX": f"docker.io/other/x@{ONE} words"}
+
+
+class Check:
+    """Refuses what it is told to, and remembers what was finished when it was asked."""
+
+    def __init__(self, registry, refused):
+        self.registry, self.refused, self.seen = registry, refused, []
+
+    def check(self, name, ref):
+        self.seen.append((name, ref.digest in self.registry.contents, finished(self.registry)))
+        if name in self.refused:
+            raise ValidationError(f"{name} does not start.")
+
+    def stop(self):
+        """There is nothing to stop."""
+
+
+def attempt(run, graph, check, **options):
+    return attempt_images(
+        graph,
+        registry=run.registry,
+        builder=run.engine,
+        resolve_external=lambda _: ONE,
+        settings=BuildSettings(),
+        reporter=ConsoleReporter(io.StringIO()),
+        now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
+        validator=check,
+        **options,
+    )
+
+
+TWO_IMAGES = FILES | {"top/Dockerfile": "FROM shop/app\nCOPY x /\n", "top/x": "1"}
+
+
+def test_an_image_is_validated_when_it_is_pushed_and_before_it_is_finished(project, run):
+    graph = project(TWO_IMAGES)
+    check = Check(run.registry, set())
+    result = attempt(run, graph, check)
+    app, _top = (result.keys[name] for name in ("app", "top"))
+    assert check.seen == [("app", True, []), ("top", True, [in_tag(app)])]
+    assert result.error is None
+    attempt(run, graph, check)
+    assert len(check.seen) == 2  # what is reused was validated when it was built
+
+
+def test_an_image_that_does_not_run_is_not_finished_and_nothing_is_built_on_it(project, run):
+    graph = project(TWO_IMAGES)
+    result = attempt(run, graph, Check(run.registry, {"app"}))
+    assert finished(run.registry) == []
+    assert dict(result.blocked) == {"top": frozenset({"app"})}
+    assert isinstance(result.error, ValidationError)
+    assert "app does not start." in result.error.message
+    assert result.keys["app"]
+    assert attempt(run, graph, Check(run.registry, set())).error is None
+
+
+def test_the_same_cause_is_told_once(project, run):
+    def fail(_request, _on_line):
+        raise BuildError("The engine is not there.", hint="start it")
+
+    run.engine.build = fail
+    files = FILES | {"other/Dockerfile": "FROM scratch\nCOPY x /\n", "other/x": "2"}
+    error = attempt(run, project(files), None).error
+    assert error.message.count("The engine is not there.") == 1
+    assert "2 of the images did not build: app, other." in error.message
+    assert error.hint == "start it"
+
+
+def test_what_is_forced_must_be_selected(project, run):
+    with pytest.raises(ConfigError, match="top is to be built again, and is not selected"):
+        attempt(
+            run,
+            project(TWO_IMAGES),
+            None,
+            selected=frozenset({"app"}),
+            force=frozenset({"top"}),
+        )
