@@ -24,7 +24,7 @@ from aksci.errors import TrustError, UsageError
 from aksci.local import status as platform_status
 from aksci.registry import ImageRef
 from aksci.supply import fetch_chart, load_release, read_release_file, verify_release
-from pipelines.output import show, show_json
+from pipelines.output import renderer_of, show, show_json
 from pipelines.platform import locate, make_toolbox, platform_state, prepare
 from pipelines.supplies import make_signer, reach_registry
 
@@ -70,6 +70,7 @@ def rollback(context: Context, options: Options) -> dict[str, Any]:
 
 def status(context: Context, options: Options) -> dict[str, Any]:
     """Show the local platform's parts, and what runs in the environment. Starts nothing."""
+    renderer_of("status", options, {"text": None, "json": None})
     embedded = context.environment.platform == "embedded"
     platform = platform_status(state=platform_state(context)) if embedded else None
     parts = platform.parts if platform else ()

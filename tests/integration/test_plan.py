@@ -295,3 +295,25 @@ def test_a_result_can_go_to_a_file(shop):
     done = shop.aksci("plan", "--format", "json", "--output", ".aksci/out.json", status=0)
     assert done.stdout == ""
     check("plan", json.loads((shop.root / ".aksci/out.json").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ("text", "└── python"),
+        ("json", '"from": "base"'),
+        ("dot", '"base" -> "python"'),
+        ("mermaid", 'n0["base"]'),
+    ],
+)
+def test_the_graph_is_drawn_without_a_registry(shop, form, told):
+    done = shop.aksci("graph", "--format", form, "--env", "nowhere")
+    assert told in done.stdout
+    assert done.stderr == ""
+
+
+def test_the_page_has_states_or_a_warning_that_there_are_none(shop):
+    assert '"state":"build"' in shop.aksci("graph", "--format", "html").stdout
+    done = shop.aksci("graph", "--format", "html", "--env", "nowhere", "--output", ".aksci/g.html")
+    assert "warning: What is to be built is not known." in done.stderr
+    assert '"state":"unknown"' in (shop.root / ".aksci/g.html").read_text()
