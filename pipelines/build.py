@@ -49,13 +49,14 @@ def build(context: Context, options: Options) -> dict[str, Any]:
     """
     if options.plan:
         return plan(context, options)
-    graph = project_graph(context)
-    selected = select(graph, options.only, with_dependents=options.with_dependents)
-    _require_services(context, graph)
-    # From here on the last build and release are not what the sources say.
-    for name in ("build.json", "release.json"):
-        (context.work / name).unlink(missing_ok=True)
-    with closing(Bench(context=context)) as bench:
+    with closing(Bench(context=context)) as bench, ThreadPoolExecutor(1) as meanwhile:
+        meanwhile.submit(lambda: bench.commit)  # git looks at the tree while we read Dockerfiles
+        graph = project_graph(context)
+        selected = select(graph, options.only, with_dependents=options.with_dependents)
+        _require_services(context, graph)
+        # From here on the last build and release are not what the sources say.
+        for name in ("build.json", "release.json"):
+            (context.work / name).unlink(missing_ok=True)
         return _apply(bench, graph, selected, options)
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from aksci.local.engine import docker_engine
-from aksci.local.layout import PlatformEndpoints, Ports
-from aksci.local.platform import (
-    ALL_PARTS,
-    BUILD_PARTS,
-    PartStatus,
-    PlatformStatus,
-    down,
-    endpoints,
-    status,
-    up,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from aksci.local.layout import PlatformEndpoints, Ports, endpoints
+
+if TYPE_CHECKING:
+    from aksci.local.engine import docker_engine
+    from aksci.local.platform import (
+        ALL_PARTS,
+        BUILD_PARTS,
+        PartStatus,
+        PlatformStatus,
+        down,
+        status,
+        up,
+    )
 
 __all__ = [
     "ALL_PARTS",
@@ -28,3 +32,14 @@ __all__ = [
     "status",
     "up",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what starts, stops and examines the platform when it is first asked for (PEP 562).
+
+    Most sessions only want to know where the platform is.
+    """
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "engine" if name == "docker_engine" else "platform"
+    return getattr(import_module(f"{__name__}.{module}"), name)

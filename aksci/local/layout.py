@@ -11,7 +11,7 @@ from typing import Any
 from aksci.errors import PlatformError
 from aksci.files import write_atomically
 
-__all__ = ["Layout", "Network", "PlatformEndpoints", "Ports"]
+__all__ = ["Layout", "Network", "PlatformEndpoints", "Ports", "endpoints"]
 
 _SOCKET_LIMIT = 107  # bytes of sockaddr_un.sun_path, unix(7), less its terminating zero
 
@@ -189,3 +189,10 @@ class Layout:
             state=self.state,
             logs=self.logs,
         )
+
+
+def endpoints(state: Path) -> PlatformEndpoints | None:
+    """Say how to reach the platform, or None before its first ``up``; it may be down."""
+    layout = Layout(state.absolute())
+    ports = layout.load_ports()
+    return layout.endpoints(ports) if ports else None

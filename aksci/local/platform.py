@@ -47,7 +47,6 @@ __all__ = [
     "PartStatus",
     "PlatformStatus",
     "down",
-    "endpoints",
     "status",
     "up",
 ]
@@ -168,13 +167,6 @@ def down(*, state: Path, runner: Runner, reporter: Reporter, purge: bool = False
             shutil.rmtree(layout.state)
     what = "is down, and its data is gone" if purge else "is down"
     reporter.line(f"the local platform {what} ({time.monotonic() - began:.1f} s)")
-
-
-def endpoints(state: Path) -> PlatformEndpoints | None:
-    """Say how to reach the platform, or None before its first ``up``; it may be down."""
-    layout = Layout(state.absolute())
-    ports = layout.load_ports()
-    return layout.endpoints(ports) if ports else None
 
 
 def status(*, state: Path) -> PlatformStatus:
