@@ -26,6 +26,8 @@ _TIMEOUT = 60  # seconds; it takes 0.05
 _UNUSED = ("annotations", "entitlements", "extra-hosts", "labels", "network", "shm-size", "ulimits")
 """What may change an image, or whether it builds, and is not taken over."""
 _EXPORTS_FILES = frozenset({"local", "tar", "cacheonly"})
+_DEFAULTS = frozenset({"docker-bake.hcl", "docker-bake.json"})
+_OVERRIDES = ("docker-bake.override.json", "docker-bake.override.hcl")
 _OWN_KEYS = ("*.secrets=", "*.ssh=")
 """Bake looks for the files of secrets and for the SSH agent even when it only prints."""
 
@@ -37,7 +39,7 @@ def print_bake(
 
     :raises ConfigError: Bake refuses the files.
     """
-    words: list[str | Path] = [buildx, "bake", "--print"]
+    words: list[str | Path] = [buildx, "bake", "--print", "--progress", "quiet"]
     for file in files:
         words += ["--file", file]
     folder = files[0].parent
@@ -73,6 +75,7 @@ def read_bake(
     for file in files:
         if not (root / file).is_file():
             raise ConfigError(f"aksci.toml: discover.bake: {file} does not exist.")
+    _tell_overrides(root, files, importer)
     if importer.bake_print is None:
         raise ConfigError(f"aksci.toml: discover.bake: {files[0]} can't be read without buildx.")
     document = importer.bake_print([root / file for file in files], targets)
@@ -93,6 +96,18 @@ def read_bake(
     for name in ours:
         _tell_unused(importer, f"{files[0]}: target.{name}", found[name])
     return list(ours.values())
+
+
+def _tell_overrides(root: Path, files: Sequence[str], importer: Importer) -> None:
+    """Warn of the files that Bake adds by itself when it is called without ``--file``."""
+    for file in files:
+        folder, _, name = file.rpartition("/")
+        if name not in _DEFAULTS:
+            continue
+        for override in _OVERRIDES:
+            path = posixpath.join(folder, override)
+            if path not in files and (root / path).is_file():
+                importer.warn(f"{path} is not read: add it to [discover] bake if it belongs there")
 
 
 def _read(printed: str) -> Mapping[str, Any]:

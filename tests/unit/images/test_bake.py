@@ -114,6 +114,13 @@ def test_what_is_not_taken_over_is_told(bake):
     ]
 
 
+def test_an_override_that_is_not_named_is_told(bake):
+    bake({"a": {}}, ["Dockerfile", "docker-bake.override.json"])
+    assert bake.notes == [
+        "docker-bake.override.json is not read: add it to [discover] bake if it belongs there"
+    ]
+
+
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
