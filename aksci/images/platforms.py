@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 __all__ = ["normalise_platform", "platform_args", "this_platform"]
 
 _GO_NAMES = {
@@ -34,6 +36,7 @@ def this_platform() -> str:
     return f"linux/{_GO_NAMES.get(machine, machine)}"
 
 
+@lru_cache(maxsize=64)
 def normalise_platform(platform: str) -> str:
     """Return a platform as BuildKit tells it to a Dockerfile, such as ``linux/arm64``.
 

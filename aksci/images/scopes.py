@@ -7,7 +7,6 @@ another one goes on with its variables.
 from __future__ import annotations
 
 import re
-from copy import copy
 from typing import TYPE_CHECKING
 
 from aksci.images.dockerfile import split_blanks
@@ -69,9 +68,10 @@ class Scope:
         :param empty: the image is ``scratch``: what is not set has no value. Otherwise it may have
             been set in the image.
         """
-        scope = copy(base or self)
-        scope.values = dict(scope.values)
-        if base is None and empty:
+        scope = Scope(args=self._args, defaults=self._defaults, escape=self._escape)
+        if base is not None:
+            scope.values, scope.complete = dict(base.values), base.complete
+        elif empty:
             scope.values, scope.complete = {"PATH": _PATH}, True
         return scope
 

@@ -14,7 +14,8 @@ from aksci.errors import ConfigError
 from aksci.images.contexts import normalised_contexts, substitute
 from aksci.images.copying import Origin, context_paths, origins_of
 from aksci.images.dockerfile import KEYWORDS, split_blanks, unwrap_onbuild
-from aksci.images.expand import UnresolvedError, expand, variables_in
+from aksci.images.expand import variables_in
+from aksci.images.globalargs import GlobalArgs
 from aksci.images.names import parse_reference
 from aksci.images.recipe import Need, Recipe
 from aksci.images.scopes import Scope, arg_pairs
@@ -113,15 +114,17 @@ class _Resolver:
             raise ConfigError(f"{dockerfile.name}: the Dockerfile has no FROM.")
         self._head = everything[:first]
         self._body = everything[first:]
-        self._globals = {name: args.get(name, value) for name, value in platform.items()}
-        self._global_uses: dict[str, set[str]] = {}
+        self._platform = platform
 
     def recipe(self, target: str | None) -> Recipe:
         """Resolve a target."""
-        self._read_global_args()
+        last = next(one for one in reversed(self._body) if one.keyword == "FROM")
+        own_name = target or self._split_from(last)[1] or "default"
+        self._globals = GlobalArgs(
+            self._dockerfile, self._head, self._args, {**self._platform, "TARGETSTAGE": own_name}
+        )
         stages = self._stages()
         names = {stage.name: stage.index for stage in stages if stage.name}
-        self._globals.setdefault("TARGETSTAGE", target or stages[-1].name or "default")
         self._add_triggers(stages)
         for stage in stages:
             self._note_origins(stage, stages, names)
@@ -147,37 +150,6 @@ class _Resolver:
             ),
         )
 
-    # ARGs before the first FROM
-
-    def _read_global_args(self) -> None:
-        for one in self._head:
-            if one.keyword != "ARG":
-                raise ConfigError(
-                    f"{self._where(one.line)}: {one.keyword} before the first FROM; only ARG may "
-                    "stand there."
-                )
-            for name, default in arg_pairs(one, self._dockerfile.escape):
-                self._global_uses.setdefault(name, set()).update(variables_in(default or ""))
-                if name in self._args:
-                    self._globals[name] = self._args[name]
-                elif default is not None:
-                    self._globals[name] = self._expand(one, default)
-
-    def _expand(self, one: Instruction, text: str) -> str:
-        try:
-            return expand(text, self._globals, escape=self._dockerfile.escape, complete=True)
-        except UnresolvedError as error:
-            raise self._needs_arg(one, text, error.name, error.why) from None
-        except RecursionError:
-            raise ConfigError(f"{self._where(one.line)}: it is nested too deep.") from None
-
-    def _needs_arg(self, one: Instruction, text: str, name: str, why: str) -> ConfigError:
-        return ConfigError(
-            f"{self._where(one.line)}: {one.keyword} {text} needs the ARG {name}: {why}.",
-            hint=f"give it a default before the first FROM (ARG {name}=…), or a value in "
-            "aksci.toml ([images.NAME] args).",
-        )
-
     def _where(self, line: int) -> str:
         return f"{self._dockerfile.name}, line {line}"
 
@@ -192,7 +164,7 @@ class _Resolver:
                 continue
             written, name = self._split_from(one)
             context = substitute(self._contexts, name) if name else None
-            base = self._expand(one, written)
+            base = self._globals.expand(one, written)
             earlier = names.get(base.lower())
             if earlier is None and context is None:
                 self._check_base(one, written, base)
@@ -224,9 +196,10 @@ class _Resolver:
         try:
             parse_reference(base)
         except ConfigError as error:
-            unset = sorted(variables_in(written) - set(self._globals))
+            unset = sorted(variables_in(written) - self._globals.values.keys())
             if unset:
-                raise self._needs_arg(one, written, unset[0], "it has no value") from None
+                why = "it has no value"
+                raise self._globals.needs_arg(one, written, unset[0], why) from None
             if not base:
                 raise ConfigError(
                     f"{self._where(one.line)}: FROM {written} is empty once its ARGs are filled in."
@@ -350,16 +323,11 @@ class _Resolver:
         They are declared there, used in their FROM, used in defaults of those, or obeyed by
         BuildKit in any case.
         """
-        found: set[str] = set()
         waiting = set(declared)
         for stage in used:
             one = stage.instructions[0]
             waiting |= variables_in(one.text) | variables_in(one.flag("platform") or "")
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                waiting |= self._global_uses.get(name, set())
+        found = self._globals.used_by(waiting)
         found.update(
             name for name in self._args if name.startswith(_OBEYED_PREFIX) or name == _OBEYED
         )
@@ -368,7 +336,9 @@ class _Resolver:
     def _sources(self, used: list[_Stage], declared: frozenset[str]) -> frozenset[str] | None:
         if _SCANS_CONTEXT in declared or _SCANS_CONTEXT in self._args:
             return None
-        first = Scope(args=self._args, defaults=self._globals, escape=self._dockerfile.escape)
+        first = Scope(
+            args=self._args, defaults=self._globals.values, escape=self._dockerfile.escape
+        )
         scopes: dict[int, Scope] = {}
         found: set[str] = set()
         for stage in used:

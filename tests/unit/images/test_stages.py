@@ -90,6 +90,8 @@ def test_scratch_is_not_an_image():
         ("ARG V=a:1-b\nFROM ${V#a:}-${V/:*/}", {}, "1-b-a"),
         ("ARG V\nFROM a$V", {}, "a"),
         ("FROM --platform=${P:-x} a", {}, "a"),
+        ("FROM a:$TARGETSTAGE AS last", {}, "a:last"),
+        ("FROM a:$TARGETSTAGE", {}, "a:default"),
         ("ARG TARGETSTAGE\nFROM a:$BUILDARCH$TARGETARCH", {"BUILDARCH": "no"}, "a:arm64"),
     ],
 )
