@@ -36,10 +36,10 @@ def find_candidates(root: Path, config: Config, importer: Importer) -> dict[str,
     exclude = Exclude(config.discover.exclude)
     imported = _unite(read_sources(root, config, importer), exclude)
     globbed = _of_globs(root, config, importer, exclude)
-    candidates = {
-        name: _with_table(name, table, imported.get(name) or globbed.get(name), imported)
-        for name, table in config.images.items()
-    }
+    candidates = {}
+    for name, table in config.images.items():
+        found = None if table.dockerfile else globbed.get(name)
+        candidates[name] = _with_table(name, table, imported.get(name) or found, imported)
     tables = {one.identity: name for name, one in candidates.items()}
     for name, one in imported.items():
         if name in candidates:
@@ -101,19 +101,16 @@ def _with_table(
             f"{where}.dockerfile: this key is required, as nothing that [discover] reads has an "
             f"image {name!r}.{suggestion}"
         )
-    if base is None or (table.dockerfile is not None and base.dockerfile != table.dockerfile):
-        dockerfile = table.dockerfile or ""
-        base = replace(
-            base or Imported(name=name, where=where, dockerfile="", context=""),
-            dockerfile=dockerfile,
-            inline=None,
-            context=_folder(dockerfile),
-        )
+    if base is None:
+        context = _folder(table.dockerfile or "")
+        base = Imported(name=name, where=where, dockerfile="", context=context)
     given = table.model_fields_set
     merged = replace(
         base,
         name=name,
         where=where,
+        dockerfile=table.dockerfile or base.dockerfile,
+        inline=None if table.dockerfile else base.inline,
         context=table.context or base.context,
         target=table.target if "target" in given else base.target,
         args={**base.args, **table.args},

@@ -194,6 +194,14 @@ def test_a_table_takes_the_place_of_what_a_service_says(discover):
     assert (spec.repository, spec.tags) == ("my/web", ("x",))
 
 
+def test_a_table_changes_the_dockerfile_and_keeps_the_context(discover):
+    toml = COMPOSE + '[images.web]\ndockerfile = "docker/Dockerfile"\n'
+    compose = "services: {web: {build: {context: src, dockerfile_inline: FROM a}}}"
+    files = {"compose.yaml": compose, "docker/Dockerfile": "FROM scratch", "src/x": ""}
+    spec = discover(files, toml)["web"]
+    assert (spec.dockerfile, spec.context) == ("docker/Dockerfile", "src")
+
+
 def test_a_dockerfile_of_a_service_is_not_found_again_by_a_glob(discover):
     toml = COMPOSE + 'dockerfiles = ["**/Dockerfile"]\nexclude = ["old"]\n'
     compose = "services: {web: {build: front}, gone: {build: old}}"
