@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from aksci.images.validation.engine import Task
-    from aksci.registry.refs import ImageRef
 
 __all__ = ["DockerEngine"]
 
@@ -76,9 +75,11 @@ class DockerEngine:
 
     def run(self, task: Task, halt: threading.Event) -> Outcome:
         """Run an image until its check is decided, and remove the container in any case."""
+        if halt.is_set():
+            raise Interrupted(f"Stopped before {task.image} was pulled.")
         name = f"aksci-validate-{uuid.uuid4().hex[:12]}"
         with self._answers():
-            self._pull(task.ref)
+            self._pull(task, halt)
             try:
                 container = self._client.containers.create(**self._settings(task, name))
                 return self._watch(container, task, halt)
@@ -167,13 +168,14 @@ class DockerEngine:
             seconds=seconds,
         )
 
-    def _pull(self, ref: ImageRef) -> None:
+    def _pull(self, task: Task, halt: threading.Event) -> None:
         """Pull by digest, unless the Engine has it. One at a time for each digest.
 
         :raises RegistryError: the Engine could not; it says so in the middle of a good answer.
         """
         from docker.errors import APIError, ImageNotFound
 
+        ref = task.ref
         with self._lock:
             lock = self._locks.setdefault(str(ref), threading.Lock())
         with lock:
@@ -183,9 +185,17 @@ class DockerEngine:
                 pass
             else:
                 return
+            self._pulled.add(
+                str(ref)
+            )  # before: one that is interrupted may be finished all the same
             try:
                 answer = self._client.api.pull(ref.name, tag=ref.digest, stream=True, decode=True)
-                failed = [str(each["error"]) for each in answer if "error" in each]
+                failed = []
+                for each in answer:
+                    if halt.is_set():
+                        answer.close()
+                        raise Interrupted(f"Stopped while {task.image} was pulled.")
+                    failed += [str(each["error"])] if "error" in each else []
             except APIError as error:
                 failed = [str(error.explanation)]
             if failed:
@@ -194,7 +204,6 @@ class DockerEngine:
                     hint=f"docker login {ref.registry}; a registry without TLS must be on loopback "
                     "or among the Engine's insecure-registries.",
                 )
-            self._pulled.add(str(ref))
 
     def _remove(self, name: str) -> None:
         from docker.errors import NotFound

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aksci.config import ValidateConfig
-from aksci.errors import AksciError, ValidationError
+from aksci.errors import AksciError, Interrupted, ValidationError
 from aksci.images.scheduler import run_ready
 from aksci.images.validation.check import plan_check, spec_hash
 from aksci.images.validation.engine import Task
@@ -125,6 +125,8 @@ class Validator:
             )
             return self._stored(result)
         with self._slots:
+            if self._halt.is_set():
+                raise Interrupted(f"Stopped before {name} was validated.")
             engine = self._engine()
             native = engine.platforms()
             platform = _choose(tuple(checks), native)

@@ -13,6 +13,7 @@ from aksci.config import ValidateConfig
 from aksci.errors import (
     ConfigError,
     DockerError,
+    Interrupted,
     NotFoundInRegistry,
     RegistryError,
     ValidationError,
@@ -362,6 +363,13 @@ def test_an_engine_is_made_once_and_closed(make, registry):
     assert one.closed
     assert len(one.tasks) == 20
     assert one.most <= 2
+
+
+def test_nothing_is_run_after_a_stop(make, registry):
+    validator = make(lambda: pytest.fail("it was stopped"))
+    validator.stop()
+    with pytest.raises(Interrupted):
+        validator.check("app", ref(registry.image({"Cmd": ["x"]})))
 
 
 def test_a_pull_that_fails_stores_nothing_and_is_no_failed_validation(make, registry):
