@@ -27,7 +27,8 @@ def tree(tmp_path, monkeypatch):
 
     def spying(opener):
         def spy(path, *rest, **options):
-            read.append(os.path.relpath(path, tmp_path))
+            if not os.path.isdir(path):  # noqa: PTH112
+                read.append(os.path.relpath(path, tmp_path))
             return opener(path, *rest, **options)
 
         return spy

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aksci.config import load_config
+from aksci.errors import ConfigError
 from aksci.images import build_graph
 from aksci.images.keys import source_of
 from aksci.images.tree import TreeHasher
@@ -360,6 +361,14 @@ def test_entries_name_what_a_hash_is_made_of(repository):
         "app/src/main.py": ["f", "644"],
         "with space": ["f", "644"],
     }
+
+
+def test_what_cannot_be_read_is_named_in_full(repository, monkeypatch):
+    monkeypatch.setattr(os, "readlink", lambda name, **_: os.stat(f"{name}?", **_))  # noqa: PTH116
+    with pytest.raises(ConfigError) as caught:
+        key(repository)
+    assert str(repository / "app/src/link.py?") in caught.value.message
+    assert ".dockerignore" in caught.value.hint
 
 
 NAMES = st.sampled_from(["a", "b", "d/a", "d/e/b", "sp ace", "new\nline", "é", "x.log"])
