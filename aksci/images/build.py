@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aksci.errors import BuildError, ConfigError
+from aksci.errors import BuildError
 from aksci.images.run import BuildSettings, ImageCheck, Run
 from aksci.images.scheduler import run_ready
-from aksci.images.selection import require_images, select
+from aksci.images.selection import require_forced, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,12 +107,7 @@ def attempt_images(
     :raises ConfigError: an image to build again is not among the selected.
     """
     selected = frozenset(graph.images) if selected is None else selected
-    require_images(graph, force)
-    if force - selected:
-        raise ConfigError(
-            f"{', '.join(sorted(force - selected))} is to be built again, and is not selected.",
-            hint="name it with --only too, or leave out --force.",
-        )
+    require_forced(graph, force, selected)
     run = Run(
         graph=graph,
         registry=registry,

@@ -114,24 +114,6 @@ class Graph:
         """All names, parents before children, otherwise alphabetical."""
         return _order(self.parents)
 
-    def with_parents(self, names: frozenset[str]) -> frozenset[str]:
-        """Return some images and everything that they need.
-
-        :raises ConfigError: there is no such image.
-        """
-        unknown = sorted(names - set(self.images))
-        if unknown:
-            known = ", ".join(self.images)
-            raise ConfigError(f"There is no image {', '.join(unknown)}. Known: {known}.")
-        found: set[str] = set()
-        waiting = list(names)
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                waiting.extend(self.parents[name])
-        return frozenset(found)
-
 
 def build_graph(
     root: Path,
