@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from aksci.images.builder import BuildCache
 
@@ -139,14 +146,15 @@ def test_a_cache_that_cant_be_written_is_told_and_fails_nothing(shop, monkeypatc
 
 
 def test_ssh_keys_reach_the_build_and_not_the_image(shop):
-    key = shop.root / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    public = key.with_suffix(".pub").read_text().split()[1]
+    key = Ed25519PrivateKey.generate()
+    form = PrivateFormat.OpenSSH
+    (shop.root / "key").write_bytes(key.private_bytes(Encoding.PEM, form, NoEncryption()))
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).split()[1]
     shop.configure('[build.ssh]\nwork = ["key"]\n')
     (shop.root / "tool/ask.pl").write_text(IDENTITIES)
     (shop.root / "tool/Dockerfile").write_text(
         "FROM debian:bookworm-slim\nRUN --mount=type=ssh,id=work,required "
-        "--mount=type=bind,target=/ask,source=ask.pl perl /ask\n"
+        f"--mount=type=bind,target=/ask,source=ask.pl perl /ask {shop.name}\n"
     )
     shop.build(only=frozenset({"tool"}))
     (told,) = [line for line in shop.reporter.lines if "keys: " in line]
