@@ -166,7 +166,7 @@ def _extended(
     _require(valid, f"{where}.extends", "must name a service")
     other = extends.get("file")
     if other:
-        file = _beside(place, other, f"{where}.extends.file")
+        file = _beside(place, str(other), f"{where}.extends.file")
         place = _Place(
             root=place.root,
             folder=posixpath.dirname(file),
@@ -196,7 +196,7 @@ def _include(
         _require(isinstance(table, dict) and table.get("path"), where, "must name a file")
         paths = [_beside(place, str(path), where) for path in _list(table["path"])]
         folder = table.get("project_directory")
-        inner = _beside(place, folder, where) if folder else posixpath.dirname(paths[0])
+        inner = _beside(place, str(folder), where) if folder else posixpath.dirname(paths[0])
         own = [_beside(place, str(path), where) for path in _list(table.get("env_file"))]
         default = posixpath.join(inner, ".env")
         within = _Place(
@@ -290,8 +290,9 @@ def _image(
         place.root, context, str(build.get("dockerfile") or "Dockerfile"), what="Dockerfile"
     )
     bake = build.get("x-bake") or {}
-    platforms = _list(build.get("platforms")) or _list(bake.get("platforms"))
-    references = [service.get("image"), *_list(build.get("tags")), *_list(bake.get("tags"))]
+    _require(isinstance(bake, dict), f"{where}.build.x-bake", "must be a mapping")
+    platforms = _list(build.get("platforms")) or _words(bake.get("platforms"))
+    references = [service.get("image"), *_list(build.get("tags")), *_words(bake.get("tags"))]
     own = [str(one) for one in references if one]
     return Imported(
         name=image_name(name, where),
@@ -332,7 +333,8 @@ def _tell_unused(place: _Place, where: str, build: Mapping[str, Any]) -> None:
     if unused := [key for key in _UNUSED if build.get(key)]:
         place.importer.warn(f"{where}.build: not taken over: {', '.join(unused)}")
     secrets = [
-        one["source"] if isinstance(one, dict) else one for one in _list(build.get("secrets"))
+        one.get("source", "") if isinstance(one, dict) else one
+        for one in _list(build.get("secrets"))
     ]
     ssh = _pairs(f"{where}.build.ssh", build.get("ssh"))
     place.importer.tell_secrets(f"{where}.build", map(str, secrets), ssh)
@@ -353,6 +355,11 @@ def _list(value: Any) -> list[Any]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
+
+
+def _words(value: Any) -> list[Any]:
+    """Return a list, or the words of a text (of ``x-bake``)."""
+    return value.split() if isinstance(value, str) else _list(value)
 
 
 def _require(valid: Any, where: str, why: str) -> None:

@@ -95,7 +95,7 @@ def _documents(
         for at, document in enumerate(documents, 1):
             if not str(document.get("apiVersion", "")).startswith("skaffold/"):
                 raise ConfigError(f"{file}: apiVersion: this is no configuration of Skaffold.")
-            name = _mapping(document.get("metadata"), f"{file}: metadata").get("name")
+            name = str(_mapping(document.get("metadata"), f"{file}: metadata").get("name"))
             if (names and name not in names) or (file, at) in seen:
                 continue
             seen.add((file, at))
