@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -28,6 +29,9 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=_CASES, help="may be repeated")
     parser.add_argument("--runs", type=int, help="how often each command is measured")
     options = parser.parse_args()
+    # A cancelled CI job sends SIGTERM; the daemons end, and the folders go, in either case.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     sizes = cases.QUICK if options.quick else cases.FULL
     wanted = set(options.only or _CASES)
     if {"fresh", "leaf"} & wanted:

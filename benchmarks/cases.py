@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["FULL", "QUICK", "Case", "Sizes", "fresh", "leaf", "nox_list", "plan", "warm"]
 
 _TO_BUILD = ("build", "--until", "build")
+_SLOW = 4
+"""What takes many seconds takes part in each fourth round."""
 _OURS = "aksci build --until build"
 
 
@@ -77,8 +79,8 @@ def warm(bench: Bench, sizes: Sizes) -> Case:
         contenders=(
             _aksci(bench, root),
             Contender(name=by_nox, argv=words, folder=root),
-            Contender(name="aksci build", argv=(*bench.ours, "build"), folder=root),
-            _bake(bench, root, "warm"),
+            Contender(name="aksci build", argv=(*bench.ours, "build"), folder=root, every=_SLOW),
+            _bake(bench, root, "warm", every=_SLOW),
             _skaffold(bench, root),
         ),
         goals=(
@@ -86,7 +88,7 @@ def warm(bench: Bench, sizes: Sizes) -> Case:
             Goal(ours=_OURS, peer="skaffold", times=1.3),
             Goal(ours=by_nox, peer=_OURS, plus=0.2),
         ),
-        runs=sizes.slow_runs,
+        runs=sizes.runs,
     )
 
 
@@ -193,6 +195,7 @@ def _bake(
     builder: str,
     *,
     target: str = "default",
+    every: int = 1,
     before: Callable[[], None] = lambda: None,
 ) -> Contender:
     return Contender(
@@ -200,6 +203,7 @@ def _bake(
         argv=(bench.buildx, "bake", "--builder", builder, "--progress", "plain", target),
         folder=root,
         environment=bench.bake_environment(),
+        every=every,
         before=before,
     )
 

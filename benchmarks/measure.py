@@ -36,6 +36,8 @@ class Contender:
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     """Beyond the process's own."""
+    every: int = 1
+    """Take part in every so-many-th round only: for what takes long."""
     before: Callable[[], None] = lambda: None
     """Brings about the state to measure from; not measured."""
 
@@ -101,7 +103,7 @@ def compare(
     for number in range(-warm, runs):
         shift = number % len(contenders)
         for contender in [*contenders[shift:], *contenders[:shift]]:
-            if contender.name not in samples:
+            if contender.name not in samples or (number > 0 and number % contender.every):
                 continue
             try:
                 sample = run(contender)

@@ -55,6 +55,12 @@ def test_contenders_take_turns_and_who_begins_changes(tmp_path):
     assert {name: one.runs for name, one in found.items()} == {"a": 2, "b": 2}
 
 
+def test_what_takes_long_takes_part_in_some_rounds_only(tmp_path):
+    two = [python("quick", "", tmp_path), python("slow", "", tmp_path, every=3)]
+    found = compare(two, runs=7, warm=1, run=lambda _: Sample(seconds=1.0, cpu=1.0, memory=1.0))
+    assert {name: one.runs for name, one in found.items()} == {"quick": 7, "slow": 3}
+
+
 def test_one_that_fails_has_no_figures_and_the_others_go_on(tmp_path):
     told = []
     two = [python("bad", "print('why'); exit(7)", tmp_path), python("good", "", tmp_path)]
