@@ -101,6 +101,8 @@ class BuildRequest:
     attestations: Attestations = Attestations()
     contexts: Mapping[str, Path] = field(default_factory=dict)
     """Name of a BuildKit named context -> folder."""
+    ignore: bytes | None = None
+    """A .dockerignore that holds in place of the one on disk."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import json
 import shlex
 import tempfile
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,7 @@ class BuildxBuilder:
             metadata = Path(folder) / "metadata.json"
             argv = build_argv(
                 self.store.buildx,
-                request,
+                _with_ignore_file(request, Path(folder)),
                 builder=self.spec.name,
                 metadata=metadata,
                 # Docker Engine's own BuildKit can't push without a tag.
@@ -176,6 +176,19 @@ def _cache_flags(request: BuildRequest) -> list[str]:
         how = f"mode={cache.mode},image-manifest=true,oci-mediatypes=true,ignore-error=true"
         flags += ["--cache-to", f"{where},{how}"]
     return flags
+
+
+def _with_ignore_file(request: BuildRequest, folder: Path) -> BuildRequest:
+    """Put a copy of the Dockerfile beside the ignore file that is to hold for it.
+
+    BuildKit's frontend prefers ``<Dockerfile>.dockerignore`` to the context's own.
+    """
+    if request.ignore is None:
+        return request
+    dockerfile = folder / "Dockerfile"
+    dockerfile.write_bytes(request.dockerfile.read_bytes())
+    (folder / "Dockerfile.dockerignore").write_bytes(request.ignore)
+    return replace(request, dockerfile=dockerfile)
 
 
 def _csv(field: str) -> str:

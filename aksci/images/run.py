@@ -18,7 +18,7 @@ from aksci.images.keys import in_tag, source_of, unchecked_tag
 from aksci.images.lineage import write_lineage
 from aksci.images.names import parse_reference
 from aksci.images.record import BuiltImage
-from aksci.images.tree import TreeHasher
+from aksci.images.tree import TreeHasher, ignore_override
 from aksci.images.wording import explain
 from aksci.registry.refs import ImageRef
 
@@ -220,6 +220,7 @@ class Run:
             ssh=self.settings.ssh,
             cache=self._cache(name),
             attestations=spec.attestations,
+            ignore=ignore_override(self.graph.root, spec.context, spec.dockerfile),
         )
 
     def _cache(self, name: str) -> BuildCache | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aksci.errors import ConfigError
 from aksci.images.facts import Facts, key_of
-from aksci.images.ignore import Ignore, parse_ignore
+from aksci.images.ignore import parse_ignore
 from aksci.images.walk import STATE, LinkedSourceError, StateFoundError, walk
 from aksci.images.wanted import EVERYTHING, parse_sources
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from aksci.images.ignore import Ignore
     from aksci.images.walk import Folder
     from aksci.images.wanted import Wanted
 
-__all__ = ["TreeHasher"]
+__all__ = ["TreeHasher", "ignore_override"]
 
 _MODE = 0o7757
 """What counts of a mode, as COPY takes it over: all but the group's write permission, in which the
@@ -56,7 +57,7 @@ class TreeHasher:
         :param sources: paths and patterns that it reads; None: everything.
         :raises ConfigError: a file can't be read, or aksci's own state would be.
         """
-        ignore_file = self._ignore_file(context, dockerfile)
+        ignore_file = _ignore_file(self._root, context, dockerfile)
         key = (context, ignore_file, sources)
         with self._reading:
             if key not in self._trees:
@@ -71,7 +72,7 @@ class TreeHasher:
 
         All of it is read. Bytes of a path that are not UTF-8 are surrogates.
         """
-        ignore_file = self._ignore_file(context, dockerfile)
+        ignore_file = _ignore_file(self._root, context, dockerfile)
         with self._reading:
             return self._find(context, ignore_file, sources, self._describe_each)
 
@@ -79,13 +80,6 @@ class TreeHasher:
         """Write down what was read, for the next run."""
         with self._reading:
             self._facts.save()
-
-    def _ignore_file(self, context: str, dockerfile: str | None) -> Path:
-        """Return the ignore file that counts: the Dockerfile's own beats that of the context."""
-        own = self._root / f"{dockerfile}.dockerignore"
-        if dockerfile is not None and own.is_file():
-            return own
-        return self._root / context / ".dockerignore"
 
     def _find(
         self,
@@ -97,7 +91,7 @@ class TreeHasher:
         """Describe all that is read; where a source leads through a link, that is everything."""
         base = str(self._root / context)
         try:
-            ignore = _read_ignore(ignore_file)
+            ignore = parse_ignore(_ignore_text(context, ignore_file))
             try:
                 found = _collect(base, ignore, parse_sources(sources), describe)
             except LinkedSourceError:
@@ -195,7 +189,32 @@ def _hash(found: Mapping[str, str]) -> str:
     return total.hexdigest()
 
 
-def _read_ignore(path: Path) -> Ignore:
-    if not path.is_file():
-        return Ignore()
-    return parse_ignore(path.read_text(encoding="utf-8", errors="surrogateescape"))
+def ignore_override(root: Path, context: str, dockerfile: str) -> bytes | None:
+    """Return the .dockerignore that a build must be given in place of the one on disk.
+
+    Where the context is the project's own folder, that leaves out ``.aksci``, which changes with
+    each run. Anywhere else it is None: what is on disk holds.
+    """
+    if not _is_root(context):
+        return None
+    text = _ignore_text(context, _ignore_file(root, context, dockerfile))
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _ignore_file(root: Path, context: str, dockerfile: str | None) -> Path:
+    """Return the ignore file that counts: the Dockerfile's own beats that of the context."""
+    own = root / f"{dockerfile}.dockerignore"
+    if dockerfile is not None and own.is_file():
+        return own
+    return root / context / ".dockerignore"
+
+
+def _ignore_text(context: str, ignore_file: Path) -> str:
+    text = ""
+    if ignore_file.is_file():
+        text = ignore_file.read_text(encoding="utf-8", errors="surrogateescape")
+    return f"{text}\n{STATE}\n" if _is_root(context) else text
+
+
+def _is_root(context: str) -> bool:
+    return context in {"", "."}

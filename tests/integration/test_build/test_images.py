@@ -5,7 +5,9 @@ from __future__ import annotations
 import _thread
 import contextlib
 import dataclasses
+import io
 import json
+import tarfile
 import threading
 import time
 
@@ -254,3 +256,21 @@ def test_reporters_lines_are_prefixed_by_image(shop):
     prefixes = ("[app] ", "[base] ", "[tool] ")
     assert shop.reporter.lines
     assert all(line.startswith(prefixes) for line in shop.reporter.lines)
+
+
+def test_our_own_state_is_in_no_image_though_the_context_is_the_projects_own_folder(shop):
+    shop.configure('[images.whole]\ndockerfile = "whole/Dockerfile"\ncontext = "."\n')
+    (shop.root / "whole").mkdir()
+    whole = shop.root / "whole/Dockerfile"
+    whole.write_text("FROM scratch\nCOPY . /\n")
+    (shop.root / ".dockerignore").write_text("tool\n")
+    (shop.root / ".aksci/runs").mkdir(parents=True)
+    (shop.root / ".aksci/runs/1.json").write_text("{}")
+    image = shop.build(only=frozenset({"whole"}))["whole"]
+    manifest = json.loads(shop.registry.manifest(image.ref.repository, image.ref.digest).content)
+    layer = shop.registry.blob(image.ref.repository, manifest["layers"][0]["digest"])
+    with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+        names = {name.split("/")[0] for name in archive.getnames()}
+    assert names == {".dockerignore", "aksci.toml", "app", "base", "whole"}
+    (shop.root / ".aksci/runs/2.json").write_text("{}")
+    assert shop.build(only=frozenset({"whole"}))["whole"].action == "reused"

@@ -9,7 +9,7 @@ import pytest
 from aksci.errors import ConfigError
 from aksci.images.inputs import inputs_of
 from aksci.images.keys import source_of
-from aksci.images.tree import TreeHasher
+from aksci.images.tree import TreeHasher, ignore_override
 
 DOCKERFILE = (
     "ARG V=1\nFROM debian:$V AS a\nFROM scratch AS unused\nRUN no\nFROM a\nARG W\nCOPY . /\n"
@@ -231,6 +231,20 @@ def test_a_context_may_not_hold_our_own_state(base, state, ignored):
     before = key(base)
     (runs / "2.json").write_text("{}")
     assert key(base) == before
+
+
+def test_our_state_in_the_projects_own_folder_counts_nowhere_and_is_sent_to_no_build(base):
+    runs = base.root / ".aksci/runs"
+    runs.mkdir(parents=True)
+    (base.root / ".dockerignore").write_bytes(b"*.log\n\xff")
+    dockerfile = "Dockerfile"
+    before = TreeHasher(base.root).hash(".", dockerfile)
+    (runs / "1.json").write_text("{}")
+    assert TreeHasher(base.root).hash(".", dockerfile) == before
+    assert ignore_override(base.root, ".", dockerfile) == b"*.log\n\xff\n.aksci\n"
+    assert ignore_override(base.root, "ctx", dockerfile) is None
+    (base.root / "Dockerfile.dockerignore").write_text("tmp")
+    assert ignore_override(base.root, ".", dockerfile) == b"tmp\n.aksci\n"
 
 
 def inputs(project, files, name="app", built=None, digests=None, toml=None):
