@@ -34,8 +34,6 @@ def main() -> int:
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     sizes = cases.QUICK if options.quick else cases.FULL
     wanted = set(options.only or _CASES)
-    if {"fresh", "leaf"} & wanted:
-        wanted.add("warm")  # it brings about what they begin with
     with (
         tempfile.TemporaryDirectory(prefix="aksci-bench-") as folder,
         open_bench(Path(folder)) as bench,

@@ -68,9 +68,7 @@ FULL = Sizes(
 
 def warm(bench: Bench, sizes: Sizes) -> Case:
     """Build where nothing has changed since the last time, on the machine that did it then."""
-    root = bench.folder / "building"
-    project = f"bench-{sizes.building.images}"
-    write_repository(root, sizes.building, project=project, registry=bench.registry)
+    root = _built(bench, "building", sizes.building)
     by_nox = "nox -s build -- --until build"
     words = (bench.nox, "-s", "build", "--", "--until", "build")
     return Case(
@@ -94,7 +92,8 @@ def warm(bench: Bench, sizes: Sizes) -> Case:
 
 def fresh(bench: Bench, sizes: Sizes) -> Case:
     """Build what is in the registry already, on a machine that knows nothing of it."""
-    root, clone, state = (bench.folder / name for name in ("building", "clone", "state"))
+    root = _built(bench, "building", sizes.building)
+    clone, state = (bench.folder / name for name in ("clone", "state"))
 
     def forget() -> None:
         for folder in (clone, state):
@@ -127,10 +126,7 @@ def fresh(bench: Bench, sizes: Sizes) -> Case:
 def plan(bench: Bench, sizes: Sizes) -> Case:
     """Plan many images with many files, beside git's own look at the same tree."""
     size = sizes.planning
-    root = bench.folder / "planning"
-    write_repository(root, size, project=f"bench-{size.images}", registry=bench.registry)
-    # Every image is in the registry, as it is for a plan in daily life.
-    bench.run([*bench.ours, "-C", root, *_TO_BUILD], {})
+    root = _built(bench, "planning", size)
     ours = Contender(name="aksci plan", argv=(*bench.ours, "plan", "--format", "json"), folder=root)
     return Case(
         name="plan",
@@ -147,7 +143,7 @@ def plan(bench: Bench, sizes: Sizes) -> Case:
 
 def leaf(bench: Bench, sizes: Sizes) -> Case:
     """Change one file of one image on the top level, and build."""
-    root = bench.folder / "building"
+    root = _built(bench, "building", sizes.building)
     name = f"image-{sizes.building.images - 1:03}"
     file = root / name / "part-00" / "file-0000.txt"
 
@@ -183,6 +179,15 @@ def nox_list(bench: Bench, sizes: Sizes) -> Case:
         goals=(Goal(ours="nox -l, registered", peer="nox -l, empty", plus=0.1),),
         runs=sizes.runs,
     )
+
+
+def _built(bench: Bench, name: str, size: Size) -> Path:
+    """Return a repository all of whose images are in the registry; made when first asked for."""
+    root = bench.folder / name
+    if not root.exists():
+        write_repository(root, size, project=f"bench-{size.images}", registry=bench.registry)
+        bench.run([*bench.ours, "-C", root, *_TO_BUILD], {})
+    return root
 
 
 def _aksci(bench: Bench, root: Path, *, before: Callable[[], None] = lambda: None) -> Contender:

@@ -1,0 +1,28 @@
+"""What a session imports is what its user waits for: heavy libraries come when they are needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("azure", "requests", "urllib3", "sh", "asyncio", "cryptography", "rich", "docker")
+NEVER_TO_DECIDE = (
+    *HEAVY,
+    "lightkube",
+    "yaml",
+    "aksci.supply",
+    "aksci.deploy",
+    "aksci.local.platform",
+)
+
+
+@pytest.mark.parametrize("module", ["pipelines.build", "pipelines.plan"])
+def test_to_decide_what_to_build_no_heavy_library_is_imported(module):
+    code = (
+        f"import sys, aksci.__main__, aksci.edge, aksci.config, aksci.local, {module};"
+        f"print([name for name in {NEVER_TO_DECIDE!r} if name in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
