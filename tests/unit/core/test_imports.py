@@ -7,15 +7,8 @@ import sys
 
 import pytest
 
-HEAVY = ("azure", "requests", "urllib3", "sh", "asyncio", "cryptography", "rich", "docker")
-NEVER_TO_DECIDE = (
-    *HEAVY,
-    "lightkube",
-    "yaml",
-    "aksci.supply",
-    "aksci.deploy",
-    "aksci.local.platform",
-)
+LIBRARIES = ("asyncio", "azure", "cryptography", "docker", "lightkube", "requests", "rich", "sh")
+OURS = ("aksci.deploy", "aksci.local.platform", "aksci.supply")
 
 
 @pytest.mark.parametrize("module", ["pipelines.build", "pipelines.plan"])
