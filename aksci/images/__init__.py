@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 from aksci.images.bases import BaseResolver
-from aksci.images.build import BuildResult, BuildSettings, attempt_images, build_images
-from aksci.images.builder import (
+from aksci.images.building.build import BuildResult, BuildSettings, attempt_images, build_images
+from aksci.images.building.credentials import load_secrets, load_ssh
+from aksci.images.building.failures import Failure, read_failures, update_failures
+from aksci.images.building.publish import MovedTag, publish_tags
+from aksci.images.building.record import (
+    BuildRecord,
+    BuiltImage,
+    read_build_record,
+    write_build_record,
+)
+from aksci.images.discovery.sources import Importer
+from aksci.images.engines.builder import (
     Builder,
     BuildOutput,
     BuildRequest,
     BuildSecret,
     LazyBuilder,
 )
-from aksci.images.buildx import ENGINE_BUILDER, BuildxBuilder
-from aksci.images.compare import (
+from aksci.images.engines.buildx import ENGINE_BUILDER, BuildxBuilder
+from aksci.images.engines.kubeconfig import one_context
+from aksci.images.engines.pool import PoolBuilder
+from aksci.images.engines.store import BuilderSpec, BuilderStore, own_name
+from aksci.images.graph import Graph, build_graph, graph_document
+from aksci.images.planning.compare import (
     compare_plans,
     comparison_markdown,
     comparison_text,
     load_plan,
     save_plan,
 )
-from aksci.images.credentials import load_secrets, load_ssh
-from aksci.images.engines import BuilderSpec, BuilderStore, own_name
-from aksci.images.failures import Failure, read_failures, update_failures
-from aksci.images.graph import Graph, build_graph, graph_document
-from aksci.images.kubeconfig import one_context
-from aksci.images.matrix import make_matrices, matrix_document, matrix_value
-from aksci.images.plan import BuildPlan, plan_build, plan_document
-from aksci.images.pool import PoolBuilder
-from aksci.images.publish import MovedTag, publish_tags
-from aksci.images.record import BuildRecord, BuiltImage, read_build_record, write_build_record
-from aksci.images.report import plan_markdown, plan_text
+from aksci.images.planning.matrix import make_matrices, matrix_document, matrix_value
+from aksci.images.planning.plan import BuildPlan, plan_build, plan_document
+from aksci.images.planning.report import plan_markdown, plan_text
+from aksci.images.planning.why import explain_image, why_markdown, why_text
 from aksci.images.selection import require_images, select
-from aksci.images.sources import Importer
-from aksci.images.why import explain_image, why_markdown, why_text
 
 __all__ = [
     "ENGINE_BUILDER",

@@ -6,8 +6,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from aksci.errors import NotFoundInRegistry, RegistryError
+from aksci.images.dockerfile.onbuild import read_onbuild
 from aksci.images.names import Reference, parse_reference
-from aksci.images.onbuild import read_onbuild
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

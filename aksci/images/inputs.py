@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aksci.errors import ConfigError
-from aksci.images.contexts import DOCKER_IMAGE, OUR_IMAGE, normalised_contexts
+from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE, normalised_contexts
+from aksci.images.dockerfile.onbuild import OnbuildReader, parse_onbuild
 from aksci.images.graph import Edge, External, Image, interpret, own_reference
 from aksci.images.keys import Source, input_key, source_of
 from aksci.images.names import Reference, parse_reference
-from aksci.images.onbuild import OnbuildReader, parse_onbuild
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aksci.images.dockerfile import Instruction
+    from aksci.images.dockerfile.parser import Instruction
     from aksci.images.graph import Graph
-    from aksci.images.tree import TreeHasher
+    from aksci.images.tree.hasher import TreeHasher
 
 __all__ = ["Inputs", "inputs_of"]
 

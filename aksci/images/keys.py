@@ -7,13 +7,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.images.contexts import DOCKER_IMAGE, OUR_IMAGE, normalised_contexts
+from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE, normalised_contexts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aksci.images.graph import Image
-    from aksci.images.tree import TreeHasher
+    from aksci.images.tree.hasher import TreeHasher
 
 __all__ = ["KEY_SCHEMA", "Source", "in_tag", "input_key", "source_of", "unchecked_tag"]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aksci.config.models import Config, ServiceConfig
-    from aksci.images.record import BuildRecord
+    from aksci.images.building.record import BuildRecord
     from aksci.registry.protocol import Registry
     from aksci.supply.signing import Signer
     from aksci.supply.verdict import Verdict

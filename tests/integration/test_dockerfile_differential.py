@@ -18,11 +18,11 @@ import pytest
 from aksci.config import load_config
 from aksci.errors import ConfigError
 from aksci.images import BaseResolver, build_graph
-from aksci.images.dockerfile import parse_dockerfile
+from aksci.images.dockerfile.parser import parse_dockerfile
+from aksci.images.dockerfile.stages import resolve_stages
 from aksci.images.inputs import inputs_of
 from aksci.images.names import parse_reference
-from aksci.images.stages import resolve_stages
-from aksci.images.tree import TreeHasher
+from aksci.images.tree.hasher import TreeHasher
 from aksci.registry import RegistryClient
 
 DEBIAN = "docker.io/library/debian:bookworm-slim"

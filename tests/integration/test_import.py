@@ -22,8 +22,8 @@ from aksci.images import (
     build_graph,
     build_images,
 )
-from aksci.images.sources.bake import print_bake
-from aksci.images.sources.compose import read_compose
+from aksci.images.discovery.sources.bake import print_bake
+from aksci.images.discovery.sources.compose import read_compose
 from aksci.registry import RegistryClient
 
 HEAD = 'schema = 1\n[project]\nname = "shop"\n[discover]\n'

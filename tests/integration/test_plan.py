@@ -17,7 +17,7 @@ from referencing import Registry, Resource
 
 from aksci.config import load_config
 from aksci.images import build_graph, explain_image, plan_build, publish_tags, read_build_record
-from aksci.images.lineage import read_files, read_lineage
+from aksci.images.planning.lineage import read_files, read_lineage
 from aksci.registry import RegistryClient, list_referrers, push_image
 
 TOML = """schema = 1

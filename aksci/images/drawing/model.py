@@ -7,13 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from aksci.images.names import parse_reference
-from aksci.images.wording import explain
+from aksci.images.planning.wording import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aksci.images.graph import Graph
-    from aksci.images.plan import Work
+    from aksci.images.planning.plan import Work
 
 __all__ = ["Arrow", "Drawing", "Node", "drawing_of"]
 

@@ -23,7 +23,7 @@ from aksci.ci import choose_reporter
 from aksci.config import load_config
 from aksci.context import Context
 from aksci.images import BaseResolver, BuildSettings, build_graph, build_images
-from aksci.images.engines import connection_error
+from aksci.images.engines.store import connection_error
 from aksci.local.layout import Network
 from aksci.local.pki import Subject, ensure_pki
 from aksci.process import Runner

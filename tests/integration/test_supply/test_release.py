@@ -14,7 +14,7 @@ from aksci.errors import (
     TrustError,
     UsageError,
 )
-from aksci.images.record import BuildRecord, BuiltImage
+from aksci.images.building.record import BuildRecord, BuiltImage
 from aksci.registry import ImageRef
 from aksci.supply import (
     NotSignedError,

@@ -6,7 +6,7 @@ import pytest
 
 from aksci.config import load_config
 from aksci.images import Importer, build_graph
-from aksci.images.discovery import discover_images
+from aksci.images.discovery.specs import discover_images
 
 HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 

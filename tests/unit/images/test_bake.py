@@ -12,7 +12,7 @@ import pytest
 from aksci.config import load_config
 from aksci.errors import ConfigError
 from aksci.images import Importer
-from aksci.images.discovery import discover_images
+from aksci.images.discovery.specs import discover_images
 
 BAKE = 'schema = 1\n[project]\nname = "shop"\n[discover]\nbake = ["%s"]\n'
 

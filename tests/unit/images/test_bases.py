@@ -11,7 +11,7 @@ from aksci.errors import ConfigError, NotFoundInRegistry, RegistryError
 from aksci.images import BaseResolver
 from aksci.images.graph import read_image
 from aksci.images.inputs import inputs_of
-from aksci.images.tree import TreeHasher
+from aksci.images.tree.hasher import TreeHasher
 
 EMPTY = SimpleNamespace(resolve=lambda _repository, _reference: None)
 

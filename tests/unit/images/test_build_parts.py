@@ -16,9 +16,9 @@ from aksci.images import (
     read_build_record,
     write_build_record,
 )
-from aksci.images.builder import Attestations
-from aksci.images.failures import Failure, read_failures, update_failures
-from aksci.images.finished import content_identity, find_finished
+from aksci.images.building.failures import Failure, read_failures, update_failures
+from aksci.images.building.finished import content_identity, find_finished
+from aksci.images.engines.builder import Attestations
 from aksci.registry import Manifest
 
 HEAD = 'schema = 1\n[project]\nname = "shop"\n'

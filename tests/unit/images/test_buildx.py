@@ -8,9 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from aksci.images.builder import Attestations, BuildCache, BuildRequest, BuildSecret, BuildSsh
-from aksci.images.buildx import build_argv
-from aksci.images.progress import Progress
+from aksci.images.engines.builder import (
+    Attestations,
+    BuildCache,
+    BuildRequest,
+    BuildSecret,
+    BuildSsh,
+)
+from aksci.images.engines.buildx import build_argv
+from aksci.images.engines.progress import Progress
 from aksci.secret import Secret
 
 CASES = sorted((Path(__file__).parent / "buildx-argv").glob("*.json"))

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from aksci.errors import UsageError
-from aksci.images.compare import (
+from aksci.images.planning.compare import (
     compare_plans,
     comparison_markdown,
     comparison_text,

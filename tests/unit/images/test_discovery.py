@@ -7,7 +7,7 @@ import os
 import pytest
 
 from aksci.errors import ConfigError
-from aksci.images.globs import Exclude, find_files
+from aksci.images.discovery.globs import Exclude, find_files
 
 ALL = '[discover]\ndockerfiles = ["**/*ockerfile*"]\n'
 

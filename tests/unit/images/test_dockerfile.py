@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aksci.errors import ConfigError
-from aksci.images.dockerfile import parse_dockerfile, unwrap_onbuild
-from aksci.images.stages import resolve_stages
+from aksci.images.dockerfile.parser import parse_dockerfile, unwrap_onbuild
+from aksci.images.dockerfile.stages import resolve_stages
 
 
 def parse(text):

@@ -13,7 +13,7 @@ import yaml
 
 from aksci.errors import BuildError, ConfigError, EngineError
 from aksci.images import BuilderSpec, PoolBuilder, one_context, own_name
-from aksci.images.engines import connection_error, create_argv, trouble
+from aksci.images.engines.store import connection_error, create_argv, trouble
 
 CASES = sorted((Path(__file__).parent / "buildx-create").glob("*.json"))
 

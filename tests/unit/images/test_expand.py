@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.images.expand import UnresolvedError, expand
+from aksci.images.dockerfile.expand import UnresolvedError, expand
 
 VALUES = {"X": "foobarfoo", "EMPTY": "", "TAG": "1.2"}
 

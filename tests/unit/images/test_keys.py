@@ -9,7 +9,7 @@ import pytest
 from aksci.errors import ConfigError
 from aksci.images.inputs import inputs_of
 from aksci.images.keys import source_of
-from aksci.images.tree import TreeHasher, ignore_override
+from aksci.images.tree.hasher import TreeHasher, ignore_override
 
 DOCKERFILE = (
     "ARG V=1\nFROM debian:$V AS a\nFROM scratch AS unused\nRUN no\nFROM a\nARG W\nCOPY . /\n"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from aksci.errors import NotFoundInRegistry, RegistryError
-from aksci.images.lineage import Lineage, Step, read_files, read_lineage, write_lineage
+from aksci.images.planning.lineage import Lineage, Step, read_files, read_lineage, write_lineage
 from aksci.registry import ImageRef, Manifest
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

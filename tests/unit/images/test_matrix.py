@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.images.matrix import MOST_JOBS, make_matrices, matrix_document, matrix_value
-from aksci.images.plan import BuildPlan, Work
+from aksci.images.planning.matrix import MOST_JOBS, make_matrices, matrix_document, matrix_value
+from aksci.images.planning.plan import BuildPlan, Work
 from aksci.options import parse_options
 
 FILES = {

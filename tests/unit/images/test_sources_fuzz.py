@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aksci.errors import ConfigError
-from aksci.images.sources import Importer
-from aksci.images.sources.compose import read_compose
-from aksci.images.sources.skaffold import read_skaffold
-from aksci.images.sources.variables import fill_in, read_env_file
+from aksci.images.discovery.sources import Importer
+from aksci.images.discovery.sources.compose import read_compose
+from aksci.images.discovery.sources.skaffold import read_skaffold
+from aksci.images.discovery.sources.variables import fill_in, read_env_file
 
 WORDS = ["a", "b", ".", "..", "/", "x y", "Ä", "${A:-b}", "$", "${", "service:a", "git@h:x",
          "f.yaml", "context", "", "a=b", "docker-image://a", "{{.A}}", "{{"]  # fmt: skip

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aksci.errors import ConfigError
-from aksci.images.dockerfile import parse_dockerfile
-from aksci.images.stages import resolve_stages
+from aksci.images.dockerfile.parser import parse_dockerfile
+from aksci.images.dockerfile.stages import resolve_stages
 
 PLATFORM = {"BUILDPLATFORM": "linux/amd64", "TARGETARCH": "arm64"}
 

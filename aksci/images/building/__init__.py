@@ -1,0 +1,1 @@
+"""One build: look up, build, finish, record, publish."""

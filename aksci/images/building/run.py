@@ -1,0 +1,324 @@
+"""One run over a graph: look each image up by its input key, or build and check it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from aksci.config import CacheConfig
+from aksci.errors import BuildError, ConfigError, Interrupted
+from aksci.images.building.finished import Finished, content_identity, find_finished
+from aksci.images.building.record import BuiltImage
+from aksci.images.engines.builder import BuildCache, BuildRequest, BuildSecret, BuildSsh
+from aksci.images.graph import SYNTAX_ARG, read_image
+from aksci.images.inputs import Inputs, inputs_of
+from aksci.images.keys import in_tag, source_of, unchecked_tag
+from aksci.images.names import parse_reference
+from aksci.images.planning.history import files_of, find_reasons, lineage_of
+from aksci.images.planning.lineage import write_lineage
+from aksci.images.planning.wording import explain
+from aksci.images.tree.hasher import TreeHasher, ignore_override
+from aksci.registry.refs import ImageRef
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from aksci.images.building.failures import Failure
+    from aksci.images.engines.builder import Builder, BuildOutput
+    from aksci.images.graph import Graph
+    from aksci.images.planning.reasons import Reason
+    from aksci.registry import Registry
+    from aksci.reporting import Reporter, Task
+
+__all__ = ["BuildSettings", "ImageCheck", "Looked", "Run"]
+
+_LONGEST_TAG = 128  # distribution specification 1.1, "Pulling manifests"
+_OUTPUT, _WARNING = "  ", "warning: "
+"""How the lines of a ``Builder`` begin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildSettings:
+    """What is the same for all images of a run."""
+
+    concurrency: int = 2
+    """How many images build at once."""
+    timeout: float = 3600
+    """For one image, in seconds."""
+    secrets: tuple[BuildSecret, ...] = ()
+    ssh: tuple[BuildSsh, ...] = ()
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    source: str = ""
+    """Address of the source repository."""
+    revision: str = ""
+    """Commit of the source tree."""
+    run_id: str = ""
+
+
+class ImageCheck(Protocol):
+    """Runs images. Its methods are called from several threads."""
+
+    def check(self, name: str, ref: ImageRef) -> object:
+        """Run an image, unless it is known to pass.
+
+        :raises ValidationError: it does not run as it must.
+        """
+
+    def stop(self) -> None:
+        """End what runs, now. Called more than once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """One image that is done."""
+
+    image: BuiltImage
+    identity: str
+    """What it counts as in the keys of what needs it: see ``content_identity``."""
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One run over a graph. ``image`` is called from several threads."""
+
+    graph: Graph
+    registry: Registry
+    builder: Builder
+    resolve_external: Callable[[str], str]
+    settings: BuildSettings
+    reporter: Reporter
+    now: Callable[[], datetime]
+    force: frozenset[str] = frozenset()
+    validator: ImageCheck | None = None
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+    """Of the last runs."""
+    keys: dict[str, str] = field(default_factory=dict)
+    """Input keys by image, as they become known."""
+
+    def __post_init__(self) -> None:
+        self._hasher = TreeHasher(self.graph.root)
+        self._slots = threading.BoundedSemaphore(self.settings.concurrency)
+        self._stopped = threading.Event()
+
+    def remember(self) -> None:
+        """Write down what the files were found to hold, for the next run."""
+        self._hasher.save()
+
+    def stop(self) -> None:
+        """End all builds that are running, and begin no more."""
+        self._stopped.set()
+        self.builder.stop()
+        if self.validator:
+            self.validator.stop()
+
+    def image(self, name: str, parents: Mapping[str, Looked]) -> Looked:
+        """Look one image up, or build it."""
+        started = time.monotonic()
+        inputs = inputs_of(
+            self.graph,
+            name,
+            hasher=self._hasher,
+            registry_host=self.registry.host,
+            built={parent: one.image.ref.digest for parent, one in parents.items()},
+            identities={parent: one.identity for parent, one in parents.items()},
+            resolve_external=self.resolve_external,
+        )
+        key = inputs.key
+        if key is None:  # pragma: no cover - all parents are in ``parents``
+            raise BuildError(f"{name}: a parent has no digest.")
+        self.keys[name] = key
+        spec = self.graph.images[name].spec
+        reasons: tuple[Reason, ...] = ()
+        found = self._find(name, inputs, key)
+        reused = found is not None
+        if found is None:
+            reasons = self._reasons(name, inputs)
+            with self._slots:
+                started = time.monotonic()
+                found = self._build_as_task(name, inputs, key, reasons)
+        image = BuiltImage(
+            name=name,
+            ref=ImageRef(self.registry.host, spec.repository, found.digest),
+            input_key=key,
+            tags=spec.tags,
+            action="reused" if reused else "built",
+            reasons=reasons,
+            seconds=time.monotonic() - started,
+        )
+        return Looked(image=image, identity=found.identity)
+
+    def _find(self, name: str, inputs: Inputs, key: str) -> Finished | None:
+        if name in self.force or not inputs.reusable:
+            return None
+        spec = self.graph.images[name].spec
+        attested = bool(spec.attestations.words)
+        return find_finished(self.registry, spec.repository, key, attested=attested)
+
+    def _reasons(self, name: str, inputs: Inputs) -> tuple[Reason, ...]:
+        if name in self.force:
+            return ({"code": "FORCED"},)
+        return find_reasons(
+            self.registry,
+            self.graph,
+            name,
+            inputs,
+            hasher=self._hasher,
+            failures=self.failures,
+        )
+
+    def _build_as_task(
+        self, name: str, inputs: Inputs, key: str, reasons: tuple[Reason, ...]
+    ) -> Finished:
+        """Build an image and tell of it while it lasts."""
+        if self._stopped.is_set():
+            raise Interrupted(f"{name} was not built: the run was stopped.")
+        started = time.monotonic()
+        task = self.reporter.task(name)
+        end = "failed"
+        try:
+            task.step(f"to be built: {'; '.join(map(explain, reasons))}")
+            found = self._build(name, inputs, key, task)
+            end = f"built {found.digest}"
+        except Interrupted:
+            end = "stopped"
+            raise
+        finally:
+            task.done(f"{end} ({time.monotonic() - started:.1f} s)")
+        return found
+
+    def _build(self, name: str, inputs: Inputs, key: str, task: Task) -> Finished:
+        output = self.builder.build(
+            self._request(name, inputs, key), lambda line: _tell(task, line)
+        )
+        repository = self.graph.images[name].spec.repository
+        ref = ImageRef(self.registry.host, repository, output.digest)
+        return self._finish(name, inputs, key, ref, output, task)
+
+    def _request(self, name: str, inputs: Inputs, key: str) -> BuildRequest:
+        spec = self.graph.images[name].spec
+        args = dict(spec.args)
+        if inputs.syntax:
+            args[SYNTAX_ARG] = inputs.syntax
+        return BuildRequest(
+            name=name,
+            dockerfile=self.graph.root / spec.dockerfile,
+            context=self.graph.root / spec.context,
+            target=spec.target,
+            args=args,
+            platforms=spec.platforms,
+            parents=inputs.pins,
+            contexts={name: self.graph.root / path for name, path in inputs.contexts.items()},
+            annotations=self._annotations(inputs),
+            secrets=self.settings.secrets,
+            repository=f"{self.registry.host}/{spec.repository}",
+            tag=unchecked_tag(key),
+            fresh=name in self.force,
+            timeout=self.settings.timeout,
+            ssh=self.settings.ssh,
+            cache=self._cache(name),
+            attestations=spec.attestations,
+            ignore=ignore_override(self.graph.root, spec.context, spec.dockerfile),
+        )
+
+    def _cache(self, name: str) -> BuildCache | None:
+        """Return where an image's layer cache is: beside it, in a tag of its own."""
+        cache = self.settings.cache
+        if cache.type == "none":
+            return None
+        tag = f"cache-{name.replace('/', '-')}"[:_LONGEST_TAG]
+        return BuildCache(
+            ref=f"{self.registry.host}/{self.graph.images[name].spec.repository}:{tag}",
+            mode=cache.mode,
+            read_only=cache.read_only,
+        )
+
+    def _annotations(self, inputs: Inputs) -> dict[str, str]:
+        """Return what the image's manifest says: only what its content depends on anyway.
+
+        Image specification 1.1, "Pre-Defined Annotation Keys".
+        """
+        found = {}
+        if self.settings.source:
+            found["org.opencontainers.image.source"] = self.settings.source
+        digest = inputs.parents.get(inputs.runtime or "")
+        if inputs.runtime and digest:
+            pinned = inputs.pins.get(parse_reference(inputs.runtime).familiar, "")
+            found["org.opencontainers.image.base.name"] = self._base_name(inputs)
+            # A parent of ours may count as something else than the digest that it is pinned by.
+            found["org.opencontainers.image.base.digest"] = pinned.partition("@")[2] or digest
+        return found
+
+    def _base_name(self, inputs: Inputs) -> str:
+        """Return the full name of what the image stands on; ours are in this registry."""
+        name = inputs.runtime or ""
+        if name not in inputs.internal:
+            return name
+        repository = self.graph.images[inputs.internal[name]].spec.repository
+        return f"{self.registry.host}/{repository}:{parse_reference(name).tag}"
+
+    def _finish(
+        self, name: str, inputs: Inputs, key: str, ref: ImageRef, output: BuildOutput, task: Task
+    ) -> Finished:
+        """Read the image back, validate it, store its lineage, and only then tag it as finished."""
+        self._require_unchanged(name, inputs)
+        manifest = self.registry.manifest(ref.repository, ref.digest)
+        if self.validator:
+            task.step("validate")
+            self.validator.check(name, ref)
+        task.step("store what it was made of")
+        settings = self.settings
+        lineage = lineage_of(
+            self.graph, name, inputs, revision=settings.revision, run=settings.run_id
+        )
+        write_lineage(
+            self.registry,
+            ref,
+            lineage,
+            provenance=output.provenance,
+            now=self.now(),
+            files=files_of(inputs.image, self._hasher),
+        )
+        self.registry.put_manifest(
+            ref.repository, manifest.content, manifest.media_type, tag=in_tag(key)
+        )
+        tagged = self.registry.resolve(ref.repository, in_tag(key))
+        if tagged != ref.digest:
+            raise BuildError(
+                f"{name}: the registry has {tagged} where {ref} was pushed: something else writes "
+                "the same tags.",
+                hint="nox -s build",
+            )
+        attested = bool(self.graph.images[name].spec.attestations.words)
+        identity = content_identity(manifest) if attested else ref.digest
+        return Finished(digest=ref.digest, identity=identity)
+
+    def _require_unchanged(self, name: str, inputs: Inputs) -> None:
+        """Read the sources once more: the engine read them after the key was computed.
+
+        :raises BuildError: they differ, so that nobody knows which of the two was built.
+        """
+        root = self.graph.root
+        try:
+            image = read_image(root, inputs.image.spec, {}, triggers=inputs.image.triggers)
+            same = source_of(image, TreeHasher(root)).key == inputs.source.key
+        except (ConfigError, OSError):
+            same = False
+        if not same:
+            raise BuildError(
+                f"The sources of {name} changed while it was built: what was pushed is not marked "
+                "as finished.",
+                hint="nox -s build, once more.",
+            )
+
+
+def _tell(task: Task, line: str) -> None:
+    """Pass a line of a builder on as what it is."""
+    if line.startswith(_OUTPUT):
+        task.line(line.removeprefix(_OUTPUT))
+    elif line.startswith(_WARNING):
+        task.warning(line.removeprefix(_WARNING))
+    else:
+        task.step(line)

@@ -1,0 +1,1 @@
+"""Which images a project has: tables, globs, and the files of other tools."""

@@ -1,0 +1,205 @@
+"""Images of docker-bake files, as ``docker buildx bake --print`` reads them.
+
+Docker's documentation, "Bake file reference". ``--print`` has resolved variables, functions,
+inheritance, matrices and groups.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from typing import TYPE_CHECKING, Any
+
+from aksci.errors import ConfigError, ProcessError
+from aksci.images.discovery.sources.imported import Imported, NotOursError, image_name, locate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from aksci.images.discovery.sources.imported import Importer
+    from aksci.process import Runner
+
+__all__ = ["print_bake", "read_bake"]
+
+_TIMEOUT = 60  # seconds; it takes 0.05
+_UNUSED = ("annotations", "entitlements", "extra-hosts", "labels", "network", "shm-size", "ulimits")
+"""What may change an image, or whether it builds, and is not taken over."""
+_EXPORTS_FILES = frozenset({"local", "tar", "cacheonly"})
+_DEFAULTS = frozenset({"docker-bake.hcl", "docker-bake.json"})
+_OVERRIDES = ("docker-bake.override.json", "docker-bake.override.hcl")
+_OWN_KEYS = ("*.secrets=", "*.ssh=")
+"""Bake looks for the files of secrets and for the SSH agent even when it only prints."""
+
+
+def print_bake(
+    runner: Runner, buildx: Path, files: Sequence[Path], targets: Sequence[str]
+) -> Mapping[str, Any]:
+    """Return what bake files say of some targets and groups, and of what those stand on.
+
+    :raises ConfigError: Bake refuses the files.
+    """
+    words: list[str | Path] = [buildx, "bake", "--print", "--progress", "quiet"]
+    for file in files:
+        words += ["--file", file]
+    folder = files[0].parent
+    plain = runner.run([*words, *targets], cwd=folder, timeout=_TIMEOUT, check=False, quiet=True)
+    if plain.status == 0:
+        return _read(plain.stdout)
+    for pattern in _OWN_KEYS:
+        words += ["--set", pattern]
+    try:
+        bare = runner.run([*words, *targets], cwd=folder, timeout=_TIMEOUT, quiet=True)
+    except ProcessError as error:
+        shown = ", ".join(map(str, files))
+        raise ConfigError(
+            f"docker buildx bake can't read {shown}:\n{error.output.strip()}",
+            hint="[discover] bake_targets names the targets and groups to read; a variable "
+            "without a default must be in the environment.",
+        ) from None
+    return _read(bare.stdout)
+
+
+def read_bake(
+    root: Path, files: Sequence[str], targets: Sequence[str], importer: Importer
+) -> list[Imported]:
+    """Return the images of bake files.
+
+    Paths are relative to the first file's folder, or to the project where that is where they
+    lead to Dockerfiles: to Bake they are relative to wherever it is called.
+
+    :raises ConfigError: a file is missing or wrong, or nobody is there to read it.
+    """
+    if not files:
+        return []
+    for file in files:
+        if not (root / file).is_file():
+            raise ConfigError(f"aksci.toml: discover.bake: {file} does not exist.")
+    _tell_overrides(root, files, importer)
+    if importer.bake_print is None:
+        raise ConfigError(f"aksci.toml: discover.bake: {files[0]} can't be read without buildx.")
+    document = importer.bake_print([root / file for file in files], targets)
+    found: Mapping[str, Mapping[str, Any]] = document.get("target") or {}
+    base = _base(root, posixpath.dirname(files[0]), found.values())
+    ours: dict[str, Imported] = {}
+    refused: dict[str, str] = {}
+    for name, target in found.items():
+        where = f"{files[0]}: target.{name}"
+        try:
+            ours[name] = _image(root, base, where, name, target)
+        except NotOursError as why:
+            refused[name] = str(why)
+    _drop_exports(found, ours, refused)
+    _drop_dependents(found, ours, refused)
+    for name, reason in refused.items():
+        importer.warn(f"{files[0]}: target.{name}: not an image of this project: {reason}")
+    for name in ours:
+        _tell_unused(importer, f"{files[0]}: target.{name}", found[name])
+    return list(ours.values())
+
+
+def _tell_overrides(root: Path, files: Sequence[str], importer: Importer) -> None:
+    """Warn of the files that Bake adds by itself when it is called without ``--file``."""
+    for file in files:
+        folder, _, name = file.rpartition("/")
+        if name not in _DEFAULTS:
+            continue
+        for override in _OVERRIDES:
+            path = posixpath.join(folder, override)
+            if path not in files and (root / path).is_file():
+                importer.warn(f"{path} is not read: add it to [discover] bake if it belongs there")
+
+
+def _read(printed: str) -> Mapping[str, Any]:
+    document: Mapping[str, Any] = json.loads(printed)
+    return document
+
+
+def _base(root: Path, folder: str, targets: Iterable[Mapping[str, Any]]) -> str:
+    """Return the folder that paths are relative to."""
+    wanted = [
+        posixpath.join(str(target.get("context", ".")), str(target.get("dockerfile", "Dockerfile")))
+        for target in targets
+        if "dockerfile-inline" not in target and "://" not in str(target.get("context", "."))
+    ]
+    here = all((root / folder / path).is_file() for path in wanted)
+    there = all((root / path).is_file() for path in wanted)
+    return "" if there and not here else folder
+
+
+def _image(root: Path, base: str, where: str, name: str, target: Mapping[str, Any]) -> Imported:
+    path = str(target.get("context") or ".")
+    if path.startswith(("target:", "docker-image:", "oci-layout:")):
+        raise NotOursError(f"its context {path} is no folder")
+    context = locate(root, base, path, what="context")
+    file = str(target.get("dockerfile") or "Dockerfile")
+    inside = "" if file.startswith("cwd://") else context
+    dockerfile = locate(root, inside or base, file.removeprefix("cwd://"), what="Dockerfile")
+    return Imported(
+        name=image_name(name, where),
+        where=where,
+        dockerfile=dockerfile,
+        context=context,
+        inline=target.get("dockerfile-inline"),
+        target=target.get("target"),
+        args={key: value for key, value in (target.get("args") or {}).items() if value is not None},
+        platforms=tuple(one for one in target.get("platforms") or () if one != "local"),
+        references=tuple(target.get("tags") or ()),
+        aliases=(),
+        contexts={
+            key: _context(root, base, value, where)
+            for key, value in (target.get("contexts") or {}).items()
+        },
+    )
+
+
+def _context(root: Path, base: str, value: str, where: str) -> str:
+    if value.startswith("target:"):
+        return f"image:{image_name(value.removeprefix('target:'), where)}"
+    if value.startswith("docker-image://"):
+        return value
+    if "://" in value and not value.startswith("cwd://"):
+        raise NotOursError(f"its named context {value} is no folder")
+    return locate(root, base, value.removeprefix("cwd://"), what="named context")
+
+
+def _drop_exports(
+    found: Mapping[str, Mapping[str, Any]], ours: dict[str, Imported], refused: dict[str, str]
+) -> None:
+    """Leave out what only exports files, unless another target stands on it."""
+    used = {
+        value.removeprefix("target:")
+        for target in found.values()
+        for value in (target.get("contexts") or {}).values()
+    }
+    for name in [name for name in ours if name not in used]:
+        kinds = {str(one.get("type", "local")) for one in found[name].get("output") or ()}
+        if kinds and kinds <= _EXPORTS_FILES:
+            refused[name] = f"it makes no image (output: {', '.join(sorted(kinds))})"
+            del ours[name]
+
+
+def _drop_dependents(
+    found: Mapping[str, Mapping[str, Any]], ours: dict[str, Imported], refused: dict[str, str]
+) -> None:
+    """Leave out what stands on a target that is left out."""
+    changed = True
+    while changed:
+        changed = False
+        for name in list(ours):
+            needed = {
+                value.removeprefix("target:")
+                for value in (found[name].get("contexts") or {}).values()
+                if value.startswith("target:")
+            }
+            if missing := sorted(needed & set(refused)):
+                refused[name] = f"it stands on the target {missing[0]}"
+                del ours[name]
+                changed = True
+
+
+def _tell_unused(importer: Importer, where: str, target: Mapping[str, Any]) -> None:
+    if unused := [key for key in _UNUSED if target.get(key)]:
+        importer.warn(f"{where}: not taken over: {', '.join(unused)}")
+    secrets = [one.get("id", "") for one in target.get("secret") or ()]
+    importer.tell_secrets(where, secrets, [one.get("id", "") for one in target.get("ssh") or ()])

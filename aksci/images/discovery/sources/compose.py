@@ -1,0 +1,367 @@
+"""Images of Compose files: each service with ``build:``.
+
+Compose specification ("Services top-level elements", "Compose Build Specification", "Merge",
+"Extends", "Include"). All profiles count: an image is part of the project whoever starts it.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aksci.errors import ConfigError
+from aksci.images.discovery.sources.documents import Override, Reset, read_documents
+from aksci.images.discovery.sources.imported import Imported, NotOursError, image_name, locate, text
+from aksci.images.discovery.sources.merge import merge_services
+from aksci.images.discovery.sources.variables import fill_in_all, read_env_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from aksci.images.discovery.sources.imported import Importer
+
+__all__ = ["read_compose"]
+
+_READ = ("build", "extends", "image", "platform")
+"""Of a service; no more of it is looked at."""
+_UNUSED = ("entitlements", "extra_hosts", "isolation", "labels", "network", "privileged",
+           "shm_size", "ulimits")  # fmt: skip
+"""Of ``build``: what may change an image, or whether it builds, and is not taken over."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """What the paths and variables of a Compose file stand on."""
+
+    root: Path
+    folder: str
+    """Relative to the project."""
+    variables: Mapping[str, str]
+    importer: Importer
+    above: tuple[str, ...] = ()
+    """The files that include this one."""
+
+    def unset(self, where: str) -> Any:
+        return lambda name: self.importer.warn(
+            f"{where}: the variable {name} is not set and has no default; Compose takes it as empty"
+        )
+
+
+def read_compose(root: Path, files: Sequence[str], importer: Importer) -> list[Imported]:
+    """Return the images of Compose files, merged in their order.
+
+    :raises ConfigError: a file is missing or wrong, or a variable that must be set is not.
+    """
+    if not files:
+        return []
+    folder = posixpath.dirname(files[0])
+    place = _Place(
+        root=root,
+        folder=folder,
+        variables=_environment(root, folder, (".env",), importer.variables, required=False),
+        importer=importer,
+    )
+    services, project = _load(place, files)
+    project = project or posixpath.basename((root / folder).resolve().as_posix())
+    found = []
+    for name, service in services.items():
+        where = f"{service.get('x-file', files[0])}: services.{name}"
+        if service.get("build") is None:
+            continue
+        try:
+            found.append(_image(place, where, name, service, services, project.lower()))
+        except NotOursError as why:
+            importer.warn(f"{where}: not an image of this project: {why}")
+    return found
+
+
+def _environment(
+    root: Path,
+    folder: str,
+    files: Sequence[str],
+    variables: Mapping[str, str],
+    *,
+    required: bool,
+) -> dict[str, str]:
+    """Return the variables of some files, the environment's first."""
+    found: dict[str, str] = {}
+    for file in files:
+        shown = posixpath.normpath(posixpath.join(folder, file))
+        if required or (root / shown).is_file():
+            found |= read_env_file(root / shown, {**found, **variables}, shown)
+    return {**found, **variables}
+
+
+def _load(place: _Place, files: Sequence[str]) -> tuple[dict[str, dict[str, Any]], str]:
+    """Return the services of files that are merged, and the project's name if they tell it."""
+    merged: dict[str, dict[str, Any]] = {}
+    project = ""
+    for file in files:
+        documents = _documents(place, file)
+        for document in documents:
+            merged = merge_services(merged, _services(place, file, document))
+            project = str(document.get("name") or project)
+        for document in documents:
+            _include(place, file, document, merged)
+    return merged, project
+
+
+def _documents(place: _Place, file: str) -> list[dict[str, Any]]:
+    if file in place.above:
+        raise ConfigError(f"{file} includes itself: {' -> '.join([*place.above, file])}.")
+    return read_documents(place.root / file, file)
+
+
+def _services(place: _Place, file: str, document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what is read of each service, variables and ``extends`` resolved."""
+    services = document.get("services")
+    if services is None:
+        return {}
+    _require(isinstance(services, dict), f"{file}: services", "must be a mapping")
+    return {
+        str(name): _service(place, file, services, str(name), (f"{file}: {name}",))
+        for name in services
+    }
+
+
+def _service(
+    place: _Place,
+    file: str,
+    services: Mapping[str, Any],
+    name: str,
+    above: tuple[str, ...],
+) -> dict[str, Any]:
+    where = f"{file}: services.{name}"
+    content = services[name]
+    if isinstance(content, Reset):
+        return {"x-reset": True}
+    if isinstance(content, Override):
+        content = content.value
+    content = {} if content is None else content
+    _require(isinstance(content, dict), where, "must be a mapping")
+    wanted = {key: content[key] for key in _READ if key in content}
+    service = fill_in_all(wanted, place.variables, where=where, unset=place.unset(where))
+    if "build" in service:
+        service["build"] = _build(place, f"{where}.build", service["build"])
+    service["x-file"] = file
+    extends = service.pop("extends", None)
+    if extends is None:
+        return dict(service)
+    base = _extended(place, file, services, where, extends, above)
+    return merge_services({name: base}, {name: service})[name]
+
+
+def _extended(
+    place: _Place,
+    file: str,
+    services: Mapping[str, Any],
+    where: str,
+    extends: Any,
+    above: tuple[str, ...],
+) -> dict[str, Any]:
+    extends = {"service": extends} if isinstance(extends, str) else extends
+    valid = isinstance(extends, dict) and isinstance(extends.get("service"), str)
+    _require(valid, f"{where}.extends", "must name a service")
+    other = extends.get("file")
+    if other:
+        file = _beside(place, str(other), f"{where}.extends.file")
+        place = _Place(
+            root=place.root,
+            folder=posixpath.dirname(file),
+            variables=place.variables,
+            importer=place.importer,
+        )
+        services = {}
+        for document in read_documents(place.root / file, file):
+            services = {**services, **(document.get("services") or {})}
+    name = extends["service"]
+    step = f"{file}: {name}"
+    if step in above:
+        raise ConfigError(f"{where}.extends: services extend each other: {' -> '.join(above)}.")
+    _require(name in services, f"{where}.extends", f"there is no service {name!r} in {file}")
+    return _service(place, file, services, name, (*above, step))
+
+
+def _include(
+    place: _Place, file: str, document: Mapping[str, Any], merged: dict[str, dict[str, Any]]
+) -> None:
+    """Add the services of included files; each has its own folder and variables."""
+    where = f"{file}: include"
+    entries = document.get("include") or []
+    _require(isinstance(entries, list), where, "must be a list")
+    for entry in fill_in_all(entries, place.variables, where=where, unset=place.unset(where)):
+        table = {"path": entry} if isinstance(entry, str) else entry
+        _require(isinstance(table, dict) and table.get("path"), where, "must name a file")
+        paths = [_beside(place, str(path), where) for path in _list(table["path"])]
+        folder = table.get("project_directory")
+        inner = _beside(place, str(folder), where) if folder else posixpath.dirname(paths[0])
+        own = [_beside(place, str(path), where) for path in _list(table.get("env_file"))]
+        default = posixpath.join(inner, ".env")
+        within = _Place(
+            root=place.root,
+            folder="" if inner == "." else inner,
+            variables=_environment(
+                place.root, "", own or (default,), place.variables, required=bool(own)
+            ),
+            importer=place.importer,
+            above=(*place.above, file),
+        )
+        for name, service in _load(within, paths)[0].items():
+            if name in merged and merged[name] != service:
+                raise ConfigError(f"{where}: {paths[0]} has a service {name!r}, as {file} has.")
+            merged[name] = service
+
+
+def _beside(place: _Place, path: str, where: str) -> str:
+    try:
+        return locate(place.root, place.folder, path, what="file")
+    except NotOursError as why:
+        raise ConfigError(f"{where}: {path} can't be read: {why}.") from None
+
+
+def _build(place: _Place, where: str, build: Any) -> Any:
+    """Return ``build`` as a mapping, its folders relative to the project; others as they are."""
+    if build is None or isinstance(build, Reset):
+        return build
+    if isinstance(build, Override):
+        return Override(_build(place, where, build.value))
+    table = {"context": build} if isinstance(build, str) else build
+    _require(isinstance(table, dict), where, "must be a folder or a mapping")
+    table = dict(table)
+    table["args"] = _arguments(place, f"{where}.args", table.get("args"))
+    contexts = _pairs(f"{where}.additional_contexts", table.get("additional_contexts"))
+    table["additional_contexts"] = {
+        key: _named(place, str(value)) for key, value in contexts.items()
+    }
+    if "context" in table:
+        table["context"] = _folder(place, str(table["context"]), "context")
+    else:
+        table["x-folder"] = _folder(place, ".", "context")
+    return table
+
+
+def _folder(place: _Place, path: str, what: str) -> str | NotOursError:
+    try:
+        return locate(place.root, place.folder, path, what=what)
+    except NotOursError as why:
+        return why  # another file may put another folder in its place
+
+
+def _named(place: _Place, value: str) -> str | NotOursError:
+    if value.startswith(("docker-image://", "service:", "target:")):
+        return value
+    if "://" in value and not value.startswith("file://"):
+        return NotOursError(f"its named context {value} is no folder")
+    return _folder(place, value.removeprefix("file://"), "named context")
+
+
+def _arguments(place: _Place, where: str, args: Any) -> dict[str, str]:
+    """Return build arguments; one without a value takes the environment's, or is left out."""
+    found = {}
+    for name, value in _pairs(where, args).items():
+        if value is None:
+            if name in place.variables:
+                found[name] = place.variables[name]
+        else:
+            found[name] = text(value)
+    return found
+
+
+def _image(
+    place: _Place,
+    where: str,
+    name: str,
+    service: Mapping[str, Any],
+    services: Mapping[str, Mapping[str, Any]],
+    project: str,
+) -> Imported:
+    build = service["build"]
+    _tell_unused(place, where, build)
+    context = _ours(build.get("context", build.get("x-folder", ".")))
+    inline = build.get("dockerfile_inline")
+    _require(
+        not (inline and build.get("dockerfile")),
+        f"{where}.build",
+        "has both dockerfile and dockerfile_inline",
+    )
+    dockerfile = locate(
+        place.root, context, str(build.get("dockerfile") or "Dockerfile"), what="Dockerfile"
+    )
+    bake = build.get("x-bake") or {}
+    _require(isinstance(bake, dict), f"{where}.build.x-bake", "must be a mapping")
+    platforms = _list(build.get("platforms")) or _words(bake.get("platforms"))
+    references = [service.get("image"), *_list(build.get("tags")), *_words(bake.get("tags"))]
+    own = [str(one) for one in references if one]
+    return Imported(
+        name=image_name(name, where),
+        where=where,
+        dockerfile=dockerfile,
+        context=context,
+        inline=str(inline) if inline else None,
+        target=str(build["target"]) if build.get("target") else None,
+        args=build.get("args") or {},
+        platforms=tuple(str(one) for one in platforms or _list(service.get("platform"))),
+        references=tuple(own),
+        aliases=() if own else (f"{project}-{image_name(name, where)}",),
+        contexts={
+            str(key): _context_value(services, f"{where}.build.additional_contexts.{key}", value)
+            for key, value in build["additional_contexts"].items()
+        },
+    )
+
+
+def _context_value(services: Mapping[str, Mapping[str, Any]], where: str, value: Any) -> str:
+    kind, _, name = _ours(value).partition(":")
+    if kind not in {"service", "target"}:
+        return _ours(value)
+    _require(
+        services.get(name, {}).get("build") is not None, where, f"there is no service {name!r} "
+        "with a build"
+    )  # fmt: skip
+    return f"image:{image_name(name, where)}"
+
+
+def _ours(value: Any) -> str:
+    if isinstance(value, NotOursError):
+        raise value
+    return str(value)
+
+
+def _tell_unused(place: _Place, where: str, build: Mapping[str, Any]) -> None:
+    if unused := [key for key in _UNUSED if build.get(key)]:
+        place.importer.warn(f"{where}.build: not taken over: {', '.join(unused)}")
+    secrets = [
+        one.get("source", "") if isinstance(one, dict) else one
+        for one in _list(build.get("secrets"))
+    ]
+    ssh = _pairs(f"{where}.build.ssh", build.get("ssh"))
+    place.importer.tell_secrets(f"{where}.build", map(str, secrets), ssh)
+
+
+def _pairs(where: str, value: Any) -> dict[str, Any]:
+    """Return a mapping, or a list of ``key=value`` and ``key``, as a mapping."""
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        return {str(key): one for key, one in value.items()}
+    _require(isinstance(value, list), where, "must be a list or a mapping")
+    words = [text(one).partition("=") for one in value]
+    return {key: one if equals else None for key, equals, one in words}
+
+
+def _list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _words(value: Any) -> list[Any]:
+    """Return a list, or the words of a text (of ``x-bake``)."""
+    return value.split() if isinstance(value, str) else _list(value)
+
+
+def _require(valid: Any, where: str, why: str) -> None:
+    if not valid:
+        raise ConfigError(f"{where}: {why}.")

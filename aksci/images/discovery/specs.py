@@ -1,0 +1,225 @@
+"""Which images a project has, each as one thing to build."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from aksci.errors import ConfigError
+from aksci.files import write_atomically
+from aksci.images.discovery.candidates import find_candidates
+from aksci.images.discovery.sources import Importer, split_references
+from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
+from aksci.images.engines.builder import Attestations
+from aksci.images.names import parse_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from aksci.config import Config
+    from aksci.images.discovery.sources import Imported
+
+__all__ = ["ImageSpec", "discover_images"]
+
+_INLINE = ".aksci/dockerfiles"
+"""Where Dockerfiles are kept that another tool's file holds as text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSpec:
+    """One thing to build."""
+
+    name: str
+    dockerfile: str
+    """Relative to the project, with slashes; as is ``context``."""
+    context: str
+    target: str | None
+    args: Mapping[str, str]
+    platforms: tuple[str, ...]
+    """At least one."""
+    builder_platform: str
+    repository: str
+    """Without the registry."""
+    tags: tuple[str, ...]
+    requires: tuple[str, ...] = ()
+    """Images of this project that it needs beyond what its Dockerfile says."""
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    """Named contexts: name -> ``image:NAME``, ``docker-image://REFERENCE`` or a folder."""
+    attestations: Attestations = field(default_factory=Attestations)
+    aliases: tuple[str, ...] = ()
+    """Further full references by which Dockerfiles may mean it: what Bake, Compose or Skaffold
+    call it, with their registry."""
+
+
+def discover_images(
+    root: Path, config: Config, *, builder_platform: str, importer: Importer | None = None
+) -> dict[str, ImageSpec]:
+    """Return all images of a project by name, sorted.
+
+    :param builder_platform: of images whose platforms are not configured.
+    :param importer: for other tools' files (``[discover] bake``, ``compose``, ``skaffold``).
+    :raises ConfigError: a Dockerfile or a context does not exist, a name is wrong or taken twice,
+        or there is no image.
+    """
+    importer = replace(
+        importer or Importer(),
+        secrets=frozenset(config.build.secrets),
+        ssh=frozenset(config.build.ssh),
+    )
+    candidates = find_candidates(root, config, importer)
+    if not candidates:
+        raise _no_image(config)
+    disk = _Disk(root)
+    specs = {
+        name: _spec(config, candidates[name], builder_platform, disk) for name in sorted(candidates)
+    }
+    return {name: _with_bases(spec, candidates[name], specs, disk) for name, spec in specs.items()}
+
+
+def _no_image(config: Config) -> ConfigError:
+    discover = config.discover
+    read = (*discover.bake, *discover.compose, *discover.skaffold)
+    if read:
+        return ConfigError(
+            f"There is no image to build: {', '.join(read)} has none that this project can build.",
+            hint="the warnings above name what was left out; [discover] bake_targets chooses "
+            "targets of Bake, and [images.NAME] adds images.",
+        )
+    return ConfigError(
+        "There is no image to build: aksci.toml has no [images.NAME], and [discover] finds no "
+        "Dockerfile.",
+        hint='[discover] dockerfiles = ["**/Dockerfile"]',
+    )
+
+
+class _Disk:
+    """Look at each path once: images share folders."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._top = str(root)
+        self._folders: dict[str, bool] = {}
+        self._files: dict[str, bool] = {}
+
+    def has_folder(self, path: str) -> bool:
+        if path not in self._folders:
+            self._folders[path] = os.path.isdir(f"{self._top}/{path}")  # noqa: PTH112 - for speed
+        return self._folders[path]
+
+    def has_file(self, path: str) -> bool:
+        if path not in self._files:
+            self._files[path] = os.path.isfile(f"{self._top}/{path}")  # noqa: PTH113 - for speed
+        return self._files[path]
+
+
+def _spec(config: Config, one: Imported, builder_platform: str, disk: _Disk) -> ImageSpec:
+    if one.unknown:
+        arg, why = next(iter(one.unknown.items()))
+        raise ConfigError(f"{why}.", hint=f'[images."{one.name}"] args = {{ {arg} = "…" }}')
+    dockerfile = one.dockerfile
+    if one.inline is not None:
+        dockerfile = _write_inline(disk.root, one.name, one.inline)
+    elif not disk.has_file(dockerfile):
+        raise ConfigError(f"{one.where}.dockerfile: {dockerfile} does not exist.")
+    if not disk.has_folder(one.context):
+        raise ConfigError(f"{one.where}.context: the folder {one.context} does not exist.")
+    repository, tags, aliases = _names(config, one)
+    return ImageSpec(
+        name=one.name,
+        dockerfile=dockerfile,
+        context=one.context,
+        target=one.target,
+        args={**_common_args(config), **one.args},
+        platforms=one.platforms or config.build.platforms or (builder_platform,),
+        builder_platform=builder_platform,
+        repository=repository,
+        tags=tags,
+        requires=one.requires,
+        contexts=dict(one.contexts),
+        attestations=Attestations(provenance=config.build.provenance, sbom=config.build.sbom),
+        aliases=aliases,
+    )
+
+
+def _common_args(config: Config) -> dict[str, str]:
+    """Return the arguments of every image: the time of creation, where it is not the default."""
+    epoch = config.build.source_date_epoch
+    return {"SOURCE_DATE_EPOCH": str(epoch)} if epoch else {}
+
+
+def _names(config: Config, one: Imported) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Return repository, tags and aliases."""
+    named = one.repository is not None and one.tags is not None
+    try:
+        repository, tags, aliases = split_references(one.references, one.where)
+    except ConfigError:
+        if not named:
+            raise
+        repository, tags, aliases = None, (), ()
+    further = split_references(one.aliases, one.where)[2]
+    return (
+        one.repository or repository or f"{config.project.name}/{one.name}",
+        one.tags if one.tags is not None else tags or ("latest",),
+        tuple(dict.fromkeys((*aliases, *further))),
+    )
+
+
+def _write_inline(root: Path, name: str, text: str) -> str:
+    """Keep a Dockerfile that is in no file of its own where a build can read it."""
+    relative = f"{_INLINE}/{name}.Dockerfile"
+    path = root / relative
+    if not path.is_file() or path.read_bytes() != text.encode():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text, mode=0o644)
+    return relative
+
+
+def _with_bases(
+    spec: ImageSpec, one: Imported, specs: Mapping[str, ImageSpec], disk: _Disk
+) -> ImageSpec:
+    """Check the names of other images; give those that are arguments as references."""
+    for name in one.requires:
+        _require_image(name, specs, f"{one.where}.requires", spec.name)
+    for key, value in one.contexts.items():
+        where = f"{one.where}.contexts.{key}"
+        if value.startswith(OUR_IMAGE):
+            _require_image(value.removeprefix(OUR_IMAGE), specs, where, spec.name)
+        elif value.startswith(DOCKER_IMAGE):
+            _require_reference(value.removeprefix(DOCKER_IMAGE), where)
+        elif "://" in value or ".." in value.split("/") or not disk.has_folder(value):
+            raise ConfigError(
+                f"{where}: {value!r} is no folder of this project.",
+                hint="a named context is image:NAME, docker-image://REFERENCE or a folder.",
+            )
+    if not one.base_args:
+        return spec
+    references = {arg: _reference(specs[name]) for arg, name in one.base_args.items()}
+    return replace(spec, args={**spec.args, **references})
+
+
+def _require_image(name: str, specs: Mapping[str, ImageSpec], where: str, own: str) -> None:
+    if name == own:
+        raise ConfigError(f"{where}: the image {own} can't need itself.")
+    if name not in specs:
+        close = difflib.get_close_matches(name, specs, n=1)
+        suggestion = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(specs)}."
+        raise ConfigError(f"{where}: there is no image {name!r}. {suggestion}")
+
+
+def _require_reference(reference: str, where: str) -> None:
+    try:
+        parse_reference(reference)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error.message}", hint=error.hint) from None
+
+
+def _reference(spec: ImageSpec) -> str:
+    """Return ``repository:tag``, as a Dockerfile of the project names the image."""
+    tag = spec.tags[0] if spec.tags else "latest"
+    first = spec.repository.partition("/")[0]
+    # What looks like a host would be taken for one.
+    prefix = "docker.io/" if "." in first and "/" in spec.repository else ""
+    return f"{prefix}{spec.repository}:{tag}"

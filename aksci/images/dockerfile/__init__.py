@@ -1,0 +1,1 @@
+"""Dockerfiles: their grammar, their stages, and what a target of one means."""

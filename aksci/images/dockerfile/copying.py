@@ -1,0 +1,137 @@
+"""What an instruction reads: other stages and images, and paths of the build context.
+
+Dockerfile reference: "COPY", "ADD", "RUN --mount".
+"""
+
+from __future__ import annotations
+
+import csv
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aksci.images.dockerfile.parser import json_strings, split_blanks
+
+if TYPE_CHECKING:
+    from aksci.images.dockerfile.parser import Instruction
+    from aksci.images.dockerfile.scopes import Scope
+
+__all__ = ["Origin", "context_paths", "origins_of"]
+
+_HEREDOC = re.compile(r"\d*<<-?\s*[^<]+")
+_NETWORK = ("http://", "https://", "git://", "ssh://")
+_WILDCARDS = frozenset("*?[")
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """A stage or an image that an instruction takes files from."""
+
+    name: str
+    mount: bool
+    """RUN --mount knows names only; COPY --from indexes, too."""
+    line: int
+
+    @property
+    def unclear(self) -> bool:
+        """Whether it holds a variable: BuildKit refuses those so far."""
+        return "$" in self.name
+
+
+def origins_of(one: Instruction) -> list[Origin]:
+    """Return what COPY --from and RUN --mount=…,from= name."""
+    if one.keyword in {"COPY", "ADD"}:
+        source = one.flag("from")
+        return [Origin(name=source, mount=False, line=one.line)] if source else []
+    if one.keyword != "RUN" or not one.flags:
+        return []
+    names = [fields["from"] for fields in _mounts(one) if fields.get("from")]
+    return [Origin(name=name, mount=True, line=one.line) for name in names]
+
+
+def context_paths(one: Instruction, scope: Scope) -> frozenset[str] | None:
+    """Return the paths and patterns of the build context that an instruction reads.
+
+    They are relative to the context, with slashes, and never empty. What lies under a folder
+    belongs to it. A path may lead through symbolic links. None: all of it, or nobody knows.
+    """
+    if one.keyword in {"COPY", "ADD"}:
+        return None if (words := _copied(one)) is None else _paths(one, words, scope)
+    if one.keyword == "RUN" and one.flags:
+        return _mounted(one, scope)
+    return frozenset()
+
+
+def _copied(one: Instruction) -> list[str] | None:
+    """Return the sources of COPY or ADD from the context, as they are written."""
+    if one.flag("from"):
+        return []
+    words = json_strings(one.text)
+    if words is None:
+        words = split_blanks(one.text)
+    return [word for word in words[:-1] if not _HEREDOC.fullmatch(word)]
+
+
+def _paths(one: Instruction, words: list[str], scope: Scope) -> frozenset[str] | None:
+    found = set()
+    for word in words:
+        source = scope.expand(word)
+        if source is None:
+            return None
+        if one.keyword == "ADD" and source.startswith(_NETWORK):
+            continue
+        path = _relative(source)
+        if path is not None and one.flag("parents"):
+            path = _first_folder(path)  # the folders above it are made like those of the context
+        if path is None:
+            return None
+        found.add(path)
+    return frozenset(found)
+
+
+def _mounted(one: Instruction, scope: Scope) -> frozenset[str] | None:
+    found = set()
+    for fields in _mounts(one):
+        kind = scope.expand(fields.get("type", "bind"))
+        if fields.get("from") or (kind is not None and kind.lower() in {*_NO_CONTEXT}):
+            continue
+        source = scope.expand(fields.get("source", fields.get("src", "")))
+        path = _relative(source) if source else None
+        if path is None or not _WILDCARDS.isdisjoint(path):  # here they mean themselves
+            return None
+        found.add(path)
+    return frozenset(found)
+
+
+_NO_CONTEXT = ("cache", "tmpfs", "secret", "ssh")
+
+
+def _mounts(one: Instruction) -> list[dict[str, str]]:
+    """Read the fields of each --mount, comma-separated values with keys in any case."""
+    found = []
+    for key, value in one.flags:
+        if key != "mount":
+            continue
+        try:
+            row = next(csv.reader([value]), []) if '"' in value else value.split(",")
+        except csv.Error:
+            row = value.split(",")
+        fields = (field.partition("=") for field in row)
+        found.append({key.lower(): value for key, _, value in fields})
+    return found
+
+
+def _relative(source: str) -> str | None:
+    """Bring a path into one form; None: it is the whole context, or Windows' own form."""
+    if not source.isascii() and not source.isprintable():
+        return None
+    if "\\" in source or _DRIVE.match(source) or "\0" in source:
+        return None
+    return posixpath.normpath(f"/{source}").lstrip("/") or None
+
+
+def _first_folder(path: str) -> str | None:
+    first = path.partition("/")[0]
+    return first if _WILDCARDS.isdisjoint(first) else None

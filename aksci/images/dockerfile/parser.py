@@ -1,0 +1,362 @@
+"""Read a Dockerfile into instructions, after BuildKit's documented grammar.
+
+Dockerfile reference: "Format", "Parser directives", "Escape", "Here-Documents".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from aksci.errors import ConfigError
+from aksci.images.dockerfile.expand import SPACE, UnresolvedError, shell_words
+
+__all__ = [
+    "KEYWORDS",
+    "Dockerfile",
+    "Instruction",
+    "json_strings",
+    "parse_dockerfile",
+    "split_blanks",
+    "unwrap_onbuild",
+]
+
+KEYWORDS = frozenset(
+    {"ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL"}
+    | {"MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"}
+)
+_DIRECTIVES = frozenset({"syntax", "escape", "check"})
+_HEREDOC_KEYWORDS = frozenset({"ADD", "COPY", "RUN"})
+_HEREDOC_WORD = re.compile(r"\d*<<(-?)\s*([^<]+)")
+_BLANKS = re.compile(r"[\t\v\f\r ]+")
+_FRONTEND = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?::([^@]+))?(?:@.+)?")
+_VERSION = re.compile(r"(\d+)(?:\.(\d+))?(?:[.-].*)?")
+_SINCE_HEREDOCS = (1, 4)
+_LATEST = (1, 1 << 30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instruction:
+    """One instruction, its continuation lines joined."""
+
+    keyword: str
+    """Upper case: ``FROM``, ``RUN``…"""
+    flags: tuple[tuple[str, str], ...]
+    """``(("from", "build"),)``; a flag without a value has the value ``true``."""
+    text: str
+    """What follows keyword and flags."""
+    heredocs: tuple[str, ...] = ()
+    """The bodies of here-documents, in order."""
+    line: int
+    """Of its first line, from 1."""
+    end_line: int = 0
+    """Of its last line, here-documents included; 0: not known."""
+
+    def flag(self, name: str) -> str | None:
+        """Return the last value of a flag."""
+        return next((value for key, value in reversed(self.flags) if key == name), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dockerfile:
+    """A parsed Dockerfile."""
+
+    name: str
+    """For messages: its path relative to the project."""
+    instructions: tuple[Instruction, ...]
+    """Empty where another frontend's grammar reads it."""
+    syntax: str | None
+    """What ``# syntax=`` says: a frontend, and maybe words for it."""
+    escape: str
+    text: str
+    doubts: tuple[str, ...] = ()
+    """Why what was read may not be what BuildKit reads."""
+
+    @property
+    def frontend(self) -> str | None:
+        """The image that reads it instead of BuildKit itself."""
+        return self.syntax.partition(" ")[0] if self.syntax else None
+
+    @property
+    def standard_frontend(self) -> bool:
+        """Whether BuildKit's own grammar reads it."""
+        return _version(self.frontend) is not None
+
+
+def parse_dockerfile(content: bytes, *, name: str, syntax: str | None = None) -> Dockerfile:
+    """Read a Dockerfile. Bytes that are not UTF-8 are kept as surrogates.
+
+    :param syntax: a frontend that is used whatever the file says.
+    :raises ConfigError: a here-document is not ended, a directive is wrong, or there is no
+        instruction at all: BuildKit refuses it, too.
+    """
+    text = content.decode("utf-8-sig", "surrogateescape")
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    syntax = syntax or _syntax(text, lines)
+    version = _version(syntax.partition(" ")[0] if syntax else None)
+    if version is None:
+        return Dockerfile(name=name, instructions=(), syntax=syntax, escape="\\", text=text)
+    escape = _escape(lines, name)
+    reader = _Reader(lines, escape, name, heredocs=version >= _SINCE_HEREDOCS)
+    instructions = tuple(reader.read())
+    if not instructions:
+        raise ConfigError(f"{name}: the Dockerfile has no instructions.")
+    return Dockerfile(
+        name=name,
+        instructions=instructions,
+        syntax=syntax,
+        escape=escape,
+        text=text,
+        doubts=tuple(reader.doubts),
+    )
+
+
+def unwrap_onbuild(one: Instruction) -> Instruction:
+    """Return what an ONBUILD instruction makes a child do.
+
+    BuildKit reads it anew then, always with the backslash as its escape.
+    """
+    keyword, flags, text = _split_line(one.text, "\\")
+    return Instruction(
+        keyword=keyword,
+        flags=flags,
+        text=text,
+        heredocs=one.heredocs,
+        line=one.line,
+        end_line=one.end_line,
+    )
+
+
+def split_blanks(text: str) -> list[str]:
+    """Split at blanks, as BuildKit does where quotes have no meaning."""
+    return _BLANKS.split(text)
+
+
+def json_strings(text: str) -> list[str] | None:
+    """Return a JSON array of strings; None: BuildKit reads the text in its other form, or not."""
+    if not text.startswith("["):
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if all(isinstance(one, str) for one in found) else None
+
+
+def _version(frontend: str | None) -> tuple[int, int] | None:
+    """Return the version of the grammar; None: it is not one that we know."""
+    if frontend is None:
+        return _LATEST
+    match = _FRONTEND.fullmatch(frontend)
+    if match is None:
+        return None
+    version = _VERSION.fullmatch(match.group(1) or "")
+    if version is None:
+        return _LATEST
+    major, minor = int(version.group(1)), version.group(2)
+    return (major, int(minor) if minor else _LATEST[1]) if major == _LATEST[0] else None
+
+
+def _read_directives(lines: list[str], comment: str) -> dict[str, list[str]]:
+    """Read directives: only at the top, before any other comment, blank line or instruction."""
+    pattern = re.compile(rf"{comment}\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*", re.ASCII)
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        match = pattern.fullmatch(line)
+        if match is None or match.group(1).lower() not in _DIRECTIVES:
+            break
+        found.setdefault(match.group(1).lower(), []).append(match.group(2))
+    return found
+
+
+def _syntax(text: str, lines: list[str]) -> str | None:
+    """Find the frontend: after ``#``, after ``//``, or in JSON; a first line ``#!`` is passed."""
+    if lines and lines[0].startswith("#!"):
+        lines = lines[1:]
+        text = text.partition("\n")[2]
+    for comment in ("#", "//"):
+        if found := _read_directives(lines, comment).get("syntax"):
+            return found[0]
+    if text.lstrip().startswith("{"):
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+        value = document.get("syntax") if isinstance(document, dict) else None
+        return value if isinstance(value, str) and value else None
+    return None
+
+
+def _escape(lines: list[str], name: str) -> str:
+    """Return the escape character. Blanks may stand before this directive, unlike the syntax."""
+    found = _read_directives([line.lstrip(SPACE) for line in lines[: len(_DIRECTIVES) + 1]], "#")
+    for directive, values in found.items():
+        if len(values) > 1:
+            raise ConfigError(f"{name}: the directive {directive} stands there more than once.")
+    escape = found.get("escape", ["\\"])[0]
+    if escape not in {"\\", "`"}:
+        raise ConfigError(f"{name}: the escape directive must be \\ or `, not {escape!r}.")
+    return escape
+
+
+class _Reader:
+    """Turn lines into instructions."""
+
+    def __init__(self, lines: list[str], escape: str, name: str, *, heredocs: bool) -> None:
+        self._lines = lines
+        self._name = name
+        self._at = 0
+        self._escape = escape
+        self._with_heredocs = heredocs
+        self.doubts: list[str] = []
+
+    def read(self) -> list[Instruction]:
+        found = []
+        lines = self._lines
+        while self._at < len(lines):
+            line = lines[self._at].strip(SPACE)
+            self._at += 1
+            if not line or line[0] == "#":
+                continue
+            start = self._at
+            if line[-1] == self._escape:
+                line = self._continued(lines[start - 1].rstrip("\r").lstrip(SPACE)).strip(SPACE)
+            if line:
+                found.append(self._instruction(line, start))
+        return found
+
+    def _continued(self, line: str) -> str:
+        """Join continuation lines; comments and blank lines between them are skipped."""
+        piece, more = self._piece(line)
+        pieces = [piece]
+        while more and self._at < len(self._lines):
+            line = self._lines[self._at].rstrip("\r")
+            self._at += 1
+            bare = line.lstrip(SPACE)
+            if bare and bare[0] != "#":
+                piece, more = self._piece(line)
+                pieces.append(piece)
+        return "".join(pieces)
+
+    def _piece(self, line: str) -> tuple[str, bool]:
+        """Return a line without its escape, and whether the next one continues it.
+
+        An escaped escape does not; blanks may follow.
+        """
+        shortened = line.rstrip(" \t")
+        if not shortened.endswith(self._escape) or shortened[-2:-1] == self._escape:
+            return line, False
+        return shortened[:-1], True
+
+    def _instruction(self, line: str, start: int) -> Instruction:
+        keyword, flags, text = _split_line(line, self._escape)
+        bodies: tuple[str, ...] = ()
+        if "<<" in line and self._may_have_heredocs(keyword, text):
+            bodies = self._heredocs(line, start)
+        return Instruction(
+            keyword=keyword,
+            flags=flags,
+            text=text,
+            heredocs=bodies,
+            line=start,
+            end_line=self._at,
+        )
+
+    def _may_have_heredocs(self, keyword: str, text: str) -> bool:
+        if keyword == "ONBUILD":
+            keyword, _, text = _split_line(text, self._escape)
+        return keyword in _HEREDOC_KEYWORDS and json_strings(text) is None
+
+    def _heredocs(self, line: str, start: int) -> tuple[str, ...]:
+        if not self._with_heredocs:
+            self.doubts.append(f"line {start}: << means nothing to so old a docker/dockerfile")
+            return ()
+        try:
+            words = shell_words(line, raw=True)
+        except UnresolvedError:
+            return ()  # as BuildKit does
+        except RecursionError:
+            self.doubts.append(f"line {start} is nested too deep to be read")
+            return ()
+        ends = [end for word in words if (end := _heredoc_end(word)) is not None]
+        return tuple(self._body(end, chomp, start) for end, chomp in ends)
+
+    def _body(self, end: str, chomp: bool, start: int) -> str:
+        body: list[str] = []
+        while self._at < len(self._lines):
+            line = self._lines[self._at]
+            self._at += 1
+            line = line.lstrip("\t") if chomp else line
+            if line.rstrip("\r") == end:
+                return "".join(f"{kept}\n" for kept in body)
+            body.append(line)
+        raise ConfigError(
+            f"{self._name}, line {start}: the here-document <<{end} has no closing {end}."
+        )
+
+
+def _heredoc_end(word: str) -> tuple[str, bool] | None:
+    """Return the line that ends a here-document, and whether leading tabs are taken off."""
+    match = _HEREDOC_WORD.fullmatch(word)
+    if match is None:
+        return None
+    try:
+        names = shell_words(match.group(2), raw=False)
+    except UnresolvedError:
+        return None
+    return (names[0], match.group(1) == "-") if len(names) == 1 else None
+
+
+def _split_line(line: str, escape: str) -> tuple[str, tuple[tuple[str, str], ...], str]:
+    """Return keyword, flags and what follows."""
+    keyword, *rest = _BLANKS.split(line, maxsplit=1)
+    text = rest[0].strip(SPACE) if rest else ""
+    flags: tuple[tuple[str, str], ...] = ()
+    if text.startswith("--"):
+        flags, text = _split_flags(text, escape)
+    return keyword.upper() if keyword.isascii() else keyword, flags, text
+
+
+def _split_flags(text: str, escape: str) -> tuple[tuple[tuple[str, str], ...], str]:
+    """Take the words that begin with ``--`` off a text, without quotes and escapes.
+
+    A word ``--`` alone ends them.
+    """
+    mark = re.escape(escape)
+    word = re.compile(rf"""(?:"(?:{mark}.|[^"{mark}])*"?|'(?:{mark}.|[^'{mark}])*'?"""
+                      rf"""|{mark}.?|[^\s"'{mark}])+""", re.DOTALL)  # fmt: skip
+    flags = []
+    while text.startswith("--"):
+        match = word.match(text)
+        if match is None:  # pragma: no cover - it begins with --
+            break
+        text = text[match.end() :].lstrip(SPACE)
+        flag = _unquote(match.group(), escape)
+        if flag == "--":
+            break
+        key, equals, value = flag[2:].partition("=")
+        flags.append((key, value if equals else "true"))
+    return tuple(flags), text
+
+
+def _unquote(word: str, escape: str) -> str:
+    """Take quotes and escapes off a flag; escapes count in single quotes, too, there."""
+    if escape not in word and "'" not in word and '"' not in word:
+        return word
+    out: list[str] = []
+    quote = ""
+    characters = iter(word)
+    for char in characters:
+        if char == escape:
+            out.append(next(characters, ""))
+        elif quote:
+            quote = "" if char == quote else quote
+            out.append("" if not quote else char)
+        elif char in "'\"":
+            quote = char
+        else:
+            out.append(char)
+    return "".join(out)

@@ -1,0 +1,100 @@
+"""What a Dockerfile means for one target, or for one target on several platforms."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aksci.images.dockerfile.parser import Instruction
+
+__all__ = ["EdgeType", "Need", "Recipe", "unite"]
+
+EdgeType = Literal["runtime", "stage", "copy", "mount", "syntax", "context", "requires"]
+"""``requires``: aksci.toml says so, without a reference in the Dockerfile."""
+
+
+@dataclass(frozen=True, order=True)
+class Need:
+    """One image that a Dockerfile's target needs, as its author wrote it, variables expanded.
+
+    Of the type ``context``, it is the value of a named context: ``image:NAME`` or
+    ``docker-image://REFERENCE``.
+    """
+
+    reference: str
+    type: EdgeType
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What a Dockerfile means for one target."""
+
+    needs: tuple[Need, ...]
+    """Sorted, without duplicates; ``scratch`` is not an image."""
+    runtime: str | None
+    """The image that the final stage stands on, through other stages, as in ``Need.reference``;
+    None: scratch, or a folder."""
+    instructions: tuple[Instruction, ...]
+    """Those that count: ARGs before the first FROM, and the reachable stages in order. What a
+    base's ONBUILD adds stands after its FROM, and has its line."""
+    declared: frozenset[str]
+    """ARGs that they declare."""
+    stage_names: frozenset[str]
+    """Lower case, of all stages."""
+    opaque: tuple[str, ...]
+    """Why the Dockerfile can't be read for sure; empty when it can."""
+    sources: frozenset[str] | None = None
+    """Paths and patterns of the build context that are read (COPY, ADD, bind mounts), relative to
+    it, with slashes, never empty; what is in a folder belongs to it, and a path may lead through
+    symbolic links. None: all of the context counts, or nobody can be sure."""
+    used_args: frozenset[str] | None = None
+    """Build arguments whose values count; None: nobody can be sure, so all of them do."""
+    onbuild: tuple[Instruction, ...] = ()
+    """What an image that stands on this one runs first (ONBUILD, unwrapped)."""
+    bases: frozenset[str] = frozenset()
+    """The images that its stages stand on, as in ``Need.reference``: their ONBUILD runs here."""
+
+
+def unite(recipes: Sequence[Recipe]) -> Recipe:
+    """Unite what one Dockerfile and target mean for several platforms: all that any of them needs.
+
+    The runtime base is None where they differ in it.
+    """
+    first, *others = recipes
+    if all(one == first for one in others):
+        return first
+    same = all(recipe.runtime == first.runtime for recipe in others)
+    sources = [recipe.sources for recipe in recipes]
+    used = [recipe.used_args for recipe in recipes]
+    return Recipe(
+        needs=tuple(sorted({need for recipe in recipes for need in recipe.needs})),
+        runtime=first.runtime if same else None,
+        instructions=_merged(recipes),
+        declared=frozenset().union(*(recipe.declared for recipe in recipes)),
+        stage_names=frozenset().union(*(recipe.stage_names for recipe in recipes)),
+        opaque=tuple(dict.fromkeys(why for recipe in recipes for why in recipe.opaque)),
+        sources=_all_or_none(sources),
+        used_args=_all_or_none(used),
+        onbuild=tuple(dict.fromkeys(one for recipe in recipes for one in recipe.onbuild)),
+        bases=frozenset().union(*(recipe.bases for recipe in recipes)),
+    )
+
+
+def _all_or_none(sets: Sequence[frozenset[str] | None]) -> frozenset[str] | None:
+    known = [one for one in sets if one is not None]
+    return frozenset().union(*known) if len(known) == len(sets) else None
+
+
+def _merged(recipes: Sequence[Recipe]) -> tuple[Instruction, ...]:
+    """Merge instructions by line; several that stand in one line (ONBUILD's) keep their order."""
+    found: dict[tuple[int, int, Instruction], Instruction] = {}
+    for recipe in recipes:
+        seen: Counter[int] = Counter()
+        for one in recipe.instructions:
+            found.setdefault((one.line, seen[one.line], one), one)
+            seen[one.line] += 1
+    return tuple(found[key] for key in sorted(found, key=lambda key: key[:2]))

@@ -1,0 +1,395 @@
+"""Which stages of a Dockerfile a target needs, and which images those stand on.
+
+Dockerfile reference: "FROM", "Understand how ARG and FROM interact", "COPY --from", "RUN --mount",
+"ONBUILD".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from aksci.errors import ConfigError
+from aksci.images.dockerfile.contexts import normalised_contexts, substitute
+from aksci.images.dockerfile.copying import Origin, context_paths, origins_of
+from aksci.images.dockerfile.expand import variables_in
+from aksci.images.dockerfile.globalargs import GlobalArgs
+from aksci.images.dockerfile.parser import KEYWORDS, split_blanks, unwrap_onbuild
+from aksci.images.dockerfile.recipe import Need, Recipe
+from aksci.images.dockerfile.scopes import Scope, arg_pairs
+from aksci.images.names import parse_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aksci.images.dockerfile.parser import Dockerfile, Instruction
+
+__all__ = ["resolve_stages"]
+
+_STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
+_OBEYED = "SOURCE_DATE_EPOCH"
+_OBEYED_PREFIX = "BUILDKIT_"
+"""Build arguments that BuildKit obeys though nobody declares them."""
+_SCANS_CONTEXT = "BUILDKIT_SBOM_SCAN_CONTEXT"
+
+
+@dataclass(kw_only=True)
+class _Stage:
+    index: int
+    name: str
+    line: int
+    base: str
+    base_stage: int | None
+    context: str | None
+    """The named context that stands in for all of it."""
+    instructions: list[Instruction]
+    origins: list[tuple[Origin, int | None]] = field(default_factory=list)
+    """What it takes files from: a stage's index, or else an image."""
+
+
+def resolve_stages(
+    dockerfile: Dockerfile,
+    *,
+    target: str | None,
+    args: Mapping[str, str],
+    platform: Mapping[str, str],
+    contexts: Mapping[str, str] | None = None,
+    triggers: Mapping[str, tuple[Instruction, ...]] | None = None,
+) -> Recipe:
+    """Find what a target needs.
+
+    :param args: build arguments.
+    :param platform: the platform ARGs (``TARGETARCH``…), which are global.
+    :param contexts: named contexts -> what they stand for.
+    :param triggers: image that a stage stands on -> what its ONBUILD adds; others add nothing.
+    :raises ConfigError: there is no such target, a base is empty, or an ARG in FROM has no value:
+        BuildKit refuses it, too.
+    """
+    contexts = normalised_contexts(contexts or {})
+    if not dockerfile.standard_frontend:
+        return _opaque(dockerfile, contexts)
+    return _Resolver(dockerfile, args, platform, contexts, triggers or {}).recipe(target)
+
+
+def _opaque(dockerfile: Dockerfile, contexts: Mapping[str, str]) -> Recipe:
+    frontend = dockerfile.frontend or ""
+    return Recipe(
+        needs=tuple(sorted({Need(frontend, "syntax"), *_context_needs(contexts)})),
+        runtime=None,
+        instructions=dockerfile.instructions,
+        declared=frozenset(),
+        stage_names=frozenset(),
+        opaque=(f"the frontend {frontend} has a grammar of its own",),
+    )
+
+
+def _context_needs(contexts: Mapping[str, str]) -> list[Need]:
+    """Return what named contexts need: all of them count, whether they are used or not."""
+    return [
+        Need(value, "context")
+        for value in contexts.values()
+        if value.startswith(("image:", "docker-image://"))
+    ]
+
+
+class _Resolver:
+    """One Dockerfile with its arguments, contexts and triggers."""
+
+    def __init__(
+        self,
+        dockerfile: Dockerfile,
+        args: Mapping[str, str],
+        platform: Mapping[str, str],
+        contexts: Mapping[str, str],
+        triggers: Mapping[str, tuple[Instruction, ...]],
+    ) -> None:
+        self._dockerfile = dockerfile
+        self._args = args
+        self._contexts = contexts
+        self._triggers = triggers
+        everything = dockerfile.instructions
+        first = next((i for i, one in enumerate(everything) if one.keyword == "FROM"), None)
+        if first is None:
+            raise ConfigError(f"{dockerfile.name}: the Dockerfile has no FROM.")
+        self._head = everything[:first]
+        self._body = everything[first:]
+        self._platform = platform
+
+    def recipe(self, target: str | None) -> Recipe:
+        """Resolve a target."""
+        last = next(one for one in reversed(self._body) if one.keyword == "FROM")
+        own_name = target or self._split_from(last)[1] or "default"
+        self._globals = GlobalArgs(
+            self._dockerfile, self._head, self._args, {**self._platform, "TARGETSTAGE": own_name}
+        )
+        stages = self._stages()
+        names = {stage.name: stage.index for stage in stages if stage.name}
+        self._add_triggers(stages)
+        for stage in stages:
+            self._note_origins(stage, stages, names)
+        final = self._find_target(stages, target)
+        used = [stages[index] for index in sorted(_reachable(stages, final))]
+        for stage in used:
+            self._check(stage, stages)
+        counting = [one for stage in used for one in _counting(stage)]
+        declared = self._declared((*self._head, *counting))
+        in_stages = self._declared(counting)
+        return Recipe(
+            needs=self._needs(stages, used, final),
+            runtime=self._runtime(stages, final),
+            instructions=(*self._head, *counting),
+            declared=declared,
+            stage_names=frozenset(names),
+            opaque=(*self._dockerfile.doubts, *self._doubts(used)),
+            sources=self._sources(used, declared),
+            used_args=self._used_args(used, in_stages),
+            onbuild=tuple(unwrap_onbuild(one) for one in _onbuild(stages[final])),
+            bases=frozenset(
+                base for stage in used if (base := self._base_image(stage)) is not None
+            ),
+        )
+
+    def _where(self, line: int) -> str:
+        return f"{self._dockerfile.name}, line {line}"
+
+    # Stages
+
+    def _stages(self) -> list[_Stage]:
+        stages: list[_Stage] = []
+        names: dict[str, int] = {}
+        for one in self._body:
+            if one.keyword != "FROM":
+                stages[-1].instructions.append(one)
+                continue
+            written, name = self._split_from(one)
+            context = substitute(self._contexts, name) if name else None
+            base = self._globals.expand(one, written)
+            earlier = names.get(base.lower())
+            if earlier is None and context is None:
+                self._check_base(one, written, base)
+            stage = _Stage(
+                index=len(stages),
+                name=name,
+                line=one.line,
+                base=base,
+                base_stage=earlier if context is None else None,
+                context=context,
+                instructions=[one],
+            )
+            stages.append(stage)
+            if name:
+                names[name] = stage.index
+        return stages
+
+    def _split_from(self, one: Instruction) -> tuple[str, str]:
+        """Return the base as it is written, and the stage's name in lower case."""
+        words = split_blanks(one.text)
+        if len(words) == 1 and words[0]:
+            return words[0], ""
+        wrong = len(words) != 3 or words[1].lower() != "as"  # noqa: PLR2004 - FROM x AS y
+        if wrong or not _STAGE_NAME.fullmatch(words[2].lower()):
+            raise ConfigError(f"{self._where(one.line)}: FROM {one.text!r} is wrong.")
+        return words[0], words[2].lower()
+
+    def _check_base(self, one: Instruction, written: str, base: str) -> None:
+        try:
+            parse_reference(base)
+        except ConfigError as error:
+            unset = sorted(variables_in(written) - self._globals.values.keys())
+            if unset:
+                why = "it has no value"
+                raise self._globals.needs_arg(one, written, unset[0], why) from None
+            if not base:
+                raise ConfigError(
+                    f"{self._where(one.line)}: FROM {written} is empty once its ARGs are filled in."
+                ) from None
+            raise ConfigError(
+                f"{self._where(one.line)}: {error.message}", hint=error.hint
+            ) from None
+
+    def _add_triggers(self, stages: list[_Stage]) -> None:
+        """Add ONBUILD instructions of what each stage stands on: they run once, in its child."""
+        for stage in stages:
+            if stage.base_stage is not None:
+                added = [unwrap_onbuild(one) for one in _onbuild(stages[stage.base_stage])]
+            else:
+                added = list(self._triggers.get(self._base_image(stage) or "", ()))
+            if added:
+                here = [replace(one, line=stage.line, end_line=stage.line) for one in added]
+                stage.instructions[1:1] = here
+
+    def _base_image(self, stage: _Stage) -> str | None:
+        """Return the image that a stage stands on, or the context in its place."""
+        if stage.context is not None or stage.base_stage is not None or stage.base == "scratch":
+            return None
+        instead = substitute(self._contexts, stage.base)
+        if instead is None:
+            return stage.base
+        return instead if instead.startswith(("image:", "docker-image://")) else None
+
+    def _note_origins(self, stage: _Stage, stages: list[_Stage], names: Mapping[str, int]) -> None:
+        """Note what a stage takes files from: a stage, by index or name, or else an image."""
+        if stage.context is not None:
+            return
+        for one in stage.instructions:
+            for origin in origins_of(one):
+                index = None if origin.unclear else names.get(origin.name.lower())
+                if not origin.mount and origin.name.isdecimal():
+                    number = int(origin.name[:9])
+                    index = number if number < len(stages) else None
+                stage.origins.append((origin, index))
+
+    def _check(self, stage: _Stage, stages: list[_Stage]) -> None:
+        """Refuse what BuildKit does: files of a stage that is not there yet, names of no image."""
+        for origin, index in stage.origins:
+            if index is None:
+                if not origin.unclear and origin.name != "scratch":
+                    self._check_origin(origin)
+            elif index >= stage.index and stages[index].context is None:
+                raise ConfigError(
+                    f"{self._where(origin.line)}: the stage {origin.name} can't be used here: it "
+                    "does not end before this line.",
+                    hint="move it up, or give it another name than the image that is meant.",
+                )
+
+    def _check_origin(self, origin: Origin) -> None:
+        try:
+            parse_reference(origin.name)
+        except ConfigError as error:
+            raise ConfigError(
+                f"{self._where(origin.line)}: {error.message}", hint=error.hint
+            ) from None
+
+    def _find_target(self, stages: list[_Stage], target: str | None) -> int:
+        if target is None:
+            return len(stages) - 1
+        for stage in reversed(stages):
+            if stage.name == target.lower():
+                return stage.index
+        if target.isdecimal() and int(target[:9]) < len(stages):
+            return int(target)
+        known = ", ".join(stage.name for stage in stages if stage.name) or "none has a name"
+        name = self._dockerfile.name
+        raise ConfigError(f"{name} has no stage {target!r}. Its stages: {known}.")
+
+    # What they mean
+
+    def _runtime_stage(self, stages: list[_Stage], final: int) -> _Stage:
+        stage = stages[final]
+        while stage.base_stage is not None:
+            stage = stages[stage.base_stage]
+        return stage
+
+    def _runtime(self, stages: list[_Stage], final: int) -> str | None:
+        stage = self._runtime_stage(stages, final)
+        if stage.context is None:
+            return self._base_image(stage)
+        return stage.context if _context_needs({"": stage.context}) else None
+
+    def _needs(self, stages: list[_Stage], used: list[_Stage], final: int) -> tuple[Need, ...]:
+        runtime = self._runtime_stage(stages, final)
+        needs = set(_context_needs(self._contexts))
+        for stage in used:
+            images: list[Need] = []
+            if stage.context is None and stage.base_stage is None:
+                images.append(Need(stage.base, "runtime" if stage is runtime else "stage"))
+            images += [
+                Need(origin.name, "mount" if origin.mount else "copy")
+                for origin, index in stage.origins
+                if index is None and not origin.unclear
+            ]
+            needs.update(
+                need
+                for need in images
+                if need.reference != "scratch"
+                and substitute(self._contexts, need.reference) is None
+            )
+        if self._dockerfile.frontend:
+            needs.add(Need(self._dockerfile.frontend, "syntax"))
+        return tuple(sorted(needs))
+
+    def _declared(self, instructions: Sequence[Instruction]) -> frozenset[str]:
+        return frozenset(
+            name
+            for one in instructions
+            if one.keyword == "ARG"
+            for name, _ in arg_pairs(one, self._dockerfile.escape)
+        )
+
+    def _used_args(self, used: list[_Stage], declared: frozenset[str]) -> frozenset[str]:
+        """Return the build arguments whose values reach the stages.
+
+        They are declared there, used in their FROM, used in defaults of those, or obeyed by
+        BuildKit in any case.
+        """
+        waiting = set(declared)
+        for stage in used:
+            one = stage.instructions[0]
+            waiting |= variables_in(one.text) | variables_in(one.flag("platform") or "")
+        found = self._globals.used_by(waiting)
+        found.update(
+            name for name in self._args if name.startswith(_OBEYED_PREFIX) or name == _OBEYED
+        )
+        return frozenset(found)
+
+    def _sources(self, used: list[_Stage], declared: frozenset[str]) -> frozenset[str] | None:
+        if _SCANS_CONTEXT in declared or _SCANS_CONTEXT in self._args:
+            return None
+        first = Scope(
+            args=self._args, defaults=self._globals.values, escape=self._dockerfile.escape
+        )
+        scopes: dict[int, Scope] = {}
+        found: set[str] = set()
+        for stage in used:
+            base = None if stage.base_stage is None else scopes[stage.base_stage]
+            empty = stage.context is None and stage.base == "scratch"
+            scope = scopes[stage.index] = first.enter(base, empty=empty)
+            for one in _counting(stage):
+                paths = context_paths(one, scope)
+                if paths is None:
+                    return None
+                found |= paths
+                scope.apply(one)
+        return frozenset(found)
+
+    def _doubts(self, used: list[_Stage]) -> list[str]:
+        unknown = {
+            one.line: f"line {one.line}: the instruction {one.keyword} is not known"
+            for one in self._body
+            if one.keyword not in KEYWORDS
+        }
+        unclear = [
+            f"line {origin.line}: from={origin.name} "
+            + ("uses a variable" if origin.unclear else "is the index of no stage")
+            for stage in used
+            for origin, index in stage.origins
+            if origin.unclear or (index is None and not origin.mount and origin.name.isdecimal())
+        ]
+        epoch = self._args.get(_OBEYED, "")
+        if epoch and not epoch.lstrip("-").isdecimal():
+            unclear.append(f"the time of {epoch!r} is its {_OBEYED}")
+        return [*unknown.values(), *dict.fromkeys(unclear)]
+
+
+def _counting(stage: _Stage) -> list[Instruction]:
+    """Return the instructions that make a stage; of one that a context stands in for, its FROM."""
+    return stage.instructions if stage.context is None else stage.instructions[:1]
+
+
+def _onbuild(stage: _Stage) -> list[Instruction]:
+    return [one for one in stage.instructions if one.keyword == "ONBUILD"]
+
+
+def _reachable(stages: list[_Stage], final: int) -> set[int]:
+    found: set[int] = set()
+    waiting = [final]
+    while waiting:
+        index = waiting.pop()
+        if index in found:
+            continue
+        found.add(index)
+        stage = stages[index]
+        sources = [stage.base_stage, *(at for _, at in stage.origins)]
+        waiting.extend(at for at in sources if at is not None)
+    return found

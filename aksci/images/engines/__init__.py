@@ -1,0 +1,1 @@
+"""Build engines: the ``Builder`` protocol, buildx and its drivers, several engines at once."""

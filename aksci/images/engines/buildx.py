@@ -1,0 +1,213 @@
+"""The engine that runs ``docker buildx``, with whatever driver its builder has."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tempfile
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aksci.errors import BuildError, EngineError, ProcessError, ProcessTimeout
+from aksci.images.engines.builder import BuildOutput, BuildRequest
+from aksci.images.engines.progress import Progress
+from aksci.images.engines.store import BuilderSpec, BuilderStore
+from aksci.reporting import sanitise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aksci.secret import Secret
+
+__all__ = ["ENGINE_BUILDER", "BuildxBuilder", "build_argv"]
+
+ENGINE_BUILDER = BuilderSpec(name="default", driver="docker", ours=False)
+"""The builder that buildx makes of the Docker Engine itself."""
+
+
+@dataclass(kw_only=True)
+class BuildxBuilder:
+    """Build through buildx, with its state in a folder of ours: the user's stays as it is."""
+
+    store: BuilderStore
+    spec: BuilderSpec
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _stopped: threading.Event = field(default_factory=threading.Event, repr=False)
+    _ready: bool = False
+
+    def build(self, request: BuildRequest, on_line: Callable[[str], None]) -> BuildOutput:
+        """Build and push one image.
+
+        :raises BuildError: it did not build, or took longer than its time-out.
+        """
+        if self._stopped.is_set():
+            raise BuildError(f"{request.name} was not built: the run was stopped.")
+        self._ensure_builder()
+        runner = self.store.runner
+        progress = Progress(on_line, lambda text: sanitise(runner.redact(text)))
+        with tempfile.TemporaryDirectory(prefix="aksci-build-") as folder:
+            metadata = Path(folder) / "metadata.json"
+            argv = build_argv(
+                self.store.buildx,
+                _with_ignore_file(request, Path(folder)),
+                builder=self.spec.name,
+                metadata=metadata,
+                # Docker Engine's own BuildKit can't push without a tag.
+                by_digest=self.spec.driver != "docker",
+            )
+            on_line(f"  + {runner.redact(shlex.join(argv))}")
+            try:
+                runner.run(
+                    argv,
+                    env=self._environment(request),
+                    timeout=request.timeout,
+                    on_line=progress.line,
+                    quiet=True,
+                )
+            except ProcessTimeout:
+                raise BuildError(
+                    f"{request.name} did not build within {request.timeout:g} s:\n"
+                    f"{progress.failure()}",
+                    hint="raise [build] timeout in aksci.toml.",
+                ) from None
+            except ProcessError as error:
+                why = progress.failure() or f"  buildx ended with status {error.status}"
+                lost = None if progress.step_failed else self.store.lost(self.spec)
+                if lost:
+                    raise EngineError(
+                        f"BuildKit at {self.spec.endpoint} was lost while it built {request.name}: "
+                        f"{lost}:\n{why}",
+                        hint=self.store.hint,
+                    ) from None
+                raise BuildError(f"{request.name} did not build:\n{why}") from None
+            return _read_metadata(request, metadata)
+
+    def stop(self) -> None:
+        """End all programs of this runner, and start no further build."""
+        self._stopped.set()
+        self.store.runner.terminate_all()
+
+    def _environment(self, request: BuildRequest) -> dict[str, str | Secret]:
+        values: dict[str, str | Secret] = {"BUILDX_METADATA_PROVENANCE": "max"}
+        values.update(self.store.environment(self.spec))
+        for secret in request.secrets:
+            if secret.value is not None:
+                values[_variable(secret.id)] = secret.value
+        return values
+
+    def _ensure_builder(self) -> None:
+        """Make the builder once a run, unless an earlier run has."""
+        with self._lock:
+            if not self._ready:
+                self.store.ensure(self.spec)
+                self._ready = True
+
+
+def build_argv(
+    buildx: Path,
+    request: BuildRequest,
+    *,
+    builder: str,
+    metadata: Path,
+    by_digest: bool,
+) -> list[str]:
+    """Return the command line of one build.
+
+    Attestations are off unless they are asked for: their times would give each build of the same
+    input another digest. The provenance that buildx tells in its metadata file is stored beside the
+    image in any case.
+
+    :param by_digest: push without a tag; the caller sets it when all is checked.
+    """
+    argv = [str(buildx), "build", "--builder", builder, "--progress", "rawjson"]
+    argv += ["--metadata-file", str(metadata), *_attestation_flags(request)]
+    output = f"type=image,push=true,oci-mediatypes=true,name={request.repository}"
+    argv += [
+        "--output",
+        f"{output},push-by-digest=true" if by_digest else f"{output}:{request.tag}",
+    ]
+    args = {"SOURCE_DATE_EPOCH": "0", **request.args}
+    for name, value in sorted(args.items()):
+        argv += ["--build-arg", f"{name}={value}"]
+    for name, reference in sorted(request.parents.items()):
+        argv += ["--build-context", f"{name}=docker-image://{reference}"]
+    for name, folder in sorted(request.contexts.items()):
+        argv += ["--build-context", f"{name}={folder}"]
+    levels = "index,manifest" if len(request.platforms) > 1 else "manifest"
+    for name, value in sorted(request.annotations.items()):
+        argv += ["--annotation", f"{levels}:{name}={value}"]
+    for secret in sorted(request.secrets, key=lambda one: one.id):
+        source = f"src={secret.file}" if secret.file else f"env={_variable(secret.id)}"
+        argv += ["--secret", f"id={secret.id},{_csv(source)}"]
+    for ssh in sorted(request.ssh, key=lambda one: one.id):
+        keys = ",".join(map(str, ssh.keys))
+        argv += ["--ssh", f"{ssh.id}={keys}" if keys else ssh.id]
+    if request.platforms:
+        argv += ["--platform", ",".join(request.platforms)]
+    if request.target:
+        argv += ["--target", request.target]
+    argv += _cache_flags(request)
+    return [*argv, "--file", str(request.dockerfile), str(request.context)]
+
+
+def _attestation_flags(request: BuildRequest) -> list[str]:
+    wanted = request.attestations
+    provenance = "false" if wanted.provenance == "off" else f"mode={wanted.provenance}"
+    sbom = f"generator={wanted.sbom}" if wanted.sbom else "false"
+    return [f"--provenance={provenance}", f"--sbom={sbom}"]
+
+
+def _cache_flags(request: BuildRequest) -> list[str]:
+    """Return the flags of the layer cache.
+
+    A cache that does not exist yet is no failure to BuildKit; one that can't be written is none,
+    either, with ``ignore-error``. ``image-manifest`` makes it what every registry takes.
+    """
+    cache = request.cache
+    flags = ["--no-cache"] if request.fresh else []
+    if cache is None:
+        return flags
+    where = f"type=registry,ref={cache.ref}"
+    if not request.fresh:
+        flags += ["--cache-from", where]
+    if not cache.read_only:
+        how = f"mode={cache.mode},image-manifest=true,oci-mediatypes=true,ignore-error=true"
+        flags += ["--cache-to", f"{where},{how}"]
+    return flags
+
+
+def _with_ignore_file(request: BuildRequest, folder: Path) -> BuildRequest:
+    """Put a copy of the Dockerfile beside the ignore file that is to hold for it.
+
+    BuildKit's frontend prefers ``<Dockerfile>.dockerignore`` to the context's own.
+    """
+    if request.ignore is None:
+        return request
+    dockerfile = folder / "Dockerfile"
+    dockerfile.write_bytes(request.dockerfile.read_bytes())
+    (folder / "Dockerfile.dockerignore").write_bytes(request.ignore)
+    return replace(request, dockerfile=dockerfile)
+
+
+def _csv(field: str) -> str:
+    """Quote a field of a comma-separated value where it must be (RFC 4180)."""
+    return '"' + field.replace('"', '""') + '"' if set(field) & set(',"\n') else field
+
+
+def _variable(secret_id: str) -> str:
+    """Return the environment variable that carries a secret to buildx."""
+    return "AKSCI_SECRET_" + "".join(c if c.isalnum() else "_" for c in secret_id).upper()
+
+
+def _read_metadata(request: BuildRequest, path: Path) -> BuildOutput:
+    try:
+        metadata: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        digest = str(metadata["containerimage.digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BuildError(
+            f"{request.name} was built, but buildx did not tell its digest.",
+            hint="use a builder that pushes images (drivers docker, docker-container, remote).",
+        ) from None
+    return BuildOutput(digest=digest, provenance=metadata.get("buildx.build.provenance"))

@@ -1,0 +1,185 @@
+"""What a build would do, and why, without doing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from aksci.images.building.finished import Finished, find_finished
+from aksci.images.graph import Graph, graph_document
+from aksci.images.inputs import Inputs, inputs_of
+from aksci.images.planning.history import find_reasons
+from aksci.images.planning.reasons import Reason, waits
+from aksci.images.scheduler import run_ready
+from aksci.images.selection import require_forced
+from aksci.images.tree.hasher import TreeHasher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aksci.errors import AksciError
+    from aksci.images.building.failures import Failure
+    from aksci.registry import Registry
+
+__all__ = ["BuildPlan", "Work", "plan_build", "plan_document"]
+
+_LOOKUPS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """One image of a plan."""
+
+    image: str
+    action: Literal["build", "reuse"]
+    reasons: tuple[Reason, ...]
+    """Empty when it is reused."""
+    digest: str | None
+    """Of what is reused."""
+    identity: str | None = None
+    """What is reused counts as this in the keys of what needs it."""
+    key: str | None = None
+    """The input key; None while a parent is to be built."""
+    inputs: Inputs | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildPlan:
+    """What a build would do now, in its order."""
+
+    graph: Graph
+    work: tuple[Work, ...]
+    """Parents before children."""
+
+    @property
+    def to_build(self) -> tuple[str, ...]:
+        """Names of the images that would be built, in order."""
+        return tuple(one.image for one in self.work if one.action == "build")
+
+    @cached_property
+    def by_name(self) -> dict[str, Work]:
+        """Work by image."""
+        return {one.image: one for one in self.work}
+
+    @cached_property
+    def causes(self) -> dict[str, tuple[str, ...]]:
+        """Image to build -> the shortest way from it to one that has a reason of its own.
+
+        ``("catalog", "python", "base")``: catalog is built since python is, and that since base is.
+        """
+        found: dict[str, tuple[str, ...]] = {}
+        for one in self.work:
+            parents = [reason["image"] for reason in one.reasons if waits(reason)]
+            if one.action == "build":
+                own = len(parents) < len(one.reasons)
+                ways = [()] if own else [found[parent] for parent in parents]
+                found[one.image] = (one.image, *min(ways, key=lambda way: (len(way), way)))
+        return found
+
+
+def plan_build(
+    graph: Graph,
+    *,
+    registry: Registry,
+    resolve_external: Callable[[str], str],
+    force: frozenset[str] = frozenset(),
+    selected: frozenset[str] | None = None,
+    failures: Mapping[str, Failure] | None = None,
+) -> BuildPlan:
+    """Plan a build. The registry is read, nothing is written.
+
+    A child of an image that is to be built counts as to be built, too; the build itself may find
+    that the parent came out the same, and then reuse the child.
+
+    :param selected: the images to look at, with all that they need; None: all.
+    :param failures: of the last runs: another reason for what is to be built anyway.
+    :raises ConfigError: an image to build again does not exist, or is not selected.
+    :raises RegistryError: the registry could not be asked: that never means "not built".
+    """
+    selected = frozenset(graph.images) if selected is None else selected
+    require_forced(graph, force, selected)
+    look = _Look(graph, registry, TreeHasher(graph.root), resolve_external, force, failures or {})
+    parents = {name: graph.parents[name] for name in graph.order if name in selected}
+    outcome = run_ready(parents, look.work, workers=_LOOKUPS, stop=lambda: None)
+    look.hasher.save()
+    look.hasher.save()
+    error: AksciError | None = next(iter(outcome.failed.values()), None)
+    if error is not None:
+        raise error
+    return BuildPlan(graph=graph, work=tuple(outcome.done[name] for name in parents))
+
+
+def plan_document(plan: BuildPlan) -> dict[str, Any]:
+    """Return the plan as ``plan --format json`` prints it (DESIGN §4, schemas/plan.schema.json)."""
+    return {
+        **graph_document(plan.graph),
+        "work": [
+            {
+                "image": one.image,
+                "action": one.action,
+                "reasons": list(one.reasons),
+                "key": one.key,
+                "digest": one.digest,
+                "cause": list(plan.causes.get(one.image, ())),
+            }
+            for one in plan.work
+        ],
+    }
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One look at all images. ``work`` is called from several threads."""
+
+    graph: Graph
+    registry: Registry
+    hasher: TreeHasher
+    resolve_external: Callable[[str], str]
+    force: frozenset[str]
+    failures: Mapping[str, Failure]
+
+    def work(self, name: str, parents: Mapping[str, Work]) -> Work:
+        inputs = inputs_of(
+            self.graph,
+            name,
+            hasher=self.hasher,
+            registry_host=self.registry.host,
+            built={parent: one.digest for parent, one in parents.items()},
+            identities={name: one.identity for name, one in parents.items() if one.identity},
+            resolve_external=self.resolve_external,
+        )
+        key = inputs.key
+        found = self._find(name, inputs, key)
+        if found:
+            return Work(
+                image=name,
+                action="reuse",
+                reasons=(),
+                digest=found.digest,
+                identity=found.identity,
+                key=key,
+                inputs=inputs,
+            )
+        return Work(
+            image=name,
+            action="build",
+            reasons=self._reasons(name, inputs),
+            digest=None,
+            key=key,
+            inputs=inputs,
+        )
+
+    def _find(self, name: str, inputs: Inputs, key: str | None) -> Finished | None:
+        if name in self.force or key is None or not inputs.reusable:
+            return None
+        spec = self.graph.images[name].spec
+        attested = bool(spec.attestations.words)
+        return find_finished(self.registry, spec.repository, key, attested=attested)
+
+    def _reasons(self, name: str, inputs: Inputs) -> tuple[Reason, ...]:
+        if name in self.force:
+            return ({"code": "FORCED"},)
+        return find_reasons(
+            self.registry, self.graph, name, inputs, hasher=self.hasher, failures=self.failures
+        )

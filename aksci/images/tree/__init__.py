@@ -1,0 +1,1 @@
+"""What a build reads of its context: walked, filtered, hashed."""
