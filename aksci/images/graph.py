@@ -11,8 +11,9 @@ from aksci.errors import ConfigError
 from aksci.images.discovery.specs import ImageSpec, discover_images
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.dockerfile.parser import Dockerfile, parse_dockerfile
-from aksci.images.dockerfile.recipe import EdgeType, Recipe, unite
+from aksci.images.dockerfile.recipe import EdgeType, Need, Recipe, unite
 from aksci.images.dockerfile.stages import resolve_stages
+from aksci.images.mistakes import for_each
 from aksci.images.names import Reference, parse_reference
 from aksci.images.platforms import platform_args, this_platform
 
@@ -133,18 +134,17 @@ def build_graph(
     specs = discover_images(root, config, builder_platform=builder_platform, importer=importer)
     parsed: dict[str, Dockerfile] = {}
     owners = _owners(config, specs)
-    images = {name: read_image(root, spec, parsed) for name, spec in specs.items()}
-    images = {name: _with_triggers(image, images, owners) for name, image in images.items()}
-    edges: set[Edge] = set()
-    external: set[External] = set()
-    for image in images.values():
-        for one in _connect(image, specs, owners):
-            if isinstance(one, Edge):
-                edges.add(one)
-            else:
-                external.add(one)
+    read = for_each(specs, config, lambda spec: read_image(root, spec, parsed))
+    images = for_each(specs, config, lambda spec: _with_triggers(read[spec.name], read, owners))
+    needs = for_each(
+        specs, config, lambda spec: frozenset(_connect(images[spec.name], specs, owners))
+    )
+    found = frozenset[Edge | External]().union(*needs.values())
     graph = Graph(
-        root=root, images=images, edges=tuple(sorted(edges)), external=tuple(sorted(external))
+        root=root,
+        images=images,
+        edges=tuple(sorted(one for one in found if isinstance(one, Edge))),
+        external=tuple(sorted(one for one in found if isinstance(one, External))),
     )
     _ = graph.order  # a circle is an error now, not later
     return graph
@@ -193,10 +193,17 @@ def read_image(
     key = f"{spec.dockerfile}\0{syntax}" if syntax else spec.dockerfile
     dockerfile = parsed.get(key)
     if dockerfile is None:
-        content = (root / spec.dockerfile).read_bytes()
+        content = _content(root / spec.dockerfile, spec.dockerfile)
         dockerfile = parse_dockerfile(content, name=spec.dockerfile, syntax=syntax)
         parsed[key] = dockerfile
     return interpret(spec, dockerfile, triggers or {})
+
+
+def _content(path: Path, name: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{name}: the Dockerfile can't be read: {error.strerror}.") from None
 
 
 def interpret(
@@ -245,6 +252,19 @@ def _owner(reference: str, owners: Mapping[str, str]) -> str | None:
     return None if parsed.digest else owners.get(str(parsed))
 
 
+def _owner_of(spec: ImageSpec, need: Need, owners: Mapping[str, str]) -> str | None:
+    """Return the image of this project that a need means.
+
+    :raises ConfigError: it is a frontend that can't be the name of an image.
+    """
+    try:
+        return _owner(need.reference, owners)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{spec.dockerfile}: its frontend: {error.message}", hint=error.hint
+        ) from None
+
+
 def _with_triggers(image: Image, images: Mapping[str, Image], owners: Mapping[str, str]) -> Image:
     """Add what the ONBUILD of this project's images makes one do that stands on them.
 
@@ -268,8 +288,9 @@ def _connect(
 ) -> Iterator[Edge | External]:
     """Yield what leads to an image: from its Dockerfile, its contexts and its ``requires``."""
     name = image.spec.name
+    connected: set[str] = set()
     for need in image.recipe.needs:
-        owner = _owner(need.reference, owners)
+        owner = _owner_of(image.spec, need, owners)
         if owner is not None and owner not in specs:
             raise _unknown(image.spec, "contexts", owner, specs)
         if need.reference.startswith(OUR_IMAGE):
@@ -281,10 +302,13 @@ def _connect(
             previous = owner == name
             yield External(image=name, reference=reference, type=need.type, previous=previous)
         else:
+            connected.add(owner)
             yield Edge(base=owner, to=name, type=need.type, reference=reference)
     for required in image.spec.requires:
         if required not in specs:
             raise _unknown(image.spec, "requires", required, specs)
+        if required in connected:  # by the Dockerfile, most often through an ARG that it is given
+            continue
         reference = own_reference(specs[required])
         yield Edge(base=required, to=name, type="requires", reference=reference)
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from aksci.config import Config
     from aksci.images.discovery.sources import Imported
 
-__all__ = ["ImageSpec", "discover_images"]
+__all__ = ["INLINE", "ImageSpec", "discover_images"]
 
-_INLINE = ".aksci/dockerfiles"
+INLINE = ".aksci/dockerfiles"
 """Where Dockerfiles are kept that another tool's file holds as text."""
 
 
@@ -169,7 +169,7 @@ def _names(config: Config, one: Imported) -> tuple[str, tuple[str, ...], tuple[s
 
 def _write_inline(root: Path, name: str, text: str) -> str:
     """Keep a Dockerfile that is in no file of its own where a build can read it."""
-    relative = f"{_INLINE}/{name}.Dockerfile"
+    relative = f"{INLINE}/{name}.Dockerfile"
     path = root / relative
     if not path.is_file() or path.read_bytes() != text.encode():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["EdgeType", "Need", "Recipe", "unite"]
 
 EdgeType = Literal["runtime", "stage", "copy", "mount", "syntax", "context", "requires"]
-"""``requires``: aksci.toml says so, without a reference in the Dockerfile."""
+"""``requires``: aksci.toml says so, and nothing in the Dockerfile does."""
 
 
 @dataclass(frozen=True, order=True)

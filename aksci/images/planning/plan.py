@@ -103,7 +103,6 @@ def plan_build(
     parents = {name: graph.parents[name] for name in graph.order if name in selected}
     outcome = run_ready(parents, look.work, workers=_LOOKUPS, stop=lambda: None)
     look.hasher.save()
-    look.hasher.save()
     error: AksciError | None = next(iter(outcome.failed.values()), None)
     if error is not None:
         raise error

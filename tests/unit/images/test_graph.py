@@ -293,6 +293,47 @@ def test_requires_is_an_edge_without_a_reference(project):
     assert graph.order == ("base", "app")
 
 
+@pytest.mark.parametrize("requires", ['["base"]', '{ BASE = "base" }'])
+def test_what_is_required_and_used_is_one_edge_of_the_use(project, requires):
+    files = {"base/Dockerfile": "FROM scratch", "app/Dockerfile": "ARG BASE=shop/base\nFROM $BASE"}
+    graph = project(files, tables("base", "app", app=f"requires = {requires}"))
+    assert graph_document(graph)["edges"] == [{"from": "base", "to": "app", "type": "runtime"}]
+
+
+def test_all_dockerfiles_that_are_wrong_are_told_at_once_and_how_to_leave_them_out(project):
+    files = {
+        "a/Dockerfile": "FROM ${NS}/x",
+        "b/Dockerfile": "",
+        "good/Dockerfile": "FROM scratch",
+        "c/Dockerfile": "# syntax=acme/x:1@sha256:no\nFROM x",
+    }
+    with pytest.raises(ConfigError) as caught:
+        project(files)
+    first, *each = caught.value.message.splitlines()
+    assert first == "2 mistakes in Dockerfiles:"
+    assert each == [
+        "a/Dockerfile, line 1: FROM ${NS}/x needs the ARG NS: it has no value.",
+        "b/Dockerfile: the Dockerfile has no instructions.",
+    ]
+    assert "ARG NS=…" in caught.value.hint
+    assert 'exclude = ["a/Dockerfile", "b/Dockerfile"]' in caught.value.hint
+    toml = '[discover]\ndockerfiles = ["*/Dockerfile"]\nexclude = ["a/*", "b/*"]\n'
+    with pytest.raises(ConfigError, match=r"^c/Dockerfile: its frontend: 'acme/x:1@sha256:no' is"):
+        project(files, toml)
+    toml = '[discover]\ndockerfiles = ["*/Dockerfile"]\nexclude = ["[abc]/*"]\n'
+    assert list(project(files, toml).images) == ["good"]
+
+
+def test_a_dockerfile_with_a_table_is_not_to_be_left_out_and_told_once_for_all_its_images(project):
+    toml = "".join(
+        f'[images.{name}]\ndockerfile = "x/Dockerfile"\ntarget = "{name}"\n' for name in "ab"
+    )
+    with pytest.raises(ConfigError) as caught:
+        project({"x/Dockerfile": "RUN x"}, toml)
+    assert caught.value.message == "x/Dockerfile: the Dockerfile has no FROM."
+    assert caught.value.hint is None
+
+
 def test_each_edge_and_external_need_is_found_by_its_image(project):
     files = {
         "a/Dockerfile": "FROM debian",
