@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from aksci.errors import ConfigError
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE, normalised_contexts
-from aksci.images.dockerfile.onbuild import OnbuildReader, parse_onbuild
+from aksci.images.dockerfile.onbuild import parse_onbuild
 from aksci.images.graph import Edge, External, Image, interpret, own_reference
 from aksci.images.keys import Source, input_key, source_of
 from aksci.images.names import Reference, parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.dockerfile.parser import Instruction
     from aksci.images.graph import Graph
     from aksci.images.tree.hasher import TreeHasher
@@ -61,14 +62,14 @@ def inputs_of(
     registry_host: str,
     built: Mapping[str, str | None],
     identities: Mapping[str, str] | None = None,
-    resolve_external: Callable[[str], str],
+    resolve_external: Bases,
 ) -> Inputs:
     """Collect an image's inputs.
 
     :param built: each parent in this project -> its digest, or None while it is not known.
     :param identities: what a parent counts as in the key, where that is not its digest: see
         ``content_identity``.
-    :param resolve_external: returns the digest that a full reference means now.
+    :param resolve_external: knows what full references mean now.
     """
     collected = _Collector(graph, registry_host, built, identities or {}, resolve_external)
     image = collected.collect(name)
@@ -105,7 +106,7 @@ class _Collector:
         registry_host: str,
         built: Mapping[str, str | None],
         identities: Mapping[str, str],
-        resolve_external: Callable[[str], str],
+        resolve_external: Bases,
     ) -> None:
         self._graph = graph
         self._host = registry_host
@@ -191,22 +192,18 @@ class _Collector:
 
         It may copy from a stage that nothing needed before, which stands on further images.
         """
-        if not isinstance(self._resolve, OnbuildReader):
-            return image
         seen: set[str] = set()
         while waiting := image.recipe.bases - seen:
             seen |= waiting
             triggers = dict(image.triggers)
             for base in sorted(waiting):
-                if found := self._triggers_of(image, base, self._resolve):
+                if found := self._triggers_of(image, base):
                     triggers[base] = found
             if triggers != image.triggers:
                 image = interpret(image.spec, image.dockerfile, triggers)
         return image
 
-    def _triggers_of(
-        self, image: Image, base: str, reader: OnbuildReader
-    ) -> tuple[Instruction, ...]:
+    def _triggers_of(self, image: Image, base: str) -> tuple[Instruction, ...]:
         full = _full(self._graph, base)
         owner = self._owner(image.spec.name, full)
         if owner is None:
@@ -220,7 +217,8 @@ class _Collector:
                 return ()  # without its digest, there is no key either
             full, _, digest = pin.partition("@")
         platforms = {*image.spec.platforms, image.spec.builder_platform}
-        return parse_onbuild(reader.onbuild(full, digest, platforms), name=f"ONBUILD of {full}")
+        texts = self._resolve.onbuild(full, digest, platforms)
+        return parse_onbuild(texts, name=f"ONBUILD of {full}")
 
     def _owner(self, name: str, full: str) -> str | None:
         edges = self._graph.edges_to[name]

@@ -16,7 +16,14 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from aksci.config import load_config
-from aksci.images import build_graph, explain_image, plan_build, publish_tags, read_build_record
+from aksci.images import (
+    BaseResolver,
+    build_graph,
+    explain_image,
+    plan_build,
+    publish_tags,
+    read_build_record,
+)
 from aksci.images.planning.lineage import read_files, read_lineage
 from aksci.registry import RegistryClient, list_referrers, push_image
 
@@ -219,7 +226,10 @@ def test_a_lost_tag_is_missing_though_nothing_differs(shop):
         put_blob = put_manifest
 
     registry = Forgetful(shop.registry.host, plain_http=True)
-    plan = plan_build(graph, registry=registry, resolve_external=str, selected=frozenset({"tool"}))
+    bases = BaseResolver(mirror=registry, connect=RegistryClient)
+    plan = plan_build(
+        graph, registry=registry, resolve_external=bases, selected=frozenset({"tool"})
+    )
     assert plan.work[0].reasons == ({"code": "MISSING", "known": True},)
     assert explain_image(plan, "tool", registry)["tag"] == f"in-{image.input_key}"
     registry.close()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aksci.errors import AksciError
     from aksci.images.building.failures import Failure
     from aksci.images.building.record import BuiltImage
+    from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.engines.builder import Builder
     from aksci.images.graph import Graph
     from aksci.registry import Registry
@@ -51,7 +52,7 @@ def build_images(
     *,
     registry: Registry,
     builder: Builder,
-    resolve_external: Callable[[str], str],
+    resolve_external: Bases,
     settings: BuildSettings,
     reporter: Reporter,
     now: Callable[[], datetime],
@@ -83,7 +84,7 @@ def attempt_images(
     *,
     registry: Registry,
     builder: Builder,
-    resolve_external: Callable[[str], str],
+    resolve_external: Bases,
     settings: BuildSettings,
     reporter: Reporter,
     now: Callable[[], datetime],
@@ -99,7 +100,7 @@ def attempt_images(
     stays when others fail, so that the next run goes on from there. An opaque image is always
     built.
 
-    :param resolve_external: returns the digest that the full reference of a base means now.
+    :param resolve_external: knows what the full references of bases mean now.
     :param force: images to build again in any case, without layer cache.
     :param selected: the images to look at, with all that they need; None: all.
     :param validator: raises ``ValidationError`` for an image that does not run as it must.

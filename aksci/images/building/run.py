@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from aksci.images.building.failures import Failure
+    from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.engines.builder import Builder, BuildOutput
     from aksci.images.graph import Graph
     from aksci.images.planning.reasons import Reason
@@ -87,7 +88,7 @@ class Run:
     graph: Graph
     registry: Registry
     builder: Builder
-    resolve_external: Callable[[str], str]
+    resolve_external: Bases
     settings: BuildSettings
     reporter: Reporter
     now: Callable[[], datetime]

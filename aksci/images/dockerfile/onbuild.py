@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aksci.errors import RegistryError
 from aksci.files import write_atomically
@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 
     from aksci.registry import Registry
 
-__all__ = ["OnbuildReader", "parse_onbuild", "read_onbuild"]
+__all__ = ["Bases", "parse_onbuild", "read_onbuild"]
 
 
-@runtime_checkable
-class OnbuildReader(Protocol):
-    """What can tell the ONBUILD of an image; ``BaseResolver`` does."""
+class Bases(Protocol):
+    """What knows the images that a project does not build; ``BaseResolver`` does.
+
+    Both count in keys: nobody may know the digest of an image and pass over its ONBUILD.
+    """
+
+    def __call__(self, reference: str, /) -> str:
+        """Return the digest that a full reference means now."""
 
     def onbuild(self, reference: str, digest: str, platforms: Iterable[str]) -> tuple[str, ...]:
         """Return the ONBUILD instructions of the digest that a full reference means."""

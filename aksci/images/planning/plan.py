@@ -16,10 +16,11 @@ from aksci.images.selection import require_forced
 from aksci.images.tree.hasher import TreeHasher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from aksci.errors import AksciError
     from aksci.images.building.failures import Failure
+    from aksci.images.dockerfile.onbuild import Bases
     from aksci.registry import Registry
 
 __all__ = ["BuildPlan", "Work", "plan_build", "plan_document"]
@@ -82,7 +83,7 @@ def plan_build(
     graph: Graph,
     *,
     registry: Registry,
-    resolve_external: Callable[[str], str],
+    resolve_external: Bases,
     force: frozenset[str] = frozenset(),
     selected: frozenset[str] | None = None,
     failures: Mapping[str, Failure] | None = None,
@@ -134,7 +135,7 @@ class _Look:
     graph: Graph
     registry: Registry
     hasher: TreeHasher
-    resolve_external: Callable[[str], str]
+    resolve_external: Bases
     force: frozenset[str]
     failures: Mapping[str, Failure]
 

@@ -104,7 +104,17 @@ def test_a_plan_tells_why_and_a_build_does_the_same(shop):
 def test_a_moved_base_is_drift(shop):
     shop.publish(shop.build())
     moved = shop.registry.resolve(f"{shop.name}/base", "latest")
-    plan = shop.plan(resolve_external=lambda _: moved)
+
+    class Moved(BaseResolver):
+        """What knows that all images from outside have moved."""
+
+        def __call__(self, _reference):
+            return moved
+
+        def onbuild(self, *_):
+            return ()
+
+    plan = shop.plan(resolve_external=Moved(mirror=None, connect=RegistryClient))
     (reason,) = next(one for one in plan.work if one.image == "base").reasons
     assert (reason["code"], reason["new"]) == ("BASE_DRIFT", moved)
 

@@ -11,6 +11,19 @@ from aksci.images.discovery.specs import discover_images
 HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 
 
+class Outside:
+    """Images from outside whose digests a function tells; none of them has ONBUILD."""
+
+    def __init__(self, digest_of):
+        self._digest_of = digest_of
+
+    def __call__(self, reference):
+        return self._digest_of(reference)
+
+    def onbuild(self, *_):
+        return ()
+
+
 @pytest.fixture
 def project(tmp_path):
     """Write files and an aksci.toml; return its graph."""
@@ -23,7 +36,7 @@ def project(tmp_path):
         (tmp_path / "aksci.toml").write_text(HEAD + toml)
         return build_graph(tmp_path, load_config(tmp_path / "aksci.toml"), **options)
 
-    make.root = tmp_path
+    make.root, make.outside = tmp_path, Outside
     return make
 
 

@@ -121,7 +121,7 @@ def test_what_onbuild_of_an_outside_base_reads_counts(project):
     found = inputs(graph, BaseResolver(mirror=None, connect=lambda _: Shelf()))
     assert graph.images["app"].recipe.sources == {"a"}
     assert found.image.recipe.sources is None
-    assert found.source.key != inputs(graph, lambda _: INDEX).source.key
+    assert found.source.key != inputs(graph, project.outside(lambda _: INDEX)).source.key
     again = read_image(graph.root, found.image.spec, {}, triggers=found.image.triggers)
     assert again.recipe == found.image.recipe
 
@@ -143,12 +143,12 @@ def test_named_contexts_are_pinned_or_told_as_folders(project):
         'alpine = "docker-image://r.io/mirror:3", files = "shared" }\n'
     )
     files = {"base/Dockerfile": "FROM scratch", "app/Dockerfile": "FROM debian\n"}
-    found = inputs(project(files, toml), lambda _: INDEX, built={"base": AMD})
+    found = inputs(project(files, toml), project.outside(lambda _: INDEX), built={"base": AMD})
     assert found.pins == {"debian": f"r.io/shop/base@{AMD}", "alpine": f"r.io/mirror@{INDEX}"}
     assert found.contexts == {"files": "shared"}
     assert found.parents == {"docker.io/shop/base:latest": AMD, "r.io/mirror:3": INDEX}
     assert found.runtime == "docker.io/shop/base:latest"
-    waiting = inputs(project(files, toml), lambda _: INDEX, built={"base": None})
+    waiting = inputs(project(files, toml), project.outside(lambda _: INDEX), built={"base": None})
     assert waiting.key is None
     assert "debian" not in waiting.pins
 
@@ -159,7 +159,7 @@ def test_what_is_required_counts_but_is_not_pinned(project):
         '[images.app]\ndockerfile = "app/Dockerfile"\nrequires = ["base"]\n'
     )
     files = {"base/Dockerfile": "FROM scratch", "app/Dockerfile": "FROM scratch"}
-    found = inputs(project(files, toml), lambda _: INDEX, built={"base": AMD})
+    found = inputs(project(files, toml), project.outside(lambda _: INDEX), built={"base": AMD})
     assert found.parents == {"docker.io/shop/base:latest": AMD}
     assert found.pins == {}
 
@@ -172,7 +172,7 @@ def test_a_stage_called_like_an_image_of_ours_that_it_stands_on_is_an_error(proj
     )
     files = {"base/Dockerfile": "FROM scratch", "app/Dockerfile": "FROM base AS base\nRUN x"}
     with pytest.raises(ConfigError, match="has a stage base, and takes the image base"):
-        inputs(project(files, toml), lambda _: INDEX, built={"base": AMD})
+        inputs(project(files, toml), project.outside(lambda _: INDEX), built={"base": AMD})
 
 
 def test_contexts_that_change_places_change_the_key(project):
@@ -187,7 +187,7 @@ def test_contexts_that_change_places_change_the_key(project):
         text = "FROM scratch\nCOPY --from=one / /1\nCOPY --from=two / /2\n"
         files = {"a/Dockerfile": "FROM scratch", "b/Dockerfile": "FROM scratch"}
         graph = project({**files, "app/Dockerfile": text}, toml)
-        return inputs(graph, lambda _: INDEX, built={"a": AMD, "b": ARM}).key
+        return inputs(graph, project.outside(lambda _: INDEX), built={"a": AMD, "b": ARM}).key
 
     assert key("a", "b") != key("b", "a")
 
@@ -197,7 +197,7 @@ def test_the_escape_character_counts(project):
 
     def key(directive):
         graph = project({"app/Dockerfile": f"{directive}FROM scratch\nCOPY a\\`b /\n"})
-        return inputs(graph, lambda _: INDEX).key
+        return inputs(graph, project.outside(lambda _: INDEX)).key
 
     assert key("# escape=`\n") != key("# escape=\\\n")
     assert key("# escape=\\\n") == key("")

@@ -255,7 +255,7 @@ def inputs(project, files, name="app", built=None, digests=None, toml=None):
         hasher=TreeHasher(graph.root),
         registry_host="r:1",
         built=built or {},
-        resolve_external=(digests or {}).__getitem__,
+        resolve_external=project.outside((digests or {}).__getitem__),
     )
 
 

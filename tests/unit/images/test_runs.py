@@ -92,27 +92,28 @@ class Engine:
 
 
 @pytest.fixture
-def run():
+def run(project):
     """Build graphs with one engine into one registry."""
     registry = MemoryRegistry()
     engine = Engine(registry)
 
-    def build(graph, resolve_external=lambda _: ONE, **options):
+    def build(graph, digest_of=lambda _: ONE, **options):
         return build_images(
             graph,
             registry=registry,
             builder=engine,
-            resolve_external=resolve_external,
+            resolve_external=project.outside(digest_of),
             settings=BuildSettings(),
             reporter=ConsoleReporter(io.StringIO()),
             now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
             **options,
         )
 
-    def plan(graph, resolve_external=lambda _: ONE):
-        return plan_build(graph, registry=registry, resolve_external=resolve_external)
+    def plan(graph):
+        return plan_build(graph, registry=registry, resolve_external=project.outside(lambda _: ONE))
 
     build.registry, build.engine, build.plan = registry, engine, plan
+    build.outside = project.outside
     return build
 
 
@@ -234,7 +235,7 @@ def attempt(run, graph, check, **options):
         graph,
         registry=run.registry,
         builder=run.engine,
-        resolve_external=lambda _: ONE,
+        resolve_external=run.outside(lambda _: ONE),
         settings=BuildSettings(),
         reporter=ConsoleReporter(io.StringIO()),
         now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
