@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aksci.config import CONFIG_NAME
-from aksci.errors import ConfigError
+from aksci.errors import ConfigError, DockerError
 from aksci.files import write_atomically
 from aksci.images import (
     ENGINE_BUILDER,
@@ -23,7 +23,7 @@ from aksci.registry import is_loopback
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aksci.config import BuilderConfig
+    from aksci.config import BuilderConfig, Config
     from aksci.context import Context
     from aksci.images import Builder
     from aksci.tools import Toolbox
@@ -46,7 +46,7 @@ def make_builder(context: Context, toolbox: Toolbox, found: Surroundings) -> Bui
 
     Nothing is started before the first image is built.
 
-    :raises ConfigError: the configured engine could never work.
+    :raises ConfigError: the configured engine could never work, or not with [build].
     :raises EngineError: the builder that is named does not exist, or can't be used.
     """
     configured = context.environment.builder
@@ -57,13 +57,55 @@ def make_builder(context: Context, toolbox: Toolbox, found: Surroundings) -> Bui
         hint=_hint(configured, found),
     )
     if isinstance(configured, str):
-        return BuildxBuilder(store=store, spec=store.find(configured))
+        spec = store.find(configured)
+        if spec.driver == "docker":
+            _require_able(context)
+        return BuildxBuilder(store=store, spec=spec)
     if configured is not None:
         return _own(context, store, found, configured)
     if found.embedded:
         spec = BuilderSpec(name="aksci", driver="remote", endpoint=found.buildkit)
         return BuildxBuilder(store=store, spec=spec)
+    _require_able(context)
     return BuildxBuilder(store=store, spec=ENGINE_BUILDER)
+
+
+def _require_able(context: Context) -> None:
+    """Refuse what Docker Engine's own BuildKit can't do, before it has built anything.
+
+    Docker's manual, "Registry cache", "Build attestations" and "Multi-platform builds": there, all
+    three need the containerd image store.
+    """
+    wanted = _beyond_docker(context.config)
+    if not wanted:
+        return
+    from aksci.local import has_containerd_store
+
+    try:
+        able = has_containerd_store(context.variables)
+    except DockerError:  # another context of the Docker CLI is meant: buildx will tell
+        return
+    if not able:
+        raise ConfigError(
+            f"{context.root / CONFIG_NAME}: the Docker Engine's own BuildKit can't do this with "
+            f"its classic image store: {', '.join(wanted)}.",
+            hint=f"in [environments.{context.environment_name}], builder = {{ driver = "
+            '"docker-container" }; or let the Engine keep its images in containerd: '
+            '"features": { "containerd-snapshotter": true } in its daemon.json.',
+        )
+
+
+def _beyond_docker(config: Config) -> list[str]:
+    build = config.build
+    platforms = [build.platforms, *(image.platforms for image in config.images.values())]
+    cached = build.cache.type == "registry" and not build.cache.read_only
+    asked = {
+        '[build.cache] type = "registry"': cached,
+        "[build] provenance": build.provenance != "off",
+        "[build] sbom": build.sbom is not None,
+        "several platforms": any(len(each) > 1 for each in platforms),
+    }
+    return [what for what, is_asked in asked.items() if is_asked]
 
 
 def _hint(configured: str | BuilderConfig | None, found: Surroundings) -> str | None:

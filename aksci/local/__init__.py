@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.local.layout import PlatformEndpoints, Ports, endpoints
 
 if TYPE_CHECKING:
-    from aksci.local.engine import docker_engine
+    from aksci.local.engine import docker_engine, has_containerd_store
     from aksci.local.platform import (
         ALL_PARTS,
         BUILD_PARTS,
@@ -29,6 +29,7 @@ __all__ = [
     "docker_engine",
     "down",
     "endpoints",
+    "has_containerd_store",
     "status",
     "up",
 ]
@@ -41,5 +42,5 @@ def __getattr__(name: str) -> Any:
     """
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "engine" if name == "docker_engine" else "platform"
+    module = "engine" if name in {"docker_engine", "has_containerd_store"} else "platform"
     return getattr(import_module(f"{__name__}.{module}"), name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.errors import EngineError
+from aksci.errors import ConfigError, EngineError
 
 ENVIRONMENT = """\
 registry = "{registry}"
@@ -47,3 +47,14 @@ def test_an_engine_that_does_not_run_is_told_at_once(platform, make_project, tmp
     with pytest.raises(EngineError, match=r"nobody\.sock") as caught:
         project.build(project.builder())
     assert "docker version" in caught.value.hint
+
+
+def test_what_only_other_engines_can_do_is_refused_by_the_engines_own_buildkit(
+    platform, docker_engine, make_project
+):
+    environment = f'registry = "{platform.registry}"\nplain_http = true\nnamespace = "x"\n'
+    cache = '[build.cache]\ntype = "registry"\n'
+    variables = {"DOCKER_HOST": docker_engine.address}
+    project = make_project(FILES, environment + cache, variables=variables)
+    with pytest.raises(ConfigError, match=r"classic image store: \[build.cache\]"):
+        project.builder()

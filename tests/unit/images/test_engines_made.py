@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import socketserver
+import tempfile
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 
 import pytest
@@ -68,6 +73,39 @@ def make(tmp_path):
     return make
 
 
+@pytest.fixture
+def docker_info():
+    """Answer as a Docker Engine does of itself, at a socket of our own; return its address."""
+    folder = Path(tempfile.mkdtemp(prefix="aksci-"))  # short: a socket's path ends at 107
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps({"ApiVersion": "1.44", **self.server.info}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def address_string(self):
+            return "a client"
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    server = socketserver.ThreadingUnixStreamServer(f"{folder}/docker.sock", Answer)
+    server.daemon_threads = True
+    Thread(target=server.serve_forever, daemon=True).start()
+
+    def serve(info):
+        server.info = info
+        return f"unix://{folder}/docker.sock"
+
+    yield serve
+    server.shutdown()
+    server.server_close()
+    shutil.rmtree(folder)
+
+
 def builder(text):
     return f"[environments.prod.builder]\n{text}\n"
 
@@ -76,6 +114,49 @@ def test_without_a_builder_the_platforms_or_the_engines_own_is_used(make):
     assert make("", embedded=True).spec.endpoint == "unix:///b.sock"
     own = make("").spec
     assert (own.name, own.driver, own.ours) == ("default", "docker", False)
+
+
+BEYOND = {
+    "cache": ('[build.cache]\ntype = "registry"', ['[build.cache] type = "registry"']),
+    "attestations": (
+        '[build]\nprovenance = "min"\nsbom = "s"',
+        ["[build] provenance", "[build] sbom"],
+    ),
+    "platforms": (
+        '[images.a]\ndockerfile = "a"\nplatforms = ["linux/amd64", "linux/arm64"]',
+        ["several platforms"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BEYOND)
+def test_what_docker_engines_own_buildkit_cant_do_is_refused_before_anything_is_built(
+    make, docker_info, case
+):
+    toml, wanted = BEYOND[case]
+    address = docker_info({"DriverStatus": [["Backing Filesystem", "extfs"]]})
+    with pytest.raises(ConfigError) as caught:
+        make(toml, variables={"DOCKER_HOST": address})
+    assert caught.value.message.endswith(f"classic image store: {', '.join(wanted)}.")
+    assert 'builder = { driver = "docker-container" }' in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("toml", "status"),
+    [
+        (BEYOND["cache"][0], [["driver-type", "io.containerd.snapshotter.v1"]]),
+        ('[build.cache]\ntype = "registry"\nread_only = true', None),
+        ('[build]\nplatforms = ["linux/arm64"]', None),
+    ],
+)
+def test_docker_engines_own_buildkit_is_used_for_what_it_can_do(make, docker_info, toml, status):
+    address = docker_info({"DriverStatus": status})
+    assert make(toml, variables={"DOCKER_HOST": address}).spec.driver == "docker"
+
+
+def test_another_docker_context_is_left_to_buildx(make, tmp_path):
+    variables = {"DOCKER_HOST": f"unix://{tmp_path}/nobody.sock"}
+    assert make(BEYOND["cache"][0], variables=variables).spec.driver == "docker"
 
 
 def test_one_remote_endpoint_is_one_builder_and_several_are_a_pool(make):
