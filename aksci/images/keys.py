@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE, normalised_contexts
+from aksci.images.platforms import platform_args
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +31,8 @@ class Source:
     """Hash of the instructions that count: comments and unreachable stages don't."""
     args: Mapping[str, str]
     """Those configured that are used. All, where nobody can be sure; but proxies count only where
-    they are declared, as in BuildKit's own cache."""
+    they are declared, as in BuildKit's own cache. And what is asked of the builder's platform
+    (``BUILDARCH``…): a compiler may write other bytes on another machine."""
     target: str | None
     platforms: tuple[str, ...]
     tree: str
@@ -79,8 +81,16 @@ def _counting_args(image: Image) -> dict[str, str]:
             if name in recipe.declared or name.lower() not in _PROXY_ARGS
         )
     else:
-        counting = recipe.used_args & configured.keys()
-    return {name: configured[name] for name in sorted(counting)}
+        counting = recipe.used_args
+    values = {**_builder_args(image), **configured}
+    return {name: values[name] for name in sorted(counting & values.keys())}
+
+
+def _builder_args(image: Image) -> dict[str, str]:
+    """Return BUILDPLATFORM and its parts. Those of the target follow from ``platforms``."""
+    spec = image.spec
+    everything = platform_args(build=spec.builder_platform, target=spec.platforms[0])
+    return {name: value for name, value in everything.items() if name.startswith("BUILD")}
 
 
 def _hash_trees(image: Image, hasher: TreeHasher) -> str:

@@ -176,6 +176,29 @@ def test_a_platform_that_is_not_configured_is_the_builders_and_counts(base):
     assert of("linux/amd64", both).key == of("linux/arm64", both).key == of("linux/arm64").key
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("FROM ", "FROM --platform=$BUILDPLATFORM "),
+        ("ARG W", "ARG BUILDARCH W"),
+        ("ARG V=1", "ARG V=x$BUILDARCH"),
+    ],
+)
+def test_the_builders_platform_counts_where_it_is_asked_for(base, old, new):
+    """A final stage of the builder's platform is another image on another machine."""
+
+    def of(builder, text):
+        toml = TOML + 'platforms = ["linux/arm64"]\n'
+        graph = base({"Dockerfile": text}, toml, builder_platform=builder)
+        return source_of(graph.images["web"], TreeHasher(graph.root))
+
+    text = DOCKERFILE.replace(old, new)
+    assert text != DOCKERFILE
+    assert of("linux/amd64", text).key != of("linux/arm64", text).key
+    unused = text.replace("$BUILD", "$NOBUILD").replace("ARG BUILD", "ARG NOBUILD")
+    assert of("linux/amd64", unused).key == of("linux/arm64", unused).key
+
+
 def test_ignored_files_do_not_count_and_the_dockerfiles_own_list_wins(base):
     (base.root / "ctx/.dockerignore").write_text("data\n.dockerignore")
     before = key(base)
