@@ -16,8 +16,10 @@ import pytest
 from aksci.errors import BuildError, RegistryError
 from aksci.images import BaseResolver, plan_document, plan_text
 from aksci.images.keys import in_tag
-from aksci.registry import RegistryClient, list_referrers
+from aksci.registry import RegistryClient, list_referrers, push_image
 
+INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 BASE = "FROM debian:bookworm-slim\nCOPY hello.txt /hello.txt\n"
 
 
@@ -117,6 +119,44 @@ def test_a_moved_base_is_drift(shop):
     plan = shop.plan(resolve_external=Moved(mirror=None, connect=RegistryClient))
     (reason,) = next(one for one in plan.work if one.image == "base").reasons
     assert (reason["code"], reason["new"]) == ("BASE_DRIFT", moved)
+
+
+def test_a_base_of_several_platforms_is_compared_index_with_index(shop):
+    """A platform's digest would always differ from the index's: drift for ever, or never seen."""
+    repository = f"{shop.name}-outside/multi"
+
+    def push(*machines):
+        entries = []
+        for machine in machines:
+            config = {"architecture": machine, "os": "linux", "config": {"User": "1"}}
+            one = push_image(shop.registry, repository, machine, layers=[], config=config)
+            content = shop.registry.manifest(repository, one.digest).content
+            platform = {"architecture": machine, "os": "linux"}
+            size = {"size": len(content), "digest": one.digest}
+            entries.append({"mediaType": MANIFEST, "platform": platform, **size})
+        index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
+        return shop.registry.put_manifest(repository, index, INDEX, tag="1")
+
+    first = push("amd64", "arm64")
+    base = f"{shop.registry.host}/{repository}:1"
+    (shop.root / "tool/Dockerfile").write_text(f"FROM {base}\nCOPY tool /tool\n")
+    bases = BaseResolver(mirror=None, connect=lambda _: shop.registry)
+    image = shop.build(only=frozenset({"tool"}), resolve_external=bases)["tool"]
+    manifest = shop.registry.manifest(image.ref.repository, image.ref.digest)
+    annotations = json.loads(manifest.content)["annotations"]
+    assert annotations["org.opencontainers.image.base.digest"] == first
+    shop.publish({"tool": image})
+
+    def plan():
+        bases = BaseResolver(mirror=None, connect=lambda _: shop.registry)
+        return shop.plan(selected=frozenset({"tool"}), resolve_external=bases)
+
+    assert plan().to_build == ()
+    second = push("amd64", "s390x")
+    (work,) = plan().work
+    assert [(one["code"], one["old"], one["new"]) for one in work.reasons] == [
+        ("BASE_DRIFT", first, second)
+    ]
 
 
 def test_publishing_moves_tags_once(shop):

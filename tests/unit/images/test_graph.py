@@ -88,6 +88,29 @@ def test_an_image_may_be_named_in_several_ways(project):
     assert graph_document(graph)["edges"] == [{"from": "base", "to": "app", "type": "stage"}]
 
 
+def test_images_of_one_repository_are_told_apart_by_tag_whatever_they_and_their_folders_are_called(
+    project,
+):
+    """One Dockerfile, one repository, four images by argument."""
+    toml = "".join(
+        f'[images.py{v}]\ndockerfile = "runtimes/Dockerfile"\nrepository = "team/python"\n'
+        f'tags = ["3.{v}"]\nargs = {{ MINOR = "{v}" }}\n'
+        for v in (10, 11, 12, 13)
+    )
+    toml += '[images.api]\ndockerfile = "services/web/Dockerfile"\nrepository = "team/frontend"\n'
+    text = "FROM team/python:3.12 AS build\nFROM team/python:3.10\nCOPY --from=build / /\n"
+    files = {"runtimes/Dockerfile": "ARG MINOR\nFROM python:3.$MINOR"}
+    graph = project(files | {"services/web/Dockerfile": text}, toml)
+    assert edges(graph) == {("py12", "api", "stage"), ("py10", "api", "runtime")}
+    assert {one.reference for one in graph.external_of["py13"]} == {"docker.io/library/python:3.13"}
+
+
+def test_a_folder_called_like_its_base_is_no_circle(project):
+    graph = project({"vendor/photon/Dockerfile": "FROM photon", "photon/Dockerfile": "FROM photon"})
+    assert not graph.edges
+    assert {one.reference for one in graph.external} == {"docker.io/library/photon:latest"}
+
+
 def test_the_environments_registry_names_our_images_too(project):
     toml = (
         '[discover]\ndockerfiles = ["*/Dockerfile"]\n[environments.prod]\n'

@@ -9,6 +9,8 @@ import pytest
 from aksci.errors import ConfigError
 from aksci.images.inputs import inputs_of
 from aksci.images.keys import source_of
+from aksci.images.planning.history import files_of
+from aksci.images.planning.reasons import changed_files
 from aksci.images.tree.hasher import TreeHasher, ignore_override
 
 DOCKERFILE = (
@@ -151,6 +153,22 @@ def test_a_folder_that_is_a_named_context_counts_with_its_own_ignore_file(base):
     ignored = key(base, toml=TOML + 'contexts = { lib = "moved" }\n')
     (base.root / "moved/a").unlink()
     assert key(base, toml=TOML + 'contexts = { lib = "moved" }\n') == ignored
+
+
+def test_files_are_known_by_name_and_those_of_a_named_context_by_its_name_too(base):
+    """A plan names the files that changed."""
+    (base.root / "lib").mkdir()
+    (base.root / "lib/a").write_text("1")
+    toml = TOML + 'contexts = { LIB = "lib", debian = "docker-image://debian:12" }\n'
+    image = base({"Dockerfile": DOCKERFILE}, toml).images["web"]
+    before = files_of(image, TreeHasher(base.root))
+    (base.root / "lib/a").write_text("2")
+    (base.root / "ctx/run.sh").chmod(0o755)
+    after = files_of(image, TreeHasher(base.root))
+    assert changed_files(before, after) == [
+        {"path": "lib: a", "change": "changed"},
+        {"path": "run.sh", "change": "mode"},
+    ]
 
 
 def test_a_proxy_counts_only_where_it_is_declared(base):

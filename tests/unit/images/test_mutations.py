@@ -176,6 +176,12 @@ def a_conflict(root):
     assert "UU app/src/main.py" in git(root, "status", "--porcelain")
 
 
+def letter_case(root):
+    """As on a file system that ignores it, where git sees no change."""
+    git(root, "config", "core.ignorecase", "true")
+    (root / "app/src/main.py").rename(root / "app/src/Main.py")
+
+
 def sparse(*folders):
     return lambda root: git(root, "sparse-checkout", "set", "--no-cone", *folders)
 
@@ -218,6 +224,7 @@ MATTERS = {
     "a sparse checkout without what is read": sparse("app/Dockerfile", "/aksci.toml", "/other"),
     "a name with a newline": odd_name(b"a\nb"),
     "a name that is not UTF-8": odd_name(b"\xff\xfe"),
+    "a name's case, where git ignores it": letter_case,
     "executable": lambda root: (root / "app/src/main.py").chmod(0o755),
     "a folder's mode": lambda root: (root / "app/src/deep").chmod(0o700),
     "an empty folder": lambda root: (root / "app/src/empty").mkdir(),
