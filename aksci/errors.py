@@ -12,6 +12,7 @@
     │   ├── PrivilegeError        52   root is needed
     │   └── DockerError           53   Docker Engine is missing or not running
     ├── RegistryError              6   the registry refused, failed or is unreachable
+    │   ├── UnreachableError       6   nothing answered where the registry should be
     │   └── NotFoundInRegistry     6   the registry answered 404 (the only "not there" that counts)
     ├── BuildError                 7   an image did not build
     │   ├── EngineError           18   the engine that builds can't be reached, made or started
@@ -59,6 +60,7 @@ __all__ = [
     "StepError",
     "ToolError",
     "TrustError",
+    "UnreachableError",
     "UsageError",
     "ValidationError",
 ]
@@ -142,6 +144,12 @@ class RegistryError(AksciError):
 
     code = "registry"
     exit_status = 6
+
+
+class UnreachableError(RegistryError):
+    """Nothing answered where the registry should be: a name, a network or a proxy is wrong."""
+
+    code = "registry-unreachable"
 
 
 class NotFoundInRegistry(RegistryError):  # noqa: N818 - it reads as the answer that it is

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.errors import RegistryError, UsageError
 from aksci.images import (
     BaseResolver,
+    UndecidedError,
     compare_plans,
     comparison_markdown,
     comparison_text,
@@ -25,6 +26,7 @@ from aksci.images import (
     require_images,
     save_plan,
     select,
+    undecided_text,
     why_markdown,
     why_text,
 )
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from aksci.context import Context
     from aksci.images import BuildPlan, Graph
     from aksci.images.drawing import Drawing
-    from aksci.images.plan import Work
+    from aksci.images.planning.plan import Work
     from aksci.options import Options
     from aksci.registry import RegistryClient
 
@@ -54,7 +56,7 @@ def plan(context: Context, options: Options) -> dict[str, Any]:
     made = _made(context, options) if options.save or options.compare else {}
     # Read first: a mistake is told at once, and --save may name the same file.
     old = load_plan(context.root / options.compare, made) if options.compare else None
-    planned = _plan(context, options)
+    planned = _plan_or_all_that_is_known(context, options)
     document = plan_document(planned)
     if options.matrix:
         _hand_over_matrix(context, options, planned)
@@ -105,8 +107,13 @@ def graph(context: Context, options: Options) -> dict[str, Any]:
     return {}
 
 
-def base_resolver(context: Context, registry: RegistryClient) -> BaseResolver:
-    """Return what tells the digests of external images; the embedded registry mirrors docker.io."""
+def base_resolver(
+    context: Context, registry: RegistryClient, *, brief: bool = False
+) -> BaseResolver:
+    """Return what tells the digests of external images; the embedded registry mirrors docker.io.
+
+    :param brief: for a look of seconds: what failed is not tried again.
+    """
     embedded = context.environment.platform == "embedded"
     return BaseResolver(
         mirror=registry if embedded else None,
@@ -116,7 +123,18 @@ def base_resolver(context: Context, registry: RegistryClient) -> BaseResolver:
             else connect_registry(host, plain_http=False, variables=context.variables)
         ),
         cache=context.work / "onbuild",
+        brief=brief,
     )
+
+
+def _plan_or_all_that_is_known(context: Context, options: Options) -> BuildPlan:
+    """Return the plan; where images can't be planned, show people the others, and fail."""
+    try:
+        return _plan(context, options)
+    except UndecidedError as error:
+        if options.format == "text" and not (options.output or options.matrix or options.compare):
+            deliver(context, options, undecided_text(error))
+        raise
 
 
 def _plan(context: Context, options: Options) -> BuildPlan:
@@ -136,7 +154,7 @@ def _plan_of(
     return plan_build(
         found,
         registry=registry,
-        resolve_external=base_resolver(context, registry),
+        resolve_external=base_resolver(context, registry, brief=True),
         force=force,
         selected=selected,
         failures=read_failures(context.work),
@@ -195,6 +213,9 @@ def _states(context: Context, found: Graph) -> tuple[Work, ...]:
     """Return what a plan says of each image; without a registry, nothing, and a warning."""
     try:
         return _plan_of(context, found).work
+    except UndecidedError as error:
+        context.reporter.warning(error.message)
+        return error.plan.work
     except RegistryError as error:
         context.reporter.warning(f"What is to be built is not known. {error.message}")
         return ()

@@ -35,7 +35,8 @@ from aksci.images.planning.compare import (
 )
 from aksci.images.planning.matrix import make_matrices, matrix_document, matrix_value
 from aksci.images.planning.plan import BuildPlan, plan_build, plan_document
-from aksci.images.planning.report import plan_markdown, plan_text
+from aksci.images.planning.report import plan_markdown, plan_text, undecided_text
+from aksci.images.planning.undecided import UndecidedError
 from aksci.images.planning.why import explain_image, why_markdown, why_text
 from aksci.images.selection import require_images, select
 
@@ -60,6 +61,7 @@ __all__ = [
     "LazyBuilder",
     "MovedTag",
     "PoolBuilder",
+    "UndecidedError",
     "attempt_images",
     "build_graph",
     "build_images",
@@ -86,6 +88,7 @@ __all__ = [
     "require_images",
     "save_plan",
     "select",
+    "undecided_text",
     "update_failures",
     "why_markdown",
     "why_text",

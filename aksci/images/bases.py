@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
-from aksci.errors import NotFoundInRegistry, RegistryError
+from aksci.errors import NotFoundInRegistry, RegistryError, UnreachableError
 from aksci.images.dockerfile.onbuild import read_onbuild
 from aksci.images.names import Reference, parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from aksci.registry import Registry
 
-__all__ = ["BaseResolver"]
+__all__ = ["BaseImageError", "BaseResolver"]
 
 _HUB = "docker.io"
 _FRONTENDS = frozenset({"docker/dockerfile", "docker/dockerfile-upstream"})
 _HUB_HOST = "registry-1.docker.io"
+_DEBIAN = "library/debian"
+
+
+class BaseImageError(RegistryError):
+    """What an image from outside is made of can't be told. It never means "not changed"."""
+
+    def __init__(self, reference: str, message: str, *, why: str, hint: str | None) -> None:
+        super().__init__(message, hint=hint)
+        self.reference = reference
+        """In full."""
+        self.why = why
+        """A sentence that fits other images of the same registry, too."""
 
 
 class BaseResolver:
@@ -28,6 +41,8 @@ class BaseResolver:
     :param mirror: a registry that stands in for docker.io: asked first, under the same repository.
     :param connect: returns the client of a registry's host; it is asked once for each.
     :param cache: a folder for what never changes; None: nothing is kept.
+    :param brief: for a look of seconds, where hundreds of images may stand on one base: what failed
+        is not tried again, and a registry that can't be reached is not asked for anything else.
     """
 
     def __init__(
@@ -36,7 +51,9 @@ class BaseResolver:
         mirror: Registry | None,
         connect: Callable[[str], Registry],
         cache: Path | None = None,
+        brief: bool = False,
     ) -> None:
+        self._brief = brief
         self._mirror = mirror
         self._connect = connect
         self._cache = cache
@@ -45,29 +62,47 @@ class BaseResolver:
         self._known: dict[str, str] = {}
         self._onbuild: dict[str, tuple[str, ...]] = {}
         self._clients: dict[str, Registry] = {}
+        self._failed: dict[str, BaseImageError] = {}
+        self._lost: dict[str, UnreachableError] = {}
 
     def __call__(self, reference: str) -> str:
         """Return the digest that a full reference means.
 
-        :raises RegistryError: no registry has it, or one can't be asked.
+        :raises BaseImageError: no registry has it, or one can't be asked.
         """
         with self._lock_of(reference):
             if reference not in self._known:
-                self._known[reference] = self._resolve(parse_reference(reference))
+                with self._once(reference):
+                    self._known[reference] = self._resolve(parse_reference(reference))
             return self._known[reference]
 
     def onbuild(self, reference: str, digest: str, platforms: Iterable[str]) -> tuple[str, ...]:
         """Return the ONBUILD instructions of the digest that a full reference means.
 
         :param platforms: of the images that stand on it, and of the builder.
-        :raises RegistryError: no registry has it, or one can't be asked.
+        :raises BaseImageError: no registry has it, or one can't be asked.
         """
         wanted = sorted(set(platforms))
         key = " ".join([digest, *wanted])
         with self._lock_of(key):
             if key not in self._onbuild:
-                self._onbuild[key] = self._read_onbuild(parse_reference(reference), digest, wanted)
+                with self._once(f"{reference} {key}"):
+                    self._onbuild[key] = self._read_onbuild(
+                        parse_reference(reference), digest, wanted
+                    )
             return self._onbuild[key]
+
+    @contextlib.contextmanager
+    def _once(self, key: str) -> Iterator[None]:
+        """Remember a failure, if the look is brief."""
+        if key in self._failed:
+            raise self._failed[key]
+        try:
+            yield
+        except BaseImageError as error:
+            if self._brief:
+                self._failed[key] = error
+            raise
 
     def _lock_of(self, key: str) -> threading.Lock:
         with self._lock:
@@ -92,9 +127,10 @@ class BaseResolver:
                 except NotFoundInRegistry:
                     pass
             host = _HUB_HOST
-        return read_onbuild(
-            self._client(host), reference.repository, digest, platforms, cache=self._cache
-        )
+        with self._blaming(reference, host):
+            return read_onbuild(
+                self._client(host), reference.repository, digest, platforms, cache=self._cache
+            )
 
     def _resolve(self, reference: Reference) -> str:
         if reference.digest:
@@ -106,18 +142,33 @@ class BaseResolver:
                 if digest is not None:
                     return digest
             host = _HUB_HOST
-        try:
+        with self._blaming(reference, host):
             digest = self._client(host).resolve(reference.repository, reference.tag)
-        except RegistryError as error:
-            raise RegistryError(
-                f"The base image {reference} can't be resolved. {error.message}",
-                hint=self._hint(reference) or error.hint,
-            ) from None
         if digest is None:
-            raise RegistryError(
-                f"The base image {reference} does not exist.", hint=self._hint(reference)
+            raise BaseImageError(
+                str(reference),
+                f"The base image {reference} does not exist.",
+                why=f"The registry {host} has no such image.",
+                hint=self._hint(reference),
             )
         return digest
+
+    @contextlib.contextmanager
+    def _blaming(self, reference: Reference, host: str) -> Iterator[None]:
+        """Say for which base a registry was asked."""
+        try:
+            if host in self._lost:
+                raise self._lost[host]
+            yield
+        except RegistryError as error:
+            if self._brief and isinstance(error, UnreachableError):
+                self._lost[host] = error
+            raise BaseImageError(
+                str(reference),
+                f"The base image {reference} can't be resolved. {error.message}",
+                why=error.message,
+                hint=self._hint(reference) or error.hint,
+            ) from None
 
     def _hint(self, reference: Reference) -> str | None:
         """Say how the local mirror could have it, where there is one."""
@@ -128,8 +179,9 @@ class BaseResolver:
                 "without the internet, remove the Dockerfile's line # syntax=…: "
                 "the platform's BuildKit reads Dockerfiles itself."
             )
-        name = f"{reference.repository.removeprefix('library/')}:{reference.tag}"
+        if reference.repository != _DEBIAN or not reference.tag:
+            return None  # nothing else can be made here
         return (
             "without the internet, let `nox -s up` make it: in aksci.toml, "
-            f'[local] seeds = {{ "{name}" = [] }}.'
+            f'[local] seeds = {{ "debian:{reference.tag}" = [] }}.'
         )

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit, urlunsplit
 
-from aksci.errors import ConfigError, NotFoundInRegistry, RegistryError
+from aksci.errors import ConfigError, NotFoundInRegistry, RegistryError, UnreachableError
 from aksci.registry.protocol import Manifest
 from aksci.registry.quick import QuickLane
 from aksci.registry.refs import is_repository
@@ -331,7 +331,7 @@ class RegistryClient:
         )
 
     def _broken(self, error: Exception) -> RegistryError:
-        return RegistryError(
+        return UnreachableError(
             f"The registry {self.host} can't be reached: {_cause(error)}.", hint=self._hint
         )
 

@@ -11,6 +11,7 @@ from aksci.images.graph import Graph, graph_document
 from aksci.images.inputs import Inputs, inputs_of
 from aksci.images.planning.history import find_reasons
 from aksci.images.planning.reasons import Reason, waits
+from aksci.images.planning.undecided import Noting, Undecided, undecided_error
 from aksci.images.scheduler import run_ready
 from aksci.images.selection import require_forced
 from aksci.images.tree.hasher import TreeHasher
@@ -96,6 +97,7 @@ def plan_build(
     :param selected: the images to look at, with all that they need; None: all.
     :param failures: of the last runs: another reason for what is to be built anyway.
     :raises ConfigError: an image to build again does not exist, or is not selected.
+    :raises UndecidedError: what images from outside are can't be told; it holds all that can.
     :raises RegistryError: the registry could not be asked: that never means "not built".
     """
     selected = frozenset(graph.images) if selected is None else selected
@@ -107,7 +109,12 @@ def plan_build(
     error: AksciError | None = next(iter(outcome.failed.values()), None)
     if error is not None:
         raise error
-    return BuildPlan(graph=graph, work=tuple(outcome.done[name] for name in parents))
+    done = [outcome.done[name] for name in parents]
+    plan = BuildPlan(graph=graph, work=tuple(one for one in done if isinstance(one, Work)))
+    undecided = [one for one in done if isinstance(one, Undecided)]
+    if undecided:
+        raise undecided_error(plan, undecided)
+    return plan
 
 
 def plan_document(plan: BuildPlan) -> dict[str, Any]:
@@ -139,7 +146,8 @@ class _Look:
     force: frozenset[str]
     failures: Mapping[str, Failure]
 
-    def work(self, name: str, parents: Mapping[str, Work]) -> Work:
+    def work(self, name: str, parents: Mapping[str, Work | Undecided]) -> Work | Undecided:
+        bases = Noting(self.resolve_external)
         inputs = inputs_of(
             self.graph,
             name,
@@ -147,8 +155,13 @@ class _Look:
             registry_host=self.registry.host,
             built={parent: one.digest for parent, one in parents.items()},
             identities={name: one.identity for name, one in parents.items() if one.identity},
-            resolve_external=self.resolve_external,
+            resolve_external=bases,
         )
+        waits = tuple(sorted(one.image for one in parents.values() if isinstance(one, Undecided)))
+        if bases.failed or waits:
+            spec = self.graph.images[name].spec
+            published = self.registry.resolve(spec.repository, spec.tags[0]) is not None
+            return Undecided(image=name, failed=bases.failed, waits=waits, published=published)
         key = inputs.key
         found = self._find(name, inputs, key)
         if found:

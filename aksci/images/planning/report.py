@@ -6,12 +6,16 @@ import re
 from typing import TYPE_CHECKING
 
 from aksci.images.planning.reasons import waits
+from aksci.images.planning.undecided import shown_reference
 from aksci.images.planning.wording import explain
 
 if TYPE_CHECKING:
-    from aksci.images.planning.plan import BuildPlan, Work
+    from collections.abc import Iterable
 
-__all__ = ["cause_text", "cell", "plan_markdown", "plan_text"]
+    from aksci.images.planning.plan import BuildPlan, Work
+    from aksci.images.planning.undecided import Undecided, UndecidedError
+
+__all__ = ["cause_text", "cell", "plan_markdown", "plan_text", "undecided_text"]
 
 _MARKUP = re.compile(r"([\\`*_\[\]|~#])")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
@@ -21,7 +25,31 @@ _ROWS = 1000
 
 def plan_text(plan: BuildPlan) -> str:
     """Return the plan as text: one line an image, one for each further reason."""
-    width = max((len(one.image) for one in plan.work), default=0)
+    return "\n".join([*_lines(plan, _width(plan.work)), _total(plan)])
+
+
+def undecided_text(error: UndecidedError) -> str:
+    """Return what is known of a plan that could not be made, and what is not."""
+    width = _width((*error.plan.work, *error.undecided))
+    lines = _lines(error.plan, width)
+    lines += [f"  ?      {one.image:{width}}  {_unknown(one)}" for one in error.undecided]
+    total = _total(error.plan).removesuffix(".")
+    return "\n".join([*lines, f"{total}, {len(error.undecided)} that can't be planned."])
+
+
+def _unknown(one: Undecided) -> str:
+    names = [shown_reference(error.reference) for error in one.failed]
+    told = [f"{', '.join(names)} can't be resolved"] if names else []
+    told += [f"← {parent}" for parent in one.waits]
+    told += [] if one.published else ["no build of it was published yet"]
+    return "; ".join(told)
+
+
+def _width(work: Iterable[Work | Undecided]) -> int:
+    return max((len(one.image) for one in work), default=0)
+
+
+def _lines(plan: BuildPlan, width: int) -> list[str]:
     lines = []
     for one in plan.work:
         if one.action == "reuse":
@@ -30,7 +58,7 @@ def plan_text(plan: BuildPlan) -> str:
             first, *more = _told(plan, one)
             lines.append(f"  build  {one.image:{width}}  {first}")
             lines += [f"         {'':{width}}  {text}" for text in more]
-    return "\n".join([*lines, _total(plan)])
+    return lines
 
 
 def plan_markdown(plan: BuildPlan) -> str:

@@ -1,0 +1,97 @@
+"""A plan where images from outside can't be resolved: all that is known is told."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from aksci.errors import RegistryError, UnreachableError
+from aksci.images import BaseResolver, UndecidedError, plan_build, undecided_text
+from aksci.images.bases import BaseImageError
+
+FILES = {
+    "base/Dockerfile": "FROM gone.example/os:1\nCOPY --from=lost.example/tool:2 /x /x\n",
+    "app/Dockerfile": "FROM shop/base\n",
+    "web/Dockerfile": "FROM gone.example/os:1\n",
+    "fine/Dockerfile": "FROM scratch\nCOPY x /\n",
+    "fine/x": "x",
+}
+EMPTY = SimpleNamespace(host="r:1", resolve=lambda _repository, _reference: None)
+
+
+class Unreachable:
+    """A registry that nobody answers for."""
+
+    def __init__(self, host):
+        self.host = host
+        self.asked = []
+
+    def resolve(self, _repository, reference):
+        self.asked.append(reference)
+        raise UnreachableError(f"The registry {self.host} can't be reached: no.", hint="look.")
+
+
+@pytest.fixture
+def undecided(project):
+    graph = project(FILES)
+    bases = BaseResolver(mirror=None, connect=Unreachable, brief=True)
+    with pytest.raises(UndecidedError) as caught:
+        plan_build(graph, registry=EMPTY, resolve_external=bases)
+    return caught.value
+
+
+def test_every_base_is_named_at_once_with_its_cause_and_the_images_that_need_it(undecided):
+    assert undecided.message.splitlines() == [
+        "2 base images can't be resolved, so 3 of the 4 images can't be planned.",
+        "The registry gone.example can't be reached: no.",
+        "  gone.example/os:1, needed by base, web",
+        "The registry lost.example can't be reached: no.",
+        "  lost.example/tool:2, needed by base",
+    ]
+    assert undecided.exit_status == RegistryError.exit_status
+    assert undecided.hint.startswith("look.\n")
+
+
+def test_what_can_be_told_is_shown_and_nothing_else_counts_as_planned(undecided):
+    assert [one.image for one in undecided.plan.work] == ["fine"]
+    assert undecided_text(undecided).splitlines() == [
+        "  build  fine  no build of it was published yet",
+        (
+            "  ?      base  gone.example/os:1, lost.example/tool:2 can't be resolved; "
+            "no build of it was published yet"
+        ),
+        "  ?      web   gone.example/os:1 can't be resolved; no build of it was published yet",
+        "  ?      app   ← base; no build of it was published yet",
+        "1 to build, 0 to reuse, 3 that can't be planned.",
+    ]
+
+
+def test_a_registry_of_the_project_that_fails_is_no_matter_of_bases(project):
+    """Else a plan would be shown as if only bases were missing."""
+
+    def refuse(*_):
+        raise RegistryError("The registry r:1 answered 503.")
+
+    failing = SimpleNamespace(host="r:1", resolve=refuse)
+    with pytest.raises(RegistryError, match="503") as caught:
+        plan_build(project(FILES), registry=failing, resolve_external=project.outside(lambda _: ""))
+    assert not isinstance(caught.value, UndecidedError)
+
+
+@pytest.mark.parametrize(("brief", "asked"), [(True, ["1"]), (False, ["1", "1", "2"])])
+def test_only_a_brief_look_gives_up_on_a_registry_for_good(brief, asked):
+    """A build of an hour must not fail for what was out of reach at its beginning."""
+    lost = Unreachable("lost.example")
+    bases = BaseResolver(mirror=None, connect=lambda _: lost, brief=brief)
+    for reference in ("lost.example/a:1", "lost.example/a:1", "lost.example/b:2"):
+        with pytest.raises(BaseImageError, match="can't be reached"):
+            bases(reference)
+    assert lost.asked == asked
+
+
+def test_a_base_that_nobody_can_make_gets_no_hint_to_make_it():
+    bases = BaseResolver(mirror=EMPTY, connect=lambda _: EMPTY)
+    with pytest.raises(BaseImageError, match="node:14 does not exist") as caught:
+        bases("docker.io/library/node:14")
+    assert caught.value.hint is None
