@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aksci.errors import ConfigError
@@ -46,6 +46,11 @@ class Inputs:
     """Whether the key says all: of an opaque image, nobody knows what else it is made of."""
     runtime: str | None
     """Full reference of what its final stage stands on."""
+    digests: frozenset[str] = frozenset()
+    """Of all images that its build may use, by whatever name."""
+    unpinned: Mapping[str, str] = field(default_factory=dict)
+    """Full reference -> digest of what BuildKit can't be told the digest of: a stage has its name.
+    BuildKit asks the registry itself, so that its answer must be checked."""
 
     @property
     def key(self) -> str | None:
@@ -87,6 +92,8 @@ def inputs_of(
         syntax=collected.syntax,
         reusable=not image.recipe.opaque,
         runtime=_full(graph, image.recipe.runtime) if image.recipe.runtime else None,
+        digests=frozenset(collected.digests),
+        unpinned=collected.unpinned,
     )
 
 
@@ -117,6 +124,8 @@ class _Collector:
         self.internal: dict[str, str] = {}
         self.pins: dict[str, str] = {}
         self.syntax: str | None = None
+        self.digests: set[str] = set()
+        self.unpinned: dict[str, str] = {}
 
     def collect(self, name: str) -> Image:
         """Fill the parts in; return the image with what images from outside add to it."""
@@ -132,7 +141,10 @@ class _Collector:
     def _digest_reference(self, base: str) -> str | None:
         digest = self._built.get(base)
         repository = self._graph.images[base].spec.repository
-        return f"{self._host}/{repository}@{digest}" if digest else None
+        if digest is None:
+            return None
+        self.digests.add(digest)
+        return f"{self._host}/{repository}@{digest}"
 
     def _add_edge(self, image: Image, edge: Edge) -> None:
         digest = self._built[edge.base]
@@ -153,16 +165,21 @@ class _Collector:
     def _add_external(self, image: Image, one: External) -> None:
         reference = parse_reference(one.reference)
         if reference.digest:
+            self.digests.add(reference.digest)
             return
         digest = self._resolve(one.reference)
+        self.digests.add(digest)
         if not one.previous:  # or its own last version would make it differ for ever
             self.parents[one.reference] = digest
         if one.type == "syntax":
             _, *words = (image.dockerfile.syntax or "").split(maxsplit=1)
             self.syntax = " ".join([f"{reference.name}@{digest}", *words])
         # A named context would replace a stage of the same name, too (FROM debian AS debian).
-        elif one.type != "context" and reference.familiar not in image.recipe.stage_names:
-            self.pins[reference.familiar] = f"{reference.name}@{digest}"
+        elif one.type != "context":
+            if reference.familiar in image.recipe.stage_names:
+                self.unpinned[one.reference] = digest
+            else:
+                self.pins[reference.familiar] = f"{reference.name}@{digest}"
 
     def _pin_context(self, name: str, context: str, value: str) -> None:
         if value.startswith(OUR_IMAGE):
@@ -183,6 +200,7 @@ class _Collector:
 
     def _external_pin(self, reference: Reference) -> str:
         digest = reference.digest or self._resolve(str(reference))
+        self.digests.add(digest)
         return f"{reference.name}@{digest}"
 
     # ONBUILD

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from aksci.config import CacheConfig
 from aksci.errors import BuildError, ConfigError, Interrupted
 from aksci.images.building.finished import Finished, content_identity, find_finished
+from aksci.images.building.materials import require_known_bases
 from aksci.images.building.record import BuiltImage
 from aksci.images.engines.builder import BuildCache, BuildRequest, BuildSecret, BuildSsh
 from aksci.images.graph import SYNTAX_ARG, read_image
@@ -265,6 +266,7 @@ class Run:
     ) -> Finished:
         """Read the image back, validate it, store its lineage, and only then tag it as finished."""
         self._require_unchanged(name, inputs)
+        require_known_bases(name, inputs, output.provenance, allowed=self._helpers(name))
         manifest = self.registry.manifest(ref.repository, ref.digest)
         if self.validator:
             task.step("validate")
@@ -295,6 +297,11 @@ class Run:
         attested = bool(self.graph.images[name].spec.attestations.words)
         identity = content_identity(manifest) if attested else ref.digest
         return Finished(digest=ref.digest, identity=identity)
+
+    def _helpers(self, name: str) -> frozenset[str]:
+        """Return the images that work on an image, and are no part of it."""
+        sbom = self.graph.images[name].spec.attestations.sbom
+        return frozenset({parse_reference(sbom).name}) if sbom else frozenset()
 
     def _require_unchanged(self, name: str, inputs: Inputs) -> None:
         """Read the sources once more: the engine read them after the key was computed.

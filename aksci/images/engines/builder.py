@@ -111,7 +111,8 @@ class BuildOutput:
 
     digest: str
     provenance: Mapping[str, Any] | None
-    """SLSA provenance of the build, where the engine tells it."""
+    """SLSA provenance of the build, where the engine tells it; of several platforms, by platform:
+    ``{"linux/amd64": {…}, …}``."""
 
 
 class Builder(Protocol):

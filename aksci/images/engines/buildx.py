@@ -17,7 +17,7 @@ from aksci.images.engines.store import BuilderSpec, BuilderStore
 from aksci.reporting import sanitise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from aksci.secret import Secret
 
@@ -25,6 +25,7 @@ __all__ = ["ENGINE_BUILDER", "BuildxBuilder", "build_argv"]
 
 ENGINE_BUILDER = BuilderSpec(name="default", driver="docker", ours=False)
 """The builder that buildx makes of the Docker Engine itself."""
+_PROVENANCE = "buildx.build.provenance"
 
 
 @dataclass(kw_only=True)
@@ -210,4 +211,17 @@ def _read_metadata(request: BuildRequest, path: Path) -> BuildOutput:
             f"{request.name} was built, but buildx did not tell its digest.",
             hint="use a builder that pushes images (drivers docker, docker-container, remote).",
         ) from None
-    return BuildOutput(digest=digest, provenance=metadata.get("buildx.build.provenance"))
+    return BuildOutput(digest=digest, provenance=_read_provenance(metadata))
+
+
+def _read_provenance(metadata: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the provenance; of several platforms, that of each: ``{"linux/amd64": {…}, …}``."""
+    if (one := metadata.get(_PROVENANCE)) is not None:
+        found: Mapping[str, Any] = one
+        return found
+    of_each = {
+        key.removeprefix(f"{_PROVENANCE}/"): value
+        for key, value in metadata.items()
+        if key.startswith(f"{_PROVENANCE}/")
+    }
+    return of_each or None
