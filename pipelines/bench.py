@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from aksci.context import Context
     from aksci.images import BaseResolver, Builder, BuildRecord
-    from aksci.images.run import ImageCheck
+    from aksci.images.building.run import ImageCheck
     from aksci.images.validation import Validator
     from aksci.registry import ImageRef, RegistryClient
     from aksci.supply import NotationSigner, TrivyScanner, Verdict

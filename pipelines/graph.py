@@ -25,7 +25,7 @@ def project_graph(context: Context) -> Graph:
     """
 
     def bake_print(files: Sequence[Path], targets: Sequence[str]) -> Mapping[str, Any]:
-        from aksci.images.sources.bake import print_bake
+        from aksci.images.discovery.sources.bake import print_bake
         from pipelines.platform import make_toolbox
 
         buildx = make_toolbox(context).ensure("buildx")
