@@ -96,7 +96,7 @@ def codes(document):
 
 
 def check(name, document):
-    folder = files("aksci.images") / "schemas"
+    folder = files("aksci.images.planning") / "schemas"
     known = {one.name: json.loads(one.read_text()) for one in folder.iterdir()}
     registry = Registry().with_resources(
         (one, Resource.from_contents(schema)) for one, schema in known.items()
