@@ -11,12 +11,12 @@ from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE, normalised
 from aksci.images.platforms import platform_args
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from aksci.images.graph import Image
+    from aksci.images.graph import Graph, Image
     from aksci.images.tree.hasher import TreeHasher
 
-__all__ = ["KEY_SCHEMA", "Source", "in_tag", "input_key", "source_of", "unchecked_tag"]
+__all__ = ["KEY_SCHEMA", "Source", "in_tag", "input_key", "source_of", "trees_of", "unchecked_tag"]
 
 KEY_SCHEMA = 3
 """Raised when keys, or what a build does with its input, change: all is built again then."""
@@ -103,6 +103,15 @@ def _hash_trees(image: Image, hasher: TreeHasher) -> str:
         if not value.startswith((OUR_IMAGE, DOCKER_IMAGE))
     }
     return _hash({"context": tree, "named": folders}) if folders else tree
+
+
+def trees_of(
+    graph: Graph, names: Iterable[str]
+) -> Iterator[tuple[str, str, frozenset[str] | None]]:
+    """Yield the arguments of ``TreeHasher.hash`` for some images, for ``TreeHasher.prepare``."""
+    for name in names:
+        image = graph.images[name]
+        yield image.spec.context, image.spec.dockerfile, image.recipe.sources
 
 
 def input_key(source: Source, parents: Mapping[str, str]) -> str:

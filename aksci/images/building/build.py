@@ -123,8 +123,11 @@ def attempt_images(
     )
     parents = {name: graph.parents[name] for name in graph.order if name in selected}
     workers = max(_LOOKUPS, settings.concurrency)
-    outcome = run_ready(parents, run.image, workers=workers, stop=run.stop)
-    run.remember()
+    try:
+        run.prepare(parents)
+        outcome = run_ready(parents, run.image, workers=workers, stop=run.stop)
+    finally:
+        run.remember()
     return BuildResult(
         images={name: one.image for name, one in sorted(outcome.done.items())},
         failed=outcome.failed,

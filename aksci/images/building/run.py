@@ -15,7 +15,7 @@ from aksci.images.building.record import BuiltImage
 from aksci.images.engines.builder import BuildCache, BuildRequest, BuildSecret, BuildSsh
 from aksci.images.graph import SYNTAX_ARG, read_image
 from aksci.images.inputs import Inputs, inputs_of
-from aksci.images.keys import in_tag, source_of, unchecked_tag
+from aksci.images.keys import in_tag, source_of, trees_of, unchecked_tag
 from aksci.images.names import parse_reference
 from aksci.images.planning.history import files_of, find_reasons, lineage_of
 from aksci.images.planning.lineage import write_lineage
@@ -24,7 +24,7 @@ from aksci.images.tree.hasher import TreeHasher, ignore_override
 from aksci.registry.refs import ImageRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from aksci.images.building.failures import Failure
@@ -104,6 +104,10 @@ class Run:
         self._hasher = TreeHasher(self.graph.root)
         self._slots = threading.BoundedSemaphore(self.settings.concurrency)
         self._stopped = threading.Event()
+
+    def prepare(self, names: Iterable[str]) -> None:
+        """Read what the images' contexts hold, while no other thread runs yet."""
+        self._hasher.prepare(trees_of(self.graph, names))
 
     def remember(self) -> None:
         """Write down what the files were found to hold, for the next run."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aksci.images.building.finished import Finished, find_finished
 from aksci.images.graph import Graph, graph_document
 from aksci.images.inputs import Inputs, inputs_of
+from aksci.images.keys import trees_of
 from aksci.images.planning.history import find_reasons
 from aksci.images.planning.reasons import Reason, waits
 from aksci.images.planning.undecided import Noting, Undecided, undecided_error
@@ -104,8 +105,11 @@ def plan_build(
     require_forced(graph, force, selected)
     look = _Look(graph, registry, TreeHasher(graph.root), resolve_external, force, failures or {})
     parents = {name: graph.parents[name] for name in graph.order if name in selected}
-    outcome = run_ready(parents, look.work, workers=_LOOKUPS, stop=lambda: None)
-    look.hasher.save()
+    try:
+        look.hasher.prepare(trees_of(graph, parents))
+        outcome = run_ready(parents, look.work, workers=_LOOKUPS, stop=lambda: None)
+    finally:
+        look.hasher.save()
     error: AksciError | None = next(iter(outcome.failed.values()), None)
     if error is not None:
         raise error

@@ -65,6 +65,19 @@ class Facts:
         )
         (self._used if lasting else self._fresh)[key] = value
 
+    def take_news(self) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+        """Return what was asked or put since the last call, for ``learn`` in another process."""
+        news = (self._used, self._fresh)
+        for part in news:
+            self._old.update(part)
+        self._used, self._fresh = {}, {}
+        return news
+
+    def learn(self, news: tuple[dict[bytes, bytes], dict[bytes, bytes]]) -> None:
+        """Take over what another process found."""
+        self._used |= news[0]
+        self._fresh |= news[1]
+
     def save(self) -> None:
         """Write down what lasts; without a state folder, or where it can't be written, nothing."""
         if self._device is None or self._used.keys() <= self._old.keys():

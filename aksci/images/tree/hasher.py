@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import threading
+import time
+from collections import deque
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from aksci.errors import ConfigError
 from aksci.images.tree.facts import Facts, key_of
+from aksci.images.tree.helper import Helper, can_help
 from aksci.images.tree.ignore import parse_ignore
 from aksci.images.tree.walk import STATE, LinkedSourceError, StateFoundError, walk
 from aksci.images.tree.wanted import EVERYTHING, parse_sources
@@ -22,6 +26,10 @@ if TYPE_CHECKING:
     from aksci.images.tree.walk import Folder
     from aksci.images.tree.wanted import Wanted
 
+    Arguments = tuple[str, str | None, frozenset[str] | None]
+    Key = tuple[str, Path, frozenset[str] | None]
+    News = tuple[dict[bytes, bytes], dict[bytes, bytes]]
+
 __all__ = ["TreeHasher", "ignore_override"]
 
 _MODE = 0o7757
@@ -30,6 +38,9 @@ umasks of developers (002) and CI (022) differ."""
 _CHUNK = 1 << 16
 _LARGE = 1 << 20
 """Bytes from which a file is remembered by itself, not only with its folder."""
+_ALONE = 0.1
+"""Seconds after which a second process is worth its start."""
+_OWN = 4
 _identity = attrgetter("st_mode", "st_ino", "st_dev", "st_size", "st_mtime_ns", "st_ctime_ns")
 
 
@@ -46,7 +57,10 @@ class TreeHasher:
         self._facts = Facts(root / STATE)
         self._reading = threading.Lock()
         """One thread reads at a time: several would only wrestle for the interpreter's lock."""
-        self._trees: dict[object, str] = {}
+        self._trees: dict[Key, str] = {}
+        self._helper: Helper | None = None
+        self._helped: set[Key] = set()
+        """What the helper is still to tell."""
 
     def hash(
         self, context: str, dockerfile: str | None, sources: frozenset[str] | None = None
@@ -57,13 +71,53 @@ class TreeHasher:
         :param sources: paths and patterns that it reads; None: everything.
         :raises ConfigError: a file can't be read, or aksci's own state would be.
         """
-        ignore_file = _ignore_file(self._root, context, dockerfile)
-        key = (context, ignore_file, sources)
+        key = self._key(context, dockerfile, sources)
         with self._reading:
+            self._wait_for_helper(key)
             if key not in self._trees:
-                found = self._find(context, ignore_file, sources, self._describe)
+                found = self._find(*key, self._describe)
                 self._trees[key] = _hash(found)
             return self._trees[key]
+
+    def prepare(self, wanted: Iterable[Arguments]) -> None:
+        """Begin to hash many contexts before anyone asks, in a second process if that pays.
+
+        ``save`` ends it. To be called before there are other threads.
+
+        :param wanted: arguments of ``hash``, in the order in which they will be asked for.
+        """
+        waiting = deque(dict.fromkeys(wanted))
+        started = time.monotonic()
+        while waiting and time.monotonic() - started < _ALONE:
+            self._hash_if_possible(waiting.popleft())
+        # Who asks has other work to do besides, and takes one of each few itself.
+        shared = tuple(one for at, one in enumerate(waiting) if at % _OWN)
+        if shared and can_help():
+            self._helped = {self._key(*one) for one in shared}
+            self._helper = Helper(shared, self._hash_for_another)
+
+    def _hash_if_possible(self, one: Arguments) -> str | None:
+        """Hash; a context that can't be read is left to who asks for it, to be told."""
+        with contextlib.suppress(ConfigError):
+            return self.hash(*one)
+        return None
+
+    def _hash_for_another(self, one: Arguments) -> tuple[Key, str | None, News]:
+        tree = self._hash_if_possible(one)
+        return self._key(*one), tree, self._facts.take_news()
+
+    def _wait_for_helper(self, key: Key) -> None:
+        """Take over what the other process finds until it has come to a key, or to its end."""
+        while self._helper and key in self._helped:
+            result = self._helper.result()
+            if result is None:
+                self._helped.clear()
+                return
+            done, tree, news = result
+            self._helped.discard(done)
+            self._facts.learn(news)
+            if tree is not None:
+                self._trees[done] = tree
 
     def entries(
         self, context: str, dockerfile: str | None, sources: frozenset[str] | None = None
@@ -76,9 +130,14 @@ class TreeHasher:
         with self._reading:
             return self._find(context, ignore_file, sources, self._describe_each)
 
+    def _key(self, context: str, dockerfile: str | None, sources: frozenset[str] | None) -> Key:
+        return context, _ignore_file(self._root, context, dockerfile), sources
+
     def save(self) -> None:
-        """Write down what was read, for the next run."""
+        """Write down what was read, for the next run; a helper ends."""
         with self._reading:
+            if self._helper:
+                self._helper.end()
             self._facts.save()
 
     def _find(
