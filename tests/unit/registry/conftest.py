@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -37,6 +38,9 @@ def server():
             script.asked.append((line, dict(self.headers), body))
             queue = script.answers.get(line, [(404, {}, b"")])
             status, headers, content = queue.pop(0) if len(queue) > 1 else queue[0]
+            if status < 0:  # say nothing for so long
+                time.sleep(-status)
+                status = 0
             if status == 0:  # hang up
                 self.close_connection = True
                 return

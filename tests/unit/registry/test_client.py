@@ -92,6 +92,15 @@ def test_an_unreachable_registry_names_host_cause_and_hint(slept):
     client.close()
 
 
+def test_silence_is_an_error_and_never_not_found(server, client, monkeypatch):
+    for module in ("quick", "transport"):
+        monkeypatch.setattr(f"aksci.registry.{module}._TIMEOUT", 0.05)
+    server.answers[HEAD] = [(-0.2, {}, b"")]
+    with pytest.raises(RegistryError, match=r"can't be reached: .*timed out") as caught:
+        client.resolve("shop/web", "latest")
+    assert not isinstance(caught.value, NotFoundInRegistry)
+
+
 def test_plain_http_is_refused_for_another_machine():
     with pytest.raises(ConfigError, match=r"registry\.example\.com"):
         RegistryClient("registry.example.com", plain_http=True)
