@@ -17,10 +17,16 @@ if TYPE_CHECKING:
     from aksci.images.dockerfile.parser import Instruction
     from aksci.images.dockerfile.scopes import Scope
 
-__all__ = ["Origin", "context_paths", "origins_of"]
+__all__ = ["Origin", "context_paths", "origins_of", "unpinned_sources"]
 
 _HEREDOC = re.compile(r"\d*<<-?\s*[^<]+")
 _NETWORK = ("http://", "https://", "git://", "ssh://")
+_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[\w.-]+@[\w.-]+:")
+_COMMIT = re.compile(
+    r"(?:(?:git|ssh)://[^#]+|[\w.-]+@[\w.-]+:[^#]+|https?://[^#?]+\.git)"
+    r"#(?:[0-9a-f]{40}|[0-9a-f]{64})(?::.*)?"
+)
+"""A git repository at a commit."""
 _WILDCARDS = frozenset("*?[")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -64,6 +70,22 @@ def context_paths(one: Instruction, scope: Scope) -> frozenset[str] | None:
     return frozenset()
 
 
+def unpinned_sources(one: Instruction, scope: Scope) -> list[str]:
+    """Return what ADD takes from the network, as written, if that may be another thing tomorrow.
+
+    ``--checksum`` pins it, and so does the full id of a git commit. What nobody can expand may be
+    on the network.
+    """
+    if one.keyword != "ADD" or scope.expand(one.flag("checksum") or ""):
+        return []
+    expanded = {word: scope.expand(word) for word in _copied(one) or ()}
+    return [
+        word
+        for word, source in expanded.items()
+        if source is None or (_REMOTE.match(source) and not _COMMIT.fullmatch(source))
+    ]
+
+
 def _copied(one: Instruction) -> list[str] | None:
     """Return the sources of COPY or ADD from the context, as they are written."""
     if one.flag("from"):
@@ -97,7 +119,7 @@ def _mounted(one: Instruction, scope: Scope) -> frozenset[str] | None:
         kind = scope.expand(fields.get("type", "bind"))
         if fields.get("from") or (kind is not None and kind.lower() in {*_NO_CONTEXT}):
             continue
-        source = scope.expand(fields.get("source", fields.get("src", "")))
+        source = scope.expand(fields.get("source", ""))
         path = _relative(source) if source else None
         if path is None or not _WILDCARDS.isdisjoint(path):  # here they mean themselves
             return None
@@ -105,6 +127,7 @@ def _mounted(one: Instruction, scope: Scope) -> frozenset[str] | None:
     return frozenset(found)
 
 
+_SHORT = {"src": "source"}
 _NO_CONTEXT = ("cache", "tmpfs", "secret", "ssh")
 
 
@@ -119,7 +142,8 @@ def _mounts(one: Instruction) -> list[dict[str, str]]:
         except csv.Error:
             row = value.split(",")
         fields = (field.partition("=") for field in row)
-        found.append({key.lower(): value for key, _, value in fields})
+        known = ((_SHORT.get(key.lower(), key.lower()), value) for key, _, value in fields)
+        found.append(dict(known))  # the last one of a name holds
     return found
 
 

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 
 from aksci.errors import ConfigError
 from aksci.images.dockerfile.contexts import normalised_contexts, substitute
-from aksci.images.dockerfile.copying import Origin, context_paths, origins_of
+from aksci.images.dockerfile.copying import (
+    Origin,
+    context_paths,
+    origins_of,
+    unpinned_sources,
+)
 from aksci.images.dockerfile.expand import variables_in
 from aksci.images.dockerfile.globalargs import GlobalArgs
 from aksci.images.dockerfile.parser import KEYWORDS, split_blanks, unwrap_onbuild
@@ -135,14 +140,15 @@ class _Resolver:
         counting = [one for stage in used for one in _counting(stage)]
         declared = self._declared((*self._head, *counting))
         in_stages = self._declared(counting)
+        sources, unpinned = self._sources(used, declared)
         return Recipe(
             needs=self._needs(stages, used, final),
             runtime=self._runtime(stages, final),
             instructions=(*self._head, *counting),
             declared=declared,
             stage_names=frozenset(names),
-            opaque=(*self._dockerfile.doubts, *self._doubts(used)),
-            sources=self._sources(used, declared),
+            opaque=(*self._dockerfile.doubts, *self._doubts(used), *unpinned),
+            sources=sources,
             used_args=self._used_args(used, in_stages),
             onbuild=tuple(unwrap_onbuild(one) for one in _onbuild(stages[final])),
             bases=frozenset(
@@ -333,25 +339,30 @@ class _Resolver:
         )
         return frozenset(found)
 
-    def _sources(self, used: list[_Stage], declared: frozenset[str]) -> frozenset[str] | None:
-        if _SCANS_CONTEXT in declared or _SCANS_CONTEXT in self._args:
-            return None
+    def _sources(
+        self, used: list[_Stage], declared: frozenset[str]
+    ) -> tuple[frozenset[str] | None, list[str]]:
+        """Return what is read of the context, and doubts about what comes from the network."""
         first = Scope(
             args=self._args, defaults=self._globals.values, escape=self._dockerfile.escape
         )
         scopes: dict[int, Scope] = {}
         found: set[str] = set()
+        doubts: dict[str, None] = {}
+        everything = _SCANS_CONTEXT in declared or _SCANS_CONTEXT in self._args
         for stage in used:
             base = None if stage.base_stage is None else scopes[stage.base_stage]
             empty = stage.context is None and stage.base == "scratch"
             scope = scopes[stage.index] = first.enter(base, empty=empty)
             for one in _counting(stage):
+                for word in unpinned_sources(one, scope):
+                    what = f"line {one.line}: what ADD {word} brings may change at any time"
+                    doubts[f"{what} (--checksum pins it)"] = None
                 paths = context_paths(one, scope)
-                if paths is None:
-                    return None
-                found |= paths
+                everything = everything or paths is None
+                found |= paths or set()
                 scope.apply(one)
-        return frozenset(found)
+        return None if everything else frozenset(found), list(doubts)
 
     def _doubts(self, used: list[_Stage]) -> list[str]:
         unknown = {

@@ -14,6 +14,8 @@ from aksci.images.dockerfile.stages import resolve_stages
 
 PLATFORM = {"BUILDPLATFORM": "linux/amd64", "TARGETARCH": "arm64"}
 
+COMMIT = "0" * 40
+
 
 def resolve(text, target=None, contexts=None, triggers=None, **args):
     dockerfile = parse_dockerfile(text.encode(), name="Dockerfile")
@@ -155,12 +157,33 @@ def test_what_is_no_stage_and_no_image_is_an_error_with_its_line(text):
         ("FROM a\nCOPY --from=$X / /", "line 2: from=\\$X uses a variable"),
         ("FROM a\nRUN --mount=from=$X,target=/x y", "line 2: from=\\$X uses a variable"),
         ("FROM a\nCOPY --from=7 / /", "line 2: from=7 is the index of no stage"),
+        ("FROM a\nADD https://x.io/y /", "line 2: what ADD https://x.io/y brings may change"),
+        ("FROM a\nADD local git@x.io:a/b.git /x/", "line 2: what ADD git@x.io:a/b.git brings"),
+        (f"FROM a\nADD https://x.io/y#{COMMIT} /", "line 2: what ADD https"),
+        ("FROM a\nADD https://x.io/y.git#main /", "line 2: what ADD https"),
+        ("FROM a\nARG C\nADD --checksum=$C https://x.io/y /", "line 3: what ADD https"),
+        ("FROM scratch\nARG U=http://x.io/y\nADD $U /", "line 3: what ADD \\$U brings"),
+        ("FROM a\nADD $FROM_THE_BASE /", "line 2: what ADD \\$FROM_THE_BASE brings"),
         ("FROM a\nFETCH x", "line 2: the instruction FETCH is not known"),
         ("# syntax=docker/dockerfile:1.2\nFROM a\nRUN <<E\nE", "line 3"),
     ],
 )
 def test_what_nobody_can_be_sure_of_makes_it_opaque(text, why):
     assert any(re.search(why, one) for one in resolve(text).opaque)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ADD local *.txt https:/x ./git@x /x/",
+        f"ADD --checksum=sha256:{COMMIT} https://x.io/y /",
+        f"ARG SUM={COMMIT}\nADD --checksum=$SUM https://x.io/y.git#v1 /",
+        f"ADD https://x.io/y.git#{COMMIT}:sub git@x.io:a/b#{COMMIT} /x/",
+        "COPY --from=b https://x.io/y /",
+    ],
+)
+def test_what_is_pinned_or_local_is_no_reason_to_be_opaque(line):
+    assert resolve(f"FROM a\n{line}").opaque == ()
 
 
 def test_the_time_of_something_else_makes_it_opaque():
@@ -187,6 +210,7 @@ SOURCES = [
     ("ADD git@github.com:a/b.git /x/", {"git@github.com:a/b.git"}),
     ("RUN --mount=target=/x y", None),
     ("RUN --mount=type=bind,source=a/b,target=/x --mount=src=c,dst=/y z", {"a/b", "c"}),
+    ("RUN --mount=source=a,src=b,target=/x --mount=src=c,source=d,target=/y z", {"b", "d"}),
     ("RUN --mount=type=bind,from=x,source=a,target=/x y", set()),
     ("RUN --mount=type=cache,target=/x --mount=type=secret,id=a --mount=TYPE=tmpfs y", set()),
     ("RUN --mount='type=bind,\"source=a,b\",target=/x' y", {"a,b"}),
