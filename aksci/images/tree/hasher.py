@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import threading
 import time
 from collections import deque
@@ -238,6 +239,8 @@ def _describe_others(folder: Folder) -> Iterator[tuple[str, str]]:
         yield path, f"d {mode & _MODE:o}"
     for path, target in folder.links:
         yield path, f"l {target}"
+    for path, state in folder.others:
+        yield path, f"o {stat.S_IFMT(state.st_mode):o} {state.st_mode & _MODE:o} {state.st_rdev}"
 
 
 def _hash(found: Mapping[str, str]) -> str:

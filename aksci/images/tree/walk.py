@@ -31,7 +31,7 @@ class StateFoundError(Exception):
 class Folder:
     """What counts of one folder and, with their modes, of those that lead to it.
 
-    Paths are relative to the context, with slashes. Sockets, pipes and devices can't be copied.
+    Paths are relative to the context, with slashes.
     """
 
     path: str
@@ -40,6 +40,9 @@ class Folder:
     """Path and mode."""
     links: list[tuple[str, str]] = field(default_factory=list)
     """Path and target."""
+    others: list[tuple[str, os.stat_result]] = field(default_factory=list)
+    """Path and state of pipes, devices and sockets. BuildKit copies the first two as what they are,
+    and a socket as an empty file."""
     files: list[tuple[str, os.stat_result]] = field(default_factory=list)
     """Name within this folder, and state."""
 
@@ -65,7 +68,7 @@ def walk(base: str, ignore: Ignore, wanted: Wanted) -> Iterator[Folder]:
         visit = waiting.pop()
         folder = Folder(path=visit.path)
         waiting += _scan(f"{base}/{visit.path}", visit, folder, ignore)
-        if folder.folders or folder.links or folder.files:
+        if folder.folders or folder.links or folder.others or folder.files:
             _refuse_state(folder)
             folder.folders.extend(visit.above)
             yield folder
@@ -103,6 +106,8 @@ def _scan(  # noqa: C901 - one loop over all entries of all contexts: calls woul
                 if wanted.rests is not None:
                     raise LinkedSourceError(path)
                 folder.links.append((path, os.readlink(entry.name, dir_fd=handle)))
+            elif not ignored and below.rests is None:
+                folder.others.append((path, entry.stat(follow_symlinks=False)))
 
 
 @contextlib.contextmanager

@@ -5,8 +5,10 @@ A mutation counts by the bytes that BuildKit would be sent; what git thinks of t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -194,6 +196,12 @@ def odd_name(raw):
     return mutate
 
 
+def a_socket(root):
+    """BuildKit makes an empty file of it."""
+    with socket.socket(socket.AF_UNIX) as one, contextlib.chdir(root / "app/src"):
+        one.bind("socket")
+
+
 def link_in_a_source(root):
     """What COPY reads is then anywhere: all of the context counts."""
     (root / "with space").unlink()
@@ -227,6 +235,8 @@ MATTERS = {
     "a name's case, where git ignores it": letter_case,
     "executable": lambda root: (root / "app/src/main.py").chmod(0o755),
     "a folder's mode": lambda root: (root / "app/src/deep").chmod(0o700),
+    "a pipe": lambda root: os.mkfifo(root / "app/src/pipe"),
+    "a socket": a_socket,
     "an empty folder": lambda root: (root / "app/src/empty").mkdir(),
     "a link's target": lambda root: [
         (root / "app/src/link.py").unlink(),
