@@ -142,8 +142,10 @@ class Bench:
     def _make_builder(self) -> Builder:
         from pipelines.engines import make_builder
 
+        # Writing needs an SDK whose import takes a while: BuildKit has work for that long.
+        threading.Thread(target=self.registry.prepare_to_write, daemon=True).start()
         with self._lock:
-            found = self.prepared
+            found = self.found if _engine_answers(self.found) else self.prepared
         return make_builder(self.context, self.toolbox, found)
 
 
@@ -189,6 +191,16 @@ class _LateCheck:
         validator = self._bench.__dict__.get("validator")
         if validator is not None:
             validator.stop()
+
+
+def _engine_answers(found: Surroundings) -> bool:
+    """Tell whether the embedded platform's BuildKit listens; nobody else's is ours to repair."""
+    path = (found.buildkit or "").removeprefix("unix://")
+    if not found.embedded or not path.startswith("/"):
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_PROBE)
+        return probe.connect_ex(path) == 0
 
 
 def _answers(host: str) -> bool:

@@ -238,6 +238,10 @@ class RegistryClient:
             self._pipelines = None
             self._sdk = None
 
+    def prepare_to_write(self) -> None:
+        """Import what the first write would wait for; nothing is asked of the registry."""
+        self._client()
+
     # Requests
 
     def _path(self, repository: str, kind: str, name: str) -> str:
