@@ -41,12 +41,14 @@ class Facts:
         self._path = state / "cache" / "files"
         self._used: dict[bytes, bytes] = {}
         self._fresh: dict[bytes, bytes] = {}
+        self._told: dict[bytes, bytes] = {}
+        """What was fresh when it was taken as news: it does not last, either."""
         self._device, self._now = _look_at_clock(self._path) if state.is_dir() else (None, 0)
         self._old = _read(self._path)
 
     def get(self, key: bytes) -> bytes | None:
         """Return the 32 bytes that are known of a key."""
-        if known := self._used.get(key) or self._fresh.get(key):
+        if known := self._used.get(key) or self._fresh.get(key) or self._told.get(key):
             return known
         if known := self._old.get(key):
             self._used[key] = known
@@ -68,8 +70,8 @@ class Facts:
     def take_news(self) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
         """Return what was asked or put since the last call, for ``learn`` in another process."""
         news = (self._used, self._fresh)
-        for part in news:
-            self._old.update(part)
+        self._old.update(self._used)
+        self._told.update(self._fresh)
         self._used, self._fresh = {}, {}
         return news
 

@@ -105,6 +105,21 @@ def test_files_that_just_changed_are_not_believed(tree, monkeypatch):
     assert tree()[1]
 
 
+def test_files_that_just_changed_are_not_believed_in_another_process_either(tmp_path):
+    """Nor when it meets them again after it has told of them."""
+    (tmp_path / ".aksci").mkdir()
+    changed = tmp_path / "changed"
+    changed.write_text("")
+    ours, another = Facts(tmp_path / ".aksci"), Facts(tmp_path / ".aksci")
+    another.put(KEY, VALUE, [changed.stat()])
+    ours.learn(another.take_news())
+    assert another.get(KEY) == VALUE
+    ours.learn(another.take_news())
+    assert ours.get(KEY) == VALUE
+    ours.save()
+    assert Facts(tmp_path / ".aksci").get(KEY) is None
+
+
 def test_without_a_state_folder_nothing_is_kept_and_none_is_made(tree):
     first, _ = tree()
     os.rename(tree.root / ".aksci", tree.root / "old")  # noqa: PTH104
