@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from aksci.errors import ConfigError
 from aksci.images.discovery.globs import Exclude, find_files
 from aksci.images.discovery.sources import Imported, read_sources
+from aksci.registry.refs import is_repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from aksci.images.discovery.sources import Importer
 
 __all__ = ["find_candidates"]
-
-_NAME = re.compile(r"[a-z0-9]([a-z0-9._/-]*[a-z0-9])?")
 
 
 def find_candidates(root: Path, config: Config, importer: Importer) -> dict[str, Imported]:
@@ -168,7 +167,8 @@ def _plain(name: str, dockerfile: str) -> Imported:
 def _name(project: str, folder: PurePosixPath, file: PurePosixPath, *, alone: bool) -> str:
     """Name an image by its folder, and by what its file's name adds where there are several."""
     part = "" if alone else re.sub(r"^Dockerfile\.?|\.?Dockerfile$", "", file.name)
-    base = project if folder == PurePosixPath() else str(folder)
+    # No part of a repository's name begins or ends so: .devcontainer is the image devcontainer.
+    base = "/".join(word.strip("._-") or word for word in folder.parts) or project
     return f"{base}-{part}".lower() if part else base.lower()
 
 
@@ -180,9 +180,9 @@ def _add_found(candidates: dict[str, Imported], name: str, file: str) -> None:
             f"{file}.",
             hint="give one of them a table [images.NAME] in aksci.toml.",
         )
-    if not _NAME.fullmatch(name):
+    if not is_repository(name):
         raise ConfigError(
             f"{file}: {name!r} can't be the name of an image.",
-            hint=f'[images.some-name] dockerfile = "{file}"',
+            hint=f'[images.some-name] dockerfile = "{file}", or [discover] exclude = ["{file}"].',
         )
     candidates[name] = _plain(name, file)

@@ -14,6 +14,7 @@ from aksci.images.discovery.sources import Importer, split_references
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.engines.builder import Attestations
 from aksci.images.names import parse_reference
+from aksci.registry.refs import is_repository
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,8 +161,15 @@ def _names(config: Config, one: Imported) -> tuple[str, tuple[str, ...], tuple[s
             raise
         repository, tags, aliases = None, (), ()
     further = split_references(one.aliases, one.where)[2]
+    repository = one.repository or repository or f"{config.project.name}/{one.name}"
+    if not is_repository(repository):
+        raise ConfigError(
+            f"{one.where}: {repository!r} can't be the name of a repository.",
+            hint=f'[images."{one.name}"] repository = "…", of words of a-z and 0-9 with . _ __ or '
+            "dashes between them, and / between words.",
+        )
     return (
-        one.repository or repository or f"{config.project.name}/{one.name}",
+        repository,
         one.tags if one.tags is not None else tags or ("latest",),
         tuple(dict.fromkeys((*aliases, *further))),
     )

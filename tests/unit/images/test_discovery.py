@@ -124,10 +124,30 @@ def test_two_files_of_one_name_are_refused_until_a_table_claims_one(discover):
     assert set(discover(files, ALL + '[images.y]\ndockerfile = "a/x.Dockerfile"')) == {"a-x", "y"}
 
 
-def test_a_name_that_no_image_can_have_is_told_with_the_table_that_helps(discover):
-    with pytest.raises(ConfigError, match="can't be the name") as caught:
-        discover({"a b/Dockerfile": "FROM scratch"})
+@pytest.mark.parametrize("folder", ["a b", "a..b", "x/a___b", "ü"])
+def test_a_name_that_no_image_can_have_is_told_with_the_table_that_helps(discover, folder):
+    with pytest.raises(ConfigError, match=f"^{folder}/Dockerfile: .* can't be the name") as caught:
+        discover({f"{folder}/Dockerfile": "FROM scratch"})
     assert "[images.some-name]" in caught.value.hint
+    assert f'exclude = ["{folder}/Dockerfile"]' in caught.value.hint
+
+
+def test_folders_that_begin_or_end_oddly_have_names_without_that(discover):
+    folders = [".devcontainer", "a/.hidden", "_x-/y", "web"]
+    files = {f"{folder}/Dockerfile": "FROM scratch" for folder in folders}
+    assert list(discover(files)) == ["a/hidden", "devcontainer", "web", "x/y"]
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        '[images."a..b"]\ndockerfile = "Dockerfile"\n',
+        '[images.a]\ndockerfile = "Dockerfile"\nrepository = "a..b"\n',
+    ],
+)
+def test_a_repository_that_no_registry_takes_is_told_with_its_table(discover, toml):
+    with pytest.raises(ConfigError, match=r"images\.a.*a\.\.b' can't be the name of a repository"):
+        discover({"Dockerfile": "FROM scratch"}, toml)
 
 
 def test_a_glob_that_finds_nothing_is_told(discover):
