@@ -126,6 +126,16 @@ def test_plan_graph_and_comparison_are_what_their_schemas_say(check, plan, tmp_p
     check("plan-comparison", compare_plans(kept, other))
 
 
+def test_the_plan_is_the_graph_and_its_work_as_the_design_promises(plan):
+    """Beyond DESIGN §4, each work has more keys; nothing that it promises is gone or moved."""
+    document = plan_document(plan)
+    work = document.pop("work")
+    assert document == graph_document(plan.graph)
+    assert list(document) == ["schema", "images", "edges", "external"]
+    assert [list(one)[:3] for one in work] == [["image", "action", "reasons"]] * 3
+    assert all(list(reason)[0] == "code" for one in work for reason in one["reasons"])
+
+
 @pytest.mark.parametrize("system", ["github", "azure"])
 @pytest.mark.parametrize("group", ["image", "component"])
 def test_matrices_are_what_their_schema_says(check, plan, system, group):

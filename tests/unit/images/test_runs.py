@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import threading
+import time
 from collections import defaultdict
 from datetime import UTC, datetime
 
@@ -236,7 +238,7 @@ def attempt(run, graph, check, **options):
         registry=run.registry,
         builder=run.engine,
         resolve_external=run.outside(lambda _: ONE),
-        settings=BuildSettings(),
+        settings=options.pop("settings", BuildSettings()),
         reporter=ConsoleReporter(io.StringIO()),
         now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
         validator=check,
@@ -279,6 +281,43 @@ def test_the_same_cause_is_told_once(project, run):
     assert error.message.count("The engine is not there.") == 1
     assert "2 of the images did not build: app, other." in error.message
     assert error.hint == "start it"
+
+
+def test_no_more_images_are_built_at_once_than_configured(project, run):
+    lock = threading.Lock()
+    running, most = 0, 0
+
+    def count():
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.02)
+        with lock:
+            running -= 1
+
+    run.engine.while_building = count
+    graph = project({f"i{n}/Dockerfile": f"FROM scratch\nLABEL n={n}\n" for n in range(8)})
+    attempt(run, graph, None, settings=BuildSettings(concurrency=2))
+    assert (most, len(run.engine.requests)) == (2, 8)
+
+
+def test_what_closes_a_diamond_stands_on_both_rebuilt_sides(project, run):
+    sides = {f"{side}/Dockerfile": "FROM shop/app\nCOPY x /\n" for side in ("left", "right")}
+    top = {"top/Dockerfile": "FROM shop/left\nCOPY --from=shop/right / /\n"}
+    texts = {f"{side}/x": side for side in ("left", "right")}
+    graph = project(FILES | sides | top | texts)
+    run(graph)
+    run.engine.requests.clear()
+    (graph.root / "app/x").write_text("2")
+    for side in ("left", "right"):
+        (graph.root / side / "x").write_text(f"{side} 2")
+    images = run(graph)
+    names = [request.name for request in run.engine.requests]
+    assert (names[0], set(names[1:3]), names[3:]) == ("app", {"left", "right"}, ["top"])
+    assert run.engine.requests[-1].parents == {
+        f"shop/{side}": f"r:1/shop/{side}@{images[side].ref.digest}" for side in ("left", "right")
+    }
 
 
 def test_what_is_forced_must_be_selected(project, run):
