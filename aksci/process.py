@@ -5,12 +5,14 @@ argv is logged and redacted, time-outs end the whole process group, output passe
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import errno
 import logging
 import os
 import shlex
 import signal
+import textwrap
 import threading
 import time
 from collections import deque
@@ -31,6 +33,8 @@ __all__ = ["Result", "Runner"]
 _TAIL_LINES = 60
 _EVERY_STATUS = [*range(256), *range(-64, 0)]
 _SHORTEST_LINE = 8  # characters; shorter ones (braces, "yes") would redact half of everything
+_BASE64_LINE = 76  # characters: RFC 2045, and base64 of GNU coreutils
+_URL_SAFE = str.maketrans("+/", "-_")
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 
 
@@ -68,6 +72,10 @@ class Runner:
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
+
+    def conceal(self, secret: Secret) -> None:
+        """Redact a secret that programs learn from elsewhere, such as a file."""
+        self._learn(secret)
 
     def run(
         self,
@@ -213,10 +221,10 @@ class Runner:
             raise Interrupted("The run was stopped.")
 
     def _learn(self, secret: Secret) -> str:
-        """Remember what to redact: the value, and each line of one that has several."""
+        """Remember what to redact: the value, each line of one that has several, and base64."""
         value = secret.reveal()
         lines = [line for line in value.splitlines() if len(line) >= _SHORTEST_LINE]
-        self._secrets.update(filter(None, (value, *lines)))
+        self._secrets.update(filter(None, (value, *lines, *_in_base64(value.strip()))))
         return value
 
     def _environment(self, env: Mapping[str, str | Secret], *, only: bool) -> dict[str, str]:
@@ -341,6 +349,23 @@ class _Sink:
                 self._tail.append(line)
                 if self._on_line:
                     self._on_line(line)
+
+
+def _in_base64(text: str) -> Iterator[str]:
+    """Yield what is common to all base64 (RFC 4648) of a text, whatever stands around it.
+
+    Programs print ``base64 file``, and ``Authorization: Basic`` with the name before the value.
+    Three bytes are four characters, so there are three ways in which a text may begin.
+    """
+    data = text.encode()
+    if len(text) < _SHORTEST_LINE:
+        return
+    for before, unsure in enumerate((0, 2, 3)):
+        encoded = base64.b64encode(bytes(before) + data).decode()
+        form = encoded[unsure : (before + len(data)) * 8 // 6]
+        for kind in (form, form.translate(_URL_SAFE)):
+            yield kind
+            yield from textwrap.wrap(kind, _BASE64_LINE) if not before else ()
 
 
 def _failure(shown: str, status: int, tail: str) -> ProcessError | DiskFullError:

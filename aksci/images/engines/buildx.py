@@ -11,21 +11,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aksci.errors import BuildError, EngineError, ProcessError, ProcessTimeout
-from aksci.images.engines.builder import BuildOutput, BuildRequest
+from aksci.images.engines.builder import BuildOutput, BuildRequest, BuildSecret
 from aksci.images.engines.progress import Progress
 from aksci.images.engines.store import BuilderSpec, BuilderStore
 from aksci.reporting import sanitise
+from aksci.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aksci.secret import Secret
+    from aksci.process import Runner
 
 __all__ = ["ENGINE_BUILDER", "BuildxBuilder", "build_argv"]
 
 ENGINE_BUILDER = BuilderSpec(name="default", driver="docker", ours=False)
 """The builder that buildx makes of the Docker Engine itself."""
 _PROVENANCE = "buildx.build.provenance"
+_LARGEST_SECRET = 16 << 10  # bytes; bundles of certificates are larger, and public
 
 
 @dataclass(kw_only=True)
@@ -47,6 +49,8 @@ class BuildxBuilder:
             raise BuildError(f"{request.name} was not built: the run was stopped.")
         self._ensure_builder()
         runner = self.store.runner
+        for secret in request.secrets:
+            _conceal(runner, secret)
         progress = Progress(on_line, lambda text: sanitise(runner.redact(text)))
         with tempfile.TemporaryDirectory(prefix="aksci-build-") as folder:
             metadata = Path(folder) / "metadata.json"
@@ -104,6 +108,12 @@ class BuildxBuilder:
             if not self._ready:
                 self.store.ensure(self.spec)
                 self._ready = True
+
+
+def _conceal(runner: Runner, secret: BuildSecret) -> None:
+    """Let output not show what a secret's file holds; a large one is no password or key."""
+    if secret.file is not None and secret.file.stat().st_size <= _LARGEST_SECRET:
+        runner.conceal(Secret(secret.file.read_text(encoding="utf-8", errors="replace")))
 
 
 def build_argv(

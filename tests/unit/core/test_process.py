@@ -149,6 +149,30 @@ def test_each_line_of_a_secret_with_several_is_redacted(runner):
     assert lines == ["***", "***", "***"]
 
 
+@pytest.mark.parametrize("command", ["base64", "base64 -w0", "basenc --base64url -w0"])
+@pytest.mark.parametrize("before", ["", "u:", "user:", "robot:"])
+def test_a_secret_in_base64_is_redacted_whatever_stands_before_it(runner, before, command):
+    """``Authorization: Basic`` holds the name and the password in one word."""
+    lines: list[str] = []
+    secret = "p4ss>>w0rd??of?a?robot>" * (4 if not before else 1)
+    runner.run(
+        ["sh", "-c", f'printf "%s" "$NAME$KEY" | {command}'],
+        env={"KEY": Secret(secret), "NAME": before},
+        on_line=lines.append,
+    )
+    shown = "".join(lines).replace("***", "")
+    assert "***" in "".join(lines)
+    assert len(shown) <= len(before) * 2 + 6  # the name, and what it shares with the secret
+
+
+def test_what_a_program_learns_from_a_file_is_redacted_too(runner, tmp_path):
+    (tmp_path / "token").write_text("s3cr3t-file\n")
+    runner.conceal(Secret("s3cr3t-file\n"))
+    lines: list[str] = []
+    runner.run(["cat", tmp_path / "token"], on_line=lines.append)
+    assert lines == ["***"]
+
+
 def test_no_space_left_is_its_own_error(runner):
     with pytest.raises(DiskFullError, match="No space left"):
         runner.run(["cp", "/etc/hostname", "/dev/full"])
