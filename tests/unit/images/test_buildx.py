@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
+from aksci.errors import BuildError
 from aksci.images.engines.builder import (
     Attestations,
     BuildCache,
@@ -15,8 +18,10 @@ from aksci.images.engines.builder import (
     BuildSecret,
     BuildSsh,
 )
-from aksci.images.engines.buildx import build_argv
+from aksci.images.engines.buildx import ENGINE_BUILDER, BuildxBuilder, build_argv
 from aksci.images.engines.progress import Progress
+from aksci.images.engines.store import BuilderStore
+from aksci.process import Runner
 from aksci.secret import Secret
 
 CASES = sorted((Path(__file__).parent / "buildx-argv").glob("*.json"))
@@ -146,3 +151,17 @@ def test_what_a_step_prints_is_cleaned_wherever_it_appears():
     progress.line(status(vertexes=[{"digest": "d", "name": "RUN", "error": "s3cret failed"}]))
     assert "s3cret" not in "".join([*lines, progress.failure()])
     assert lines == ["RUN echo ***", "  it is ***", "  and ***"]
+
+
+@pytest.mark.parametrize("answer", ["", "{}", "[]", "{"])
+def test_a_build_that_tells_no_digest_is_a_failure_though_it_ended_well(tmp_path, answer):
+    """Docker's own push is known to end well and to have pushed nothing."""
+    buildx = tmp_path / "buildx"
+    code = "import sys; open(sys.argv[sys.argv.index('--metadata-file') + 1], 'w').write"
+    buildx.write_text(f"#!{sys.executable}\n{code}({answer!r})\n")
+    buildx.chmod(0o755)
+    runner = Runner(environment=dict(os.environ), log=lambda _: None)
+    store = BuilderStore(buildx=buildx, runner=runner, folder=tmp_path)
+    engine = BuildxBuilder(store=store, spec=ENGINE_BUILDER)
+    with pytest.raises(BuildError, match="web was built, but buildx did not tell its digest"):
+        engine.build(request_of({}), lambda _: None)

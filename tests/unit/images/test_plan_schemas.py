@@ -133,7 +133,7 @@ def test_the_plan_is_the_graph_and_its_work_as_the_design_promises(plan):
     assert document == graph_document(plan.graph)
     assert list(document) == ["schema", "images", "edges", "external"]
     assert [list(one)[:3] for one in work] == [["image", "action", "reasons"]] * 3
-    assert all(list(reason)[0] == "code" for one in work for reason in one["reasons"])
+    assert all(next(iter(reason)) == "code" for one in work for reason in one["reasons"])
 
 
 @pytest.mark.parametrize("system", ["github", "azure"])
