@@ -119,6 +119,12 @@ class RegistryClient:
         name = f"{self.host}/{repository}"
         _same(digest, reference, name)
         _same(digest, response.headers.get("Docker-Content-Digest") or digest, name)
+        if not _is_manifest(content):
+            raise RegistryError(
+                f"{self.host} does not answer as a registry: what it sent for {repository}:"
+                f"{reference} is no manifest.",
+                hint="is it another server that listens there?",
+            )
         media_type = str(response.headers.get("Content-Type", "")).partition(";")[0].strip()
         return Manifest(
             media_type=media_type or _media_type(content), digest=digest, content=content
@@ -361,6 +367,14 @@ def _same(digest: str, expected: str, name: str) -> None:
         raise RegistryError(
             f"{name} has {digest} where {expected} was expected: damaged or replaced content."
         )
+
+
+def _is_manifest(content: bytes) -> bool:
+    """Tell a manifest from the page of a web server that has one for any address."""
+    try:
+        return "schemaVersion" in dict(json.loads(content))
+    except (ValueError, TypeError):
+        return False
 
 
 def _media_type(content: bytes) -> str:

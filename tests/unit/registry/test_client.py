@@ -57,6 +57,15 @@ def test_the_404_of_something_that_is_no_registry_is_not_believed(server, client
     assert not isinstance(caught.value, NotFoundInRegistry)
 
 
+@pytest.mark.parametrize("page", [b"<html></html>", b"{}", b"[]", b""])
+def test_the_page_of_a_web_server_is_no_image(server, client, page):
+    """Development servers answer any address with one, on ports that registries use, too."""
+    for line in ("HEAD /v2/shop/manifests/in-1", "GET /v2/shop/manifests/in-1"):
+        server.answers[line] = [(200, {"Content-Type": "text/html"}, page)]
+    with pytest.raises(RegistryError, match="is no manifest"):
+        client.resolve("shop", "in-1")
+
+
 def test_too_many_requests_waits_as_long_as_asked_and_tries_again(server, client, slept):
     server.answers[HEAD] = [(429, {"Retry-After": "7"}, b""), FOUND]
     assert client.resolve("shop/web", "latest") == DIGEST
