@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     if words[:1] == ["--version"]:
         sys.stdout.write(f"aksci {__version__}\n")
         return 0
-    if not words or words[0] in {"-h", "--help"}:
+    if not words or {"-h", "--help"} & set(words):
         sys.stdout.write(_help())
         return 0 if words else UsageError.exit_status
     if words[0] not in SESSIONS:

@@ -64,16 +64,21 @@ def deliver(context: Context, options: Options, text: str, *, code: bool = False
         _write(text if code else sanitise(text))
         return
     path = place_for(context, "--output", options.output)
-    write_atomically(path, (text if code else sanitise(text)) + "\n", mode=0o666)
+    try:
+        write_atomically(path, (text if code else sanitise(text)) + "\n", mode=0o666)
+    except OSError as error:
+        raise UsageError(f"--output {options.output}: {error.strerror}.") from None
     context.reporter.line(f"written: {path}")
 
 
 def place_for(context: Context, option: str, name: str) -> Path:
     """Return the path that an option names, relative to the project.
 
-    :raises UsageError: its folder does not exist; ``.aksci`` is made.
+    :raises UsageError: it is a folder, or its folder does not exist; ``.aksci`` is made.
     """
     path = context.root / name
+    if path.is_dir():
+        raise UsageError(f"{option} {name}: {path} is a folder, and not a file.")
     if path.parent == context.work:
         context.work.mkdir(exist_ok=True)
     if not path.parent.is_dir():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aksci.errors import BuildError
+from aksci.errors import BuildError, RegistryError
 from aksci.images.building.run import BuildSettings, ImageCheck, Run
 from aksci.images.scheduler import run_ready
 from aksci.images.selection import require_forced, select
@@ -140,7 +140,10 @@ def _failure(result: BuildResult) -> AksciError:
     """Make one error of all failures: its exit status that of the worst, its end their output."""
     errors = [result.failed[name] for name in sorted(result.failed)]
     if not any(isinstance(error, BuildError) for error in errors):
-        return errors[0]
+        messages = dict.fromkeys(error.message for error in errors)
+        if len(messages) == 1 or not all(isinstance(error, RegistryError) for error in errors):
+            return errors[0]
+        return RegistryError("\n".join(messages), hint=errors[0].hint)
     failed = ", ".join(sorted(result.failed))
     lines = [f"{len(errors)} of the images did not build: {failed}."]
     if result.blocked:

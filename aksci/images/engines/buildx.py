@@ -86,7 +86,9 @@ class BuildxBuilder:
                         f"{lost}:\n{why}",
                         hint=self.store.hint,
                     ) from None
-                raise BuildError(f"{request.name} did not build:\n{why}") from None
+                raise BuildError(
+                    f"{request.name} did not build:\n  {request.dockerfile}\n{why}"
+                ) from None
             return _read_metadata(request, metadata)
 
     def stop(self) -> None:

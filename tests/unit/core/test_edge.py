@@ -81,6 +81,11 @@ def test_a_users_mistake_has_its_status_and_no_traceback(project, capsys, argume
         assert words in error
 
 
+def test_help_is_given_for_a_session_too(capsys):
+    assert main(["plan", "--help"]) == 0
+    assert "--save FILE" in capsys.readouterr().out
+
+
 def _raise(error):
     def go(_context, _options):
         raise error

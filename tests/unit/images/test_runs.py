@@ -150,6 +150,23 @@ def test_sources_that_change_while_they_are_built_are_not_finished(project, run,
     assert finished(run.registry) == []
 
 
+@pytest.mark.parametrize("file", ["x", "Dockerfile", ".dockerignore"])
+def test_sources_that_change_and_change_back_are_not_finished(project, run, file):
+    """Nobody knows which of the two the engine has read."""
+    graph = project(FILES | {"app/.dockerignore": "z"})
+    path = project.root / "app" / file
+    before = path.read_text()
+
+    def change():
+        path.write_text("y")
+        path.write_text(before)
+
+    run.engine.while_building = change
+    with pytest.raises(BuildError, match="sources of app changed while it was built"):
+        run(graph)
+    assert finished(run.registry) == []
+
+
 def test_a_comment_in_the_dockerfile_may_change_meanwhile(project, run):
     graph = project(FILES | {"app/.dockerignore": "Dockerfile\n.dockerignore\n"})
     path = project.root / "app/Dockerfile"
@@ -281,6 +298,19 @@ def test_the_same_cause_is_told_once(project, run):
     assert error.message.count("The engine is not there.") == 1
     assert "2 of the images did not build: app, other." in error.message
     assert error.hint == "start it"
+
+
+def test_every_base_that_cant_be_resolved_is_named_at_once(project, run):
+    def resolve(reference):
+        raise RegistryError(f"{reference} can't be resolved.")
+
+    graph = project({f"{name}/Dockerfile": f"FROM {name}.example/x\n" for name in ("a", "b")})
+    with pytest.raises(RegistryError) as caught:
+        run(graph, resolve)
+    assert caught.value.message.splitlines() == [
+        "a.example/x:latest can't be resolved.",
+        "b.example/x:latest can't be resolved.",
+    ]
 
 
 def test_no_more_images_are_built_at_once_than_configured(project, run):
