@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 
 import pytest
 
@@ -253,6 +254,30 @@ def test_acr_exchanges_an_identity_for_its_own_token(server, slept):
     assert b"access_token=entra" in server.asked[1][2]
     assert b"grant_type=refresh_token" in server.asked[2][2]
     assert server.asked[3][1]["Authorization"] == "Bearer A"
+    client.close()
+
+
+def test_each_exchange_asks_the_identity_for_a_fresh_assertion(server, slept):
+    """An OIDC assertion lives for minutes; one that was kept ends in AADSTS700024."""
+
+    class Identity:
+        asked = 0
+
+        def get_token(self, _scope):
+            self.asked += 1
+            return type("Token", (), {"token": f"assertion-{self.asked}"})
+
+    client = RegistryClient(server.host, plain_http=True, credential=Identity(), sleep=slept.append)
+    server.answers[HEAD] = [challenged(server), FOUND] * 2
+    body = b'{"refresh_token":"R","access_token":"A","expires_in":1}'
+    server.answers["POST /oauth2/exchange"] = server.answers["POST /oauth2/token"] = [
+        (200, {}, body)
+    ]
+    client.resolve("shop/web", "latest")
+    time.sleep(1.05)  # both tokens are over now
+    client.resolve("shop/web", "latest")
+    sent = [body for line, _, body in server.asked if line == "POST /oauth2/exchange"]
+    assert [f"assertion-{number}".encode() in sent[number - 1] for number in (1, 2)] == [True, True]
     client.close()
 
 
