@@ -13,10 +13,20 @@ from aksci.images.platforms import platform_args
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from aksci.images.discovery.specs import ImageSpec
     from aksci.images.graph import Graph, Image
     from aksci.images.tree.hasher import TreeHasher
 
-__all__ = ["KEY_SCHEMA", "Source", "in_tag", "input_key", "source_of", "trees_of", "unchecked_tag"]
+__all__ = [
+    "KEY_SCHEMA",
+    "Source",
+    "in_tag",
+    "input_key",
+    "source_of",
+    "state_of",
+    "trees_of",
+    "unchecked_tag",
+]
 
 KEY_SCHEMA = 3
 """Raised when keys, or what a build does with its input, change: all is built again then."""
@@ -72,6 +82,24 @@ def source_of(image: Image, hasher: TreeHasher) -> Source:
     )
 
 
+def state_of(image: Image, hasher: TreeHasher) -> tuple[bytes, ...]:
+    """Return what changes when a file that ``source_of`` counts is written, be it the same again.
+
+    The Dockerfile itself is not among them.
+    """
+    spec = image.spec
+    main = hasher.state(spec.context, spec.dockerfile, image.recipe.sources)
+    return (main, *(hasher.state(value, None) for value in _named_folders(spec).values()))
+
+
+def _named_folders(spec: ImageSpec) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in normalised_contexts(spec.contexts).items()
+        if not value.startswith((OUR_IMAGE, DOCKER_IMAGE))
+    }
+
+
 def _counting_args(image: Image) -> dict[str, str]:
     configured, recipe = image.spec.args, image.recipe
     if recipe.used_args is None:
@@ -97,11 +125,7 @@ def _hash_trees(image: Image, hasher: TreeHasher) -> str:
     """Hash what is read of the context, and all of each folder that is a named context."""
     spec = image.spec
     tree = hasher.hash(spec.context, spec.dockerfile, image.recipe.sources)
-    folders = {
-        name: hasher.hash(value, None)
-        for name, value in normalised_contexts(spec.contexts).items()
-        if not value.startswith((OUR_IMAGE, DOCKER_IMAGE))
-    }
+    folders = {name: hasher.hash(value, None) for name, value in _named_folders(spec).items()}
     return _hash({"context": tree, "named": folders}) if folders else tree
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from aksci.images.building.record import BuiltImage
 from aksci.images.engines.builder import BuildCache, BuildRequest, BuildSecret, BuildSsh
 from aksci.images.graph import SYNTAX_ARG, read_image
 from aksci.images.inputs import Inputs, inputs_of
-from aksci.images.keys import in_tag, source_of, trees_of, unchecked_tag
+from aksci.images.keys import in_tag, source_of, state_of, trees_of, unchecked_tag
 from aksci.images.names import parse_reference
 from aksci.images.planning.history import files_of, find_reasons, lineage_of
 from aksci.images.planning.lineage import write_lineage
@@ -196,11 +197,13 @@ class Run:
         return found
 
     def _build(self, name: str, inputs: Inputs, key: str, task: Task) -> Finished:
+        written = self._dockerfile_state(name)
         output = self.builder.build(
             self._request(name, inputs, key), lambda line: _tell(task, line)
         )
         repository = self.graph.images[name].spec.repository
         ref = ImageRef(self.registry.host, repository, output.digest)
+        self._require_unchanged(name, inputs, written)
         return self._finish(name, inputs, key, ref, output, task)
 
     def _request(self, name: str, inputs: Inputs, key: str) -> BuildRequest:
@@ -269,7 +272,6 @@ class Run:
         self, name: str, inputs: Inputs, key: str, ref: ImageRef, output: BuildOutput, task: Task
     ) -> Finished:
         """Read the image back, validate it, store its lineage, and only then tag it as finished."""
-        self._require_unchanged(name, inputs)
         require_known_bases(name, inputs, output.provenance, allowed=self._helpers(name))
         manifest = self.registry.manifest(ref.repository, ref.digest)
         if self.validator:
@@ -307,15 +309,30 @@ class Run:
         sbom = self.graph.images[name].spec.attestations.sbom
         return frozenset({parse_reference(sbom).name}) if sbom else frozenset()
 
-    def _require_unchanged(self, name: str, inputs: Inputs) -> None:
+    def _dockerfile_state(self, name: str) -> tuple[int, int]:
+        """Return what changes when the Dockerfile is written, be it the same again."""
+        with contextlib.suppress(OSError):
+            state = (self.graph.root / self.graph.images[name].spec.dockerfile).stat()
+            return state.st_ino, state.st_ctime_ns
+        return 0, 0
+
+    def _require_unchanged(self, name: str, inputs: Inputs, written: tuple[int, int]) -> None:
         """Read the sources once more: the engine read them after the key was computed.
 
+        Files that were written count as changed even if they are again what they were: the engine
+        may have read them in between (``git stash`` and ``git stash pop``).
+
+        :param written: the state of the Dockerfile before.
         :raises BuildError: they differ, so that nobody knows which of the two was built.
         """
         root = self.graph.root
         try:
             image = read_image(root, inputs.image.spec, {}, triggers=inputs.image.triggers)
-            same = source_of(image, TreeHasher(root)).key == inputs.source.key
+            fresh = TreeHasher(root)
+            same = source_of(image, fresh).key == inputs.source.key
+            same = same and state_of(image, fresh) == state_of(image, self._hasher)
+            if image.dockerfile.text == inputs.image.dockerfile.text:  # else, a comment changed
+                same = same and self._dockerfile_state(name) == written
         except (ConfigError, OSError):
             same = False
         if not same:

@@ -42,6 +42,8 @@ _LARGE = 1 << 20
 _ALONE = 0.1
 """Seconds after which a second process is worth its start."""
 _OWN = 4
+_AS_IT_IS = "./."
+"""The project's own folder as a named context: nobody leaves our state out of it for BuildKit."""
 _identity = attrgetter("st_mode", "st_ino", "st_dev", "st_size", "st_mtime_ns", "st_ctime_ns")
 
 
@@ -58,7 +60,10 @@ class TreeHasher:
         self._facts = Facts(root / STATE)
         self._reading = threading.Lock()
         """One thread reads at a time: several would only wrestle for the interpreter's lock."""
-        self._trees: dict[Key, str] = {}
+        self._trees: dict[Key, tuple[str, bytes]] = {}
+        """Hash, and the files' states."""
+        self._seen: list[bytes] = []
+        """The states of the files of each folder that was described last."""
         self._helper: Helper | None = None
         self._helped: set[Key] = set()
         """What the helper is still to tell."""
@@ -77,8 +82,19 @@ class TreeHasher:
             self._wait_for_helper(key)
             if key not in self._trees:
                 found = self._find(*key, self._describe)
-                self._trees[key] = _hash(found)
-            return self._trees[key]
+                written = _written(str(key[1]))
+                self._trees[key] = _hash(found), key_of([written, sorted(self._seen)])
+            return self._trees[key][0]
+
+    def state(
+        self, context: str, dockerfile: str | None, sources: frozenset[str] | None = None
+    ) -> bytes:
+        """Return what changes when a file that ``hash`` counts is written, be it the same again.
+
+        Numbers and times of files: it means nothing in another checkout.
+        """
+        self.hash(context, dockerfile, sources)
+        return self._trees[self._key(context, dockerfile, sources)][1]
 
     def prepare(self, wanted: Iterable[Arguments]) -> None:
         """Begin to hash many contexts before anyone asks, in a second process if that pays.
@@ -103,9 +119,9 @@ class TreeHasher:
             return self.hash(*one)
         return None
 
-    def _hash_for_another(self, one: Arguments) -> tuple[Key, str | None, News]:
-        tree = self._hash_if_possible(one)
-        return self._key(*one), tree, self._facts.take_news()
+    def _hash_for_another(self, one: Arguments) -> tuple[Key, tuple[str, bytes] | None, News]:
+        self._hash_if_possible(one)
+        return self._key(*one), self._trees.get(self._key(*one)), self._facts.take_news()
 
     def _wait_for_helper(self, key: Key) -> None:
         """Take over what the other process finds until it has come to a key, or to its end."""
@@ -127,11 +143,13 @@ class TreeHasher:
 
         All of it is read. Bytes of a path that are not UTF-8 are surrogates.
         """
-        ignore_file = _ignore_file(self._root, context, dockerfile)
+        key = self._key(context, dockerfile, sources)
         with self._reading:
-            return self._find(context, ignore_file, sources, self._describe_each)
+            return self._find(*key, self._describe_each)
 
     def _key(self, context: str, dockerfile: str | None, sources: frozenset[str] | None) -> Key:
+        if dockerfile is None and _is_root(context):
+            context = _AS_IT_IS
         return context, _ignore_file(self._root, context, dockerfile), sources
 
     def save(self) -> None:
@@ -150,11 +168,13 @@ class TreeHasher:
     ) -> dict[str, str]:
         """Describe all that is read; where a source leads through a link, that is everything."""
         base = str(self._root / context)
+        self._seen.clear()
         try:
             ignore = parse_ignore(_ignore_text(context, ignore_file))
             try:
                 found = _collect(base, ignore, parse_sources(sources), describe)
             except LinkedSourceError:
+                self._seen.clear()
                 found = _collect(base, ignore, EVERYTHING, describe)
         except StateFoundError as error:
             state = error.args[0]
@@ -186,6 +206,7 @@ class TreeHasher:
     def _hash_files(self, base: str, folder: Folder) -> str:
         files = sorted(folder.files)
         key = key_of([(name, *_identity(state)) for name, state in files])
+        self._seen.append(key)
         known = self._facts.get(key)
         if known is None:
             total = hashlib.sha256()
@@ -208,6 +229,15 @@ class TreeHasher:
                 known = hashlib.file_digest(file, "sha256").digest()
             self._facts.put(key, known, [state])
         return known
+
+
+def _written(path: str) -> tuple[int, ...] | None:
+    """Return what changes when a file is written; None: it is not there."""
+    try:
+        found: tuple[int, ...] = _identity(os.stat(path))  # noqa: PTH116 - a path is text here
+    except OSError:
+        return None
+    return found
 
 
 def _read_small(path: str) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from aksci.errors import ConfigError
 from aksci.images.tree.facts import Facts, key_of
 from aksci.images.tree.hasher import TreeHasher
 
@@ -118,6 +119,16 @@ def test_files_that_just_changed_are_not_believed_in_another_process_either(tmp_
     assert ours.get(KEY) == VALUE
     ours.save()
     assert Facts(tmp_path / ".aksci").get(KEY) is None
+
+
+def test_our_state_is_left_out_only_where_the_build_is_told_so(tmp_path):
+    """BuildKit reads a named context's own .dockerignore, and nobody can hand it another."""
+    (tmp_path / ".aksci").mkdir()
+    assert TreeHasher(tmp_path).hash(".", "Dockerfile")
+    with pytest.raises(ConfigError, match=r"would hold \.aksci"):
+        TreeHasher(tmp_path).hash(".", None)
+    (tmp_path / ".dockerignore").write_text(".aksci")
+    assert TreeHasher(tmp_path).hash(".", None)
 
 
 def test_without_a_state_folder_nothing_is_kept_and_none_is_made(tree):
