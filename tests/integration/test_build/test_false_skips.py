@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -68,19 +69,15 @@ def test_a_builder_that_does_not_say_what_it_used_is_not_believed(shop, monkeypa
     assert len(finished(shop, "base")) == 1
 
 
-def test_an_image_that_the_key_does_not_hold_is_refused(shop, monkeypatch):
+def test_an_image_that_the_key_does_not_hold_is_refused(shop, monkeypatch, tmp_path):
     """As if we had read the Dockerfile in another way than BuildKit."""
     other = shop.build(only=TOOL)["tool"]
     build = BuildxBuilder.build
 
     def further(self, request, on_line):
-        path = request.dockerfile
-        text = path.read_text()
-        path.write_text(f"{text}COPY --from={other.ref} / /tool\n")
-        try:
-            return build(self, request, on_line)
-        finally:
-            path.write_text(text)
+        path = tmp_path / "Dockerfile"
+        path.write_text(f"{request.dockerfile.read_text()}COPY --from={other.ref} / /tool\n")
+        return build(self, dataclasses.replace(request, dockerfile=path), on_line)
 
     monkeypatch.setattr(BuildxBuilder, "build", further)
     with pytest.raises(BuildError) as caught:
