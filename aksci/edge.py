@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["run_session"]
 
 _RUN_ID = "AKSCI_RUN_ID"
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -193,11 +193,13 @@ def _uninterrupted() -> contextlib.AbstractContextManager[None]:
 
 @contextlib.contextmanager
 def _handling(handler: Callable[[int, object], None] | signal.Handlers) -> Iterator[None]:
-    """Handle SIGINT and SIGTERM so for a while. Only the main thread may."""
+    """Handle what interrupts so for a while. Only the main thread may; nohup's wish is kept."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.signal(number, handler) for number in _INTERRUPTS}
+    if before[signal.SIGHUP] is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield
     finally:
@@ -206,9 +208,9 @@ def _handling(handler: Callable[[int, object], None] | signal.Handlers) -> Itera
 
 
 def _interruptible(runner: Runner) -> contextlib.AbstractContextManager[None]:
-    """Treat SIGTERM, which CI systems send to cancel a job, as Ctrl-C; stop all programs at once.
+    """Treat SIGTERM (a cancelled CI job) and SIGHUP (a closed terminal) as Ctrl-C.
 
-    Threads that wait for a program then end soon, and with them whoever waits for the threads.
+    All programs are stopped at once. Threads that wait for a program then end soon, and with them whoever waits for the threads.
     """
 
     def interrupt(_number: int, _frame: object) -> None:

@@ -6,6 +6,7 @@ of an image's configuration (Docker image specification v1.2).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Protocol
@@ -71,8 +72,9 @@ def read_onbuild(
         return found
     texts = tuple(dict.fromkeys(_read(registry, repository, digest, wanted)))
     if known is not None:
-        known.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(known, json.dumps(texts))
+        with contextlib.suppress(OSError):  # a tree that is only read can be planned, too
+            known.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(known, json.dumps(texts))
     return texts
 
 

@@ -169,7 +169,7 @@ sys.exit(run_session("slow", []))
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_ends_a_pool_of_programs_at_once_even_if_pressed_twice(project, number):
     argv = [sys.executable, "-c", SLOW]
     process = subprocess.Popen(argv, cwd=project, stderr=subprocess.PIPE, text=True)

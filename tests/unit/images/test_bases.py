@@ -93,6 +93,12 @@ def test_what_a_kill_left_of_the_cache_is_read_again(tmp_path):
     assert len(shelf.asked) == 4
 
 
+def test_a_cache_that_cant_be_written_keeps_nobody_from_planning(tmp_path):
+    (tmp_path / "file").write_text("")
+    resolve = BaseResolver(mirror=None, connect=lambda _: Shelf(), cache=tmp_path / "file/onbuild")
+    assert resolve.onbuild("r.io/x:1", AMD, ["linux/amd64"]) == tuple(ADDED)
+
+
 def test_onbuild_comes_from_docker_hub_where_the_mirror_has_not_the_digest():
     shelf = Shelf()
     resolve = BaseResolver(mirror=Shelf({}), connect=lambda _: shelf)
