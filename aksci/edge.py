@@ -210,7 +210,8 @@ def _handling(handler: Callable[[int, object], None] | signal.Handlers) -> Itera
 def _interruptible(runner: Runner) -> contextlib.AbstractContextManager[None]:
     """Treat SIGTERM (a cancelled CI job) and SIGHUP (a closed terminal) as Ctrl-C.
 
-    All programs are stopped at once. Threads that wait for a program then end soon, and with them whoever waits for the threads.
+    All programs are stopped at once. Threads that wait for a program then end soon, and with them
+    whoever waits for the threads.
     """
 
     def interrupt(_number: int, _frame: object) -> None:

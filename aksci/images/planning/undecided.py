@@ -105,7 +105,7 @@ def undecided_error(plan: BuildPlan, undecided: Sequence[Undecided]) -> Undecide
     total = len(undecided) + len(plan.work)
     bases = "1 base image" if count == 1 else f"{count} base images"
     told = [
-        f"{bases} can't be resolved, so {len(undecided)} of the {total} images can't be planned."
+        f"{bases} can't be resolved, so {len(undecided)} of {total} images can't be planned."
     ]
     for why in sorted(causes):
         told.append(why)

@@ -43,7 +43,7 @@ def undecided(project):
 
 def test_every_base_is_named_at_once_with_its_cause_and_the_images_that_need_it(undecided):
     assert undecided.message.splitlines() == [
-        "2 base images can't be resolved, so 3 of the 4 images can't be planned.",
+        "2 base images can't be resolved, so 3 of 4 images can't be planned.",
         "The registry gone.example can't be reached: no.",
         "  gone.example/os:1, needed by base, web",
         "The registry lost.example can't be reached: no.",
