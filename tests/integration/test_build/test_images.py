@@ -262,7 +262,7 @@ def test_an_unreachable_buildkit_says_what_to_do(shop, tmp_path):
 
 
 def test_a_base_that_no_registry_has_names_it_and_how_to_get_it(shop):
-    (shop.root / "base/Dockerfile").write_text("FROM nosuch-base:1\n")
+    (shop.root / "base/Dockerfile").write_text("FROM debian:nosuch\n")
 
     def connect(host):
         assert host == "registry-1.docker.io"
@@ -270,10 +270,10 @@ def test_a_base_that_no_registry_has_names_it_and_how_to_get_it(shop):
 
     resolver = BaseResolver(mirror=shop.registry, connect=connect)
     with pytest.raises(
-        RegistryError, match=r"docker\.io/library/nosuch-base:1 can't be resolved"
+        RegistryError, match=r"docker\.io/library/debian:nosuch can't be resolved"
     ) as caught:
         shop.build(resolve_external=resolver)
-    assert '"nosuch-base:1" = []' in caught.value.hint
+    assert '"debian:nosuch" = []' in caught.value.hint
 
 
 def test_secrets_reach_the_build_and_neither_argv_nor_image(shop):
