@@ -104,9 +104,7 @@ def undecided_error(plan: BuildPlan, undecided: Sequence[Undecided]) -> Undecide
     count = len(images)
     total = len(undecided) + len(plan.work)
     bases = "1 base image" if count == 1 else f"{count} base images"
-    told = [
-        f"{bases} can't be resolved, so {len(undecided)} of {total} images can't be planned."
-    ]
+    told = [f"{bases} can't be resolved, so {len(undecided)} of {total} images can't be planned."]
     for why in sorted(causes):
         told.append(why)
         told += [f"  {_needed_by(name, images)}" for name in sorted(causes[why])]
