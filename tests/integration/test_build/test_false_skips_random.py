@@ -77,6 +77,8 @@ class Project:
     def write(self):
         path = self.path()
         path.parent.mkdir(exist_ok=True)
+        if path.exists() and not path.is_file():
+            self.remove(path)  # to open a pipe would wait for its other end
         path.write_text(self.chooser.choice("01"))
 
     def kind(self):
@@ -97,7 +99,9 @@ class Project:
             os.close(folder)
 
     def mode(self):
-        self.path().chmod(self.chooser.choice([0o644, 0o755, 0o600, 0o640, 0o4755]))
+        """Change a file's mode; BuildKit may keep a folder's old one from an earlier transfer."""
+        if (path := self.path()).is_file():
+            path.chmod(self.chooser.choice([0o644, 0o755, 0o600, 0o640, 0o4755]))
 
     def move(self):
         self.path().replace(self.path())
