@@ -88,6 +88,7 @@ class Runner:
         timeout: float | None = None,
         check: bool = True,
         on_line: Callable[[str], None] | None = None,
+        raw: bool = False,
         quiet: bool = False,
     ) -> Result:
         """Run a program to its end and return what it did.
@@ -99,6 +100,8 @@ class Runner:
         :param check: raise when the status is not 0.
         :param on_line: receives each line of stdout and stderr as it appears, redacted and
         sanitised.
+        :param raw: ``on_line`` receives lines as they are: to redact a part of a document whose
+        text is encoded would destroy it. It must redact and sanitise what it shows.
         :param quiet: don't log the ``+ argv`` line.
         :raises Interrupted: ``terminate_all`` has been called: nothing is started any more.
         :raises ToolError: the program does not exist or may not be executed.
@@ -116,7 +119,7 @@ class Runner:
         if not quiet:
             self.log(f"+ {shown}")
         started = time.monotonic()
-        sink = _Sink(on_line, self.redact)
+        sink = _Sink(on_line, self.redact, raw=raw)
         status, timed_out = self._wait(words, cwd, environment, stdin, timeout, sink)
         seconds = time.monotonic() - started
         result = Result(
@@ -316,9 +319,12 @@ def _locate(program: str, environment: Mapping[str, str]) -> str:
 class _Sink:
     """Collect both streams, remember the last lines, and pass each on as it comes."""
 
-    def __init__(self, on_line: Callable[[str], None] | None, redact: Callable[[str], str]) -> None:
+    def __init__(
+        self, on_line: Callable[[str], None] | None, redact: Callable[[str], str], *, raw: bool
+    ) -> None:
         self._on_line = on_line
         self._redact = redact
+        self._raw = raw
         self._stdout: list[str] = []
         self._stderr: list[str] = []
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
@@ -344,11 +350,12 @@ class _Sink:
         self._pass_on(chunk)
 
     def _pass_on(self, chunk: str) -> None:
-        for line in sanitise(self._redact(chunk)).splitlines():
-            if line.strip():
-                self._tail.append(line)
-                if self._on_line:
-                    self._on_line(line)
+        shown = [line for line in sanitise(self._redact(chunk)).splitlines() if line.strip()]
+        self._tail.extend(shown)
+        if self._on_line is None:
+            return
+        for line in filter(str.strip, chunk.split("\n")) if self._raw else shown:
+            self._on_line(line)
 
 
 def _in_base64(text: str) -> Iterator[str]:

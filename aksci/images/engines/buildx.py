@@ -69,6 +69,7 @@ class BuildxBuilder:
                     env=self._environment(request),
                     timeout=request.timeout,
                     on_line=progress.line,
+                    raw=True,  # logs are in base64
                     quiet=True,
                 )
             except ProcessTimeout:

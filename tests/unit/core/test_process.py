@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -208,3 +210,18 @@ def test_a_stopped_runner_asks_nothing(runner):
 def test_a_question_to_a_missing_program_is_an_error(runner):
     with pytest.raises(ToolError, match="could not be started"):
         runner.ask(["no-such-program"], timeout=10)
+
+
+def test_a_reader_of_documents_gets_lines_as_they_are_and_errors_stay_redacted():
+    """BuildKit's logs are base64 in JSON: with a part redacted, the whole line would be lost."""
+    lines = []
+    runner = Runner(environment=dict(os.environ), log=lambda _: None)
+    secret = Secret("hunter2hunter2")
+    data = base64.b64encode(b"it is hunter2hunter2\n").decode()
+    code = f"print({data!r}); raise SystemExit(3)"
+    with pytest.raises(ProcessError) as caught:
+        runner.run(
+            [sys.executable, "-c", code], env={"TOKEN": secret}, on_line=lines.append, raw=True
+        )
+    assert lines == [data]
+    assert data not in caught.value.output
