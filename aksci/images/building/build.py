@@ -124,10 +124,10 @@ def attempt_images(
     parents = {name: graph.parents[name] for name in graph.order if name in selected}
     workers = max(_LOOKUPS, settings.concurrency)
     try:
-        run.prepare(parents)
+        run.lookup.prepare(parents)
         outcome = run_ready(parents, run.image, workers=workers, stop=run.stop)
     finally:
-        run.remember()
+        run.lookup.close()
     return BuildResult(
         images={name: one.image for name, one in sorted(outcome.done.items())},
         failed=outcome.failed,

@@ -10,28 +10,29 @@ from typing import TYPE_CHECKING, Protocol
 
 from aksci.config import CacheConfig
 from aksci.errors import BuildError, ConfigError, Interrupted
-from aksci.images.building.finished import Finished, content_identity, find_finished
+from aksci.images.building.finished import Finished, find_finished
 from aksci.images.building.materials import require_known_bases
 from aksci.images.building.record import BuiltImage
 from aksci.images.engines.builder import BuildCache, BuildRequest, BuildSecret, BuildSsh
 from aksci.images.graph import SYNTAX_ARG, read_image
-from aksci.images.inputs import Inputs, inputs_of
-from aksci.images.keys import in_tag, source_of, state_of, trees_of, unchecked_tag
+from aksci.images.keys import in_tag, source_of, state_of, unchecked_tag
+from aksci.images.lookup import Lookup
 from aksci.images.names import parse_reference
-from aksci.images.planning.history import files_of, find_reasons, lineage_of
+from aksci.images.planning.history import files_of, lineage_of
 from aksci.images.planning.lineage import write_lineage
 from aksci.images.planning.wording import explain
 from aksci.images.tree.hasher import TreeHasher, ignore_override
 from aksci.registry.refs import ImageRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from aksci.images.building.failures import Failure
     from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.engines.builder import Builder, BuildOutput
     from aksci.images.graph import Graph
+    from aksci.images.inputs import Inputs
     from aksci.images.planning.reasons import Reason
     from aksci.registry import Registry
     from aksci.reporting import Reporter, Task
@@ -102,17 +103,15 @@ class Run:
     """Input keys by image, as they become known."""
 
     def __post_init__(self) -> None:
-        self._hasher = TreeHasher(self.graph.root)
+        self.lookup = Lookup(
+            graph=self.graph,
+            registry=self.registry,
+            resolve_external=self.resolve_external,
+            force=self.force,
+            failures=self.failures,
+        )
         self._slots = threading.BoundedSemaphore(self.settings.concurrency)
         self._stopped = threading.Event()
-
-    def prepare(self, names: Iterable[str]) -> None:
-        """Read what the images' contexts hold, while no other thread runs yet."""
-        self._hasher.prepare(trees_of(self.graph, names))
-
-    def remember(self) -> None:
-        """Write down what the files were found to hold, for the next run."""
-        self._hasher.save()
 
     def stop(self) -> None:
         """End all builds that are running, and begin no more."""
@@ -124,14 +123,10 @@ class Run:
     def image(self, name: str, parents: Mapping[str, Looked]) -> Looked:
         """Look one image up, or build it."""
         started = time.monotonic()
-        inputs = inputs_of(
-            self.graph,
+        inputs = self.lookup.inputs(
             name,
-            hasher=self._hasher,
-            registry_host=self.registry.host,
             built={parent: one.image.ref.digest for parent, one in parents.items()},
             identities={parent: one.identity for parent, one in parents.items()},
-            resolve_external=self.resolve_external,
         )
         key = inputs.key
         if key is None:  # pragma: no cover - all parents are in ``parents``
@@ -139,10 +134,10 @@ class Run:
         self.keys[name] = key
         spec = self.graph.images[name].spec
         reasons: tuple[Reason, ...] = ()
-        found = self._find(name, inputs, key)
+        found = self.lookup.find(name, inputs)
         reused = found is not None
         if found is None:
-            reasons = self._reasons(name, inputs)
+            reasons = self.lookup.reasons(name, inputs)
             with self._slots:
                 started = time.monotonic()
                 found = self._build_as_task(name, inputs, key, reasons)
@@ -156,25 +151,6 @@ class Run:
             seconds=time.monotonic() - started,
         )
         return Looked(image=image, identity=found.identity)
-
-    def _find(self, name: str, inputs: Inputs, key: str) -> Finished | None:
-        if name in self.force or not inputs.reusable:
-            return None
-        spec = self.graph.images[name].spec
-        attested = bool(spec.attestations.words)
-        return find_finished(self.registry, spec.repository, key, attested=attested)
-
-    def _reasons(self, name: str, inputs: Inputs) -> tuple[Reason, ...]:
-        if name in self.force:
-            return ({"code": "FORCED"},)
-        return find_reasons(
-            self.registry,
-            self.graph,
-            name,
-            inputs,
-            hasher=self._hasher,
-            failures=self.failures,
-        )
 
     def _build_as_task(
         self, name: str, inputs: Inputs, key: str, reasons: tuple[Reason, ...]
@@ -277,6 +253,9 @@ class Run:
         if self.validator:
             task.step("validate")
             self.validator.check(name, ref)
+        if earlier := self.lookup.find(name, inputs):
+            task.step("another run has finished it meanwhile")
+            return earlier  # the first one counts: what stands on it may be built already
         task.step("store what it was made of")
         settings = self.settings
         lineage = lineage_of(
@@ -288,21 +267,21 @@ class Run:
             lineage,
             provenance=output.provenance,
             now=self.now(),
-            files=files_of(inputs.image, self._hasher),
+            files=files_of(inputs.image, self.lookup.hasher),
         )
         self.registry.put_manifest(
             ref.repository, manifest.content, manifest.media_type, tag=in_tag(key)
         )
-        tagged = self.registry.resolve(ref.repository, in_tag(key))
-        if tagged != ref.digest:
+        attested = bool(self.graph.images[name].spec.attestations.words)
+        # Another run may have set it at the same moment: what the registry says holds for both.
+        tagged = find_finished(self.registry, ref.repository, key, attested=attested)
+        if tagged is None:
             raise BuildError(
-                f"{name}: the registry has {tagged} where {ref} was pushed: something else writes "
-                "the same tags.",
+                f"{name}: the registry took the tag {in_tag(key)} and does not have it: something "
+                "else deletes tags.",
                 hint="nox -s build",
             )
-        attested = bool(self.graph.images[name].spec.attestations.words)
-        identity = content_identity(manifest) if attested else ref.digest
-        return Finished(digest=ref.digest, identity=identity)
+        return tagged
 
     def _helpers(self, name: str) -> frozenset[str]:
         """Return the images that work on an image, and are no part of it."""
@@ -330,7 +309,7 @@ class Run:
             image = read_image(root, inputs.image.spec, {}, triggers=inputs.image.triggers)
             fresh = TreeHasher(root)
             same = source_of(image, fresh).key == inputs.source.key
-            same = same and state_of(image, fresh) == state_of(image, self._hasher)
+            same = same and state_of(image, fresh) == state_of(image, self.lookup.hasher)
             if image.dockerfile.text == inputs.image.dockerfile.text:  # else, a comment changed
                 same = same and self._dockerfile_state(name) == written
         except (ConfigError, OSError):

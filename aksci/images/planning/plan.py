@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from aksci.images.building.finished import Finished, find_finished
 from aksci.images.graph import Graph, graph_document
-from aksci.images.inputs import Inputs, inputs_of
-from aksci.images.keys import trees_of
-from aksci.images.planning.history import find_reasons
+from aksci.images.lookup import Lookup
 from aksci.images.planning.reasons import Reason, waits
 from aksci.images.planning.undecided import Noting, Undecided, undecided_error
 from aksci.images.scheduler import run_ready
 from aksci.images.selection import require_forced
-from aksci.images.tree.hasher import TreeHasher
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +19,7 @@ if TYPE_CHECKING:
     from aksci.errors import AksciError
     from aksci.images.building.failures import Failure
     from aksci.images.dockerfile.onbuild import Bases
+    from aksci.images.inputs import Inputs
     from aksci.registry import Registry
 
 __all__ = ["BuildPlan", "Work", "plan_build", "plan_document"]
@@ -103,13 +100,20 @@ def plan_build(
     """
     selected = frozenset(graph.images) if selected is None else selected
     require_forced(graph, force, selected)
-    look = _Look(graph, registry, TreeHasher(graph.root), resolve_external, force, failures or {})
+    lookup = Lookup(
+        graph=graph,
+        registry=registry,
+        resolve_external=resolve_external,
+        force=force,
+        failures=failures or {},
+    )
     parents = {name: graph.parents[name] for name in graph.order if name in selected}
     try:
-        look.hasher.prepare(trees_of(graph, parents))
-        outcome = run_ready(parents, look.work, workers=_LOOKUPS, stop=lambda: None)
+        lookup.prepare(parents)
+        work = partial(_work, lookup)
+        outcome = run_ready(parents, work, workers=_LOOKUPS, stop=lambda: None)
     finally:
-        look.hasher.save()
+        lookup.close()
     error: AksciError | None = next(iter(outcome.failed.values()), None)
     if error is not None:
         raise error
@@ -139,64 +143,27 @@ def plan_document(plan: BuildPlan) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class _Look:
-    """One look at all images. ``work`` is called from several threads."""
-
-    graph: Graph
-    registry: Registry
-    hasher: TreeHasher
-    resolve_external: Bases
-    force: frozenset[str]
-    failures: Mapping[str, Failure]
-
-    def work(self, name: str, parents: Mapping[str, Work | Undecided]) -> Work | Undecided:
-        bases = Noting(self.resolve_external)
-        inputs = inputs_of(
-            self.graph,
-            name,
-            hasher=self.hasher,
-            registry_host=self.registry.host,
-            built={parent: one.digest for parent, one in parents.items()},
-            identities={name: one.identity for name, one in parents.items() if one.identity},
-            resolve_external=bases,
-        )
-        waits = tuple(sorted(one.image for one in parents.values() if isinstance(one, Undecided)))
-        if bases.failed or waits:
-            spec = self.graph.images[name].spec
-            published = self.registry.resolve(spec.repository, spec.tags[0]) is not None
-            return Undecided(image=name, failed=bases.failed, waits=waits, published=published)
-        key = inputs.key
-        found = self._find(name, inputs, key)
-        if found:
-            return Work(
-                image=name,
-                action="reuse",
-                reasons=(),
-                digest=found.digest,
-                identity=found.identity,
-                key=key,
-                inputs=inputs,
-            )
-        return Work(
-            image=name,
-            action="build",
-            reasons=self._reasons(name, inputs),
-            digest=None,
-            key=key,
-            inputs=inputs,
-        )
-
-    def _find(self, name: str, inputs: Inputs, key: str | None) -> Finished | None:
-        if name in self.force or key is None or not inputs.reusable:
-            return None
-        spec = self.graph.images[name].spec
-        attested = bool(spec.attestations.words)
-        return find_finished(self.registry, spec.repository, key, attested=attested)
-
-    def _reasons(self, name: str, inputs: Inputs) -> tuple[Reason, ...]:
-        if name in self.force:
-            return ({"code": "FORCED"},)
-        return find_reasons(
-            self.registry, self.graph, name, inputs, hasher=self.hasher, failures=self.failures
-        )
+def _work(lookup: Lookup, name: str, parents: Mapping[str, Work | Undecided]) -> Work | Undecided:
+    """Look one image up. Called from several threads."""
+    bases = Noting(lookup.resolve_external)
+    inputs = lookup.inputs(
+        name,
+        built={parent: one.digest for parent, one in parents.items()},
+        identities={parent: one.identity for parent, one in parents.items() if one.identity},
+        resolve_external=bases,
+    )
+    waits = tuple(sorted(one.image for one in parents.values() if isinstance(one, Undecided)))
+    if bases.failed or waits:
+        spec = lookup.graph.images[name].spec
+        published = lookup.registry.resolve(spec.repository, spec.tags[0]) is not None
+        return Undecided(image=name, failed=bases.failed, waits=waits, published=published)
+    found = lookup.find(name, inputs)
+    return Work(
+        image=name,
+        action="reuse" if found else "build",
+        reasons=() if found else lookup.reasons(name, inputs),
+        digest=found.digest if found else None,
+        identity=found.identity if found else None,
+        key=inputs.key,
+        inputs=inputs,
+    )

@@ -10,6 +10,7 @@ import json
 import tarfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -324,3 +325,17 @@ def test_our_own_state_is_in_no_image_though_the_context_is_the_projects_own_fol
     assert names == {".dockerignore", "aksci.toml", "app", "base", "whole"}
     (shop.root / ".aksci/runs/2.json").write_text("{}")
     assert shop.build(only=frozenset({"whole"}))["whole"].action == "reused"
+
+
+def test_two_runs_of_the_same_input_end_with_one_image_and_no_error(shop):
+    """The one that finishes first counts, though the other's bytes differ."""
+    (shop.root / "base/Dockerfile").write_text(
+        "FROM debian:bookworm-slim\nRUN sleep 1 && head -c 16 /dev/urandom > /random\n"
+    )
+    only = frozenset({"base"})
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: shop.build(only=only)["base"], range(2))
+    assert first.input_key == second.input_key
+    published = shop.registry.resolve(first.ref.repository, in_tag(first.input_key))
+    assert published in {first.ref.digest, second.ref.digest}
+    assert shop.build(only=only)["base"].ref.digest == published

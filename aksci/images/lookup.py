@@ -1,0 +1,84 @@
+"""What goes into an image, whether it is built, and if not, why: the same for plans and builds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aksci.images.building.finished import Finished, find_finished
+from aksci.images.inputs import Inputs, inputs_of
+from aksci.images.keys import trees_of
+from aksci.images.planning.history import find_reasons
+from aksci.images.tree.hasher import TreeHasher
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from aksci.images.building.failures import Failure
+    from aksci.images.dockerfile.onbuild import Bases
+    from aksci.images.graph import Graph
+    from aksci.images.planning.reasons import Reason
+    from aksci.registry import Registry
+
+__all__ = ["Lookup"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lookup:
+    """One look at a graph and its registry. Its methods are called from several threads."""
+
+    graph: Graph
+    registry: Registry
+    resolve_external: Bases
+    force: frozenset[str] = frozenset()
+    """Images to build in any case."""
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+    """Of the last runs."""
+    hasher: TreeHasher = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hasher", TreeHasher(self.graph.root))
+
+    def prepare(self, names: Iterable[str]) -> None:
+        """Read what the images' contexts hold, while no other thread runs yet."""
+        self.hasher.prepare(trees_of(self.graph, names))
+
+    def close(self) -> None:
+        """Write down what the files were found to hold, for the next run."""
+        self.hasher.save()
+
+    def inputs(
+        self,
+        name: str,
+        *,
+        built: Mapping[str, str | None],
+        identities: Mapping[str, str],
+        resolve_external: Bases | None = None,
+    ) -> Inputs:
+        """Collect an image's inputs; the parameters are those of ``inputs_of``."""
+        return inputs_of(
+            self.graph,
+            name,
+            hasher=self.hasher,
+            registry_host=self.registry.host,
+            built=built,
+            identities=identities,
+            resolve_external=resolve_external or self.resolve_external,
+        )
+
+    def find(self, name: str, inputs: Inputs) -> Finished | None:
+        """Return the finished image that can be used as it is, or None."""
+        key = inputs.key
+        if name in self.force or key is None or not inputs.reusable:
+            return None
+        spec = self.graph.images[name].spec
+        attested = bool(spec.attestations.words)
+        return find_finished(self.registry, spec.repository, key, attested=attested)
+
+    def reasons(self, name: str, inputs: Inputs) -> tuple[Reason, ...]:
+        """Say why an image is to be built."""
+        if name in self.force:
+            return ({"code": "FORCED"},)
+        return find_reasons(
+            self.registry, self.graph, name, inputs, hasher=self.hasher, failures=self.failures
+        )
