@@ -12,7 +12,7 @@ from aksci.images import (
     BuildRecord,
     BuildSettings,
     Failure,
-    attempt_images,
+    build_images,
     load_secrets,
     load_ssh,
     publish_tags,
@@ -150,7 +150,7 @@ def _build_while_tools_arrive(
 def _build(bench: Bench, graph: Graph, selected: frozenset[str], options: Options) -> BuildResult:
     context = bench.context
     config = context.config
-    return attempt_images(
+    return build_images(
         graph,
         registry=bench.registry,
         builder=bench.builder,

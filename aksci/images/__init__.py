@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aksci.images.bases import BaseResolver
-from aksci.images.building.build import BuildResult, BuildSettings, attempt_images, build_images
+from aksci.images.building.build import BuildResult, BuildSettings, build_images
 from aksci.images.building.credentials import load_secrets, load_ssh
 from aksci.images.building.failures import Failure, read_failures, update_failures
 from aksci.images.building.publish import MovedTag, publish_tags
@@ -62,7 +62,6 @@ __all__ = [
     "MovedTag",
     "PoolBuilder",
     "UndecidedError",
-    "attempt_images",
     "build_graph",
     "build_images",
     "compare_plans",

@@ -245,7 +245,7 @@ build:
         settings=BuildSettings(timeout=120),
         reporter=reporter,
         now=lambda: datetime.now(UTC),
-    )
+    ).require()
     registry.close()
     built = {one: image.ref.repository for one, image in images.items()}
     assert built == {each: f"{name}/{each}" for each in ("base", "job", "tool", "web")}

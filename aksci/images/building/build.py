@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aksci.errors import BuildError, RegistryError
 from aksci.images.building.run import BuildSettings, ImageCheck, Run
 from aksci.images.scheduler import run_ready
-from aksci.images.selection import require_forced, select
+from aksci.images.selection import require_forced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aksci.registry import Registry
     from aksci.reporting import Reporter
 
-__all__ = ["BuildResult", "BuildSettings", "attempt_images", "build_images"]
+__all__ = ["BuildResult", "BuildSettings", "build_images"]
 
 _LOOKUPS = 16
 """Threads: most images are only looked up. What builds at once is limited by ``concurrency``."""
@@ -46,40 +46,14 @@ class BuildResult:
         """All failures as one error; None when there is none."""
         return _failure(self) if self.failed else None
 
+    def require(self) -> dict[str, BuiltImage]:
+        """Return every image by name, or raise all failures as one error."""
+        if self.error:
+            raise self.error
+        return self.images
+
 
 def build_images(
-    graph: Graph,
-    *,
-    registry: Registry,
-    builder: Builder,
-    resolve_external: Bases,
-    settings: BuildSettings,
-    reporter: Reporter,
-    now: Callable[[], datetime],
-    force: frozenset[str] = frozenset(),
-    only: frozenset[str] = frozenset(),
-) -> dict[str, BuiltImage]:
-    """Build as ``attempt_images`` does, and return every image by name.
-
-    :raises BuildError: some did not build. The failing steps' output ends the message.
-    """
-    result = attempt_images(
-        graph,
-        registry=registry,
-        builder=builder,
-        resolve_external=resolve_external,
-        settings=settings,
-        reporter=reporter,
-        now=now,
-        force=force,
-        selected=select(graph, only),
-    )
-    if result.error:
-        raise result.error
-    return result.images
-
-
-def attempt_images(
     graph: Graph,
     *,
     registry: Registry,

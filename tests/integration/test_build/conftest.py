@@ -28,6 +28,7 @@ from aksci.images import (
     load_ssh,
     plan_build,
     publish_tags,
+    select,
 )
 from aksci.process import Runner
 from aksci.registry import RegistryClient
@@ -96,8 +97,10 @@ def shop(platform, toolbox, runner, tmp_path):
         options.setdefault("variables", {"TOKEN": "hunter2hunter2"})
         variables = options.pop("variables")
         found = load_secrets(config, root=root, variables=variables)
+        graph = build_graph(root, config)
         return build_images(
-            build_graph(root, config),
+            graph,
+            selected=select(graph, options.pop("only", ())),
             registry=registry,
             builder=builder(endpoint),
             resolve_external=options.pop("resolve_external", resolver),
@@ -111,7 +114,7 @@ def shop(platform, toolbox, runner, tmp_path):
             reporter=reporter,
             now=lambda: datetime.now(UTC),
             **options,
-        )
+        ).require()
 
     def plan(**options):
         graph = build_graph(root, load_config(root / "aksci.toml"))

@@ -107,7 +107,7 @@ def make_project(toolbox, tmp_path):
                 settings=BuildSettings(**{"timeout": 120, "revision": "abc", **settings}),
                 reporter=context.reporter,
                 now=context.now,
-            )
+            ).require()
 
         return SimpleNamespace(
             name=name, root=root, registry=registry, context=context, builder=builder,

@@ -20,7 +20,7 @@ from aksci.errors import (
     RegistryError,
     ValidationError,
 )
-from aksci.images import BuildOutput, BuildSettings, attempt_images, build_images, plan_build
+from aksci.images import BuildOutput, BuildSettings, build_images, plan_build
 from aksci.images.keys import in_tag
 from aksci.registry import Manifest
 
@@ -109,7 +109,7 @@ def run(project):
             reporter=ConsoleReporter(io.StringIO()),
             now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
             **options,
-        )
+        ).require()
 
     def plan(graph):
         return plan_build(graph, registry=registry, resolve_external=project.outside(lambda _: ONE))
@@ -250,7 +250,7 @@ class Check:
 
 
 def attempt(run, graph, check, **options):
-    return attempt_images(
+    return build_images(
         graph,
         registry=run.registry,
         builder=run.engine,
