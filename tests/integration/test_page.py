@@ -107,7 +107,7 @@ def test_the_page_shows_states_and_reasons_searches_zooms_and_follows_chains(bro
         "return [...document.querySelectorAll('.node')].map(n => [n.getAttribute('class'),"
         " ...[...n.querySelectorAll('text')].map(t => t.textContent)])"
     )
-    assert ["node build", "left", "to build: it was not built yet"] in texts
+    assert ["node build", "left", "to build: no build of it was published yet"] in texts
     assert ["node reuse", "base", f"up to date: sha256:{'1' * 25}…"] in texts
     assert len(texts) == 5
     assert browser.run("return document.querySelectorAll('.edge').length") == 5
@@ -134,7 +134,7 @@ def test_the_page_shows_states_and_reasons_searches_zooms_and_follows_chains(bro
         "return [document.querySelector('#count').textContent,"
         " document.querySelectorAll('.node:not(.dim)').length]"
     )
-    assert browser.run(search, "not built yet") == ["1 of 5", 1]
+    assert browser.run(search, "published yet") == ["1 of 5", 1]
     assert browser.run(search, "") == ["4 images", 5]
 
     browser.run(
@@ -143,7 +143,7 @@ def test_the_page_shows_states_and_reasons_searches_zooms_and_follows_chains(bro
     )
     about = browser.run("return document.querySelector('#about').innerText")
     assert "left" in about
-    assert "it was not built yet" in about
+    assert "no build of it was published yet" in about
     assert "base (runtime)" in about
     lit = browser.run(
         "return [...document.querySelectorAll('.node:not(.dim)')]"

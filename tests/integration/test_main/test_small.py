@@ -176,6 +176,8 @@ def test_an_unreachable_cluster_is_told_with_its_address(project, platform):
 
 def test_a_missing_docker_engine_is_told(project):
     project.write(extra=EXTERNAL.format(platform="docker", registry="127.0.0.1:5000"))
+    # It is asked when something is to be built, and that depends on the bases.
+    (project.folder / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
     project.variables["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
     output = project.run("build", "--env", "far", expect=53)
     assert "/nowhere/docker.sock" in output
