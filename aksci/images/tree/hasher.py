@@ -9,6 +9,7 @@ import stat
 import threading
 import time
 from collections import deque
+from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ _LARGE = 1 << 20
 _ALONE = 0.1
 """Seconds after which a second process is worth its start."""
 _OWN = 4
+"""One in so many contexts is hashed here: whoever asks for the hashes has more to do besides."""
 _AS_IT_IS = "./."
 """The project's own folder as a named context: nobody leaves our state out of it for BuildKit."""
 _identity = attrgetter("st_mode", "st_ino", "st_dev", "st_size", "st_mtime_ns", "st_ctime_ns")
@@ -107,11 +109,12 @@ class TreeHasher:
         started = time.monotonic()
         while waiting and time.monotonic() - started < _ALONE:
             self._hash_if_possible(waiting.popleft())
-        # Who asks has other work to do besides, and takes one of each few itself.
         shared = tuple(one for at, one in enumerate(waiting) if at % _OWN)
         if shared and can_help():
             self._helped = {self._key(*one) for one in shared}
             self._helper = Helper(shared, self._hash_for_another)
+            for one in islice(waiting, 0, None, _OWN):
+                self._hash_if_possible(one)
 
     def _hash_if_possible(self, one: Arguments) -> str | None:
         """Hash; a context that can't be read is left to who asks for it, to be told."""

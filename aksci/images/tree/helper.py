@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pickle
 import signal
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = ["Helper", "can_help"]
+
+_PIPE = 1 << 20
+"""Bytes of results that may wait to be read; Linux lets everybody have so many."""
 
 
 def can_help() -> bool:
@@ -36,6 +40,8 @@ class Helper:
         self._child = os.fork()
         if self._child == 0:  # pragma: no cover - another process
             _help(items, work, writing)
+        with contextlib.suppress(OSError):  # more than is allowed: it waits for us now and then
+            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE)
         os.close(writing)
         self._results = os.fdopen(reading, "rb")
 
