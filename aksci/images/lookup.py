@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from aksci.images.building.finished import Finished, find_finished
 from aksci.images.inputs import Inputs, inputs_of
 from aksci.images.keys import trees_of
 from aksci.images.planning.history import find_reasons
+from aksci.images.scheduler import Outcome, run_ready
+from aksci.images.selection import require_forced
 from aksci.images.tree.hasher import TreeHasher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from aksci.images.building.failures import Failure
     from aksci.images.dockerfile.onbuild import Bases
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from aksci.registry import Registry
 
 __all__ = ["Lookup"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +43,28 @@ class Lookup:
     def __post_init__(self) -> None:
         object.__setattr__(self, "hasher", TreeHasher(self.graph.root))
 
-    def prepare(self, names: Iterable[str]) -> None:
-        """Read what the images' contexts hold, while no other thread runs yet."""
-        self.hasher.prepare(trees_of(self.graph, names))
+    def run(
+        self,
+        work: Callable[[str, Mapping[str, T]], T],
+        *,
+        selected: frozenset[str] | None,
+        workers: int,
+        stop: Callable[[], None],
+    ) -> Outcome[T]:
+        """Do the work of each image, parents before children, as ``run_ready`` does.
 
-    def close(self) -> None:
-        """Write down what the files were found to hold, for the next run."""
-        self.hasher.save()
+        :param selected: the images to look at, with all that they need; None: all.
+        :raises ConfigError: an image to build in any case does not exist, or is not selected.
+        """
+        selected = frozenset(self.graph.images) if selected is None else selected
+        require_forced(self.graph, self.force, selected)
+        parents = {name: self.graph.parents[name] for name in self.graph.order if name in selected}
+        try:
+            # While no other thread runs yet.
+            self.hasher.prepare(trees_of(self.graph, parents))
+            return run_ready(parents, work, workers=workers, stop=stop)
+        finally:
+            self.hasher.save()
 
     def inputs(
         self,
@@ -71,6 +90,10 @@ class Lookup:
         key = inputs.key
         if name in self.force or key is None or not inputs.reusable:
             return None
+        return self.published(name, key)
+
+    def published(self, name: str, key: str) -> Finished | None:
+        """Return what the registry has for an input key, or None."""
         spec = self.graph.images[name].spec
         attested = bool(spec.attestations.words)
         return find_finished(self.registry, spec.repository, key, attested=attested)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from aksci.errors import BuildError, RegistryError
 from aksci.images.building.run import BuildSettings, ImageCheck, Run
-from aksci.images.scheduler import run_ready
-from aksci.images.selection import require_forced
+from aksci.images.lookup import Lookup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,27 +80,23 @@ def build_images(
     :param failures: of the last runs, to say that an image is tried again.
     :raises ConfigError: an image to build again is not among the selected.
     """
-    selected = frozenset(graph.images) if selected is None else selected
-    require_forced(graph, force, selected)
-    run = Run(
+    lookup = Lookup(
         graph=graph,
         registry=registry,
-        builder=builder,
         resolve_external=resolve_external,
+        force=force,
+        failures=failures or {},
+    )
+    run = Run(
+        lookup=lookup,
+        builder=builder,
         settings=settings,
         reporter=reporter,
         now=now,
-        force=force,
         validator=validator,
-        failures=failures or {},
     )
-    parents = {name: graph.parents[name] for name in graph.order if name in selected}
     workers = max(_LOOKUPS, settings.concurrency)
-    try:
-        run.lookup.prepare(parents)
-        outcome = run_ready(parents, run.image, workers=workers, stop=run.stop)
-    finally:
-        run.lookup.close()
+    outcome = lookup.run(run.image, selected=selected, workers=workers, stop=run.stop)
     return BuildResult(
         images={name: one.image for name, one in sorted(outcome.done.items())},
         failed=outcome.failed,

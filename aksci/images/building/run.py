@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from aksci.config import CacheConfig
 from aksci.errors import BuildError, ConfigError, Interrupted
-from aksci.images.building.finished import Finished, find_finished
 from aksci.images.building.materials import require_known_bases
 from aksci.images.building.record import BuiltImage
 from aksci.images.engines.builder import BuildCache, BuildRequest, BuildSecret, BuildSsh
 from aksci.images.graph import SYNTAX_ARG, read_image
 from aksci.images.keys import in_tag, source_of, state_of, unchecked_tag
-from aksci.images.lookup import Lookup
 from aksci.images.names import parse_reference
 from aksci.images.planning.history import files_of, lineage_of
 from aksci.images.planning.lineage import write_lineage
@@ -28,13 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from aksci.images.building.failures import Failure
-    from aksci.images.dockerfile.onbuild import Bases
+    from aksci.images.building.finished import Finished
     from aksci.images.engines.builder import Builder, BuildOutput
-    from aksci.images.graph import Graph
     from aksci.images.inputs import Inputs
+    from aksci.images.lookup import Lookup
     from aksci.images.planning.reasons import Reason
-    from aksci.registry import Registry
     from aksci.reporting import Reporter, Task
 
 __all__ = ["BuildSettings", "ImageCheck", "Looked", "Run"]
@@ -88,28 +84,16 @@ class Looked:
 class Run:
     """One run over a graph. ``image`` is called from several threads."""
 
-    graph: Graph
-    registry: Registry
+    lookup: Lookup
     builder: Builder
-    resolve_external: Bases
     settings: BuildSettings
     reporter: Reporter
     now: Callable[[], datetime]
-    force: frozenset[str] = frozenset()
     validator: ImageCheck | None = None
-    failures: Mapping[str, Failure] = field(default_factory=dict)
-    """Of the last runs."""
     keys: dict[str, str] = field(default_factory=dict)
     """Input keys by image, as they become known."""
 
     def __post_init__(self) -> None:
-        self.lookup = Lookup(
-            graph=self.graph,
-            registry=self.registry,
-            resolve_external=self.resolve_external,
-            force=self.force,
-            failures=self.failures,
-        )
         self._slots = threading.BoundedSemaphore(self.settings.concurrency)
         self._stopped = threading.Event()
 
@@ -132,7 +116,7 @@ class Run:
         if key is None:  # pragma: no cover - all parents are in ``parents``
             raise BuildError(f"{name}: a parent has no digest.")
         self.keys[name] = key
-        spec = self.graph.images[name].spec
+        spec = self.lookup.graph.images[name].spec
         reasons: tuple[Reason, ...] = ()
         found = self.lookup.find(name, inputs)
         reused = found is not None
@@ -143,7 +127,7 @@ class Run:
                 found = self._build_as_task(name, inputs, key, reasons)
         image = BuiltImage(
             name=name,
-            ref=ImageRef(self.registry.host, spec.repository, found.digest),
+            ref=ImageRef(self.lookup.registry.host, spec.repository, found.digest),
             input_key=key,
             tags=spec.tags,
             action="reused" if reused else "built",
@@ -177,35 +161,37 @@ class Run:
         output = self.builder.build(
             self._request(name, inputs, key), lambda line: _tell(task, line)
         )
-        repository = self.graph.images[name].spec.repository
-        ref = ImageRef(self.registry.host, repository, output.digest)
+        repository = self.lookup.graph.images[name].spec.repository
+        ref = ImageRef(self.lookup.registry.host, repository, output.digest)
         self._require_unchanged(name, inputs, written)
         return self._finish(name, inputs, key, ref, output, task)
 
     def _request(self, name: str, inputs: Inputs, key: str) -> BuildRequest:
-        spec = self.graph.images[name].spec
+        spec = self.lookup.graph.images[name].spec
         args = dict(spec.args)
         if inputs.syntax:
             args[SYNTAX_ARG] = inputs.syntax
         return BuildRequest(
             name=name,
-            dockerfile=self.graph.root / spec.dockerfile,
-            context=self.graph.root / spec.context,
+            dockerfile=self.lookup.graph.root / spec.dockerfile,
+            context=self.lookup.graph.root / spec.context,
             target=spec.target,
             args=args,
             platforms=spec.platforms,
             parents=inputs.pins,
-            contexts={name: self.graph.root / path for name, path in inputs.contexts.items()},
+            contexts={
+                name: self.lookup.graph.root / path for name, path in inputs.contexts.items()
+            },
             annotations=self._annotations(inputs),
             secrets=self.settings.secrets,
-            repository=f"{self.registry.host}/{spec.repository}",
+            repository=f"{self.lookup.registry.host}/{spec.repository}",
             tag=unchecked_tag(key),
-            fresh=name in self.force,
+            fresh=name in self.lookup.force,
             timeout=self.settings.timeout,
             ssh=self.settings.ssh,
             cache=self._cache(name),
             attestations=spec.attestations,
-            ignore=ignore_override(self.graph.root, spec.context, spec.dockerfile),
+            ignore=ignore_override(self.lookup.graph.root, spec.context, spec.dockerfile),
         )
 
     def _cache(self, name: str) -> BuildCache | None:
@@ -215,7 +201,7 @@ class Run:
             return None
         tag = f"cache-{name.replace('/', '-')}"[:_LONGEST_TAG]
         return BuildCache(
-            ref=f"{self.registry.host}/{self.graph.images[name].spec.repository}:{tag}",
+            ref=f"{self.lookup.registry.host}/{self.lookup.graph.images[name].spec.repository}:{tag}",
             mode=cache.mode,
             read_only=cache.read_only,
         )
@@ -241,15 +227,15 @@ class Run:
         name = inputs.runtime or ""
         if name not in inputs.internal:
             return name
-        repository = self.graph.images[inputs.internal[name]].spec.repository
-        return f"{self.registry.host}/{repository}:{parse_reference(name).tag}"
+        repository = self.lookup.graph.images[inputs.internal[name]].spec.repository
+        return f"{self.lookup.registry.host}/{repository}:{parse_reference(name).tag}"
 
     def _finish(
         self, name: str, inputs: Inputs, key: str, ref: ImageRef, output: BuildOutput, task: Task
     ) -> Finished:
         """Read the image back, validate it, store its lineage, and only then tag it as finished."""
         require_known_bases(name, inputs, output.provenance, allowed=self._helpers(name))
-        manifest = self.registry.manifest(ref.repository, ref.digest)
+        manifest = self.lookup.registry.manifest(ref.repository, ref.digest)
         if self.validator:
             task.step("validate")
             self.validator.check(name, ref)
@@ -259,22 +245,21 @@ class Run:
         task.step("store what it was made of")
         settings = self.settings
         lineage = lineage_of(
-            self.graph, name, inputs, revision=settings.revision, run=settings.run_id
+            self.lookup.graph, name, inputs, revision=settings.revision, run=settings.run_id
         )
         write_lineage(
-            self.registry,
+            self.lookup.registry,
             ref,
             lineage,
             provenance=output.provenance,
             now=self.now(),
             files=files_of(inputs.image, self.lookup.hasher),
         )
-        self.registry.put_manifest(
+        self.lookup.registry.put_manifest(
             ref.repository, manifest.content, manifest.media_type, tag=in_tag(key)
         )
-        attested = bool(self.graph.images[name].spec.attestations.words)
         # Another run may have set it at the same moment: what the registry says holds for both.
-        tagged = find_finished(self.registry, ref.repository, key, attested=attested)
+        tagged = self.lookup.published(name, key)
         if tagged is None:
             raise BuildError(
                 f"{name}: the registry took the tag {in_tag(key)} and does not have it: something "
@@ -285,13 +270,13 @@ class Run:
 
     def _helpers(self, name: str) -> frozenset[str]:
         """Return the images that work on an image, and are no part of it."""
-        sbom = self.graph.images[name].spec.attestations.sbom
+        sbom = self.lookup.graph.images[name].spec.attestations.sbom
         return frozenset({parse_reference(sbom).name}) if sbom else frozenset()
 
     def _dockerfile_state(self, name: str) -> tuple[int, int]:
         """Return what changes when the Dockerfile is written, be it the same again."""
         with contextlib.suppress(OSError):
-            state = (self.graph.root / self.graph.images[name].spec.dockerfile).stat()
+            state = (self.lookup.graph.root / self.lookup.graph.images[name].spec.dockerfile).stat()
             return state.st_ino, state.st_ctime_ns
         return 0, 0
 
@@ -304,7 +289,7 @@ class Run:
         :param written: the state of the Dockerfile before.
         :raises BuildError: they differ, so that nobody knows which of the two was built.
         """
-        root = self.graph.root
+        root = self.lookup.graph.root
         try:
             image = read_image(root, inputs.image.spec, {}, triggers=inputs.image.triggers)
             fresh = TreeHasher(root)

@@ -11,7 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aksci.errors import ConfigError
-from aksci.images.dockerfile.contexts import normalised_contexts, substitute
+from aksci.images.dockerfile.contexts import (
+    DOCKER_IMAGE,
+    OUR_IMAGE,
+    normalised_contexts,
+    substitute,
+)
 from aksci.images.dockerfile.copying import (
     Origin,
     context_paths,
@@ -94,7 +99,7 @@ def _context_needs(contexts: Mapping[str, str]) -> list[Need]:
     return [
         Need(value, "context")
         for value in contexts.values()
-        if value.startswith(("image:", "docker-image://"))
+        if value.startswith((OUR_IMAGE, DOCKER_IMAGE))
     ]
 
 
@@ -232,7 +237,7 @@ class _Resolver:
         instead = substitute(self._contexts, stage.base)
         if instead is None:
             return stage.base
-        return instead if instead.startswith(("image:", "docker-image://")) else None
+        return instead if instead.startswith((OUR_IMAGE, DOCKER_IMAGE)) else None
 
     def _note_origins(self, stage: _Stage, stages: list[_Stage], names: Mapping[str, int]) -> None:
         """Note what a stage takes files from: a stage, by index or name, or else an image."""

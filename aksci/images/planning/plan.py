@@ -10,8 +10,6 @@ from aksci.images.graph import Graph, graph_document
 from aksci.images.lookup import Lookup
 from aksci.images.planning.reasons import Reason, waits
 from aksci.images.planning.undecided import Noting, Undecided, undecided_error
-from aksci.images.scheduler import run_ready
-from aksci.images.selection import require_forced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,8 +96,6 @@ def plan_build(
     :raises UndecidedError: what images from outside are can't be told; it holds all that can.
     :raises RegistryError: the registry could not be asked: that never means "not built".
     """
-    selected = frozenset(graph.images) if selected is None else selected
-    require_forced(graph, force, selected)
     lookup = Lookup(
         graph=graph,
         registry=registry,
@@ -107,17 +103,12 @@ def plan_build(
         force=force,
         failures=failures or {},
     )
-    parents = {name: graph.parents[name] for name in graph.order if name in selected}
-    try:
-        lookup.prepare(parents)
-        work = partial(_work, lookup)
-        outcome = run_ready(parents, work, workers=_LOOKUPS, stop=lambda: None)
-    finally:
-        lookup.close()
+    work = partial(_work, lookup)
+    outcome = lookup.run(work, selected=selected, workers=_LOOKUPS, stop=lambda: None)
     error: AksciError | None = next(iter(outcome.failed.values()), None)
     if error is not None:
         raise error
-    done = [outcome.done[name] for name in parents]
+    done = [outcome.done[name] for name in graph.order if name in outcome.done]
     plan = BuildPlan(graph=graph, work=tuple(one for one in done if isinstance(one, Work)))
     undecided = [one for one in done if isinstance(one, Undecided)]
     if undecided:
