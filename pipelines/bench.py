@@ -6,6 +6,7 @@ import socket
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -198,9 +199,9 @@ def _engine_answers(found: Surroundings) -> bool:
     path = (found.buildkit or "").removeprefix("unix://")
     if not found.embedded or not path.startswith("/"):
         return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(_PROBE)
-        return probe.connect_ex(path) == 0
+    from aksci.local import listens
+
+    return listens(Path(path))
 
 
 def _answers(host: str) -> bool:

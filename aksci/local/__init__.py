@@ -9,6 +9,7 @@ from aksci.local.layout import PlatformEndpoints, Ports, endpoints
 
 if TYPE_CHECKING:
     from aksci.local.engine import docker_engine, has_containerd_store
+    from aksci.local.part import listens
     from aksci.local.platform import (
         ALL_PARTS,
         BUILD_PARTS,
@@ -30,9 +31,13 @@ __all__ = [
     "down",
     "endpoints",
     "has_containerd_store",
+    "listens",
     "status",
     "up",
 ]
+
+
+_ELSEWHERE = {"docker_engine": "engine", "has_containerd_store": "engine", "listens": "part"}
 
 
 def __getattr__(name: str) -> Any:
@@ -42,5 +47,5 @@ def __getattr__(name: str) -> Any:
     """
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "engine" if name in {"docker_engine", "has_containerd_store"} else "platform"
+    module = _ELSEWHERE.get(name, "platform")
     return getattr(import_module(f"{__name__}.{module}"), name)
