@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-__all__ = ["Manifest", "Registry"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+__all__ = ["Manifest", "Registry", "TransferRegistry"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,5 +44,30 @@ class Registry(Protocol):
     def put_blob(self, repository: str, content: bytes) -> str:
         """Store a blob unless it is there already, and return its digest."""
 
+    def tags(self, repository: str) -> list[str]:
+        """Return all tags of a repository; none where there is no such repository."""
+
     def referrers(self, repository: str, digest: str) -> list[dict[str, Any]] | None:
         """Return the descriptors that refer to a digest, or None without a referrers API."""
+
+
+class TransferRegistry(Registry, Protocol):
+    """A registry that images can be copied from and to, whatever their size."""
+
+    def has_blob(self, repository: str, digest: str) -> bool:
+        """Tell whether a blob is stored: False only when the registry answers 404."""
+
+    def stream_blob(self, repository: str, digest: str) -> Generator[bytes, None, None]:
+        """Yield a blob in pieces; its digest is checked after the last."""
+
+    def write_blob(
+        self,
+        repository: str,
+        digest: str,
+        size: int,
+        pieces: Callable[[], Generator[bytes, None, None]],
+    ) -> None:
+        """Store a blob from its pieces, in bounded memory; ``pieces`` may be called again."""
+
+    def mount_blob(self, repository: str, digest: str, source_repository: str) -> bool:
+        """Take a blob over from another repository of this registry; tell whether it did that."""

@@ -6,24 +6,23 @@ Distribution specification 1.1, "Listing Referrers", "Pushing Manifests with Sub
 
 from __future__ import annotations
 
-import hashlib
 import json
-import threading
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from aksci.errors import NotFoundInRegistry, RegistryError
+from aksci.registry.answers import digest_of
+from aksci.registry.locks import hold
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aksci.registry.protocol import Registry
     from aksci.registry.refs import ImageRef
 
-__all__ = ["list_referrers", "record_referrer"]
+__all__ = ["fallback_tag", "list_referrers", "record_referrer", "record_referrers"]
 
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _ATTEMPTS = 5
-_LOCKS: dict[str, threading.Lock] = defaultdict(threading.Lock)
-"""One per digest: writers of one fallback tag lose each other's entries otherwise."""
 
 
 def list_referrers(
@@ -42,42 +41,65 @@ def record_referrer(registry: Registry, repository: str, content: bytes) -> None
     :param content: the manifest's bytes, with ``subject``.
     """
     manifest = json.loads(content)
-    subject = str(manifest["subject"]["digest"])
-    if registry.referrers(repository, subject) is not None:
-        return
     entry = {
         "mediaType": manifest["mediaType"],
         "artifactType": manifest.get("artifactType") or manifest["config"]["mediaType"],
-        "digest": "sha256:" + hashlib.sha256(content).hexdigest(),
+        "digest": digest_of(content),
         "size": len(content),
         **({"annotations": manifest["annotations"]} if "annotations" in manifest else {}),
     }
-    with _LOCKS[subject]:
+    record_referrers(registry, repository, str(manifest["subject"]["digest"]), [entry])
+
+
+def record_referrers(
+    registry: Registry, repository: str, subject: str, entries: Sequence[dict[str, Any]]
+) -> bool:
+    """Add what is missing to a subject's fallback tag, where the registry has no list.
+
+    What others have entered there stays.
+
+    :param entries: descriptors of stored manifests, with ``artifactType``.
+    :returns: whether something was added.
+    """
+    if registry.referrers(repository, subject) is not None:
+        return False
+    added = False
+    with hold(subject):
         for _ in range(_ATTEMPTS):
-            entries = _fallback(registry, repository, subject)
-            if any(other["digest"] == entry["digest"] for other in entries):
-                return
-            index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": [*entries, entry]}
+            present = _fallback(registry, repository, subject)
+            missing = _missing(entries, present)
+            if not missing:
+                return added
+            index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": [*present, *missing]}
             text = json.dumps(index, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-            registry.put_manifest(repository, text.encode(), _INDEX, tag=_tag(subject))
-            # Read back in the next round: another process may have written at the same time.
-    if all(
-        other["digest"] != entry["digest"] for other in _fallback(registry, repository, subject)
-    ):
+            registry.put_manifest(repository, text.encode(), _INDEX, tag=fallback_tag(subject))
+            added = True
+            # Read back in the next round: another machine may have written at the same time.
+        missing = _missing(entries, _fallback(registry, repository, subject))
+    if missing:
         raise RegistryError(
-            f"{registry.host}/{repository}:{_tag(subject)} keeps losing the entry "
-            f"{entry['digest']}: another program writes it at the same time.",
+            f"{registry.host}/{repository}:{fallback_tag(subject)} keeps losing the entry "
+            f"{missing[0]['digest']}: another program writes it at the same time.",
             hint="run again when it has ended.",
         )
+    return added
+
+
+def fallback_tag(digest: str) -> str:
+    """Return the tag that lists what refers to a digest, where the registry has no such list."""
+    return digest.replace(":", "-")
+
+
+def _missing(
+    entries: Sequence[dict[str, Any]], present: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    known = {entry["digest"] for entry in present}
+    return [entry for entry in entries if entry["digest"] not in known]
 
 
 def _fallback(registry: Registry, repository: str, digest: str) -> list[dict[str, Any]]:
     try:
-        manifest = registry.manifest(repository, _tag(digest))
+        manifest = registry.manifest(repository, fallback_tag(digest))
     except NotFoundInRegistry:
         return []
     return list(json.loads(manifest.content).get("manifests") or [])
-
-
-def _tag(digest: str) -> str:
-    return digest.replace(":", "-")

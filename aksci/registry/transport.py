@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import io
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,12 +32,14 @@ if TYPE_CHECKING:
 __all__ = ["Pipelines", "RetryPolicy", "build_pipelines"]
 
 _AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+_UNREAD = frozenset({429})
 _ATTEMPTS = 5
 _UNREACHABLE_ATTEMPTS = 3
 _FIRST_WAIT = 0.2  # seconds; doubled for each further attempt
 _LONGEST_WAIT = 60.0  # seconds; a registry that asks for more has refused
 _CONNECTIONS = 32
 _TIMEOUT = 60.0  # seconds without a byte
+_PIECE = 1 << 16  # bytes of a streamed answer that are read at a time
 
 
 class RetryPolicy(HTTPPolicy["HttpRequest", Any]):
@@ -49,22 +52,31 @@ class RetryPolicy(HTTPPolicy["HttpRequest", Any]):
     def send(self, request: PipelineRequest[HttpRequest]) -> PipelineResponse[HttpRequest, Any]:
         """Send a request until it is answered for good.
 
-        A body that is a file is sent once: its upload has to start afresh, by the caller.
+        A body that is a file is sent once: its upload has to start afresh, by the caller. What is
+        to be sent ``once`` is sent again only when it was refused unread (429).
         """
-        attempts = 1 if hasattr(request.http_request.content, "fileno") else _ATTEMPTS
+        content = request.http_request.content
+        in_memory = isinstance(content, io.BytesIO)  # azure-containerregistry's way with manifests
+        attempts = 1 if hasattr(content, "fileno") and not in_memory else _ATTEMPTS
+        once = request.context.options.pop("once", False)
+        again = _UNREAD if once else _AGAIN
         for attempt in range(1, attempts + 1):
             wait = _FIRST_WAIT * 2 ** (attempt - 1)
             try:
                 response = self.next.send(request)
             except (ServiceRequestError, ServiceResponseError) as error:
-                if attempt >= min(attempts, _UNREACHABLE_ATTEMPTS) or _is_certificate(error):
+                last = attempt >= min(attempts, _UNREACHABLE_ATTEMPTS)
+                if once or last or _is_certificate(error):
                     raise
             else:
-                if attempt == attempts or response.http_response.status_code not in _AGAIN:
+                if attempt == attempts or response.http_response.status_code not in again:
                     return response
                 wait = _retry_after(response.http_response.headers) or wait
                 if wait > _LONGEST_WAIT:
                     return response
+                _discard(response)
+            if in_memory:
+                content.seek(0)
             self._sleep(wait)
         raise AssertionError  # pragma: no cover - the last attempt returns or raises
 
@@ -80,6 +92,13 @@ class EarlierAttempt(HTTPPolicy["HttpRequest", Any]):
         if earlier.failure is not None:
             raise ServiceRequestError(str(earlier.failure), error=earlier.failure)
         return PipelineResponse(request.http_request, earlier, request.context)
+
+
+def _discard(response: PipelineResponse[HttpRequest, Any]) -> None:
+    """Give up an answer that was not read, and with it its connection."""
+    close = getattr(response.http_response, "close", None)
+    if close is not None:
+        close()
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -160,4 +179,5 @@ def _transport(verify: bool | str, proxies: Mapping[str, str]) -> RequestsTransp
         connection_timeout=10,
         read_timeout=_TIMEOUT,
         connection_verify=verify,
+        connection_data_block_size=_PIECE,
     )

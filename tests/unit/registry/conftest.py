@@ -52,7 +52,7 @@ def server():
             if self.command != "HEAD":
                 self.wfile.write(content)
 
-        do_GET = do_HEAD = do_PUT = do_POST = answer  # noqa: N815 - http.server's names
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815 - http.server's names
 
         def log_message(self, *args):
             pass

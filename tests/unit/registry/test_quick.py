@@ -108,7 +108,7 @@ def test_plain_answers_load_no_pipeline(server):
 
 def test_behind_a_proxy_every_question_takes_the_pipeline():
     client = RegistryClient("registry.example.com", proxies={"https": "http://proxy:3128"})
-    assert client._quick is None
+    assert client._connection.quick is None
 
 
 def certificate(folder, name):
@@ -156,7 +156,7 @@ def test_certificates_and_names_are_checked(tmp_path, named, trusted, fine):
         client = RegistryClient(host, verify=str(chain) if trusted else True)
         if fine:
             assert client.resolve("shop/web", "latest") == DIGEST
-            assert client._pipelines is None
+            assert client._connection.pipelines is None
         else:
             with pytest.raises(RegistryError, match=r"(?i)certificate"):
                 client.resolve("shop/web", "latest")

@@ -1,0 +1,113 @@
+"""Lists of a registry: tags and referrers, page by page; mounting."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from aksci.errors import RegistryError
+from aksci.registry import RegistryClient
+from aksci.registry.answers import next_page
+
+DIGEST = "sha256:" + "1" * 64
+TAGS = "GET /v2/shop/web/tags/list?n=1000"
+REFERRERS = f"GET /v2/shop/web/referrers/{DIGEST}"
+
+
+@pytest.fixture
+def client(server):
+    client = RegistryClient(server.host, plain_http=True, sleep=lambda _: None)
+    yield client
+    client.close()
+
+
+def tags(*names):
+    return json.dumps({"name": "shop/web", "tags": list(names)}).encode()
+
+
+def test_tags_are_read_page_by_page_by_relative_and_absolute_links(server, client):
+    pages = ("/v2/shop/web/tags/list?n=1000&last=b", f"http://{server.host}/v2/more")
+    server.answers[TAGS] = [(200, {"Link": f'<{pages[0]}>; rel="next"'}, tags("a", "b"))]
+    server.answers[f"GET {pages[0]}"] = [(200, {"Link": f"<{pages[1]}>; rel=next"}, tags("c"))]
+    server.answers["GET /v2/more"] = [(200, {}, tags("d"))]
+    assert client.tags("shop/web") == ["a", "b", "c", "d"]
+
+
+def test_a_repository_that_is_not_there_has_no_tags(client):
+    assert client.tags("shop/web") == []
+
+
+def test_a_repository_without_tags_may_say_null(server, client):
+    server.answers[TAGS] = [(200, {}, b'{"name":"shop/web","tags":null}')]
+    assert client.tags("shop/web") == []
+
+
+@pytest.mark.parametrize("status", [401, 403, 500])
+def test_tags_that_can_not_be_listed_are_an_error_and_not_none(server, client, status):
+    server.answers[TAGS] = [(status, {}, b"")]
+    with pytest.raises(RegistryError, match=str(status)):
+        client.tags("shop/web")
+
+
+def test_a_list_that_goes_round_in_a_circle_ends(server, client):
+    link = {"Link": f"<{TAGS.removeprefix('GET ')}>; rel=next"}
+    server.answers[TAGS] = [(200, link, tags("a"))]
+    assert client.tags("shop/web") == ["a"]
+
+
+def test_a_list_that_goes_on_at_another_host_is_refused(server, client):
+    link = {"Link": "<https://elsewhere.example/v2/tags>; rel=next"}
+    server.answers[TAGS] = [(200, link, tags("a"))]
+    with pytest.raises(RegistryError, match=r"elsewhere\.example"):
+        client.tags("shop/web")
+
+
+def test_a_page_of_a_web_server_is_no_list(server, client):
+    server.answers[TAGS] = [(200, {}, b"<html></html>")]
+    with pytest.raises(RegistryError, match="does not answer as a registry"):
+        client.tags("shop/web")
+
+
+def test_referrers_are_read_page_by_page(server, client):
+    link = {"Link": f'<{REFERRERS.removeprefix("GET ")}?page=2>; rel="next"'}
+    server.answers[REFERRERS] = [(200, link, b'{"manifests":[{"digest":"a"}]}')]
+    server.answers[f"{REFERRERS}?page=2"] = [(200, {}, b'{"manifests":[{"digest":"b"}]}')]
+    assert [entry["digest"] for entry in client.referrers("shop/web", DIGEST)] == ["a", "b"]
+
+
+def test_a_registry_without_a_list_of_referrers_is_asked_once(server, client):
+    assert client.referrers("shop/web", DIGEST) is None
+    assert client.referrers("shop/other", DIGEST) is None
+    assert server.paths().count(REFERRERS) == 1
+    assert not any("shop/other" in line for line in server.paths())
+
+
+def test_a_repository_that_is_not_there_yet_says_nothing_about_the_api(server, client):
+    body = b'{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}'
+    server.answers[REFERRERS] = [(404, {}, body), (200, {}, b'{"manifests":[]}')]
+    assert client.referrers("shop/web", DIGEST) is None
+    assert client.referrers("shop/web", DIGEST) == []
+
+
+def test_a_mount_that_is_refused_leaves_no_upload_open(server, client):
+    mount = f"/v2/shop/web/blobs/uploads/?mount={DIGEST.replace(':', '%3A')}&from=shop%2Fbase"
+    server.answers[f"POST {mount}"] = [(202, {"Location": "/up/1"}, b""), (201, {}, b"")]
+    assert client.mount_blob("shop/web", DIGEST, "shop/base") is False
+    assert server.paths()[-1] == "DELETE /up/1"
+    assert client.mount_blob("shop/web", DIGEST, "shop/base") is True
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        ('</a?b=1>; rel="next"', "/a?b=1"),
+        ("</a>; rel=next", "/a"),
+        ('</a>; rel="prev", </b>; rel="next"', "/b"),
+        ('</a>; rel="prev"', ""),
+        ("", ""),
+        ("nonsense", ""),
+    ],
+)
+def test_the_next_page_is_the_one_that_is_called_so(link, expected):
+    assert next_page({"Link": link}) == expected
