@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aksci.process import Runner
-    from aksci.tools.pins import GoSource
+    from aksci.tools.pins import Edit, GoSource
 
-__all__ = ["Go", "build_argv", "go_environment", "go_mod"]
+__all__ = ["Go", "build_argv", "go_environment", "go_mod", "mend"]
 
 # What could switch the checksum database off, or change what is compiled, is not the user's here.
 _DROPPED = (
@@ -123,7 +123,8 @@ class Go:
             self._describe(self.module(path, version, folder)["GoMod"], folder)
             for path, version in source.modules.items()
         ]
-        (folder / "go.mod").write_text(go_mod(source, described), encoding="utf-8")
+        lines = [go_mod(source, described), *self._mend(source, folder)]
+        (folder / "go.mod").write_text("".join(lines), encoding="utf-8")
         self._require_version(max((m["Go"] for m in described), key=_numbers, default=_OLDEST))
         if source.source:
             for path in (SOURCES / source.source).iterdir():
@@ -161,6 +162,28 @@ class Go:
             )
         except ProcessError as error:
             raise ToolError(f"{source.package} could not be built: {error.message}") from None
+
+    def _mend(self, source: GoSource, folder: Path) -> list[str]:
+        """Copy each module that is edited into ``folder``, edit it, and return its replacement.
+
+        The module cache stays as it was verified (and Go refuses overlays of files in it).
+        """
+        lines = []
+        for number, (path, version) in enumerate(source.modules.items()):
+            edits = [edit for edit in source.edits if edit.file.startswith(f"{path}/")]
+            if not edits:
+                continue
+            copy = folder / f"mended-{number}"
+            shutil.copytree(
+                self.module(path, version, folder)["Dir"], copy, copy_function=shutil.copyfile
+            )
+            for place in (copy, *(each for each in copy.rglob("*") if each.is_dir())):
+                place.chmod(0o700)  # the cache's folders may not be written to
+            for edit in edits:
+                file = copy / edit.file.removeprefix(f"{path}/")
+                file.write_text(mend(file.read_text(encoding="utf-8"), edit), encoding="utf-8")
+            lines.append(f"replace {path} => ./{copy.name}\n")
+        return lines
 
     def _describe(self, file: str, folder: Path) -> dict[str, Any]:
         said: dict[str, Any] = json.loads(self._run(["go", "mod", "edit", "-json", file], folder))
@@ -234,6 +257,21 @@ def go_mod(source: GoSource, described: Sequence[Mapping[str, Any]]) -> str:
         lines += [_replace(directive, source.staging) for directive in module.get("Replace") or ()]
         lines += [f"exclude {d['Path']} {d['Version']}" for d in module.get("Exclude") or ()]
     return "\n".join(dict.fromkeys(lines)) + "\n"
+
+
+def mend(text: str, edit: Edit) -> str:
+    """Apply an edit.
+
+    :raises ToolError: what it is to find is not there exactly once.
+    """
+    found = text.count(edit.find)
+    if found != 1:
+        raise ToolError(
+            f"{edit.file} can't be mended for the build: {edit.find!r} is there {found} times, "
+            "not once.",
+            hint="check the edits of its pin in aksci/tools/pins.toml",
+        )
+    return text.replace(edit.find, edit.replace)
 
 
 def build_argv(source: GoSource, output: Path) -> list[str]:

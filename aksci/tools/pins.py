@@ -15,11 +15,22 @@ from aksci.tools.versions import matches
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SOURCES", "Denial", "GoSource", "Pin", "Release", "load_pins"]
+__all__ = ["SOURCES", "Denial", "Edit", "GoSource", "Pin", "Release", "load_pins"]
 
 SOURCES = Path(__file__).parent / "sources"
 _RECIPE = 1  # raise it when the way of building changes what comes out
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """A change to one file of a module, made for the build alone."""
+
+    file: str
+    """``<module path>/<path inside the module>``."""
+    find: str
+    """A text that is there exactly once."""
+    replace: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +48,8 @@ class GoSource:
     set: Mapping[str, str] = field(default_factory=dict)
     """String variables that the linker sets (``-X``)."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    edits: tuple[Edit, ...] = ()
+    """Mended before it is compiled, where a module no longer works with today's Go."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +107,7 @@ class Pin:
             "recipe": _RECIPE,
             "platform": platform,
             "version": self.version,
-            "go": asdict(self.go) if self.go and not release else None,
+            "go": _described(self.go) if self.go and not release else None,
             "release": asdict(release) if release else None,
         }
         digest.update(json.dumps(content, sort_keys=True).encode())
@@ -113,6 +126,19 @@ def load_pins(path: Path = Path(__file__).parent / "pins.toml") -> Mapping[str, 
     return {name: _pin(name, table) for name, table in tables.items()}
 
 
+def _described(source: GoSource) -> dict[str, Any]:
+    """Return what is built from; a source without edits is described as before there were any."""
+    described = asdict(source)
+    if not source.edits:
+        del described["edits"]
+    return described
+
+
+def _go(values: Mapping[str, Any]) -> GoSource:
+    edits = tuple(Edit(**edit) for edit in values.get("edits", ()))
+    return GoSource(**{**values, "edits": edits})
+
+
 def _pin(name: str, table: Mapping[str, Any]) -> Pin:
     values = _filled(table, table["version"])
     try:
@@ -123,7 +149,7 @@ def _pin(name: str, table: Mapping[str, Any]) -> Pin:
                 "names": tuple(values.get("names", [name])),
                 "probe": tuple(values.get("probe", ())),
                 "deny": tuple(Denial(**deny) for deny in values.get("deny", ())),
-                "go": GoSource(**values["go"]) if "go" in values else None,
+                "go": _go(values["go"]) if "go" in values else None,
                 "release": {
                     platform: Release(**release)
                     for platform, release in values.get("release", {}).items()
@@ -154,6 +180,10 @@ def _check(pin: Pin) -> None:
         raise ValueError(f"pins.toml: {pin.name}: neither a Go module nor a release")
     if pin.accept and not matches(pin.version, pin.accept):
         raise ValueError(f"pins.toml: {pin.name}: {pin.version} is outside {pin.accept}")
+    modules = pin.go.modules if pin.go else {}
+    for edit in pin.go.edits if pin.go else ():
+        if not any(edit.file.startswith(f"{path}/") for path in modules):
+            raise ValueError(f"pins.toml: {pin.name}: {edit.file} is in none of its modules")
     for platform, release in pin.release.items():
         if not _SHA256.fullmatch(release.sha256):
             raise ValueError(f"pins.toml: {pin.name}: {platform}: sha256 is not 64 hex digits")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from aksci.errors import ToolError
-from aksci.tools.golang import build_argv, go_environment, go_mod
-from aksci.tools.pins import GoSource
+from aksci.tools.golang import build_argv, go_environment, go_mod, mend
+from aksci.tools.pins import Edit, GoSource
 
 CASES = Path(__file__).parent / "cases"
 
@@ -63,3 +63,15 @@ def test_where_modules_come_from_and_the_caches_stay_the_users():
     assert environment["HTTPS_PROXY"] == "http://p:3128"
     assert environment["GOGC"] == "50"
     assert "GOTOOLCHAIN" not in environment
+
+
+def test_an_edit_changes_the_one_place_that_it_names():
+    edit = Edit(file="a.example/t/x.go", find="old()", replace="new()")
+    assert mend("a\nold()\nb\n", edit) == "a\nnew()\nb\n"
+
+
+@pytest.mark.parametrize("text", ["", "old", "old() old()"])
+def test_an_edit_whose_place_is_not_there_exactly_once_is_refused(text):
+    edit = Edit(file="a.example/t/x.go", find="old()", replace="new()")
+    with pytest.raises(ToolError, match=r"a\.example/t/x\.go can't be mended"):
+        mend(text, edit)

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from aksci.tools.pins import SOURCES, GoSource, Release, load_pins
+from aksci.tools.pins import SOURCES, Edit, GoSource, Release, load_pins
 from aksci.tools.versions import matches
 
 PINS = load_pins()
-OWN = {"kube", "coredns", "pause", "trivydb"}
+OWN = {"kube", "coredns", "pause", "trivydb", "notary-server"}
 
 PRINTED = {
     "helm": ("v4.3.1\n", "4.3.1"),
@@ -26,6 +26,12 @@ PRINTED = {
     "kube": ("Kubernetes v1.34.4\n", "1.34.4"),
     "pause": ("pause 1.0.0\n", "1.0.0"),
     "trivydb": ("trivydb 1.0.0\n", "1.0.0"),
+    "cosign": ("  ____\ncosign: A tool\n\nGitVersion:    v3.1.3\nGitCommit:     x\n", "3.1.3"),
+    "notary": ("notary\n Version:    0.7.0\n Git commit: \n Go version: go1.26.8\n", "0.7.0"),
+    "notary-server": (
+        "notary-server Version: 0.7.0, Git commit: , Go version: go1.26.8\n",
+        "0.7.0",
+    ),
 }
 
 
@@ -77,6 +83,7 @@ def test_a_pin_of_a_denied_version_is_refused(tmp_path):
         ('version = "1"\nprobes = []\ngo.source = "pause"\n', "probes"),
         ('version = "1"\n', "neither a Go module nor a release"),
         ('version = "1"\naccept = ">=2"\ngo.source = "pause"\n', "outside >=2"),
+        ('version = "1"\ngo.edits = [{ file = "a/x", find = "a", replace = "" }]\n', "is in none"),
         ('version = "1"\nrelease."linux/amd64" = { url = "u", sha256 = "abc" }\n', "64 hex digits"),
     ],
 )
@@ -97,12 +104,17 @@ def test_the_recipe_changes_with_whatever_decides_what_the_program_is(tmp_path):
     source.write_text("package main\n")
     pin = replace(PINS["pause"], go=GoSource(source="pause"))
     release = Release(url="https://x/y", sha256="0" * 64)
+    edit = Edit(file="m/a.go", find="a", replace="b")
 
     recipes = {
         "first": pin.recipe("linux/amd64", tmp_path),
         "platform": pin.recipe("linux/arm64", tmp_path),
         "version": replace(pin, version="2").recipe("linux/amd64", tmp_path),
         "flag": replace(pin, go=GoSource(source="pause", set={"a.b": "c"})).recipe("x", tmp_path),
+        "edit": replace(pin, go=GoSource(source="pause", edits=(edit,))).recipe("x", tmp_path),
+        "other edit": replace(
+            pin, go=GoSource(source="pause", edits=(replace(edit, replace="c"),))
+        ).recipe("x", tmp_path),
         "release": replace(pin, release={"linux/amd64": release}).recipe("linux/amd64"),
     }
     source.write_text("package main // changed\n")
