@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aksci.local.platform import (
         ALL_PARTS,
         BUILD_PARTS,
+        TRUST_PARTS,
         PartStatus,
         PlatformStatus,
         down,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ALL_PARTS",
     "BUILD_PARTS",
+    "TRUST_PARTS",
     "PartStatus",
     "PlatformEndpoints",
     "PlatformStatus",

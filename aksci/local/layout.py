@@ -21,6 +21,7 @@ class Ports:
     """The TCP ports of the platform, all on loopback or on the node's own bridge."""
 
     registry: int = 5000
+    notary: int = 4443
     apiserver: int = 6443
     etcd: int = 2379
     etcd_peer: int = 2380
@@ -59,6 +60,10 @@ class PlatformEndpoints:
     """Mode 0600; its context is ``aksci-local``. There once Kubernetes has been started."""
     state: Path
     logs: Path
+    notary: str
+    """``https://localhost:<port>``, where the part ``notary`` is once it has been started."""
+    notary_ca: Path
+    """The only authority (PEM) to trust for it."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,11 @@ class Layout:
     def pki(self) -> Path:
         """Keys and certificates."""
         return self.state / "pki"
+
+    @property
+    def notary_pki(self) -> Path:
+        """Keys and certificates of the Notary server."""
+        return self.state / "notary-pki"
 
     @property
     def run(self) -> Path:
@@ -188,6 +198,8 @@ class Layout:
             kubeconfig=self.kubeconfig,
             state=self.state,
             logs=self.logs,
+            notary=f"https://localhost:{ports.notary}",
+            notary_ca=self.notary_pki / "ca.crt",
         )
 
 

@@ -22,6 +22,7 @@ from aksci.local.images import Seed
 from aksci.local.layout import Layout, Network, PlatformEndpoints, Ports
 from aksci.local.netsetup import network_is_ours, remove_network
 from aksci.local.node import containerd_part, kubelet_part, proxy_part
+from aksci.local.notary import notary_part
 from aksci.local.pki import is_complete
 from aksci.local.startup import Startup
 from aksci.local.tasks import run_tasks
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ALL_PARTS",
     "BUILD_PARTS",
+    "TRUST_PARTS",
     "PartStatus",
     "PlatformStatus",
     "down",
@@ -54,6 +56,8 @@ __all__ = [
 BUILD_PARTS = frozenset({"registry", "buildkitd"})
 """What building images needs."""
 ALL_PARTS = BUILD_PARTS | {"kubernetes"}
+TRUST_PARTS = frozenset({"notary"})
+"""What Docker Content Trust needs besides; no part of the platform unless it is asked for."""
 _MINIMUM_FREE = 3 * 2**30  # bytes
 # kubelet first, or it would start again what ends; etcd and the registry last, since the others
 # talk to them.
@@ -105,7 +109,8 @@ def up(
 
     :param seeds: images of docker.io that builds need, with the Debian packages in each; made here
         where the public registry can't be reached.
-    :param parts: ``ALL_PARTS`` or ``BUILD_PARTS``. Parts that are not named are left as they are.
+    :param parts: ``ALL_PARTS`` or ``BUILD_PARTS``, with ``TRUST_PARTS`` where Docker Content Trust
+        signs. Parts that are not named are left as they are.
     :param minimum_free: bytes that must be free before anything is started.
     :raises PrivilegeError: not root.
     :raises PortTakenError: somebody else has a port that is needed.
@@ -129,7 +134,7 @@ def up(
     with _exclusive(layout, reporter):
         layout.save_ports(startup.ports)
         run_tasks(
-            startup.tasks(kubernetes="kubernetes" in parts),
+            startup.tasks(kubernetes="kubernetes" in parts, notary="notary" in parts),
             stopping=startup.stopping,
             on_interrupt=runner.terminate_all,
         )
@@ -185,6 +190,9 @@ def _declare(layout: Layout, ports: Ports) -> list[Part]:
     """Declare the parts well enough to ask how they are: their programs don't matter for that."""
     program, network = Path("?"), Network()
     parts = [registry_part(layout, ports, program), buildkitd_part(layout, ports, program)]
+    notary = notary_part(layout, ports, program, pki="")
+    if layout.record(notary.name).exists():  # it was asked for since the last `down`
+        parts.append(notary)
     if not is_complete(layout.pki):
         return parts
     host = Host(may_lower_oom_score=True, cni_plugins=program, nameservers=())

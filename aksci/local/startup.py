@@ -18,6 +18,7 @@ from aksci.local.host import daemon_environment, has_cni_plugins, look_at_host, 
 from aksci.local.images import Seed, push_program, seed_image
 from aksci.local.netsetup import ensure_network
 from aksci.local.node import containerd_part, kubelet_part, proxy_part
+from aksci.local.notary import ensure_notary_pki, notary_part
 from aksci.local.part import running, start_part
 from aksci.local.pki import ensure_pki, subjects
 from aksci.local.tasks import Task
@@ -74,15 +75,18 @@ class Startup:
     """Set when something failed or Ctrl-C came: waiting is then in vain."""
     _speak: threading.Lock = field(default_factory=threading.Lock)
 
-    def tasks(self, *, kubernetes: bool) -> dict[str, Task]:
+    def tasks(self, *, kubernetes: bool, notary: bool = False) -> dict[str, Task]:
         """Return all that there is to do, needs first."""
         tools = ["registry", "buildkitd", *(("pause", "coredns", "kube") if kubernetes else ())]
+        tools += ["notary-server"] if notary else []
         tasks = {
             "packages": Task(action=lambda _: self._install_packages(kubernetes=kubernetes)),
             **self._tool_tasks(tools),
             "registry": Task(action=self._registry, needs=("tool:registry",)),
             "buildkitd": Task(action=self._buildkitd, needs=("tool:buildkitd", "packages")),
         }
+        if notary:
+            tasks["notary"] = Task(action=self._notary, needs=("tool:notary-server",))
         for seed in self.seeds:
             needs = ("registry", "packages")
             tasks[f"seed:{seed.name}"] = Task(action=self._seed_action(seed), needs=needs)
@@ -161,6 +165,10 @@ class Startup:
 
     def _registry(self, done: Mapping[str, Any]) -> None:
         self.start(registry_part(self.layout, self.ports, done["tool:registry"]))
+
+    def _notary(self, done: Mapping[str, Any]) -> None:
+        pki = ensure_notary_pki(self.layout)
+        self.start(notary_part(self.layout, self.ports, done["tool:notary-server"], pki))
 
     def _buildkitd(self, done: Mapping[str, Any]) -> None:
         self.start(buildkitd_part(self.layout, self.ports, done["tool:buildkitd"]))

@@ -18,6 +18,7 @@ from aksci.local.images import Seed
 from aksci.local.layout import Layout, Network, Ports
 from aksci.local.netsetup import removal_script
 from aksci.local.node import containerd_part, kubelet_part, proxy_part
+from aksci.local.notary import ensure_notary_pki, notary_part
 from aksci.local.pki import ensure_pki, subjects
 
 PORTS, NETWORK = Ports(), Network()
@@ -71,6 +72,18 @@ def test_buildkit_mirrors_docker_io_and_builds_on_the_hosts_network(layout):
     assert settings["worker"]["oci"]["gcpolicy"]
 
 
+def test_the_notary_server_speaks_tls_on_loopback_with_a_certificate_of_its_own(layout):
+    pki = ensure_notary_pki(layout)
+    part = notary_part(layout, Ports(notary=4444), Path("/notary-server"), pki)
+    settings = json.loads(_file(part, "notary.json"))
+    assert settings["server"]["http_addr"] == "127.0.0.1:4444"
+    assert Path(settings["server"]["tls_key_file"]).is_file()
+    assert settings["trust_service"] == {"type": "local"}
+    assert part.address == layout.endpoints(Ports(notary=4444)).notary
+    assert layout.endpoints(PORTS).notary_ca.is_file()
+    assert ensure_notary_pki(layout) == pki
+
+
 @pytest.mark.parametrize("may", [True, False])
 def test_oom_scores_are_restricted_only_where_the_capability_lacks(layout, may):
     part = containerd_part(layout, PORTS, NETWORK, _host(may_lower_oom_score=may), "pause:1")
@@ -102,6 +115,7 @@ def test_kubelet_works_with_both_versions_of_control_groups(cluster):
 def test_no_part_listens_beyond_this_machine(cluster, layout):
     parts = [
         registry_part(layout, PORTS, Path("/r")),
+        notary_part(layout, PORTS, Path("/n"), ""),
         *control_parts(cluster).values(),
         kubelet_part(cluster),
         proxy_part(cluster),
