@@ -18,7 +18,9 @@ from aksci.process import Runner
 from aksci.registry import ImageRef, list_referrers, push_artifact
 from aksci.registry.push import Content
 from aksci.supply import DatabaseSource, TrivyScanner, ensure_database, make_database, scan_image
-from aksci.supply.gate import VERDICT_TYPE, scan_images, verdict_tag
+from aksci.supply.scan.gate import VERDICT_TYPE, scan_images, verdict_tag
+from aksci.supply.scan.policy import hash_policy
+from aksci.supply.scan.slots import take_slot
 
 POLICY = ScanConfig()
 WEEK = dt.timedelta(hours=168)
@@ -33,9 +35,12 @@ class Counting:
         self.database = scanner.database
         self.scans = []
 
-    def scan(self, ref, *, secrets):
+    def scan(self, ref, *, scanners):
         self.scans.append(ref)
-        return self._scanner.scan(ref, secrets=secrets)
+        return self._scanner.scan(ref, scanners=scanners)
+
+    def list_parts(self, report, form):
+        return self._scanner.list_parts(report, form)
 
 
 @pytest.fixture
@@ -45,7 +50,7 @@ def counting(scanner):
 
 @pytest.fixture
 def scan(counting, registry, notes, session_now):
-    def run(ref, policy=POLICY, scanner=counting):
+    def run(ref, policy=POLICY, scanner=counting, vouched=lambda _: True, **more):
         return scan_image(
             ref,
             scanner=scanner,
@@ -53,6 +58,8 @@ def scan(counting, registry, notes, session_now):
             registry=registry,
             reporter=notes,
             now=session_now,
+            vouched=vouched,
+            **more,
         )
 
     return run
@@ -110,13 +117,12 @@ def test_files_and_variables_of_a_pull_request_cannot_silence_the_gate(
         environment={**runner.environment, "TRIVY_SEVERITY": "LOW", "TRIVY_SKIP_FILES": "**/*"},
         log=lambda _: None,
     )
-    scanner.cache.mkdir()
-    scanner._link_database()
-    naive = hostile.run(
-        [trivy, "image", "-q", "-f", "json", "--image-src=remote", "--skip-db-update",
-         "--offline-scan", f"--cache-dir={scanner.cache}", "--scanners=vuln", str(image)],
-        cwd=tmp_path,
-    )  # fmt: skip
+    with take_slot(scanner.cache, 1, scanner.database.folder) as cache:
+        naive = hostile.run(
+            [trivy, "image", "-q", "-f", "json", "--image-src=remote", "--skip-db-update",
+             "--offline-scan", f"--cache-dir={cache}", "--scanners=vuln", str(image)],
+            cwd=tmp_path,
+        )  # fmt: skip
     assert "CVE-2018-18074" not in naive.stdout, "the trap does not work any more"
     assert ids(scan(image, scanner=replace_runner(scanner, hostile))) == ["CVE-2018-18074"]
 
@@ -162,7 +168,7 @@ def test_a_damaged_or_foreign_verdict_is_replaced_by_a_new_scan(
     scan, counting, files, make_image, registry, notes, session_now
 ):
     image, other = make_image(files.package("openssl", "3.0.11-1~deb12u1")), make_image(files.clean)
-    tag = verdict_tag(image, scanner=counting, policy=POLICY, now=session_now)
+    tag = verdict_tag(image, scanner=counting, policy=hash_policy(POLICY, session_now))
     good = registry.manifest(other.repository, scan(other).stored.digest)
     forged = json.loads(good.content)
     forged["subject"]["digest"] = image.digest
@@ -224,7 +230,7 @@ def test_what_cannot_be_scanned_does_not_pass(
     image = make_image(files.clean)
     gone = ImageRef(image.registry, image.repository, "sha256:" + "0" * 64)
     with pytest.raises(GateError, match="could not be scanned, so it does not pass"):
-        scanner.scan(gone, secrets=False)
+        scanner.scan(gone, scanners=frozenset({"vuln"}))
     folder = make_database(trivydb, tmp_path / "torn", scanner.database.updated_at, runner=runner)
     (folder / "db" / "trivy.db").write_bytes((folder / "db" / "trivy.db").read_bytes()[:9000])
     torn = TrivyScanner(
@@ -235,7 +241,7 @@ def test_what_cannot_be_scanned_does_not_pass(
         release="0",
     )
     with pytest.raises(GateError, match="could not be scanned, so it does not pass"):
-        torn.scan(image, secrets=False)
+        torn.scan(image, scanners=frozenset({"vuln"}))
 
 
 # The database

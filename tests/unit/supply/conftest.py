@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aksci.registry.refs import ImageRef
-from aksci.supply.database import Database
+from aksci.supply.scan.database import Database
 
 REF = ImageRef("localhost:5000", "shop/catalog", "sha256:" + "a" * 64)
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -39,6 +39,7 @@ def report():
         "Metadata": {
             "OS": {"Family": "debian", "Name": "12.12"},
             "RepoDigests": [str(REF)],
+            "DiffIDs": ["sha256:" + "b" * 64, "sha256:" + "d" * 64],
         },
         "Results": [
             {
@@ -48,9 +49,13 @@ def report():
                     {
                         "VulnerabilityID": "CVE-2024-5535",
                         "PkgName": "libssl3",
+                        "PkgIdentifier": {
+                            "PURL": "pkg:deb/debian/libssl3@3.0.11-1~deb12u1?arch=amd64"
+                        },
                         "InstalledVersion": "3.0.11-1~deb12u1",
                         "FixedVersion": "3.0.15-1~deb12u1",
                         "Severity": "CRITICAL",
+                        "PrimaryURL": "https://avd.aquasec.com/nvd/cve-2024-5535",
                         "Title": "reads past its buffer",
                         "Layer": {"DiffID": "sha256:" + "b" * 64},
                     }

@@ -9,9 +9,9 @@ import pytest
 from aksci.config.models import ScanConfig, ScanIgnore
 from aksci.errors import GateError
 from aksci.supply import Verdict, evaluate, require_pass
-from aksci.supply.policy import hash_policy
-from aksci.supply.render import verdicts_document, verdicts_markdown, verdicts_table
-from aksci.supply.verdict import merge_verdicts
+from aksci.supply.report.table import verdicts_document, verdicts_markdown, verdicts_table
+from aksci.supply.scan.policy import hash_policy
+from aksci.supply.scan.verdict import SEVERITIES, merge_verdicts
 
 DEFAULT = ScanConfig()
 
@@ -81,13 +81,17 @@ def test_null_and_empty_vulnerabilities_are_none(judge, report, empty):
     assert judge().passed
 
 
-@pytest.mark.parametrize("results", [None, []])
-def test_an_image_without_system_and_packages_passes_with_a_note(judge, report, results):
+@pytest.mark.parametrize("results", [None, [], [{"Class": "secret"}, {"Class": "config"}]])
+def test_an_image_without_system_and_packages_fails_or_is_noted_by_the_policy(
+    judge, report, results
+):
     report["Results"] = results
     del report["Metadata"]["OS"]
-    verdict = judge()
-    assert verdict.passed
-    assert "nothing in this image is known to the scanner" in verdict.notes[0]
+    assert not judge().passed
+    assert "nothing in this image is known to the scanner" in judge().problems[0]
+    noted = judge(ScanConfig(empty="note"))
+    assert noted.passed
+    assert noted.notes == judge().problems
 
 
 @pytest.mark.parametrize("results", [None, [], [{"Class": "lang-pkgs"}]])
@@ -101,6 +105,9 @@ def test_a_system_past_its_end_of_life_fails(judge, report):
     report["Metadata"]["OS"]["EOSL"] = True
     assert not judge().passed
     assert "end of life" in judge().problems[0]
+    noted = judge(ScanConfig(end_of_life=False))
+    assert noted.passed
+    assert "end of life" in noted.notes[0]
 
 
 def test_a_secret_fails_unless_the_policy_allows_secrets(judge, report):
@@ -224,13 +231,21 @@ def test_a_verdict_survives_json_and_is_the_same_every_time(judge, ref):
 @pytest.mark.parametrize(
     "change",
     [
-        {"schema": 2},
+        {"schema": 1},
+        {"schema": 3},
+        {"schema": True},
         {"image": "shop/other@sha256:" + "a" * 64},
         {"passed": True},
         {"passed": None},
         {"counts": {}},
         {"failing": [{}]},
         {"failing": None},
+        {"failing": [], "passed": True},
+        {"extra": 1},
+        {"reports": "sha256:"},
+        {"notes": [None]},
+        {"counts": dict.fromkeys(SEVERITIES, 0)},
+        {"counts": dict.fromkeys(SEVERITIES, True)},
     ],
 )
 def test_a_damaged_verdict_is_not_read(judge, ref, change):

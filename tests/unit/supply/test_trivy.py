@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from aksci.supply.sandbox import Sandbox
-from aksci.supply.trivy import scan_argv
+from aksci.supply.scan.trivy import bill_argv, scan_argv
 
-CASES = sorted((Path(__file__).parent / "argv").glob("*.json"))
+CASES = sorted((Path(__file__).parent / "argv").glob("scan_*.json"))
+BILLS = sorted((Path(__file__).parent / "argv").glob("bill_*.json"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
@@ -21,8 +22,23 @@ def test_the_command_line_is_exactly_what_its_case_says(case, ref):
         report=Path("/f/report.json"),
         config=Path("/f/trivy.yaml"),
         ignorefile=Path("/f/ignore"),
-        secrets=content["secrets"],
+        scanners=frozenset(content["scanners"]),
         timeout=600,
+    )
+    assert list(argv) == content["argv"]
+
+
+@pytest.mark.parametrize("case", BILLS, ids=lambda path: path.stem)
+def test_the_command_line_of_a_bill_of_materials_is_exactly_what_its_case_says(case):
+    content = json.loads(case.read_text())
+    argv = bill_argv(
+        Path("/t/trivy"),
+        Path("/f/report.json"),
+        form=content["form"],
+        bill=Path("/f/bill.json"),
+        cache=Path("/f/cache"),
+        config=Path("/f/trivy.yaml"),
+        ignorefile=Path("/f/ignore"),
     )
     assert list(argv) == content["argv"]
 

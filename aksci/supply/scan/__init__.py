@@ -1,0 +1,1 @@
+"""The gate: scan an image, and decide about it."""

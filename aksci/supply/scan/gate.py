@@ -1,0 +1,269 @@
+"""Scan once per (digest, policy, database, scanner, base): the registry remembers the verdict."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from aksci.errors import GateError, NotFoundInRegistry
+from aksci.registry.push import Content, canonical_json, push_artifact
+from aksci.registry.refs import ImageRef
+from aksci.supply.scan.bases import platform_name, platforms_of, read_base
+from aksci.supply.scan.evidence import store_bill, store_report
+from aksci.supply.scan.ignores import check_ignores
+from aksci.supply.scan.knowledge import load_knowledge
+from aksci.supply.scan.policy import evaluate, hash_policy, wanted_scanners
+from aksci.supply.scan.text import clean
+from aksci.supply.scan.verdict import Verdict, merge_verdicts
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from aksci.config.models import ScanConfig
+    from aksci.registry.protocol import Registry
+    from aksci.reporting import Reporter
+    from aksci.supply.scan.bases import BaseLayers
+    from aksci.supply.scan.knowledge import Knowledge
+    from aksci.supply.scan.trivy import Scanner
+
+__all__ = ["VERDICT_TYPE", "scan_image", "scan_images", "verdict_tag"]
+
+VERDICT_TYPE = "application/vnd.aksci.verdict.v1+json"
+_ANNOTATION = "dev.aksci.verdict"
+_SHORT = 2048
+"""Bytes of a document that also fits an annotation, so that one GET answers."""
+_THREADS = 8
+_INDEXES = frozenset(
+    {
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+    }
+)
+
+
+def scan_images(
+    refs: Mapping[str, ImageRef],
+    *,
+    scanner: Scanner,
+    policy: ScanConfig,
+    registry: Registry,
+    reporter: Reporter,
+    now: dt.datetime,
+    root: Path | None = None,
+    bases: Mapping[str, ImageRef | None] | None = None,
+    outside: Callable[[str], Registry] | None = None,
+    vouched: Callable[[Verdict], bool] | None = None,
+) -> dict[str, Verdict]:
+    """Scan several images; remembered verdicts are fetched at the same time.
+
+    :param root: the project's folder, where the policy names files.
+    :param bases: the base of each image, by its name: it tells whose a finding is.
+    :param outside: returns the client of another registry's host, for bases that are there.
+    :param vouched: whether a remembered verdict that passes may be believed. Anybody who may push
+        could have put it there. Without this, none is. It is called from several threads.
+    :raises GateError: an image could not be scanned. A failing verdict is returned, not raised.
+    :raises ConfigError: a file that the policy names is missing or damaged.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    gate = _Gate.make(scanner, policy, registry, reporter, now, root, outside, vouched)
+    given = bases or {}
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="scan") as pool:
+        futures = {
+            name: pool.submit(gate.scan, ref, given.get(name)) for name, ref in sorted(refs.items())
+        }
+        try:
+            return {name: future.result() for name, future in futures.items()}
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun need not begin
+            raise
+
+
+def scan_image(
+    ref: ImageRef,
+    *,
+    scanner: Scanner,
+    policy: ScanConfig,
+    registry: Registry,
+    reporter: Reporter,
+    now: dt.datetime,
+    root: Path | None = None,
+    base: ImageRef | None = None,
+    outside: Callable[[str], Registry] | None = None,
+    vouched: Callable[[Verdict], bool] | None = None,
+) -> Verdict:
+    """Return the verdict on a digest: the remembered one, or a new one that is then remembered.
+
+    Clean and failing verdicts are both remembered; a damaged one is replaced. The parameters are
+    those of ``scan_images``.
+    """
+    gate = _Gate.make(scanner, policy, registry, reporter, now, root, outside, vouched)
+    return gate.scan(ref, base)
+
+
+def verdict_tag(
+    ref: ImageRef, *, scanner: Scanner, policy: str, base: ImageRef | None = None
+) -> str:
+    """Return the tag under which this verdict is remembered, from all that it depends on.
+
+    :param policy: its hash.
+    """
+    key = [
+        *(2, ref.digest, policy, scanner.database.identity, scanner.version),
+        base.digest if base else "",
+    ]
+    return "verdict-" + hashlib.sha256(canonical_json(key)).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Gate:
+    """What all scans of one run share."""
+
+    scanner: Scanner
+    policy: ScanConfig
+    registry: Registry
+    reporter: Reporter
+    now: dt.datetime
+    knowledge: Knowledge
+    policy_hash: str
+    outside: Callable[[str], Registry] | None
+    vouched: Callable[[Verdict], bool] | None
+
+    @classmethod
+    def make(
+        cls,
+        scanner: Scanner,
+        policy: ScanConfig,
+        registry: Registry,
+        reporter: Reporter,
+        now: dt.datetime,
+        root: Path | None,
+        outside: Callable[[str], Registry] | None,
+        vouched: Callable[[Verdict], bool] | None,
+    ) -> _Gate:
+        check_ignores(policy)
+        knowledge = load_knowledge(policy, root)
+        return cls(
+            scanner=scanner,
+            policy=policy,
+            registry=registry,
+            reporter=reporter,
+            now=now,
+            knowledge=knowledge,
+            policy_hash=hash_policy(policy, now, knowledge),
+            outside=outside,
+            vouched=vouched,
+        )
+
+    def scan(self, ref: ImageRef, base: ImageRef | None) -> Verdict:
+        tag = verdict_tag(ref, scanner=self.scanner, policy=self.policy_hash, base=base)
+        known = self._remembered(ref, tag, base)
+        if known is not None:
+            return known
+        self.reporter.line(f"scanning {ref}")
+        return self._remember(self._judge(ref, base), tag)
+
+    def _remembered(self, ref: ImageRef, tag: str, base: ImageRef | None) -> Verdict | None:
+        """Return a stored verdict that may be believed. Nobody gains by forging a failing one."""
+        name = f"{ref.name}:{tag}"
+        try:
+            verdict = self._load(ref, tag, base)
+        except NotFoundInRegistry:
+            return None
+        except ValueError as error:
+            self.reporter.warning(
+                f"The stored verdict {name} is damaged ({clean(error)}): scanning again."
+            )
+            return None
+        if verdict.passed and not (self.vouched and self.vouched(verdict)):
+            self.reporter.line(f"nobody vouches for the verdict {name}: scanning again")
+            return None
+        return verdict
+
+    def _load(self, ref: ImageRef, tag: str, base: ImageRef | None) -> Verdict:
+        """Read a stored verdict.
+
+        :raises ValueError: it is damaged or does not belong here.
+        """
+        found = self.registry.manifest(ref.repository, tag)
+        try:
+            manifest = json.loads(found.content)
+            subject, layer = manifest["subject"]["digest"], manifest["layers"][0]["digest"]
+            text = manifest.get("annotations", {}).get(_ANNOTATION)
+            content = text.encode() if text else self.registry.blob(ref.repository, layer)
+            if subject != ref.digest or "sha256:" + hashlib.sha256(content).hexdigest() != layer:
+                raise ValueError("its digests do not agree")
+            verdict = Verdict.load(json.loads(content), ref)
+        except (LookupError, TypeError, AttributeError, RecursionError, NotFoundInRegistry) as odd:
+            raise ValueError(clean(repr(odd))) from None
+        made = (verdict.policy, verdict.database, verdict.scanner, verdict.base)
+        base_digest = base.digest if base else ""
+        database = self.scanner.database.identity
+        if made != (self.policy_hash, database, self.scanner.version, base_digest):
+            raise ValueError("it was made under other conditions")
+        return replace(verdict, stored=ImageRef(self.registry.host, ref.repository, found.digest))
+
+    def _judge(self, ref: ImageRef, base: ImageRef | None) -> Verdict:
+        """Scan a manifest, or each platform's manifest of an index."""
+        manifest = self.registry.manifest(ref.repository, ref.digest)
+        if manifest.media_type not in _INDEXES:
+            return self._judge_one(ref, base, "", None)
+        try:
+            listed = platforms_of(manifest.content)
+        except ValueError as error:
+            raise GateError(f"The index {ref} is damaged ({error}).") from None
+        verdicts = [
+            self._judge_one(ImageRef(ref.registry, ref.repository, digest), base, platform, ref)
+            for digest, platform in listed
+        ]
+        return merge_verdicts(verdicts, ref)
+
+    def _judge_one(
+        self, ref: ImageRef, base: ImageRef | None, platform: str, index: ImageRef | None
+    ) -> Verdict:
+        """Scan one manifest, store what was found, and judge it."""
+        report = self.scanner.scan(ref, scanners=wanted_scanners(self.policy))
+        layers = self._layers(base, platform or _platform(report)) if base else None
+        verdict = evaluate(
+            report,
+            policy=self.policy,
+            ref=ref,
+            now=self.now,
+            database=self.scanner.database,
+            scanner=self.scanner.version,
+            platform=platform,
+            knowledge=self.knowledge,
+            base=layers,
+            index=index,
+        )
+        form = self.policy.sbom
+        bill = store_bill(self.registry, ref, self.scanner.list_parts(report, form), form)
+        return replace(verdict, reports=(store_report(self.registry, ref, report),), bills=(bill,))
+
+    def _layers(self, base: ImageRef, platform: str) -> BaseLayers:
+        own = base.registry == self.registry.host
+        registry = self.registry if own or not self.outside else self.outside(base.registry)
+        return read_base(registry, base, platform, reporter=self.reporter)
+
+    def _remember(self, verdict: Verdict, tag: str) -> Verdict:
+        document = canonical_json(verdict.document())
+        stored = push_artifact(
+            self.registry,
+            verdict.image.repository,
+            artifact_type=VERDICT_TYPE,
+            layers=[Content(media_type=VERDICT_TYPE, content=document)],
+            annotations={_ANNOTATION: document.decode()} if len(document) <= _SHORT else {},
+            subject=verdict.image,
+            tag=tag,
+        )
+        return replace(verdict, stored=stored)
+
+
+def _platform(report: dict[str, Any]) -> str:
+    """Return the platform of an image that no index lists."""
+    config = report["Metadata"].get("ImageConfig") or {}
+    return platform_name(config) if isinstance(config, dict) else ""

@@ -1,0 +1,233 @@
+"""Trivy: what it is started with, and what counts as an answer.
+
+It reads ``trivy.yaml``, ``.trivyignore`` and ``trivy-secret.yaml`` from its working directory and
+``TRIVY_*`` from its environment: a pull request could silence the gate. It gets none of them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from aksci.errors import GateError, ProcessError
+from aksci.supply.sandbox import Sandbox
+from aksci.supply.scan.bill import BillFormat, make_reproducible, without_findings
+from aksci.supply.scan.slots import take_slot
+from aksci.supply.scan.text import clean
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aksci.process import Runner
+    from aksci.registry.refs import ImageRef
+    from aksci.supply.scan.database import Database
+
+__all__ = ["Scanner", "TrivyScanner", "bill_argv", "read_release", "scan_argv"]
+
+_ORDER = ("vuln", "secret", "misconfig", "license")
+_IN_CONFIGURATION = ("secret", "misconfig")
+
+
+class Scanner(Protocol):
+    """Reports what is in one image. It decides nothing."""
+
+    @property
+    def version(self) -> str:
+        """Name and version: part of a verdict's key."""
+
+    @property
+    def database(self) -> Database:
+        """What it compares with."""
+
+    def scan(self, ref: ImageRef, *, scanners: frozenset[str]) -> dict[str, Any]:
+        """Return Trivy's JSON report (schema 2) on one manifest.
+
+        :param scanners: of ``vuln``, ``secret``, ``misconfig`` and ``license``.
+        :raises GateError: it could not scan, which is never clean.
+        """
+
+    def list_parts(self, report: dict[str, Any], form: BillFormat) -> dict[str, Any]:
+        """Return a report's packages as a bill of materials, without scanning again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrivyScanner:
+    """Trivy over the registry, by digest. Safe in several threads and processes.
+
+    Trivy's layer cache serves one process at a time, so that there are a few of them.
+    """
+
+    trivy: Path
+    cache: Path
+    """For layers that were seen; any number of projects may share it."""
+    runner: Runner
+    database: Database
+    release: str
+    """Trivy's version, as ``read_release`` tells it."""
+    timeout: float = 600
+    """Seconds for one image."""
+    docker_config: Path | None = None
+    """Credentials to read from the registry, where it asks for any."""
+    slots: int = 2
+    """Scans at the same time, each with its own cache."""
+    version: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "version", f"trivy {self.release}")
+
+    def scan(self, ref: ImageRef, *, scanners: frozenset[str]) -> dict[str, Any]:
+        """Return Trivy's JSON report on one manifest."""
+        with (
+            take_slot(self.cache, self.slots, self.database.folder) as cache,
+            Sandbox(self.runner.environment, docker_config=self.docker_config) as sandbox,
+        ):
+            report = sandbox.files / "report.json"
+            argv = scan_argv(
+                self.trivy,
+                ref,
+                cache=cache,
+                report=report,
+                config=sandbox.write("trivy.yaml", "{}\n"),
+                ignorefile=sandbox.write("ignore", ""),
+                scanners=scanners,
+                timeout=self.timeout,
+            )
+            try:
+                self._run(argv, sandbox)
+            except ProcessError as error:
+                raise GateError(
+                    f"{ref} could not be scanned, so it does not pass.\n\n{error.output}".rstrip()
+                ) from None
+            return _read(report, ref)
+
+    def list_parts(self, report: dict[str, Any], form: BillFormat) -> dict[str, Any]:
+        """Return a report's packages as a bill of materials. It needs no cache, no network."""
+        name = clean(report.get("ArtifactName"))
+        with Sandbox(self.runner.environment) as sandbox:
+            bill = sandbox.files / "bill.json"
+            argv = bill_argv(
+                self.trivy,
+                sandbox.write("report.json", json.dumps(without_findings(report))),
+                form=form,
+                bill=bill,
+                cache=sandbox.files / "cache",
+                config=sandbox.write("trivy.yaml", "{}\n"),
+                ignorefile=sandbox.write("ignore", ""),
+            )
+            try:
+                self._run(argv, sandbox)
+            except ProcessError as error:
+                raise GateError(
+                    f"The bill of materials of {name} could not be made.\n\n{error.output}".rstrip()
+                ) from None
+            return make_reproducible(_read(bill, name), form)
+
+    def _run(self, argv: tuple[str, ...], sandbox: Sandbox) -> None:
+        self.runner.run(
+            argv,
+            cwd=sandbox.empty,
+            env=sandbox.environment,
+            only_env=True,
+            timeout=self.timeout + 10,
+        )
+
+
+def read_release(trivy: Path, runner: Runner) -> str:
+    """Ask Trivy for its version.
+
+    :raises GateError: it does not tell.
+    """
+    with Sandbox(runner.environment) as sandbox:
+        config = sandbox.write("trivy.yaml", "{}\n")
+        result = runner.run(
+            [trivy, "version", "--format=json", f"--config={config}"],
+            cwd=sandbox.empty,
+            env=sandbox.environment,
+            only_env=True,
+            timeout=60,
+            quiet=True,
+        )
+    try:
+        return str(json.loads(result.stdout)["Version"])
+    except (ValueError, KeyError, TypeError):
+        raise GateError(f"{trivy} does not tell its version.") from None
+
+
+def scan_argv(
+    trivy: Path,
+    ref: ImageRef,
+    *,
+    cache: Path,
+    report: Path,
+    config: Path,
+    ignorefile: Path,
+    scanners: frozenset[str],
+    timeout: float,
+) -> tuple[str, ...]:
+    """Return the whole command line of one scan.
+
+    Misconfigurations are looked for with the checks that Trivy has in itself.
+    """
+    configuration = ",".join(name for name in _IN_CONFIGURATION if name in scanners)
+    return (
+        str(trivy),
+        "image",
+        "--quiet",
+        "--image-src=remote",
+        "--format=json",
+        f"--output={report}",
+        f"--scanners={','.join(name for name in _ORDER if name in scanners)}",
+        *((f"--image-config-scanners={configuration}",) if configuration else ()),
+        "--list-all-pkgs",
+        "--pkg-types=os,library",
+        "--severity=UNKNOWN,LOW,MEDIUM,HIGH,CRITICAL",
+        "--skip-db-update",
+        "--skip-java-db-update",
+        "--skip-check-update",
+        "--offline-scan",
+        "--skip-version-check",
+        "--disable-telemetry",
+        f"--cache-dir={cache}",
+        f"--config={config}",
+        f"--secret-config={config}",
+        f"--ignorefile={ignorefile}",
+        f"--timeout={timeout:.0f}s",
+        str(ref),
+    )
+
+
+def bill_argv(
+    trivy: Path,
+    report: Path,
+    *,
+    form: BillFormat,
+    bill: Path,
+    cache: Path,
+    config: Path,
+    ignorefile: Path,
+) -> tuple[str, ...]:
+    """Return the whole command line that makes a bill of materials of a report."""
+    return (
+        str(trivy),
+        "convert",
+        "--quiet",
+        f"--format={'spdx-json' if form == 'spdx' else form}",
+        f"--output={bill}",
+        f"--cache-dir={cache}",
+        f"--config={config}",
+        f"--ignorefile={ignorefile}",
+        str(report),
+    )
+
+
+def _read(path: Path, ref: ImageRef | str) -> dict[str, Any]:
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise GateError(
+            f"Trivy ended without a readable report on {ref} ({error}), so it does not pass."
+        ) from None
+    if not isinstance(report, dict):
+        raise GateError(f"Trivy's report on {ref} is not an object, so it does not pass.")
+    return report
