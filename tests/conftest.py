@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import sys
@@ -38,6 +39,16 @@ def _runner():
 def runner():
     """One a test: a test that presses Ctrl-C stops its runner for good."""
     return _runner()
+
+
+@pytest.fixture(scope="session")
+def notary():
+    """The module that writes signatures, good and bad ones: tests are no package to import from."""
+    spec = importlib.util.spec_from_file_location("notary", Path(__file__).with_name("notary.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["notary"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

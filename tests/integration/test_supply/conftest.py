@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.config.models import SignConfig
+from aksci.config.models import CosignConfig, NotationConfig
 from aksci.registry import RegistryClient, push_image
 from aksci.supply import (
     DatabaseSource,
@@ -20,6 +20,7 @@ from aksci.supply import (
     notation_signer,
     read_release,
 )
+from aksci.supply.trust.cosign_keys import cosign_signer
 
 DEBIAN = {
     "etc/os-release": 'ID=debian\nVERSION_ID="12"\n',
@@ -141,14 +142,15 @@ def notation(toolbox):
 
 
 @pytest.fixture
-def make_signer(notation, runner, tmp_path, session_now):
+def make_signer(notation, registry, runner, tmp_path, session_now):
     """A signer with a test key of its own in each state folder."""
 
     def make(state: str = "state", now: dt.datetime = session_now):
         return notation_signer(
-            SignConfig(),
+            NotationConfig(),
             notation=notation,
             runner=runner,
+            registry=registry,
             root=tmp_path,
             state=tmp_path / state,
             user_config=tmp_path / "nobody",
@@ -163,3 +165,34 @@ def make_signer(notation, runner, tmp_path, session_now):
 @pytest.fixture
 def signer(make_signer):
     return make_signer()
+
+
+@pytest.fixture(scope="session")
+def cosign(toolbox):
+    return toolbox.ensure("cosign")
+
+
+@pytest.fixture
+def make_cosigner(cosign, registry, runner, tmp_path, session_now):
+    """A signer with a test key of its own in each state folder, or with what is configured."""
+
+    def make(state: str = "state", config=None, runner=runner, variables=None):
+        return cosign_signer(
+            config or CosignConfig(),
+            cosign=cosign,
+            runner=runner,
+            registry=registry,
+            root=tmp_path,
+            state=tmp_path / state,
+            variables=variables or {},
+            local=True,
+            plain_http=True,
+            now=session_now,
+        )
+
+    return make
+
+
+@pytest.fixture
+def cosigner(make_cosigner):
+    return make_cosigner()

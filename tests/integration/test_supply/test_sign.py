@@ -22,7 +22,11 @@ from aksci.supply import (
 )
 
 SIGNATURE = "application/vnd.cncf.notary.signature"
-METADATA = {"dev.aksci.verdict": "sha256:" + "1" * 64, "dev.aksci.input-key": "k"}
+CLAIMS = {
+    "dev.aksci.repository": "supply-test/app",
+    "dev.aksci.verdict": "sha256:" + "1" * 64,
+    "dev.aksci.input-key": "k",
+}
 
 
 @pytest.fixture
@@ -62,38 +66,38 @@ def test_an_image_is_signed_once_with_its_verdict_and_input_key_bound_in(
 
 def test_an_unsigned_image_is_refused(image, signer):
     with pytest.raises(NotSignedError, match="is not signed"):
-        signer.verify(image, METADATA)
+        signer.verify(image, CLAIMS)
 
 
 def test_a_signature_by_another_key_is_refused_and_its_signer_named(image, make_signer):
-    make_signer("other").sign(image, METADATA)
+    make_signer("other").sign(image, CLAIMS)
     with pytest.raises(UntrustedError, match="CN=aksci-local-test"):
-        make_signer().verify(image, METADATA)
+        make_signer().verify(image, CLAIMS)
 
 
 def test_our_signature_counts_beside_one_by_another_key(image, make_signer):
-    make_signer("other").sign(image, METADATA)
-    make_signer().sign(image, METADATA)
-    make_signer().verify(image, METADATA)
-    make_signer("other").verify(image, METADATA)
+    make_signer("other").sign(image, CLAIMS)
+    make_signer().sign(image, CLAIMS)
+    make_signer().verify(image, CLAIMS)
+    make_signer("other").verify(image, CLAIMS)
 
 
 def test_a_trusted_identity_must_match(image, signer):
-    signer.sign(image, METADATA)
+    signer.sign(image, CLAIMS)
     ours = "x509.subject: C=ZZ, ST=local, O=aksci local test"
-    replace(signer, identities=(ours,)).verify(image, METADATA)
+    replace(signer, identities=(ours,)).verify(image, CLAIMS)
     with pytest.raises(UntrustedError):
-        replace(signer, identities=(ours.replace("local test", "other"),)).verify(image, METADATA)
+        replace(signer, identities=(ours.replace("local test", "other"),)).verify(image, CLAIMS)
 
 
 def test_an_expired_certificate_is_not_trusted(image, make_signer, session_now):
     with pytest.raises(TrustError):
-        make_signer(now=session_now - dt.timedelta(days=731)).sign(image, METADATA)
+        make_signer(now=session_now - dt.timedelta(days=731)).sign(image, CLAIMS)
 
 
 def test_a_signature_in_one_repository_is_none_in_another(make_image, files, registry, signer):
     image = make_image(files.clean)
-    signer.sign(image, METADATA)
+    signer.sign(image, CLAIMS)
     other = make_image(files.clean, name="other")
     manifest = registry.manifest(image.repository, image.digest)
     content = json.loads(manifest.content)
@@ -101,11 +105,11 @@ def test_a_signature_in_one_repository_is_none_in_another(make_image, files, reg
         registry.put_blob(other.repository, registry.blob(image.repository, part["digest"]))
     registry.put_manifest(other.repository, manifest.content, manifest.media_type)
     with pytest.raises(NotSignedError):
-        signer.verify(ImageRef(image.registry, other.repository, image.digest), METADATA)
+        signer.verify(ImageRef(image.registry, other.repository, image.digest), CLAIMS)
 
 
 def test_the_users_own_trust_configuration_decides_nothing(image, make_signer, tmp_path, runner):
-    make_signer("other").sign(image, METADATA)
+    make_signer("other").sign(image, CLAIMS)
     home = tmp_path / "home" / "notation"
     home.mkdir(parents=True)
     skip = {
@@ -117,21 +121,21 @@ def test_the_users_own_trust_configuration_decides_nothing(image, make_signer, t
     hostile = {**runner.environment, "XDG_CONFIG_HOME": str(home.parent), "HOME": str(home.parent)}
     mine = replace(make_signer(), runner=Runner(environment=hostile, log=lambda _: None))
     with pytest.raises(UntrustedError):
-        mine.verify(image, METADATA)
+        mine.verify(image, CLAIMS)
 
 
 def test_six_signers_of_one_digest_at_once_lose_no_signature(image, signer, signatures):
-    wanted = [METADATA | {"dev.aksci.input-key": f"key-{number}"} for number in range(6)]
+    wanted = [CLAIMS | {"dev.aksci.input-key": f"key-{number}"} for number in range(6)]
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda metadata: signer.sign(image, metadata), wanted))
+        list(pool.map(lambda claims: signer.sign(image, claims), wanted))
     assert signatures(image) == 6
-    for metadata in wanted:
-        signer.verify(image, metadata)
+    for claims in wanted:
+        signer.verify(image, claims)
 
 
 def test_what_is_not_there_can_neither_be_signed_nor_verified(image, signer):
     gone = ImageRef(image.registry, image.repository, "sha256:" + "0" * 64)
     with pytest.raises(TrustError, match="could not be signed"):
-        signer.sign(gone, METADATA)
+        signer.sign(gone, CLAIMS)
     with pytest.raises(TrustError, match="could not be read"):
-        signer.verify(gone, METADATA)
+        signer.verify(gone, CLAIMS)

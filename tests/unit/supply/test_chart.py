@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aksci.errors import ConfigError
 from aksci.supply import package_chart, read_chart
-from aksci.supply.chart import _gzip_stored
+from aksci.supply.release.chart import _gzip_stored
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from aksci.config.models import ScanConfig, SignConfig
+from aksci.config.models import NotationConfig, ScanConfig
 from aksci.errors import ConfigError, TrustError
 from aksci.process import Runner
 from aksci.supply import evaluate, notation_signer, sign_image
-from aksci.supply.certificate import ensure_test_key
-from aksci.supply.notation import trust_policy
+from aksci.supply.trust.certificate import ensure_test_key
+from aksci.supply.trust.keys import credentials
+from aksci.supply.trust.notation import trust_policy
 
 
 @pytest.fixture
@@ -71,24 +72,59 @@ def test_trust_is_strict_and_for_one_repository_only():
     assert policy["trustedIdentities"] == ["x509.subject: C=ZZ"]
 
 
+def make_notation(tmp_path, now, config, *, local=False):
+    return notation_signer(
+        config,
+        notation=tmp_path / "notation",
+        runner=Runner(environment={}, log=lambda _: None),
+        registry=None,
+        root=tmp_path,
+        state=tmp_path,
+        user_config=tmp_path,
+        local=local,
+        plain_http=False,
+        now=now,
+    )
+
+
 @pytest.mark.parametrize(
-    ("config", "local", "words"),
+    ("config", "words"),
     [
-        (SignConfig(), False, "sign.key is not set"),
-        (SignConfig(key="prod"), False, "sign.trust_store is not set"),
-        (SignConfig(key="prod", trust_store="trust"), False, "holds no certificate"),
+        (NotationConfig(), "sign.notation.key is not set"),
+        (NotationConfig(key="prod"), "sign.notation.trust_store is not set"),
+        (NotationConfig(plugin="azure-kv", key_id="x"), "sign.notation.trust_store is not set"),
+        (NotationConfig(key="prod", trust_store="trust"), "holds no certificate"),
     ],
 )
-def test_the_test_key_never_stands_in_for_a_real_one(tmp_path, now, config, local, words):
+def test_the_test_key_never_stands_in_for_a_real_one(tmp_path, now, config, words):
     with pytest.raises(ConfigError, match=words):
-        notation_signer(
-            config,
-            notation=tmp_path / "notation",
-            runner=Runner(environment={}, log=lambda _: None),
-            root=tmp_path,
-            state=tmp_path,
-            user_config=tmp_path,
-            local=local,
-            plain_http=False,
-            now=now,
-        )
+        make_notation(tmp_path, now, config)
+
+
+@pytest.mark.parametrize("name", ["client_secret", "Password", "access-token"])
+def test_a_secret_for_a_plugin_is_refused_and_not_shown(tmp_path, now, name):
+    config = NotationConfig(
+        plugin="azure-kv", key_id="x", plugin_config={name: "hunter2"}, trust_store="trust"
+    )
+    with pytest.raises(ConfigError, match="command line") as caught:
+        make_notation(tmp_path, now, config)
+    assert name in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_plugin_gets_what_it_logs_in_with_and_nothing_that_tells_what_to_sign_or_trust():
+    variables = {
+        "HOME": "/home/me",
+        "AZURE_CLIENT_ID": "x",
+        "IDENTITY_ENDPOINT": "http://127.0.0.1",
+        "NOTATION_PASSWORD": "x",
+        "COSIGN_REPOSITORY": "evil.example/x",
+        "SIGSTORE_ROOT_FILE": "/evil",
+        "XDG_CONFIG_HOME": "/evil",
+    }
+    assert credentials(variables) == {
+        "AZURE_CLIENT_ID": "x",
+        "AZURE_CONFIG_DIR": "/home/me/.azure",
+        "IDENTITY_ENDPOINT": "http://127.0.0.1",
+    }
+    assert credentials({"AZURE_CONFIG_DIR": "/a", "HOME": "/h"}) == {"AZURE_CONFIG_DIR": "/a"}

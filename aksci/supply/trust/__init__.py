@@ -1,0 +1,1 @@
+"""Signatures: make them, verify them."""

@@ -1,0 +1,238 @@
+"""Signatures verified without a program: what is surely right is seen, and nothing else is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import replace
+
+import cbor2
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from aksci.errors import RegistryError
+from aksci.registry.protocol import Manifest
+from aksci.registry.refs import ImageRef
+from aksci.supply.trust.cbor import DoubtError, read
+from aksci.supply.trust.quick import SIGNATURE, Trust, find_proof, prove
+
+OCI = "application/vnd.oci.image.manifest.v1+json"
+
+
+@pytest.fixture(scope="module")
+def target():
+    content = b'{"schemaVersion":2}'
+    return Manifest(media_type=OCI, digest="sha256:" + "a" * 64, content=content)
+
+
+@pytest.fixture(scope="module")
+def moment():
+    import datetime as dt
+
+    return dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
+
+
+@pytest.fixture(scope="module")
+def corpus(notary, target, moment):
+    return notary.corpus(target, moment)
+
+
+def is_proved(case, target, now):
+    try:
+        prove(case.data, target, trust=Trust.read(case.roots, case.identities), now=now)
+    except Exception:  # noqa: BLE001 - find_proof takes any for a no, and says so
+        return False
+    return True
+
+
+def test_exactly_the_good_signatures_of_the_corpus_are_proved(corpus, target, moment):
+    wrong = {
+        label: case.good
+        for label, case in corpus.items()
+        if is_proved(case, target, moment) != case.good
+    }
+    assert wrong == {}
+    assert sum(case.good for case in corpus.values()) > 15
+    assert sum(not case.good for case in corpus.values()) > 80
+
+
+def test_a_proof_names_the_signer_the_claims_and_the_time(corpus, target, moment):
+    case = corpus["identity of three"]
+    proof = prove(case.data, target, trust=Trust.read(case.roots, case.identities), now=moment)
+    assert proof.signer == "notation"
+    assert proof.identity == "CN=leaf,O=aksci corpus,ST=local,C=ZZ"
+    assert proof.claims == {"dev.aksci.kind": "corpus"}
+    assert proof.signed_at == moment
+
+
+def test_a_signature_is_worth_nothing_before_or_after_its_certificate(
+    corpus, target, moment, notary
+):
+    case = corpus["three certificates"]
+    assert is_proved(case, target, moment)
+    assert not is_proved(case, target, moment - 11 * notary.DAY)
+    assert not is_proved(case, target, moment + 301 * notary.DAY)
+
+
+def test_a_signature_expires(corpus, target, moment, notary):
+    case = corpus["an expiry ahead"]
+    assert is_proved(case, target, moment + notary.DAY / 2)
+    assert not is_proved(case, target, moment + notary.DAY)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(1, 255)), min_size=1, max_size=3))
+def test_no_byte_of_an_envelope_can_be_changed(corpus, target, moment, changes):
+    case = corpus["three certificates"]
+    changed = bytearray(case.data)
+    for place, bits in changes:
+        changed[place % len(changed)] ^= bits
+    assume(bytes(changed) != case.data)
+    assert is_proved(case, target, moment)
+    assert not is_proved(replace(case, data=bytes(changed)), target, moment)
+
+
+@given(st.binary(max_size=200))
+@example(b"\x9f\xff")
+@example(b"\xdb" * 9)
+@example(b"\x81" * 200)
+@example(b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff")
+def test_bytes_are_read_or_doubted_and_never_anything_else(content):
+    with contextlib.suppress(DoubtError):
+        read(content)
+
+
+nested = st.recursive(
+    st.integers(-(2**64), 2**64 - 1) | st.binary(max_size=40) | st.text(max_size=40),
+    lambda inner: (
+        st.lists(inner, max_size=4).map(tuple)
+        | st.dictionaries(st.integers(-9, 9) | st.text(max_size=5), inner, max_size=4)
+    ),
+    max_leaves=6,
+)
+
+
+@given(nested)
+def test_what_another_library_writes_is_read_as_it_was_meant(value):
+    assert read(cbor2.dumps(value)) == value
+
+
+class Shelf:
+    """A registry of one image and what refers to it."""
+
+    host = "r.example"
+
+    def __init__(self, target):
+        self.manifests = {target.digest: target}
+        self.blobs = {}
+        self.listed = []
+        self.asked = []
+
+    def add(self, digit, data, subject, **changes):
+        digest, blob = (f"sha256:{kind}{digit}" + "0" * 62 for kind in "bc")
+        layer = {"mediaType": "application/cose", "digest": blob, "size": len(data)}
+        content = {
+            "artifactType": SIGNATURE,
+            "config": {"mediaType": "application/vnd.oci.empty.v1+json"},
+            "layers": [layer],
+            "subject": {"digest": subject},
+        }
+        text = json.dumps(content | changes.pop("manifest", {})).encode()
+        self.manifests[digest] = Manifest(media_type=OCI, digest=digest, content=text)
+        self.blobs[blob] = data
+        entry = {"mediaType": OCI, "artifactType": SIGNATURE, "digest": digest, "size": len(text)}
+        self.listed.append(entry | changes)
+
+    def manifest(self, _repository, reference):
+        self.asked.append(reference)
+        if reference not in self.manifests:
+            raise RegistryError("gone")
+        return self.manifests[reference]
+
+    def blob(self, _repository, digest):
+        self.asked.append(digest)
+        return self.blobs[digest]
+
+    def referrers(self, _repository, _digest):
+        return self.listed
+
+
+@pytest.fixture
+def shelf(target):
+    return Shelf(target)
+
+
+@pytest.fixture
+def find(shelf, corpus, target, moment):
+    case = corpus["three certificates"]
+    trust = Trust.read(case.roots, case.identities)
+    ref = ImageRef("r.example", "shop/catalog", target.digest)
+    return lambda claims: find_proof(shelf, ref, claims, trust=trust, now=moment)
+
+
+def test_a_good_signature_is_found_among_bad_ones(shelf, corpus, target, find):
+    assert find({}) is None
+    shelf.add(1, b"rubbish", target.digest)
+    shelf.add(2, corpus["another root"].data, target.digest)
+    shelf.add(3, corpus["three certificates"].data, target.digest)
+    assert find({"dev.aksci.kind": "corpus"}).claims == {"dev.aksci.kind": "corpus"}
+    assert find({"dev.aksci.kind": "other"}) is None
+    assert find({"dev.aksci.kind": "corpus", "more": "x"}) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"size": 1 << 30},
+        {"size": 1},
+        {"size": "1"},
+        {"mediaType": "application/vnd.oci.image.index.v1+json"},
+        {"digest": "sha256:" + "9" * 64},
+        {"manifest": {"subject": {"digest": "sha256:" + "0" * 64}}},
+        {"manifest": {"subject": None}},
+        {"manifest": {"layers": []}},
+        {"manifest": {"layers": "x"}},
+        {"manifest": {"artifactType": "x"}},
+    ],
+)
+def test_a_signature_that_is_stored_in_an_unusual_way_is_not_believed(
+    shelf, corpus, target, find, changes
+):
+    shelf.add(1, corpus["three certificates"].data, target.digest, **changes)
+    assert find({}) is None
+
+
+@pytest.mark.parametrize(
+    "layer", [{"size": 1 << 30}, {"size": 3}, {"mediaType": "application/jose+json"}]
+)
+def test_a_large_or_strange_envelope_is_not_even_fetched(shelf, corpus, target, find, layer):
+    data = corpus["three certificates"].data
+    plain = {"mediaType": "application/cose", "digest": "sha256:c1" + "0" * 62, "size": len(data)}
+    shelf.add(1, data, target.digest, manifest={"layers": [plain | layer]})
+    assert find({}) is None
+    assert (plain["digest"] in shelf.asked) == (layer.get("size") == 3)
+
+
+def test_a_flood_of_signatures_is_left_to_notation(shelf, corpus, target, find):
+    for number in range(50):
+        shelf.add(number + 10, b"rubbish", target.digest)
+    shelf.add(1, corpus["three certificates"].data, target.digest)
+    assert find({}) is None
+
+
+@pytest.mark.parametrize(
+    "identities",
+    [(), ("x509.subject: C=ZZ, ST=a, O=b\\,c",), ("x509.subject: C=ZZ+ST=a, O=b",), ("C=ZZ",)],
+)
+def test_unusual_identities_are_left_to_notation(corpus, identities):
+    with pytest.raises(DoubtError):
+        Trust.read(corpus["three certificates"].roots, identities)
+
+
+def test_a_trust_store_with_something_else_in_it_is_left_to_notation(notary, moment):
+    root = notary.make("root", ca=True, now=moment)
+    leaf = notary.make("leaf", issuer=root, now=moment)
+    with pytest.raises(DoubtError):
+        Trust.read([root.pem, leaf.pem], ("*",))
+    with pytest.raises(ValueError, match="PEM"):
+        Trust.read([root.pem, b"no certificate"], ("*",))
