@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib.resources import files as resources
+from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from aksci.config.models import Config
 from aksci.errors import (
@@ -14,13 +17,20 @@ from aksci.errors import (
     TrustError,
     UsageError,
 )
-from aksci.images.building.record import BuildRecord, BuiltImage
+from aksci.images.building.record import Base, BuildRecord, BuiltImage
 from aksci.registry import ImageRef
+from aksci.registry.push import Content, push_artifact
+from aksci.registry.transfer import copy_image
 from aksci.supply import (
+    NoReleaseError,
     NotSignedError,
     fetch_chart,
+    last_release,
+    load_evidence,
     load_release,
     make_release,
+    prove_release,
+    publish_release,
     push_chart,
     read_chart,
     read_release_file,
@@ -29,14 +39,20 @@ from aksci.supply import (
     verify_release,
     write_release_file,
 )
-from aksci.supply.gate import scan_images
+from aksci.supply.release.release import RELEASE_TYPE
+from aksci.supply.scan.gate import scan_images
+from aksci.supply.trust.signing import Origin, kind_claims
 
 CONFIG = {
     "schema": 1,
     "project": {"name": "supply-test"},
     "images": {"catalog": {"dockerfile": "Dockerfile"}, "web": {"dockerfile": "Dockerfile"}},
     "services": {
-        "catalog": {"chart": "charts/catalog", "images": {"image": "catalog"}},
+        "catalog": {
+            "chart": "charts/catalog",
+            "images": {"image": "catalog"},
+            "migrations": ["db/*.sql"],
+        },
         "web": {"chart": "charts/web", "images": {"image": "web", "helper": "catalog"}},
     },
 }
@@ -58,6 +74,9 @@ def root(tmp_path):
             "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\n"
             "data:\n  digest: {{ .Values.image.digest | quote }}\n"
         )
+    (tmp_path / "db").mkdir()
+    for name in ("1_first", "2_second", "10_tenth"):
+        (tmp_path / "db" / f"{name}.sql").write_text(name)
     return tmp_path
 
 
@@ -72,6 +91,20 @@ def record(make_image, files):
             action="built",
             reasons=(),
             seconds=1.0,
+            bases=(
+                Base(
+                    reference="docker.io/library/debian:bookworm-slim",
+                    digest="sha256:" + "d" * 64,
+                    type="runtime",
+                    stands_on=True,
+                ),
+                Base(
+                    reference="localhost:5000/supply-test/base:latest",
+                    digest="sha256:" + "e" * 64,
+                    type="copy",
+                    image="base",
+                ),
+            ),
         )
         for name in ("catalog", "web")
     }
@@ -88,6 +121,8 @@ def verdicts(record, scanner, config, registry, notes, session_now):
         registry=registry,
         reporter=notes,
         now=session_now,
+        root=Path("/none"),
+        vouched=lambda _verdict: True,
     )
 
 
@@ -129,6 +164,13 @@ def test_a_release_is_read_back_as_it_was_made_and_names_no_registry(make, regis
     manifest = json.loads(registry.manifest(release.ref.repository, release.id).content)
     content = registry.blob(release.ref.repository, manifest["layers"][0]["digest"])
     assert registry.host.encode() not in content
+    schema = resources("aksci.supply.release").joinpath("schemas/release.schema.json")
+    Draft202012Validator(json.loads(schema.read_text())).validate(json.loads(content))
+    assert [(base.name, base.internal) for base in release.images["web"].bases] == [
+        ("base", True),
+        ("docker.io/library/debian:bookworm-slim", False),
+    ]
+    assert release.services["catalog"].schema_range == ("1_first", "10_tenth")
     assert release.service_images("web") == {
         "image": release.images["web"].ref,
         "helper": release.images["catalog"].ref,
@@ -140,6 +182,50 @@ def test_a_signed_release_with_signed_images_is_trusted(signed, signer, registry
     assert sign_release(signed, signer=signer) is False
 
 
+def test_who_signed_a_release_when_and_in_which_run_is_told_by_its_signature(
+    make, signer, registry
+):
+    release = make()
+    origin = Origin(commit="c" * 40, run="run-1")
+    assert publish_release(release, registry=registry, signer=signer, origin=origin) is True
+    (proof,) = prove_release(release.ref, signer=signer)
+    assert proof.claims["dev.aksci.run"] == "run-1"
+    assert proof.claims["dev.aksci.commit"] == "c" * 40
+    assert proof.signed_at is not None
+    assert last_release(registry, "supply-test") == release.ref
+
+
+def test_a_chart_that_nobody_signed_is_named(signed, signer, registry, root, record, make):
+    (root / "charts" / "web" / "values.yaml").write_text("other: true\n")
+    release = make()
+    signer.sign(release.ref, kind_claims(release.ref, "release"))
+    with pytest.raises(NotSignedError, match="supply-test/charts/web@"):
+        verify_release(release, signer=signer)
+
+
+def test_a_signed_release_that_was_copied_from_another_project_is_refused(
+    signed, signer, registry, notes
+):
+    copied = ImageRef(registry.host, "supply-other/release", signed.id)
+    copy_image(registry, registry, signed.ref, reporter=notes, repository=copied.repository)
+    assert registry.resolve(copied.repository, copied.digest) == signed.id
+    with pytest.raises(TrustError):
+        prove_release(copied, signer=signer)
+    with pytest.raises(RegistryError, match="is not a release"):
+        load_release(registry, copied)
+
+
+def test_a_release_of_another_version_of_aksci_is_refused_and_named(registry):
+    old = push_artifact(
+        registry,
+        "supply-test/release",
+        artifact_type=RELEASE_TYPE,
+        layers=[Content(media_type=RELEASE_TYPE, content=b'{"schema":1}')],
+    )
+    with pytest.raises(NoReleaseError, match="another version of aksci: schema '1'"):
+        load_release(registry, old)
+
+
 def test_an_unsigned_release_is_refused(make, signer):
     release = make()
     with pytest.raises(NotSignedError, match="supply-test/release@"):
@@ -149,7 +235,7 @@ def test_an_unsigned_release_is_refused(make, signer):
 def test_every_unsigned_image_of_a_release_is_named(make, signer):
     release = make()
     sign_release(release, signer=signer)
-    with pytest.raises(TrustError, match="2 images") as caught:
+    with pytest.raises(TrustError, match="2 images or charts") as caught:
         verify_release(release, signer=signer)
     assert "supply-test/catalog@" in str(caught.value)
     assert "supply-test/web@" in str(caught.value)
@@ -233,3 +319,18 @@ def test_helm_pulls_and_renders_what_we_packed(registry, root, toolbox, runner, 
 def test_what_is_no_chart_is_not_fetched(record, registry, tmp_path):
     with pytest.raises(RegistryError, match="is not a Helm chart"):
         fetch_chart(registry, record.images["web"].ref, tmp_path)
+
+
+def test_a_verdict_that_is_gone_or_is_no_verdict_is_told_and_not_raised(make, registry):
+    release = make()
+    web, catalog = release.images["web"], release.images["catalog"]
+    gone = replace(web, verdict="sha256:" + "0" * 64)
+    wrong = replace(catalog, verdict=catalog.ref.digest)
+    found = load_evidence(registry, replace(release, images={"web": gone, "catalog": wrong}))
+    for name in ("web", "catalog"):
+        assert (found[name].verdict, found[name].packages) == (None, None)
+        assert found[name].note
+    assert "is damaged" in found["catalog"].note
+    good = load_evidence(registry, release)
+    assert "openssl" in {package.name for package in good["web"].packages}
+    assert load_evidence(registry, release, other=release) == {}

@@ -1,0 +1,1 @@
+"""What belongs together: charts and releases."""
