@@ -6,8 +6,10 @@ from aksci.images.bases import BaseResolver
 from aksci.images.building.build import BuildResult, BuildSettings, build_images
 from aksci.images.building.credentials import load_secrets, load_ssh
 from aksci.images.building.failures import Failure, read_failures, update_failures
+from aksci.images.building.own import OwnBuilds, read_own_builds, write_own_builds
 from aksci.images.building.publish import MovedTag, publish_tags
 from aksci.images.building.record import (
+    Base,
     BuildRecord,
     BuiltImage,
     read_build_record,
@@ -42,6 +44,7 @@ from aksci.images.selection import require_images, select
 
 __all__ = [
     "ENGINE_BUILDER",
+    "Base",
     "BaseResolver",
     "BuildOutput",
     "BuildPlan",
@@ -60,6 +63,7 @@ __all__ = [
     "Importer",
     "LazyBuilder",
     "MovedTag",
+    "OwnBuilds",
     "PoolBuilder",
     "UndecidedError",
     "build_graph",
@@ -84,6 +88,7 @@ __all__ = [
     "publish_tags",
     "read_build_record",
     "read_failures",
+    "read_own_builds",
     "require_images",
     "save_plan",
     "select",
@@ -92,4 +97,5 @@ __all__ = [
     "why_markdown",
     "why_text",
     "write_build_record",
+    "write_own_builds",
 ]

@@ -92,6 +92,13 @@ class BaseResolver:
                     )
             return self._onbuild[key]
 
+    def where(self, reference: str) -> tuple[Registry, str]:
+        """Return the registry that is asked for an external image, and its repository there."""
+        parsed = parse_reference(reference)
+        if parsed.registry != _HUB:
+            return self.client(parsed.registry), parsed.repository
+        return self._mirror or self.client(_HUB_HOST), parsed.repository
+
     @contextlib.contextmanager
     def _once(self, key: str) -> Iterator[None]:
         """Remember a failure, if the look is brief."""
@@ -108,7 +115,8 @@ class BaseResolver:
         with self._lock:
             return self._locks.setdefault(key, threading.Lock())
 
-    def _client(self, host: str) -> Registry:
+    def client(self, host: str) -> Registry:
+        """Return the client of a registry's host, the same each time."""
         with self._lock_of(f"host {host}"):
             if host not in self._clients:
                 self._clients[host] = self._connect(host)
@@ -129,7 +137,7 @@ class BaseResolver:
             host = _HUB_HOST
         with self._blaming(reference, host):
             return read_onbuild(
-                self._client(host), reference.repository, digest, platforms, cache=self._cache
+                self.client(host), reference.repository, digest, platforms, cache=self._cache
             )
 
     def _resolve(self, reference: Reference) -> str:
@@ -143,7 +151,7 @@ class BaseResolver:
                     return digest
             host = _HUB_HOST
         with self._blaming(reference, host):
-            digest = self._client(host).resolve(reference.repository, reference.tag)
+            digest = self.client(host).resolve(reference.repository, reference.tag)
         if digest is None:
             raise BaseImageError(
                 str(reference),

@@ -12,6 +12,7 @@ from aksci.images.planning.history import find_reasons
 from aksci.images.scheduler import Outcome, run_ready
 from aksci.images.selection import require_forced
 from aksci.images.tree.hasher import TreeHasher
+from aksci.registry.refs import ImageRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +39,9 @@ class Lookup:
     """Images to build in any case."""
     failures: Mapping[str, Failure] = field(default_factory=dict)
     """Of the last runs."""
+    vouched: Callable[[ImageRef, str], bool] | None = None
+    """Tells whether a finished build of an input key may be believed: whoever may push can set its
+    tag. None: all are."""
     hasher: TreeHasher = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,7 +94,15 @@ class Lookup:
         key = inputs.key
         if name in self.force or key is None or not inputs.reusable:
             return None
-        return self.published(name, key)
+        found = self.published(name, key)
+        return found if found and self.believes(name, key, found) else None
+
+    def believes(self, name: str, key: str, found: Finished) -> bool:
+        """Tell whether somebody vouches for what the registry has, or nobody needs to."""
+        if self.vouched is None:
+            return True
+        repository = self.graph.images[name].spec.repository
+        return self.vouched(ImageRef(self.registry.host, repository, found.digest), key)
 
     def published(self, name: str, key: str) -> Finished | None:
         """Return what the registry has for an input key, or None."""
@@ -102,6 +114,11 @@ class Lookup:
         """Say why an image is to be built."""
         if name in self.force:
             return ({"code": "FORCED"},)
+        key = inputs.key
+        if self.vouched is not None and key and inputs.reusable:
+            found = self.published(name, key)
+            if found is not None:  # and yet it is to be built
+                return ({"code": "UNSIGNED", "digest": found.digest},)
         return find_reasons(
             self.registry, self.graph, name, inputs, hasher=self.hasher, failures=self.failures
         )

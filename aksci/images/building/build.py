@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.engines.builder import Builder
     from aksci.images.graph import Graph
-    from aksci.registry import Registry
+    from aksci.registry import ImageRef, Registry
     from aksci.reporting import Reporter
 
 __all__ = ["BuildResult", "BuildSettings", "build_images"]
@@ -65,6 +65,7 @@ def build_images(
     selected: frozenset[str] | None = None,
     validator: ImageCheck | None = None,
     failures: Mapping[str, Failure] | None = None,
+    vouched: Callable[[ImageRef, str], bool] | None = None,
 ) -> BuildResult:
     """Build what is not built yet; a failure stops only what stands on it.
 
@@ -78,6 +79,8 @@ def build_images(
     :param selected: the images to look at, with all that they need; None: all.
     :param validator: raises ``ValidationError`` for an image that does not run as it must.
     :param failures: of the last runs, to say that an image is tried again.
+    :param vouched: tells whether a finished build (digest, input key) may be believed; what may not
+        is built again.
     :raises ConfigError: an image to build again is not among the selected.
     """
     lookup = Lookup(
@@ -86,6 +89,7 @@ def build_images(
         resolve_external=resolve_external,
         force=force,
         failures=failures or {},
+        vouched=vouched,
     )
     run = Run(
         lookup=lookup,

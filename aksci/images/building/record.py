@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.errors import UsageError
@@ -13,9 +13,24 @@ from aksci.registry.refs import ImageRef
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["BuildRecord", "BuiltImage", "read_build_record", "write_build_record"]
+__all__ = ["Base", "BuildRecord", "BuiltImage", "read_build_record", "write_build_record"]
 
 Action = Literal["built", "reused"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """What an image was built from: one edge of the graph, with the digest that it meant."""
+
+    reference: str
+    """In full, as ``docker.io/library/debian:bookworm-slim``."""
+    digest: str
+    type: str
+    """Of the edge: ``runtime``, ``stage``, ``copy``, ``mount``, ``context``, ``requires``…"""
+    image: str = ""
+    """The image of this project that it is; empty: it comes from outside."""
+    stands_on: bool = False
+    """The image's own layers lie on top of its layers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +46,8 @@ class BuiltImage:
     reasons: tuple[dict[str, Any], ...]
     """Why it was built: ``[{"code": "SOURCE", …}]``; empty when it was reused."""
     seconds: float
+    bases: tuple[Base, ...] = ()
+    """What it was built from, by reference."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +87,7 @@ def write_build_record(work: Path, record: BuildRecord) -> Path:
                 "action": image.action,
                 "reasons": list(image.reasons),
                 "seconds": round(image.seconds, 3),
+                "bases": [asdict(base) for base in image.bases],
             }
             for name, image in sorted(record.images.items())
         },
@@ -116,4 +134,5 @@ def _image(name: str, entry: dict[str, Any]) -> BuiltImage:
         action=entry["action"],
         reasons=tuple(entry["reasons"]),
         seconds=entry["seconds"],
+        bases=tuple(Base(**base) for base in entry.get("bases", ())),
     )

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 from aksci.config import CacheConfig
 from aksci.errors import BuildError, ConfigError, Interrupted
 from aksci.images.building.materials import require_known_bases
-from aksci.images.building.record import BuiltImage
+from aksci.images.building.record import Base, BuiltImage
 from aksci.images.engines.builder import BuildCache, BuildRequest, BuildSecret, BuildSsh
 from aksci.images.graph import SYNTAX_ARG, read_image
 from aksci.images.keys import in_tag, source_of, state_of, unchecked_tag
 from aksci.images.names import parse_reference
-from aksci.images.planning.history import files_of, lineage_of
+from aksci.images.planning.history import edges_of, files_of, lineage_of
 from aksci.images.planning.lineage import write_lineage
 from aksci.images.planning.wording import explain
 from aksci.images.tree.hasher import TreeHasher, ignore_override
@@ -133,8 +133,30 @@ class Run:
             action="reused" if reused else "built",
             reasons=reasons,
             seconds=time.monotonic() - started,
+            bases=self._bases(name, inputs),
         )
         return Looked(image=image, identity=found.identity)
+
+    def _bases(self, name: str, inputs: Inputs) -> tuple[Base, ...]:
+        """Return what an image is built from, each by the digest that its build is handed."""
+        edges = edges_of(self.lookup.graph, name, inputs)
+        return tuple(
+            Base(
+                reference=reference,
+                digest=self._pinned(inputs, reference) or str(digest),
+                type=edges[reference]["type"],
+                image=inputs.internal.get(reference, ""),
+                stands_on=reference == inputs.runtime,
+            )
+            for reference, digest in sorted(inputs.parents.items())
+        )
+
+    def _pinned(self, inputs: Inputs, reference: str) -> str:
+        """Return the digest that a reference is pinned by.
+
+        A parent of ours may count as something else in keys: see ``content_identity``.
+        """
+        return inputs.pins.get(parse_reference(reference).familiar, "").partition("@")[2]
 
     def _build_as_task(
         self, name: str, inputs: Inputs, key: str, reasons: tuple[Reason, ...]
@@ -216,10 +238,9 @@ class Run:
             found["org.opencontainers.image.source"] = self.settings.source
         digest = inputs.parents.get(inputs.runtime or "")
         if inputs.runtime and digest:
-            pinned = inputs.pins.get(parse_reference(inputs.runtime).familiar, "")
             found["org.opencontainers.image.base.name"] = self._base_name(inputs)
-            # A parent of ours may count as something else than the digest that it is pinned by.
-            found["org.opencontainers.image.base.digest"] = pinned.partition("@")[2] or digest
+            pinned = self._pinned(inputs, inputs.runtime)
+            found["org.opencontainers.image.base.digest"] = pinned or digest
         return found
 
     def _base_name(self, inputs: Inputs) -> str:
@@ -265,6 +286,12 @@ class Run:
                 f"{name}: the registry took the tag {in_tag(key)} and does not have it: something "
                 "else deletes tags.",
                 hint="nox -s build",
+            )
+        if tagged.digest != ref.digest and not self.lookup.believes(name, key, tagged):
+            raise BuildError(
+                f"{name}: somebody else has set the tag {in_tag(key)} to {tagged.digest}, which no "
+                "trusted signature covers.",
+                hint="find out who may push there; then nox -s build.",
             )
         return tagged
 

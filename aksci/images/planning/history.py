@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aksci.images.tree.hasher import TreeHasher
     from aksci.registry import Registry
 
-__all__ = ["files_of", "find_reasons", "lineage_of"]
+__all__ = ["edges_of", "files_of", "find_reasons", "lineage_of"]
 
 _HASH = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{24,}\b")
 
@@ -41,7 +41,7 @@ def lineage_of(
         parents=inputs.parents,
         revision=revision,
         run=run,
-        edges=_edges(graph, name, inputs),
+        edges=edges_of(graph, name, inputs),
         steps=_steps(inputs.image),
     )
 
@@ -88,7 +88,7 @@ def find_reasons(
     return (*reasons, *failed_before(failures.get(name), now.input_key))
 
 
-def _edges(graph: Graph, name: str, inputs: Inputs) -> dict[str, dict[str, str]]:
+def edges_of(graph: Graph, name: str, inputs: Inputs) -> dict[str, dict[str, str]]:
     """Return the type of each parent, and which image of this project it is."""
     types: dict[str, str] = {}
     for need in inputs.image.recipe.needs:  # from outside's ONBUILD, too

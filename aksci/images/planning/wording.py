@@ -112,4 +112,8 @@ _WORDS: dict[str, Callable[[Reason], str]] = {
     "PARENT": _parent,
     "PREVIOUSLY_FAILED": _failed,
     "SOURCE": _source,
+    "UNSIGNED": lambda reason: (
+        f"the registry's build of these inputs, {short_digest(reason['digest'])}, is not signed by "
+        "anybody we trust, nor made here"
+    ),
 }

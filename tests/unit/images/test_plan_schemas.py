@@ -58,6 +58,7 @@ REASONS = [
     {"code": "FORCED"},
     {"code": "KEY_SCHEMA", "old": 2, "new": 3},
     {"code": "OPAQUE", "why": "odd"},
+    {"code": "UNSIGNED", "digest": "sha256:" + "0" * 64},
 ]
 
 

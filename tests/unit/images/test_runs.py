@@ -21,8 +21,9 @@ from aksci.errors import (
     ValidationError,
 )
 from aksci.images import BuildOutput, BuildSettings, build_images, plan_build
+from aksci.images.building.own import OwnBuilds, read_own_builds, write_own_builds
 from aksci.images.keys import in_tag
-from aksci.registry import Manifest
+from aksci.registry import ImageRef, Manifest
 
 MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
 FILES = {"app/Dockerfile": "FROM scratch\nCOPY x /\n", "app/x": "1"}
@@ -359,3 +360,82 @@ def test_what_is_forced_must_be_selected(project, run):
             selected=frozenset({"app"}),
             force=frozenset({"top"}),
         )
+
+
+# Who may set the tag of an input key
+
+
+def planted(run, image):
+    """Let somebody who may push say that the same inputs gave another image."""
+    content = json.dumps({"schemaVersion": 2, "files": {"x": "evil"}}).encode()
+    return run.registry.put_manifest(
+        image.ref.repository, content, MEDIA_TYPE, tag=in_tag(image.input_key)
+    )
+
+
+def test_a_finished_build_that_nobody_vouches_for_is_built_again_and_its_tag_taken_back(
+    run, project
+):
+    graph = project(FILES)
+    good = run(graph)["app"]
+    evil = planted(run, good)
+    assert run(graph)["app"].ref.digest == evil, "without vouching, the tag decides"
+
+    def vouched(ref, key):
+        return (ref, key) == (good.ref, good.input_key)
+
+    again = run(graph, vouched=vouched)["app"]
+    assert (again.ref, again.action) == (good.ref, "built")
+    assert again.reasons == ({"code": "UNSIGNED", "digest": evil},)
+    assert run(graph, vouched=vouched)["app"].action == "reused"
+
+
+def test_a_tag_set_while_we_build_is_believed_only_if_vouched_for(run, project):
+    graph = project(FILES)
+    good = run(graph)["app"]
+    original = run.registry.put_manifest
+
+    def racing(repository, content, media_type, *, tag=None):
+        digest = original(repository, content, media_type, tag=tag)
+        if tag == in_tag(good.input_key):
+            run.registry.put_manifest = original
+            planted(run, good)
+        return digest
+
+    run.registry.put_manifest = racing
+    with pytest.raises(BuildError, match="no trusted signature covers"):
+        run(graph, vouched=lambda _ref, _key: False)
+
+
+def test_an_image_says_what_it_was_built_from(run, project):
+    files = {
+        "base/Dockerfile": "FROM debian:12\n",
+        "app/Dockerfile": "FROM shop/base\nCOPY --from=tools:1 /t /\n",
+    }
+    images = run(project(files))
+    bases = {base.reference: base for base in images["app"].bases}
+    own = bases["docker.io/shop/base:latest"]
+    assert (own.image, own.type, own.stands_on) == ("base", "runtime", True)
+    assert own.digest == images["base"].ref.digest
+    outside = bases["docker.io/library/tools:1"]
+    assert (outside.image, outside.type, outside.stands_on) == ("", "copy", False)
+    assert outside.digest == ONE
+
+
+def test_own_builds_are_remembered_and_a_damaged_file_vouches_for_nothing(run, project, tmp_path):
+    images = run(project(FILES))
+    write_own_builds(tmp_path, read_own_builds(tmp_path), images.values())
+    image = images["app"]
+    own = read_own_builds(tmp_path)
+    assert own.has(image.ref, image.input_key)
+    assert not own.has(image.ref, "another")
+    assert not own.has(ImageRef("r:1", "x/app", TWO), image.input_key)
+    reused = run(project(FILES))
+    assert reused["app"].action == "reused"
+    write_own_builds(tmp_path, own, reused.values())
+    assert read_own_builds(tmp_path).has(image.ref, image.input_key)
+    write_own_builds(tmp_path, OwnBuilds({}), reused.values())
+    assert not read_own_builds(tmp_path).has(image.ref, image.input_key)
+    for damage in ("", "[]", '{"schema": 2, "images": {}}', '{"images": 1}'):
+        (tmp_path / "built.json").write_text(damage)
+        assert read_own_builds(tmp_path).keys == {}

@@ -1,0 +1,58 @@
+"""Which finished builds this project's own runs have made: ``.aksci/built.json``.
+
+The tag of an input key could be anybody's who may push. What is not signed yet is believed only if
+it is named here; everything else is believed by its signature.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aksci.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from aksci.images.building.record import BuiltImage
+    from aksci.registry.refs import ImageRef
+
+__all__ = ["OwnBuilds", "read_own_builds", "write_own_builds"]
+
+_NAME = "built.json"
+
+
+@dataclass(frozen=True)
+class OwnBuilds:
+    """Digest references of builds made here, with their input keys."""
+
+    keys: Mapping[str, str]
+
+    def has(self, ref: ImageRef, key: str) -> bool:
+        """Tell whether a run of ours has built this digest of this input key."""
+        return self.keys.get(str(ref)) == key
+
+
+def read_own_builds(work: Path) -> OwnBuilds:
+    """Read the file; a damaged or missing one vouches for nothing."""
+    try:
+        document = json.loads((work / _NAME).read_text(encoding="utf-8"))
+        known = {str(ref): str(key) for ref, key in document["images"].items()}
+        return OwnBuilds(known if document["schema"] == 1 else {})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return OwnBuilds({})
+
+
+def write_own_builds(work: Path, before: OwnBuilds, images: Iterable[BuiltImage]) -> OwnBuilds:
+    """Remember what a run has built, and of what earlier ones have, what it reused."""
+    kept = {
+        str(image.ref): image.input_key
+        for image in images
+        if image.action == "built" or before.has(image.ref, image.input_key)
+    }
+    work.mkdir(parents=True, exist_ok=True)
+    document = {"schema": 1, "images": dict(sorted(kept.items()))}
+    write_atomically(work / _NAME, json.dumps(document, indent=2) + "\n", mode=0o666)
+    return OwnBuilds(kept)
