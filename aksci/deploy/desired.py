@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from aksci.config import EnvironmentConfig, ServiceConfig
     from aksci.registry.refs import ImageRef
 
-__all__ = ["Inputs", "Release", "ServiceRelease", "gather_inputs", "values_files"]
+__all__ = [
+    "Inputs",
+    "Release",
+    "ServiceRelease",
+    "gather_inputs",
+    "hash_chart",
+    "values_files",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +96,7 @@ def gather_inputs(
         if "image" in step
     }
     return Inputs(
-        chart=_hash_chart(service.chart),
+        chart=hash_chart(service.chart),
         values={os.path.relpath(path, root): _sha256(path.read_bytes()) for path in values},
         images={key: str(image) for key, image in sorted(service.images.items())},
         steps=_sha256(json.dumps([steps, used], sort_keys=True).encode()),
@@ -111,7 +118,8 @@ def values_files(root: Path, environment: EnvironmentConfig, service: str) -> tu
     return paths
 
 
-def _hash_chart(chart: Path) -> str:
+def hash_chart(chart: Path) -> str:
+    """Return the hash of a chart's files, packed (``.tgz``) or in a folder."""
     digest = hashlib.sha256()
     for name, content in sorted(_chart_files(chart).items()):
         digest.update(f"{name}\0{_sha256(content)}\n".encode())

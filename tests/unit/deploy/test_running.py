@@ -1,0 +1,208 @@
+"""What the cluster runs: every kind of container, and nothing that can't run again."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from aksci.deploy.helm import HelmState, Revision
+from aksci.deploy.record import Record, ServiceRecord
+from aksci.deploy.running import (
+    Running,
+    containers_of_pod,
+    containers_of_workload,
+    other_chart,
+    read_running,
+)
+from aksci.errors import DeployError
+
+NAMESPACE = "namespaces/shop"
+IMAGE = "localhost:5000/shop/web@sha256:" + "1" * 64
+TEMPLATE = {"template": {"spec": {"containers": [{"name": "main", "image": IMAGE}]}}}
+SPECS = {
+    "Deployment": TEMPLATE,
+    "StatefulSet": TEMPLATE,
+    "DaemonSet": TEMPLATE,
+    "ReplicaSet": TEMPLATE,
+    "Job": TEMPLATE,
+    "CronJob": {"jobTemplate": {"spec": TEMPLATE}},
+}
+PATHS = {
+    "CronJob": "/apis/batch/v1",
+    "DaemonSet": "/apis/apps/v1",
+    "Deployment": "/apis/apps/v1",
+    "Job": "/apis/batch/v1",
+    "Pod": "/api/v1",
+    "ReplicaSet": "/apis/apps/v1",
+    "StatefulSet": "/apis/apps/v1",
+}
+
+
+def thing(name="web", owner=None, **more):
+    metadata = {"name": name, "uid": f"uid-{name}", **more.pop("metadata", {})}
+    if owner:
+        metadata["ownerReferences"] = [{"uid": f"uid-{owner}", "controller": True}]
+    return {"metadata": metadata, **more}
+
+
+def pod(name="web-1", image=IMAGE, running="", phase="Running", **more):
+    statuses = [{"name": "main", "imageID": running}]
+    return thing(
+        name,
+        spec={"containers": [{"name": "main", "image": image}]},
+        status={"phase": phase, "containerStatuses": statuses},
+        **more,
+    )
+
+
+@pytest.fixture
+def put(api):
+    def put(kind, each):
+        path = f"{PATHS[kind]}/{NAMESPACE}/{kind.lower()}s/{each['metadata']['name']}"
+        api.objects[path] = each
+
+    return put
+
+
+def found(cluster):
+    return {f"{each.place}, {each.name}" for each in read_running(cluster).containers}
+
+
+@pytest.mark.parametrize("kind", SPECS)
+def test_a_workload_of_each_kind_is_looked_at_though_no_pod_of_it_runs(put, cluster, kind):
+    put(kind, thing(spec=SPECS[kind]))
+    assert found(cluster) == {f"{kind}/web, container main"}
+
+
+@pytest.mark.parametrize("phase", ["Running", "Pending", "Unknown", "", "Weird"])
+def test_a_pod_counts_in_each_phase_in_which_it_may_run(put, cluster, phase):
+    put("Pod", pod(phase=phase))
+    assert found(cluster) == {"Pod/web-1, container main"}
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+def test_a_pod_that_has_ended_does_not_count(put, cluster, phase):
+    put("Pod", pod(phase=phase))
+    assert found(cluster) == set()
+
+
+def test_a_job_counts_until_it_has_ended(put, cluster):
+    put("Job", thing("going", spec=TEMPLATE, status={"conditions": []}))
+    for name, kind in (("done", "Complete"), ("lost", "Failed")):
+        conditions = [{"type": kind, "status": "True"}]
+        put("Job", thing(name, spec=TEMPLATE, status={"conditions": conditions}))
+    assert found(cluster) == {"Job/going, container main"}
+
+
+def test_nobody_hides_a_deployment_by_giving_it_an_owner(put, cluster):
+    put("Deployment", thing("web", spec=TEMPLATE))
+    put("Deployment", thing("hidden", owner="web", spec=TEMPLATE))
+    assert "Deployment/hidden, container main" in found(cluster)
+
+
+def test_the_replica_sets_of_a_deployment_show_by_their_pods(put, cluster):
+    put("Deployment", thing("web", spec=TEMPLATE))
+    put("ReplicaSet", thing("web-5c", owner="web", spec=TEMPLATE))
+    put("ReplicaSet", thing("stray", owner="gone", spec=TEMPLATE))
+    assert found(cluster) == {
+        "Deployment/web, container main",
+        "ReplicaSet/stray, container main",
+    }
+
+
+def test_init_and_ephemeral_containers_and_image_volumes_are_looked_at():
+    spec = {
+        "initContainers": [{"name": "setup", "image": "i"}],
+        "containers": [{"name": "main", "image": "m"}],
+        "ephemeralContainers": [{"name": "debug", "image": "e"}],
+        "volumes": [{"name": "model", "image": {"reference": "v"}}, {"name": "tmp"}],
+    }
+    status = {
+        "initContainerStatuses": [{"name": "setup", "imageID": "si"}],
+        "containerStatuses": [{"name": "main", "imageID": "sm"}],
+        "ephemeralContainerStatuses": [{"name": "debug", "imageID": "se"}],
+    }
+    each = containers_of_pod(thing(spec=spec, status=status), {})
+    assert {one.name: (one.image, one.running) for one in each} == {
+        "init container setup": ("i", "si"),
+        "container main": ("m", "sm"),
+        "ephemeral container debug": ("e", "se"),
+        "volume model": ("v", ""),
+    }
+
+
+def test_a_pod_that_has_not_started_reports_nothing_to_run():
+    each = pod()
+    del each["status"]
+    (one,) = containers_of_pod(each, {})
+    assert (one.image, one.running) == (IMAGE, "")
+
+
+def test_a_pod_belongs_to_the_helm_release_of_its_uppermost_owner(put, cluster):
+    helm = {"annotations": {"meta.helm.sh/release-name": "shop"}}
+    put("Deployment", thing("web", spec=TEMPLATE, metadata=helm))
+    put("ReplicaSet", thing("web-5c", owner="web", spec=TEMPLATE))
+    put("Pod", pod("web-5c-1", owner="web-5c"))
+    put("Pod", pod("stray"))
+    services = {each.place: each.service for each in read_running(cluster).containers}
+    assert services == {"Deployment/web": "shop", "Pod/web-5c-1": "shop", "Pod/stray": ""}
+
+
+def test_owners_in_a_circle_end():
+    known = {"uid-a": thing("a", owner="b"), "uid-b": thing("b", owner="a")}
+    (one,) = containers_of_workload("Job", thing("a", owner="b", spec=TEMPLATE), known)
+    assert one.service == ""
+
+
+def test_a_step_job_belongs_to_its_service():
+    step = thing(spec=TEMPLATE, metadata={"labels": {"aksci.dev/service": "shop"}})
+    (one,) = containers_of_workload("Job", step, {})
+    assert one.service == "shop"
+
+
+def test_an_empty_namespace_is_empty_and_a_refusing_cluster_is_an_error(api, cluster):
+    assert read_running(cluster).empty
+    listing = api.handle
+
+    def refuse(method, path, body):
+        return (403, {"message": "no"}) if path.endswith("/pods") else listing(method, path, body)
+
+    api.handle = refuse
+    with pytest.raises(DeployError, match="forbids"):
+        read_running(cluster)
+
+
+@pytest.fixture
+def deployed():
+    good = ServiceRecord(desired="d", revision=2, release="r", inputs={"chart": "c"}, workloads=())
+    revision = Revision(number=2, status="deployed")
+    return Running(
+        record=Record(services={"web": good}),
+        helm={"web": HelmState(name="web", revisions=(revision,))},
+        containers=(),
+    )
+
+
+def test_the_chart_that_was_deployed_is_the_one_that_is_installed(deployed):
+    assert other_chart("web", "c", deployed) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"helm": {}}, "no release of this name"),
+        ({"record": Record()}, "aksci has not deployed"),
+        (
+            {"helm": {"web": HelmState(name="web", revisions=(Revision(number=3, status="x"),))}},
+            r"revision 3 \(x\) is installed",
+        ),
+    ],
+)
+def test_what_somebody_else_has_installed_is_another_chart(deployed, changes, words):
+    assert re.search(words, other_chart("web", "c", replace(deployed, **changes)))
+
+
+def test_another_chart_than_the_recorded_one_is_told(deployed):
+    assert "another chart" in other_chart("web", "other", deployed)
