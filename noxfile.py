@@ -30,7 +30,7 @@ def style(session: nox.Session) -> None:
     schema = ("check-jsonschema", "--builtin-schema")
     azure = ("--data-transform", "azure-pipelines", "--regex-variant", "nonunicode")
     session.run(*schema, "vendor.azure-pipelines", *azure, "azure-pipelines.yml")
-    workflows = [f".github/workflows/{name}.yml" for name in ("ci", "deploy")]
+    workflows = [f".github/workflows/{name}.yml" for name in ("ci", "deploy", "promote")]
     session.run(*schema, "vendor.github-workflows", *workflows)
     session.run("zizmor", "--offline", "--quiet", *workflows)
 

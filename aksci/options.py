@@ -23,7 +23,7 @@ __all__ = [
 
 BUILD_STAGES = ("build", "validate", "scan", "sign", "push")
 """The steps of ``build`` in order; each is also a session."""
-FORMATS = ("text", "json", "markdown", "dot", "mermaid", "html")
+FORMATS = ("text", "json", "markdown", "dot", "mermaid", "html", "sarif", "junit")
 """What ``--format`` may say; each session takes some of them."""
 WORK_TO_DO = 20
 """Exit status of ``plan --exit-code`` when there is work to do. It is no error."""
@@ -36,7 +36,8 @@ class Options:
     env: str = "local"
     format: str = "text"
     plan: bool = False
-    image: str | None = None
+    words: tuple[str, ...] = ()
+    """What stands without an option's name: an image, references, what to do."""
     force: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     with_dependents: bool = False
@@ -64,7 +65,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
     :raises UsageError: one is unknown or wrong.
     """
     values = vars(_parser().parse_args(list(arguments)))
-    for name in ("force", "only"):
+    for name in ("force", "only", "words"):
         values[name] = tuple(values[name])
     return Options(**values)
 
@@ -93,7 +94,7 @@ def require_known(
 
 def _shown(name: str) -> str:
     """Return an option as it is written on the command line."""
-    return "IMAGE" if name == "image" else f"--{name.replace('_', '-')}"
+    return "WORD" if name == "words" else f"--{name.replace('_', '-')}"
 
 
 def usage() -> str:
@@ -105,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="nox -s SESSION --", add_help=False, allow_abbrev=False)
     add = parser.add_argument
     add("--env", default="local", metavar="NAME", help="environment of aksci.toml (default: local)")
-    add("--format", default="text", choices=FORMATS, help="plan, graph, why, status")
+    add("--format", default="text", choices=FORMATS, help="what to show as, where a session can")
     add("--plan", action="store_true", help="build, deploy: show what would be done, and stop")
     add(
         "--force",
@@ -131,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="build: when images failed, still take the others through validate, scan and sign",
     )
-    add("--output", metavar="FILE", help="plan, graph, why: write there, not to stdout")
+    add("--output", metavar="FILE", help="write there, not to stdout")
     add("--save", metavar="FILE", help="plan: keep the plan, to compare it later")
     add("--compare", metavar="FILE", help="plan: show what differs from a plan that was kept")
     add(
@@ -146,14 +147,23 @@ def _parser() -> argparse.ArgumentParser:
         help="plan --matrix: one job an image, or one for images that need each other",
     )
     add("--exit-code", action="store_true", help="plan: end with status 20 if there is work to do")
-    add("image", nargs="?", metavar="IMAGE", help="why: the image to explain")
+    add(
+        "words",
+        nargs="*",
+        metavar="WORD",
+        help="why: the image; verify: a reference; release: show, diff or list, and references",
+    )
     add(
         "--until",
         default=BUILD_STAGES[-1],
         choices=BUILD_STAGES,
         help="build: stop after this step, so that CI jobs can hold separate identities",
     )
-    add("--release", metavar="REF", help="deploy: registry/repository@sha256:… (default: the last)")
+    add(
+        "--release",
+        metavar="REF",
+        help="deploy, promote: registry/repository@sha256:… (default: the last)",
+    )
     add("--to", metavar="REF", help="rollback: release to go back to (default: the previous one)")
     add("--purge", action="store_true", help="down: delete images and cluster data too")
     return parser

@@ -46,7 +46,7 @@ SESSIONS: dict[str, SessionSpec] = {
         module="pipelines.plan",
         function="why",
         recorded=False,
-        options=frozenset({"force", "format", "image", "output"}),
+        options=frozenset({"force", "format", "output", "words"}),
     ),
     "graph": SessionSpec(
         summary="Print the image graph: text, DOT, Mermaid, JSON, or a page of HTML.",
@@ -70,6 +70,7 @@ SESSIONS: dict[str, SessionSpec] = {
         summary="Scan the last build's images and apply the gate.",
         module="pipelines.build",
         function="scan",
+        options=frozenset({"format", "output"}),
     ),
     "sign": SessionSpec(
         summary="Sign the last build's images that passed the gate.",
@@ -80,6 +81,31 @@ SESSIONS: dict[str, SessionSpec] = {
         summary="Move stable tags to the last build's signed images and publish the release.",
         module="pipelines.build",
         function="push",
+    ),
+    "verify": SessionSpec(
+        summary="Verify an image, a chart, a release, or all that runs in the environment.",
+        module="pipelines.verify",
+        function="verify",
+        options=frozenset({"format", "output", "words"}),
+    ),
+    "release": SessionSpec(
+        summary="Show a release, the difference of two, or the list of them.",
+        module="pipelines.release",
+        function="release",
+        recorded=False,
+        options=frozenset({"format", "output", "words"}),
+    ),
+    "promote": SessionSpec(
+        summary="Bring a release from the environment before: copy, verify and deploy it.",
+        module="pipelines.promote",
+        function="promote",
+        options=frozenset({"plan", "release"}),
+    ),
+    "migrate-trust": SessionSpec(
+        summary="Sign with today's signers what Docker Content Trust has signed.",
+        module="pipelines.trust",
+        function="migrate_trust",
+        options=frozenset({"plan", "words"}),
     ),
     "deploy": SessionSpec(
         summary="Verify the release and roll it out: pre steps, Helm, rollout, post steps.",

@@ -18,7 +18,7 @@ from benchmarks.report import Result, document, machine, markdown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_CASES = ("warm", "fresh", "leaf", "plan", "nox")
+_CASES = ("warm", "fresh", "leaf", "plan", "evidence", "nox")
 
 
 def main() -> int:
@@ -43,6 +43,7 @@ def main() -> int:
             "fresh": lambda: cases.fresh(bench, sizes),
             "leaf": lambda: cases.leaf(bench, sizes),
             "plan": lambda: cases.plan(bench, sizes),
+            "evidence": lambda: cases.evidence(bench, sizes),
             "nox": lambda: cases.nox_list(bench, sizes),
         }
         results = [_measure(makers[name](), options.runs) for name in _CASES if name in wanted]

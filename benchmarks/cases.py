@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 
     from benchmarks.peers import Bench
 
-__all__ = ["FULL", "QUICK", "Case", "Sizes", "fresh", "leaf", "nox_list", "plan", "warm"]
+__all__ = [
+    "FULL",
+    "QUICK",
+    "Case",
+    "Sizes",
+    "evidence",
+    "fresh",
+    "leaf",
+    "nox_list",
+    "plan",
+    "warm",
+]
 
 _TO_BUILD = ("build", "--until", "build")
 _SLOW = 4
@@ -158,6 +169,36 @@ def leaf(bench: Bench, sizes: Sizes) -> Case:
             _bake(bench, root, "warm", target=name, before=change),
         ),
         goals=(Goal(ours=_OURS, peer="bake", plus=0.5),),
+        runs=sizes.runs,
+    )
+
+
+def evidence(bench: Bench, sizes: Sizes) -> Case:
+    """Judge and verify images that were scanned and signed, beside scanning them again.
+
+    Nothing vouches for the stored verdicts but the signatures, which are all verified.
+    """
+    root = _built(bench, "building", sizes.building)
+    bench.run([*bench.ours, "-C", root, "build"], {})
+    ours = Contender(
+        name="aksci scan",
+        argv=(*bench.ours, "scan"),
+        folder=root,
+        before=lambda: (root / ".aksci" / "verdicts.json").unlink(missing_ok=True),
+    )
+    return Case(
+        name="scanned and signed",
+        about=f"cached scan and verification of {sizes.building.images} digests",
+        contenders=(
+            ours,
+            Contender(
+                name="trivy, again",
+                argv=bench.trivy_script(root / ".aksci" / "build.json"),
+                folder=bench.folder,
+                every=_SLOW,
+            ),
+        ),
+        goals=(Goal(ours="aksci scan", peer="trivy, again", times=1 / 20),),
         runs=sizes.runs,
     )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +41,8 @@ class Bench:
     buildx: Path
     skaffold: Path
     buildkitd: Path
+    trivy: Path
+    trivydb: Path
     buildkit: str
     """Address of the embedded platform's BuildKit."""
     _daemons: dict[str, subprocess.Popen[bytes]]
@@ -74,6 +78,21 @@ class Bench:
             "KUBECONFIG": "/dev/null",
             "SKAFFOLD_UPDATE_CHECK": "false",
         }
+
+    def trivy_script(self, record: Path) -> tuple[str, ...]:
+        """Return a command that scans each image of a build record, with Trivy's cache kept."""
+        cache = self.folder / "trivy"
+        (cache / "db").mkdir(parents=True, exist_ok=True)
+        today = datetime.now(UTC).strftime("%Y-%m-%dT00:00:00Z")
+        self.run([self.trivydb, "-updated", today, cache / "db"], {})
+        images = json.loads(record.read_text(encoding="utf-8"))["images"].values()
+        words = "image --quiet --format json --output report.json --image-src remote --insecure"
+        words += " --skip-db-update --skip-version-check --offline-scan --scanners vuln,secret"
+        program = f"{shlex.quote(str(self.trivy))} {words} --cache-dir {shlex.quote(str(cache))}"
+        script = self.folder / "trivy.sh"
+        lines = ["set -e", *(f"{program} {shlex.quote(image['ref'])}" for image in images)]
+        script.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return ("sh", str(script))
 
     def make_builder(self, name: str, address: str) -> None:
         """Make a buildx builder with the driver ``remote``."""
@@ -195,7 +214,7 @@ def open_bench(folder: Path) -> Iterator[Bench]:
         variables=os.environ,
         pins={**load_pins(), **load_pins(_PINS)},
     )
-    found = toolbox.ensure_all(("buildx", "buildkitd", "skaffold"))
+    found = toolbox.ensure_all(("buildx", "buildkitd", "skaffold", "trivy", "trivydb"))
     bench = Bench(
         folder=folder,
         registry=platform.registry,

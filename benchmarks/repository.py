@@ -156,6 +156,7 @@ validate = false
 
 [scan]
 database = "auto"
+empty = "note"
 
 [environments.runner]
 registry = "{registry}"

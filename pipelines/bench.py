@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import socket
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from aksci.errors import RegistryError, UsageError
-from aksci.images import LazyBuilder, read_build_record
+from aksci.images import LazyBuilder, read_build_record, read_own_builds, write_own_builds
+from aksci.registry.refs import ImageRef
 from pipelines.plan import base_resolver
 from pipelines.platform import locate, make_toolbox, prepare
 from pipelines.supplies import reach_registry, source_commit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from aksci.context import Context
-    from aksci.images import BaseResolver, Builder, BuildRecord
+    from aksci.images import BaseResolver, Builder, BuildRecord, BuiltImage, OwnBuilds
     from aksci.images.building.run import ImageCheck
     from aksci.images.validation import Validator
-    from aksci.registry import ImageRef, RegistryClient
-    from aksci.supply import NotationSigner, TrivyScanner, Verdict
+    from aksci.registry import RegistryClient
+    from aksci.supply import Signer, TrivyScanner, Verdict
     from aksci.tools import Toolbox
     from pipelines.platform import Surroundings
 
@@ -39,6 +40,7 @@ class Bench:
 
     context: Context
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _signing: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @cached_property
     def toolbox(self) -> Toolbox:
@@ -96,12 +98,26 @@ class Bench:
 
         return make_scanner(self.context, self.toolbox, self.found)
 
-    @cached_property
-    def signer(self) -> NotationSigner:
-        """Whoever signs."""
-        from pipelines.supplies import make_signer
+    @property
+    def signer(self) -> Signer:
+        """Whoever signs, made when the first thread asks."""
+        with self._signing:
+            return self._signer
 
-        return make_signer(self.context, self.toolbox, self.found)
+    @cached_property
+    def _signer(self) -> Signer:
+        from pipelines.signers import make_signer
+
+        return make_signer(self.context, self.toolbox, self.found, self.registry)
+
+    @cached_property
+    def own(self) -> OwnBuilds:
+        """What runs of this project have built."""
+        return read_own_builds(self.context.work)
+
+    def remember_own(self, images: Iterable[BuiltImage]) -> None:
+        """Add what this run has built."""
+        self.__dict__["own"] = write_own_builds(self.context.work, self.own, images)
 
     @cached_property
     def record(self) -> BuildRecord:
@@ -118,16 +134,77 @@ class Bench:
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
         """On the images of the record, remembered or new."""
-        from aksci.supply import scan_images
+        from aksci.supply import scan_images, write_verdict_record
 
-        return scan_images(
+        context = self.context
+        found = scan_images(
             {name: image.ref for name, image in self.record.images.items()},
             scanner=self.scanner,
-            policy=self.context.config.scan,
+            policy=context.config.scan,
             registry=self.registry,
-            reporter=self.context.reporter,
-            now=self.context.now(),
+            reporter=context.reporter,
+            now=context.now(),
+            root=context.root,
+            bases={name: self._base_of(image) for name, image in self.record.images.items()},
+            outside=self._resolver.client,
+            vouched=self._vouches_for_verdict,
         )
+        write_verdict_record(context.work, found.values())
+        return found
+
+    @cached_property
+    def before(self) -> dict[str, Verdict] | None:
+        """The verdicts of the last release, to tell what changed since; None: there is none."""
+        from aksci.supply import last_release, load_release, release_verdicts
+
+        ref = last_release(self.registry, self.context.config.project.name)
+        try:
+            release = load_release(self.registry, ref) if ref else None
+        except RegistryError:
+            return None  # a hint that leads nowhere; nothing depends on it
+        if release is None:
+            return None
+        stored = {one.stored.digest: one for one in self.verdicts.values() if one.stored}
+        same = {n: stored[i.verdict] for n, i in release.images.items() if i.verdict in stored}
+        others = {n: image for n, image in release.images.items() if n not in same}
+        return {**same, **release_verdicts(self.registry, replace(release, images=others))}
+
+    def _base_of(self, image: BuiltImage) -> ImageRef | None:
+        """Return what an image stands on: findings in its layers are its own."""
+        base = next((one for one in image.bases if one.stands_on), None)
+        if base is None:
+            return None
+        if base.image in self.record.images:
+            return replace(self.record.images[base.image].ref, digest=base.digest)
+        registry, repository = self._resolver.where(base.reference)
+        return ImageRef(registry.host, repository, base.digest)
+
+    def vouches(self, ref: ImageRef, key: str) -> bool:
+        """Tell whether a finished build may be believed: docs/adr/0007-who-vouches.md."""
+        from aksci.supply import build_claims
+
+        return self.own.has(ref, key) or self._signed(ref, build_claims(ref, input_key=key))
+
+    def _vouches_for_verdict(self, verdict: Verdict) -> bool:
+        from aksci.supply import image_claims, made_here
+
+        if made_here(self.context.work, verdict):
+            return True
+        stored = verdict.stored.digest if verdict.stored else ""
+        keys = {one.input_key for one in self.record.images.values() if one.ref == verdict.image}
+        return any(
+            self._signed(verdict.image, image_claims(verdict.image, verdict=stored, input_key=key))
+            for key in keys
+        )
+
+    def _signed(self, ref: ImageRef, claims: Mapping[str, str]) -> bool:
+        from aksci.supply import BindingError, NotSignedError, UntrustedError
+
+        try:
+            self.signer.verify(ref, claims)
+        except (NotSignedError, BindingError, UntrustedError):
+            return False
+        return True
 
     @cached_property
     def check(self) -> ImageCheck | None:

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from aksci.config import CONFIG_NAME
-from aksci.errors import AksciError, ConfigError, UsageError
+from aksci.errors import AksciError, ConfigError, TrustError, UsageError
 from aksci.images import (
     BuildRecord,
     BuildSettings,
@@ -21,9 +21,10 @@ from aksci.images import (
     update_failures,
     write_build_record,
 )
-from aksci.options import BUILD_STAGES
+from aksci.options import BUILD_STAGES, Options
 from pipelines.bench import Bench
 from pipelines.graph import project_graph
+from pipelines.output import deliver, renderer_of
 from pipelines.plan import plan
 from pipelines.supplies import source_commit
 
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
 
     from aksci.context import Context
     from aksci.images import BuildResult, Graph
-    from aksci.options import Options
-    from aksci.supply import NotationSigner, Verdict
+    from aksci.supply import Origin, Signer, Verdict
 
 __all__ = ["build", "push", "scan", "sign", "validate"]
 
@@ -66,9 +66,19 @@ def validate(context: Context, _options: Options) -> dict[str, Any]:
         return _validate(bench)
 
 
-def scan(context: Context, _options: Options) -> dict[str, Any]:
-    """Scan the last build's images; fail unless the policy passes all of them."""
-    return _scan(Bench(context=context))
+def scan(context: Context, options: Options) -> dict[str, Any]:
+    """Scan the last build's images; fail unless the policy passes all of them.
+
+    ``--format`` shows the verdicts in one of several formats, whether they pass or not.
+    """
+    from aksci.supply import CODE_FORMATS, VERDICT_FORMATS, render_verdicts
+
+    renderer_of("scan", options, VERDICT_FORMATS)
+    bench = Bench(context=context)
+    if options.output or options.format != Options.format:
+        text = render_verdicts(bench.verdicts, options.format, bench.before)
+        deliver(context, options, text, code=options.format in CODE_FORMATS)
+    return _scan(bench)
 
 
 def sign(context: Context, _options: Options) -> dict[str, Any]:
@@ -136,7 +146,7 @@ def _build_while_tools_arrive(
 
     Builds wait for the network much of the time. A tool that fails is told when its turn comes.
     """
-    if BUILD_STAGES.index(options.until) < BUILD_STAGES.index("scan"):
+    if not _reaches(options, "scan"):
         return _build(bench, graph, selected, options)
     with ThreadPoolExecutor(1, thread_name_prefix="tools") as pool:
         pool.submit(bench.toolbox.ensure_all, _GATE_TOOLS)
@@ -145,6 +155,11 @@ def _build_while_tools_arrive(
         except BaseException:
             bench.context.runner.terminate_all()
             raise
+
+
+def _reaches(options: Options, stage: str) -> bool:
+    """Tell whether a build goes on as far as a stage."""
+    return BUILD_STAGES.index(options.until) >= BUILD_STAGES.index(stage)
 
 
 def _build(bench: Bench, graph: Graph, selected: frozenset[str], options: Options) -> BuildResult:
@@ -171,6 +186,7 @@ def _build(bench: Bench, graph: Graph, selected: frozenset[str], options: Option
         selected=selected,
         validator=bench.check,
         failures=read_failures(context.work),
+        vouched=bench.vouches if _reaches(options, "sign") else None,
     )
 
 
@@ -194,6 +210,7 @@ def _keep(bench: Bench, graph: Graph, result: BuildResult, options: Options) -> 
         known=graph.images,
     )
     images = result.images
+    bench.remember_own(images.values())
     built = [name for name, image in images.items() if image.action == "built"]
     failed = f", {len(result.failed)} failed" if result.failed else ""
     context.reporter.line(f"{len(built)} built, {len(images) - len(built)} unchanged{failed}")
@@ -238,37 +255,78 @@ def _validate(bench: Bench) -> dict[str, Any]:
 
 
 def _scan(bench: Bench) -> dict[str, Any]:
-    from aksci.supply import require_pass, verdicts_markdown, verdicts_table
+    from aksci.supply import ignore_warnings, verdicts_markdown, verdicts_table
 
     context = bench.context
-    verdicts = bench.verdicts
-    for line in verdicts_table(verdicts).splitlines():
+    policy, verdicts = context.config.scan, bench.verdicts
+    for text in ignore_warnings(policy, context.now()):
+        context.reporter.warning(text)
+    for line in verdicts_table(verdicts, bench.before).splitlines():
         context.reporter.line(line)
-    context.reporter.summary(verdicts_markdown(verdicts))
-    require_pass(verdicts.values(), policy=context.config.scan, now=context.now())
+    context.reporter.summary(verdicts_markdown(verdicts, bench.before))
+    _require_pass(bench)
     return {
         name: {"passed": verdict.passed, "verdict": str(verdict.stored)}
         for name, verdict in verdicts.items()
     }
 
 
+def _require_pass(bench: Bench) -> None:
+    from aksci.supply import require_pass
+
+    context = bench.context
+    require_pass(
+        bench.verdicts.values(),
+        policy=context.config.scan,
+        now=context.now(),
+        complete=bench.record.complete,
+    )
+
+
 def _sign(bench: Bench) -> dict[str, Any]:
-    from aksci.supply import require_pass, sign_image
+    from aksci.supply import sign_image
 
     context = bench.context
     record, verdicts = bench.record, bench.verdicts
-    require_pass(verdicts.values(), policy=context.config.scan, now=context.now())
-    signer = bench.signer  # made here, before several threads would
+    _require_pass(bench)
+    signer, origin = bench.signer, _origin(bench)
+    _require_vouched(bench)
 
     def one(name: str) -> bool:
         image = record.images[name]
-        return sign_image(image.ref, verdicts[name], input_key=image.input_key, signer=signer)
+        return sign_image(
+            image.ref, verdicts[name], input_key=image.input_key, signer=signer, origin=origin
+        )
 
     with ThreadPoolExecutor(_SIGNERS, thread_name_prefix="sign") as pool:
         added = dict(zip(record.images, pool.map(one, record.images), strict=True))
     signed = sum(added.values())
     context.reporter.line(f"{signed} signed, {len(added) - signed} already were")
     return {"signed": sorted(name for name, new in added.items() if new)}
+
+
+def _origin(bench: Bench) -> Origin:
+    """Return what signatures tell of where something comes from."""
+    from aksci.supply import Origin
+
+    return Origin(commit=bench.record.commit, run=bench.record.run_id)
+
+
+def _require_vouched(bench: Bench) -> None:
+    """Sign nothing that somebody else may have put where our build would be.
+
+    :raises TrustError: naming each image; a build that signs would have built it again.
+    """
+    with ThreadPoolExecutor(_SIGNERS, thread_name_prefix="vouch") as pool:
+        images = bench.record.images.values()
+        known = pool.map(lambda image: bench.vouches(image.ref, image.input_key), images)
+        strange = [str(image.ref) for image, good in zip(images, known, strict=True) if not good]
+    if strange:
+        raise TrustError(
+            "Neither a trusted signature nor .aksci/built.json vouches for what the last build "
+            "found in the registry:\n" + "\n".join(f"  - {ref}" for ref in strange),
+            hint="hand .aksci of the job that built to the one that signs; or nox -s build.",
+        )
 
 
 def _push(bench: Bench) -> dict[str, Any]:
@@ -298,7 +356,7 @@ def _push(bench: Bench) -> dict[str, Any]:
 
 
 def _release(bench: Bench) -> dict[str, Any]:
-    from aksci.supply import make_release, sign_release, write_release_file
+    from aksci.supply import make_release, publish_release, write_release_file
 
     context = bench.context
     release = make_release(
@@ -308,16 +366,14 @@ def _release(bench: Bench) -> dict[str, Any]:
         verdicts=bench.verdicts,
         registry=bench.registry,
     )
-    sign_release(release, signer=bench.signer)
+    publish_release(release, registry=bench.registry, signer=bench.signer, origin=_origin(bench))
     write_release_file(context.work, release, run=context.run_id)
     context.reporter.line(f"release {release.ref}")
     context.reporter.output("release", str(release.ref))
     return {"release": str(release.ref)}
 
 
-def _require_signed(
-    record: BuildRecord, verdicts: dict[str, Verdict], signer: NotationSigner
-) -> None:
+def _require_signed(record: BuildRecord, verdicts: dict[str, Verdict], signer: Signer) -> None:
     """Verify every image before any tag moves; a verdict that is not stored has no signature."""
     from aksci.supply import verify_image
 

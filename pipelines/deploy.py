@@ -26,7 +26,8 @@ from aksci.registry import ImageRef
 from aksci.supply import fetch_chart, load_release, read_release_file, verify_release
 from pipelines.output import renderer_of, show, show_json
 from pipelines.platform import locate, make_toolbox, platform_state, prepare
-from pipelines.supplies import make_signer, reach_registry
+from pipelines.signers import make_signer
+from pipelines.supplies import reach_registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,10 +37,11 @@ if TYPE_CHECKING:
     from aksci.options import Options
     from aksci.registry import RegistryClient
     from aksci.supply import Release as SignedRelease
+    from aksci.supply import Signer
     from aksci.tools import Toolbox
     from pipelines.platform import Surroundings
 
-__all__ = ["deploy", "rollback", "status"]
+__all__ = ["deploy", "deploy_ref", "open_cluster", "rollback", "status", "verified_release"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +58,13 @@ class _Site:
 def deploy(context: Context, options: Options) -> dict[str, Any]:
     """Roll out a release: the last build's, or the one named by ``--release``."""
     ref = ImageRef.parse(options.release) if options.release else read_release_file(context.work)
-    with _site(context, only_look=options.plan) as site:
-        return _deploy(site, ref, plan_only=options.plan)
+    return deploy_ref(context, ref, plan_only=options.plan)
+
+
+def deploy_ref(context: Context, ref: ImageRef, *, plan_only: bool = False) -> dict[str, Any]:
+    """Verify a release in the environment's registry, and roll it out."""
+    with _site(context, only_look=plan_only) as site:
+        return _deploy(site, ref, plan_only=plan_only)
 
 
 def rollback(context: Context, options: Options) -> dict[str, Any]:
@@ -88,14 +95,7 @@ def status(context: Context, options: Options) -> dict[str, Any]:
     if platform and not platform.healthy:
         lines.append("the local platform is not up: nox -s up")
     else:
-        place = locate(context)
-        with connect(
-            place.kubeconfig,
-            place.kube_context,
-            context.environment.namespace,
-            only_look=True,
-            embedded=embedded,
-        ) as cluster:
+        with open_cluster(context) as cluster:
             found = read_status(cluster, context.config.services)
         document["environment"] = found.as_json()
         lines += ["", found.text()]
@@ -106,11 +106,24 @@ def status(context: Context, options: Options) -> dict[str, Any]:
     return {}
 
 
+def open_cluster(context: Context) -> contextlib.AbstractContextManager[Cluster]:
+    """Open the environment's cluster to look at it only. Starts nothing."""
+    place = locate(context)
+    return connect(
+        place.kubeconfig,
+        place.kube_context,
+        context.environment.namespace,
+        only_look=True,
+        embedded=place.embedded,
+    )
+
+
 def _deploy(
     site: _Site, ref: ImageRef, *, plan_only: bool = False, rollback: bool = False
 ) -> dict[str, Any]:
     context = site.context
-    signed = _verified(site, ref)
+    signer = make_signer(context, site.toolbox, site.found, site.registry)
+    signed = verified_release(context, ref, registry=site.registry, signer=signer)
     with tempfile.TemporaryDirectory(prefix="aksci-charts-") as folder:
         release = _open(signed, site.registry, Path(folder))
         if plan_only:
@@ -142,22 +155,23 @@ def _deploy(
     return result.as_json()
 
 
-def _verified(site: _Site, ref: ImageRef) -> SignedRelease:
+def verified_release(
+    context: Context, ref: ImageRef, *, registry: RegistryClient, signer: Signer
+) -> SignedRelease:
     """Read a release by digest and verify it and all that it names, or refuse it."""
-    if ref.registry != site.registry.host:
+    if ref.registry != registry.host:
         raise UsageError(
-            f"The release {ref} is not in {site.registry.host}, the registry of "
-            f"{site.context.environment_name!r}.",
-            hint=f"nox -s build deploy -- --env {site.context.environment_name}",
+            f"The release {ref} is not in {registry.host}, the registry of "
+            f"{context.environment_name!r}.",
+            hint=f"nox -s build deploy -- --env {context.environment_name}",
         )
-    release = load_release(site.registry, ref)
-    project = site.context.config.project.name
+    release = load_release(registry, ref)
+    project = context.config.project.name
     if release.project != project:
         raise TrustError(f"{ref} is a release of {release.project!r}, not of {project!r}.")
-    signer = make_signer(site.context, site.toolbox, site.found)
-    verify_release(release, signer=signer, registry=site.registry)
+    verify_release(release, signer=signer, registry=registry)
     count = len(release.images)
-    site.context.reporter.line(f"verified {release.tag}: the release and its {count} images")
+    context.reporter.line(f"verified {release.tag}: the release and its {count} images")
     return release
 
 

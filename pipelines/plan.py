@@ -81,16 +81,17 @@ def plan(context: Context, options: Options) -> dict[str, Any]:
 def why(context: Context, options: Options) -> dict[str, Any]:
     """Explain one image: why it would be built, or why not, down to the first cause."""
     render = renderer_of("why", options, WHY_FORMATS)
-    if not options.image:
+    if len(options.words) != 1:
         raise UsageError("Which image?", hint="nox -s why -- IMAGE; nox -s graph lists them.")
+    (image,) = options.words
     found = project_graph(context)
-    require_images(found, [options.image, *options.force])
-    selected = select(found, [options.image])
+    require_images(found, [image, *options.force])
+    selected = select(found, [image])
     planned = _plan_of(context, found, force=frozenset(options.force) & selected, selected=selected)
     registry = reach_registry(context, locate(context))
-    document = explain_image(planned, options.image, registry)
+    document = explain_image(planned, image, registry)
     deliver(context, options, render(document), code=options.format == "json")
-    return {"image": options.image, "action": document["action"]}
+    return {"image": image, "action": document["action"]}
 
 
 def graph(context: Context, options: Options) -> dict[str, Any]:

@@ -117,8 +117,10 @@ def down(context: Context, options: Options) -> dict[str, Any]:
 
 
 def _embedded(context: Context, toolbox: Toolbox, *, cluster: bool) -> Surroundings:
-    from aksci.local import ALL_PARTS, BUILD_PARTS
+    from aksci.local import ALL_PARTS, BUILD_PARTS, TRUST_PARTS
     from aksci.local import up as start
+
+    trust = TRUST_PARTS if "dct" in context.config.sign.signers else frozenset()
 
     endpoints = start(
         state=platform_state(context),
@@ -126,7 +128,7 @@ def _embedded(context: Context, toolbox: Toolbox, *, cluster: bool) -> Surroundi
         runner=context.runner,
         reporter=context.reporter,
         seeds=context.config.local.seeds,
-        parts=ALL_PARTS if cluster else BUILD_PARTS,
+        parts=(ALL_PARTS if cluster else BUILD_PARTS) | trust,
     )
     return _of_platform(endpoints)
 

@@ -1,4 +1,4 @@
-"""What several pipelines need: the registry's client, the scanner, the signer, the commit."""
+"""What several pipelines need: the registry's client, the scanner, the commit, logins."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from aksci.registry import RegistryClient
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from azure.core.credentials import TokenCredential
+
     from aksci.context import Context
-    from aksci.supply import NotationSigner, TrivyScanner
+    from aksci.supply import TrivyScanner
     from aksci.tools import Toolbox
     from pipelines.platform import Surroundings
 
 __all__ = [
     "connect_registry",
+    "credential_for",
+    "docker_config",
     "make_scanner",
-    "make_signer",
+    "proxies_for",
     "reach_registry",
     "source_commit",
 ]
@@ -39,19 +43,23 @@ def connect_registry(
     """
     if plain_http:  # loopback only
         return RegistryClient(host, plain_http=True, hint=hint)
-    credential = None
-    if host.endswith(_ACR):
-        from azure.identity import AzureCliCredential
-
-        credential = AzureCliCredential(process_timeout=_AZ_TIMEOUT)
     bundle = variables.get("REQUESTS_CA_BUNDLE") or variables.get("SSL_CERT_FILE")
     return RegistryClient(
         host,
-        credential=credential,
+        credential=credential_for(host),
         verify=bundle or True,
-        proxies=_proxies(host, variables),
+        proxies=proxies_for(host, variables),
         hint=hint,
     )
+
+
+def credential_for(host: str) -> TokenCredential | None:
+    """Return the identity that the Azure CLI is logged in with, for an ACR; else nothing."""
+    if not host.endswith(_ACR):
+        return None
+    from azure.identity import AzureCliCredential
+
+    return AzureCliCredential(process_timeout=_AZ_TIMEOUT)
 
 
 def reach_registry(context: Context, found: Surroundings) -> RegistryClient:
@@ -64,7 +72,7 @@ def reach_registry(context: Context, found: Surroundings) -> RegistryClient:
     )
 
 
-def _proxies(host: str, variables: Mapping[str, str]) -> dict[str, str]:
+def proxies_for(host: str, variables: Mapping[str, str]) -> dict[str, str]:
     """Return the proxy for a host, as curl's manual describes the variables."""
     proxy = variables.get("https_proxy") or variables.get("HTTPS_PROXY")
     spared = variables.get("no_proxy") or variables.get("NO_PROXY") or ""
@@ -100,26 +108,7 @@ def make_scanner(context: Context, toolbox: Toolbox, found: Surroundings) -> Tri
         runner=context.runner,
         database=database,
         release=toolbox.pins["trivy"].version,
-        docker_config=_docker_config(context, found),
-    )
-
-
-def make_signer(context: Context, toolbox: Toolbox, found: Surroundings) -> NotationSigner:
-    """Return the signer that aksci.toml names."""
-    from aksci.supply import notation_signer
-
-    config_home = context.variables.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return notation_signer(
-        context.config.sign,
-        notation=toolbox.ensure("notation"),
-        runner=context.runner,
-        root=context.root,
-        state=context.state,
-        user_config=Path(config_home),
-        local=found.embedded,
-        plain_http=found.plain_http,
-        now=context.now(),
-        docker_config=_docker_config(context, found),
+        docker_config=docker_config(context, found),
     )
 
 
@@ -145,7 +134,7 @@ def source_commit(context: Context) -> str:
     return heads[0] + ("-dirty" if changed else "")
 
 
-def _docker_config(context: Context, found: Surroundings) -> Path | None:
+def docker_config(context: Context, found: Surroundings) -> Path | None:
     """Return the folder of Docker's config.json, where the registry may ask for credentials."""
     if found.embedded:
         return None

@@ -1,0 +1,254 @@
+"""Bring a release from the environment before: verify, gates, copy, verify there, deploy."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from aksci.config import EnvironmentConfig
+from aksci.deploy import read_record, read_status
+from aksci.errors import ConfigError, GateError, NotFoundInRegistry, UsageError
+from aksci.options import Options
+from aksci.registry import ImageRef, apply_transfer, plan_transfer
+from aksci.supply.release.gates import Facts, Running, check_gates, running_since
+from aksci.supply.release.signing import LATEST
+from aksci.supply.trust.signing import ensure_signed, image_claims, kind_claims
+from pipelines.deploy import deploy_ref, open_cluster, verified_release
+from pipelines.output import show
+from pipelines.platform import locate, make_toolbox, prepare
+from pipelines.signers import make_signer
+from pipelines.supplies import reach_registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from aksci.context import Context
+    from aksci.registry import RegistryClient, TransferPlan
+    from aksci.supply import Release, Signer
+    from aksci.tools import Toolbox
+    from pipelines.platform import Surroundings
+
+__all__ = ["previous", "promote"]
+
+
+def promote(context: Context, options: Options) -> dict[str, Any]:
+    """Bring a release from the environment that ``promote_from`` names, and deploy it.
+
+    It is what runs there now, or what ``--release`` names in the registry there.
+
+    :raises UsageError: the environment names none to promote from, or nothing runs there.
+    :raises GateError: the gates of the environment refuse it.
+    :raises TrustError: it can't be verified, where it is or where it has come to.
+    """
+    toolbox = make_toolbox(context)
+    source = _Place(previous(context), toolbox)
+    target = _Place(context, toolbox)
+    ref = _chosen(source, options.release)
+    release = verified_release(source.context, ref, registry=source.registry, signer=source.signer)
+    refusals = _refusals(source, target, release)
+    plan = plan_transfer(
+        source.registry,
+        target.registry,
+        _parts(release),
+        reporter=context.reporter,
+        tags=dict.fromkeys((release.tag, LATEST), release.ref),
+    )
+    details = {
+        "release": str(ref),
+        "from": source.context.environment_name,
+        "gates": list(refusals),
+        "transfer": plan.as_json(),
+    }
+    if options.plan:
+        show(_text(source, target, release, refusals, plan))
+        return details
+    if refusals:
+        raise _refused(target, release, refusals)
+    context.reporter.line(plan.text())
+    done = apply_transfer(plan, source.registry, target.registry, reporter=context.reporter)
+    if done.manifests:
+        context.reporter.line(
+            f"copied {done.manifests} manifests; {done.streamed} blobs sent, {done.mounted} mounted"
+        )
+    _sign_again(source, target, release)
+    return {**details, "deploy": deploy_ref(context, _at(target, ref))}
+
+
+def previous(context: Context) -> Context:
+    """Return the context of the environment that releases are promoted from.
+
+    :raises UsageError: the environment names none.
+    :raises ConfigError: there is none of that name.
+    """
+    here, name = context.environment_name, context.environment.promote_from
+    if name is None:
+        raise UsageError(
+            f"{here!r} names no environment that releases are promoted from.",
+            hint=f'promote_from = "…" under [environments.{here}] in aksci.toml; '
+            f"or nox -s deploy -- --env {here}",
+        )
+    if name == here:
+        raise ConfigError(f"environments.{here}.promote_from names the environment itself.")
+    known = context.config.environments
+    if name not in known and name != Options.env:
+        raise ConfigError(
+            f"environments.{here}.promote_from is {name!r}, which there is not; there are: "
+            f"{', '.join(sorted({*known, Options.env}))}."
+        )
+    project = context.config.project.name
+    local = EnvironmentConfig(platform="embedded", namespace=project, create_namespace=True)
+    return replace(context, environment_name=name, environment=known.get(name, local))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """One of the two environments; each thing is made when it is first needed."""
+
+    context: Context
+    toolbox: Toolbox
+
+    @cached_property
+    def found(self) -> Surroundings:
+        """Where its registry is. The embedded platform is started."""
+        found = locate(self.context)
+        return prepare(self.context, self.toolbox, cluster=True) if found.embedded else found
+
+    @cached_property
+    def registry(self) -> RegistryClient:
+        """The client of its registry."""
+        return reach_registry(self.context, self.found)
+
+    @cached_property
+    def signer(self) -> Signer:
+        """Who signs there, and verifies."""
+        return make_signer(self.context, self.toolbox, self.found, self.registry)
+
+
+def _chosen(source: _Place, named: str | None) -> ImageRef:
+    """Return the release that is named, or the one that runs in the environment before."""
+    if named:
+        return ImageRef.parse(named)
+    name = source.context.environment_name
+    with open_cluster(source.context) as cluster:
+        current = read_record(cluster).current
+    if not current:
+        raise UsageError(
+            f"Nothing runs in {name!r} that could be promoted.",
+            hint=f"nox -s deploy -- --env {name}; or name a release with --release.",
+        )
+    return ImageRef.parse(current)
+
+
+def _parts(release: Release) -> Iterator[ImageRef]:
+    """Yield all that a release is made of."""
+    yield release.ref
+    yield from (image.ref for image in release.images.values())
+    yield from (service.chart for service in release.services.values())
+
+
+def _refusals(source: _Place, target: _Place, release: Release) -> tuple[str, ...]:
+    """Ask the gates; what no gate asks about is not looked up."""
+    gates = target.context.environment.gates
+    proofs = source.signer.verify(release.ref, kind_claims(release.ref, "release"))
+    facts = Facts(
+        signed_at=[proof.signed_at for proof in proofs],
+        databases={} if gates.verdict_max_age is None else _databases(source.registry, release),
+        running=_running(source, release) if gates.soak else Running(),
+    )
+    return check_gates(
+        facts, gates, now=target.context.now(), previous=source.context.environment_name
+    )
+
+
+def _databases(registry: RegistryClient, release: Release) -> dict[str, str]:
+    """Return image -> the database of the verdict that its signature binds."""
+    return {
+        name: _database(registry, image.ref.repository, image.verdict)
+        for name, image in release.images.items()
+    }
+
+
+def _database(registry: RegistryClient, repository: str, verdict: str) -> str:
+    """Return the identity of a verdict's database; nothing where the verdict does not tell it."""
+    try:
+        manifest = json.loads(registry.manifest(repository, verdict).content)
+        document = json.loads(registry.blob(repository, manifest["layers"][0]["digest"]))
+        return str(document["database"])
+    except (NotFoundInRegistry, ValueError, KeyError, TypeError, IndexError):
+        return ""
+
+
+def _running(source: _Place, release: Release) -> Running:
+    """Look how the release does in the environment before."""
+    with open_cluster(source.context) as cluster:
+        status = read_status(cluster, release.services)
+    history = [(entry.release, entry.at) for entry in status.history]
+    problems = [
+        f"the service {service.name!r} is not healthy"
+        for service in status.services
+        if not service.healthy
+    ]
+    if status.unfinished:
+        problems.append(f"the deployment of {status.unfinished} has begun and has not ended")
+    return Running(since=running_since(history, str(release.ref)), problems=tuple(problems))
+
+
+def _sign_again(source: _Place, target: _Place, release: Release) -> None:
+    """Let Docker Content Trust sign at the target: its signatures name the registry.
+
+    Each has the claims of the signature that has been verified at the source. The other signers'
+    have been copied, and don't sign again.
+    """
+    if "dct" not in target.context.config.sign.signers:
+        return
+    for ref, required in _claims(release).items():
+        proofs = source.signer.verify(ref, required)
+        claims = {**_common(proof.claims for proof in proofs), **required}
+        if ensure_signed(_at(target, ref), claims, required=required, signer=target.signer):
+            target.context.reporter.line(f"signed {_at(target, ref)}")
+
+
+def _claims(release: Release) -> dict[ImageRef, dict[str, str]]:
+    """Return what the signature of each part of a release must bind."""
+    images = {
+        image.ref: image_claims(image.ref, verdict=image.verdict, input_key=image.input_key)
+        for image in release.images.values()
+    }
+    charts = {each.chart: kind_claims(each.chart, "chart") for each in release.services.values()}
+    return {**images, **charts, release.ref: kind_claims(release.ref, "release")}
+
+
+def _common(claims: Iterator[Mapping[str, str]]) -> dict[str, str]:
+    """Return what all of several signatures claim alike."""
+    first, *others = claims
+    return {key: text for key, text in first.items() if all(o.get(key) == text for o in others)}
+
+
+def _at(target: _Place, ref: ImageRef) -> ImageRef:
+    return ImageRef(target.registry.host, ref.repository, ref.digest)
+
+
+def _text(
+    source: _Place,
+    target: _Place,
+    release: Release,
+    refusals: tuple[str, ...],
+    plan: TransferPlan,
+) -> str:
+    """Return for people what would be done."""
+    places = source.context.environment_name, target.context.environment_name
+    lines = [f"{release.tag}, {places[0]} → {places[1]}"]
+    lines += [f"  refused  {refusal}" for refusal in refusals] or ["  gates    all are open"]
+    return "\n".join([*lines, f"  copy     {plan.text()}"])
+
+
+def _refused(target: _Place, release: Release, refusals: tuple[str, ...]) -> GateError:
+    name = target.context.environment_name
+    lines = "\n".join(f"  - {refusal}" for refusal in refusals)
+    return GateError(
+        f"{release.ref} may not come to {name!r}:\n{lines}",
+        hint=f"nox -s promote -- --env {name} --plan shows the gates; they are set under "
+        f"[environments.{name}.gates] in aksci.toml.",
+    )

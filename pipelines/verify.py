@@ -1,0 +1,270 @@
+"""Verify references, or all that runs in an environment. It changes and starts nothing."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aksci.deploy.audit import Evidence, audit_containers, images_to_open, refs_to_judge
+from aksci.deploy.desired import hash_chart
+from aksci.deploy.running import other_chart, read_running
+from aksci.errors import ConfigError, NotFoundInRegistry, UsageError
+from aksci.images.names import parse_reference
+from aksci.registry import ImageRef
+from aksci.supply.release.audit import ReleaseAudit, audit_release
+from aksci.supply.release.chart import CONFIG_TYPE, fetch_chart
+from aksci.supply.release.model import release_repository
+from aksci.supply.release.release import RELEASE_TYPE
+from aksci.supply.report.audit import audit_markdown, audit_text
+from aksci.supply.trust.audit import Audit, Row, row_of
+from aksci.supply.trust.judging import Judge, Outcome, Subject
+from pipelines.deploy import open_cluster
+from pipelines.output import as_json, deliver, renderer_of
+from pipelines.platform import locate, make_toolbox
+from pipelines.signers import make_signer
+from pipelines.supplies import reach_registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from aksci.context import Context
+    from aksci.deploy.running import Running
+    from aksci.options import Options
+    from aksci.registry import RegistryClient
+    from aksci.supply.trust.judging import Judgement
+    from pipelines.platform import Surroundings
+
+__all__ = ["verify"]
+
+_INDEXES = frozenset(
+    {
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+    }
+)
+_KINDS = {
+    RELEASE_TYPE: "release",
+    CONFIG_TYPE: "chart",
+    "application/vnd.oci.image.config.v1+json": "image",
+    "application/vnd.docker.container.image.v1+json": "image",
+}
+"""Artifact type, or else the configuration's media type -> what it is verified as."""
+
+
+def _json(audit: Audit) -> str:
+    return as_json(audit.as_json())
+
+
+_RENDERERS: dict[str, Callable[[Audit], str]] = {
+    "text": audit_text,
+    "markdown": audit_markdown,
+    "json": _json,
+}
+
+
+def verify(context: Context, options: Options) -> dict[str, Any]:
+    """Verify what is named, or what runs in the environment, and show it before failing.
+
+    :raises TrustError: something is not verified; each is named.
+    :raises UsageError: what is named is nothing that can be verified, or nothing runs.
+    """
+    render = renderer_of("verify", options, _RENDERERS)
+    place = _Place(context)
+    audit = _named(place, options.words) if options.words else _environment(place)
+    deliver(context, options, render(audit), code=options.format == "json")
+    audit.require()
+    return {"passed": audit.passed, "counts": audit.counts, "release": audit.release}
+
+
+@dataclass(frozen=True)
+class _Place:
+    """The environment; each part of it is reached when it is first needed."""
+
+    context: Context
+
+    @cached_property
+    def found(self) -> Surroundings:
+        """Where everything is. Nothing is started."""
+        return locate(self.context)
+
+    @cached_property
+    def registry(self) -> RegistryClient:
+        """The client of its registry."""
+        return reach_registry(self.context, self.found)
+
+    @cached_property
+    def judge(self) -> Judge:
+        """Who judges what is in it."""
+        signer = make_signer(self.context, make_toolbox(self.context), self.found, self.registry)
+        return Judge(signer=signer, registry=self.registry)
+
+    def audit(self, rows: Iterable[Row], release: str = "") -> Audit:
+        """Return the result."""
+        return Audit(
+            environment=self.context.environment_name,
+            registry=self.registry.host,
+            release=release,
+            rows=tuple(rows),
+        )
+
+
+def _named(place: _Place, words: tuple[str, ...]) -> Audit:
+    """Verify what the words name; of a release, also all that it is made of."""
+    refs = dict.fromkeys(_resolve(place, word) for word in words)
+    subjects = [Subject(ref=ref, kind=_kind(place.registry, ref)) for ref in refs]
+    rows: list[Row] = []
+    for subject in subjects:
+        if subject.kind == "release":
+            rows += _release_rows(audit_release(subject.ref, judge=place.judge))
+    judged = place.judge.judge_all(each for each in subjects if each.kind != "release")
+    rows += [row_of(each, where=each.subject.ref.repository) for each in judged.values()]
+    return place.audit(rows)
+
+
+def _resolve(place: _Place, word: str) -> ImageRef:
+    """Return the digest that a word means now; from here on only that counts.
+
+    :raises UsageError: it is no reference, of another registry, or not there.
+    """
+    host = place.registry.host
+    head, slash, _ = word.partition("/")
+    with_host = bool(slash) and ("." in head or ":" in head or head == "localhost")
+    try:
+        reference = parse_reference(word if with_host else f"{host}/{word}")
+    except ConfigError as error:
+        raise UsageError(error.message, hint="registry/repository@sha256:…") from None
+    if reference.registry != host:
+        raise UsageError(
+            f"{word} is not in {host}, the registry of {place.context.environment_name!r}.",
+            hint="name the environment whose registry it is in: nox -s verify -- --env NAME …",
+        )
+    wanted = reference.digest or reference.tag
+    digest = place.registry.resolve(reference.repository, wanted)
+    if digest is None:
+        raise NotFoundInRegistry(f"{reference} is not there.")
+    if reference.digest is None:
+        place.context.reporter.line(f"{reference} is {digest}")
+    return ImageRef(host, reference.repository, digest)
+
+
+def _kind(registry: RegistryClient, ref: ImageRef) -> str:
+    """Tell by its manifest what a digest is to be verified as."""
+    manifest = registry.manifest(ref.repository, ref.digest)
+    document = json.loads(manifest.content)
+    try:
+        config = document.get("config") or {}
+        types = (document.get("artifactType"), config.get("mediaType"))
+    except AttributeError:
+        types = (None, None)
+    known = next((str(each) for each in types if each), "")
+    if not known and manifest.media_type in _INDEXES:
+        return "image"
+    if known not in _KINDS:
+        raise UsageError(
+            f"{ref} is neither an image, nor a chart or a release: {known or 'of no known type'}.",
+            hint="verify what it belongs to.",
+        )
+    return _KINDS[known]
+
+
+def _environment(place: _Place) -> Audit:
+    """Verify the release that is deployed, and all that runs, by the digests that run."""
+    context = place.context
+    with open_cluster(context) as cluster:
+        running = read_running(cluster)
+    if running.empty:
+        name, namespace = context.environment_name, context.environment.namespace
+        raise UsageError(
+            f"Nothing runs in {name!r} (namespace {namespace}), so there is nothing to verify.",
+            hint=f"nox -s deploy -- --env {name}; or name an image, a chart or a release.",
+        )
+    wrong = _wrong_release(place, running.record.current)
+    if wrong is not None:
+        deployed, rows = None, [wrong]
+    else:
+        ref = ImageRef.parse(running.record.current)
+        deployed = audit_release(ref, judge=place.judge)
+        rows = _compare_charts(place, deployed, running)
+    evidence = _gather(place, running, deployed)
+    rows += audit_containers(running.containers, evidence, foreign=context.environment.foreign)
+    return place.audit(rows, running.record.current)
+
+
+def _wrong_release(place: _Place, current: str) -> Row | None:
+    """Return what is wrong with what the environment's record names; None: it may be asked."""
+    host, project = place.registry.host, place.context.config.project.name
+    reason = ""
+    try:
+        ref = ImageRef.parse(current) if current else None
+    except ConfigError:
+        ref, reason = None, "the record of what is deployed names no release"
+    if not current:
+        reason = "aksci has not deployed a release here completely"
+    elif ref is not None and ref.registry != host:
+        reason = f"the record of what is deployed names another registry than {host}"
+    elif ref is not None and ref.repository != release_repository(project):
+        reason = f"the record of what is deployed names no release of {project!r}"
+    if not reason:
+        return None
+    return Row(
+        kind="release",
+        where="what is deployed",
+        image=current,
+        outcome=Outcome.UNKNOWN,
+        reason=reason,
+    )
+
+
+def _release_rows(audit: ReleaseAudit) -> list[Row]:
+    tag = audit.release.tag if audit.release else audit.judgement.subject.ref.repository
+    return [
+        row_of(audit.judgement, where=tag),
+        *(row_of(judgement, where=name) for name, judgement in sorted(audit.charts.items())),
+        *(row_of(judgement, where=name) for name, judgement in sorted(audit.images.items())),
+    ]
+
+
+def _compare_charts(place: _Place, audit: ReleaseAudit, running: Running) -> list[Row]:
+    """Return a release's rows; a chart's tells whether it is the one that is installed."""
+    rows = _release_rows(audit)
+    changed = dict(_other_charts(place, audit, running))
+    return [
+        replace(row, outcome=Outcome.CHANGED, reason=changed[row.where])
+        if row.kind == "chart" and row.where in changed and not row.outcome.bad
+        else row
+        for row in rows
+    ]
+
+
+def _other_charts(
+    place: _Place, audit: ReleaseAudit, running: Running
+) -> Iterator[tuple[str, str]]:
+    services = audit.release.services if audit.release else {}
+    with tempfile.TemporaryDirectory(prefix="aksci-charts-") as folder:
+        for name, service in services.items():
+            if not audit.charts[name].verified or name not in running.helm:
+                continue  # told by its own row, or as a service that does not run
+            chart = fetch_chart(place.registry, service.chart, Path(folder) / name)
+            reason = other_chart(name, hash_chart(chart), running)
+            if reason:
+                yield name, reason
+
+
+def _gather(place: _Place, running: Running, deployed: ReleaseAudit | None) -> Evidence:
+    """Ask the registry for all that the comparison needs, each digest once."""
+    release = deployed.release if deployed else None
+    judged: list[Judgement] = list(deployed.images.values()) if deployed else []
+    evidence = Evidence(
+        registry=place.registry.host,
+        release=tuple(each.subject.ref for each in judged),
+        services=tuple(release.services) if release else (),
+    )
+    opened = place.judge.all_contents(images_to_open(running.containers, evidence))
+    evidence = replace(evidence, contents=opened)
+    others = refs_to_judge(running.containers, evidence)
+    judged += place.judge.judge_all(Subject(ref=ref) for ref in sorted(others)).values()
+    return replace(evidence, judgements={each.subject.ref: each for each in judged})
