@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
 from aksci import __version__
-from aksci.errors import UsageError
+from aksci.errors import Interrupted, UsageError
 from aksci.sessions import SESSIONS
 
 __all__ = ["main"]
@@ -27,9 +28,13 @@ def main(arguments: list[str] | None = None) -> int:
     if words[0] not in SESSIONS:
         sys.stderr.write(f"error: there is no session {words[0]!r}.\n\n{_help()}")
         return UsageError.exit_status
-    from aksci.edge import run_session
+    from aksci.edge import INTERRUPTS, run_session
 
-    return run_session(words[0], words[1:], folder=folder)
+    status = run_session(words[0], words[1:], folder=folder)
+    if status == Interrupted.exit_status:
+        for number in INTERRUPTS:  # we end: pressed again, it changes nothing
+            signal.signal(number, signal.SIG_IGN)
+    return status
 
 
 def _help() -> str:

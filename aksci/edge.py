@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from aksci.context import Context
     from aksci.reporting import Reporter
 
-__all__ = ["run_session"]
+__all__ = ["INTERRUPTS", "run_session"]
 
 _RUN_ID = "AKSCI_RUN_ID"
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends a run: Ctrl-C, a cancelled CI job, a closed terminal."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -197,7 +198,7 @@ def _handling(handler: Callable[[int, object], None] | signal.Handlers) -> Itera
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in _INTERRUPTS}
+    before = {number: signal.signal(number, handler) for number in INTERRUPTS}
     if before[signal.SIGHUP] is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

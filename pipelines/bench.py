@@ -11,17 +11,23 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from aksci.errors import RegistryError, UsageError
-from aksci.images import LazyBuilder, read_build_record, read_own_builds, write_own_builds
+from aksci.images import (
+    LazyBuilder,
+    OwnBuilds,
+    read_build_record,
+    read_own_builds,
+    write_own_builds,
+)
 from aksci.registry.refs import ImageRef
 from pipelines.plan import base_resolver
 from pipelines.platform import locate, make_toolbox, prepare
-from pipelines.supplies import reach_registry, source_commit
+from pipelines.supplies import in_sources, reach_registry, source_commit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from aksci.context import Context
-    from aksci.images import BaseResolver, Builder, BuildRecord, BuiltImage, OwnBuilds
+    from aksci.images import BaseResolver, Builder, BuildRecord, BuiltImage
     from aksci.images.building.run import ImageCheck
     from aksci.images.validation import Validator
     from aksci.registry import RegistryClient
@@ -41,6 +47,7 @@ class Bench:
     context: Context
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _signing: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _reading: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @cached_property
     def toolbox(self) -> Toolbox:
@@ -96,7 +103,7 @@ class Bench:
         """Trivy with its database."""
         from pipelines.supplies import make_scanner
 
-        return make_scanner(self.context, self.toolbox, self.found)
+        return make_scanner(self.context, self.toolbox, self.found, self.registry)
 
     @property
     def signer(self) -> Signer:
@@ -113,7 +120,8 @@ class Bench:
     @cached_property
     def own(self) -> OwnBuilds:
         """What runs of this project have built."""
-        return read_own_builds(self.context.work)
+        found = read_own_builds(self.context.work)
+        return found if found.keys and self._remembers else OwnBuilds({})
 
     def remember_own(self, images: Iterable[BuiltImage]) -> None:
         """Add what this run has built."""
@@ -188,7 +196,7 @@ class Bench:
     def _vouches_for_verdict(self, verdict: Verdict) -> bool:
         from aksci.supply import image_claims, made_here
 
-        if made_here(self.context.work, verdict):
+        if made_here(self.context.work, verdict) and self._remembers:
             return True
         stored = verdict.stored.digest if verdict.stored else ""
         keys = {one.input_key for one in self.record.images.values() if one.ref == verdict.image}
@@ -196,6 +204,23 @@ class Bench:
             self._signed(verdict.image, image_claims(verdict.image, verdict=stored, input_key=key))
             for key in keys
         )
+
+    @property
+    def _remembers(self) -> bool:
+        """Whether runs of ours wrote .aksci: what git brings, a pull request may have written."""
+        with self._reading:
+            return not self._brought
+
+    @cached_property
+    def _brought(self) -> tuple[str, ...]:
+        brought = in_sources(self.context, self.context.work)
+        if brought:
+            self.context.reporter.warning(
+                f"{', '.join(brought)}: git brings this with the sources, so {self.context.work} "
+                "does not tell what was built and scanned before. Remove it from git, and name "
+                ".aksci/ in .gitignore."
+            )
+        return brought
 
     def _signed(self, ref: ImageRef, claims: Mapping[str, str]) -> bool:
         from aksci.supply import BindingError, NotSignedError, UntrustedError

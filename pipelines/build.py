@@ -325,7 +325,8 @@ def _require_vouched(bench: Bench) -> None:
         raise TrustError(
             "Neither a trusted signature nor .aksci/built.json vouches for what the last build "
             "found in the registry:\n" + "\n".join(f"  - {ref}" for ref in strange),
-            hint="hand .aksci of the job that built to the one that signs; or nox -s build.",
+            hint="hand .aksci of the job that built to the one that signs; or build them again: "
+            "nox -s build -- --force IMAGE.",
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ from pipelines.signers import make_signer
 from pipelines.supplies import reach_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import contextlib
 
     from aksci.context import Context
     from aksci.deploy import Cluster, DeployResult
@@ -46,13 +45,33 @@ __all__ = ["deploy", "deploy_ref", "open_cluster", "rollback", "status", "verifi
 
 @dataclass(frozen=True, kw_only=True)
 class _Site:
-    """One environment, reached."""
+    """One environment, prepared. Its cluster is connected to once the release is verified."""
 
     context: Context
     toolbox: Toolbox
     found: Surroundings
-    cluster: Cluster
     registry: RegistryClient
+
+    @classmethod
+    def prepare(cls, context: Context) -> _Site:
+        """Make sure that all is there that a deployment needs."""
+        toolbox = make_toolbox(context)
+        found = prepare(context, toolbox, cluster=True)
+        toolbox.ensure_all(("notation", "helm"))
+        registry = reach_registry(context, found)
+        return cls(context=context, toolbox=toolbox, found=found, registry=registry)
+
+    def connect(self, *, only_look: bool) -> contextlib.AbstractContextManager[Cluster]:
+        """Connect to the cluster; unless it is only looked at, its namespace is made."""
+        environment = self.context.environment
+        return connect(
+            self.found.kubeconfig,
+            self.found.kube_context,
+            environment.namespace,
+            create_namespace=environment.create_namespace,
+            only_look=only_look,
+            embedded=self.found.embedded,
+        )
 
 
 def deploy(context: Context, options: Options) -> dict[str, Any]:
@@ -63,16 +82,16 @@ def deploy(context: Context, options: Options) -> dict[str, Any]:
 
 def deploy_ref(context: Context, ref: ImageRef, *, plan_only: bool = False) -> dict[str, Any]:
     """Verify a release in the environment's registry, and roll it out."""
-    with _site(context, only_look=plan_only) as site:
-        return _deploy(site, ref, plan_only=plan_only)
+    return _deploy(_Site.prepare(context), ref, plan_only=plan_only)
 
 
 def rollback(context: Context, options: Options) -> dict[str, Any]:
     """Roll out an earlier release of this environment's history again, without its pre steps."""
-    with _site(context, only_look=options.plan) as site:
-        ref = ImageRef.parse(choose_release(read_record(site.cluster), options.to))
-        context.reporter.line(f"going back to {ref}")
-        return _deploy(site, ref, plan_only=options.plan, rollback=True)
+    site = _Site.prepare(context)
+    with site.connect(only_look=True) as cluster:
+        ref = ImageRef.parse(choose_release(read_record(cluster), options.to))
+    context.reporter.line(f"going back to {ref}")
+    return _deploy(site, ref, plan_only=options.plan, rollback=True)
 
 
 def status(context: Context, options: Options) -> dict[str, Any]:
@@ -124,7 +143,10 @@ def _deploy(
     context = site.context
     signer = make_signer(context, site.toolbox, site.found, site.registry)
     signed = verified_release(context, ref, registry=site.registry, signer=signer)
-    with tempfile.TemporaryDirectory(prefix="aksci-charts-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="aksci-charts-") as folder,
+        site.connect(only_look=plan_only) as cluster,
+    ):
         release = _open(signed, site.registry, Path(folder))
         if plan_only:
             planned = plan_deploy(
@@ -132,7 +154,7 @@ def _deploy(
                 context.config.services,
                 context.environment_name,
                 context.environment,
-                read_state(site.cluster),
+                read_state(cluster),
                 root=context.root,
                 rollback=rollback,
             )
@@ -144,7 +166,7 @@ def _deploy(
             context.environment_name,
             context.environment,
             root=context.root,
-            cluster=site.cluster,
+            cluster=cluster,
             helm=_helm(site),
             reporter=context.reporter,
             now=context.now,
@@ -209,23 +231,3 @@ def _tell(context: Context, ref: ImageRef, result: DeployResult) -> None:
         reporter.line(f"{context.environment_name!r} is up to date: nothing to do")
     for label, address in context.environment.urls.items():
         reporter.line(f"{label} answers at {address}")
-
-
-@contextlib.contextmanager
-def _site(context: Context, *, only_look: bool) -> Iterator[_Site]:
-    toolbox = make_toolbox(context)
-    found = prepare(context, toolbox, cluster=True)
-    toolbox.ensure_all(("notation", "helm"))
-    registry = reach_registry(context, found)
-    environment = context.environment
-    with connect(
-        found.kubeconfig,
-        found.kube_context,
-        environment.namespace,
-        create_namespace=environment.create_namespace,
-        only_look=only_look,
-        embedded=found.embedded,
-    ) as cluster:
-        yield _Site(
-            context=context, toolbox=toolbox, found=found, cluster=cluster, registry=registry
-        )

@@ -18,7 +18,7 @@ from aksci.supply.trust.signing import ensure_signed, image_claims, kind_claims
 from pipelines.deploy import deploy_ref, open_cluster, verified_release
 from pipelines.output import show
 from pipelines.platform import locate, make_toolbox, prepare
-from pipelines.signers import make_signer
+from pipelines.signers import make_dct, make_signer
 from pipelines.supplies import reach_registry
 
 if TYPE_CHECKING:
@@ -199,14 +199,15 @@ def _sign_again(source: _Place, target: _Place, release: Release) -> None:
     """Let Docker Content Trust sign at the target: its signatures name the registry.
 
     Each has the claims of the signature that has been verified at the source. The other signers'
-    have been copied, and don't sign again.
+    have been copied, and don't sign again: what they signed must be trusted there as it is.
     """
     if "dct" not in target.context.config.sign.signers:
         return
+    signer = make_dct(target.context, target.toolbox, target.found, target.registry)
     for ref, required in _claims(release).items():
         proofs = source.signer.verify(ref, required)
         claims = {**_common(proof.claims for proof in proofs), **required}
-        if ensure_signed(_at(target, ref), claims, required=required, signer=target.signer):
+        if ensure_signed(_at(target, ref), claims, required=required, signer=signer):
             target.context.reporter.line(f"signed {_at(target, ref)}")
 
 

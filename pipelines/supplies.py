@@ -22,6 +22,7 @@ __all__ = [
     "connect_registry",
     "credential_for",
     "docker_config",
+    "in_sources",
     "make_scanner",
     "proxies_for",
     "reach_registry",
@@ -83,8 +84,10 @@ def proxies_for(host: str, variables: Mapping[str, str]) -> dict[str, str]:
     return {"https": proxy} if proxy else {}
 
 
-def make_scanner(context: Context, toolbox: Toolbox, found: Surroundings) -> TrivyScanner:
-    """Return Trivy with a database that is fresh enough."""
+def make_scanner(
+    context: Context, toolbox: Toolbox, found: Surroundings, registry: RegistryClient
+) -> TrivyScanner:
+    """Return Trivy with a database that is fresh enough, for images in a registry."""
     from aksci.supply import DatabaseSource, TrivyScanner, ensure_database
 
     trivy = toolbox.ensure("trivy")
@@ -104,11 +107,11 @@ def make_scanner(context: Context, toolbox: Toolbox, found: Surroundings) -> Tri
     )
     return TrivyScanner(
         trivy=trivy,
-        cache=cache / "layers",
+        cache=cache / "blobs",
+        registry=registry,
         runner=context.runner,
         database=database,
         release=toolbox.pins["trivy"].version,
-        docker_config=docker_config(context, found),
     )
 
 
@@ -132,6 +135,16 @@ def source_commit(context: Context) -> str:
         return ""
     changed = any(not line.startswith("# ") for line in lines)
     return heads[0] + ("-dirty" if changed else "")
+
+
+def in_sources(context: Context, folder: Path) -> tuple[str, ...]:
+    """Return the files of a folder that git brings with the sources; none where there is no git."""
+    import shutil
+
+    if shutil.which("git", path=context.variables.get("PATH")) is None or not folder.is_dir():
+        return ()
+    listed = context.runner.ask(["git", "-C", folder, "ls-files", "-z"], timeout=_GIT_TIMEOUT)
+    return tuple(filter(None, listed.stdout.split("\0"))) if listed.status == 0 else ()
 
 
 def docker_config(context: Context, found: Surroundings) -> Path | None:

@@ -19,7 +19,8 @@ __all__ = ["migrate_trust"]
 def migrate_trust(context: Context, options: Options) -> dict[str, Any]:
     """Sign by today's signers what Docker Content Trust has signed; ``--plan`` only shows it.
 
-    Words name repositories; without any, those of the project's images are looked through.
+    Words name repositories; without any, those of the project's images, charts and releases are
+    looked through.
     """
     from aksci.supply.trust.dct.migrate import migrate_repository
     from pipelines.platform import make_toolbox, prepare
@@ -55,10 +56,16 @@ def _signed_by(context: Context, signers: tuple[str, ...]) -> Context:
 
 
 def _repositories(context: Context) -> tuple[str, ...]:
+    """Return all that a deployment verifies signatures in."""
+    from aksci.supply import read_chart
+    from aksci.supply.release.model import chart_repository, release_repository
     from pipelines.graph import project_graph
 
-    images = project_graph(context).images.values()
-    return tuple(sorted({image.spec.repository for image in images}))
+    project = context.config.project.name
+    images = {image.spec.repository for image in project_graph(context).images.values()}
+    folders = {context.root / service.chart for service in context.config.services.values()}
+    charts = {chart_repository(project, read_chart(folder).name) for folder in folders}
+    return tuple(sorted({*images, *charts, release_repository(project)}))
 
 
 def _tell(context: Context, repository: str, moved: tuple[Migration, ...]) -> None:

@@ -246,7 +246,7 @@ def _other_charts(
     services = audit.release.services if audit.release else {}
     with tempfile.TemporaryDirectory(prefix="aksci-charts-") as folder:
         for name, service in services.items():
-            if not audit.charts[name].verified or name not in running.helm:
+            if not audit.charts[name].verified or not running.has(name):
                 continue  # told by its own row, or as a service that does not run
             chart = fetch_chart(place.registry, service.chart, Path(folder) / name)
             reason = other_chart(name, hash_chart(chart), running)

@@ -216,7 +216,8 @@ class ScanConfig(_Model):
     end_of_life: bool = True
     """An operating system past its end of life fails the build."""
     empty: Literal["fail", "note"] = "fail"
-    """An image in which the scanner knows nothing (no system, no packages) fails, or is noted."""
+    """An image in which the scanner knows nothing (no system, no packages), or whose system lists
+    no package, fails, or is noted."""
     kev: InsidePath | None = None
     """CISA's catalogue of known exploited vulnerabilities (its JSON file). What is listed there
     fails whatever its severity, and comes first."""

@@ -70,10 +70,15 @@ class Record:
         return replace(self, services={**self.services, name: service})
 
     def finished(self, entry: Deployed) -> Record:
-        """Return it with a release that is now deployed completely."""
-        history = self.history
-        if self.current != entry.release:
-            history = (*history, entry)[-_KEEP:]
+        """Return it with a release that is now deployed completely.
+
+        The same one again has run unchanged since now only: something was changed, or another
+        one had begun.
+        """
+        if self.current == entry.release:
+            history = (*self.history[:-1], replace(self.history[-1], at=entry.at))
+        else:
+            history = (*self.history, entry)[-_KEEP:]
         return replace(self, history=history, attempt="", rollback=False)
 
 
@@ -143,8 +148,11 @@ def _parse(found: dict[str, Any] | None) -> Record:
         }
         history = tuple(Deployed(**_known(Deployed, each)) for each in document["history"])
         rest = {"attempt": document["attempt"], "rollback": bool(document.get("rollback"))}
+        texts = [text for each in history for text in (each.release, each.at, each.run)]
+        if not all(isinstance(text, str) for text in (*texts, rest["attempt"])):
+            raise TypeError("a text is none")  # noqa: TRY301 - one place says so
         return Record(services=services, history=history, **rest)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise DeployError(
             f"The ConfigMap {_NAME} is damaged ({error!r}).",
             hint=f"kubectl delete configmap {_NAME}: the next deploy looks at every service anew; "

@@ -14,7 +14,7 @@ from aksci.deploy.helm import read_helm_states
 from aksci.deploy.record import read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from aksci.deploy.cluster import Cluster
     from aksci.deploy.helm import HelmState
@@ -30,9 +30,9 @@ __all__ = [
 ]
 
 _WORKLOADS = ("CronJob", "DaemonSet", "Deployment", "Job", "ReplicaSet", "StatefulSet")
-_MADE = frozenset({"Job", "ReplicaSet"})
-"""What CronJobs and Deployments make. Only these may be left out for having an owner: anybody can
-write that his Deployment has one."""
+_MADE = {"Job": "CronJob", "ReplicaSet": "Deployment"}
+"""What makes them. Only these may be left out, and only for such an owner: anybody can write that
+his Deployment has one."""
 _ENDED = frozenset({"Succeeded", "Failed"})
 """Phases that a pod never leaves. Kubernetes documentation, "Pod Lifecycle"."""
 _LISTS = {
@@ -73,6 +73,10 @@ class Running:
         """Whether there is nothing that could be verified."""
         return not self.record.current and not self.helm and not self.containers
 
+    def has(self, service: str) -> bool:
+        """Tell whether there is anything of a service: also what Helm does not know any more."""
+        return service in self.helm or any(each.service == service for each in self.containers)
+
 
 def read_running(cluster: Cluster) -> Running:
     """Look at all that runs in the namespace, or that a workload in it would run.
@@ -90,7 +94,7 @@ def read_running(cluster: Cluster) -> Running:
         container
         for kind, found in workloads.items()
         for each in found
-        if not (kind in _MADE and _owner(each, known)) and not _job_ended(kind, each)
+        if not _is_made(kind, each, workloads) and not _job_ended(kind, each)
         for container in containers_of_workload(kind, each, known)
     ]
     containers += [
@@ -175,6 +179,13 @@ def _owner(thing: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, A
             found: Mapping[str, Any] = known[reference["uid"]]
             return found
     return None
+
+
+def _is_made(
+    kind: str, thing: Mapping[str, Any], workloads: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> bool:
+    makers = workloads[_MADE[kind]] if kind in _MADE else ()
+    return _owner(thing, {each["metadata"]["uid"]: each for each in makers}) is not None
 
 
 def _job_ended(kind: str, thing: Mapping[str, Any]) -> bool:

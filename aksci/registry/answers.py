@@ -13,15 +13,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "LARGEST",
     "digest_of",
     "error_code",
+    "is_digest",
     "is_manifest",
     "media_type_of",
     "next_page",
     "reason_of",
     "require_same",
+    "require_size",
     "root_cause",
 ]
+
+LARGEST = 256 << 20
+"""Bytes of one answer that are held in memory. What may be larger is streamed."""
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 _LINK = re.compile(r"<([^>]*)>([^<]*)")
 _NEXT = re.compile(r";\s*rel\s*=\s*\"?next\"?\s*(?:[;,]|$)", re.IGNORECASE)
@@ -30,6 +37,20 @@ _NEXT = re.compile(r";\s*rel\s*=\s*\"?next\"?\s*(?:[;,]|$)", re.IGNORECASE)
 def digest_of(content: bytes) -> str:
     """Return the digest of some bytes."""
     return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def is_digest(text: str) -> bool:
+    """Tell whether a text is a digest of the one kind that is checked here."""
+    return bool(_DIGEST.fullmatch(text))
+
+
+def require_size(size: int, host: str) -> None:
+    """Refuse an answer that would fill the memory; it may have no end."""
+    if size > LARGEST:
+        raise RegistryError(
+            f"{host} answers with more than {LARGEST >> 20} MiB, which is no answer to what was "
+            "asked."
+        )
 
 
 def require_same(digest: str, expected: str, name: str) -> None:
@@ -44,7 +65,7 @@ def is_manifest(content: bytes) -> bool:
     """Tell a manifest from the page of a web server that has one for any address."""
     try:
         return "schemaVersion" in dict(json.loads(content))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return False
 
 
@@ -52,7 +73,7 @@ def media_type_of(content: bytes) -> str:
     """Return the media type that a manifest itself names."""
     try:
         return str(json.loads(content)["mediaType"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "application/vnd.oci.image.manifest.v1+json"
 
 
@@ -97,5 +118,5 @@ def _first_error(content: bytes) -> tuple[str, str]:
     try:
         first = json.loads(content)["errors"][0]
         return str(first["code"]), str(first.get("message", ""))
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         return "", ""

@@ -134,7 +134,9 @@ class Authenticator:
             token = None
         if not isinstance(token, str):
             raise RegistryError(f"{where} answered without a token for {self.host}.")
-        life = answer.get("expires_in") or _life_of(token) or _DEFAULT_LIFE
+        life = answer.get("expires_in")
+        if not isinstance(life, int | float) or not life:
+            life = _life_of(token) or _DEFAULT_LIFE
         return token, max(float(life) - _EARLY, 1.0)
 
 
@@ -164,7 +166,7 @@ class TokenPolicy(HTTPPolicy[HttpRequest, Any]):
         """Send a request, and once more with a token when it was challenged."""
         http = request.http_request
         http.headers.pop("Authorization", None)
-        if urlsplit(http.url).netloc != self._authenticator.host:
+        if not self._is_home(http.url):
             return self.next.send(request)
         key = _purpose(http.method, http.url)
         earlier = request.context.options.get("earlier")  # the quick lane's answer comes next
@@ -184,6 +186,11 @@ class TokenPolicy(HTTPPolicy[HttpRequest, Any]):
     def known(self, method: str, url: str) -> str | None:
         """Return the Authorization header for a request, if it has been fetched already."""
         return self._cached(_purpose(method, url))
+
+    def _is_home(self, url: str) -> bool:
+        """Tell whether a token may go there: after a redirect it may be elsewhere, or not TLS."""
+        parts, home = urlsplit(url), self._authenticator
+        return parts.netloc == home.host and parts.scheme in {home.scheme, "https"}
 
     def _cached(self, key: tuple[str, bool]) -> str | None:
         with self._lock:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from aksci.errors import RegistryError, UnreachableError
-from aksci.registry.answers import digest_of, require_same
+from aksci.registry.answers import digest_of, is_digest, require_same
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -215,7 +215,7 @@ class Blobs:
         location = begun.headers.get("Location") or ""
         least = begun.headers.get("OCI-Chunk-Min-Length") or ""
         where = self._connection.location(str(begun.request.url), location)
-        return where, int(least) if least.isdigit() else 0
+        return where, int(least) if least.isdecimal() else 0
 
     def _finish(
         self, repository: str, location: str, digest: str, content: bytes | BinaryIO | None
@@ -236,6 +236,9 @@ class Blobs:
             self._connection.send("DELETE", location, once=True)
 
     def _path(self, repository: str, digest: str) -> str:
+        """Return the address of a blob. Whoever may push chooses what manifests name."""
+        if not is_digest(digest):
+            raise RegistryError(f"{digest[:100]!r}, which {repository} names, is not a digest.")
         return self._connection.path(repository, "blobs", digest)
 
     def _name(self, repository: str, digest: str = "") -> str:
@@ -307,7 +310,8 @@ class _Upload:
 
 def _place_of(response: Any, offset: int, name: str) -> tuple[int, int]:
     """Return how many bytes of an answer to skip, and how many it promises."""
-    length = int(response.headers.get("Content-Length") or 0)
+    told = response.headers.get("Content-Length") or ""
+    length = int(told) if told.isdecimal() else 0
     if response.status_code == 200:  # noqa: PLR2004 - the range was ignored
         return offset, length
     start = _CONTENT_RANGE.match(response.headers.get("Content-Range") or "")

@@ -15,14 +15,17 @@ from aksci.errors import ConfigError, RegistryError
 from aksci.registry.answers import (
     digest_of,
     error_code,
+    is_digest,
     is_manifest,
     media_type_of,
     next_page,
     require_same,
+    require_size,
 )
 from aksci.registry.blobs import Blobs
 from aksci.registry.connection import Connection
 from aksci.registry.protocol import Manifest
+from aksci.registry.referrers import require_descriptors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -43,6 +46,8 @@ _MANIFESTS = (
 _ACCEPT = {"Accept": ", ".join(_MANIFESTS)}
 _LOOPBACK = frozenset({"localhost", "::1"})
 _PAGE = 1000
+_PAGES = 2000
+"""Pages after which a list is believed to have no end."""
 _MANIFEST_LIMIT = 4 << 20
 """Bytes that every registry should take. Distribution specification 1.1, "Pushing Manifests"."""
 
@@ -107,6 +112,8 @@ class RegistryClient:
         digest = response.headers.get("Docker-Content-Digest")
         if not digest:  # the header is optional in the OCI specification
             return self.manifest(repository, reference).digest
+        if not is_digest(str(digest)):
+            raise RegistryError(f"{self.host} names no digest for {repository}: {str(digest)!r}.")
         require_same(str(digest), reference, f"{self.host}/{repository}")
         return str(digest)
 
@@ -204,8 +211,7 @@ class RegistryClient:
         Distribution specification 1.1, "Listing Tags".
         """
         url = f"{self._connection.path(repository, 'tags', 'list')}?n={_PAGE}"
-        pages = self._pages(url)
-        return [] if pages is None else [str(tag) for page in pages for tag in page["tags"] or []]
+        return [str(tag) for tag in self._pages(url, "tags") or ()]
 
     def referrers(self, repository: str, digest: str) -> list[dict[str, Any]] | None:
         """Return the descriptors that refer to a digest, or None without a referrers API.
@@ -214,10 +220,8 @@ class RegistryClient:
         """
         if not self._lists_referrers:
             return None
-        pages = self._pages(self._connection.path(repository, "referrers", digest))
-        if pages is None:
-            return None
-        return [entry for page in pages for entry in page.get("manifests") or []]
+        found = self._pages(self._connection.path(repository, "referrers", digest), "manifests")
+        return None if found is None else require_descriptors(found, f"{repository}@{digest}")
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -227,35 +231,44 @@ class RegistryClient:
         """Import what the first write would wait for; nothing is asked of the registry."""
         self._connection.sdk()
 
-    def _pages(self, url: str) -> list[dict[str, Any]] | None:
-        """Return all pages of a list; None where the registry answers 404."""
-        pages: list[dict[str, Any]] = []
+    def _pages(self, url: str, key: str) -> list[Any] | None:
+        """Return a list from all of its pages; None where the registry answers 404 at once."""
+        found: list[Any] = []
         asked: set[str] = set()
+        size = 0
         while url and url not in asked:
             asked.add(url)
             response = self._connection.send("GET", url)
-            if self._connection.is_missing(response):
+            if len(asked) == 1 and self._connection.is_missing(response):
                 if "/referrers/" in url:
                     # A registry with the API has an empty list for what it does not know; some
                     # say instead that there is no such repository yet.
                     self._lists_referrers = error_code(response.content) == "NAME_UNKNOWN"
                 return None
             self._connection.require(response, 200)
-            pages.append(self._page(url, response.content))
+            size += len(response.content)
+            require_size(size, self.host)
+            found += self._page(url, response.content, key)
             link = next_page(response.headers)
             url = self._connection.location(url, link) if link else ""
             if url and urlsplit(url).netloc != self.host:
                 raise RegistryError(f"{self.host} continues a list at {urlsplit(url).netloc}.")
-        return pages
+            if url and len(asked) == _PAGES:
+                raise RegistryError(f"{self.host} sends a list without an end.")
+        return found
 
-    def _page(self, url: str, content: bytes) -> dict[str, Any]:
+    def _page(self, url: str, content: bytes, key: str) -> list[Any]:
+        """Return what one page has of a list; JSON's null stands for an empty one."""
         try:
-            return dict(json.loads(content))
-        except (ValueError, TypeError):
+            entries = json.loads(content)[key]
+            if not isinstance(entries, list | None):
+                raise TypeError(entries)  # noqa: TRY301 - one place says so
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise RegistryError(
                 f"{self.host} does not answer as a registry: no list is at {urlsplit(url).path}.",
                 hint="is it another server that listens there?",
             ) from None
+        return entries or []
 
 
 def is_loopback(host: str) -> bool:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from aksci.registry.answers import LARGEST, require_size
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -124,7 +126,7 @@ class QuickLane:
         try:
             connection.request(method, path, headers=dict(headers))
             response = connection.getresponse()
-            content = response.read()
+            content = _read(response, self._address[0])
         except BaseException:
             connection.close()
             raise
@@ -145,6 +147,16 @@ class QuickLane:
         connection.connect()
         connection.sock.settimeout(_TIMEOUT)
         return connection
+
+
+def _read(response: http.client.HTTPResponse, host: str) -> bytes:
+    """Read an answer whose length was not told no further than is allowed."""
+    if response.length is None:
+        content = response.read(LARGEST + 1)
+        require_size(len(content), host)
+        return content
+    require_size(response.length, host)
+    return response.read()
 
 
 def _close(idle: deque[http.client.HTTPConnection]) -> None:

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from aksci.registry.protocol import Registry
     from aksci.registry.refs import ImageRef
 
-__all__ = ["fallback_tag", "list_referrers", "record_referrer", "record_referrers"]
+__all__ = [
+    "fallback_tag",
+    "list_referrers",
+    "record_referrer",
+    "record_referrers",
+    "require_descriptors",
+]
 
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _ATTEMPTS = 5
@@ -90,6 +96,15 @@ def fallback_tag(digest: str) -> str:
     return digest.replace(":", "-")
 
 
+def require_descriptors(entries: Any, name: str) -> list[dict[str, Any]]:
+    """Refuse a list of referrers that is damaged: whoever may push can write one."""
+    if not isinstance(entries, list) or not all(
+        isinstance(entry, dict) and isinstance(entry.get("digest"), str) for entry in entries
+    ):
+        raise RegistryError(f"The list of what refers to {name} is damaged.")
+    return entries
+
+
 def _missing(
     entries: Sequence[dict[str, Any]], present: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
@@ -102,4 +117,5 @@ def _fallback(registry: Registry, repository: str, digest: str) -> list[dict[str
         manifest = registry.manifest(repository, fallback_tag(digest))
     except NotFoundInRegistry:
         return []
-    return list(json.loads(manifest.content).get("manifests") or [])
+    entries = json.loads(manifest.content).get("manifests") or []
+    return require_descriptors(entries, f"{repository}@{digest}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import io
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline import Pipeline, PipelineResponse
@@ -18,6 +20,7 @@ from azure.core.pipeline.policies import (
 )
 from azure.core.pipeline.transport import RequestsTransport
 
+from aksci.registry.answers import require_size
 from aksci.registry.auth import Authenticator, TokenPolicy
 
 if TYPE_CHECKING:
@@ -104,7 +107,7 @@ def _discard(response: PipelineResponse[HttpRequest, Any]) -> None:
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that Retry-After (RFC 9110, section 10.2.3) asks for."""
     value = headers.get("Retry-After", "")
-    if value.isdigit():
+    if value.isdecimal():
         return float(value)
     moment = email.utils.parsedate_tz(value)
     served = email.utils.parsedate_tz(headers.get("Date", ""))
@@ -171,6 +174,7 @@ def _transport(verify: bool | str, proxies: Mapping[str, str]) -> RequestsTransp
     adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
+    session.hooks["response"].append(_read_bounded)
     session.headers["Accept-Encoding"] = "identity"  # digests are of the bytes as stored
     return RequestsTransport(
         session=session,
@@ -181,3 +185,18 @@ def _transport(verify: bool | str, proxies: Mapping[str, str]) -> RequestsTransp
         connection_verify=verify,
         connection_data_block_size=_PIECE,
     )
+
+
+def _read_bounded(response: Any, *_args: Any, stream: bool = False, **_options: Any) -> None:
+    """Read an answer that is to be held in memory as requests does, and no further than allowed."""
+    if stream:
+        return
+    content = bytearray()
+    with contextlib.ExitStack() as stack:
+        stack.callback(response.close)
+        for piece in response.iter_content(_PIECE):
+            content += piece
+            require_size(len(content), urlsplit(response.url).netloc)
+        stack.pop_all()
+    response._content = bytes(content)  # noqa: SLF001 - requests has no other way
+    response._content_consumed = True  # noqa: SLF001

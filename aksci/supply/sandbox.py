@@ -33,9 +33,17 @@ class Sandbox:
 
     :param variables: of the process; only those that a network client needs are passed on.
     :param docker_config: folder with ``config.json``, where registry credentials are needed.
+    :param offline: the program asks nobody beyond this machine, so it gets no proxy either, whose
+        address may hold a password.
     """
 
-    def __init__(self, variables: Mapping[str, str], *, docker_config: Path | None = None) -> None:
+    def __init__(
+        self,
+        variables: Mapping[str, str],
+        *,
+        docker_config: Path | None = None,
+        offline: bool = False,
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="aksci-", ignore_cleanup_errors=True)
         root = Path(self._folder.name)
         self.files = root / "files"
@@ -45,8 +53,9 @@ class Sandbox:
         home = root / "home"
         for folder in (self.files, self.empty, home):
             folder.mkdir(mode=0o700)
+        passed = [name for name in _PASSED if not (offline and name.lower().endswith("_proxy"))]
         self.environment = {
-            **{name: variables[name] for name in _PASSED if name in variables},
+            **{name: variables[name] for name in passed if name in variables},
             "HOME": str(home),
             "XDG_CONFIG_HOME": str(home / "config"),
             "XDG_CACHE_HOME": str(home / "cache"),

@@ -50,17 +50,28 @@ def content_identity(manifest: Manifest) -> str:
 
     That is the digest, but for an index with attestations, whose times differ in each build. It
     counts without them: as the one platform's manifest, or as a hash over all platforms' manifests.
+    An entry that something may run is never left out, whatever it is called.
 
     Source: BuildKit, "Image Attestation Storage".
     """
     document = json.loads(manifest.content)
-    entries: list[dict[str, Any]] = document.get("manifests") or []
-    images = [one for one in entries if (one.get("annotations") or {}).get(_KIND) != _ATTESTATION]
-    if len(images) == len(entries) or not images:
+    try:
+        entries: list[dict[str, Any]] = document.get("manifests") or []
+        images = [one for one in entries if not _is_attestation(one)]
+        if len(images) == len(entries) or not images:
+            return manifest.digest
+        if len(images) == 1:
+            return str(images[0]["digest"])
+        listed = sorted(
+            json.dumps([one.get("platform"), one["digest"]], sort_keys=True) for one in images
+        )
+    except (AttributeError, KeyError, TypeError):  # a damaged one is nothing but itself
         return manifest.digest
-    if len(images) == 1:
-        return str(images[0]["digest"])
-    listed = sorted(
-        json.dumps([one.get("platform"), one["digest"]], sort_keys=True) for one in images
-    )
     return "sha256:" + hashlib.sha256("\n".join(listed).encode()).hexdigest()
+
+
+def _is_attestation(entry: dict[str, Any]) -> bool:
+    platform = entry.get("platform") or {}
+    return (entry.get("annotations") or {}).get(_KIND) == _ATTESTATION and (
+        (platform.get("os"), platform.get("architecture")) == ("unknown", "unknown")
+    )

@@ -22,37 +22,40 @@ if TYPE_CHECKING:
 __all__ = ["OwnBuilds", "read_own_builds", "write_own_builds"]
 
 _NAME = "built.json"
+_SCHEMA = 2
 
 
 @dataclass(frozen=True)
 class OwnBuilds:
-    """Digest references of builds made here, with their input keys."""
+    """Digest references of builds made here, with their input keys: several can give one digest."""
 
-    keys: Mapping[str, str]
+    keys: Mapping[str, frozenset[str]]
 
     def has(self, ref: ImageRef, key: str) -> bool:
         """Tell whether a run of ours has built this digest of this input key."""
-        return self.keys.get(str(ref)) == key
+        return key in self.keys.get(str(ref), ())
 
 
 def read_own_builds(work: Path) -> OwnBuilds:
     """Read the file; a damaged or missing one vouches for nothing."""
     try:
         document = json.loads((work / _NAME).read_text(encoding="utf-8"))
-        known = {str(ref): str(key) for ref, key in document["images"].items()}
-        return OwnBuilds(known if document["schema"] == 1 else {})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        known = {str(ref): frozenset(map(str, keys)) for ref, keys in document["images"].items()}
+        return OwnBuilds(known if document["schema"] == _SCHEMA else {})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return OwnBuilds({})
 
 
 def write_own_builds(work: Path, before: OwnBuilds, images: Iterable[BuiltImage]) -> OwnBuilds:
     """Remember what a run has built, and of what earlier ones have, what it reused."""
-    kept = {
-        str(image.ref): image.input_key
-        for image in images
-        if image.action == "built" or before.has(image.ref, image.input_key)
-    }
+    kept: dict[str, set[str]] = {}
+    for image in images:
+        if image.action == "built" or before.has(image.ref, image.input_key):
+            kept.setdefault(str(image.ref), set()).add(image.input_key)
     work.mkdir(parents=True, exist_ok=True)
-    document = {"schema": 1, "images": dict(sorted(kept.items()))}
+    document = {
+        "schema": _SCHEMA,
+        "images": {ref: sorted(keys) for ref, keys in sorted(kept.items())},
+    }
     write_atomically(work / _NAME, json.dumps(document, indent=2) + "\n", mode=0o666)
-    return OwnBuilds(kept)
+    return OwnBuilds({ref: frozenset(keys) for ref, keys in kept.items()})

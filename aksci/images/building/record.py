@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Base", "BuildRecord", "BuiltImage", "read_build_record", "write_build_record"]
 
 Action = Literal["built", "reused"]
+_SCHEMA = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ class BuildRecord:
 def write_build_record(work: Path, record: BuildRecord) -> Path:
     """Write ``build.json`` in the project's ``.aksci`` folder, atomically."""
     document = {
-        "schema": 1,
+        "schema": _SCHEMA,
         "run": record.run_id,
         "commit": record.commit,
         "environment": record.environment,
@@ -106,6 +107,8 @@ def read_build_record(work: Path) -> BuildRecord:
     path = work / "build.json"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+        if document["schema"] != _SCHEMA:
+            raise ValueError(f"schema {document['schema']!r}")  # noqa: TRY301 - one place says so
         images = {name: _image(name, entry) for name, entry in document["images"].items()}
         return BuildRecord(
             run_id=document["run"],
@@ -119,7 +122,7 @@ def read_build_record(work: Path) -> BuildRecord:
         raise UsageError(
             f"There is no build yet: {path} does not exist.", hint="nox -s build"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{path} is damaged ({error!r}).", hint="nox -s build writes it again."
         ) from None

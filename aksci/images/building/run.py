@@ -119,19 +119,21 @@ class Run:
         spec = self.lookup.graph.images[name].spec
         reasons: tuple[Reason, ...] = ()
         found = self.lookup.find(name, inputs)
-        reused = found is not None
+        made: str | None = None
         if found is None:
             reasons = self.lookup.reasons(name, inputs)
             with self._slots:
                 started = time.monotonic()
-                found = self._build_as_task(name, inputs, key, reasons)
+                found, made = self._build_as_task(name, inputs, key, reasons)
+        # What another run has finished meanwhile is not ours: we don't vouch for it.
+        ours = found.digest == made
         image = BuiltImage(
             name=name,
             ref=ImageRef(self.lookup.registry.host, spec.repository, found.digest),
             input_key=key,
             tags=spec.tags,
-            action="reused" if reused else "built",
-            reasons=reasons,
+            action="built" if ours else "reused",
+            reasons=reasons if ours else (),
             seconds=time.monotonic() - started,
             bases=self._bases(name, inputs),
         )
@@ -160,8 +162,11 @@ class Run:
 
     def _build_as_task(
         self, name: str, inputs: Inputs, key: str, reasons: tuple[Reason, ...]
-    ) -> Finished:
-        """Build an image and tell of it while it lasts."""
+    ) -> tuple[Finished, str]:
+        """Build an image and tell of it while it lasts.
+
+        :returns: what counts as finished, and the digest that was built here.
+        """
         if self._stopped.is_set():
             raise Interrupted(f"{name} was not built: the run was stopped.")
         started = time.monotonic()
@@ -169,16 +174,16 @@ class Run:
         end = "failed"
         try:
             task.step(f"to be built: {'; '.join(map(explain, reasons))}")
-            found = self._build(name, inputs, key, task)
-            end = f"built {found.digest}"
+            found, made = self._build(name, inputs, key, task)
+            end = f"built {made}" + (f", using {found.digest}" if found.digest != made else "")
         except Interrupted:
             end = "stopped"
             raise
         finally:
             task.done(f"{end} ({time.monotonic() - started:.1f} s)")
-        return found
+        return found, made
 
-    def _build(self, name: str, inputs: Inputs, key: str, task: Task) -> Finished:
+    def _build(self, name: str, inputs: Inputs, key: str, task: Task) -> tuple[Finished, str]:
         written = self._dockerfile_state(name)
         output = self.builder.build(
             self._request(name, inputs, key), lambda line: _tell(task, line)
@@ -186,7 +191,7 @@ class Run:
         repository = self.lookup.graph.images[name].spec.repository
         ref = ImageRef(self.lookup.registry.host, repository, output.digest)
         self._require_unchanged(name, inputs, written)
-        return self._finish(name, inputs, key, ref, output, task)
+        return self._finish(name, inputs, key, ref, output, task), output.digest
 
     def _request(self, name: str, inputs: Inputs, key: str) -> BuildRequest:
         spec = self.lookup.graph.images[name].spec

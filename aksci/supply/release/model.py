@@ -16,6 +16,7 @@ __all__ = [
     "ReleaseBase",
     "ReleaseImage",
     "ReleaseService",
+    "chart_repository",
     "release_repository",
     "release_tag",
 ]
@@ -107,6 +108,11 @@ class Release:
     def service_images(self, service: str) -> dict[str, ImageRef]:
         """Return values key -> digest reference of a service's images."""
         return {key: self.images[name].ref for key, name in self.services[service].images.items()}
+
+
+def chart_repository(project: str, chart: str) -> str:
+    """Return where a project's chart is stored; Helm wants it to end in the chart's name."""
+    return f"{project}/charts/{chart}"
 
 
 def release_repository(project: str) -> str:

@@ -7,7 +7,7 @@ inputs give the same release, and a promotion to another registry keeps its dige
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aksci.errors import ConfigError, NotFoundInRegistry, RegistryError, TrustError, UsageError
 from aksci.registry.push import Content, canonical_json, push_artifact
@@ -19,6 +19,7 @@ from aksci.supply.release.model import (
     ReleaseBase,
     ReleaseImage,
     ReleaseService,
+    chart_repository,
     release_repository,
 )
 
@@ -96,10 +97,11 @@ def load_release(registry: Registry, ref: ImageRef) -> Release:
     """
     manifest = registry.manifest(ref.repository, ref.digest)
     try:
-        outer = json.loads(manifest.content)
+        outer = _read(manifest.content)
         if outer["artifactType"] != RELEASE_TYPE:
             raise ValueError(outer["artifactType"])
-        content = json.loads(registry.blob(ref.repository, outer["layers"][0]["digest"]))
+        (layer,) = outer["layers"]
+        content = _read(registry.blob(ref.repository, layer["digest"]))
         if isinstance(content, dict) and content.get("schema") != SCHEMA:
             raise NoReleaseError(
                 f"{ref} is a release of another version of aksci: schema "
@@ -109,6 +111,14 @@ def load_release(registry: Registry, ref: ImageRef) -> Release:
         return parse_release(content, ref)
     except (*_DAMAGE, NotFoundInRegistry) as error:
         raise NoReleaseError(f"{ref} is not a release ({str(error)[:200]!r}).") from None
+
+
+def _read(content: bytes) -> Any:
+    """Read JSON as ``canonical_json`` writes it: all else could mean two things to two readers."""
+    document = json.loads(content)
+    if canonical_json(document) != content:
+        raise ValueError("it is not written as aksci writes it")
+    return document
 
 
 def point(registry: Registry, ref: ImageRef, tag: str) -> None:
@@ -169,7 +179,7 @@ def _make_service(
     chart = read_chart(root / service.chart)
     return ReleaseService(
         name=name,
-        chart=push_chart(registry, f"{project}/charts/{chart.name}", chart),
+        chart=push_chart(registry, chart_repository(project, chart.name), chart),
         chart_name=chart.name,
         chart_version=chart.version,
         images=dict(sorted(service.images.items())),

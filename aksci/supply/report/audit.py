@@ -30,11 +30,13 @@ def audit_text(audit: Audit) -> str:
     """Return one line a thing, grouped, with what is wrong below it; the counts at the end."""
     width = max((len(row.outcome) for row in audit.rows), default=0)
     lines = [f"{audit.environment}, signatures in {audit.registry}"]
+    common = _common(audit)
+    lines += [f"all that is verified: {text}" for text in common]
     for kind, title in _GROUPS.items():
         rows = [row for row in audit.rows if row.kind == kind]
         lines += ["", title] if rows else []
         for row in rows:
-            lines.append(f"  {row.outcome:<{width}}  {row.where}{_told(row)}")
+            lines.append(f"  {row.outcome:<{width}}  {row.where}{_told(row, common)}")
             lines += [f"  {'':<{width}}    {text}" for text in _details(row)]
     return "\n".join([*lines, "", _counts(audit)])
 
@@ -68,18 +70,28 @@ def _details(row: Row) -> Iterator[str]:
     yield from (f"warning: {text}" for text in row.warnings)
 
 
-def _told(row: Row) -> str:
+def _common(audit: Audit) -> tuple[str, ...]:
+    """Return what is the same for all that is verified: it is told once."""
+    told = [_origin(row) for row in audit.rows if row.outcome is Outcome.VERIFIED]
+    return tuple(text for text in told[0] if all(text in other for other in told)) if told else ()
+
+
+def _origin(row: Row) -> tuple[str, ...]:
     """Return who signed, which commit, in which run; what passed the gate."""
-    if row.outcome is not Outcome.VERIFIED:
-        return ""
-    parts = [
-        f"by {', '.join(row.by)}" if row.by else "",
+    parts = (
+        f"signed by {', '.join(row.by)}" if row.by else "",
         f"commit {row.commit[:_SHORT]}" if row.commit else "",
         f"run {row.run}" if row.run else "",
         f"verdict {row.verdict.removeprefix('sha256:')[:_SHORT]}" if row.verdict else "",
         f"policy {row.policy.removeprefix('sha256:')[:_SHORT]}" if row.policy else "",
-    ]
-    told = ", ".join(part for part in parts if part)
+    )
+    return tuple(part for part in parts if part)
+
+
+def _told(row: Row, common: tuple[str, ...]) -> str:
+    if row.outcome is not Outcome.VERIFIED:
+        return ""
+    told = ", ".join(part for part in _origin(row) if part not in common)
     return f"  ({told})" if told else ""
 
 

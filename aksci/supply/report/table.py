@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["finding_text", "verdicts_document", "verdicts_markdown", "verdicts_table"]
 
+_LICENCES = 6
+"""Named in a line; the other formats have all of them."""
 _ORIGINS = {"base": "from the base", "own": "our own"}
 
 
@@ -65,6 +67,7 @@ def verdicts_table(
         lines += [f"      {_line(text)}" for text in (*verdict.problems, *verdict.notes)]
         lines += [f"      {finding_text(finding)}" for finding in _ranked(verdict)]
         lines += [f"      {_ignored(entry)}" for entry in verdict.ignored]
+    lines += _licences_text(verdicts)
     if before is not None:
         lines += ["", *_changes_text(verdicts, before)]
     return "\n".join(lines)
@@ -85,6 +88,7 @@ def verdicts_markdown(
     lines += _ignored_markdown(verdicts)
     if before is not None:
         lines += _changes_markdown(verdicts, before)
+    lines += _licences_markdown(verdicts)
     if any(verdict.test_database for verdict in verdicts.values()):
         lines += ["", "Scanned with a small test database: not a statement about these images."]
     return "\n".join(lines) + "\n"
@@ -158,6 +162,30 @@ def _changes_text(verdicts: Mapping[str, Verdict], before: Mapping[str, Verdict]
             for finding in findings:
                 package = f"{finding.package} {finding.installed}"
                 yield _line(f"{word} in {name}: {finding.severity} {finding.id} in {package}")
+
+
+def _licences_text(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
+    found = sorted({name for verdict in verdicts.values() for name in verdict.licences})
+    if found:
+        more = f" and {len(found) - _LICENCES} more" if len(found) > _LICENCES else ""
+        yield _line(f"licences: {', '.join(found[:_LICENCES])}{more}")
+
+
+def _licences_markdown(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
+    """Yield which licence how many packages of each image are said to have, folded."""
+    names = sorted({name for verdict in verdicts.values() for name in verdict.licences})
+    if not names:
+        return
+    yield from ("", f"<details><summary>{len(names)} licences</summary>", "")
+    yield from ("| licence | packages |", "| --- | --- |")
+    for name in names:
+        counted = (
+            f"{image} {verdict.licences[name]}"
+            for image, verdict in sorted(verdicts.items())
+            if name in verdict.licences
+        )
+        yield f"| {cell(name)} | {cell(', '.join(counted))} |"
+    yield from ("", "</details>")
 
 
 def _counts(verdict: Verdict) -> str:

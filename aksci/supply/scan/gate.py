@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aksci.config.models import ScanConfig
-    from aksci.registry.protocol import Registry
+    from aksci.registry.protocol import Manifest, Registry
     from aksci.reporting import Reporter
     from aksci.supply.scan.bases import BaseLayers
     from aksci.supply.scan.knowledge import Knowledge
@@ -113,7 +113,7 @@ def verdict_tag(
     :param policy: its hash.
     """
     key = [
-        *(2, ref.digest, policy, scanner.database.identity, scanner.version),
+        *(3, ref.digest, policy, scanner.database.identity, scanner.version),
         base.digest if base else "",
     ]
     return "verdict-" + hashlib.sha256(canonical_json(key)).hexdigest()[:16]
@@ -208,14 +208,24 @@ class _Gate:
         return replace(verdict, stored=ImageRef(self.registry.host, ref.repository, found.digest))
 
     def _judge(self, ref: ImageRef, base: ImageRef | None) -> Verdict:
-        """Scan a manifest, or each platform's manifest of an index."""
+        """Scan a manifest, or each platform's manifest of an index.
+
+        :raises GateError: it can't be told what would run. Of an index, the scanner chooses one.
+        """
         manifest = self.registry.manifest(ref.repository, ref.digest)
-        if manifest.media_type not in _INDEXES:
+        if not _is_index(manifest):
             return self._judge_one(ref, base, "", None)
         try:
             listed = platforms_of(manifest.content)
         except ValueError as error:
             raise GateError(f"The index {ref} is damaged ({error}).") from None
+        for digest, _ in listed:
+            if _is_index(self.registry.manifest(ref.repository, digest)):
+                raise GateError(
+                    f"{ref} lists another index, {digest}, in place of an image, so it does not "
+                    "pass.",
+                    hint="list the images of all platforms in one index.",
+                )
         verdicts = [
             self._judge_one(ImageRef(ref.registry, ref.repository, digest), base, platform, ref)
             for digest, platform in listed
@@ -261,6 +271,11 @@ class _Gate:
             tag=tag,
         )
         return replace(verdict, stored=stored)
+
+
+def _is_index(manifest: Manifest) -> bool:
+    """Tell an index from an image by what it holds, too: who pushes names the media type."""
+    return manifest.media_type in _INDEXES or "manifests" in json.loads(manifest.content)
 
 
 def _platform(report: dict[str, Any]) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate", "hash_policy", "require_pass", "wanted_scanners"]
 
-_FORMAT = 2
+_FORMAT = 3
 """Raised when ``evaluate`` decides differently, so that stored verdicts are not used again."""
 _NAMED = 5
 """Findings that fit a line."""
@@ -77,6 +77,7 @@ def evaluate(
         failing=tuple(failing),
         ignored=tuple(ignored),
         tolerated=tuple(tolerated),
+        licences=facts.licences,
         scanner=scanner,
         database=database.identity,
         test_database=database.test,
@@ -190,6 +191,9 @@ def _whole_image(facts: Facts, policy: ScanConfig) -> tuple[tuple[str, ...], tup
     notes: list[str] = []
     if facts.empty:
         text = "nothing in this image is known to the scanner: no system, no packages"
+        (problems if policy.empty == "fail" else notes).append(text)
+    if facts.unlisted:
+        text = f"{facts.system} lists no package, so that none could be scanned"
         (problems if policy.empty == "fail" else notes).append(text)
     if facts.end_of_life:
         text = f"{facts.system} is past its end of life: it gets no security fixes"

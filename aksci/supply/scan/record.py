@@ -37,6 +37,6 @@ def made_here(work: Path, verdict: Verdict) -> bool:
     try:
         document = json.loads((work / _NAME).read_text(encoding="utf-8"))
         known = document["verdicts"].get(str(verdict.image)) if document["schema"] == 1 else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
     return verdict.stored is not None and known == verdict.stored.digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from aksci.supply.scan.text import clean
 from aksci.supply.scan.verdict import SEVERITIES, Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from aksci.registry.refs import ImageRef
     from aksci.supply.scan.bases import BaseLayers
@@ -31,8 +32,12 @@ class Facts:
     end_of_life: bool
     unscanned: bool
     """There is a system, but its packages were not looked at."""
+    unlisted: bool
+    """They were looked at, and there are none: their list was removed, or never was there."""
     empty: bool
     """Neither a system nor packages: the scanner knows nothing of it."""
+    licences: Mapping[str, int]
+    """Licence -> packages that it is said of."""
 
 
 def read_report(
@@ -50,19 +55,35 @@ def read_report(
         findings = tuple(_findings(results, ref, platform, inherited))
         system = report["Metadata"].get("OS") or {}
         classes = {result.get("Class") for result in results}
+        listed = {
+            result.get("Class")
+            for result in results
+            if result.get("Packages") or result.get("Vulnerabilities")
+        }
         return Facts(
             findings=findings,
             system=clean(f"{system.get('Family')} {system.get('Name')}") if system else "",
             end_of_life=bool(system.get("EOSL")),
-            # Trivy lists the system's packages whatever it finds; without them, it saw nothing.
+            # Trivy has a result for the system's packages even where it finds none of them, as in
+            # an image that has os-release and no longer has its package manager's database.
             unscanned=bool(system) and "os-pkgs" not in classes,
-            empty=not system and not classes & _PACKAGES,
+            unlisted=bool(system) and "os-pkgs" in classes - listed,
+            empty=not system and not listed & _PACKAGES,
+            licences=_licences(results),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise GateError(
             f"Trivy's report on {ref} is not understood ({clean(repr(error))}), so the image does "
             "not pass."
         ) from None
+
+
+def _licences(results: list[dict[str, Any]]) -> dict[str, int]:
+    packages = (entry for result in results for entry in result.get("Packages") or [])
+    found = Counter(
+        name for entry in packages for name in {*map(clean, entry.get("Licenses") or [])} if name
+    )
+    return dict(sorted(found.items()))
 
 
 def _require_report_on(report: dict[str, Any], ref: ImageRef) -> None:

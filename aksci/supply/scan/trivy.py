@@ -2,19 +2,23 @@
 
 It reads ``trivy.yaml``, ``.trivyignore`` and ``trivy-secret.yaml`` from its working directory and
 ``TRIVY_*`` from its environment: a pull request could silence the gate. It gets none of them.
+Nor does it get a credential or another network than the view of the image: see ``view``.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aksci.errors import GateError, ProcessError
 from aksci.supply.sandbox import Sandbox
 from aksci.supply.scan.bill import BillFormat, make_reproducible, without_findings
+from aksci.supply.scan.serving import LayerRegistry, read_view, serve_view
 from aksci.supply.scan.slots import take_slot
 from aksci.supply.scan.text import clean
+from aksci.supply.scan.view import restore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from aksci.process import Runner
     from aksci.registry.refs import ImageRef
     from aksci.supply.scan.database import Database
+    from aksci.supply.scan.view import View
 
 __all__ = ["Scanner", "TrivyScanner", "bill_argv", "read_release", "scan_argv"]
 
@@ -53,7 +58,7 @@ class Scanner(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TrivyScanner:
-    """Trivy over the registry, by digest. Safe in several threads and processes.
+    """Trivy over a view of an image in the registry. Safe in several threads and processes.
 
     Trivy's layer cache serves one process at a time, so that there are a few of them.
     """
@@ -61,14 +66,14 @@ class TrivyScanner:
     trivy: Path
     cache: Path
     """For layers that were seen; any number of projects may share it."""
+    registry: LayerRegistry
+    """Where the images are; only this process talks to it."""
     runner: Runner
     database: Database
     release: str
     """Trivy's version, as ``read_release`` tells it."""
     timeout: float = 600
     """Seconds for one image."""
-    docker_config: Path | None = None
-    """Credentials to read from the registry, where it asks for any."""
     slots: int = 2
     """Scans at the same time, each with its own cache."""
     version: str = field(init=False)
@@ -78,14 +83,21 @@ class TrivyScanner:
 
     def scan(self, ref: ImageRef, *, scanners: frozenset[str]) -> dict[str, Any]:
         """Return Trivy's JSON report on one manifest."""
+        view = read_view(self.registry, ref)
+        with take_slot(self.cache, self.slots, self.database.folder) as cache:
+            return self._scan(view, ref, cache, scanners)
+
+    def _scan(
+        self, view: View, ref: ImageRef, cache: Path, scanners: frozenset[str]
+    ) -> dict[str, Any]:
         with (
-            take_slot(self.cache, self.slots, self.database.folder) as cache,
-            Sandbox(self.runner.environment, docker_config=self.docker_config) as sandbox,
+            Sandbox(self.runner.environment, offline=True) as sandbox,
+            serve_view(view, self.registry, ref) as served,
         ):
             report = sandbox.files / "report.json"
             argv = scan_argv(
                 self.trivy,
-                ref,
+                served.name,
                 cache=cache,
                 report=report,
                 config=sandbox.write("trivy.yaml", "{}\n"),
@@ -93,13 +105,20 @@ class TrivyScanner:
                 scanners=scanners,
                 timeout=self.timeout,
             )
+            said = ""
             try:
                 self._run(argv, sandbox)
             except ProcessError as error:
+                said = error.output.replace(str(served.name), str(ref)) or error.message
+            problem = served.problem()
+            if problem:  # what Trivy remembers of a layer may be less than all of it
+                shutil.rmtree(cache / "fanal", ignore_errors=True)
+            if problem or said:
                 raise GateError(
-                    f"{ref} could not be scanned, so it does not pass.\n\n{error.output}".rstrip()
-                ) from None
-            return _read(report, ref)
+                    f"{ref} could not be scanned, so it does not pass.\n\n"
+                    + "\n\n".join(filter(None, (problem, said)))
+                )
+            return restore(_read(report, ref), view, served.name, ref)
 
     def list_parts(self, report: dict[str, Any], form: BillFormat) -> dict[str, Any]:
         """Return a report's packages as a bill of materials. It needs no cache, no network."""

@@ -5,6 +5,7 @@ The document's JSON Schema is ``schemas/verdict.schema.json``.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,6 +34,7 @@ _KEYS = frozenset(
         "failing",
         "ignored",
         "tolerated",
+        "licences",
         "reports",
         "bills",
         "scanner",
@@ -102,6 +104,8 @@ class Verdict:
     ignored: tuple[IgnoredFinding, ...]
     tolerated: tuple[Finding, ...] = ()
     """Found, but below the policy's bar."""
+    licences: Mapping[str, int] = field(default_factory=dict)
+    """Licence -> packages that it is said of."""
     reports: tuple[str, ...] = ()
     """Digests of the stored reports, artifacts in the image's repository: one a platform."""
     bills: tuple[str, ...] = ()
@@ -129,6 +133,7 @@ class Verdict:
             "failing": [asdict(finding) for finding in self.failing],
             "ignored": [asdict(entry) for entry in self.ignored],
             "tolerated": [asdict(finding) for finding in self.tolerated],
+            "licences": dict(sorted(self.licences.items())),
             "reports": list(self.reports),
             "bills": list(self.bills),
             "scanner": self.scanner,
@@ -160,6 +165,7 @@ class Verdict:
             failing=tuple(map(_finding, _list(document["failing"]))),
             ignored=tuple(map(_ignored, _list(document["ignored"]))),
             tolerated=tuple(map(_finding, _list(document["tolerated"]))),
+            licences=_licences(document["licences"]),
             reports=_texts(document["reports"]),
             bills=_texts(document["bills"]),
             scanner=_text(document["scanner"]),
@@ -220,6 +226,7 @@ def merge_verdicts(verdicts: Sequence[Verdict], image: ImageRef) -> Verdict:
         failing=_ranked(finding for verdict in verdicts for finding in verdict.failing),
         ignored=tuple(sorted(ignored, key=lambda entry: rank(entry.finding))),
         tolerated=_ranked(finding for verdict in verdicts for finding in verdict.tolerated),
+        licences=dict(sum((Counter(verdict.licences) for verdict in verdicts), Counter())),
         reports=_union(verdict.reports for verdict in verdicts),
         bills=_union(verdict.bills for verdict in verdicts),
     )
@@ -258,6 +265,13 @@ def _finding(entry: Any) -> Finding:
         raise ValueError(msg)
     _flag(entry["kev"])
     return Finding(**entry)
+
+
+def _licences(value: Any) -> dict[str, int]:
+    if not isinstance(value, dict) or not all(type(n) is int and n > 0 for n in value.values()):
+        msg = "its licences are not counted"
+        raise ValueError(msg)
+    return {_text(name): number for name, number in value.items()}
 
 
 def _ignored(entry: Any) -> IgnoredFinding:

@@ -50,7 +50,7 @@ class Product:
         :param images: the manifest that was scanned, and the index that lists it.
         """
         if self.purl.type == "oci":
-            inside = any(_is_image(self.purl, image) for image in images)
+            inside = any(_is_image(self.purl, image, finding.platform) for image in images)
             return inside and (not self.parts or any(covers(p, finding.purl) for p in self.parts))
         # Which packages another package contains is not known, so its parts name nothing here.
         return not self.parts and covers(self.purl, finding.purl)
@@ -173,15 +173,20 @@ def _time(value: Any) -> dt.datetime:
     return moment
 
 
-def _is_image(purl: PackageURL, image: ImageRef) -> bool:
+def _is_image(purl: PackageURL, image: ImageRef, platform: str) -> bool:
     """Tell whether an ``oci`` purl names an image.
 
-    purl-spec, "oci": the name is the repository's last part, the version a manifest's digest.
+    purl-spec, "oci": the name is the repository's last part, the version a manifest's digest. What
+    a qualifier narrows it to must be known to hold: no tag tells a digest.
+
+    :param platform: ``os/arch`` of the manifest in an index; empty: no index lists it.
     """
-    qualifiers = purl.qualifiers
-    address = qualifiers.get("repository_url") if isinstance(qualifiers, dict) else None
+    qualifiers = dict(purl.qualifiers) if isinstance(purl.qualifiers, dict) else {}
+    address, arch = qualifiers.pop("repository_url", None), qualifiers.pop("arch", None)
+    exact = purl.version == image.digest
     return (
         purl.name == image.repository.rpartition("/")[2]
-        and purl.version in {None, image.digest}
+        and (exact or (purl.version is None and not qualifiers))
         and address in {None, image.name, image.repository}
+        and (arch is None or arch in platform.split("/")[1:2] or (exact and not platform))
     )

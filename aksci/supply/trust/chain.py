@@ -37,12 +37,16 @@ def read_roots(texts: Sequence[bytes]) -> frozenset[bytes]:
 
     :raises DoubtError: one of them is no root certificate.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import Encoding
-    from cryptography.x509 import load_pem_x509_certificates
+    from cryptography.x509 import InvalidVersion, load_pem_x509_certificates
 
-    roots = [root for text in texts for root in load_pem_x509_certificates(text)]
-    for root in roots:
-        _require_issued(root, root)
+    try:
+        roots = [root for text in texts for root in load_pem_x509_certificates(text)]
+        for root in roots:
+            _require_issued(root, root)
+    except (UnsupportedAlgorithm, InvalidVersion):
+        raise DoubtError("a root of unknown kind") from None
     return frozenset(root.public_bytes(Encoding.DER) for root in roots)
 
 
@@ -172,7 +176,8 @@ def _require_issued(certificate: Certificate, issuer: Certificate) -> None:
 
     key = issuer.public_key()
     strong = (isinstance(key, rsa.RSAPublicKey) and key.key_size >= 2048) or (  # noqa: PLR2004 - NIST
-        isinstance(key, ec.EllipticCurvePublicKey) and key.key_size >= 256  # noqa: PLR2004 - NIST
+        isinstance(key, ec.EllipticCurvePublicKey)
+        and isinstance(key.curve, (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1))  # as Go knows
     )
     if not strong or certificate.issuer.public_bytes() != issuer.subject.public_bytes():
         raise DoubtError("another issuer")

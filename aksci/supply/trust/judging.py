@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from aksci.errors import NotFoundInRegistry, TrustError
+from aksci.errors import ConfigError, NotFoundInRegistry, TrustError
+from aksci.registry.answers import is_digest
 from aksci.registry.refs import ImageRef
 from aksci.supply.scan.verdict import Verdict
 from aksci.supply.trust.signing import (
@@ -148,7 +149,7 @@ class Judge:
         if not verdict:
             claims = self.signer.verify(ref, {REPOSITORY: ref.repository})[0].claims
             verdict, input_key = claims.get(VERDICT, ""), claims.get(INPUT_KEY, "")
-        if not verdict or not input_key:
+        if not is_digest(verdict) or not input_key:  # whatever else names one can be moved
             raise BindingError(f"{ref} is signed, but its signature binds no verdict of the gate.")
         return self.signer.verify(ref, image_claims(ref, verdict=verdict, input_key=input_key))
 
@@ -162,17 +163,18 @@ class Judge:
         Configuration".
         """
         try:
-            document = json.loads(self.registry.manifest(ref.repository, ref.digest).content)
+            content = self.registry.manifest(ref.repository, ref.digest).content
         except NotFoundInRegistry:
             return frozenset({ref.digest})
         found = {ref.digest}
         try:
+            document = json.loads(content)
             for entry in document.get("manifests") or ():
                 child = ImageRef(ref.registry, ref.repository, str(entry["digest"]))
                 if child.digest != ref.digest:
                     found |= {child.digest, *self._config(child)}
             found |= _config_of(document)
-        except _DAMAGE:
+        except (*_DAMAGE, ConfigError):  # a digest that is none, or of another algorithm
             return frozenset({ref.digest})
         return frozenset(found)
 

@@ -35,6 +35,19 @@ __all__ = ["NotationSigner", "notation_signer", "sign_argv", "trust_policy"]
 
 _TIMEOUT = 120.0  # seconds; a plugin may ask a key vault
 _STORE = "aksci"
+# Signatures of one digest that notation looks at: each new verdict adds one. Its own limit is 100.
+_MOST = 1000
+_MOST_FULLER = 3  # sets of claims that notation is asked to verify beside those that are required
+_LONGEST = 16 << 10  # characters of them, all on its command line
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What notation lists for a digest, none of it verified."""
+
+    signatures: list[dict[str, Any]]
+    all_read: bool
+    """False where there are others, which it could not read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,9 +93,11 @@ class NotationSigner:
                 **sandbox.environment,
                 "XDG_CONFIG_HOME": str(sandbox.files),
             }
-            if self._verify(sandbox, environment, ref, claims).status:
-                self._explain(sandbox, environment, ref, claims)
-            return (self._told(sandbox, environment, ref, claims),)
+            seen = self._inspect(sandbox, environment, ref)
+            for wanted in (*_fuller(seen, claims), claims):
+                if self._verify(sandbox, environment, ref, wanted).status == 0:
+                    return (self._proof(seen, wanted),)
+            raise self._refusal(sandbox, environment, ref, claims, seen)
 
     def _find_proof(self, ref: ImageRef, claims: Mapping[str, str]) -> Proof | None:
         try:
@@ -117,59 +132,53 @@ class NotationSigner:
         ref: ImageRef,
         claims: Mapping[str, str],
     ) -> Result:
-        words = [*_registry_words(self.plain_http), *_claim_words(claims), str(ref)]
+        words = [*self._looking(), *_claim_words(claims), str(ref)]
         return self._run(sandbox, environment, "verify", words)
 
-    def _told(
-        self,
-        sandbox: Sandbox,
-        environment: Mapping[str, str],
-        ref: ImageRef,
-        claims: Mapping[str, str],
-    ) -> Proof:
-        """Return the proof of what notation has verified, which it tells no more of."""
-        able = [
-            signature
-            for signature in self._inspect(sandbox, environment, ref)
-            if claims.items() <= (signature.get("userDefinedAttributes") or {}).items()
-        ]
+    def _proof(self, seen: _Seen, claims: Mapping[str, str]) -> Proof:
+        """Return the proof of what notation has verified; whose signature it was, it never says."""
+        able = [each for each in seen.signatures if claims.items() <= _metadata(each).items()]
         names = dict.fromkeys(_subject(signature) for signature in able)
         return Proof(signer=self.name, identity=" or ".join(names), claims=dict(claims))
 
-    def _inspect(
-        self, sandbox: Sandbox, environment: Mapping[str, str], ref: ImageRef
-    ) -> list[dict[str, Any]]:
-        words = [*_registry_words(self.plain_http), "--output=json", str(ref)]
+    def _inspect(self, sandbox: Sandbox, environment: Mapping[str, str], ref: ImageRef) -> _Seen:
+        """List the signatures. One that can't be read makes notation fail, once it has told all."""
+        words = [*self._looking(), "--output=json", str(ref)]
         seen = self._run(sandbox, environment, "inspect", words)
-        if seen.status:
+        if seen.status and not seen.stdout.strip():
             text = sanitise(seen.stderr).strip()
             raise TrustError(f"The signatures of {ref} could not be read.\n\n{text}")
-        return _signatures(seen.stdout, ref)
+        signatures, rest = _signatures(seen.stdout, ref)
+        return _Seen(signatures=signatures, all_read=not (seen.status or rest))
 
-    def _explain(
+    def _refusal(
         self,
         sandbox: Sandbox,
         environment: Mapping[str, str],
         ref: ImageRef,
         claims: Mapping[str, str],
-    ) -> None:
-        """Raise what is wrong with the signatures of a digest that was not verified."""
-        signatures = self._inspect(sandbox, environment, ref)
-        if not signatures:
-            raise NotSignedError(f"{ref} is not signed by notation.", hint="nox -s sign")
+        seen: _Seen,
+    ) -> TrustError:
+        """Return what is wrong with the signatures of a digest that was not verified."""
+        if not seen.signatures and seen.all_read:
+            return NotSignedError(f"{ref} is not signed by notation.", hint="nox -s sign")
         if claims and not self._verify(sandbox, environment, ref, {}).status:
             wanted = ", ".join(f"{key}={value}" for key, value in claims.items())
-            raise BindingError(
+            return BindingError(
                 f"{ref} is signed, but no valid signature covers {wanted}: it was signed after "
                 "another scan or another build, or in another repository.",
                 hint="nox -s scan sign",
             )
-        signers = "; ".join(dict.fromkeys(_signer(signature) for signature in signatures))
-        raise UntrustedError(
+        signers = [_signer(signature) for signature in seen.signatures]
+        unread = [] if seen.all_read else ["somebody whose signature can't be read"]
+        return UntrustedError(
             f"{ref} is signed, but no signature is valid and by a trusted identity. "
-            f"Signed by: {signers}.",
+            f"Signed by: {'; '.join(dict.fromkeys([*signers, *unread]))}.",
             hint="check trust_store and identities under [sign.notation] in aksci.toml.",
         )
+
+    def _looking(self) -> tuple[str, ...]:
+        return (*_registry_words(self.plain_http), f"--max-signatures={_MOST}")
 
     def _run(
         self, sandbox: Sandbox, environment: Mapping[str, str], verb: str, words: list[str]
@@ -316,13 +325,36 @@ def _claim_words(claims: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(f"--user-metadata={key}={value}" for key, value in sorted(claims.items()))
 
 
-def _signatures(text: str, ref: ImageRef) -> list[dict[str, Any]]:
+def _signatures(text: str, ref: ImageRef) -> tuple[list[dict[str, Any]], str]:
+    """Return the listed signatures, and what follows: a warning that there are more."""
     # notation 1.3 writes "Signatures", later ones "signatures".
     try:
-        document = {key.lower(): value for key, value in json.loads(text).items()}
-        return list(document["signatures"] or [])
+        found, end = json.JSONDecoder().raw_decode(text.lstrip())
+        document = {key.lower(): value for key, value in found.items()}
+        return list(document["signatures"] or []), text.lstrip()[end:].strip()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TrustError(f"The signatures of {ref} are not understood ({error!r}).") from None
+
+
+def _fuller(seen: _Seen, claims: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return what signatures say beyond the claims, which notation may be asked to verify too."""
+    found = [_metadata(each) for each in seen.signatures]
+    fuller = [each for each in found if claims.items() < each.items() and _is_usual(each)]
+    return sorted(fuller, key=len, reverse=True)[:_MOST_FULLER]
+
+
+def _metadata(signature: dict[str, Any]) -> dict[str, str]:
+    return dict(signature.get("userDefinedAttributes") or {})
+
+
+def _is_usual(metadata: Mapping[str, str]) -> bool:
+    """Tell whether notation, when it is asked for these words, looks for just them.
+
+    A stranger may have written them.
+    """
+    words = _claim_words(metadata)
+    whole = all(name and text and "=" not in name for name, text in metadata.items())
+    return whole and all(word.isprintable() for word in words) and len("".join(words)) < _LONGEST
 
 
 def _signer(signature: dict[str, Any]) -> str:

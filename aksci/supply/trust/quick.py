@@ -36,6 +36,7 @@ SIGNATURE = "application/vnd.cncf.notary.signature"
 """The artifact type of signatures."""
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _ENVELOPE = "application/cose"
+_CREATED = "org.opencontainers.image.created"
 _LARGEST = 1 << 20  # bytes of a manifest or of an envelope
 _MOST = 50  # signatures of one digest that are looked at
 
@@ -66,13 +67,13 @@ def find_proof(
     trust: Trust,
     now: dt.datetime,
 ) -> Proof | None:
-    """Return the first signature that surely proves the claims; None where none surely does.
+    """Return the newest signature that surely proves the claims; None where none surely does.
 
     :param now: when certificates must be valid and the signature not expired.
     """
     try:
         target = registry.manifest(ref.repository, ref.digest)
-        listed = list_referrers(registry, ref, artifact_type=SIGNATURE)
+        listed = _newest_first(list_referrers(registry, ref, artifact_type=SIGNATURE))
     except (RegistryError, ValueError, TypeError, AttributeError, KeyError):
         return None
     for entry in listed[:_MOST]:
@@ -106,6 +107,20 @@ def prove(data: bytes, target: Manifest, *, trust: Trust, now: dt.datetime) -> P
         claims=_claims(envelope, target),
         signed_at=envelope.signed_at,
     )
+
+
+def _newest_first(listed: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Put first what was signed last: each new verdict adds a signature, and the last one counts.
+
+    Nobody vouches for the times, so that they are good for nothing else.
+    """
+
+    def created(entry: Mapping[str, Any]) -> str:
+        told = entry.get("annotations")
+        return str(told.get(_CREATED, "")) if isinstance(told, dict) else ""
+
+    newest_last = sorted(listed, key=created)
+    return newest_last[::-1]
 
 
 def _fetch(registry: Registry, ref: ImageRef, entry: Mapping[str, Any]) -> bytes:

@@ -34,16 +34,17 @@ __all__ = [
     "verify_image",
 ]
 
-_PREFIX = "dev.aksci."
-REPOSITORY = f"{_PREFIX}repository"
+PREFIX = "dev.aksci."
+"""How the names of our own claims begin."""
+REPOSITORY = f"{PREFIX}repository"
 """Without the registry: a signature copied beside another repository's image is worth nothing
 there, and a promotion to another registry keeps it."""
-KIND = f"{_PREFIX}kind"
-VERDICT = f"{_PREFIX}verdict"
-INPUT_KEY = f"{_PREFIX}input-key"
-POLICY = f"{_PREFIX}policy"
-COMMIT = f"{_PREFIX}commit"
-RUN = f"{_PREFIX}run"
+KIND = f"{PREFIX}kind"
+VERDICT = f"{PREFIX}verdict"
+INPUT_KEY = f"{PREFIX}input-key"
+POLICY = f"{PREFIX}policy"
+COMMIT = f"{PREFIX}commit"
+RUN = f"{PREFIX}run"
 
 
 class NotSignedError(TrustError):

@@ -28,6 +28,7 @@ validate = false
 dockerfiles = ["*/Dockerfile"]
 [scan]
 database = "small"
+empty = "note"
 """
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import subprocess
 import tarfile
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from aksci.registry import ImageRef, RegistryClient, list_referrers, push_image
 from aksci.registry.push import Content, canonical_json, push_artifact
 from aksci.supply.release.release import RELEASE_TYPE
 from aksci.supply.scan.gate import VERDICT_TYPE
-from aksci.supply.scan.verdict import Verdict
+from aksci.supply.scan.verdict import SEVERITIES, Verdict
 
 PEM = (
     "-----BEGIN RSA PRIVATE KEY-----\n"
@@ -77,7 +78,7 @@ def test_a_tag_moved_between_scan_and_sign_and_push_changes_nothing(project, reg
     good = _built(project)
     bad = evil(good.repository)
     for tag in registry.tags(good.repository):
-        if not tag.startswith("verdict-"):
+        if tag.startswith(("in-", "unchecked-")):
             _move(registry, good.repository, tag, bad)
     _move(registry, good.repository, "latest", bad)
     project.run("sign")
@@ -129,6 +130,23 @@ def test_a_job_with_the_key_does_not_sign_what_nobody_vouches_for(project, regis
     assert "vouches for" in project.run("sign", expect=9)
 
 
+def test_a_memory_that_comes_with_the_sources_vouches_for_nothing(project, registry, evil):
+    """A pull request can bring ``.aksci/built.json``, and name what its author has pushed."""
+    project.run("build", "--until", "build")
+    good = _built(project)
+    key = _record(project)["images"]["web"]["inputKey"]
+    bad = evil(good.repository)
+    _move(registry, good.repository, f"in-{key}", bad)
+    path = project.folder / ".aksci/built.json"
+    path.write_text(path.read_text().replace(good.digest, bad.digest))
+    for words in (("init", "--quiet"), ("add", "--force", ".aksci/built.json")):
+        subprocess.run(["git", "-C", project.folder, *words], check=True)
+    output = project.run("build")
+    assert "is not signed by anybody we trust" in output
+    assert "git brings this with the sources" in output
+    assert _built(project) == good
+
+
 def test_a_planted_passing_verdict_is_not_believed(project, registry):
     _leak_a_key(project)
     project.run("build", expect=8)
@@ -138,7 +156,8 @@ def test_a_planted_passing_verdict_is_not_believed(project, registry):
     content = registry.blob(ref.repository, manifest["layers"][0]["digest"])
     failing = Verdict.load(json.loads(content), ref)
     assert not failing.passed
-    forged = replace(failing, failing=(), problems=(), passed=True)
+    counts = {name: sum(f.severity == name for f in failing.tolerated) for name in SEVERITIES}
+    forged = replace(failing, failing=(), problems=(), passed=True, counts=counts)
     document = canonical_json(forged.document())
     push_artifact(
         registry,
@@ -152,6 +171,14 @@ def test_a_planted_passing_verdict_is_not_believed(project, registry):
     assert "nobody vouches for the verdict" in output
     assert "private-key" in output
     project.run("sign", expect=8)
+
+
+@pytest.mark.parametrize("below", ['CMD ["x"]\nRUN true\n', "RUN true\nRUN true\n"])
+def test_a_key_below_a_command_or_a_run_is_found_in_a_built_image(project, below):
+    _leak_a_key(project)
+    dockerfile = project.folder / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text().replace("USER", f"{below}USER"))
+    assert "private-key" in project.run("build", expect=8)
 
 
 def test_policy_files_in_the_working_directory_silence_nothing(project):

@@ -126,10 +126,11 @@ def database(toolbox, trivy, trivydb, session_now, tmp_path_factory):
 
 
 @pytest.fixture
-def scanner(trivy, database, runner, tmp_path):
+def scanner(trivy, database, registry, runner, tmp_path):
     return TrivyScanner(
         trivy=trivy,
         cache=tmp_path / "cache",
+        registry=registry,
         runner=runner,
         database=database,
         release=read_release(trivy, runner),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from aksci.config.models import Config, DctConfig
+from aksci.config.models import Config, DctConfig, ServiceConfig
 from aksci.context import Context
 from aksci.errors import ConfigError, TrustError
 from aksci.local.daemon import find_marked, stop
@@ -38,7 +38,7 @@ from aksci.supply.trust.signing import (
     UntrustedError,
     ensure_signed,
 )
-from pipelines.trust import migrate_trust
+from pipelines.trust import _repositories, migrate_trust
 
 
 def _free_port():
@@ -553,6 +553,16 @@ def test_the_session_migrates_the_projects_images_and_a_plan_changes_nothing(pro
     assert states() == ["signed"]
     assert states() == ["already"]
     assert states(words=("supply-test/nobody-signed-this",)) == []
+
+
+def test_a_deployment_verifies_nothing_that_the_session_has_not_looked_at(project, image):
+    chart = project.root / "chart"
+    chart.mkdir()
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 0.1.0\n")
+    services = {"front": ServiceConfig(chart="chart")}
+    whole = replace(project, config=project.config.model_copy(update={"services": services}))
+    wanted = ("shop/charts/web", "shop/release", image.repository)
+    assert _repositories(whole) == wanted
 
 
 def test_the_session_refuses_when_nobody_else_signs(project):

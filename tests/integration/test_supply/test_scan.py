@@ -98,6 +98,12 @@ def test_a_secret_in_a_layer_fails(scan, files, make_image):
     assert ids(scan(image)) == ["github-pat"]
 
 
+def test_a_system_without_its_list_of_packages_fails(scan, files, make_image):
+    image = files.package("openssl", "3.0.11-1~deb12u1") | files.wheel("requests", "2.32.3")
+    del image["var/lib/dpkg/status"]
+    assert "lists no package" in scan(make_image(image)).problems[0]
+
+
 def test_an_end_of_life_system_fails(scan, files, make_image):
     image = make_image(
         files.package("bash", "4.3-11")
@@ -131,6 +137,7 @@ def replace_runner(scanner, runner):
     return TrivyScanner(
         trivy=scanner.trivy,
         cache=scanner.cache,
+        registry=scanner.registry,
         runner=runner,
         database=scanner.database,
         release=scanner.release,
@@ -213,6 +220,58 @@ def test_each_platform_of_an_index_is_scanned_and_attestations_are_not(
     assert finding.platform == "linux/arm64"
 
 
+def test_an_index_in_an_index_does_not_pass_whatever_it_holds(scan, files, make_image, registry):
+    """Trivy would scan the one image in it that is for this machine's platform."""
+    good, bad = make_image(files.clean), make_image(files.package("openssl", "3.0.11-1~deb12u1"))
+    media_type = "application/vnd.oci.image.index.v1+json"
+
+    def put(**digests):
+        entries = []
+        for architecture, digest in digests.items():
+            found = registry.manifest(good.repository, digest)
+            entries.append(
+                {
+                    "mediaType": found.media_type,
+                    "digest": digest,
+                    "size": len(found.content),
+                    "platform": {"os": "linux", "architecture": architecture},
+                }
+            )
+        index = {"schemaVersion": 2, "mediaType": media_type, "manifests": entries}
+        return registry.put_manifest(good.repository, json.dumps(index).encode(), media_type)
+
+    inner = put(amd64=good.digest, arm64=bad.digest)
+    with pytest.raises(GateError, match="lists another index"):
+        scan(ImageRef(registry.host, good.repository, put(amd64=inner)))
+
+
+def test_an_index_is_one_whatever_the_registry_calls_it(
+    scan, counting, files, make_image, registry, monkeypatch
+):
+    good, bad = make_image(files.clean), make_image(files.package("openssl", "3.0.11-1~deb12u1"))
+    entries = [
+        {
+            "mediaType": (found := registry.manifest(ref.repository, ref.digest)).media_type,
+            "digest": ref.digest,
+            "size": len(found.content),
+            "platform": {"os": "linux", "architecture": architecture},
+        }
+        for ref, architecture in ((good, "amd64"), (bad, "arm64"))
+    ]
+    media_type = "application/vnd.oci.image.index.v1+json"
+    index = {"schemaVersion": 2, "mediaType": media_type, "manifests": entries}
+    digest = registry.put_manifest(good.repository, json.dumps(index).encode(), media_type)
+    ask = registry.manifest
+
+    def manifest(repository, reference):
+        found = ask(repository, reference)
+        return replace(found, media_type="text/plain") if reference == digest else found
+
+    monkeypatch.setattr(registry, "manifest", manifest)
+    assert not scan(ImageRef(registry.host, good.repository, digest)).passed
+    assert counting.scans == [good, bad]
+
+
 def test_many_images_are_scanned_from_many_threads(
     counting, files, make_image, registry, notes, session_now
 ):
@@ -236,6 +295,7 @@ def test_what_cannot_be_scanned_does_not_pass(
     torn = TrivyScanner(
         trivy=scanner.trivy,
         cache=tmp_path / "torn-cache",
+        registry=registry,
         runner=runner,
         database=replace(scanner.database, folder=folder),
         release="0",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ from aksci.process import Runner
 from aksci.registry import ImageRef, list_referrers, push_artifact
 from aksci.registry.push import Content
 from aksci.supply.trust.quick import SIGNATURE
+from aksci.supply.trust.signing import UntrustedError, ensure_signed
 
 CLAIMS = {"dev.aksci.kind": "corpus"}
 
@@ -101,13 +103,24 @@ def test_notations_own_signature_is_verified_without_any_program(image, signer, 
     assert abs(proof.signed_at - signer.now).total_seconds() < 3600
 
 
-def test_what_is_not_sure_is_notations_to_say_and_its_proof_has_only_what_was_asked_for(
-    image, signer, registry
+def test_what_is_not_sure_is_notations_to_say_and_its_proof_has_all_that_was_signed(
+    image, signer, make_signer, registry
 ):
     signer.sign(image, CLAIMS | {"more": "x"})
+    make_signer("other").sign(image, CLAIMS | {"more": "x", "yet": "another"})
     (proof,) = replace(signer, registry=Blind(registry)).verify(image, CLAIMS)
-    assert proof.claims == CLAIMS
+    assert proof.claims == CLAIMS | {"more": "x"}
     assert "CN=aksci-local-test" in proof.identity
+
+
+def test_rubbish_beside_it_neither_hides_a_signature_nor_keeps_us_from_signing(
+    image, signer, registry
+):
+    store(registry, image, SimpleNamespace(data=b"rubbish"))
+    with pytest.raises(UntrustedError, match="can't be read"):
+        signer.verify(image, CLAIMS)
+    assert ensure_signed(image, CLAIMS, required=CLAIMS, signer=signer)
+    assert replace(signer, registry=Blind(registry)).verify(image, CLAIMS)[0].claims == CLAIMS
 
 
 def test_a_jws_signature_is_notations_to_verify(image, signer, registry, runner, tmp_path):

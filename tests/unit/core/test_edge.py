@@ -154,7 +154,7 @@ def test_an_option_of_another_session_is_refused_alone_and_ignored_among_several
 SLOW = """
 import sys, types
 from concurrent.futures import ThreadPoolExecutor
-from aksci.edge import run_session
+from aksci.__main__ import main
 from aksci.sessions import SESSIONS, SessionSpec
 
 def go(context, options):
@@ -165,7 +165,7 @@ def go(context, options):
 
 module = types.ModuleType("slow"); module.go = go; sys.modules["slow"] = module
 SESSIONS["slow"] = SessionSpec(summary="x", module="slow", function="go")
-sys.exit(run_session("slow", []))
+sys.exit(main(["slow"]))
 """
 
 

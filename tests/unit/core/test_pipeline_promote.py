@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import pytest
 
 from aksci.config import EnvironmentConfig
 from aksci.errors import ConfigError, UsageError
-from pipelines.promote import previous
+from aksci.registry import ImageRef
+from aksci.supply import Release
+from aksci.supply.trust.signing import AllSigners, NotSignedError, Proof, UntrustedError
+from pipelines.promote import _sign_again, previous
 
 
 @dataclass(frozen=True)
@@ -63,3 +67,39 @@ def test_an_environment_that_names_none_is_an_error_that_says_what_to_write():
 def test_an_environment_can_be_promoted_from_another_that_there_is(name):
     with pytest.raises(ConfigError, match=r"environments\.production\.promote_from"):
         previous(context(name))
+
+
+class Seal:
+    """A signer that says no until it has signed itself."""
+
+    def __init__(self, name, error=None):
+        self.name, self.error, self.signed = name, error, []
+
+    def verify(self, ref, claims):
+        if self.error and ref not in self.signed:
+            raise self.error(str(ref))
+        return (Proof(signer=self.name, identity="x", claims=claims),)
+
+    def sign(self, ref, _claims):
+        self.signed.append(ref)
+
+
+def test_nobody_but_docker_content_trust_signs_again_at_the_target(monkeypatch):
+    """A copied signature that is not trusted there must stay a refusal."""
+    notation, dct = Seal("notation", UntrustedError), Seal("dct", NotSignedError)
+    monkeypatch.setattr("pipelines.promote.make_dct", lambda *_: dct)
+    one = ImageRef("a.example", "shop/release", "sha256:" + "1" * 64)
+    config = SimpleNamespace(sign=SimpleNamespace(signers=("notation", "dct")))
+    reporter = SimpleNamespace(line=lambda _: None)
+    target = SimpleNamespace(
+        context=SimpleNamespace(config=config, reporter=reporter),
+        registry=SimpleNamespace(host="b.example"),
+        signer=AllSigners([notation, dct]),
+        toolbox=None,
+        found=None,
+    )
+    source = SimpleNamespace(signer=AllSigners([Seal("notation"), Seal("dct")]))
+    release = Release(ref=one, project="shop", commit="", images={}, services={})
+    _sign_again(source, target, release)
+    assert dct.signed == [replace(one, registry="b.example")]
+    assert notation.signed == []

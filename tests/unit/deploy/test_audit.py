@@ -419,6 +419,13 @@ def test_a_signature_whose_verdict_is_no_good_is_refused(judge, seals, image, ve
         assert found.outcome is Outcome.REFUSED, found
 
 
+def test_a_verdict_that_is_bound_by_a_tag_is_none(judge, shelf, seals, image, verdict):
+    """A tag can be moved after the signature was made."""
+    shelf.content["latest"] = shelf.content[verdict()]
+    sign(seals, image, "latest")
+    assert judge.judge(Subject(ref=image)).outcome is Outcome.UNBOUND
+
+
 def test_the_signature_of_a_chart_is_none_of_an_image_and_the_other_way(
     judge, seals, image, verdict
 ):
@@ -477,8 +484,21 @@ def test_an_index_contains_its_platforms_and_their_configurations(judge, shelf, 
 
 
 @pytest.mark.parametrize(
-    "document", [[], {"manifests": 3}, {"manifests": [{}]}, {"config": "x"}, {"manifests": ["x"]}]
+    "document",
+    [
+        [],
+        {"manifests": 3},
+        {"manifests": [{}]},
+        {"config": "x"},
+        {"manifests": ["x"]},
+        {"manifests": [{"digest": "sha512:" + "0" * 128}]},
+    ],
 )
 def test_a_damaged_manifest_contains_itself_only(judge, shelf, document):
     one = ImageRef(HOST, "shop/web", shelf.put(document))
     assert judge.contents_of(one) == {one.digest}
+
+
+def test_what_is_no_json_contains_itself_only(judge, shelf, image):
+    shelf.content[image.digest] = b"\xff"
+    assert judge.contents_of(image) == {image.digest}

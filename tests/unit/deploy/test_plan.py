@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
 from dataclasses import asdict, replace
 
@@ -11,9 +12,9 @@ from aksci.config import EnvironmentConfig, ServiceConfig
 from aksci.deploy import ClusterState, Record, Release, ServiceRelease, choose_release, plan_deploy
 from aksci.deploy.desired import gather_inputs
 from aksci.deploy.helm import HelmState, Revision
-from aksci.deploy.record import Deployed, ServiceRecord
+from aksci.deploy.record import Deployed, ServiceRecord, read_record
 from aksci.deploy.tracker import Snapshot
-from aksci.errors import ConfigError, UsageError
+from aksci.errors import ConfigError, DeployError, UsageError
 from aksci.registry import ImageRef
 
 OLD, NEW = (ImageRef("localhost:5000", "shop/web", f"sha256:{digit * 64}") for digit in "12")
@@ -258,3 +259,31 @@ def test_the_release_to_roll_back_to(known, to, chosen):
 def test_a_rollback_to_nowhere_is_refused(known, to):
     with pytest.raises(UsageError):
         choose_release(known, to)
+
+
+def test_a_release_that_is_deployed_again_has_run_unchanged_since_then_only():
+    """Another one had begun, or something was changed: the gate ``soak`` counts from now."""
+    first = Deployed(release=A, at="2026-01-01T00:00:00+00:00", run="1")
+    again = replace(first, at="2026-01-03T00:00:00+00:00", run="2")
+    begun = replace(Record().finished(first), attempt=B)
+    assert [(each.release, each.at) for each in begun.finished(again).history] == [(A, again.at)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"services": []},
+        {"history": [{"release": None, "at": "", "run": ""}]},
+        {"history": [{"release": A, "at": 5, "run": ""}]},
+        {"attempt": None},
+    ],
+)
+def test_a_record_that_is_none_is_damaged(change):
+    document = {"services": {}, "history": [], "attempt": "", **change}
+
+    class Cluster:
+        def get(self, _kind, _name):
+            return {"data": {"record.json": json.dumps(document)}}
+
+    with pytest.raises(DeployError, match="is damaged"):
+        read_record(Cluster())

@@ -112,6 +112,14 @@ def test_the_replica_sets_of_a_deployment_show_by_their_pods(put, cluster):
     }
 
 
+@pytest.mark.parametrize(("kind", "owner"), [("ReplicaSet", "DaemonSet"), ("Job", "Deployment")])
+def test_only_what_makes_replica_sets_and_jobs_hides_them(put, cluster, kind, owner):
+    """Anybody can write an owner; no controller gives up one of a kind that is none."""
+    put(owner, thing("web", spec=TEMPLATE))
+    put(kind, thing("hidden", owner="web", spec=TEMPLATE))
+    assert f"{kind}/hidden, container main" in found(cluster)
+
+
 def test_init_and_ephemeral_containers_and_image_volumes_are_looked_at():
     spec = {
         "initContainers": [{"name": "setup", "image": "i"}],
@@ -206,3 +214,13 @@ def test_what_somebody_else_has_installed_is_another_chart(deployed, changes, wo
 
 def test_another_chart_than_the_recorded_one_is_told(deployed):
     assert "another chart" in other_chart("web", "other", deployed)
+
+
+def test_a_service_that_runs_is_there_though_helm_does_not_know_it_any_more(deployed):
+    """Else deleting Helm's Secrets would leave the chart verified that is not installed."""
+    (one,) = containers_of_pod(
+        pod(metadata={"annotations": {"meta.helm.sh/release-name": "web"}}), {}
+    )
+    assert deployed.has("web")
+    assert replace(deployed, helm={}, containers=(one,)).has("web")
+    assert not replace(deployed, helm={}).has("web")

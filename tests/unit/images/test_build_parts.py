@@ -8,7 +8,7 @@ import json
 import pytest
 
 from aksci.config import load_config
-from aksci.errors import BuildError, ConfigError, NotFoundInRegistry
+from aksci.errors import BuildError, ConfigError, NotFoundInRegistry, UsageError
 from aksci.images import (
     BuildRecord,
     LazyBuilder,
@@ -56,6 +56,23 @@ def test_an_image_of_one_platform_is_known_by_that_ones_manifest_whatever_is_att
     for attached in ("sha256:x", "sha256:y"):
         image = manifest({"manifests": [entry("sha256:a", "amd64"), attestation(attached)]})
         assert content_identity(image) == "sha256:a"
+
+
+def test_what_something_may_run_counts_whatever_its_annotations_call_it():
+    """Otherwise who may push could slip an image under the key of what is built on it."""
+    good = manifest({"manifests": [entry("sha256:a", "amd64"), attestation("sha256:x")]})
+    runnable = attestation("sha256:e") | {"platform": {"os": "linux", "architecture": "amd64"}}
+    for evil in (runnable, {key: runnable[key] for key in ("digest", "annotations")}):
+        planted = manifest({"manifests": [evil, entry("sha256:a", "amd64")]})
+        assert content_identity(planted) != content_identity(good)
+
+
+@pytest.mark.parametrize(
+    "entries", [["x"], {"a": 1}, [{"platform": 1}], [attestation("x"), {}], [{"annotations": "x"}]]
+)
+def test_a_damaged_index_is_known_by_its_digest(entries):
+    damaged = manifest({"manifests": entries})
+    assert content_identity(damaged) == damaged.digest
 
 
 def test_an_image_of_several_platforms_is_known_by_all_of_them_in_any_order():
@@ -137,6 +154,26 @@ def test_a_record_says_what_it_leaves_out(tmp_path):
     write_build_record(tmp_path, record)
     assert read_build_record(tmp_path) == record
     assert not record.complete
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("images", []),
+        ("images", {"a": {"ref": 5}}),
+        ("images", {"a": {"ref": None}}),
+        ("schema", 2),
+    ],
+)
+def test_a_record_that_is_damaged_or_of_another_version_is_no_build(tmp_path, name, value):
+    record = BuildRecord(run_id="1", commit="c", environment="e", images={})
+    path = write_build_record(tmp_path, record)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(UsageError, match="is damaged"):
+        read_build_record(tmp_path)
+    path.write_text("[" * 100_000)
+    with pytest.raises(UsageError, match="is damaged"):
+        read_build_record(tmp_path)
 
 
 def ssh(tmp_path, toml, **variables):

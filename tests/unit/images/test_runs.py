@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -407,6 +408,30 @@ def test_a_tag_set_while_we_build_is_believed_only_if_vouched_for(run, project):
         run(graph, vouched=lambda _ref, _key: False)
 
 
+def test_what_somebody_else_finishes_while_we_build_is_not_remembered_as_our_own(
+    run, project, tmp_path
+):
+    """``build --until scan`` takes it; a later job with the key must not take it for ours."""
+    graph = project(FILES)
+    good = run(graph)["app"]
+    run.registry.tags.clear()
+    run.engine.while_building = lambda: planted(run, good)
+    taken = run(graph)["app"]
+    assert taken.ref.digest != good.ref.digest
+    assert (taken.action, taken.reasons) == ("reused", ())
+    write_own_builds(tmp_path, OwnBuilds({}), [taken])
+    assert not read_own_builds(tmp_path).has(taken.ref, taken.input_key)
+
+
+def test_two_images_that_are_the_same_in_the_end_are_both_our_own(run, project, tmp_path):
+    image = run(project(FILES))["app"]
+    other = replace(image, name="other", input_key="f" * 32)
+    written = write_own_builds(tmp_path, OwnBuilds({}), [image, other])
+    for own in (written, read_own_builds(tmp_path)):
+        assert own.has(image.ref, image.input_key)
+        assert own.has(image.ref, other.input_key)
+
+
 def test_an_image_says_what_it_was_built_from(run, project):
     files = {
         "base/Dockerfile": "FROM debian:12\n",
@@ -436,6 +461,8 @@ def test_own_builds_are_remembered_and_a_damaged_file_vouches_for_nothing(run, p
     assert read_own_builds(tmp_path).has(image.ref, image.input_key)
     write_own_builds(tmp_path, OwnBuilds({}), reused.values())
     assert not read_own_builds(tmp_path).has(image.ref, image.input_key)
-    for damage in ("", "[]", '{"schema": 2, "images": {}}', '{"images": 1}'):
+    known = (tmp_path / "built.json").read_text()
+    assert '"schema": 2' in known
+    for damage in ("", "[]", known.replace(": 2", ": 3"), '{"images": 1}', "[" * 100_000):
         (tmp_path / "built.json").write_text(damage)
         assert read_own_builds(tmp_path).keys == {}

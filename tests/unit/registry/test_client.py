@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import threading
 import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from azure.core.pipeline import PipelineContext, PipelineRequest, PipelineResponse
+from azure.core.rest import HttpRequest
 
 from aksci.errors import ConfigError, NotFoundInRegistry, RegistryError
 from aksci.registry import RegistryClient
-from aksci.registry.auth import parse_challenges
+from aksci.registry.auth import Authenticator, TokenPolicy, parse_challenges
 from aksci.secret import Secret
 
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -71,6 +76,12 @@ def test_too_many_requests_waits_as_long_as_asked_and_tries_again(server, client
     server.answers[HEAD] = [(429, {"Retry-After": "7"}, b""), FOUND]
     assert client.resolve("shop/web", "latest") == DIGEST
     assert slept == [7.0]
+
+
+def test_a_wait_that_is_no_number_is_ours(server, client, slept):
+    server.answers[HEAD] = [(429, {"Retry-After": "\xb2"}, b""), FOUND]
+    assert client.resolve("shop/web", "latest") == DIGEST
+    assert slept == [0.2]
 
 
 def test_a_wait_of_an_hour_is_a_refusal(server, client, slept):
@@ -312,6 +323,97 @@ def test_a_redirected_blob_is_fetched_without_our_token(server, slept):
     assert "Authorization" in server.asked[1][1]
     assert "Authorization" not in server.asked[2][1]
     client.close()
+
+
+def test_a_redirect_from_tls_to_plain_http_is_followed_without_our_token():
+    """Behind a proxy that ends TLS, registries are known to name themselves with http."""
+
+    class Next:
+        def send(self, request):
+            http = request.http_request
+            sent.append((http.url, http.headers.get("Authorization")))
+            answer = HttpResponse(status_code=200 if len(sent) > 1 else 401)
+            return PipelineResponse(http, answer, request.context)
+
+    @dataclass
+    class HttpResponse:
+        status_code: int
+        headers: dict = field(default_factory=lambda: {"WWW-Authenticate": "Basic"})
+
+    sent = []
+    login = ("bob", Secret("hunter2"))
+    tokens = TokenPolicy(Authenticator(host="r.example", scheme="https", fetch=None, login=login))
+    tokens.next = Next()
+    for scheme in ("https", "http"):
+        url = f"{scheme}://r.example/v2/shop/web/manifests/latest"
+        tokens.send(PipelineRequest(HttpRequest("GET", url), PipelineContext(None)))
+    (_, first), (_, challenged), (redirected, last) = sent
+    assert first is None
+    assert challenged.startswith("Basic ")
+    assert redirected.startswith("http://")
+    assert last is None
+
+
+@pytest.mark.parametrize("name", ["latest", "../manifests/latest", "sha256:abc", ""])
+def test_a_blob_that_is_not_named_by_a_digest_is_not_read(server, client, name):
+    """A manifest may name anything; only what a digest names can be checked."""
+    server.answers[f"GET /v2/shop/web/blobs/{name}"] = [(200, {}, b"evil")]
+    with pytest.raises(RegistryError, match="is not a digest"):
+        client.blob("shop/web", name)
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("said", ["sha256:abc", "latest", "sha512:" + "1" * 128])
+def test_a_tag_that_is_said_to_mean_no_digest_is_an_error(server, client, said):
+    server.answers[HEAD] = [(200, {"Docker-Content-Digest": said}, b"")]
+    with pytest.raises(RegistryError, match="names no digest"):
+        client.resolve("shop/web", "latest")
+
+
+def test_a_manifest_that_is_nested_without_measure_is_no_manifest(server, client):
+    content = b'{"schemaVersion":2,"x":' + b"[" * 9000 + b"]" * 9000 + b"}"
+    server.answers[GET] = [(200, {}, content)]
+    with pytest.raises(RegistryError, match="is no manifest"):
+        client.manifest("shop/web", "latest")
+
+
+@pytest.mark.parametrize("quick", [True, False])
+@pytest.mark.parametrize("told", [True, False])
+def test_an_answer_that_would_fill_the_memory_is_not_read(monkeypatch, quick, told):
+    monkeypatch.setattr("aksci.registry.answers.LARGEST", 1 << 20)
+    monkeypatch.setattr("aksci.registry.quick.LARGEST", 1 << 20)
+    sent = []
+
+    class Endless(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            self.send_response(200)
+            header = ("Content-Length", str(1 << 40)) if told else ("Transfer-Encoding", "chunked")
+            self.send_header(*header)
+            self.end_headers()
+            piece = b"x" * (1 << 16)
+            with contextlib.suppress(OSError):
+                while len(sent) < 1000:
+                    self.wfile.write(piece if told else b"10000\r\n" + piece + b"\r\n")
+                    sent.append(len(piece))
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+        server.handle_error = lambda *_: None
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        client = RegistryClient(f"127.0.0.1:{server.server_port}", plain_http=True)
+        if not quick:
+            client._connection.quick = None
+        with pytest.raises(RegistryError, match="more than 1 MiB"):
+            client.manifest("shop/web", "latest")
+        client.close()
+        server.shutdown()
+        thread.join()
+    assert len(sent) < 1000
 
 
 def test_several_challenges_in_one_header_are_told_apart():

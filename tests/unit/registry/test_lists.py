@@ -7,7 +7,7 @@ import json
 import pytest
 
 from aksci.errors import RegistryError
-from aksci.registry import RegistryClient
+from aksci.registry import ImageRef, RegistryClient, list_referrers
 from aksci.registry.answers import next_page
 
 DIGEST = "sha256:" + "1" * 64
@@ -67,6 +67,44 @@ def test_a_page_of_a_web_server_is_no_list(server, client):
     server.answers[TAGS] = [(200, {}, b"<html></html>")]
     with pytest.raises(RegistryError, match="does not answer as a registry"):
         client.tags("shop/web")
+
+
+def test_a_list_that_breaks_off_is_an_error_and_not_an_empty_one(server, client):
+    """Who asks for tags must not take half of an answer for "there are none"."""
+    page = "/v2/shop/web/tags/list?n=1000&last=a"
+    server.answers[TAGS] = [(200, {"Link": f"<{page}>; rel=next"}, tags("a"))]
+    with pytest.raises(RegistryError, match="404"):
+        client.tags("shop/web")
+
+
+def test_a_list_without_an_end_is_given_up(server, client, monkeypatch):
+    monkeypatch.setattr("aksci.registry.client._PAGES", 3)
+    for number in range(5):
+        line = f"{TAGS}&page={number}" if number else TAGS
+        link = f"<{TAGS.removeprefix('GET ')}&page={number + 1}>; rel=next"
+        server.answers[line] = [(200, {"Link": link}, tags("a"))]
+    with pytest.raises(RegistryError, match="without an end"):
+        client.tags("shop/web")
+    assert len(server.paths()) == 3
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"tags":"abc"}', b'{"tags":5}', b"[" * 100_000])
+def test_a_damaged_list_of_tags_is_refused(server, client, body):
+    server.answers[TAGS] = [(200, {}, body)]
+    with pytest.raises(RegistryError, match="no list"):
+        client.tags("shop/web")
+
+
+@pytest.mark.parametrize("entries", [["x"], {"a": 1}, 5, [{}], [{"digest": 1}], [None]])
+def test_a_damaged_list_of_referrers_is_refused_wherever_it_is_kept(server, client, entries):
+    """Whoever may push can write the fallback tag."""
+    ref = ImageRef(server.host, "shop/web", DIGEST)
+    body = json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
+    server.answers[f"GET /v2/shop/web/manifests/{DIGEST.replace(':', '-')}"] = [(200, {}, body)]
+    server.answers[REFERRERS] = [(200, {}, body), (404, {}, b"")]
+    for _ in range(2):
+        with pytest.raises(RegistryError, match=r"damaged|no list"):
+            list_referrers(client, ref)
 
 
 def test_referrers_are_read_page_by_page(server, client):

@@ -45,6 +45,7 @@ def report():
             {
                 "Target": "debian",
                 "Class": "os-pkgs",
+                "Packages": [{"Name": "libssl3", "Version": "3.0.11", "Release": "1~deb12u1"}],
                 "Vulnerabilities": [
                     {
                         "VulnerabilityID": "CVE-2024-5535",

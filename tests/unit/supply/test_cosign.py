@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from aksci.config.models import CosignConfig
-from aksci.errors import ConfigError
+from aksci.errors import ConfigError, NotFoundInRegistry
 from aksci.process import Runner
 from aksci.secret import Secret
-from aksci.supply.trust.cosign_keys import cosign_key, cosign_signer
+from aksci.supply.trust.cosign import BUNDLE, CosignSigner
+from aksci.supply.trust.cosign_keys import CosignKey, cosign_key, cosign_signer
+from aksci.supply.trust.signing import NotSignedError, UntrustedError
 
 
 @pytest.fixture
@@ -84,3 +87,33 @@ def test_a_public_key_that_is_none_is_said_at_once(tmp_path, content):
     config = CosignConfig(key="cosign.key", public_key="cosign.pub")
     with pytest.raises(ConfigError, match=r"cosign\.pub can't be read"):
         cosign_key(config, root=tmp_path, variables={})
+
+
+@pytest.mark.parametrize(
+    ("entry", "error"),
+    [
+        ({"annotations": "x"}, UntrustedError),
+        ({"annotations": ["x"]}, UntrustedError),
+        ({}, UntrustedError),
+        ({"digest": "sha256:" + "1" * 64}, UntrustedError),
+        ({"digest": "sha256:" + "2" * 64}, NotSignedError),
+    ],
+)
+def test_what_a_stranger_lists_as_a_signature_is_refused_and_breaks_nothing(ref, entry, error):
+    known = {ref.digest: b"{}", "sha256:" + "1" * 64: b"[]"}
+
+    def manifest(_repository, digest):
+        if digest not in known:
+            raise NotFoundInRegistry(digest)
+        return SimpleNamespace(content=known[digest])
+
+    listed = [{"artifactType": BUNDLE, **entry}]
+    failed = SimpleNamespace(status=1, stdout="", stderr="")
+    signer = CosignSigner(
+        cosign=Path("cosign"),
+        runner=SimpleNamespace(environment={}, run=lambda *_, **__: failed, redact=str),
+        registry=SimpleNamespace(manifest=manifest, referrers=lambda *_: listed),
+        key=CosignKey(public="cosign.pub", identity="the key"),
+    )
+    with pytest.raises(error):
+        signer.verify(ref, {})

@@ -511,6 +511,7 @@ def spoil(change, name="root"):
         lambda v: v["signed"].update(version=True),
         lambda v: v["signed"].update(expires="never"),
         lambda v: v["signed"].update(expires="2030-01-01T00:00:00"),
+        lambda v: v["signed"].update(expires="9999-12-31T23:59:59-12:00"),
         lambda v: v["signed"]["roles"].pop("snapshot"),
         lambda v: v["signed"]["roles"]["targets"].update(threshold=0),
         lambda v: v["signed"]["roles"]["targets"].update(keyids=["0" * 64]),

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from aksci.errors import ConfigError
 from aksci.registry.refs import ImageRef
 from aksci.supply.trust.dct.chain import Branch, Trust
 from aksci.supply.trust.dct.memory import Memory
@@ -29,6 +30,8 @@ def branch(name, files, paths=("",)):
 
 class Verified:
     """A reader of metadata that was verified."""
+
+    role = "targets/ci"
 
     def __init__(self, *branches):
         memory = Memory(root=b"", versions={})
@@ -117,6 +120,17 @@ def test_claims_of_our_own_signatures_are_kept(registry, signer):
     assert TAGS not in signer.signed[0][1]
 
 
+@pytest.mark.parametrize("name", ["targets/qa", "targets/ci-2", "targets/ci/temp"])
+def test_only_the_role_that_the_gate_believes_is_believed_in_what_it_claims(registry, signer, name):
+    forged = {REPOSITORY: REPO, "dev.aksci.kind": "release", "dev.aksci.verdict": "sha256:v"}
+    migrate(Verified(branch(name, {"v1": (ONE, {**forged, "team": "qa"})})), registry, signer)
+    ((_, claims),) = signer.signed
+    assert claims == {REPOSITORY: REPO, MIGRATED_FROM: "dct", TAGS: "v1", "team": "qa"}
+    for above in ("targets", "targets/ci"):
+        migrate(Verified(branch(above, {above: (TWO, forged)})), registry, signer)
+        assert forged.items() <= signer.signed[-1][1].items()
+
+
 def test_what_was_signed_for_another_repository_is_left_out(registry, signer):
     foreign = branch("targets", {"v1": (ONE, {REPOSITORY: "shop/other"})})
     assert migrate(Verified(foreign), registry, signer) == []
@@ -129,9 +143,18 @@ def test_what_a_role_may_not_sign_is_left_out(registry, signer):
 
 def test_metadata_that_cannot_be_trusted_is_an_error_and_nothing_is_signed(registry, signer):
     class Wrong:
+        role = "targets"
+
         def read(self, *_, **__):
             raise MetadataError("expired")
 
     with pytest.raises(MetadataError):
         migrate(Wrong(), registry, signer)
     assert not signer.signed
+
+
+@pytest.mark.parametrize("name", [f"{REPO}:v1", f"{REPO}@sha256:{ONE}", "localhost:5000/x", ""])
+def test_what_is_no_repository_is_an_error_and_not_an_unsigned_one(registry, signer, name):
+    reader = SimpleNamespace(role="targets", read=lambda *_, **__: None)
+    with pytest.raises(ConfigError, match="no repository's name"):
+        migrate_repository(name, reader=reader, registry=registry, signer=signer, plan=True)

@@ -263,6 +263,40 @@ def test_the_server_is_the_registrys_own_unless_another_is_named(tmp_path):
     assert place(DctConfig(server="https://n.example"), embedded=embedded).ca is None
 
 
+def test_the_registrys_identity_is_shown_to_no_other_server(tmp_path):
+    identity = object()
+
+    def place(server):
+        config = DctConfig(server=server)
+        common = {"registry": "shop.azurecr.io", "root": tmp_path}
+        return trust_server(config, credential=identity, **common).credential
+
+    assert place(None) is identity
+    assert place("https://shop.azurecr.io/") is identity
+    assert place("https://notary.example") is None
+    assert place("https://shop.azurecr.io.example") is None
+
+
+def test_only_the_platforms_own_server_may_have_forgotten_what_it_had(tmp_path):
+    def forgetful(**config):
+        keys = tmp_path / "keys"
+        return dct_signer(
+            DctConfig(keys=str(keys), roots={"*": ("0" * 64,)}, **config),
+            notary=tmp_path / "notary",
+            runner=Runner(environment={}, log=lambda _: None),
+            registry=object(),
+            root=tmp_path,
+            state=tmp_path,
+            local=True,
+            server=TrustServer(url="https://n.example"),
+            variables={},
+            now=lambda: dt.datetime.now(dt.UTC),
+        ).local
+
+    assert forgetful()
+    assert not forgetful(server="https://n.example")
+
+
 def test_a_docker_login_is_used_and_its_password_never_shown(tmp_path):
     pair = base64.b64encode(b"me:secret-word").decode()
     auths = {"a.example": {"auth": pair}, "b.example": {"auth": pair, "identitytoken": "token"}}

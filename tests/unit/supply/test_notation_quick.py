@@ -214,10 +214,31 @@ def test_a_large_or_strange_envelope_is_not_even_fetched(shelf, corpus, target, 
 
 
 def test_a_flood_of_signatures_is_left_to_notation(shelf, corpus, target, find):
+    shelf.add(1, corpus["three certificates"].data, target.digest)
     for number in range(50):
         shelf.add(number + 10, b"rubbish", target.digest)
-    shelf.add(1, corpus["three certificates"].data, target.digest)
     assert find({}) is None
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_many_signatures_the_newest_are_looked_at(shelf, corpus, target, find, order):
+    def signed(day):
+        created = f"2026-{1 + day // 28:02}-{1 + day % 28:02}T00:00:00Z"
+        return {"annotations": {"org.opencontainers.image.created": created}}
+
+    for number in range(60):
+        shelf.add(number + 10, b"from before", target.digest, **signed(number))
+    shelf.add(1, corpus["three certificates"].data, target.digest, **signed(99))
+    shelf.listed = shelf.listed[::order]
+    assert find({}).claims == {"dev.aksci.kind": "corpus"}
+    assert len(shelf.asked) == 3
+
+
+@pytest.mark.parametrize("annotations", ["x", ["x"], {"org.opencontainers.image.created": {}}])
+def test_odd_annotations_break_nothing(shelf, corpus, target, find, annotations):
+    shelf.add(1, corpus["three certificates"].data, target.digest)
+    shelf.add(2, b"rubbish", target.digest, annotations=annotations)
+    assert find({}).claims == {"dev.aksci.kind": "corpus"}
 
 
 @pytest.mark.parametrize(
@@ -236,3 +257,19 @@ def test_a_trust_store_with_something_else_in_it_is_left_to_notation(notary, mom
         Trust.read([root.pem, leaf.pem], ("*",))
     with pytest.raises(ValueError, match="PEM"):
         Trust.read([root.pem, b"no certificate"], ("*",))
+
+
+def test_a_root_with_a_key_that_nobody_else_reads_is_left_to_notation(notary, moment):
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509 import load_der_x509_certificate
+
+    root = notary.make("root", ca=True, now=moment)
+    curve = bytes.fromhex("06082a8648ce3d0301")
+    der = root.certificate.public_bytes(Encoding.DER)
+    assert (curve + b"\x07") in der
+    unknown = load_der_x509_certificate(der.replace(curve + b"\x07", curve + b"\x77"))
+    koblitz = notary.make("root", ca=True, now=moment, key=ec.generate_private_key(ec.SECP256K1()))
+    for pem in (unknown.public_bytes(Encoding.PEM), koblitz.pem):
+        with pytest.raises(DoubtError):
+            Trust.read([pem], ("*",))

@@ -100,6 +100,18 @@ def test_a_system_whose_packages_were_not_scanned_fails(judge, report, results):
     assert judge().problems == ("the packages of debian 12.12 were not scanned",)
 
 
+def test_a_system_that_lists_no_package_fails_or_is_noted_by_the_policy(judge, report):
+    """Trivy 0.72 writes this of an image whose /var/lib/dpkg was removed."""
+    report["Results"] = [
+        {"Target": "x (debian 12.12)", "Class": "os-pkgs", "Type": "debian"},
+        {"Class": "lang-pkgs", "Packages": [{"Name": "requests", "Version": "2.32.3"}]},
+    ]
+    assert judge().problems == ("debian 12.12 lists no package, so that none could be scanned",)
+    noted = judge(ScanConfig(empty="note"))
+    assert noted.passed
+    assert noted.notes == judge().problems
+
+
 def test_a_system_past_its_end_of_life_fails(judge, report):
     report["Results"][0]["Vulnerabilities"] = []
     report["Metadata"]["OS"]["EOSL"] = True

@@ -7,7 +7,7 @@ import pytest
 
 from aksci.config.models import ScanConfig
 from aksci.errors import GateError
-from aksci.supply import evaluate, require_pass
+from aksci.supply import Verdict, evaluate, require_pass, verdicts_markdown, verdicts_table
 from aksci.supply.scan.bases import BaseLayers
 from aksci.supply.scan.report import read_report
 from aksci.supply.scan.trivy import _read
@@ -132,3 +132,22 @@ def test_a_report_of_50_mb_is_judged_whole(report, ref, now, database, tmp_path)
     verdict = evaluate(_read(path, ref), policy=ScanConfig(), ref=ref, now=now, database=database)
     assert len(verdict.failing) == 5000
     assert time.monotonic() - start < 20
+
+
+def test_licences_are_counted_by_package_and_shown_as_text(report, ref, now, database):
+    packages = [
+        {"Name": "a", "Licenses": ["MIT", "MIT", "GPL-2.0-only"]},
+        {"Name": "b", "Licenses": ["MIT", "##vso[task.complete]|<b>"]},
+        {"Name": "c", "Licenses": None},
+    ]
+    report["Results"][0]["Packages"] = packages
+    verdict = evaluate(report, policy=ScanConfig(), ref=ref, now=now, database=database)
+    assert verdict.licences == {"# #vso[task.complete]|<b>": 1, "GPL-2.0-only": 1, "MIT": 2}
+    assert "licences: # #vso[task.complete]|<b>, GPL-2.0-only, MIT" in verdicts_table(
+        {"web": verdict}
+    )
+    markdown = verdicts_markdown({"web": verdict})
+    assert "| MIT | web 2 |" in markdown
+    assert "<b>" not in markdown
+    with pytest.raises(ValueError, match="licences"):
+        Verdict.load(verdict.document() | {"licences": {"MIT": 0}}, ref)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import stat
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from cryptography import x509
@@ -15,6 +18,7 @@ from aksci.supply import evaluate, notation_signer, sign_image
 from aksci.supply.trust.certificate import ensure_test_key
 from aksci.supply.trust.keys import credentials
 from aksci.supply.trust.notation import trust_policy
+from aksci.supply.trust.signing import BindingError, NotSignedError, UntrustedError
 
 
 @pytest.fixture
@@ -128,3 +132,86 @@ def test_a_plugin_gets_what_it_logs_in_with_and_nothing_that_tells_what_to_sign_
         "IDENTITY_ENDPOINT": "http://127.0.0.1",
     }
     assert credentials({"AZURE_CONFIG_DIR": "/a", "HOME": "/h"}) == {"AZURE_CONFIG_DIR": "/a"}
+
+
+# -- what notation is asked when Python is not sure --
+
+
+class Notation:
+    """In place of a runner: answers as notation, with these signatures, by its own key or not."""
+
+    environment: ClassVar = {}
+
+    def __init__(self, *signatures, unread=False):
+        self.signatures = signatures
+        self.unread = unread
+
+    def run(self, argv, **_):
+        verb, words = argv[1], argv[2:]
+        most = next(int(word[17:]) for word in words if word.startswith("--max-signatures="))
+        if verb == "inspect":
+            listed = [
+                {
+                    "userDefinedAttributes": claims or None,
+                    "certificates": [{"issuedTo": "CN=me" if valid else "CN=stranger"}],
+                }
+                for valid, claims in self.signatures
+            ]
+            text = json.dumps({"mediaType": "x", "Signatures": listed[:most]})
+            if len(listed) > most:
+                text += f"\nWarning: exceeded configured limit of max signatures {most} to examine"
+            return SimpleNamespace(status=int(self.unread), stdout=text, stderr="skipped")
+        start = "--user-metadata="
+        pairs = [word.removeprefix(start) for word in words if word.startswith(start)]
+        assert not any("\0" in pair for pair in pairs)
+        wanted = dict(pair.split("=", 1) for pair in pairs)
+        seen = self.signatures[:most]
+        good = any(valid and wanted.items() <= claims.items() for valid, claims in seen)
+        return SimpleNamespace(status=int(not good), stdout="", stderr="")
+
+
+def by_notation(tmp_path, now, *signatures, unread=False):
+    registry = SimpleNamespace(manifest=lambda *_: None, referrers=lambda *_: [])
+    signer = make_notation(tmp_path, now, NotationConfig(), local=True)
+    return replace(signer, runner=Notation(*signatures, unread=unread), registry=registry)
+
+
+def test_notations_proof_has_all_that_the_signature_covers(tmp_path, now, ref):
+    told = {"dev.aksci.repository": "shop/catalog", "dev.aksci.verdict": "v"}
+    forged = {**told, "dev.aksci.run": "forged"}
+    signer = by_notation(tmp_path, now, (False, forged), (True, told))
+    (proof,) = signer.verify(ref, {"dev.aksci.repository": "shop/catalog"})
+    assert proof.claims == told
+
+
+@pytest.mark.parametrize(
+    "odd", [{"a=b": "c"}, {"a": "\0"}, {"": "x"}, {"a": ""}, {"a": "x" * 99999}]
+)
+def test_notation_is_not_asked_for_what_it_would_read_in_another_way(tmp_path, now, ref, odd):
+    signer = by_notation(tmp_path, now, (True, {"k": "1", **odd}))
+    assert signer.verify(ref, {"k": "1"})[0].claims == {"k": "1"}
+
+
+def test_a_strangers_rubbish_neither_spoils_a_signature_nor_keeps_us_from_signing(
+    tmp_path, now, ref
+):
+    signer = by_notation(tmp_path, now, (True, {"k": "1"}), unread=True)
+    assert signer.verify(ref, {"k": "1"})[0].claims == {"k": "1"}
+    with pytest.raises(UntrustedError, match="can't be read"):
+        by_notation(tmp_path, now, unread=True).verify(ref, {"k": "1"})
+    with pytest.raises(NotSignedError):
+        by_notation(tmp_path, now).verify(ref, {"k": "1"})
+    with pytest.raises(BindingError):
+        signer.verify(ref, {"k": "2"})
+
+
+@pytest.mark.parametrize("count", [150, 2000])
+def test_a_digest_may_have_more_signatures_than_notation_looks_at_by_itself(
+    tmp_path, now, ref, count
+):
+    """Each verdict on the same bytes, one a day, adds one."""
+    signed = [(True, {"k": str(number)}) for number in range(count)]
+    signer = by_notation(tmp_path, now, *signed)
+    assert signer.verify(ref, {"k": "149"})[0].claims == {"k": "149"}
+    with pytest.raises(UntrustedError, match="can't be read"):
+        by_notation(tmp_path, now, *[(False, {})] * count, unread=True).verify(ref, {})

@@ -53,6 +53,7 @@ def verdicts(draw):
         failing=failing,
         ignored=ignored,
         tolerated=tolerated,
+        licences=draw(st.dictionaries(TEXT, st.integers(1, 9), max_size=2)),
         reports=("sha256:" + "b" * 64,),
         scanner="trivy 0.72.0",
         database="public@x",

@@ -41,7 +41,7 @@ def document(*statements, **more):
 
 @pytest.fixture
 def judge(report, ref, now, database, tmp_path):
-    def run(*documents, index=None):
+    def run(*documents, index=None, platform=""):
         sources = [
             Source(key="scan.vex", path=tmp_path, content=json.dumps(one).encode())
             for one in documents
@@ -54,6 +54,7 @@ def judge(report, ref, now, database, tmp_path):
             database=database,
             knowledge=Knowledge(vex=tuple(sources)),
             index=index,
+            platform=platform,
         )
 
     return run
@@ -87,6 +88,10 @@ def test_what_is_not_affected_is_ignored_by_its_author_with_the_justification(ju
         ({"@id": f"{IMAGE}?repository_url=localhost:5000/other/catalog"}, False),
         ({"@id": "pkg:oci/catalog"}, True),
         ({"@id": "pkg:oci/orders"}, False),
+        ({"@id": "pkg:oci/catalog?arch=arm64"}, False),
+        ({"@id": "pkg:oci/catalog?arch=amd64"}, False),  # nobody says which this one is
+        ({"@id": "pkg:oci/catalog?tag=1.0"}, False),
+        ({"@id": f"{IMAGE}?arch=amd64&tag=1.0"}, True),
         ({"@id": "pkg:oci/catalog@sha256%3A" + "b" * 64}, False),
         ({"@id": IMAGE, "subcomponents": [{"@id": PACKAGE}]}, True),
         ({"@id": IMAGE, "subcomponents": [{"@id": "pkg:pypi/requests"}]}, False),
@@ -102,6 +107,14 @@ def test_a_statement_on_an_index_holds_for_its_platforms(judge, ref):
     product = {"@id": "pkg:oci/catalog@sha256%3A" + "e" * 64}
     assert not judge(document(statement(product))).passed
     assert judge(document(statement(product)), index=index).passed
+
+
+def test_a_statement_on_one_architecture_of_an_index_holds_for_no_other(judge, ref):
+    index = ImageRef(ref.registry, ref.repository, "sha256:" + "e" * 64)
+    for name in ("pkg:oci/catalog", "pkg:oci/catalog@sha256%3A" + "e" * 64):
+        only = document(statement({"@id": f"{name}?arch=arm64"}))
+        assert judge(only, index=index, platform="linux/arm64/v8").passed
+        assert not judge(only, index=index, platform="linux/amd64").passed
 
 
 def test_an_alias_names_the_vulnerability_and_another_name_does_not(judge):

@@ -87,7 +87,7 @@ def dct_signer(
         locks=home / "locks",
         now=now,
         role=config.role,
-        local=local,
+        local=local and config.server is None,
     )
 
 
@@ -106,7 +106,7 @@ def trust_server(
 
     :param root: the project's folder, which ``server_ca`` is relative to.
     :param embedded: address and CA of the embedded platform's server, for its registry.
-    :param credential: an identity to read with, for ACR.
+    :param credential: an identity to read with, for ACR; a server elsewhere never sees it.
     :param docker_config: the folder of Docker's config.json, with the login to publish with.
     :param bundle: the CA certificates that this machine trusts, where it does not trust the usual.
     :raises ConfigError: the address is not HTTPS.
@@ -114,12 +114,14 @@ def trust_server(
     if config.server is None and embedded:
         return TrustServer(url=embedded[0], ca=embedded[1], hint="nox -s up")
     url = config.server or f"https://{registry}"
-    login = docker_login(docker_config, url.partition("://")[2]) if docker_config else None
+    host = url.partition("://")[2].rstrip("/")
+    login = docker_login(docker_config, host) if docker_config else None
     ca = root / Path(config.server_ca).expanduser() if config.server_ca else None
     return TrustServer(
         url=url,
         ca=ca or (Path(bundle) if bundle else None),
-        credential=None if login else credential,
+        # Whoever gets its token can act as this identity in the registry: nobody else may.
+        credential=credential if host == registry and not login else None,
         login=login,
         proxies=proxies or {},
     )

@@ -267,7 +267,10 @@ def _moment(value: Any) -> dt.datetime:
     moment = dt.datetime.fromisoformat(_string(value))
     if moment.tzinfo is None:
         raise ValueError("a date has no time zone")
-    return moment.astimezone(dt.UTC)
+    try:
+        return moment.astimezone(dt.UTC)
+    except OverflowError:
+        raise ValueError("a date is out of range") from None
 
 
 def _bytes(value: Any) -> bytes:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from aksci.registry.refs import ImageRef
+from aksci.errors import ConfigError
+from aksci.registry.refs import ImageRef, is_repository
 from aksci.supply.trust.signing import (
+    PREFIX,
     REPOSITORY,
     BindingError,
     NotSignedError,
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 
     class Reader(Protocol):
         """Who verifies Docker Content Trust's metadata: ``DctSigner``."""
+
+        @property
+        def role(self) -> str:
+            """The role whose claims are believed."""
 
         def read(self, gun: str, repository: str, *, every_role: bool = False) -> Trust | None:
             """Return all that is signed in a repository, verified."""
@@ -59,24 +65,33 @@ def migrate_repository(
     """Sign what is signed in a repository; what has been done already is left as it is.
 
     :param plan: only tell what would be signed.
+    :raises ConfigError: it is no repository's name: one with a tag would just have no signatures.
     :raises TrustError: the metadata can't be trusted or fetched, or a signature can't be made.
     """
+    if not is_repository(repository):
+        raise ConfigError(
+            f"{repository!r} is no repository's name.",
+            hint="name it without registry, tag and digest, such as shop/catalog.",
+        )
     trust = reader.read(f"{registry.host}/{repository}", repository, every_role=True)
     if trust is None:
         return ()
     return tuple(
         _migrate(each, registry=registry, signer=signer, plan=plan)
-        for each in signed_digests(trust, registry.host, repository)
+        for each in signed_digests(trust, registry.host, repository, role=reader.role)
     )
 
 
-def signed_digests(trust: Trust, host: str, repository: str) -> tuple[Migration, ...]:
+def signed_digests(trust: Trust, host: str, repository: str, *, role: str) -> tuple[Migration, ...]:
     """Return each digest with each set of claims that it was signed with, in a steady order.
 
     What was signed for another repository is left out.
+
+    :param role: who may claim what the gate asks for: it, and those who have delegated to it.
+        Other roles have signed the digest; our signature must not say more than theirs did.
     """
     found: dict[tuple[str, tuple[tuple[str, str], ...]], set[str]] = {}
-    for name, digest, claims in _targets(trust):
+    for name, digest, claims in _targets(trust, role):
         if claims.get(REPOSITORY, repository) == repository:
             names = found.setdefault((digest, tuple(sorted(claims.items()))), set())
             names.update(() if name.startswith(_OWN) else (name,))
@@ -86,12 +101,18 @@ def signed_digests(trust: Trust, host: str, repository: str) -> tuple[Migration,
     )
 
 
-def _targets(trust: Trust) -> Iterator[tuple[str, str, dict[str, str]]]:
+def _targets(trust: Trust, role: str) -> Iterator[tuple[str, str, dict[str, str]]]:
     from aksci.supply.trust.dct.target import read_claims
 
     for branch in trust.branches.values():
+        believed = f"{role}/".startswith(f"{branch.name}/")
         for name, file in branch.files():
-            yield name, f"sha256:{file.hashes['sha256'].hex()}", read_claims(file)
+            claims = {
+                claim: text
+                for claim, text in read_claims(file).items()
+                if believed or claim == REPOSITORY or not claim.startswith(PREFIX)
+            }
+            yield name, f"sha256:{file.hashes['sha256'].hex()}", claims
 
 
 def _due(ref: ImageRef, claims: dict[str, str], names: Iterable[str]) -> Migration:

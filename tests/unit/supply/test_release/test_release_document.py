@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from aksci.errors import ConfigError
+from aksci.registry.protocol import Manifest
 from aksci.registry.push import canonical_json
 from aksci.registry.refs import ImageRef
 from aksci.supply.release.document import parse_release, release_document
@@ -22,6 +24,7 @@ from aksci.supply.release.model import (
     ReleaseImage,
     ReleaseService,
 )
+from aksci.supply.release.release import RELEASE_TYPE, NoReleaseError, load_release
 
 REF = ImageRef("localhost:5000", "shop/release", "sha256:" + "0" * 64)
 
@@ -168,3 +171,41 @@ def test_a_key_more_or_less_is_refused(way, schema):
 def test_a_text_with_control_characters_is_refused(text):
     with pytest.raises(ValueError, match="is no plain text"):
         parse_release(put(document(), ("commit",), text), REF)
+
+
+class Shelf:
+    """A registry in memory."""
+
+    host = REF.registry
+
+    def __init__(self):
+        self.content = {}
+
+    def put(self, content):
+        found = "sha256:" + hashlib.sha256(content).hexdigest()
+        self.content[found] = content
+        return found
+
+    def blob(self, _repository, digest):
+        return self.content[digest]
+
+    def manifest(self, repository, digest):
+        return Manifest(media_type="x", digest=digest, content=self.blob(repository, digest))
+
+
+def stored(shelf, text, *more):
+    layers = [{"digest": shelf.put(each)} for each in (text, *more)]
+    outer = canonical_json({"artifactType": RELEASE_TYPE, "layers": layers})
+    return replace(REF, digest=shelf.put(outer))
+
+
+def test_a_release_that_two_readers_could_read_differently_is_refused():
+    text, shelf = canonical_json(document()), Shelf()
+    assert load_release(shelf, stored(shelf, text)).project == "shop"
+    twice = text.replace(b'"schema":2', b'"schema":2,"project":"shop"')
+    other = text.replace(b'"images":{', b'"images":{"catalog":{},', 1)
+    for damaged in (twice, other, text + b" ", b"\xef\xbb\xbf" + text):
+        with pytest.raises(NoReleaseError):
+            load_release(shelf, stored(shelf, damaged))
+    with pytest.raises(NoReleaseError):
+        load_release(shelf, stored(shelf, text, b"{}"))
