@@ -99,6 +99,7 @@ def make_scanner(
             maker=lambda: toolbox.ensure("trivydb"),
             trivy=trivy,
             local=found.embedded,
+            java=context.config.scan.java,
         ),
         max_age=dt.timedelta(hours=context.config.scan.database_max_age),
         now=context.now(),

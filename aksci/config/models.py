@@ -233,6 +233,9 @@ class ScanConfig(_Model):
     platform, ``small`` where ``public`` can't be downloaded."""
     database_max_age: Annotated[int, Field(gt=0)] = 168
     """Hours."""
+    java: bool = False
+    """Fetch the public index of Java archives, several hundred MB: without it, an image with Java
+    archives can't be scanned, and does not pass."""
     sbom: Literal["cyclonedx", "spdx"] = "cyclonedx"
     """The format of the bill of materials that is stored beside each image."""
     ignore: tuple[ScanIgnore, ...] = ()

@@ -50,7 +50,7 @@ def platforms_of(index: bytes) -> list[tuple[str, str]]:
     """
     found = []
     try:
-        for entry in json.loads(index)["manifests"]:
+        for entry in json.loads(index, object_pairs_hook=_in_one_way)["manifests"]:
             platform = entry.get("platform") or {}
             # Nothing runs such an entry, so it can hide no image from the scan.
             if (platform.get("os"), platform.get("architecture")) != ("unknown", "unknown"):
@@ -58,6 +58,14 @@ def platforms_of(index: bytes) -> list[tuple[str, str]]:
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(repr(error)) from None
     return found
+
+
+def _in_one_way(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse keys that differ in case only: Go, which runs the image, takes them for the same."""
+    if len({key.casefold() for key, _ in pairs}) != len(pairs):
+        msg = "it can be read in two ways"
+        raise ValueError(msg)
+    return dict(pairs)
 
 
 def platform_name(platform: dict[str, Any]) -> str:

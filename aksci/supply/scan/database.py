@@ -11,12 +11,13 @@ import hashlib
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.errors import AksciError, ConfigError, GateError
 from aksci.supply.sandbox import Sandbox
+from aksci.supply.scan.java import check_index, write_empty_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +71,8 @@ class DatabaseSource:
     """The environment is the embedded platform. The small database is for nothing else."""
     repositories: tuple[str, ...] = ()
     """OCI repositories of the public database, tried in order. Default: Trivy's own."""
+    java: bool = False
+    """Fetch the public index of Java archives, too."""
 
 
 def ensure_database(
@@ -172,7 +175,7 @@ def _public(
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / "public.lock"):
         try:
-            _download(folder, source, runner)
+            _download(folder, source, runner, "--download-db-only")
         except AksciError as error:
             try:
                 database = check_database(folder, max_age=max_age, now=now)
@@ -185,17 +188,38 @@ def _public(
                 "The vulnerability database could not be refreshed; using the one of "
                 f"{database.updated_at:%Y-%m-%d %H:%M} UTC."
             )
-            return database
-        return check_database(folder, max_age=max_age, now=now)
+        else:
+            database = check_database(folder, max_age=max_age, now=now)
+        return _with_java(database, source, now, runner) if source.java else database
 
 
-def _download(folder: Path, source: DatabaseSource, runner: Runner) -> None:
+def _with_java(
+    database: Database, source: DatabaseSource, now: dt.datetime, runner: Runner
+) -> Database:
+    """Add the index of Java archives, fetched when Trivy considers it due."""
+    try:
+        _download(database.folder, source, runner, "--download-java-db-only")
+    except AksciError as error:
+        try:
+            date = check_index(database.folder, now=now)
+        except GateError:
+            raise GateError(
+                f"The index of Java archives could not be downloaded.\n\n{error.message}",
+                hint="check the network and the proxy.",
+            ) from None
+    else:
+        date = check_index(database.folder, now=now)
+    part, _, updated = database.identity.partition("@")
+    return replace(database, identity=f"{part}+java-{date}@{updated}")
+
+
+def _download(folder: Path, source: DatabaseSource, runner: Runner, what: str) -> None:
     with Sandbox(runner.environment) as sandbox:
         runner.run(
             [
                 source.trivy,
                 "image",
-                "--download-db-only",
+                what,
                 "--cache-dir",
                 folder,
                 "--config",
@@ -222,12 +246,13 @@ def _small(
     """Make the small database once a day: one folder each, moved into place when it is whole."""
     program = hashlib.sha256(binary.read_bytes()).hexdigest()[:12]
     day = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    folder = cache / f"small-{program}-{day:%Y%m%d}"
+    folder = cache / f"small-java-{program}-{day:%Y%m%d}"
     if not folder.exists():
         cache.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".small-", dir=cache))
         try:
             make_database(binary, temporary, day, runner=runner)
+            write_empty_index(temporary, day)
             temporary.rename(folder)
         except OSError:
             if not folder.exists():  # another process was quicker: its database is the same

@@ -23,11 +23,12 @@ def take_slot(cache: Path, slots: int, database: Path) -> Iterator[Path]:
 
     Threads and processes wait for one another; a killed process lets go of its folder.
 
-    :param database: Trivy's cache folder with the ``db`` that the scan shall use.
+    :param database: Trivy's cache folder with the ``db`` and ``java-db`` that the scan shall use.
     """
     folder, lock = _acquire(cache, slots)
     try:
-        _link(folder / "db", database / "db")
+        for name in ("db", "java-db"):
+            _link(folder / name, database / name)
         yield folder
     finally:
         lock.release()

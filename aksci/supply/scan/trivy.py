@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aksci.errors import GateError, ProcessError
 from aksci.supply.sandbox import Sandbox
 from aksci.supply.scan.bill import BillFormat, make_reproducible, without_findings
+from aksci.supply.scan.java import JAVA_HINT
 from aksci.supply.scan.serving import LayerRegistry, read_view, serve_view
 from aksci.supply.scan.slots import take_slot
 from aksci.supply.scan.text import clean
@@ -116,7 +117,8 @@ class TrivyScanner:
             if problem or said:
                 raise GateError(
                     f"{ref} could not be scanned, so it does not pass.\n\n"
-                    + "\n\n".join(filter(None, (problem, said)))
+                    + "\n\n".join(filter(None, (problem, said))),
+                    hint=None if (cache / "java-db" / "metadata.json").exists() else JAVA_HINT,
                 )
             return restore(_read(report, ref), view, served.name, ref)
 

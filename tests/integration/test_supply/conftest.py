@@ -86,8 +86,9 @@ def make_image(registry, tmp_path):
         with tarfile.open(tar, "w") as archive:
             for path, text in files.items():
                 entry = tarfile.TarInfo(path)
-                entry.size = len(text.encode())
-                archive.addfile(entry, io.BytesIO(text.encode()))
+                content = text if isinstance(text, bytes) else text.encode()
+                entry.size = len(content)
+                archive.addfile(entry, io.BytesIO(content))
         config = {
             "architecture": "amd64",
             "os": "linux",

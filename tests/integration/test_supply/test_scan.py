@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import tarfile
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -17,7 +18,14 @@ from aksci.errors import GateError
 from aksci.process import Runner
 from aksci.registry import ImageRef, list_referrers, push_artifact
 from aksci.registry.push import Content
-from aksci.supply import DatabaseSource, TrivyScanner, ensure_database, make_database, scan_image
+from aksci.supply import (
+    DatabaseSource,
+    TrivyScanner,
+    ensure_database,
+    load_packages,
+    make_database,
+    scan_image,
+)
 from aksci.supply.scan.gate import VERDICT_TYPE, scan_images, verdict_tag
 from aksci.supply.scan.policy import hash_policy
 from aksci.supply.scan.slots import take_slot
@@ -302,6 +310,51 @@ def test_what_cannot_be_scanned_does_not_pass(
     )
     with pytest.raises(GateError, match="could not be scanned, so it does not pass"):
         torn.scan(image, scanners=frozenset({"vuln"}))
+
+
+def test_an_index_that_can_be_read_in_two_ways_does_not_pass(scan, files, make_image, registry):
+    good, bad = make_image(files.clean), make_image(files.package("openssl", "3.0.11-1~deb12u1"))
+    media_type = "application/vnd.oci.image.index.v1+json"
+    entries = []
+    for ref in (good, bad):
+        size = len(registry.manifest(ref.repository, ref.digest).content)
+        platform = {"os": "linux", "architecture": "amd64"}
+        entries.append({"digest": ref.digest, "size": size, "platform": platform})
+        entries[-1]["mediaType"] = "application/vnd.oci.image.manifest.v1+json"
+    index = {"schemaVersion": 2, "mediaType": media_type, "manifests": entries[:1]}
+    content = json.dumps(index | {"Manifests": entries[1:]}).encode()
+    digest = registry.put_manifest(good.repository, content, media_type)
+    with pytest.raises(GateError, match="read in two ways"):
+        scan(ImageRef(registry.host, good.repository, digest))
+
+
+# Java
+
+
+def jar(properties=""):
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w") as archive:
+        archive.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\n")
+        if properties:
+            archive.writestr("META-INF/maven/g/a/pom.properties", properties)
+    return raw.getvalue()
+
+
+def test_java_archives_are_listed_by_what_they_say(scan, files, make_image, registry):
+    log4j = jar("groupId=org.apache.logging.log4j\nartifactId=log4j-core\nversion=2.14.1\n")
+    verdict = scan(make_image(files.clean | {"app/a.jar": log4j, "app/unknown.jar": jar()}))
+    names = [package.name for package in load_packages(registry, verdict)]
+    assert "org.apache.logging.log4j:log4j-core" in names
+
+
+def test_java_archives_without_an_index_do_not_pass_and_the_hint_says_what_to_do(
+    scan, scanner, files, make_image, trivydb, runner, tmp_path
+):
+    folder = make_database(trivydb, tmp_path / "bare", scanner.database.updated_at, runner=runner)
+    bare = replace(scanner, database=replace(scanner.database, folder=folder))
+    with pytest.raises(GateError, match="could not be scanned") as caught:
+        scan(make_image(files.clean | {"app/a.jar": jar()}), scanner=bare)
+    assert "java = true" in caught.value.hint
 
 
 # The database

@@ -10,6 +10,7 @@ from aksci.ci import choose_reporter
 from aksci.errors import ConfigError, GateError
 from aksci.process import Runner
 from aksci.supply import DatabaseSource, check_database, ensure_database
+from aksci.supply.scan.java import check_index, write_empty_index
 
 AGE = dt.timedelta(hours=168)
 
@@ -85,3 +86,19 @@ def test_the_small_database_is_refused_outside_the_embedded_platform(tmp_path, n
             runner=Runner(environment={}, log=lambda _: None),
             reporter=choose_reporter({}, sys.stderr),
         )
+
+
+def test_an_index_of_java_archives_is_used_while_it_is_young_and_whole(tmp_path, now):
+    with pytest.raises(GateError, match="no complete index"):
+        check_index(tmp_path, now=now)
+    write_empty_index(tmp_path, now)
+    assert check_index(tmp_path, now=now) == f"{now:%Y%m%d}"
+    for later in (dt.timedelta(days=31), dt.timedelta(days=-1)):
+        with pytest.raises(GateError, match="can't be used"):
+            check_index(tmp_path, now=now + later)
+    (tmp_path / "java-db" / "trivy-java.db").unlink()
+    with pytest.raises(GateError, match="can't be used"):
+        check_index(tmp_path, now=now)
+    (tmp_path / "java-db" / "metadata.json").write_text("[]")
+    with pytest.raises(GateError, match="no complete index"):
+        check_index(tmp_path, now=now)
