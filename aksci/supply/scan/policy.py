@@ -208,7 +208,8 @@ def _offence(verdict: Verdict) -> str:
     if verdict.failing:
         names = list(dict.fromkeys(finding.id for finding in verdict.failing))
         more = ", …" if len(names) > _NAMED else ""
-        parts.append(f"{len(verdict.failing)} findings ({', '.join(names[:_NAMED])}{more})")
+        noun = "finding" if len(verdict.failing) == 1 else "findings"
+        parts.append(f"{len(verdict.failing)} {noun} ({', '.join(names[:_NAMED])}{more})")
     return f"{verdict.image.repository}: " + "; ".join(parts)
 
 
@@ -223,4 +224,4 @@ def _hint(failing: list[Finding]) -> str:
         return f"rebuild with fixed versions; or {accept}"
     count = f"{based} of them come" if based > 1 else "1 of them comes"
     rest = "; rebuild the others with fixed versions" if based < len(failing) else ""
-    return f"{count} from the base image: nox -s cascade{rest}; or {accept}"
+    return f"{count} from the base image: build on a newer one{rest}; or {accept}"
