@@ -33,6 +33,7 @@ __all__ = [
 _TO_BUILD = ("build", "--until", "build")
 _SLOW = 4
 """What takes many seconds takes part in each fourth round."""
+_SYSTEM = "debian:bookworm-slim"
 _OURS = "aksci build --until build"
 
 
@@ -176,9 +177,10 @@ def leaf(bench: Bench, sizes: Sizes) -> Case:
 def evidence(bench: Bench, sizes: Sizes) -> Case:
     """Judge and verify images that were scanned and signed, beside scanning them again.
 
-    Nothing vouches for the stored verdicts but the signatures, which are all verified.
+    Nothing vouches for the stored verdicts but the signatures, which are all verified. The images
+    stand on Debian, so that there is something to scan.
     """
-    root = _built(bench, "building", sizes.building)
+    root = _built(bench, "systems", sizes.building, system=_SYSTEM)
     bench.run([*bench.ours, "-C", root, "build"], {})
     ours = Contender(
         name="aksci scan",
@@ -222,11 +224,12 @@ def nox_list(bench: Bench, sizes: Sizes) -> Case:
     )
 
 
-def _built(bench: Bench, name: str, size: Size) -> Path:
+def _built(bench: Bench, name: str, size: Size, *, system: str = "scratch") -> Path:
     """Return a repository all of whose images are in the registry; made when first asked for."""
     root = bench.folder / name
     if not root.exists():
-        write_repository(root, size, project=f"bench-{size.images}", registry=bench.registry)
+        project = f"bench-{name}-{size.images}"
+        write_repository(root, size, project=project, registry=bench.registry, system=system)
         bench.run([*bench.ours, "-C", root, *_TO_BUILD], {})
     return root
 

@@ -87,16 +87,19 @@ def _level(number: int, images: int, shares: list[int]) -> int:
     return len(shares) - 1
 
 
-def write_repository(root: Path, size: Size, *, project: str, registry: str) -> tuple[Image, ...]:
+def write_repository(
+    root: Path, size: Size, *, project: str, registry: str, system: str = "scratch"
+) -> tuple[Image, ...]:
     """Write a repository and commit it: ours, docker-bake.json and skaffold.yaml of one design.
 
     :param root: a folder that does not exist yet.
     :param registry: ``host[:port]`` that all three push to, each with repositories of its own.
+    :param system: what the images on the lowest level stand on.
     """
     images = design(size)
     root.mkdir(parents=True)
     for image in images:
-        _write_image(root / image.name, image, project, size.seed)
+        _write_image(root / image.name, image, project, size.seed, system)
     files = {
         "aksci.toml": _aksci_toml(project, registry),
         "noxfile.py": NOXFILE,
@@ -117,13 +120,13 @@ def file_content(image: str, number: int, seed: int) -> str:
     return "".join(" ".join(words[at : at + 12]) + "\n" for at in range(0, _WORDS, 12))
 
 
-def _write_image(folder: Path, image: Image, project: str, seed: int) -> None:
+def _write_image(folder: Path, image: Image, project: str, seed: int, system: str) -> None:
     folder.mkdir()
-    base = f"{project}/{image.base}" if image.base else "scratch"
+    base = f"{project}/{image.base}" if image.base else system
     copy = f"COPY . /{image.name}/\n"
     (folder / "Dockerfile").write_text(f"FROM {base}\n{copy}", encoding="utf-8")
     # Skaffold looks at the base itself before it has built it, unless only it can know its name.
-    named = "ARG BASE\nFROM ${BASE}" if image.base else "FROM scratch"
+    named = "ARG BASE\nFROM ${BASE}" if image.base else f"FROM {system}"
     (folder / _FOR_SKAFFOLD).write_text(f"{named}\n{copy}", encoding="utf-8")
     for number in range(image.files):
         part = folder / f"part-{number // _FOLDER:02}"

@@ -207,7 +207,7 @@ def test_an_ignore_is_used_when_any_image_needs_it(judge, report, now):
 
 def test_the_gate_names_every_image_that_failed(judge, now):
     verdict = judge()
-    with pytest.raises(GateError, match=r"shop/catalog: 1 findings \(CVE-2024-5535\)"):
+    with pytest.raises(GateError, match=r"shop/catalog: 1 finding \(CVE-2024-5535\)"):
         require_pass([verdict], policy=DEFAULT, now=now)
 
 
