@@ -6,6 +6,7 @@ specification leaves a choice: what is refused here is ``notation``'s to judge.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from aksci.supply.trust.cbor import DoubtError
@@ -76,11 +77,20 @@ def require_chain(
     :param times: when all of them must be valid.
     :raises DoubtError: it is not surely one.
     """
+    certificates = _read_chain(tuple(chain), roots)
+    if not all(_valid(certificate, time) for certificate in certificates for time in times):
+        raise DoubtError("not valid at that time")
+    return certificates[0]
+
+
+@lru_cache(maxsize=64)
+def _read_chain(chain: tuple[bytes, ...], roots: frozenset[bytes]) -> tuple[Certificate, ...]:
+    """Require all of a chain that time does not change. Hundreds of images share one signer."""
     from cryptography.x509 import load_der_x509_certificate
 
     if not chain or chain[-1] not in roots:
         raise DoubtError("another root")
-    certificates = [load_der_x509_certificate(each) for each in chain]
+    certificates = tuple(load_der_x509_certificate(each) for each in chain)
     for each, certificate in zip(chain, certificates, strict=True):
         # A BIT STRING tells how many bits of it are unused, which no signature is over: none here.
         if not each.endswith(b"\0" + certificate.signature):
@@ -91,12 +101,10 @@ def require_chain(
             raise DoubtError("a root in the middle")
         _require_usual(certificate)
         _require_issued(certificate, issuer)
-        if not all(_valid(certificate, time) for time in times):
-            raise DoubtError("not valid at that time")
         if depth:
             _require_authority(certificate, below=depth - 1)
     _require_signer(certificates[0])
-    return certificates[0]
+    return certificates
 
 
 def require_identity(certificate: Certificate, identities: Sequence[Mapping[str, str]]) -> None:

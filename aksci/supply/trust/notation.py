@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from aksci.errors import ConfigError, ProcessError, TrustError
@@ -101,8 +102,8 @@ class NotationSigner:
 
     def _find_proof(self, ref: ImageRef, claims: Mapping[str, str]) -> Proof | None:
         try:
-            roots = [root.read_bytes() for root in self.roots]
-            trust = Trust.read(roots, self.identities)
+            roots = tuple(root.read_bytes() for root in self.roots)
+            trust = _read_trust(roots, tuple(self.identities))
         except (DoubtError, OSError, ValueError):
             return None
         return find_proof(self.registry, ref, claims, trust=trust, now=self.now)
@@ -202,6 +203,11 @@ class NotationSigner:
             sandbox.write(f"notation/truststore/x509/ca/{_STORE}/{number}.pem", text)
         policy = trust_policy(ref.name, identities=self.identities)
         sandbox.write("notation/trustpolicy.json", json.dumps(policy))
+
+
+@lru_cache(maxsize=8)
+def _read_trust(roots: tuple[bytes, ...], identities: tuple[str, ...]) -> Trust:
+    return Trust.read(roots, identities)
 
 
 def notation_signer(
