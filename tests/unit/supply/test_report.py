@@ -55,11 +55,15 @@ def test_the_gate_says_how_many_findings_come_from_the_base(report, ref, now, da
     verdict = evaluate(report, policy=policy, ref=ref, now=now, database=database, base=base)
     with pytest.raises(GateError) as caught:
         require_pass([verdict], policy=policy, now=now)
-    assert caught.value.hint.startswith("1 of them comes from the base image: build on a newer one; reb")
+    assert caught.value.hint.startswith(
+        "1 of them comes from the base image: build on a newer one; reb"
+    )
     based = replace(verdict, failing=verdict.failing[:1])
     with pytest.raises(GateError) as caught:
         require_pass([based], policy=policy, now=now)
-    assert caught.value.hint.startswith("1 of them comes from the base image: build on a newer one; or")
+    assert caught.value.hint.startswith(
+        "1 of them comes from the base image: build on a newer one; or"
+    )
 
 
 def test_a_misconfiguration_fails_by_its_own_severities_and_passed_checks_are_none(
