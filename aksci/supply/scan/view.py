@@ -210,6 +210,8 @@ def _read_manifest(manifest: Manifest) -> dict[str, Any]:
     named = found.get("mediaType") or manifest.media_type
     if manifest.media_type not in _MANIFESTS or named != manifest.media_type:
         raise ValueError(f"{clean(manifest.media_type)} is no image's type")
+    if found["layers"] is None:  # as BuildKit writes that there is none
+        found["layers"] = []
     if "manifests" in found or not isinstance(found["layers"], list):
         raise ValueError("it is not an image's manifest")
     config = _descriptor(found["config"])
@@ -224,6 +226,8 @@ def _read_config(content: bytes) -> dict[str, Any]:
     found: dict[str, Any] = _parse(content)
     _require_plain(found, "config")
     _require_plain(found["rootfs"], "rootfs")
+    if found["rootfs"]["diff_ids"] is None:
+        found["rootfs"]["diff_ids"] = []
     for entry in found.get("history") or ():
         if entry is not None:
             _require_plain(entry, "history")

@@ -187,7 +187,7 @@ def test_a_configuration_that_can_be_read_in_two_ways_or_in_none_does_not_pass(c
         {"Layers": []},
         {"manifests": []},
         {"mediaType": DOCKER[0]},
-        {"layers": None},
+        {"layers": {}},
         {"layers": [{"mediaType": LAYER, "digest": "sha256:x", "size": 1}]},
         {"layers": [{"mediaType": LAYER, "digest": digest(b""), "size": -1}]},
         {"layers": [{"mediaType": LAYER, "digest": digest(b""), "size": True}]},
@@ -279,3 +279,14 @@ def test_a_report_on_something_else_or_on_a_part_is_refused(shown, change):
         damaged["Metadata"] = report["Metadata"] | change["Metadata"]
     with pytest.raises(GateError, match="does not pass"):
         restore(damaged, view, SHOWN, REF)
+
+
+def test_an_image_without_layers_is_one_however_that_is_written():
+    document, config = image(layers=0)
+    changed = json.loads(config) | {"rootfs": {"type": "layers", "diff_ids": None}}
+    content = json.dumps(changed).encode()
+    null = document | {"layers": None}
+    null["config"] = document["config"] | {"digest": digest(content), "size": len(content)}
+    view = view_of(null, content)
+    assert json.loads(view.manifest)["layers"] == []
+    assert json.loads(view.config)["rootfs"]["diff_ids"] == []
