@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from aksci.supply.report.markdown import cell
 from aksci.supply.trust.judging import Outcome
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ _GROUPS = {
     "pod": "what pods run",
     "service": "what does not run",
 }
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#@!~&])")
 _SHORT = 12
 
 
@@ -45,7 +44,7 @@ def audit_markdown(audit: Audit) -> str:
     """Return one table, worst first."""
     word = "verified" if audit.passed else "NOT VERIFIED"
     lines = [
-        f"**{word}**: {_escape(audit.environment)}, {_counts(audit)}",
+        f"**{word}**: {cell(audit.environment)}, {_counts(audit)}",
         "",
         "| outcome | what | image | signed by | commit | run | verdict |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -56,7 +55,7 @@ def audit_markdown(audit: Audit) -> str:
         outcome = f"**{row.outcome}**" if row.outcome.bad else str(row.outcome)
         image = row.image if row.digest in row.image else f"{row.image} ({row.digest})"
         cells = (what, image, "; ".join(row.by), row.commit, row.run, row.verdict)
-        lines.append(f"| {outcome} | {' | '.join(_escape(cell) for cell in cells)} |")
+        lines.append(f"| {outcome} | {' | '.join(cell(text) for text in cells)} |")
     return "\n".join(lines)
 
 
@@ -99,7 +98,3 @@ def _counts(audit: Audit) -> str:
     counted = ", ".join(f"{number} {name}" for name, number in audit.counts.items())
     warned = sum(bool(row.warnings) for row in audit.rows)
     return (counted or "nothing") + (f"; {warned} with a warning" if warned else "")
-
-
-def _escape(text: str) -> str:
-    return _MARKDOWN.sub(r"\\\1", text)
