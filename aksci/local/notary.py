@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
     from aksci.local.layout import Layout, Ports
 
-__all__ = ["ensure_notary_pki", "notary_part"]
+__all__ = ["NOTARY", "ensure_notary_pki", "notary_part"]
 
-_NAME = "notary-server"
+NOTARY = "notary-server"
 
 
 def ensure_notary_pki(layout: Layout) -> str:
     """Make the authority and the certificate of the server unless they are there; hash them."""
     layout.notary_pki.mkdir(exist_ok=True, mode=0o700)
-    subject = Subject(common_name=_NAME, names=("localhost", "127.0.0.1"))
-    return ensure_pki(layout.notary_pki, {_NAME: subject})
+    subject = Subject(common_name=NOTARY, names=("localhost", "127.0.0.1"))
+    return ensure_pki(layout.notary_pki, {NOTARY: subject})
 
 
 def notary_part(layout: Layout, ports: Ports, binary: Path, pki: str) -> Part:
@@ -39,8 +39,8 @@ def notary_part(layout: Layout, ports: Ports, binary: Path, pki: str) -> Part:
     settings = {
         "server": {
             "http_addr": f"127.0.0.1:{ports.notary}",
-            "tls_cert_file": str(layout.notary_pki / f"{_NAME}.crt"),
-            "tls_key_file": str(layout.notary_pki / f"{_NAME}.key"),
+            "tls_cert_file": str(layout.notary_pki / f"{NOTARY}.crt"),
+            "tls_key_file": str(layout.notary_pki / f"{NOTARY}.key"),
         },
         "trust_service": {"type": "local"},
         "storage": {"backend": "memory"},
@@ -48,7 +48,7 @@ def notary_part(layout: Layout, ports: Ports, binary: Path, pki: str) -> Part:
     }
     address = f"https://localhost:{ports.notary}"
     return Part(
-        name=_NAME,
+        name=NOTARY,
         argv=(str(binary), "-config", str(config)),
         files={config: json.dumps(settings, indent=2)},
         listens=(("127.0.0.1", ports.notary),),

@@ -22,7 +22,7 @@ from aksci.local.images import Seed
 from aksci.local.layout import Layout, Network, PlatformEndpoints, Ports
 from aksci.local.netsetup import network_is_ours, remove_network
 from aksci.local.node import containerd_part, kubelet_part, proxy_part
-from aksci.local.notary import notary_part
+from aksci.local.notary import NOTARY, notary_part
 from aksci.local.pki import is_complete
 from aksci.local.startup import Startup
 from aksci.local.tasks import run_tasks
@@ -110,7 +110,8 @@ def up(
     :param seeds: images of docker.io that builds need, with the Debian packages in each; made here
         where the public registry can't be reached.
     :param parts: ``ALL_PARTS`` or ``BUILD_PARTS``, with ``TRUST_PARTS`` where Docker Content Trust
-        signs. Parts that are not named are left as they are.
+        signs. Parts that are not named are left as they are; but ``ALL_PARTS`` includes those that
+        were asked for since the last ``down``, so that all that ``status`` tells of is well.
     :param minimum_free: bytes that must be free before anything is started.
     :raises PrivilegeError: not root.
     :raises PortTakenError: somebody else has a port that is needed.
@@ -121,6 +122,8 @@ def up(
     began = time.monotonic()
     layout = Layout(state.absolute())
     layout.make()
+    if parts >= ALL_PARTS and layout.record(NOTARY).exists():
+        parts |= TRUST_PARTS
     startup = Startup(
         layout=layout,
         ports=ports or Ports(),
@@ -190,9 +193,8 @@ def _declare(layout: Layout, ports: Ports) -> list[Part]:
     """Declare the parts well enough to ask how they are: their programs don't matter for that."""
     program, network = Path("?"), Network()
     parts = [registry_part(layout, ports, program), buildkitd_part(layout, ports, program)]
-    notary = notary_part(layout, ports, program, pki="")
-    if layout.record(notary.name).exists():  # it was asked for since the last `down`
-        parts.append(notary)
+    if layout.record(NOTARY).exists():  # it was asked for since the last `down`
+        parts.append(notary_part(layout, ports, program, pki=""))
     if not is_complete(layout.pki):
         return parts
     host = Host(may_lower_oom_score=True, cni_plugins=program, nameservers=())

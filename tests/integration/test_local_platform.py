@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from aksci.errors import DiskFullError, PlatformError, PortTakenError
-from aksci.local import BUILD_PARTS, Ports, down, endpoints, status, up
+from aksci.local import ALL_PARTS, BUILD_PARTS, TRUST_PARTS, Ports, down, endpoints, status, up
 from aksci.local.api import Api
 from aksci.local.daemon import find_marked, identify
 from aksci.local.daemon import stop as kill
@@ -274,6 +274,22 @@ def test_a_killed_part_is_replaced_and_the_others_stay(platform, start, name):
     # Parts may end by themselves when what they depend on does; those that need nothing of it stay.
     untouched = {"registry", "buildkitd"} - {name}
     assert {part: after[part] for part in untouched} == {part: before[part] for part in untouched}
+
+
+def test_up_repairs_what_was_asked_for_besides(platform, start, stop):
+    """A Notary server that died with the machine is no fault that `status` keeps telling of."""
+    start(parts=ALL_PARTS | TRUST_PARTS)
+    before = _pids(platform)["notary-server"]
+    kill([identify(before)], grace=0)
+    assert _unhealthy(platform) == ["notary-server"]
+    start(parts=BUILD_PARTS)
+    assert _unhealthy(platform) == ["notary-server"]  # no part of what builds need
+    start()
+    assert _unhealthy(platform) == []
+    assert _pids(platform)["notary-server"] not in {None, before}
+    stop()
+    start()
+    assert "notary-server" not in _pids(platform)
 
 
 def test_down_leaves_nothing_behind_and_up_finds_its_data(
