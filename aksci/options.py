@@ -52,6 +52,10 @@ class Options:
     release: str | None = None
     to: str | None = None
     purge: bool = False
+    base: tuple[str, ...] = ()
+    batch: bool = False
+    explain_rebase: bool = False
+    registry_wide: bool = False
 
 
 class _Parser(argparse.ArgumentParser):
@@ -67,6 +71,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
     values = vars(_parser().parse_args(list(arguments)))
     for name in ("force", "only", "words"):
         values[name] = tuple(values[name])
+    values["base"] = tuple(word for text in values["base"] for word in text.split())
     return Options(**values)
 
 
@@ -166,4 +171,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--to", metavar="REF", help="rollback: release to go back to (default: the previous one)")
     add("--purge", action="store_true", help="down: delete images and cluster data too")
+    add(
+        "--base",
+        action="append",
+        default=[],
+        metavar="REF",
+        help="cascade: only what follows from this image; repeatable, or several with spaces",
+    )
+    add("--batch", action="store_true", help="cascade: take what waits for the next batch, too")
+    add(
+        "--explain-rebase",
+        action="store_true",
+        help="cascade: say of each image why it can't be rebased, and stop",
+    )
+    add(
+        "--registry-wide",
+        action="store_true",
+        help="cascade: also what other repositories of the registry have built on it",
+    )
     return parser

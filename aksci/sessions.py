@@ -61,6 +61,36 @@ SESSIONS: dict[str, SessionSpec] = {
         function="build",
         options=frozenset({"force", "keep_going", "only", "plan", "until", "with_dependents"}),
     ),
+    "cascade": SessionSpec(
+        summary="Rebuild or rebase what stands on bases that changed; scan, sign, deploy it.",
+        module="pipelines.cascade",
+        function="cascade",
+        options=frozenset(
+            {
+                "base",
+                "batch",
+                "exit_code",
+                "explain_rebase",
+                "format",
+                "output",
+                "plan",
+                "registry_wide",
+            }
+        ),
+    ),
+    "receive": SessionSpec(
+        summary="Wait for webhooks of registries, and start cascades.",
+        module="pipelines.receive",
+        function="receive",
+        recorded=False,
+    ),
+    "export": SessionSpec(
+        summary="Write what another service needs to do the same: acr-tasks.",
+        module="pipelines.export",
+        function="export",
+        recorded=False,
+        options=frozenset({"output", "words"}),
+    ),
     "validate": SessionSpec(
         summary="Run the last build's images that were not validated yet.",
         module="pipelines.build",

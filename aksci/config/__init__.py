@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from aksci.config.cascade import (
+    AzurePipelinesTarget,
+    BaseRule,
+    CascadeConfig,
+    GithubTarget,
+    OwnerRule,
+    ReceiverConfig,
+)
 from aksci.config.loader import CONFIG_NAME, find_project, json_schema, load_config
 from aksci.config.models import (
     BuildConfig,
@@ -30,21 +38,27 @@ from aksci.config.models import (
 
 __all__ = [
     "CONFIG_NAME",
+    "AzurePipelinesTarget",
+    "BaseRule",
     "BuildConfig",
     "BuilderConfig",
     "CacheConfig",
+    "CascadeConfig",
     "Config",
     "CosignConfig",
     "DctConfig",
     "Discover",
     "EnvironmentConfig",
     "GatesConfig",
+    "GithubTarget",
     "HttpStep",
     "ImageConfig",
     "JobStep",
     "LocalConfig",
     "NotationConfig",
+    "OwnerRule",
     "Project",
+    "ReceiverConfig",
     "ScanConfig",
     "ScanIgnore",
     "SecretFile",

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from datetime import date  # noqa: TC003 - pydantic reads it at run time
-from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import BaseModel, Field, StringConstraints, model_validator
+
+from aksci.config.base import STRICT, InsidePath, Label, Name, Seconds, Tag
+from aksci.config.cascade import CascadeConfig
 
 __all__ = [
     "BuilderConfig",
@@ -39,28 +34,11 @@ __all__ = [
 ]
 
 
-def _inside(value: str) -> str:
-    path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts:
-        msg = f"{value!r} must be a path inside the project, relative to aksci.toml"
-        raise ValueError(msg)
-    return str(path)
-
-
-Name = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._/-]*[a-z0-9])?$", max_length=128)
-]
-"""An image's name: lower case, as OCI asks of repository names."""
-Label = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]*[a-z0-9])?$", max_length=53)]
-"""A service's, environment's or step's name: a DNS label (RFC 1035) that fits a Helm release."""
-Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
-InsidePath = Annotated[str, AfterValidator(_inside)]
 Severity = Literal["UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
-Seconds = Annotated[int, Field(gt=0, le=86_400)]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = STRICT
 
 
 class Project(_Model):
@@ -463,6 +441,9 @@ class EnvironmentConfig(_Model):
     foreign: tuple[str, ...] = ()
     """Globs of images that may run here though we don't build and sign them, such as
     ``mcr.microsoft.com/oss/*``: for ``verify``."""
+    cascade: bool = False
+    """A cascade deploys here what it has made of the release that runs here; where
+    ``promote_from`` is given, it is promoted, through the gates."""
     urls: dict[str, str] = {}
     """What to print after a deployment: label -> address."""
 
@@ -494,6 +475,7 @@ class Config(_Model):
     images: dict[Name, ImageConfig] = {}
     scan: ScanConfig = ScanConfig()
     sign: SignConfig = SignConfig()
+    cascade: CascadeConfig = CascadeConfig()
     services: dict[Label, ServiceConfig] = {}
     environments: dict[Label, EnvironmentConfig] = {}
     local: LocalConfig = LocalConfig()

@@ -1,0 +1,1 @@
+"""Azure: what the other rooms need of it, and what it needs of us."""

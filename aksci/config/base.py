@@ -1,0 +1,31 @@
+"""What all models of aksci.toml share: strictness, and the forms of names and paths."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+
+__all__ = ["STRICT", "InsidePath", "Label", "Name", "Seconds", "Tag"]
+
+
+def _inside(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts:
+        msg = f"{value!r} must be a path inside the project, relative to aksci.toml"
+        raise ValueError(msg)
+    return str(path)
+
+
+Name = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._/-]*[a-z0-9])?$", max_length=128)
+]
+"""An image's name: lower case, as OCI asks of repository names."""
+Label = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]*[a-z0-9])?$", max_length=53)]
+"""A service's, environment's or step's name: a DNS label (RFC 1035) that fits a Helm release."""
+Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
+InsidePath = Annotated[str, AfterValidator(_inside)]
+Seconds = Annotated[int, Field(gt=0, le=86_400)]
+STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+"""Of every model: no key that it does not know, no value of another type."""

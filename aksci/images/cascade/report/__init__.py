@@ -1,0 +1,1 @@
+"""What a cascade found and did, for people and for programs."""
