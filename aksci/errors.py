@@ -24,6 +24,7 @@
     │   ├── RolloutError          12   the rollout failed and was rolled back
     │   ├── ClusterError          13   the cluster is unreachable
     │   └── LockError             14   another run holds the lock
+    ├── DispatchError             21   another project's pipeline could not be asked to run
     ├── ProcessError              15   a program failed and nothing more specific is known
     │   └── ProcessTimeout        16   a program was stopped at its time-out
     ├── DiskFullError             28   no space left (as ENOSPC)
@@ -43,6 +44,7 @@ __all__ = [
     "ConfigError",
     "DeployError",
     "DiskFullError",
+    "DispatchError",
     "DockerError",
     "DownloadError",
     "EngineError",
@@ -226,6 +228,13 @@ class LockError(DeployError):
 
     code = "lock"
     exit_status = 14
+
+
+class DispatchError(AksciError):
+    """Another project's pipeline could not be asked to run, or may not have been."""
+
+    code = "dispatch"
+    exit_status = 21
 
 
 class ProcessError(AksciError):

@@ -112,7 +112,11 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--env", default="local", metavar="NAME", help="environment of aksci.toml (default: local)")
     add("--format", default="text", choices=FORMATS, help="what to show as, where a session can")
-    add("--plan", action="store_true", help="build, deploy: show what would be done, and stop")
+    add(
+        "--plan",
+        action="store_true",
+        help="build, cascade, deploy: show what would be done, and stop",
+    )
     add(
         "--force",
         action="append",
@@ -137,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="build: when images failed, still take the others through validate, scan and sign",
     )
-    add("--output", metavar="FILE", help="write there, not to stdout")
+    add("--output", metavar="PATH", help="write there, not to stdout; export: the folder")
     add("--save", metavar="FILE", help="plan: keep the plan, to compare it later")
     add("--compare", metavar="FILE", help="plan: show what differs from a plan that was kept")
     add(
@@ -151,12 +155,17 @@ def _parser() -> argparse.ArgumentParser:
         choices=("image", "component"),
         help="plan --matrix: one job an image, or one for images that need each other",
     )
-    add("--exit-code", action="store_true", help="plan: end with status 20 if there is work to do")
+    add(
+        "--exit-code",
+        action="store_true",
+        help="plan, cascade --plan: end with status 20 if there is work to do",
+    )
     add(
         "words",
         nargs="*",
         metavar="WORD",
-        help="why: the image; verify: a reference; release: show, diff or list, and references",
+        help="why: the image; verify: a reference; release: show, diff or list, and references; "
+        "export: acr-tasks",
     )
     add(
         "--until",

@@ -12,23 +12,27 @@ from urllib.parse import urlsplit
 
 from aksci.errors import RegistryError, UsageError
 from aksci.images import (
+    BuildSettings,
     LazyBuilder,
     OwnBuilds,
+    load_secrets,
+    load_ssh,
     read_build_record,
     read_own_builds,
     write_own_builds,
 )
 from aksci.registry.refs import ImageRef
-from pipelines.plan import base_resolver
+from pipelines.plan import base_resolver, policy_bases
 from pipelines.platform import locate, make_toolbox, prepare
 from pipelines.supplies import in_sources, reach_registry, source_commit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from aksci.context import Context
-    from aksci.images import BaseResolver, Builder, BuildRecord, BuiltImage
+    from aksci.images import BaseResolver, Builder, BuildRecord, BuiltImage, Graph
     from aksci.images.building.run import ImageCheck
+    from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.validation import Validator
     from aksci.registry import RegistryClient
     from aksci.supply import Signer, TrivyScanner, Verdict
@@ -78,18 +82,39 @@ class Bench:
         return LazyBuilder(make=self._make_builder, interrupt=self.context.runner.terminate_all)
 
     @cached_property
-    def _resolver(self) -> BaseResolver:
+    def resolver(self) -> BaseResolver:
+        """What asks registries for external images."""
         return base_resolver(self.context, self.registry)
 
     @cached_property
     def resolve_base(self) -> _Bases:
         """What tells the digests and the ONBUILD of external images."""
-        return _Bases(self, self._resolver, self._lock)
+        return _Bases(self, self.resolver, self._lock)
 
     @cached_property
     def commit(self) -> str:
         """Of the source tree when the session began to look at it."""
         return source_commit(self.context)
+
+    @cached_property
+    def settings(self) -> BuildSettings:
+        """What is the same for all builds of this session."""
+        context = self.context
+        config = context.config
+        return BuildSettings(
+            concurrency=config.build.concurrency,
+            timeout=config.build.timeout,
+            secrets=load_secrets(config, root=context.root, variables=context.variables),
+            ssh=load_ssh(config, root=context.root, variables=context.variables),
+            cache=config.build.cache,
+            source=config.project.source,
+            revision=self.commit,
+            run_id=context.run_id,
+        )
+
+    def bases_of(self, graph: Graph) -> Callable[[str], Bases] | None:
+        """Return what the bases of each image are to be; None: no policy says so."""
+        return policy_bases(self.context, graph, self.registry, self.resolver, self.resolve_base)
 
     @cached_property
     def validator(self) -> Validator | None:
@@ -154,7 +179,7 @@ class Bench:
             now=context.now(),
             root=context.root,
             bases={name: self._base_of(image) for name, image in self.record.images.items()},
-            outside=self._resolver.client,
+            outside=self.resolver.client,
             vouched=self._vouches_for_verdict,
         )
         write_verdict_record(context.work, found.values())
@@ -184,7 +209,7 @@ class Bench:
             return None
         if base.image in self.record.images:
             return replace(self.record.images[base.image].ref, digest=base.digest)
-        registry, repository = self._resolver.where(base.reference)
+        registry, repository = self.resolver.where(base.reference)
         return ImageRef(registry.host, repository, base.digest)
 
     def vouches(self, ref: ImageRef, key: str) -> bool:
@@ -194,12 +219,20 @@ class Bench:
         return self.own.has(ref, key) or self._signed(ref, build_claims(ref, input_key=key))
 
     def _vouches_for_verdict(self, verdict: Verdict) -> bool:
+        images = self.record.images.values()
+        keys = {one.input_key for one in images if one.ref == verdict.image}
+        return self.vouches_for_verdict(verdict, keys)
+
+    def vouches_for_verdict(self, verdict: Verdict, keys: Iterable[str]) -> bool:
+        """Tell whether a remembered verdict that passes may be believed.
+
+        :param keys: input keys of its image.
+        """
         from aksci.supply import image_claims, made_here
 
         if made_here(self.context.work, verdict) and self._remembers:
             return True
         stored = verdict.stored.digest if verdict.stored else ""
-        keys = {one.input_key for one in self.record.images.values() if one.ref == verdict.image}
         return any(
             self._signed(verdict.image, image_claims(verdict.image, verdict=stored, input_key=key))
             for key in keys

@@ -10,11 +10,8 @@ from aksci.config import CONFIG_NAME
 from aksci.errors import AksciError, ConfigError, TrustError, UsageError
 from aksci.images import (
     BuildRecord,
-    BuildSettings,
     Failure,
     build_images,
-    load_secrets,
-    load_ssh,
     publish_tags,
     read_failures,
     select,
@@ -164,22 +161,12 @@ def _reaches(options: Options, stage: str) -> bool:
 
 def _build(bench: Bench, graph: Graph, selected: frozenset[str], options: Options) -> BuildResult:
     context = bench.context
-    config = context.config
     return build_images(
         graph,
         registry=bench.registry,
         builder=bench.builder,
         resolve_external=bench.resolve_base,
-        settings=BuildSettings(
-            concurrency=config.build.concurrency,
-            timeout=config.build.timeout,
-            secrets=load_secrets(config, root=context.root, variables=context.variables),
-            ssh=load_ssh(config, root=context.root, variables=context.variables),
-            cache=config.build.cache,
-            source=config.project.source,
-            revision=bench.commit,
-            run_id=context.run_id,
-        ),
+        settings=bench.settings,
         reporter=context.reporter,
         now=context.now,
         force=frozenset(options.force),
@@ -187,6 +174,7 @@ def _build(bench: Bench, graph: Graph, selected: frozenset[str], options: Option
         validator=bench.check,
         failures=read_failures(context.work),
         vouched=bench.vouches if _reaches(options, "sign") else None,
+        bases_of=bench.bases_of(graph),
     )
 
 
@@ -211,7 +199,7 @@ def _keep(bench: Bench, graph: Graph, result: BuildResult, options: Options) -> 
     )
     images = result.images
     bench.remember_own(images.values())
-    built = [name for name, image in images.items() if image.action == "built"]
+    built = [name for name, image in images.items() if image.made]
     failed = f", {len(result.failed)} failed" if result.failed else ""
     context.reporter.line(f"{len(built)} built, {len(images) - len(built)} unchanged{failed}")
     if result.error and not options.keep_going:

@@ -42,12 +42,13 @@ if TYPE_CHECKING:
 
     from aksci.context import Context
     from aksci.images import BuildPlan, Graph
+    from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.drawing import Drawing
     from aksci.images.planning.plan import Work
     from aksci.options import Options
     from aksci.registry import RegistryClient
 
-__all__ = ["base_resolver", "graph", "plan", "why"]
+__all__ = ["base_resolver", "graph", "plan", "policy_bases", "why"]
 
 
 def plan(context: Context, options: Options) -> dict[str, Any]:
@@ -128,6 +129,29 @@ def base_resolver(
     )
 
 
+def policy_bases(
+    context: Context,
+    graph: Graph,
+    registry: RegistryClient,
+    resolver: BaseResolver,
+    resolve: Bases,
+) -> Callable[[str], Bases] | None:
+    """Return what the bases of each image are to be by [cascade]; None: it says nothing of them."""
+    config = context.config.cascade
+    if not config.bases and not config.edges:
+        return None
+    from aksci.images.cascade import Meanings, PolicyBases, check_policy
+
+    check_policy(config)
+    return PolicyBases(
+        graph=graph,
+        registry=registry,
+        config=config,
+        meanings=Meanings(resolver),
+        resolve=resolve,
+    ).of
+
+
 def _plan_or_all_that_is_known(context: Context, options: Options) -> BuildPlan:
     """Return the plan; where images can't be planned, show people the others, and fail."""
     try:
@@ -152,13 +176,15 @@ def _plan_of(
     selected: frozenset[str] | None = None,
 ) -> BuildPlan:
     registry = reach_registry(context, locate(context))
+    resolver = base_resolver(context, registry, brief=True)
     return plan_build(
         found,
         registry=registry,
-        resolve_external=base_resolver(context, registry, brief=True),
+        resolve_external=resolver,
         force=force,
         selected=selected,
         failures=read_failures(context.work),
+        bases_of=policy_bases(context, found, registry, resolver, resolver),
     )
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from aksci.tools import Toolbox
     from pipelines.platform import Surroundings
 
-__all__ = ["previous", "promote"]
+__all__ = ["Place", "at_environment", "gate_refusals", "previous", "promote"]
 
 
 def promote(context: Context, options: Options) -> dict[str, Any]:
@@ -43,8 +43,8 @@ def promote(context: Context, options: Options) -> dict[str, Any]:
     :raises TrustError: it can't be verified, where it is or where it has come to.
     """
     toolbox = make_toolbox(context)
-    source = _Place(previous(context), toolbox)
-    target = _Place(context, toolbox)
+    source = Place(previous(context), toolbox)
+    target = Place(context, toolbox)
     ref = _chosen(source, options.release)
     release = verified_release(source.context, ref, registry=source.registry, signer=source.signer)
     refusals = _refusals(source, target, release)
@@ -97,23 +97,44 @@ def previous(context: Context) -> Context:
             f"environments.{here}.promote_from is {name!r}, which there is not; there are: "
             f"{', '.join(sorted({*known, Options.env}))}."
         )
+    return at_environment(context, name)
+
+
+def at_environment(context: Context, name: str) -> Context:
+    """Return the context of another environment: one of aksci.toml's, or the implied local one."""
     project = context.config.project.name
     local = EnvironmentConfig(platform="embedded", namespace=project, create_namespace=True)
-    return replace(context, environment_name=name, environment=known.get(name, local))
+    found = context.config.environments.get(name, local)
+    return replace(context, environment_name=name, environment=found)
+
+
+def gate_refusals(context: Context, ref: ImageRef) -> tuple[str, ...]:
+    """Ask the environment's gates alone, and change nothing; return why they refuse a release.
+
+    :param ref: in the registry of the environment that it is promoted from.
+    """
+    toolbox = make_toolbox(context)
+    source = Place(previous(context), toolbox, only_look=True)
+    target = Place(context, toolbox, only_look=True)
+    release = verified_release(source.context, ref, registry=source.registry, signer=source.signer)
+    return _refusals(source, target, release)
 
 
 @dataclass(frozen=True)
-class _Place:
-    """One of the two environments; each thing is made when it is first needed."""
+class Place:
+    """One environment; each thing is made when it is first needed."""
 
     context: Context
     toolbox: Toolbox
+    only_look: bool = False
+    """Start nothing."""
 
     @cached_property
     def found(self) -> Surroundings:
-        """Where its registry is. The embedded platform is started."""
+        """Where its registry is. The embedded platform is started, unless it is only looked at."""
         found = locate(self.context)
-        return prepare(self.context, self.toolbox, cluster=True) if found.embedded else found
+        start = found.embedded and not self.only_look
+        return prepare(self.context, self.toolbox, cluster=True) if start else found
 
     @cached_property
     def registry(self) -> RegistryClient:
@@ -126,7 +147,7 @@ class _Place:
         return make_signer(self.context, self.toolbox, self.found, self.registry)
 
 
-def _chosen(source: _Place, named: str | None) -> ImageRef:
+def _chosen(source: Place, named: str | None) -> ImageRef:
     """Return the release that is named, or the one that runs in the environment before."""
     if named:
         return ImageRef.parse(named)
@@ -148,7 +169,7 @@ def _parts(release: Release) -> Iterator[ImageRef]:
     yield from (service.chart for service in release.services.values())
 
 
-def _refusals(source: _Place, target: _Place, release: Release) -> tuple[str, ...]:
+def _refusals(source: Place, target: Place, release: Release) -> tuple[str, ...]:
     """Ask the gates; what no gate asks about is not looked up."""
     gates = target.context.environment.gates
     proofs = source.signer.verify(release.ref, kind_claims(release.ref, "release"))
@@ -180,7 +201,7 @@ def _database(registry: RegistryClient, repository: str, verdict: str) -> str:
         return ""
 
 
-def _running(source: _Place, release: Release) -> Running:
+def _running(source: Place, release: Release) -> Running:
     """Look how the release does in the environment before."""
     with open_cluster(source.context) as cluster:
         status = read_status(cluster, release.services)
@@ -195,7 +216,7 @@ def _running(source: _Place, release: Release) -> Running:
     return Running(since=running_since(history, str(release.ref)), problems=tuple(problems))
 
 
-def _sign_again(source: _Place, target: _Place, release: Release) -> None:
+def _sign_again(source: Place, target: Place, release: Release) -> None:
     """Let Docker Content Trust sign at the target: its signatures name the registry.
 
     Each has the claims of the signature that has been verified at the source. The other signers'
@@ -227,13 +248,13 @@ def _common(claims: Iterator[Mapping[str, str]]) -> dict[str, str]:
     return {key: text for key, text in first.items() if all(o.get(key) == text for o in others)}
 
 
-def _at(target: _Place, ref: ImageRef) -> ImageRef:
+def _at(target: Place, ref: ImageRef) -> ImageRef:
     return ImageRef(target.registry.host, ref.repository, ref.digest)
 
 
 def _text(
-    source: _Place,
-    target: _Place,
+    source: Place,
+    target: Place,
     release: Release,
     refusals: tuple[str, ...],
     plan: TransferPlan,
@@ -245,7 +266,7 @@ def _text(
     return "\n".join([*lines, f"  copy     {plan.text()}"])
 
 
-def _refused(target: _Place, release: Release, refusals: tuple[str, ...]) -> GateError:
+def _refused(target: Place, release: Release, refusals: tuple[str, ...]) -> GateError:
     name = target.context.environment_name
     lines = "\n".join(f"  - {refusal}" for refusal in refusals)
     return GateError(

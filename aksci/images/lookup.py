@@ -42,6 +42,8 @@ class Lookup:
     vouched: Callable[[ImageRef, str], bool] | None = None
     """Tells whether a finished build of an input key may be believed: whoever may push can set its
     tag. None: all are."""
+    bases_of: Callable[[str], Bases] | None = None
+    """What the bases of one image are to be. None: what their references mean now."""
     hasher: TreeHasher = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,8 +88,12 @@ class Lookup:
             registry_host=self.registry.host,
             built=built,
             identities=identities,
-            resolve_external=resolve_external or self.resolve_external,
+            resolve_external=resolve_external or self.bases(name),
         )
+
+    def bases(self, name: str) -> Bases:
+        """Return what tells the bases of one image."""
+        return self.bases_of(name) if self.bases_of else self.resolve_external
 
     def find(self, name: str, inputs: Inputs) -> Finished | None:
         """Return the finished image that can be used as it is, or None."""

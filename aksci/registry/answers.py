@@ -64,9 +64,10 @@ def require_same(digest: str, expected: str, name: str) -> None:
 def is_manifest(content: bytes) -> bool:
     """Tell a manifest from the page of a web server that has one for any address."""
     try:
-        return "schemaVersion" in dict(json.loads(content))
-    except (ValueError, TypeError, RecursionError):
+        document = json.loads(content)
+    except (ValueError, RecursionError):
         return False
+    return isinstance(document, dict) and "schemaVersion" in document
 
 
 def media_type_of(content: bytes) -> str:

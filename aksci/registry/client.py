@@ -23,6 +23,7 @@ from aksci.registry.answers import (
     require_size,
 )
 from aksci.registry.blobs import Blobs
+from aksci.registry.catalog import PERMISSION, acr_names, is_acr, require_names
 from aksci.registry.connection import Connection
 from aksci.registry.protocol import Manifest
 from aksci.registry.referrers import require_descriptors
@@ -45,6 +46,7 @@ _MANIFESTS = (
 )
 _ACCEPT = {"Accept": ", ".join(_MANIFESTS)}
 _LOOPBACK = frozenset({"localhost", "::1"})
+_REFUSED = frozenset({401, 403})
 _PAGE = 1000
 _PAGES = 2000
 """Pages after which a list is believed to have no end."""
@@ -99,6 +101,7 @@ class RegistryClient:
         )
         self._blobs = Blobs(self._connection, sleep=sleep)
         self._lists_referrers = True
+        self._is_acr = credential is not None or is_acr(host)
 
     # Manifests
 
@@ -223,6 +226,22 @@ class RegistryClient:
         found = self._pages(self._connection.path(repository, "referrers", digest), "manifests")
         return None if found is None else require_descriptors(found, f"{repository}@{digest}")
 
+    def repositories(self) -> list[str]:
+        """Return the names of all repositories, which needs a permission of its own.
+
+        A list that is limited to some repositories is not told from a whole one. Names are as the
+        registry gave them: see ``is_repository``.
+        """
+        ways = [lambda: acr_names(self._connection), self._catalog]
+        for way in ways if self._is_acr else reversed(ways):
+            found = way()
+            if found is not None:
+                return require_names(found, self.host)
+        raise RegistryError(
+            f"{self.host} has no list of its repositories: neither ACR's nor /v2/_catalog.",
+            hint="its administrator may have switched it off.",
+        )
+
     def close(self) -> None:
         """Close the pooled connections."""
         self._connection.close()
@@ -231,8 +250,17 @@ class RegistryClient:
         """Import what the first write would wait for; nothing is asked of the registry."""
         self._connection.sdk()
 
-    def _pages(self, url: str, key: str) -> list[Any] | None:
-        """Return a list from all of its pages; None where the registry answers 404 at once."""
+    def _catalog(self) -> list[Any] | None:
+        # The size of a page is the registry's choice: one that allows fewer refuses what asks for
+        # more (distribution: ``catalog.maxentries``).
+        url = f"{self._connection.scheme}://{self.host}/v2/_catalog"
+        return self._pages(url, "repositories", refused=PERMISSION)
+
+    def _pages(self, url: str, key: str, *, refused: str | None = None) -> list[Any] | None:
+        """Return a list from all of its pages; None where the registry answers 404 at once.
+
+        :param refused: the hint for who may not read it.
+        """
         found: list[Any] = []
         asked: set[str] = set()
         size = 0
@@ -245,6 +273,8 @@ class RegistryClient:
                     # say instead that there is no such repository yet.
                     self._lists_referrers = error_code(response.content) == "NAME_UNKNOWN"
                 return None
+            if refused and response.status_code in _REFUSED:
+                raise RegistryError(self._connection.refusal(response).message, hint=refused)
             self._connection.require(response, 200)
             size += len(response.content)
             require_size(size, self.host)
@@ -275,7 +305,10 @@ def is_loopback(host: str) -> bool:
     """Tell whether ``host[:port]`` is this machine itself: localhost, 127.0.0.0/8 or ::1."""
     import ipaddress
 
-    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:  # brackets around what is no address
+        return False
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:

@@ -13,7 +13,7 @@ from aksci.sessions import SESSIONS
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
-WRAPPERS = [*WORKFLOWS, ROOT / "azure-pipelines.yml"]
+WRAPPERS = [*WORKFLOWS, *sorted(ROOT.glob("azure-pipelines*.yml"))]
 OURS = {*SESSIONS, "check"}
 
 

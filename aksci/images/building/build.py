@@ -66,6 +66,7 @@ def build_images(
     validator: ImageCheck | None = None,
     failures: Mapping[str, Failure] | None = None,
     vouched: Callable[[ImageRef, str], bool] | None = None,
+    bases_of: Callable[[str], Bases] | None = None,
 ) -> BuildResult:
     """Build what is not built yet; a failure stops only what stands on it.
 
@@ -81,6 +82,7 @@ def build_images(
     :param failures: of the last runs, to say that an image is tried again.
     :param vouched: tells whether a finished build (digest, input key) may be believed; what may not
         is built again.
+    :param bases_of: what the bases of one image are to be; None: what they mean now.
     :raises ConfigError: an image to build again is not among the selected.
     """
     lookup = Lookup(
@@ -90,6 +92,7 @@ def build_images(
         force=force,
         failures=failures or {},
         vouched=vouched,
+        bases_of=bases_of,
     )
     run = Run(
         lookup=lookup,
@@ -136,6 +139,6 @@ def _failure(result: BuildResult) -> AksciError:
 
 def _names(images: Mapping[str, BuiltImage]) -> str:
     """Return the names of what was built; what was there before is only counted."""
-    built = [name for name, image in images.items() if image.action == "built"]
+    built = [name for name, image in images.items() if image.made]
     reused = len(images) - len(built)
     return ", ".join([*built, *([f"{reused} unchanged"] if reused else [])])

@@ -50,7 +50,7 @@ def write_own_builds(work: Path, before: OwnBuilds, images: Iterable[BuiltImage]
     """Remember what a run has built, and of what earlier ones have, what it reused."""
     kept: dict[str, set[str]] = {}
     for image in images:
-        if image.action == "built" or before.has(image.ref, image.input_key):
+        if image.made or before.has(image.ref, image.input_key):
             kept.setdefault(str(image.ref), set()).add(image.input_key)
     work.mkdir(parents=True, exist_ok=True)
     document = {

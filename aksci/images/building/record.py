@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Base", "BuildRecord", "BuiltImage", "read_build_record", "write_build_record"]
 
-Action = Literal["built", "reused"]
+Action = Literal["built", "rebased", "reused", "kept"]
+"""``rebased``: put on a new base in the registry, without a build. ``kept``: a cascade left what is
+published as it is."""
 _SCHEMA = 1
 
 
@@ -49,6 +51,11 @@ class BuiltImage:
     seconds: float
     bases: tuple[Base, ...] = ()
     """What it was built from, by reference."""
+
+    @property
+    def made(self) -> bool:
+        """Whether this run has made it."""
+        return self.action in {"built", "rebased"}
 
 
 @dataclass(frozen=True, kw_only=True)

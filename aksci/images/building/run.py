@@ -5,21 +5,22 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from aksci.config import CacheConfig
 from aksci.errors import BuildError, ConfigError, Interrupted
 from aksci.images.building.materials import require_known_bases
-from aksci.images.building.record import Base, BuiltImage
-from aksci.images.engines.builder import BuildCache, BuildRequest, BuildSecret, BuildSsh
-from aksci.images.graph import SYNTAX_ARG, read_image
-from aksci.images.keys import in_tag, source_of, state_of, unchecked_tag
+from aksci.images.building.record import BuiltImage
+from aksci.images.building.request import BuildSettings, Requests
+from aksci.images.graph import read_image
+from aksci.images.keys import in_tag, source_of, state_of
 from aksci.images.names import parse_reference
-from aksci.images.planning.history import edges_of, files_of, lineage_of
+from aksci.images.planning.history import files_of, lineage_of
 from aksci.images.planning.lineage import write_lineage
 from aksci.images.planning.wording import explain
-from aksci.images.tree.hasher import TreeHasher, ignore_override
+from aksci.images.rebase.facts import facts_of
+from aksci.images.tree.hasher import TreeHasher
 from aksci.registry.refs import ImageRef
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from aksci.images.building.finished import Finished
+    from aksci.images.building.record import Action
+    from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.engines.builder import Builder, BuildOutput
     from aksci.images.inputs import Inputs
     from aksci.images.lookup import Lookup
@@ -35,27 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BuildSettings", "ImageCheck", "Looked", "Run"]
 
-_LONGEST_TAG = 128  # distribution specification 1.1, "Pulling manifests"
 _OUTPUT, _WARNING = "  ", "warning: "
 """How the lines of a ``Builder`` begin."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BuildSettings:
-    """What is the same for all images of a run."""
-
-    concurrency: int = 2
-    """How many images build at once."""
-    timeout: float = 3600
-    """For one image, in seconds."""
-    secrets: tuple[BuildSecret, ...] = ()
-    ssh: tuple[BuildSsh, ...] = ()
-    cache: CacheConfig = field(default_factory=CacheConfig)
-    source: str = ""
-    """Address of the source repository."""
-    revision: str = ""
-    """Commit of the source tree."""
-    run_id: str = ""
 
 
 class ImageCheck(Protocol):
@@ -94,6 +78,7 @@ class Run:
     """Input keys by image, as they become known."""
 
     def __post_init__(self) -> None:
+        self._requests = Requests(lookup=self.lookup, settings=self.settings)
         self._slots = threading.BoundedSemaphore(self.settings.concurrency)
         self._stopped = threading.Event()
 
@@ -106,25 +91,48 @@ class Run:
 
     def image(self, name: str, parents: Mapping[str, Looked]) -> Looked:
         """Look one image up, or build it."""
+        return self.make(name, parents)
+
+    def make(
+        self,
+        name: str,
+        parents: Mapping[str, Looked],
+        *,
+        bases: Bases | None = None,
+        reasons: tuple[Reason, ...] = (),
+        rebase: Callable[[Inputs], BuildOutput | None] | None = None,
+    ) -> Looked:
+        """Look one image up, or make it.
+
+        :param bases: what it is to stand on, where that isn't what its references mean now.
+        :param reasons: why it is made, where that is known.
+        :param rebase: makes it without a build, or says by None that it can't be.
+        """
         started = time.monotonic()
         inputs = self.lookup.inputs(
             name,
             built={parent: one.image.ref.digest for parent, one in parents.items()},
             identities={parent: one.identity for parent, one in parents.items()},
+            resolve_external=bases,
         )
         key = inputs.key
         if key is None:  # pragma: no cover - all parents are in ``parents``
             raise BuildError(f"{name}: a parent has no digest.")
         self.keys[name] = key
         spec = self.lookup.graph.images[name].spec
-        reasons: tuple[Reason, ...] = ()
         found = self.lookup.find(name, inputs)
         made: str | None = None
+        how: Action = "built"
         if found is None:
-            reasons = self.lookup.reasons(name, inputs)
-            with self._slots:
-                started = time.monotonic()
-                found, made = self._build_as_task(name, inputs, key, reasons)
+            reasons = reasons or self.lookup.reasons(name, inputs)
+            if rebase and (output := rebase(inputs)):
+                how = "rebased"
+                found, made = self._as_task(name, inputs, key, reasons, how, lambda _: output)
+            else:
+                with self._slots:
+                    started = time.monotonic()
+                    build = partial(self._build, name, inputs, key)
+                    found, made = self._as_task(name, inputs, key, reasons, how, build)
         # What another run has finished meanwhile is not ours: we don't vouch for it.
         ours = found.digest == made
         image = BuiltImage(
@@ -132,40 +140,25 @@ class Run:
             ref=ImageRef(self.lookup.registry.host, spec.repository, found.digest),
             input_key=key,
             tags=spec.tags,
-            action="built" if ours else "reused",
+            action=how if ours else "reused",
             reasons=reasons if ours else (),
             seconds=time.monotonic() - started,
-            bases=self._bases(name, inputs),
+            bases=self._requests.bases(name, inputs),
         )
         return Looked(image=image, identity=found.identity)
 
-    def _bases(self, name: str, inputs: Inputs) -> tuple[Base, ...]:
-        """Return what an image is built from, each by the digest that its build is handed."""
-        edges = edges_of(self.lookup.graph, name, inputs)
-        return tuple(
-            Base(
-                reference=reference,
-                digest=self._pinned(inputs, reference) or str(digest),
-                type=edges[reference]["type"],
-                image=inputs.internal.get(reference, ""),
-                stands_on=reference == inputs.runtime,
-            )
-            for reference, digest in sorted(inputs.parents.items())
-        )
-
-    def _pinned(self, inputs: Inputs, reference: str) -> str:
-        """Return the digest that a reference is pinned by.
-
-        A parent of ours may count as something else in keys: see ``content_identity``.
-        """
-        return inputs.pins.get(parse_reference(reference).familiar, "").partition("@")[2]
-
-    def _build_as_task(
-        self, name: str, inputs: Inputs, key: str, reasons: tuple[Reason, ...]
+    def _as_task(
+        self,
+        name: str,
+        inputs: Inputs,
+        key: str,
+        reasons: tuple[Reason, ...],
+        how: Action,
+        work: Callable[[Task], BuildOutput],
     ) -> tuple[Finished, str]:
-        """Build an image and tell of it while it lasts.
+        """Make an image and tell of it while it lasts.
 
-        :returns: what counts as finished, and the digest that was built here.
+        :returns: what counts as finished, and the digest that was made here.
         """
         if self._stopped.is_set():
             raise Interrupted(f"{name} was not built: the run was stopped.")
@@ -173,88 +166,27 @@ class Run:
         task = self.reporter.task(name)
         end = "failed"
         try:
-            task.step(f"to be built: {'; '.join(map(explain, reasons))}")
-            found, made = self._build(name, inputs, key, task)
-            end = f"built {made}" + (f", using {found.digest}" if found.digest != made else "")
+            task.step(f"to be {how}: {'; '.join(map(explain, reasons))}")
+            output = work(task)
+            repository = self.lookup.graph.images[name].spec.repository
+            ref = ImageRef(self.lookup.registry.host, repository, output.digest)
+            found = self._finish(name, inputs, key, ref, output, task)
+            other = f", using {found.digest}" if found.digest != output.digest else ""
+            end = f"{how} {output.digest}{other}"
         except Interrupted:
             end = "stopped"
             raise
         finally:
             task.done(f"{end} ({time.monotonic() - started:.1f} s)")
-        return found, made
+        return found, output.digest
 
-    def _build(self, name: str, inputs: Inputs, key: str, task: Task) -> tuple[Finished, str]:
+    def _build(self, name: str, inputs: Inputs, key: str, task: Task) -> BuildOutput:
         written = self._dockerfile_state(name)
         output = self.builder.build(
-            self._request(name, inputs, key), lambda line: _tell(task, line)
+            self._requests.of(name, inputs, key), lambda line: _tell(task, line)
         )
-        repository = self.lookup.graph.images[name].spec.repository
-        ref = ImageRef(self.lookup.registry.host, repository, output.digest)
         self._require_unchanged(name, inputs, written)
-        return self._finish(name, inputs, key, ref, output, task), output.digest
-
-    def _request(self, name: str, inputs: Inputs, key: str) -> BuildRequest:
-        spec = self.lookup.graph.images[name].spec
-        args = dict(spec.args)
-        if inputs.syntax:
-            args[SYNTAX_ARG] = inputs.syntax
-        return BuildRequest(
-            name=name,
-            dockerfile=self.lookup.graph.root / spec.dockerfile,
-            context=self.lookup.graph.root / spec.context,
-            target=spec.target,
-            args=args,
-            platforms=spec.platforms,
-            parents=inputs.pins,
-            contexts={
-                name: self.lookup.graph.root / path for name, path in inputs.contexts.items()
-            },
-            annotations=self._annotations(inputs),
-            secrets=self.settings.secrets,
-            repository=f"{self.lookup.registry.host}/{spec.repository}",
-            tag=unchecked_tag(key),
-            fresh=name in self.lookup.force,
-            timeout=self.settings.timeout,
-            ssh=self.settings.ssh,
-            cache=self._cache(name),
-            attestations=spec.attestations,
-            ignore=ignore_override(self.lookup.graph.root, spec.context, spec.dockerfile),
-        )
-
-    def _cache(self, name: str) -> BuildCache | None:
-        """Return where an image's layer cache is: beside it, in a tag of its own."""
-        cache = self.settings.cache
-        if cache.type == "none":
-            return None
-        tag = f"cache-{name.replace('/', '-')}"[:_LONGEST_TAG]
-        return BuildCache(
-            ref=f"{self.lookup.registry.host}/{self.lookup.graph.images[name].spec.repository}:{tag}",
-            mode=cache.mode,
-            read_only=cache.read_only,
-        )
-
-    def _annotations(self, inputs: Inputs) -> dict[str, str]:
-        """Return what the image's manifest says: only what its content depends on anyway.
-
-        Image specification 1.1, "Pre-Defined Annotation Keys".
-        """
-        found = {}
-        if self.settings.source:
-            found["org.opencontainers.image.source"] = self.settings.source
-        digest = inputs.parents.get(inputs.runtime or "")
-        if inputs.runtime and digest:
-            found["org.opencontainers.image.base.name"] = self._base_name(inputs)
-            pinned = self._pinned(inputs, inputs.runtime)
-            found["org.opencontainers.image.base.digest"] = pinned or digest
-        return found
-
-    def _base_name(self, inputs: Inputs) -> str:
-        """Return the full name of what the image stands on; ours are in this registry."""
-        name = inputs.runtime or ""
-        if name not in inputs.internal:
-            return name
-        repository = self.lookup.graph.images[inputs.internal[name]].spec.repository
-        return f"{self.lookup.registry.host}/{repository}:{parse_reference(name).tag}"
+        return output
 
     def _finish(
         self, name: str, inputs: Inputs, key: str, ref: ImageRef, output: BuildOutput, task: Task
@@ -276,7 +208,7 @@ class Run:
         write_lineage(
             self.lookup.registry,
             ref,
-            lineage,
+            replace(lineage, rebase=facts_of(inputs.image).document()),
             provenance=output.provenance,
             now=self.now(),
             files=files_of(inputs.image, self.lookup.hasher),

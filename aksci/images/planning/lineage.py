@@ -24,13 +24,23 @@ if TYPE_CHECKING:
 
     from aksci.registry import Registry
 
-__all__ = ["ARTIFACT_TYPE", "Lineage", "Step", "read_files", "read_lineage", "write_lineage"]
+__all__ = [
+    "ARTIFACT_TYPE",
+    "Lineage",
+    "Step",
+    "load_lineage",
+    "read_files",
+    "read_lineage",
+    "write_lineage",
+]
 
 ARTIFACT_TYPE = "application/vnd.aksci.build.v1+json"
 _PROVENANCE = "application/vnd.aksci.buildkit-provenance.v0.2+json"
 _FILES = "application/vnd.aksci.files.v1+json+gzip"
 _CREATED = "org.opencontainers.image.created"
 _KEY = "dev.aksci.input-key"
+_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError, ArithmeticError)
+"""What JSON from the network can do to code that trusts its shape."""
 _MOST_FILES = 20_000
 _MOST_BYTES = 64 << 20
 """Of a list of files, unpacked: 20,000 names and descriptions take about 3 MB."""
@@ -70,6 +80,11 @@ class Lineage:
     """When, in UTC, as ``2026-11-23T12:00:00Z``; empty: not yet."""
     file_list: str | None = None
     """Digest of the blob with its files; see ``read_files``."""
+    provenance: str | None = None
+    """Digest of the blob with BuildKit's provenance."""
+    rebase: Mapping[str, Any] | None = None
+    """``RebaseFacts.document()``: whether and how it may be put on another base without a build;
+    None where the build did not say."""
 
 
 def write_lineage(
@@ -97,6 +112,7 @@ def write_lineage(
         "edges": lineage.edges,
         "steps": [[step.keyword, step.hash, *step.lines] for step in lineage.steps],
         "files": None if files is None else len(files),
+        "rebase": lineage.rebase,
     }
     layers = [Content(media_type=ARTIFACT_TYPE, content=canonical_json(document))]
     if files is not None and len(files) <= _MOST_FILES:
@@ -135,13 +151,24 @@ def read_lineage(
         notes = entry.get("annotations") or {}
         return notes.get(_KEY) == input_key, str(notes.get(_CREATED, ""))
 
-    latest = max(found, key=recent)
     try:
-        manifest = json.loads(registry.manifest(repository, latest["digest"]).content)
+        latest = max(found, key=recent)
+    except _DAMAGE:
+        return None
+    return load_lineage(registry, repository, latest)
+
+
+def load_lineage(registry: Registry, repository: str, record: Mapping[str, Any]) -> Lineage | None:
+    """Return what one record says; None where it is damaged: it explains nothing then.
+
+    :param record: its descriptor, as ``list_referrers`` gives it.
+    """
+    try:
+        manifest = json.loads(registry.manifest(repository, record["digest"]).content)
         document = json.loads(registry.blob(repository, manifest["layers"][0]["digest"]))
         return _lineage(manifest, document)
-    except (NotFoundInRegistry, ValueError, KeyError, TypeError, IndexError, AttributeError):
-        return None  # a damaged record explains nothing; it decides nothing either
+    except (NotFoundInRegistry, *_DAMAGE):
+        return None
 
 
 def read_files(registry: Registry, repository: str, lineage: Lineage) -> dict[str, str] | None:
@@ -164,7 +191,7 @@ def _pack(files: Mapping[str, str]) -> bytes:
 
 
 def _lineage(manifest: Mapping[str, Any], document: Mapping[str, Any]) -> Lineage:
-    lists = [one["digest"] for one in manifest["layers"] if one["mediaType"] == _FILES]
+    blobs = {one["mediaType"]: str(one["digest"]) for one in manifest["layers"]}
     return Lineage(
         image=str(document["image"]),
         key_schema=document["keySchema"],
@@ -179,5 +206,7 @@ def _lineage(manifest: Mapping[str, Any], document: Mapping[str, Any]) -> Lineag
         ),
         run=str(document.get("run", "")),
         created=str((manifest.get("annotations") or {}).get(_CREATED, "")),
-        file_list=lists[0] if lists else None,
+        file_list=blobs.get(_FILES),
+        provenance=blobs.get(_PROVENANCE),
+        rebase=facts if isinstance(facts := document.get("rebase"), dict) else None,
     )

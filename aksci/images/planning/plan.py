@@ -12,7 +12,7 @@ from aksci.images.planning.reasons import Reason, waits
 from aksci.images.planning.undecided import Noting, Undecided, undecided_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from aksci.errors import AksciError
     from aksci.images.building.failures import Failure
@@ -84,6 +84,7 @@ def plan_build(
     force: frozenset[str] = frozenset(),
     selected: frozenset[str] | None = None,
     failures: Mapping[str, Failure] | None = None,
+    bases_of: Callable[[str], Bases] | None = None,
 ) -> BuildPlan:
     """Plan a build. The registry is read, nothing is written.
 
@@ -92,6 +93,7 @@ def plan_build(
 
     :param selected: the images to look at, with all that they need; None: all.
     :param failures: of the last runs: another reason for what is to be built anyway.
+    :param bases_of: what the bases of one image are to be; None: what they mean now.
     :raises ConfigError: an image to build again does not exist, or is not selected.
     :raises UndecidedError: what images from outside are can't be told; it holds all that can.
     :raises RegistryError: the registry could not be asked: that never means "not built".
@@ -102,6 +104,7 @@ def plan_build(
         resolve_external=resolve_external,
         force=force,
         failures=failures or {},
+        bases_of=bases_of,
     )
     work = partial(_work, lookup)
     outcome = lookup.run(work, selected=selected, workers=_LOOKUPS, stop=lambda: None)
@@ -136,7 +139,7 @@ def plan_document(plan: BuildPlan) -> dict[str, Any]:
 
 def _work(lookup: Lookup, name: str, parents: Mapping[str, Work | Undecided]) -> Work | Undecided:
     """Look one image up. Called from several threads."""
-    bases = Noting(lookup.resolve_external)
+    bases = Noting(lookup.bases(name))
     inputs = lookup.inputs(
         name,
         built={parent: one.digest for parent, one in parents.items()},

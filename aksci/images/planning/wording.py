@@ -103,6 +103,9 @@ def _arg(reason: Reason) -> str:
 
 _WORDS: dict[str, Callable[[Reason], str]] = {
     "ARG": _arg,
+    "BASELINE": lambda reason: (
+        f"it is not known what it was built from: {_cut(str(reason['why']))}"
+    ),
     "BASE_DRIFT": _moved,
     "DOCKERFILE": _dockerfile,
     "FORCED": lambda _: "it was asked for (--force)",

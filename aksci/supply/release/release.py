@@ -63,7 +63,7 @@ def make_release(
     :raises ConfigError: a chart or a migration can't be read.
     """
     images = {
-        name: _make_image(image, verdicts.get(name))
+        name: release_image(image, verdicts.get(name))
         for name, image in sorted(record.images.items())
     }
     services = {
@@ -77,10 +77,14 @@ def make_release(
         images=images,
         services=services,
     )
-    repository = release_repository(config.project.name)
+    return store_release(document, registry=registry)
+
+
+def store_release(document: dict[str, Any], *, registry: Registry) -> Release:
+    """Store what ``release_document`` has written, and its ``r-…`` tag."""
     ref = push_artifact(
         registry,
-        repository,
+        release_repository(document["project"]),
         artifact_type=RELEASE_TYPE,
         layers=[Content(media_type=RELEASE_TYPE, content=canonical_json(document))],
     )
@@ -127,7 +131,11 @@ def point(registry: Registry, ref: ImageRef, tag: str) -> None:
     registry.put_manifest(ref.repository, manifest.content, manifest.media_type, tag=tag)
 
 
-def _make_image(image: BuiltImage, verdict: Verdict | None) -> ReleaseImage:
+def release_image(image: BuiltImage, verdict: Verdict | None) -> ReleaseImage:
+    """Return what a release says of an image.
+
+    :raises TrustError: it has no stored, passing verdict.
+    """
     if (
         verdict is None
         or verdict.image != image.ref

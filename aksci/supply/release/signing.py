@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aksci.errors import TrustError
 from aksci.supply.release.release import load_release, point
 from aksci.supply.trust.signing import (
+    CONTINUES,
     Origin,
     ensure_signed,
     kind_claims,
@@ -29,17 +31,25 @@ _THREADS = 8
 
 
 def sign_release(release: Release, *, signer: Signer, origin: Origin | None = None) -> bool:
-    """Sign every chart of a release, then the release; return whether a signature was added."""
+    """Sign every chart of a release, then the release; return whether a signature was added.
+
+    What a release continues is decided by, so that a signature that does not tell it is not enough.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
-    def one(ref: ImageRef, kind: str) -> bool:
+    whole = origin or Origin()
+    of_charts = replace(whole, continues="")
+
+    def one(ref: ImageRef, kind: str, origin: Origin) -> bool:
         required = kind_claims(ref, kind)
-        claims = {**(origin or Origin()).claims(), **required}
+        if origin.continues:
+            required[CONTINUES] = origin.continues
+        claims = {**origin.claims(), **required}
         return ensure_signed(ref, claims, required=required, signer=signer)
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="sign") as pool:
-        added = list(pool.map(lambda ref: one(ref, "chart"), _charts(release)))
-    return any([*added, one(release.ref, "release")])
+        added = list(pool.map(lambda ref: one(ref, "chart", of_charts), _charts(release)))
+    return any([*added, one(release.ref, "release", whole)])
 
 
 def publish_release(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from aksci.supply.scan.knowledge import Knowledge
     from aksci.supply.scan.trivy import Scanner
 
-__all__ = ["VERDICT_TYPE", "scan_image", "scan_images", "verdict_tag"]
+__all__ = ["VERDICT_TYPE", "Gate", "scan_image", "scan_images", "verdict_tag"]
 
 VERDICT_TYPE = "application/vnd.aksci.verdict.v1+json"
 _ANNOTATION = "dev.aksci.verdict"
@@ -70,7 +70,7 @@ def scan_images(
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    gate = _Gate.make(scanner, policy, registry, reporter, now, root, outside, vouched)
+    gate = Gate.make(scanner, policy, registry, reporter, now, root, outside, vouched)
     given = bases or {}
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="scan") as pool:
         futures = {
@@ -101,7 +101,7 @@ def scan_image(
     Clean and failing verdicts are both remembered; a damaged one is replaced. The parameters are
     those of ``scan_images``.
     """
-    gate = _Gate.make(scanner, policy, registry, reporter, now, root, outside, vouched)
+    gate = Gate.make(scanner, policy, registry, reporter, now, root, outside, vouched)
     return gate.scan(ref, base)
 
 
@@ -120,7 +120,7 @@ def verdict_tag(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Gate:
+class Gate:
     """What all scans of one run share."""
 
     scanner: Scanner
@@ -144,7 +144,8 @@ class _Gate:
         root: Path | None,
         outside: Callable[[str], Registry] | None,
         vouched: Callable[[Verdict], bool] | None,
-    ) -> _Gate:
+    ) -> Gate:
+        """Read what the policy needs; the parameters are those of ``scan_images``."""
         check_ignores(policy)
         knowledge = load_knowledge(policy, root)
         return cls(
@@ -160,6 +161,7 @@ class _Gate:
         )
 
     def scan(self, ref: ImageRef, base: ImageRef | None) -> Verdict:
+        """Return the verdict on a digest: the remembered one, or a new one."""
         tag = verdict_tag(ref, scanner=self.scanner, policy=self.policy_hash, base=base)
         known = self._remembered(ref, tag, base)
         if known is not None:

@@ -45,6 +45,8 @@ INPUT_KEY = f"{PREFIX}input-key"
 POLICY = f"{PREFIX}policy"
 COMMIT = f"{PREFIX}commit"
 RUN = f"{PREFIX}run"
+CONTINUES = f"{PREFIX}continues"
+"""Of a release: the digest of the release that a cascade has made it from."""
 
 
 class NotSignedError(TrustError):
@@ -86,10 +88,13 @@ class Origin:
     commit: str = ""
     run: str = ""
     """The pipeline run."""
+    continues: str = ""
+    """Digest of the release that this release continues."""
 
     def claims(self) -> dict[str, str]:
         """Return what is known of it."""
-        return {name: text for name, text in ((COMMIT, self.commit), (RUN, self.run)) if text}
+        told = {COMMIT: self.commit, RUN: self.run, CONTINUES: self.continues}
+        return {name: text for name, text in told.items() if text}
 
 
 class Signer(Protocol):

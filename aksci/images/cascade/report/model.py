@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CascadeReport",
     "Dependent",
+    "DependentAction",
     "EnvironmentOutcome",
     "FindingMove",
     "ImageOutcome",
@@ -27,6 +28,14 @@ Action = Literal[
 """``rebuild``, ``rebase`` and ``make`` (one of the two, not known yet) are what a
 plan says; the others are what a cascade did. ``reused``: its inputs are new, and a finished build
 of them was there already. ``kept``: nothing that it stands on moved."""
+
+Became = Literal["deployed", "would deploy", "unchanged", "waits", "left", "failed"]
+"""``would deploy``: what a plan says. ``unchanged``: it runs the release already. ``waits``: a gate
+says not yet. ``left``: what runs there is not what the cascade went on from."""
+
+DependentAction = Literal["rebase", "ask", "rebased", "asked", "known", "loop", "none", "failed"]
+"""``rebase`` and ``ask`` are plans. ``known``: its owner was asked already. ``loop``: asking would
+go in a circle. ``none``: nobody in aksci.toml sees to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +106,7 @@ class EnvironmentOutcome:
     """What became of one environment that opted in."""
 
     name: str
-    outcome: Literal["deployed", "unchanged", "waits", "left", "failed"]
-    """``unchanged``: it runs the release already. ``waits``: a gate says not yet. ``left``: what
-    runs there is not what the cascade went on from."""
+    outcome: Became
     detail: str = ""
     services: tuple[str, ...] = ()
     """Those that were rolled out."""
@@ -117,9 +124,7 @@ class Dependent:
     """The base, in full, as recorded."""
     recorded: str
     current: str
-    action: Literal["rebase", "ask", "rebased", "asked", "known", "loop", "none", "failed"]
-    """``rebase`` and ``ask`` are plans. ``known``: its owner was asked already. ``loop``: asking
-    would go in a circle. ``none``: nobody in aksci.toml sees to it."""
+    action: DependentAction
     target: str = ""
     detail: str = ""
 
@@ -146,5 +151,5 @@ class CascadeReport:
     environments: tuple[EnvironmentOutcome, ...] = ()
     dependents: tuple[Dependent, ...] = ()
     steps: Mapping[str, float] = field(default_factory=dict)
-    """Seconds of each step of the whole: ``look``, ``make``, ``tags``, ``release``, ``deploy``…"""
+    """Seconds of each step: ``look``, ``images``, ``release``, ``tags``, ``deploy``…"""
     seconds: float = 0.0

@@ -1,0 +1,40 @@
+"""Text that others wrote, as one line that is nothing but text wherever it is shown."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from aksci.reporting import sanitise
+
+__all__ = ["cell", "element_text", "one_line"]
+
+_LONGEST = 400
+"""Characters of one text."""
+_MARKS = re.compile(r"([\\`*_{}\[\]<>()|#@!~$&])")
+_ADDRESS = re.compile(r"(?<=[a-z])(://)|(?<=www)(\.)", re.IGNORECASE)
+
+
+def one_line(text: str, longest: int = _LONGEST) -> str:
+    """Return text as one harmless line of at most so many characters."""
+    known = text.encode("utf-8", "replace").decode()  # JSON can hold half a surrogate pair
+    line = " ".join(sanitise(known).split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def cell(text: str) -> str:
+    """Return text as one line that GitHub Flavored Markdown shows as it is, also in a table.
+
+    Its "Backslash escapes" (2.4) cover punctuation. Bare addresses become links by themselves
+    ("Autolinks", 6.9): their colon is written as an entity.
+    """
+    return _ADDRESS.sub(_entity, _MARKS.sub(r"\\\1", one_line(text)))
+
+
+def element_text(text: str) -> str:
+    """Return text as one line that HTML shows as it is, in an element or in an attribute."""
+    return html.escape(one_line(text))
+
+
+def _entity(match: re.Match[str]) -> str:
+    return "&#58;//" if match[1] else "&#46;"

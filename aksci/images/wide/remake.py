@@ -1,0 +1,130 @@
+"""Rebase an image of another repository by what its own build recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from aksci.errors import ConfigError
+from aksci.images.keys import Source, in_tag, input_key
+from aksci.images.planning.lineage import read_files, write_lineage
+from aksci.images.rebase.apply import apply_rebase
+from aksci.images.rebase.conditions import BaseCache, RebaseCheck, check_rebase
+from aksci.images.rebase.facts import facts_from
+from aksci.images.rebase.model import Condition
+from aksci.registry.refs import ImageRef
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from aksci.images.planning.lineage import Lineage
+    from aksci.images.rebase.plan import RebasePlan
+    from aksci.images.wide.model import Found
+    from aksci.registry import RegistryClient, TransferRegistry
+
+__all__ = ["Remade", "Remaker"]
+
+_BASE = "org.opencontainers.image.base.digest"
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remade:
+    """An image on its new base."""
+
+    ref: ImageRef
+    input_key: str
+    base: ImageRef
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remaker:
+    """Rebases images of other repositories, in the order in which they were found."""
+
+    registry: RegistryClient
+    where: Callable[[str], tuple[TransferRegistry, str]]
+    """Tells the registry and the repository of a full reference."""
+    vouched: Callable[[ImageRef, str], bool]
+    """Tells whether somebody trusted has signed a digest with its input key: what nobody has must
+    not come out signed by us."""
+    now: Callable[[], datetime]
+    run: str
+    cache: BaseCache = field(default_factory=BaseCache)
+
+    def check(self, found: Found, moves: Mapping[str, str]) -> RebaseCheck:
+        """Tell whether an image can be rebased.
+
+        :param moves: reference -> the digest that it means now, as far as the image needs it.
+        """
+        lineage = found.lineage
+        facts = facts_from(lineage.rebase) if lineage and lineage.rebase else None
+        if lineage is None or facts is None:
+            return _refused("recorded-facts", "its build did not record what a rebase must know")
+        try:
+            runtime, parents = _runtime(lineage), _parents(lineage)
+            if input_key(Source(**lineage.source), parents) != lineage.input_key:
+                return _refused("believable-image", "its record does not give the key it names")
+            platforms = tuple(map(str, lineage.source["platforms"]))
+        except _DAMAGE:
+            return _refused("believable-image", "its record is damaged")
+        if not runtime:
+            return _refused("one-base", "it stands on no image, or on several")
+        if not self.vouched(found.ref, lineage.input_key):
+            return _refused("believable-image", "nobody whom we trust has signed it")
+        recorded = {**parents, runtime: found.annotations.get(_BASE, parents[runtime])}
+        new = {**recorded, **moves}
+        return check_rebase(
+            facts,
+            image=found.ref,
+            runtime=runtime,
+            recorded=recorded,
+            now=new,
+            registry=self.registry,
+            where=self.where,
+            platforms=platforms,
+            annotations={_BASE: new[runtime]} if _BASE in found.annotations else {},
+            cache=self.cache,
+        )
+
+    def remake(self, found: Found, moves: Mapping[str, str], plan: RebasePlan) -> Remade:
+        """Rebase an image and finish it as its own project's build would: lineage, key, tag.
+
+        :param plan: of ``check``.
+        """
+        lineage = found.lineage
+        if lineage is None:  # pragma: no cover - there is no plan then
+            raise AssertionError(found.ref)
+        rebased = apply_rebase(plan, self.registry)
+        ref = ImageRef(found.ref.registry, found.ref.repository, rebased.digest)
+        parents = {**_parents(lineage), **moves}
+        key = input_key(Source(**lineage.source), parents)
+        write_lineage(
+            self.registry,
+            ref,
+            replace(lineage, parents=parents, input_key=key, run=self.run),
+            provenance=rebased.provenance,
+            now=self.now(),
+            files=read_files(self.registry, ref.repository, lineage),
+        )
+        stored = self.registry.manifest(ref.repository, ref.digest)
+        self.registry.put_manifest(
+            ref.repository, stored.content, stored.media_type, tag=in_tag(key)
+        )
+        registry, repository = self.where(plan.runtime)
+        base = ImageRef(registry.host, repository, plan.new_base)
+        return Remade(ref=ref, input_key=key, base=base)
+
+
+def _runtime(lineage: Lineage) -> str:
+    """Return the one reference that the final stage stands on; empty: there is not one."""
+    found = [name for name, edge in lineage.edges.items() if edge.get("type") == "runtime"]
+    return found[0] if len(found) == 1 and found[0] in lineage.parents else ""
+
+
+def _parents(lineage: Lineage) -> dict[str, str]:
+    return {name: str(digest) for name, digest in lineage.parents.items() if digest}
+
+
+def _refused(name: str, detail: str) -> RebaseCheck:
+    return RebaseCheck(conditions=(Condition(name=name, holds=False, detail=detail),), plan=None)

@@ -1,0 +1,148 @@
+"""drift → rebase or rebuild → validate → scan → sign → release → tags → deploy, as one motion."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from aksci.errors import ConfigError, UsageError
+from aksci.images import require_images
+from aksci.images.cascade import check_policy
+from aksci.images.cascade.report.document import report_document
+from aksci.images.cascade.report.markdown import report_markdown
+from aksci.images.cascade.report.model import CascadeReport
+from aksci.images.cascade.report.render import REPORT_FORMATS, save_report
+from aksci.images.names import parse_reference
+from aksci.images.rebase.explain import explain_text
+from aksci.options import WORK_TO_DO
+from pipelines.bench import Bench
+from pipelines.cascading import Cascading, Done
+from pipelines.graph import project_graph
+from pipelines.output import deliver, renderer_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aksci.context import Context
+    from aksci.images import Graph
+    from aksci.options import Options
+
+__all__ = ["cascade"]
+
+CHAIN = "AKSCI_CASCADE_CHAIN"
+"""The variable with the projects that asked each other for this cascade."""
+
+
+def cascade(context: Context, options: Options) -> dict[str, Any]:
+    """Make again what stands on images from outside that moved, and bring it to where it runs.
+
+    :raises AksciError: an image failed; what did not need it is done nevertheless.
+    """
+    render = renderer_of("cascade", options, REPORT_FORMATS)
+    began = time.monotonic()
+    check_policy(context.config.cascade)
+    graph = project_graph(context)
+    only = _only(context, graph, options)
+    with closing(Bench(context=context)) as bench:
+        work = Cascading(
+            bench=bench,
+            graph=graph,
+            only=only,
+            batch=options.batch,
+            planning=options.plan or options.explain_rebase,
+        )
+        if options.explain_rebase:
+            deliver(context, options, explain_text(work.explain()))
+            return {}
+        done = work.plan() if options.plan else work.apply()
+        if options.registry_wide:
+            from pipelines.wide import look_wide
+
+            done = look_wide(work, done, options.base, chain=context.variables.get(CHAIN, ""))
+        done = work.deploy(done)
+    report = _report(context, done, began, planned=options.plan)
+    _tell(context, options, report, render)
+    if done.error:
+        raise done.error
+    details: dict[str, Any] = {"cascade": report_document(report)}
+    if options.exit_code and options.plan and _to_do(report):
+        details["exit_status"] = WORK_TO_DO
+    return details
+
+
+def _only(context: Context, graph: Graph, options: Options) -> frozenset[str] | None:
+    """Return what ``--base`` names: images of the project, or full references by tag.
+
+    :raises UsageError: nothing of the project is built on it, and nobody else may be.
+    """
+    if not options.base:
+        return None
+    known = {one.reference for one in graph.external}
+    found = set()
+    for text in options.base:
+        if text in graph.images:
+            found.add(text)
+            continue
+        reference = _by_tag(text)
+        if reference not in known and not options.registry_wide:
+            _unknown(context, reference, known)
+        found.add(reference)
+    require_images(graph, [name for name in found if name in graph.images])
+    return frozenset(found)
+
+
+def _by_tag(text: str) -> str:
+    try:
+        parsed = parse_reference(text)
+    except ConfigError as error:
+        raise UsageError(f"--base: {error.message}", hint=error.hint) from None
+    return f"{parsed.name}:{parsed.tag}"
+
+
+def _unknown(context: Context, reference: str, known: set[str]) -> None:
+    """Refuse a mistake; another project may well ask for what is no longer used here."""
+    message = f"Nothing in this project is built on {reference}."
+    if context.variables.get(CHAIN):
+        context.reporter.warning(message)
+        return
+    bases = ", ".join(sorted(known)) or "none"
+    raise UsageError(message, hint=f"its bases from outside: {bases}.")
+
+
+def _report(context: Context, done: Done, began: float, *, planned: bool) -> CascadeReport:
+    return CascadeReport(
+        project=context.config.project.name,
+        environment=context.environment_name,
+        run=context.run_id,
+        created=context.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        planned=planned,
+        drift=done.drift,
+        images=done.images,
+        findings=done.findings,
+        tags=done.tags,
+        release_before=str(done.release_before or ""),
+        release_after=str(done.release_after or ""),
+        environments=done.environments,
+        dependents=done.dependents,
+        steps=done.steps,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _tell(
+    context: Context,
+    options: Options,
+    report: CascadeReport,
+    render: Callable[[CascadeReport], str],
+) -> None:
+    if not report.planned:
+        save_report(context.work, report)
+    context.reporter.summary(report_markdown(report))
+    deliver(context, options, render(report), code=options.format in {"json", "html"})
+
+
+def _to_do(report: CascadeReport) -> bool:
+    return any(one.action != "kept" for one in report.images) or any(
+        one.action in {"rebase", "ask"} for one in report.dependents
+    )

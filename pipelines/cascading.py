@@ -1,0 +1,303 @@
+"""A cascade over this project's own images: what moved, what is made again, what follows."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from aksci.images import (
+    BuildResult,
+    Failure,
+    read_failures,
+    update_failures,
+)
+from aksci.images.building.request import Requests
+from aksci.images.building.run import Run
+from aksci.images.cascade import (
+    CascadeRun,
+    Chooser,
+    Meanings,
+    Rebasing,
+    outcomes_of,
+    plan_cascade,
+    planned_outcomes,
+    withheld,
+)
+from aksci.images.lookup import Lookup
+from pipelines.gatekeeper import Gatekeeper
+from pipelines.plan import base_resolver
+from pipelines.platform import locate, prepare
+from pipelines.supplies import reach_registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from aksci.context import Context
+    from aksci.errors import AksciError
+    from aksci.images import BaseResolver, BuiltImage, Graph
+    from aksci.images.cascade.model import EdgeDrift
+    from aksci.images.cascade.report.model import (
+        Dependent,
+        EnvironmentOutcome,
+        FindingMove,
+        ImageOutcome,
+        TagMove,
+    )
+    from aksci.images.dockerfile.onbuild import Bases
+    from aksci.images.rebase.model import Condition
+    from aksci.registry import ImageRef, RegistryClient
+    from aksci.supply import Origin
+    from pipelines.bench import Bench
+
+__all__ = ["Cascading", "Done"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What a cascade has found and done so far."""
+
+    drift: tuple[EdgeDrift, ...] = ()
+    images: tuple[ImageOutcome, ...] = ()
+    findings: tuple[FindingMove, ...] = ()
+    tags: tuple[TagMove, ...] = ()
+    release_before: ImageRef | None = None
+    release_after: ImageRef | None = None
+    environments: tuple[EnvironmentOutcome, ...] = ()
+    dependents: tuple[Dependent, ...] = ()
+    steps: Mapping[str, float] = field(default_factory=dict)
+    error: AksciError | None = None
+    """What is raised at the end, when all else is done."""
+
+
+@dataclass(kw_only=True)
+class Cascading:
+    """One cascade. Each collaborator is made when it is first needed."""
+
+    bench: Bench
+    graph: Graph
+    only: frozenset[str] | None
+    batch: bool
+    planning: bool
+    """Nothing is started and nothing is written."""
+    steps: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def context(self) -> Context:
+        """The session's."""
+        return self.bench.context
+
+    @cached_property
+    def registry(self) -> RegistryClient:
+        """The environment's; for a plan, it must be there."""
+        if self.planning:
+            return reach_registry(self.context, locate(self.context))
+        return self.bench.registry
+
+    @cached_property
+    def resolver(self) -> BaseResolver:
+        """What asks registries for external images."""
+        if self.planning:
+            return base_resolver(self.context, self.registry, brief=True)
+        return self.bench.resolver
+
+    @cached_property
+    def lookup(self) -> Lookup:
+        """One look at the graph and the registry."""
+        resolve: Bases = self.resolver if self.planning else self.bench.resolve_base
+        return Lookup(
+            graph=self.graph,
+            registry=self.registry,
+            resolve_external=resolve,
+            failures=read_failures(self.context.work),
+            vouched=None if self.planning else self.bench.vouches,
+        )
+
+    @cached_property
+    def meanings(self) -> Meanings:
+        """What references mean now."""
+        return Meanings(self.resolver)
+
+    @cached_property
+    def chooser(self) -> Chooser:
+        """What decides on each image."""
+        return Chooser(
+            lookup=self.lookup,
+            config=self.context.config.cascade,
+            meanings=self.meanings,
+            only=self.only,
+            batch=self.batch,
+            failures=self.lookup.failures,
+            vouched=self.lookup.vouched,
+        )
+
+    @cached_property
+    def rebasing(self) -> Rebasing | None:
+        """What rebases; None: aksci.toml forbids it."""
+        if not self.context.config.cascade.rebase:
+            return None
+        settings = self.bench.settings
+        return Rebasing(
+            registry=self.registry,
+            resolver=self.resolver,
+            requests=Requests(lookup=self.lookup, settings=settings),
+        )
+
+    @cached_property
+    def gatekeeper(self) -> Gatekeeper:
+        """What scans and signs."""
+        images = self.graph.images
+        return Gatekeeper(
+            bench=self.bench,
+            origin=self.origin(),
+            repository_of=lambda name: images[name].spec.repository,
+        )
+
+    def origin(self) -> Origin:
+        """Return what signatures tell of where something comes from."""
+        from aksci.supply import Origin
+
+        return Origin(commit=self.bench.commit, run=self.context.run_id)
+
+    def plan(self) -> Done:
+        """Look at everything, change nothing."""
+        with self.timed("look"):
+            outcome = plan_cascade(self.lookup, self.chooser, self.rebasing)
+        choices = {name: one.choice for name, one in outcome.done.items()}
+        return Done(
+            drift=tuple(edge for name in sorted(choices) for edge in choices[name].edges),
+            images=planned_outcomes(self.graph, outcome),
+            steps=self.steps,
+            error=next((outcome.failed[name] for name in sorted(outcome.failed)), None),
+        )
+
+    def explain(self) -> dict[str, tuple[Condition, ...]]:
+        """Say of every image what a rebase of it would need."""
+        outcome = plan_cascade(self.lookup, self.chooser, self.rebasing, explain=True)
+        for name in sorted(outcome.failed):
+            self.context.reporter.warning(f"{name}: {outcome.failed[name].message}")
+        return {name: one.rebase for name, one in sorted(outcome.done.items())}
+
+    def apply(self) -> Done:
+        """Make again what must be, and publish what passed."""
+        run = self._run()
+        with self.timed("images"), self.context.reporter.group("cascade"):
+            outcome = run.work()
+        images = {name: one.image for name, one in sorted(outcome.done.items())}
+        result = BuildResult(
+            images=images, failed=outcome.failed, blocked=outcome.blocked, keys=run.run.keys
+        )
+        self._remember(result)
+        wanting = {*outcome.failed, *outcome.blocked}
+        together = self.context.config.cascade.together
+        held = withheld(self.graph.parents, wanting) if together else frozenset()
+        moving = {
+            name: image
+            for name, image in images.items()
+            if image.action != "kept" and name not in held
+        }
+        done = Done(
+            drift=tuple(e for name in sorted(run.choices) for e in run.choices[name].edges),
+            images=outcomes_of(self.graph, run, outcome, held=held),
+            steps=self.steps,
+            error=result.error,
+        )
+        return self._publish(done, run, moving)
+
+    def deploy(self, done: Done) -> Done:
+        """Bring the release to the environments that opted in, or find that it is there.
+
+        That is the last release, even if this cascade had nothing to do: an earlier one may have
+        died before its end, or a gate may let it pass now.
+        """
+        context = self.context
+        here = {context.environment_name: context.environment}
+        if not any(one.cascade for one in {**here, **context.config.environments}.values()):
+            return done
+        from aksci.supply import last_release
+        from pipelines.continuing import deploy_continued
+
+        last = last_release(self.registry, context.config.project.name)
+        release = done.release_after or last
+        if release is None:
+            return done
+        if context.environment.cascade and self.bench.found.embedded and not self.planning:
+            prepare(context, self.bench.toolbox, cluster=True)
+        with self.timed("deploy"), context.reporter.group("deploy"):
+            environments, error = deploy_continued(
+                context,
+                release,
+                plan_only=self.planning,
+                to_come=self.planning and any(one.action != "kept" for one in done.images),
+            )
+        return replace(done, environments=environments, error=done.error or error)
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Note the seconds of one step."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.steps[step] = self.steps.get(step, 0.0) + time.monotonic() - started
+
+    def _run(self) -> CascadeRun:
+        bench = self.bench
+        return CascadeRun(
+            run=Run(
+                lookup=self.lookup,
+                builder=bench.builder,
+                settings=bench.settings,
+                reporter=self.context.reporter,
+                now=self.context.now,
+                validator=bench.check,
+            ),
+            chooser=self.chooser,
+            rebasing=self.rebasing,
+            gate=self.gatekeeper,
+        )
+
+    def _remember(self, result: BuildResult) -> None:
+        """Write down what failed, and for which builds this project vouches."""
+        from aksci.supply import write_verdict_record
+
+        work = self.context.work
+        failed = {
+            name: Failure(
+                key=result.keys.get(name),
+                error=error.message.splitlines()[0],
+                run=self.context.run_id,
+            )
+            for name, error in result.failed.items()
+        }
+        update_failures(work, failed, succeeded=result.images, known=self.graph.images)
+        self.bench.remember_own(result.images.values())
+        if self.gatekeeper.verdicts:
+            write_verdict_record(work, self.gatekeeper.verdicts.values())
+
+    def _publish(self, done: Done, run: CascadeRun, moving: Mapping[str, BuiltImage]) -> Done:
+        """Make the release, then move the tags: what dies in between is done again by the next."""
+        from aksci.supply import last_release, load_release
+        from pipelines.publishing import Publishing
+
+        if not moving:
+            self.context.reporter.line("nothing was made again: no tag moves")
+            return done
+        publishing = Publishing(bench=self.bench, run=run, verdicts=self.gatekeeper.verdicts)
+        last = last_release(self.registry, self.context.config.project.name)
+        before = load_release(self.registry, last) if last else None
+        if before is None:
+            self.context.reporter.line("no release: there is none yet to go on from")
+        with self.timed("release"):
+            after = publishing.go_on(before, moving) if before else None
+        with self.timed("tags"):
+            moved = publishing.move_tags(moving)
+        return replace(
+            done,
+            findings=publishing.findings(before) if before else (),
+            tags=moved,
+            release_before=before.ref if before else None,
+            release_after=after.ref if after else None,
+        )

@@ -1,0 +1,260 @@
+"""What each environment that opted in makes of the release that a cascade has made."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from aksci.deploy import read_record
+from aksci.errors import AksciError, ConfigError, GateError, Interrupted
+from aksci.images.cascade.report.model import EnvironmentOutcome
+from aksci.options import Options
+from aksci.registry import ImageRef
+from aksci.reporting import sanitise
+from aksci.supply.release.continuing import continues
+from aksci.supply.release.model import release_tag
+from pipelines.deploy import deploy_ref, open_cluster
+from pipelines.platform import locate, make_toolbox
+from pipelines.promote import Place, at_environment, gate_refusals, previous, promote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aksci.config import EnvironmentConfig
+    from aksci.context import Context
+    from aksci.deploy import Record
+    from aksci.images.cascade.report.model import Became
+
+__all__ = ["Hands", "deploy_continued"]
+
+_RUNS = frozenset({"deployed", "unchanged"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hands:
+    """How environments are looked at and changed; each takes the context of one."""
+
+    registry: Callable[[Context], str]
+    """``host[:port]``."""
+    look: Callable[[Context], Record]
+    """Read what runs there."""
+    deploy: Callable[[Context, ImageRef], Mapping[str, Any]]
+    promote: Callable[[Context, ImageRef], Mapping[str, Any]]
+    """Bring a release from the registry of the environment before."""
+    refusals: Callable[[Context, ImageRef], tuple[str, ...]]
+    """Ask the gates only."""
+    continues: Callable[[ImageRef, ImageRef], bool]
+    """Tell whether the first release continues the second."""
+
+
+def deploy_continued(
+    context: Context,
+    release: ImageRef,
+    *,
+    plan_only: bool = False,
+    to_come: bool = False,
+    hands: Hands | None = None,
+) -> tuple[tuple[EnvironmentOutcome, ...], AksciError | None]:
+    """Deploy a release where it continues what runs, or promote it; return also the first error.
+
+    Environments with ``cascade = true`` are opened, and those that they are promoted from, to look
+    there as ``promote`` does. What promotes from a failed one waits; the others go on. What a
+    person has gone back to stays.
+
+    :param context: of the environment in which the cascade ran.
+    :param plan_only: say what would happen, and change nothing.
+    :param to_come: for a plan: ``release`` is the one that the cascade will go on from.
+    """
+    tour = _Tour(
+        context=context,
+        release=release,
+        plan_only=plan_only,
+        to_come=to_come,
+        hands=hands or _hands(context),
+    )
+    environments = {context.environment_name: context.environment, **context.config.environments}
+    for name in _in_order(environments):
+        if environments[name].cascade:
+            here = name == context.environment_name
+            tour.visit(context if here else at_environment(context, name))
+    return tuple(tour.outcomes.values()), tour.error
+
+
+def _in_order(environments: Mapping[str, EnvironmentConfig]) -> list[str]:
+    """Return the names, each after what it is promoted from; a circle has some order, too."""
+
+    def steps(name: str) -> int:
+        before: dict[str, None] = {}
+        here: str | None = name
+        while here is not None and here not in before:
+            before[here] = None
+            found = environments.get(here)
+            here = found.promote_from if found else None
+        return len(before)
+
+    return sorted(environments, key=lambda name: (steps(name), name))
+
+
+@dataclass(kw_only=True)
+class _Tour:
+    """One round through the environments."""
+
+    context: Context
+    release: ImageRef
+    plan_only: bool
+    to_come: bool
+    hands: Hands
+    outcomes: dict[str, EnvironmentOutcome] = field(default_factory=dict)
+    error: AksciError | None = None
+
+    def visit(self, here: Context) -> None:
+        """Do what is to be done in one environment, and remember what became of it."""
+        started = time.monotonic()
+        try:
+            found = self._outcome(here)
+        except Interrupted:
+            raise
+        except AksciError as error:
+            self.error = self.error or error
+            found = _told(here, "failed", _line(error.message.partition("\n")[0]))
+        seconds = round(time.monotonic() - started, 3)
+        self.outcomes[here.environment_name] = replace(found, seconds=seconds)
+
+    def _outcome(self, here: Context) -> EnvironmentOutcome:
+        promoted = here.environment.promote_from is not None
+        host = self.hands.registry(here)
+        if not promoted and host != self.release.registry:
+            why = f"its registry is {host}, and the release is in {self.release.registry}"
+            return _told(here, "left", f"{why}: {self._hint(here)}")
+        record = self.hands.look(here)
+        if self._is_new(record):
+            return _told(here, "unchanged")
+        why = self._strange(record)
+        if why:
+            return _told(here, "left", f"{why}: {self._hint(here)}")
+        return self._promote(here) if promoted else self._deploy(here)
+
+    def _strange(self, record: Record) -> str:
+        """Say why what runs there is not for a cascade to replace; empty: it is."""
+        if not record.current:
+            return "nothing runs there, and a cascade makes no first deployment"
+        running = _parse(record.current)
+        if running is None or not self._goes_on_from(running):
+            return f"{_name(record.current)} runs there, which the cascade has not gone on from"
+        if record.history[-1].rollback or record.rollback:
+            return f"somebody went back to {_name(record.attempt or record.current)} there"
+        begun = _parse(record.attempt) if record.attempt else running
+        if begun is None or not self._goes_on_from(begun):
+            return f"the deployment of {_name(record.attempt)} has begun there and has not ended"
+        return ""
+
+    def _deploy(self, here: Context) -> EnvironmentOutcome:
+        if self.plan_only:
+            return _told(here, "would deploy")
+        result = self.hands.deploy(here, self.release)
+        return _told(here, "deployed", services=_services(result))
+
+    def _promote(self, here: Context) -> EnvironmentOutcome:
+        source = previous(here)
+        known = self.outcomes.get(source.environment_name)
+        if known and known.outcome == "would deploy":
+            return self._promised(here, source.environment_name)
+        runs = known.outcome in _RUNS if known else self._is_new(self.hands.look(source))
+        if not runs:
+            why = f"{source.environment_name!r}, which it is promoted from, does not run it yet"
+            return _told(here, "waits", why)
+        ref = replace(self.release, registry=self.hands.registry(source))
+        if self.plan_only:
+            refusals = self.hands.refusals(here, ref)
+            return _told(here, "waits" if refusals else "would deploy", _line("; ".join(refusals)))
+        try:
+            result = self.hands.promote(here, ref)
+        except GateError as error:
+            return _told(here, "waits", _line(error.message))
+        return _told(here, "deployed", services=_services(result["deploy"]))
+
+    def _promised(self, here: Context, source: str) -> EnvironmentOutcome:
+        """Say in a plan what becomes of a release that is to be deployed in the source first."""
+        gates = here.environment.gates
+        hours = {"min_age": gates.min_age, "soak": gates.soak}
+        wanted = [f"{name} = {count}" for name, count in hours.items() if count]
+        if wanted:
+            why = f"it must first run in {source!r}; its gates want {' and '.join(wanted)} hours"
+            return _told(here, "waits", why)
+        return _told(here, "would deploy")
+
+    def _is_new(self, record: Record) -> bool:
+        running = _parse(record.current) if record.current else None
+        return not self.to_come and running is not None and self._same(running)
+
+    def _same(self, other: ImageRef) -> bool:
+        """Tell whether it is the release, in whatever registry: a promotion keeps the digest."""
+        return (other.repository, other.digest) == (self.release.repository, self.release.digest)
+
+    def _goes_on_from(self, running: ImageRef) -> bool:
+        """Tell whether it is the release, or one that this continues."""
+        if self._same(running):
+            return True
+        here = replace(running, registry=self.release.registry)
+        return self.hands.continues(self.release, here)
+
+    def _hint(self, here: Context) -> str:
+        """Return the command that a person gives where the cascade does nothing."""
+        name, source = here.environment_name, here.environment.promote_from
+        if source is not None:
+            return f"nox -s promote -- --env {name}"
+        if self.to_come or self.hands.registry(here) != self.release.registry:
+            return f"nox -s build deploy -- --env {name}"
+        return f"nox -s deploy -- --env {name} --release {self.release}"
+
+
+def _hands(context: Context) -> Hands:
+    """Return the real ones."""
+    place = Place(context, make_toolbox(context), only_look=True)
+
+    def look(here: Context) -> Record:
+        with open_cluster(here) as cluster:
+            return read_record(cluster)
+
+    return Hands(
+        registry=lambda here: locate(here).registry,
+        look=look,
+        deploy=deploy_ref,
+        promote=lambda here, ref: promote(
+            here, Options(env=here.environment_name, release=str(ref))
+        ),
+        refusals=gate_refusals,
+        continues=lambda release, before: continues(release, before, signer=place.signer),
+    )
+
+
+def _told(
+    here: Context, outcome: Became, detail: str = "", *, services: tuple[str, ...] = ()
+) -> EnvironmentOutcome:
+    return EnvironmentOutcome(
+        name=here.environment_name, outcome=outcome, detail=detail, services=services
+    )
+
+
+def _services(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the services that a deployment has rolled out."""
+    return tuple(each["service"] for each in result["results"] if each["action"] != "skip")
+
+
+def _parse(text: str) -> ImageRef | None:
+    """Read what a cluster says that it runs; whoever may write there may have written anything."""
+    try:
+        return ImageRef.parse(text)
+    except ConfigError:
+        return None
+
+
+def _name(text: str) -> str:
+    """Name a release in few words."""
+    found = _parse(text)
+    return release_tag(found.digest) if found else repr(_line(text)[:100])
+
+
+def _line(text: str) -> str:
+    return " ".join(sanitise(text).split())

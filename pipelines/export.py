@@ -1,0 +1,82 @@
+"""The session ``export``: what another service needs to do the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aksci.azure import export_files, locate_source, plan_acr_tasks, write_folder
+from aksci.errors import ConfigError, UsageError
+from pipelines.graph import project_graph
+from pipelines.platform import locate
+
+if TYPE_CHECKING:
+    from aksci.azure import AcrExport
+    from aksci.context import Context
+    from aksci.options import Options
+
+__all__ = ["export"]
+
+_ACR_TASKS = "acr-tasks"
+
+
+def export(context: Context, options: Options) -> dict[str, Any]:
+    """Write task files, scripts and an ARM template for ACR Tasks; warn of what they can't do.
+
+    :raises ConfigError: ACR Tasks can build none of the images.
+    """
+    if options.words != (_ACR_TASKS,):
+        asked = " ".join(options.words) or "nothing"
+        raise UsageError(
+            f"export can't write {asked}; it writes: {_ACR_TASKS}.",
+            hint=f"nox -s export -- {_ACR_TASKS}",
+        )
+    folder = context.root / (options.output or f".aksci/{_ACR_TASKS}")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--output {options.output}: {folder} is a file, and not a folder.")
+    login = locate(context).registry
+    found = plan_acr_tasks(
+        project_graph(context),
+        context.config,
+        login=login,
+        source=locate_source(context.config.project.source, context.root),
+    )
+    _warn(context, found, login)
+    write_folder(folder, export_files(found, tasks=_in_project(context, folder)))
+    context.reporter.line(f"written: {len(found.tasks)} tasks in {folder}; README.md tells how")
+    return {
+        "tasks": {task.image: task.name for task in found.tasks},
+        "leftOut": {one.image: list(one.reasons) for one in found.left_out},
+    }
+
+
+def _warn(context: Context, found: AcrExport, login: str) -> None:
+    """Tell what is missing.
+
+    :raises ConfigError: that is everything.
+    """
+    if not found.tasks:
+        reasons = "\n".join(
+            f"  {one.image}: {reason}" for one in found.left_out for reason in one.reasons
+        )
+        raise ConfigError(f"ACR Tasks can build none of the images:\n{reasons}")
+    for one in found.left_out:
+        context.reporter.warning(f"{one.image} has no task. {' '.join(one.reasons)}")
+    if found.registry is None:
+        context.reporter.warning(
+            f"{login} is no Azure container registry: the scripts and the template ask for one. "
+            "-- --env NAME chooses another environment."
+        )
+    if not found.source.repository:
+        context.reporter.warning(
+            "[project] source is no address of a Git repository: the scripts and the template ask "
+            "for one."
+        )
+
+
+def _in_project(context: Context, folder: Path) -> str:
+    """Return the folder as a task finds it; where it is elsewhere, where it would be put."""
+    inside = Path(folder).resolve()
+    if inside.is_relative_to(context.root):
+        return inside.relative_to(context.root).as_posix()
+    return _ACR_TASKS

@@ -1,0 +1,164 @@
+"""The session ``receive``: wait for webhooks of registries, and start cascades."""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from aksci.errors import ConfigError, Interrupted
+from aksci.secret import Secret
+from pipelines.graph import project_graph
+from pipelines.platform import locate
+
+if TYPE_CHECKING:
+    from aksci.context import Context
+    from aksci.images import Graph
+    from aksci.options import Options
+    from aksci.receiver import ReceiverServer, Start, Wanted, Worker
+
+__all__ = ["receive"]
+
+_SECRET = re.compile(r"[\x21-\x7e]{16,}")
+_OURS = "AKSCI_RUN_ID"
+"""Each cascade is a run of its own."""
+
+
+def receive(context: Context, _options: Options) -> dict[str, Any]:
+    """Receive until Ctrl-C or SIGTERM, which is how a receiver ends well.
+
+    :raises ConfigError: the secret or the target's token is not set.
+    :raises UsageError: the queue's file is damaged or in use.
+    :raises PortTakenError: the port is in use.
+    """
+    from aksci.receiver import EventStore, Intake, Worker, open_server
+
+    config = context.config.cascade.receiver
+    secret = _secret(context)
+    start = _start(context)
+    wanted = _wanted(context)
+    context.work.mkdir(exist_ok=True)
+    store = EventStore(
+        context.work / "receiver.sqlite",
+        now=context.now,
+        attempts=config.attempts,
+        # An event of the near future is accepted, and stays so for twice as long.
+        remember=2 * config.max_age,
+    )
+    try:
+        worker = Worker(store=store, start=start, settle=config.settle, reporter=context.reporter)
+        intake = Intake(
+            store=store,
+            wanted=wanted,
+            max_age=config.max_age,
+            now=context.now,
+            reporter=context.reporter,
+            wake=worker.wake,
+        )
+        server = open_server(config.listen, intake=intake, secret=secret, status=store.status)
+        _run(context, server, worker)
+    finally:
+        store.close()
+    return {}
+
+
+def _run(context: Context, server: ReceiverServer, worker: Worker) -> None:
+    """Serve in a thread of its own, and work here, where Ctrl-C arrives."""
+    serving = threading.Thread(target=server.serve_forever, name="receiver", daemon=True)
+    host, port = server.server_address[:2]
+    context.reporter.line(f"receiving at {host!s}:{port}")
+    serving.start()
+    try:
+        worker.run()
+    except (KeyboardInterrupt, Interrupted):
+        context.reporter.line("told to end; what waits is kept.")
+    finally:
+        server.shutdown()
+        server.server_close()
+        serving.join()
+
+
+def _secret(context: Context) -> Secret:
+    name = context.config.cascade.receiver.secret_env
+    value = context.variables.get(name, "").strip()
+    if not _SECRET.fullmatch(value):
+        what = (
+            "is not set" if not value else "is no secret of 16 characters or more, without spaces"
+        )
+        raise ConfigError(
+            f"{name} {what}: it is what registries must show to the receiver.",
+            hint=f"export {name}=$(openssl rand -hex 32), and give it to the registry's webhook.",
+        )
+    context.reporter.mask(value)
+    context.runner.conceal(Secret(value))
+    return Secret(value)
+
+
+def _start(context: Context) -> Start:
+    """Return what starts cascades: here, or in the pipeline of the configured target."""
+    from aksci.receiver import CascadeHere, CascadeThere
+
+    config = context.config.cascade
+    if config.receiver.target is None:
+        hidden = {config.receiver.secret_env, _OURS}
+        return CascadeHere(
+            runner=context.runner,
+            python=sys.executable,
+            root=context.root,
+            environment_name=context.environment_name,
+            variables={
+                name: value for name, value in context.variables.items() if name not in hidden
+            },
+            reporter=context.reporter,
+        )
+    from aksci.dispatch import make_dispatcher
+
+    target = config.targets[config.receiver.target]
+    dispatcher = make_dispatcher(target, variables=context.variables)
+    return CascadeThere(dispatcher=dispatcher, reporter=context.reporter)
+
+
+def _wanted(context: Context) -> Wanted:
+    """Return which pushes count.
+
+    With globs and a target, nothing but aksci.toml is needed: the container has no checkout.
+    """
+    from aksci.receiver import Wanted
+
+    config = context.config
+    receiver = config.cascade.receiver
+    found = None if receiver.bases and receiver.target else project_graph(context)
+    own = {image.repository for image in config.images.values() if image.repository}
+    own |= {f"{config.project.name}/{name}" for name in config.images}
+    if found is not None:
+        own = {image.spec.repository for image in found.images.values()}
+    here = locate(context)
+    registries = {each.registry for each in config.environments.values() if each.registry}
+    bases, ranges = _bases(context, found) if found is not None else (frozenset(), {})
+    return Wanted(
+        bases=bases,
+        ranges=ranges,
+        globs=receiver.bases,
+        project=config.project.name,
+        own=frozenset(own),
+        registries=frozenset({*registries, here.registry}),
+        mirror=here.registry if here.embedded else "",
+    )
+
+
+def _bases(context: Context, found: Graph) -> tuple[frozenset[str], dict[str, tuple[str, ...]]]:
+    """Return the bases that cascades take; and by repository those that follow its tags."""
+    from aksci.images.cascade.policy import policy_of
+    from aksci.images.names import parse_reference
+
+    bases, ranges = set(), dict[str, tuple[str, ...]]()
+    for one in found.external:
+        policy = policy_of(context.config.cascade, one.reference, one.type)
+        if one.previous or "@" in one.reference or policy.digest or policy.update != "now":
+            continue
+        bases.add(one.reference)
+        if policy.tags:
+            name = parse_reference(one.reference).name
+            ranges[name] = tuple({*ranges.get(name, ()), one.reference})
+    return frozenset(bases), ranges

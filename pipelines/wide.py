@@ -1,0 +1,212 @@
+"""``cascade --registry-wide``: what other repositories have built on it follows, or is asked to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, cast
+
+from aksci.errors import AksciError, RegistryError
+from aksci.images.cascade import policy_of
+from aksci.images.cascade.bases import types_of
+from aksci.images.names import parse_reference
+from aksci.images.wide import LineageCache, chain_of, find_dependents
+from aksci.images.wide.remake import Remaker
+from pipelines.asking import Asking, dependent_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aksci.config import OwnerRule
+    from aksci.images.cascade.report.model import Dependent, DependentAction
+    from aksci.images.wide import Found, Survey
+    from aksci.registry import ImageRef, TransferRegistry
+    from pipelines.cascading import Cascading, Done
+
+__all__ = ["look_wide"]
+
+
+def look_wide(work: Cascading, done: Done, bases: Sequence[str], *, chain: str) -> Done:
+    """Find the dependents in other repositories, and see to each as [[cascade.owners]] says.
+
+    :param bases: what ``--base`` names: looked for even if nothing here is built on it.
+    :param chain: the projects that have asked each other for this cascade.
+    :raises UsageError: the chain is none.
+    """
+    asked_by = chain_of(chain)
+    context = work.context
+    with work.timed("registry"), context.reporter.group("registry"):
+        survey = find_dependents(
+            work.registry,
+            moved=_moved(work, done, bases),
+            own=_own_repositories(work),
+            cache=LineageCache(context.cache / "lineage"),
+        )
+        problem = _problems(work, survey)
+        visit = _Visit(work=work, asking=Asking(work=work, chain=asked_by))
+        for found in survey.found:
+            visit.see_to(found)
+        visit.asking.ask()
+    dependents = tuple(one for found in survey.found for one in visit.outcomes(found))
+    return replace(
+        done,
+        dependents=dependents,
+        error=done.error or visit.error or visit.asking.error or problem,
+    )
+
+
+def _moved(work: Cascading, done: Done, bases: Sequence[str]) -> dict[str, str]:
+    """Return what references mean now: bases from outside, and the project's own images."""
+    found: dict[str, str] = {}
+    config = work.context.config.cascade
+    for name in work.graph.images:
+        for reference, kind in types_of(work.graph, name).items():
+            if work.only is None or reference in work.only:
+                policy = policy_of(config, reference, kind)
+                found[reference] = work.meanings.meaning(reference, policy)[0]
+    for text in bases:
+        if text not in work.graph.images:
+            parsed = parse_reference(text)
+            reference = f"{parsed.name}:{parsed.tag}"
+            found.setdefault(reference, work.resolver(reference))
+    for outcome in done.images:
+        spec = work.graph.images[outcome.image].spec
+        stays = outcome.withheld or outcome.action in {"failed", "blocked"}
+        digest = outcome.before if stays else outcome.after
+        if digest:
+            for tag in spec.tags:
+                found[f"{work.registry.host}/{spec.repository}:{tag}"] = digest
+    return found
+
+
+def _own_repositories(work: Cascading) -> frozenset[str]:
+    """Return the project's own repositories: its images, charts, releases and notes."""
+    project = work.context.config.project.name
+    images = {image.spec.repository for image in work.graph.images.values()}
+    every = work.registry.repositories()
+    return frozenset(images | {one for one in every if one.startswith(f"{project}/")})
+
+
+def _problems(work: Cascading, survey: Survey) -> AksciError | None:
+    """Tell what could not be looked at; an error, where dependents may have been missed."""
+    for problem in survey.problems:
+        work.context.reporter.warning(f"{problem.where}: {problem.text}.")
+    if survey.complete:
+        return None
+    errors = [one for one in survey.problems if one.error]
+    return RegistryError(
+        f"{len(errors)} places of {work.registry.host} could not be looked at, so there may be "
+        f"more dependents: {', '.join(one.where for one in errors[:5])}.",
+        hint=next((one.hint for one in errors if one.hint), None),
+    )
+
+
+@dataclass(kw_only=True)
+class _Visit:
+    """One round through what was found, parents before children."""
+
+    work: Cascading
+    asking: Asking
+    remade: dict[ImageRef, ImageRef] = field(default_factory=dict)
+    """Image -> what it was rebased to."""
+    told: dict[ImageRef, Dependent] = field(default_factory=dict)
+    error: AksciError | None = None
+
+    def __post_init__(self) -> None:
+        self._remaker = Remaker(
+            registry=self.work.registry,
+            where=self._where,
+            vouched=self.work.bench.vouches,
+            now=self.work.context.now,
+            run=self.work.context.run_id,
+        )
+
+    def outcomes(self, found: Found) -> tuple[Dependent, ...]:
+        """Return what became of an image: rebased, or its owner asked."""
+        return (self.told.get(found.ref) or self.asking.outcome(found),)
+
+    def see_to(self, found: Found) -> None:
+        """Rebase one image, or note that its owner is to be asked."""
+        rule = self._rule(found)
+        if rule is None:
+            self._tell(found, "none", "no entry of [[cascade.owners]] sees to it")
+            return
+        why = self._rebase(found) if rule.rebase else ""
+        if found.ref in self.told:
+            return
+        if rule.target is None:
+            self._tell(found, "none", why)
+        else:
+            self.asking.note(found, rule.target, why)
+
+    def _rule(self, found: Found) -> OwnerRule | None:
+        rules = self.work.context.config.cascade.owners
+        repository = found.ref.repository
+        return next(
+            (
+                rule
+                for rule in rules
+                if any(fnmatchcase(repository, glob) for glob in rule.repositories)
+            ),
+            None,
+        )
+
+    def _rebase(self, found: Found) -> str:
+        """Rebase an image where that is provably a rebuild; return why not, or nothing."""
+        moves = {}
+        for move in found.moves:
+            if move.parent is None:
+                moves[move.reference] = move.current
+            elif move.parent in self.remade:
+                moves[move.reference] = self.remade[move.parent].digest
+            else:
+                return f"{move.reference}, which it needs, is not there yet"
+        try:
+            return self._rebase_with(found, moves)
+        except AksciError as error:
+            self.error = self.error or error
+            self._tell(found, "failed", error.message.splitlines()[0])
+            return ""
+
+    def _rebase_with(self, found: Found, moves: Mapping[str, str]) -> str:
+        check = self._remaker.check(found, moves)
+        if check.plan is None:
+            failing = next(one for one in check.conditions if not one.holds)
+            return f"{failing.name}: {failing.detail}"
+        if self.work.planning:
+            self.remade[found.ref] = replace(found.ref, digest=check.plan.digest)
+            self._tell(found, "rebase", "")
+            return ""
+        remade = self._remaker.remake(found, moves, check.plan)
+        name = f"{found.ref.repository}:{found.tags[0]}"
+        self.work.gatekeeper.check(name, remade.ref, remade.input_key, remade.base)
+        self.remade[found.ref] = remade.ref
+        self._tell(found, "rebased", self._move_tags(found, remade.ref))
+        return ""
+
+    def _move_tags(self, found: Found, new: ImageRef) -> str:
+        """Move the stable tags that still mean the old digest; return which are left."""
+        registry = self.work.registry
+        manifest = registry.manifest(new.repository, new.digest)
+        left = []
+        for tag in found.tags:
+            if registry.resolve(new.repository, tag) != found.ref.digest:
+                left.append(tag)
+                continue
+            registry.put_manifest(new.repository, manifest.content, manifest.media_type, tag=tag)
+            self.work.context.reporter.line(f"{new.repository}:{tag} is now {new.digest}")
+        return f"moved meanwhile, and left: {', '.join(left)}" if left else ""
+
+    def _where(self, reference: str) -> tuple[TransferRegistry, str]:
+        """Return where a base is; names without a registry may be this one's repositories."""
+        parsed = parse_reference(reference)
+        registry = self.work.registry
+        if parsed.registry == registry.host:
+            return registry, parsed.repository
+        if parsed.registry == "docker.io" and registry.tags(parsed.repository):
+            return registry, parsed.repository
+        found, repository = self.work.resolver.where(reference)
+        return cast("TransferRegistry", found), repository
+
+    def _tell(self, found: Found, action: DependentAction, detail: str) -> None:
+        self.told[found.ref] = dependent_of(found, action, detail=detail)

@@ -1,0 +1,143 @@
+"""Releases that continue each other, in the real registry, signed by notation and by cosign."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from types import SimpleNamespace
+
+import pytest
+
+from aksci.config.models import CosignConfig, NotationConfig
+from aksci.errors import TrustError
+from aksci.images.building.record import BuiltImage
+from aksci.registry import ImageRef, RegistryClient
+from aksci.registry.transfer import copy_image
+from aksci.supply import (
+    AllSigners,
+    RememberingSigner,
+    Verdict,
+    last_release,
+    load_release,
+    notation_signer,
+)
+from aksci.supply.release.continuing import chain_of, continue_release, publish_continued
+from aksci.supply.release.document import release_document
+from aksci.supply.release.model import Release, ReleaseImage
+from aksci.supply.release.release import store_release
+from aksci.supply.release.signing import publish_release
+from aksci.supply.trust.cosign_keys import cosign_signer
+
+
+@pytest.fixture
+def registry(platform):
+    client = RegistryClient(platform.registry, plain_http=True)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def make_signer(toolbox, registry, runner, tmp_path):
+    """Both signers as one, with test keys of their own in each state folder."""
+
+    def make(state="state"):
+        common = {
+            "runner": runner,
+            "registry": registry,
+            "root": tmp_path,
+            "state": tmp_path / state,
+            "local": True,
+            "plain_http": True,
+            "now": dt.datetime.now(dt.UTC),
+        }
+        notation = notation_signer(
+            NotationConfig(),
+            notation=toolbox.ensure("notation"),
+            user_config=tmp_path / "nobody",
+            **common,
+        )
+        cosign = cosign_signer(
+            CosignConfig(), cosign=toolbox.ensure("cosign"), variables={}, **common
+        )
+        return RememberingSigner(AllSigners((notation, cosign)))
+
+    return make
+
+
+@pytest.fixture
+def project():
+    return f"t-{secrets.token_hex(4)}"
+
+
+def digest(number):
+    return f"sha256:{number:064x}"
+
+
+def first_release(registry, project) -> Release:
+    image = ReleaseImage(
+        name="web",
+        ref=ImageRef(registry.host, f"{project}/web", digest(1)),
+        input_key="key-1",
+        verdict=digest(101),
+        policy=digest(7),
+        database="public@2026-11-24T00:00:00Z",
+    )
+    document = release_document(
+        project=project, source="", commit="c" * 40, images={"web": image}, services={}
+    )
+    return store_release(document, registry=registry)
+
+
+def go_on(registry, before, number):
+    ref = ImageRef(registry.host, f"{before.project}/web", digest(number))
+    image = BuiltImage(
+        name="web",
+        ref=ref,
+        input_key=f"key-{number}",
+        tags=(),
+        action="built",
+        reasons=(),
+        seconds=1,
+    )
+    verdict = Verdict(
+        image=ref,
+        passed=True,
+        counts={},
+        scanner="trivy",
+        database="public@2026-11-24T00:00:00Z",
+        test_database=False,
+        policy=digest(7),
+        problems=(),
+        notes=(),
+        failing=(),
+        ignored=(),
+        stored=ImageRef(ref.registry, ref.repository, digest(number + 100)),
+    )
+    return continue_release(before, {"web": image}, {"web": verdict}, registry=registry)
+
+
+def test_both_signers_vouch_for_a_chain_and_nobody_else_does(registry, make_signer, project):
+    signer = make_signer()
+    first = first_release(registry, project)
+    publish_release(first, registry=registry, signer=signer)
+    second = go_on(registry, first, 2)
+    publish_continued(second, before=first, registry=registry, signer=signer, run="1")
+    third = go_on(registry, second, 3)
+    publish_release(third, registry=registry, signer=signer)  # as a build would have
+    publish_continued(third, before=second, registry=registry, signer=signer, run="2")
+    assert go_on(registry, load_release(registry, second.ref), 3) == third
+    assert last_release(registry, project) == third.ref
+
+    assert chain_of(third.ref, signer=make_signer()) == (second.ref, first.ref)
+
+    stranger = make_signer("stranger")
+    forged = go_on(registry, third, 4)
+    publish_continued(forged, before=third, registry=registry, signer=stranger, run="3")
+    with pytest.raises(TrustError):
+        chain_of(forged.ref, signer=make_signer())
+
+    other = f"{project}-other/release"
+    silent = SimpleNamespace(line=lambda _: None, warning=lambda _: None)
+    copy_image(registry, registry, third.ref, reporter=silent, repository=other)
+    with pytest.raises(TrustError):
+        chain_of(ImageRef(registry.host, other, third.id), signer=make_signer())

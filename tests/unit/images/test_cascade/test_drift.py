@@ -1,0 +1,360 @@
+"""Every recorded edge against what it means now; what is not asked or can't be is never "same"."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from aksci.config import CascadeConfig
+from aksci.errors import ConfigError, RegistryError
+from aksci.images.bases import BaseResolver
+from aksci.images.cascade.drift import Meanings, compare_edges
+from aksci.images.cascade.model import EdgePolicy, Published
+from aksci.images.inputs import inputs_of
+from aksci.images.planning.history import lineage_of
+from aksci.images.planning.lineage import Lineage
+from aksci.images.tree.hasher import TreeHasher
+from aksci.registry import ImageRef
+
+OLD, NEW, NEWER, PLATFORM = (f"sha256:{digit * 64}" for digit in "1234")
+PYTHON, DEBIAN, BASE = (
+    "docker.io/library/python:3.12.4-slim",
+    "docker.io/library/debian:12",
+    "docker.io/shop/base:latest",
+)
+KINDS = ["runtime", "stage", "copy", "mount", "syntax", "context"]
+
+
+class Hub:
+    """A registry of tags that notes what it is asked for."""
+
+    host = "r.io"
+
+    def __init__(self, **repositories):
+        self.repositories = {name.replace("_", "/"): tags for name, tags in repositories.items()}
+        self.asked = []
+        self.error = None
+        self.delay = 0.0
+
+    def resolve(self, repository, reference):
+        self._answer(f"{repository}:{reference}")
+        return self.repositories.get(repository, {}).get(reference)
+
+    def tags(self, repository):
+        self._answer(repository)
+        return list(self.repositories.get(repository, {}))
+
+    def _answer(self, question):
+        self.asked.append(question)
+        time.sleep(self.delay)
+        if self.error:
+            raise self.error
+
+
+def meanings_of(hub):
+    return Meanings(BaseResolver(mirror=None, connect=lambda _host: hub))
+
+
+def published(parents, edges=None, image="app"):
+    lineage = Lineage(
+        image=image,
+        key_schema=3,
+        input_key="k",
+        source={},
+        parents=parents,
+        revision="",
+        edges=edges or {reference: {"type": "runtime"} for reference in parents},
+    )
+    return Published(image=image, ref=ImageRef("r:1", f"shop/{image}", OLD), lineage=lineage)
+
+
+def compare(baseline, hub=None, *, config=None, parents=None, only=None, batch=False):
+    return compare_edges(
+        baseline,
+        graph_parents=parents or {},
+        meanings=meanings_of(hub or Hub()),
+        config=CascadeConfig.model_validate(config or {}),
+        only=only,
+        batch=batch,
+    )
+
+
+def test_every_recorded_edge_from_outside_is_compared_whatever_its_kind():
+    parents = {f"r.io/{kind}:1": OLD for kind in KINDS}
+    edges = {f"r.io/{kind}:1": {"type": kind} for kind in KINDS}
+    hub = Hub(**{kind: {"1": OLD if kind == "copy" else NEW} for kind in KINDS})
+    found = compare(published(parents, edges), hub)
+    assert [edge.reference for edge in found] == sorted(parents)
+    for edge in found:
+        assert edge.type == edge.reference.removeprefix("r.io/").removesuffix(":1")
+        assert (edge.recorded, edge.parent, edge.image) == (OLD, "", "app")
+        moved = edge.type != "copy"
+        assert edge.state == ("drifted" if moved else "same")
+        assert edge.current == (NEW if moved else OLD)
+
+
+@pytest.mark.parametrize("kind", ["runtime", "stage", "copy", "mount", "context", "requires"])
+def test_a_parent_of_this_project_counts_by_what_it_is_in_this_run(kind):
+    baseline = published({BASE: OLD}, {BASE: {"type": kind, "image": "base"}})
+    for identity, state in ((OLD, "same"), (NEW, "drifted"), (None, "waiting")):
+        [edge] = compare(baseline, parents={"base": identity})
+        assert (edge.state, edge.current, edge.parent) == (state, identity, "base")
+
+
+def test_no_policy_and_no_choice_of_bases_keeps_a_parent_of_ours_back():
+    baseline = published({BASE: OLD}, {BASE: {"type": "runtime", "image": "base"}})
+    config = {"edges": {"runtime": "ignore"}, "bases": ({"base": "*", "update": "ignore"},)}
+    [edge] = compare(baseline, config=config, parents={"base": NEW}, only=frozenset({"x"}))
+    assert edge.state == "drifted"
+
+
+def test_a_parent_of_ours_that_the_image_needs_no_more_is_no_reason_to_keep_it():
+    """Nor is the registry asked what its name means outside."""
+    hub = Hub()
+    baseline = published({BASE: OLD}, {BASE: {"type": "runtime", "image": "base"}})
+    [edge] = compare(baseline, hub, parents={"other": OLD})
+    assert (edge.state, edge.current) == ("drifted", None)
+    assert edge.note == "It does not need the image base any more."
+    assert hub.asked == []
+
+
+def test_a_frontend_is_from_outside_even_if_the_project_has_an_image_of_its_name():
+    baseline = published({BASE: OLD}, {BASE: {"type": "syntax", "image": "base"}})
+    [edge] = compare(baseline, Hub(shop_base={"latest": NEW}), parents={"base": OLD})
+    assert (edge.state, edge.current, edge.parent) == ("drifted", NEW, "")
+
+
+def test_an_image_without_a_believable_record_has_no_edges():
+    ref = ImageRef("r:1", "shop/app", OLD)
+    assert compare(Published(image="app", ref=ref, lineage=None, problem="it is damaged")) == ()
+
+
+# Policy
+
+
+def test_now_batch_and_ignore_by_kind_of_edge():
+    hub = Hub(library_debian={"12": NEW})
+    for update, batch, state in [
+        ("now", False, "drifted"),
+        ("now", True, "drifted"),
+        ("batch", False, "batched"),
+        ("batch", True, "drifted"),
+        ("ignore", False, "ignored"),
+        ("ignore", True, "ignored"),
+    ]:
+        [edge] = compare(
+            published({DEBIAN: OLD}), hub, config={"edges": {"runtime": update}}, batch=batch
+        )
+        assert (edge.state, edge.current) == (state, NEW)
+        assert edge.policy.rule == "cascade.edges.runtime"
+
+
+def test_what_has_not_moved_is_the_same_under_every_policy():
+    hub = Hub(library_debian={"12": OLD})
+    for update in ("now", "batch", "ignore"):
+        config = {"bases": ({"base": "debian", "update": update},)}
+        [edge] = compare(published({DEBIAN: OLD}), hub, config=config)
+        assert (edge.state, edge.policy.rule) == ("same", "cascade.bases[0]")
+
+
+def test_a_pinned_digest_is_meant_and_the_registry_is_not_asked():
+    hub = Hub(library_debian={"12": NEWER})
+    for pinned, state in ((OLD, "same"), (NEW, "drifted")):
+        config = {"bases": ({"base": "debian", "digest": pinned},)}
+        [edge] = compare(published({DEBIAN: OLD}), hub, config=config)
+        assert (edge.state, edge.current) == (state, pinned)
+    assert hub.asked == []
+
+
+def test_a_newer_tag_in_the_range_is_drift_though_the_dockerfiles_tag_stands_still():
+    tags = {"3.12.4-slim": OLD, "3.12.9-slim": NEW, "3.12.10-slim": NEWER, "3.12.11": PLATFORM}
+    config = {"bases": ({"base": "python", "tags": "3.12.x"},)}
+    [edge] = compare(published({PYTHON: OLD}), Hub(library_python=tags), config=config)
+    assert (edge.state, edge.current, edge.tag) == ("drifted", NEWER, "3.12.10-slim")
+    assert edge.note == ""
+
+
+def test_the_dockerfiles_tag_that_is_the_newest_still_drifts_by_digest():
+    hub = Hub(library_python={"3.12.4-slim": NEW, "3.12.3-slim": NEWER})
+    config = {"bases": ({"base": "python", "tags": "3.12.x"},)}
+    [edge] = compare(published({PYTHON: OLD}), hub, config=config)
+    assert (edge.state, edge.current, edge.tag, edge.note) == ("drifted", NEW, "", "")
+
+
+def test_a_range_without_a_tag_leads_to_the_dockerfiles_own_and_says_so():
+    hub = Hub(library_python={"3.12.4-slim": OLD, "3.13.1": NEW})
+    config = {"bases": ({"base": "python", "tags": "3.13.x"},)}
+    [edge] = compare(published({PYTHON: OLD}), hub, config=config)
+    assert (edge.state, edge.current, edge.tag) == ("same", OLD, "")
+    assert edge.note == (
+        "No tag of docker.io/library/python that is like 3.12.4-slim is in the range 3.13.x "
+        "(cascade.bases[0]): 3.12.4-slim itself counts."
+    )
+
+
+def test_a_range_that_is_none_is_an_error():
+    config = {"bases": ({"base": "python", "tags": "newest"},)}
+    with pytest.raises(ConfigError, match="'newest' is no range of versions"):
+        compare(published({PYTHON: OLD}), Hub(library_python={"3.12.4-slim": OLD}), config=config)
+
+
+def test_only_what_was_asked_for_counts_by_reference_or_by_image():
+    parents = {DEBIAN: OLD, "r.io/tool:1": OLD, "r.io/same:1": OLD}
+    hub = Hub(library_debian={"12": NEW}, tool={"1": NEW}, same={"1": OLD})
+
+    def states(only):
+        return {edge.reference: edge for edge in compare(published(parents), hub, only=only)}
+
+    found = states(frozenset({DEBIAN}))
+    assert found[DEBIAN].state == "drifted"
+    assert (found["r.io/tool:1"].state, found["r.io/tool:1"].current) == ("ignored", NEW)
+    assert found["r.io/tool:1"].note == f"Only changes of {DEBIAN} count in this run."
+    assert (found["r.io/same:1"].state, found["r.io/same:1"].note) == ("same", "")
+    of_image = states(frozenset({"app"}))
+    assert {of_image[DEBIAN].state, of_image["r.io/tool:1"].state} == {"drifted"}
+    assert states(frozenset({"other"}))[DEBIAN].state == "ignored"
+
+
+# Errors
+
+
+@pytest.mark.parametrize("tags", [None, "3.12.x"])
+@pytest.mark.parametrize("update", ["now", "batch", "ignore"])
+def test_a_registry_error_is_an_error_and_not_no_drift(update, tags):
+    hub = Hub(library_python={"3.12.4-slim": OLD})
+    hub.error = RegistryError("r.io answered 503.", hint="later")
+    rule = {"base": "python", "update": update, "tags": tags}
+    with pytest.raises(RegistryError, match="answered 503") as caught:
+        compare(published({PYTHON: OLD}), hub, config={"bases": (rule,)})
+    assert PYTHON in caught.value.message
+
+
+def test_a_base_that_is_gone_is_an_error_and_not_no_drift():
+    with pytest.raises(RegistryError, match=f"{DEBIAN} does not exist"):
+        compare(published({DEBIAN: OLD}), Hub(library_debian={"11": OLD}))
+
+
+# Digests
+
+
+def test_index_is_compared_with_index():
+    """EDGE-CASES: a platform's digest against an index's always looks like drift.
+
+    What is compared is what the tag itself answers; manifests are not even asked for.
+    """
+    hub = Hub(library_debian={"12": OLD, "12-amd64": PLATFORM})
+    [edge] = compare(published({DEBIAN: OLD}), hub)
+    assert edge.state == "same"
+    assert hub.asked == ["library/debian:12"]
+    [edge] = compare(published({DEBIAN: PLATFORM}), hub)
+    assert (edge.state, edge.current) == ("drifted", OLD)
+
+
+def lineage(project, text, built):
+    toml = (
+        '[images.base]\ndockerfile = "base/Dockerfile"\n'
+        '[images.app]\ndockerfile = "app/Dockerfile"\n'
+    )
+    graph = project({"base/Dockerfile": "FROM scratch\n", "app/Dockerfile": text}, toml)
+    inputs = inputs_of(
+        graph,
+        "app",
+        hasher=TreeHasher(graph.root),
+        registry_host="r:1",
+        built=built,
+        resolve_external=project.outside(lambda _: OLD),
+    )
+    return lineage_of(graph, "app", inputs)
+
+
+def test_digest_pinned_users_of_an_internal_image_dont_cascade_by_tag(project):
+    """EDGE-CASES. Nor is anything asked of a registry for them."""
+    hub = Hub()
+    record = lineage(project, f"FROM shop/base:latest@{OLD}\n", {})
+    ref = ImageRef("r:1", "shop/app", OLD)
+    baseline = Published(image="app", ref=ref, lineage=record)
+    assert compare(baseline, hub, parents={"base": NEW}) == ()
+    pinned = f"docker.io/shop/base@{OLD}"
+    [edge] = compare(published({pinned: OLD}), hub, config={"edges": {"runtime": "now"}})
+    assert (edge.state, edge.current) == ("same", OLD)
+    assert hub.asked == []
+
+
+def test_names_that_docker_takes_for_one_image_are_one_edge(project):
+    """EDGE-CASES: normalise library/, docker.io, index.docker.io, :latest, tag@digest."""
+    text = (
+        "FROM debian AS a\nFROM docker.io/debian:latest AS b\nFROM index.docker.io/library/debian\n"
+        "COPY --from=a / /a\nCOPY --from=b / /b\n"
+    )
+    record = lineage(project, text, {})
+    baseline = Published(image="app", ref=ImageRef("r:1", "shop/app", OLD), lineage=record)
+    hub = Hub(library_debian={"latest": NEW})
+    [edge] = compare(baseline, hub, config={"bases": ({"base": "debian", "update": "batch"},)})
+    assert (edge.reference, edge.state) == ("docker.io/library/debian:latest", "batched")
+    assert hub.asked == ["library/debian:latest"]
+
+
+# Many images at once
+
+
+def at_once(work, times=16):
+    """Do something in so many threads that begin together."""
+    barrier = threading.Barrier(times)
+
+    def begin(number):
+        barrier.wait(10)
+        return work(number)
+
+    with ThreadPoolExecutor(times) as pool:
+        return list(pool.map(begin, range(times)))
+
+
+def test_a_registry_is_asked_each_thing_once_however_many_images_need_it():
+    hub = Hub(library_python={"3.12.4-slim": OLD, "3.12.5-slim": NEW}, library_debian={"12": NEW})
+    hub.delay = 0.02
+    meanings = meanings_of(hub)
+    config = CascadeConfig.model_validate({"bases": ({"base": "python", "tags": "3.12.x"},)})
+
+    def one(number):
+        return compare_edges(
+            published({PYTHON: OLD, DEBIAN: OLD}, image=f"app{number}"),
+            graph_parents={},
+            meanings=meanings,
+            config=config,
+            only=None,
+            batch=False,
+        )
+
+    for edges in at_once(one):
+        assert [edge.current for edge in edges] == [NEW, NEW]
+    assert sorted(hub.asked) == [
+        "library/debian:12",
+        "library/python",
+        "library/python:3.12.5-slim",
+    ]
+
+
+def test_what_failed_is_not_asked_for_by_each_image_again():
+    hub = Hub()
+    hub.delay, hub.error = 0.02, RegistryError("r.io does not answer.")
+    meanings = meanings_of(hub)
+
+    def one(number):
+        policy = EdgePolicy(tags="3.12.x" if number % 2 else None)
+        with pytest.raises(RegistryError, match="does not answer"):
+            meanings.meaning(PYTHON, policy)
+
+    at_once(one)
+    assert sorted(hub.asked) == ["library/python", "library/python:3.12.4-slim"]
+
+
+def test_two_ranges_of_one_repository_are_one_question():
+    hub = Hub(library_python={"3.12.4-slim": OLD, "3.12.5-slim": NEW, "3.13.1-slim": NEWER})
+    meanings = meanings_of(hub)
+    assert meanings.meaning(PYTHON, EdgePolicy(tags="3.12.x")) == (NEW, "3.12.5-slim")
+    assert meanings.meaning(PYTHON, EdgePolicy(tags="3.x")) == (NEWER, "3.13.1-slim")
+    assert meanings.meaning(PYTHON, EdgePolicy()) == (OLD, "")
+    assert hub.asked.count("library/python") == 1
