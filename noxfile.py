@@ -11,6 +11,9 @@ from aksci.nox_sessions import register
 
 register(project="examples/shop")
 
+WORKFLOWS = ("cascade", "ci", "deploy", "promote")
+PIPELINES = ("azure-pipelines.yml", "azure-pipelines-cascade.yml")
+
 
 @nox.session(python=False)
 def check(session: nox.Session) -> None:
@@ -29,8 +32,8 @@ def style(session: nox.Session) -> None:
     session.run("uv", "pip", "check", "--python", sys.executable)
     schema = ("check-jsonschema", "--builtin-schema")
     azure = ("--data-transform", "azure-pipelines", "--regex-variant", "nonunicode")
-    session.run(*schema, "vendor.azure-pipelines", *azure, "azure-pipelines.yml")
-    workflows = [f".github/workflows/{name}.yml" for name in ("ci", "deploy", "promote")]
+    session.run(*schema, "vendor.azure-pipelines", *azure, *PIPELINES)
+    workflows = [f".github/workflows/{name}.yml" for name in WORKFLOWS]
     session.run(*schema, "vendor.github-workflows", *workflows)
     session.run("zizmor", "--offline", "--quiet", *workflows)
 

@@ -1,0 +1,54 @@
+"""What ACR Tasks sees in a Dockerfile."""
+
+from __future__ import annotations
+
+import pytest
+
+from aksci.azure.scan import ScanError, SeenBases, scan_bases
+
+HUB = "docker.io/library"
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "runtime", "others"),
+    [
+        ("FROM debian", None, f"{HUB}/debian:latest", ()),
+        ("\ufefffrom 'debian'\n", None, f"{HUB}/debian:latest", ()),
+        ("# FROM x\n\n  FROM debian AS a\nFROM a AS b\n", None, f"{HUB}/debian:latest", ()),
+        (
+            "FROM golang as a\nFROM debian\n",
+            None,
+            f"{HUB}/debian:latest",
+            (f"{HUB}/golang:latest",),
+        ),
+        ("FROM golang as a\nFROM debian\n", "a", f"{HUB}/golang:latest", ()),
+        ("FROM golang as A\nFROM debian\n", "a", f"{HUB}/debian:latest", (f"{HUB}/golang:latest",)),
+        ("ARG T=1\nFROM debian:$T\n", None, f"{HUB}/debian:1", ()),
+        ("ARG T='1'\nFROM debian:${T}\n", None, f"{HUB}/debian:1", ()),
+        ("ARG T=1\nARG T=2\nFROM debian:$T\n", None, f"{HUB}/debian:1", ()),
+        ("ARG G=1\nFROM debian:$G\n", None, f"{HUB}/debian:given", ()),
+        ("FROM scratch", None, "scratch", ()),
+    ],
+)
+def test_the_bases_are(text, target, runtime, others):
+    seen = scan_bases(text, {"G": "given"}, target)
+    assert seen == SeenBases(runtime=runtime, others=others)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ARG A=1\n",
+        "FROM\n",
+        "FROM --platform=linux/amd64 debian\n",
+        "FROM debian stage\n",
+        "FROM debian to stage\n",
+        "FROM $UNSET\n",
+        "ARG A=1 B=2\nFROM debian:$B\n",
+        "ARG T\nFROM debian:${T:-1}\n",
+    ],
+)
+def test_it_refuses(text):
+    with pytest.raises(ScanError):
+        scan_bases(text, {}, None)
