@@ -135,8 +135,14 @@ class Cascading:
 
     @cached_property
     def rebasing(self) -> Rebasing | None:
-        """What rebases; None: aksci.toml forbids it."""
-        if not self.context.config.cascade.rebase:
+        """What rebases; None: aksci.toml forbids it, or Docker Engine's own BuildKit builds.
+
+        That one may have no MergeOp (without the containerd image store), and then COPY --link
+        is an ordinary copy.
+        """
+        environment = self.context.environment
+        by_engine = environment.platform == "docker" and environment.builder is None
+        if by_engine or not self.context.config.cascade.rebase:
             return None
         settings = self.bench.settings
         return Rebasing(

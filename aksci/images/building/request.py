@@ -12,6 +12,8 @@ from aksci.images.graph import SYNTAX_ARG
 from aksci.images.keys import unchecked_tag
 from aksci.images.names import parse_reference
 from aksci.images.planning.history import edges_of
+from aksci.images.rebase.facts import facts_of
+from aksci.images.rebase.recorded import SEAL
 from aksci.images.tree.hasher import ignore_override
 
 if TYPE_CHECKING:
@@ -101,6 +103,8 @@ class Requests:
         if inputs.runtime and digest:
             found["org.opencontainers.image.base.name"] = self._base_name(inputs)
             found["org.opencontainers.image.base.digest"] = pinned(inputs, inputs.runtime) or digest
+        if seal := facts_of(inputs.image).seal:
+            found[SEAL] = seal
         return found
 
     def _base_name(self, inputs: Inputs) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-__all__ = ["Blocker", "RebaseFacts", "facts_from"]
+from aksci.registry.push import canonical_json
 
+__all__ = ["SEAL", "Blocker", "RebaseFacts", "facts_from"]
+
+SEAL = "dev.aksci.rebase"
+"""The annotation with ``RebaseFacts.seal``."""
 _SCHEMA = 1
 _CMD = frozenset({"base", "own", "none"})
 
@@ -58,6 +63,17 @@ class RebaseFacts:
     def document(self) -> dict[str, Any]:
         """Return the facts as JSON can hold them."""
         return {"schema": _SCHEMA, **asdict(self)}
+
+    @property
+    def seal(self) -> str:
+        """Return a hash of the facts, for the image's own manifest; empty: something is in the way.
+
+        What is stored beside an image could be anybody's. Its manifest is covered by its digest,
+        and so by its signature.
+        """
+        if self.blockers:
+            return ""
+        return "sha256:" + hashlib.sha256(canonical_json(self.document())).hexdigest()
 
 
 def facts_from(document: object) -> RebaseFacts | None:

@@ -12,6 +12,7 @@ from aksci.images.rebase.apply import apply_rebase
 from aksci.images.rebase.conditions import BaseCache, RebaseCheck, check_rebase
 from aksci.images.rebase.facts import facts_from
 from aksci.images.rebase.model import Condition
+from aksci.images.rebase.recorded import SEAL
 from aksci.registry.refs import ImageRef
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from aksci.images.planning.lineage import Lineage
     from aksci.images.rebase.plan import RebasePlan
+    from aksci.images.rebase.recorded import RebaseFacts
     from aksci.images.wide.model import Found
     from aksci.registry import RegistryClient, TransferRegistry
 
@@ -61,17 +63,12 @@ class Remaker:
         facts = facts_from(lineage.rebase) if lineage and lineage.rebase else None
         if lineage is None or facts is None:
             return _refused("recorded-facts", "its build did not record what a rebase must know")
-        try:
-            runtime, parents = _runtime(lineage), _parents(lineage)
-            if input_key(Source(**lineage.source), parents) != lineage.input_key:
-                return _refused("believable-image", "its record does not give the key it names")
-            platforms = tuple(map(str, lineage.source["platforms"]))
-        except _DAMAGE:
-            return _refused("believable-image", "its record is damaged")
+        distrust = self._distrust(found, lineage, facts)
+        if distrust:
+            return _refused("believable-image", distrust)
+        runtime, parents = _runtime(lineage), _parents(lineage)
         if not runtime:
             return _refused("one-base", "it stands on no image, or on several")
-        if not self.vouched(found.ref, lineage.input_key):
-            return _refused("believable-image", "nobody whom we trust has signed it")
         recorded = {**parents, runtime: found.annotations.get(_BASE, parents[runtime])}
         new = {**recorded, **moves}
         return check_rebase(
@@ -82,10 +79,25 @@ class Remaker:
             now=new,
             registry=self.registry,
             where=self.where,
-            platforms=platforms,
+            platforms=tuple(map(str, lineage.source["platforms"])),
             annotations={_BASE: new[runtime]} if _BASE in found.annotations else {},
             cache=self.cache,
         )
+
+    def _distrust(self, found: Found, lineage: Lineage, facts: RebaseFacts) -> str:
+        """Say why a record can't be believed; empty: a trusted signature covers all of it.
+
+        It binds the input key, and the manifest, which holds the seal of the facts.
+        """
+        try:
+            key = input_key(Source(**lineage.source), _parents(lineage))
+            if key != lineage.input_key or not isinstance(lineage.source["platforms"], list):
+                return "its record does not give the key that it names"
+        except _DAMAGE:
+            return "its record is damaged"
+        if facts.seal and found.annotations.get(SEAL) != facts.seal:
+            return "its own manifest does not vouch for what is recorded"
+        return "" if self.vouched(found.ref, key) else "nobody whom we trust has signed it"
 
     def remake(self, found: Found, moves: Mapping[str, str], plan: RebasePlan) -> Remade:
         """Rebase an image and finish it as its own project's build would: lineage, key, tag.

@@ -224,4 +224,4 @@ def _hint(failing: list[Finding]) -> str:
         return f"rebuild with fixed versions; or {accept}"
     count = f"{based} of them come" if based > 1 else "1 of them comes"
     rest = "; rebuild the others with fixed versions" if based < len(failing) else ""
-    return f"{count} from the base image: build on a newer one{rest}; or {accept}"
+    return f"{count} from the base image: nox -s cascade takes a newer one{rest}; or {accept}"

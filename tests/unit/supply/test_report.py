@@ -56,13 +56,13 @@ def test_the_gate_says_how_many_findings_come_from_the_base(report, ref, now, da
     with pytest.raises(GateError) as caught:
         require_pass([verdict], policy=policy, now=now)
     assert caught.value.hint.startswith(
-        "1 of them comes from the base image: build on a newer one; reb"
+        "1 of them comes from the base image: nox -s cascade takes a newer one; reb"
     )
     based = replace(verdict, failing=verdict.failing[:1])
     with pytest.raises(GateError) as caught:
         require_pass([based], policy=policy, now=now)
     assert caught.value.hint.startswith(
-        "1 of them comes from the base image: build on a newer one; or"
+        "1 of them comes from the base image: nox -s cascade takes a newer one; or"
     )
 
 
