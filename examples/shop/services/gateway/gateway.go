@@ -5,8 +5,8 @@ import (
 	"embed"
 	"encoding/json"
 	"html/template"
+	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -17,6 +17,9 @@ import (
 var files embed.FS
 
 var page = template.Must(template.New("page.html").Funcs(template.FuncMap{"euros": euros}).ParseFS(files, "page.html"))
+
+// answerWithin is longer than a service waits for a database that is being replaced (15 s), and what queued meanwhile.
+const answerWithin = 25 * time.Second
 
 // Upstreams are the services behind the gateway.
 type Upstreams struct{ Catalog, Orders, Recommend *url.URL }
@@ -29,12 +32,7 @@ type gateway struct {
 
 // NewGateway returns the HTTP interface.
 func NewGateway(log *slog.Logger, upstreams Upstreams) http.Handler {
-	g := &gateway{log, upstreams, &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: time.Second}).DialContext,
-		ResponseHeaderTimeout: 8 * time.Second,
-		IdleConnTimeout:       60 * time.Second,
-		MaxIdleConnsPerHost:   32,
-	}}
+	g := &gateway{log, upstreams, newTransport(answerWithin)}
 	mux := http.NewServeMux()
 	// Ready without the others: they have their own probes, and one that is away must not take the front door with it.
 	mux.HandleFunc("GET /healthz", alive)
@@ -66,12 +64,27 @@ func (g *gateway) passTo(target *url.URL, prefix, replacement string) http.Handl
 		},
 	}
 	passOn := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+		if err := keepBody(w, r); err != nil {
+			reply(w, http.StatusRequestEntityTooLarge, map[string]string{"error": "the body is too large, or was cut off"})
+			return
+		}
 		r.URL.Path = replacement + r.URL.Path
 		r.URL.RawPath = ""
 		proxy.ServeHTTP(w, r)
 	})
 	return http.StripPrefix(prefix, passOn)
+}
+
+// keepBody reads the body, which is small, so that it can be sent again.
+func keepBody(w http.ResponseWriter, r *http.Request) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<10))
+	if err != nil {
+		return err
+	}
+	r.ContentLength, r.TransferEncoding = int64(len(body)), nil
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	r.Body, err = r.GetBody()
+	return err
 }
 
 func (g *gateway) overview(w http.ResponseWriter, r *http.Request) {

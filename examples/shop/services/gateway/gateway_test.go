@@ -10,6 +10,8 @@ import (
 	"testing"
 )
 
+var silent = slog.New(slog.DiscardHandler)
+
 // answering starts a service that answers each path with a document, and everything else with 404.
 func answering(t *testing.T, documents map[string]string) *url.URL {
 	t.Helper()
@@ -46,7 +48,7 @@ func shop(t *testing.T) Upstreams {
 
 func ask(upstreams Upstreams, method, path string) *httptest.ResponseRecorder {
 	answer := httptest.NewRecorder()
-	gateway := NewGateway(slog.New(slog.DiscardHandler), upstreams)
+	gateway := NewGateway(silent, upstreams)
 	gateway.ServeHTTP(answer, httptest.NewRequest(method, path, http.NoBody))
 	return answer
 }

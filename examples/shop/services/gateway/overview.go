@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"sort"
 	"sync"
-	"time"
 )
 
 // Product is what the catalog and the recommendations list.
@@ -37,7 +36,7 @@ type Overview struct {
 
 // collect asks all services at the same time, and makes do with those that answer.
 func (g *gateway) collect(ctx context.Context) Overview {
-	ctx, cancel := context.WithTimeout(ctx, 8*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	overview := Overview{[]Product{}, []Order{}, []Product{}, []string{}}
 	var (

@@ -13,6 +13,9 @@ import (
 // ErrNoProduct says that the catalog answered, and doesn't have the product.
 var ErrNoProduct = errors.New("no such product")
 
+// answerWithin is longer than the catalog waits for a database that is being replaced (15 s).
+const answerWithin = 18 * time.Second
+
 // Catalog asks the catalog service.
 type Catalog struct {
 	address string
@@ -21,7 +24,7 @@ type Catalog struct {
 
 // NewCatalog returns a client of the service at address, such as http://catalog.
 func NewCatalog(address string) *Catalog {
-	return &Catalog{address, &http.Client{Timeout: 3 * time.Second}}
+	return &Catalog{address, &http.Client{Transport: newTransport(answerWithin), Timeout: answerWithin}}
 }
 
 // Price returns what one piece of the product costs now, in cents.

@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,8 +14,6 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
-
-	"github.com/lib/pq"
 )
 
 func main() {
@@ -55,19 +52,6 @@ func run(ctx context.Context, log *slog.Logger, args []string) error {
 		return report(ctx, log, &Store{db})
 	}
 	return fmt.Errorf("unknown command %q: use serve, migrate or report", args[0])
-}
-
-// openDatabase makes a pool; what the parameters leave out comes from libpq's variables (PGHOST, PGPASSWORD, …).
-func openDatabase(parameters string) (*sql.DB, error) {
-	connector, err := pq.NewConnector(parameters)
-	if err != nil {
-		return nil, fmt.Errorf("PG… variables: %w", err)
-	}
-	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(8)
-	db.SetMaxIdleConns(8)
-	db.SetConnMaxIdleTime(time.Minute)
-	return db, nil
 }
 
 func report(ctx context.Context, log *slog.Logger, store *Store) error {

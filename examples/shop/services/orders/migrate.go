@@ -19,7 +19,7 @@ var embedded embed.FS
 
 const (
 	migrationLock = 7_301_002
-	patience      = time.Minute // for another runner to finish
+	lockPatience  = time.Minute // for another runner to finish
 )
 
 // Migration is one file of the folder migrations, such as 0001_orders.sql.
@@ -109,7 +109,7 @@ func Migrate(ctx context.Context, log *slog.Logger, db *sql.DB) error {
 // becomeTheOnlyRunner takes the session's advisory lock; it ends with the session. Asking again and again, rather than
 // waiting inside the database, leaves no snapshot open that a CREATE INDEX CONCURRENTLY elsewhere would wait for.
 func becomeTheOnlyRunner(ctx context.Context, session *sql.Conn) error {
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(lockPatience)
 	for {
 		var mine bool
 		query := "SELECT pg_try_advisory_lock($1)"
@@ -120,7 +120,7 @@ func becomeTheOnlyRunner(ctx context.Context, session *sql.Conn) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("another runner has held the lock for more than %s", patience)
+			return fmt.Errorf("another runner has held the lock for more than %s", lockPatience)
 		}
 		select {
 		case <-ctx.Done():

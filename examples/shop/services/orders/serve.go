@@ -16,8 +16,8 @@ func serve(ctx context.Context, log *slog.Logger, handler http.Handler) error {
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      15 * time.Second,
-		IdleTimeout:       60 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       75 * time.Second, // longer than the other services keep an idle connection
 		MaxHeaderBytes:    16 << 10,
 	}
 	failed := make(chan error, 1)
@@ -28,8 +28,8 @@ func serve(ctx context.Context, log *slog.Logger, handler http.Handler) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	// Less than the pod's terminationGracePeriodSeconds.
-	drain, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	// As long as a request may take; with preStopSeconds, less than the pod's terminationGracePeriodSeconds.
+	drain, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	log.Info("draining")
 	if err := server.Shutdown(drain); err != nil && !errors.Is(err, http.ErrServerClosed) {

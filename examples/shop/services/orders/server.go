@@ -32,7 +32,16 @@ func NewServer(log *slog.Logger, orders Orders, catalog *Catalog) http.Handler {
 	mux.HandleFunc("POST /orders", s.add)
 	mux.HandleFunc("GET /orders", s.latest)
 	mux.HandleFunc("GET /orders/bestsellers", s.bestsellers)
-	return logRequests(log, mux)
+	return logRequests(log, within(20*time.Second, mux))
+}
+
+// within bounds how long a request waits for others, such as the database's pool, before it is told so.
+func within(limit time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), limit)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
 }
 
 // alive answers as long as the process can: a database that is away is no reason to restart it.

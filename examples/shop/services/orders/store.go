@@ -35,18 +35,28 @@ func (s *Store) Ready(ctx context.Context) error {
 	return err
 }
 
-// Add stores an order. With a key that it has seen it returns the order of the first time.
+// Add stores an order. With a key that it has seen it returns the order of the first time; so only an order with a key
+// may be tried again.
 func (s *Store) Add(ctx context.Context, order Order, key string) (Order, error) {
-	row := s.db.QueryRowContext(ctx,
-		`INSERT INTO orders (sku, quantity, unit_price_cents, idempotency_key)
-		 VALUES ($1, $2, $3, nullif($4, ''))
-		 ON CONFLICT (idempotency_key) DO UPDATE SET idempotency_key = excluded.idempotency_key
-		 RETURNING `+columns, order.SKU, order.Quantity, order.UnitPriceCents, key)
-	return scan(row)
+	insert := func() (Order, error) {
+		return scan(s.db.QueryRowContext(ctx,
+			`INSERT INTO orders (sku, quantity, unit_price_cents, idempotency_key)
+			 VALUES ($1, $2, $3, nullif($4, ''))
+			 ON CONFLICT (idempotency_key) DO UPDATE SET idempotency_key = excluded.idempotency_key
+			 RETURNING `+columns, order.SKU, order.Quantity, order.UnitPriceCents, key))
+	}
+	if key == "" {
+		return insert()
+	}
+	return repeated(ctx, insert)
 }
 
 // Latest returns the newest orders first.
 func (s *Store) Latest(ctx context.Context, limit int) ([]Order, error) {
+	return repeated(ctx, func() ([]Order, error) { return s.latest(ctx, limit) })
+}
+
+func (s *Store) latest(ctx context.Context, limit int) ([]Order, error) {
 	rows, err := s.db.QueryContext(ctx, "SELECT "+columns+" FROM orders ORDER BY id DESC LIMIT $1", limit)
 	if err != nil {
 		return nil, err
@@ -65,6 +75,10 @@ func (s *Store) Latest(ctx context.Context, limit int) ([]Order, error) {
 
 // Bestsellers returns the products of which most pieces were ordered in the last 30 days.
 func (s *Store) Bestsellers(ctx context.Context, limit int) ([]Bestseller, error) {
+	return repeated(ctx, func() ([]Bestseller, error) { return s.bestsellers(ctx, limit) })
+}
+
+func (s *Store) bestsellers(ctx context.Context, limit int) ([]Bestseller, error) {
 	rows, err := s.db.QueryContext(ctx,
 		`SELECT sku, sum(quantity) FROM orders WHERE created_at > now() - interval '30 days'
 		 GROUP BY sku ORDER BY sum(quantity) DESC, sku LIMIT $1`, limit)

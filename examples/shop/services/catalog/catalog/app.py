@@ -10,7 +10,7 @@ from flask import Flask, Response, abort, g, jsonify, request
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from catalog.database import products
+from catalog.database import Reader, products
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -22,6 +22,7 @@ PROBES = frozenset({"/healthz", "/readyz"})
 def create_app(engine: Engine) -> Flask:
     """Return the WSGI application over one database."""
     app = Flask("catalog")
+    reader = Reader(engine=engine)
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
@@ -30,10 +31,9 @@ def create_app(engine: Engine) -> Flask:
 
     @app.get("/readyz")
     def readyz() -> tuple[dict[str, str], int]:
-        """Be ready when the database answers and has the columns that this version reads."""
+        """Be ready when the database answers, at once, and has the columns that this version reads."""
         try:
-            with engine.connect() as connection:
-                connection.execute(select(products).limit(1))
+            reader.rows(select(products).limit(1), wait=False)
         except SQLAlchemyError as error:
             log.warning("not ready", extra={"fields": {"cause": type(error).__name__}})
             return {"status": "database unavailable"}, 503
@@ -44,19 +44,14 @@ def create_app(engine: Engine) -> Flask:
         query = select(products).order_by(products.c.sku).limit(100)
         if category := request.args.get("category"):
             query = query.where(products.c.category == category)
-        with engine.connect() as connection:
-            rows = connection.execute(query).mappings().all()
-        return jsonify(products=[dict(row) for row in rows])
+        return jsonify(products=[dict(row) for row in reader.rows(query)])
 
     @app.get("/products/<sku>")
     def one_product(sku: str) -> Response:
-        with engine.connect() as connection:
-            row = (
-                connection.execute(select(products).where(products.c.sku == sku)).mappings().first()
-            )
-        if row is None:
+        found = reader.rows(select(products).where(products.c.sku == sku))
+        if not found:
             abort(404, f"no product {sku!r}")
-        return jsonify(dict(row))
+        return jsonify(dict(found[0]))
 
     _log_requests(app)
     _answer_errors_in_json(app)

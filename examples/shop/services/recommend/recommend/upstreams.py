@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 
 class UpstreamError(Exception):
@@ -39,10 +39,23 @@ class Upstreams:
             raise UpstreamError(f"{url}: {type(error).__name__}") from error
 
 
-def new_pool() -> urllib3.PoolManager:
-    """Return connections with short time-outs; one retry covers a pod that was just replaced."""
+class Retry(urllib3.Retry):
+    """Ask again when a connection failed, but not after a time-out: whoever waits has waited long enough."""
+
+    def increment(self, *args: Any, error: Exception | None = None, **others: Any) -> urllib3.Retry:
+        """Return what is left of the retries, or raise."""
+        if isinstance(error, ReadTimeoutError):
+            raise error
+        return super().increment(*args, error=error, **others)
+
+
+def new_pool(*, answer_within: float = 18) -> urllib3.PoolManager:
+    """Return connections whose retries (after 0, 0.4 and 0.8 s) cover a pod that was just replaced.
+
+    An answer may take as long as the services wait for a database that is being replaced (15 s).
+    """
     return urllib3.PoolManager(
-        timeout=urllib3.Timeout(connect=1, read=3),
-        retries=urllib3.Retry(total=1, backoff_factor=0.1, allowed_methods={"GET"}),
-        maxsize=8,
+        timeout=urllib3.Timeout(connect=1, read=answer_within),
+        retries=Retry(total=3, read=1, backoff_factor=0.2, allowed_methods={"GET"}),
+        maxsize=32,
     )

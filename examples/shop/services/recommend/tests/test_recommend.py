@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from recommend.app import create_app
 from recommend.ranking import rank
-from recommend.upstreams import Upstreams, new_pool
+from recommend.upstreams import UpstreamError, Upstreams, new_pool
 
 MUG = {"sku": "mug", "price_cents": 1250}
 POT = {"sku": "pot", "price_cents": 3900}
@@ -18,12 +19,19 @@ ROPE = {"sku": "rope", "price_cents": 2400}
 
 @pytest.fixture
 def serve():
-    """Start a server on loopback that answers each path with a status and a document."""
+    """Start a server on loopback that answers each path with a status and a document.
+
+    It cuts the first requests off.
+    """
     servers = []
 
-    def start(answers):
+    def start(answers, *, cut_off=0):
+        ahead = iter(range(cut_off))
+
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
+                if next(ahead, None) is not None:
+                    return
                 status, document = answers[self.path]
                 self.send_response(status)
                 self.end_headers()
@@ -65,6 +73,28 @@ def test_both_services_are_asked(serve):
         {"/orders/bestsellers": (200, {"bestsellers": [{"sku": "rope", "quantity": 1}]})}
     )
     assert ask(catalog, orders).json == {"recommendations": [ROPE, MUG]}
+
+
+def test_a_service_that_cut_a_request_off_is_asked_once_more(serve):
+    answers = {
+        "/products": (200, {"products": [MUG]}),
+        "/orders/bestsellers": (200, {"bestsellers": []}),
+    }
+    assert ask(serve(answers, cut_off=1), serve(answers)).status_code == 200
+    assert ask(serve(answers, cut_off=2), serve(answers)).status_code == 502
+
+
+def test_a_service_that_does_not_answer_in_time_is_not_asked_again():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        pool = new_pool(answer_within=0.1)
+        with pytest.raises(UpstreamError, match="ReadTimeoutError"):
+            Upstreams(catalog=address, orders=address, pool=pool).products()
+        pool.clear()
+        silent.setblocking(False)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
 
 
 @pytest.mark.parametrize("answer", [(503, {}), (200, {"other": 1}), (200, [])])
