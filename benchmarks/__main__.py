@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--quick] [--output FOLDER] [--only CASE]``: measure and report."""
+"""``python -m benchmarks [--quick] [--output FOLDER] [--only CASE] [--images N] [--runs N]``."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import json
 import signal
 import sys
 import tempfile
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import cases
+from benchmarks import cascades, cases
 from benchmarks.measure import compare
 from benchmarks.peers import open_bench
 from benchmarks.report import Result, document, machine, markdown
@@ -18,7 +20,18 @@ from benchmarks.report import Result, document, machine, markdown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_CASES = ("warm", "fresh", "leaf", "plan", "evidence", "nox")
+    from benchmarks.peers import Bench
+
+_CASES = (
+    "warm",
+    "fresh",
+    "leaf",
+    "plan",
+    "evidence",
+    "nox",
+    "cascade-rebase",
+    "cascade-rebuild",
+)
 
 
 def main() -> int:
@@ -28,31 +41,59 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path(".aksci/bench"), metavar="FOLDER")
     parser.add_argument("--only", action="append", choices=_CASES, help="may be repeated")
     parser.add_argument("--runs", type=int, help="how often each command is measured")
+    parser.add_argument(
+        "--images", type=_images, action="append", help="dependents of a cascade; may be repeated"
+    )
     options = parser.parse_args()
     # A cancelled CI job sends SIGTERM; the daemons end, and the folders go, in either case.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     sizes = cases.QUICK if options.quick else cases.FULL
+    if options.images:
+        sizes = replace(sizes, dependents=tuple(options.images))
     wanted = set(options.only or _CASES)
     with (
         tempfile.TemporaryDirectory(prefix="aksci-bench-") as folder,
         open_bench(Path(folder)) as bench,
     ):
-        makers: dict[str, Callable[[], cases.Case]] = {
-            "warm": lambda: cases.warm(bench, sizes),
-            "fresh": lambda: cases.fresh(bench, sizes),
-            "leaf": lambda: cases.leaf(bench, sizes),
-            "plan": lambda: cases.plan(bench, sizes),
-            "evidence": lambda: cases.evidence(bench, sizes),
-            "nox": lambda: cases.nox_list(bench, sizes),
-        }
-        results = [_measure(makers[name](), options.runs) for name in _CASES if name in wanted]
+        results = [
+            _measure(make(), options.runs)
+            for name in _CASES
+            if name in wanted
+            for make in _makers(name, bench, sizes)
+        ]
     about = {**machine(), "sizes": sizes.name}
     text = markdown(results, about)
     _write(options.output, text, json.dumps(document(results, about), indent=2))
     sys.stdout.write(text + "\n")
-    complete = all(len(one.figures) == len(one.case.contenders) for one in results)
-    return 0 if complete else 1
+    return 1 if any(one.failed for one in results) else 0
+
+
+def _images(text: str) -> int:
+    """Read a number of images.
+
+    :raises ValueError: it is none, or not above 0; argparse tells it.
+    """
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _makers(name: str, bench: Bench, sizes: cases.Sizes) -> list[Callable[[], cases.Case]]:
+    """Return what prepares each comparison of a name, when its turn comes."""
+    single: dict[str, Callable[[Bench, cases.Sizes], cases.Case]] = {
+        "warm": cases.warm,
+        "fresh": cases.fresh,
+        "leaf": cases.leaf,
+        "plan": cases.plan,
+        "evidence": cases.evidence,
+        "nox": cases.nox_list,
+    }
+    if name in single:
+        return [partial(single[name], bench, sizes)]
+    make = cascades.rebased if name == "cascade-rebase" else cascades.rebuilt
+    return [partial(make, bench, images, runs=sizes.cascades) for images in sizes.dependents]
 
 
 def _measure(case: cases.Case, runs: int | None) -> Result:

@@ -12,7 +12,7 @@ from benchmarks.measure import Contender
 from benchmarks.repository import NOXFILE, Size, write_repository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from benchmarks.peers import Bench
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 __all__ = [
     "FULL",
     "QUICK",
+    "SLOW",
     "Case",
     "Sizes",
+    "bake",
     "evidence",
     "fresh",
     "leaf",
@@ -31,7 +33,7 @@ __all__ = [
 ]
 
 _TO_BUILD = ("build", "--until", "build")
-_SLOW = 4
+SLOW = 4
 """What takes many seconds takes part in each fourth round."""
 _SYSTEM = "debian:bookworm-slim"
 _OURS = "aksci build --until build"
@@ -60,6 +62,10 @@ class Sizes:
     """Of what takes a peer many seconds."""
     building: Size
     planning: Size
+    dependents: tuple[int, ...]
+    """Of a base that moves: a case for each number."""
+    cascades: int
+    """Runs of them."""
 
 
 QUICK = Sizes(
@@ -68,6 +74,8 @@ QUICK = Sizes(
     slow_runs=1,
     building=Size(images=10, depth=3, files=200),
     planning=Size(images=50, depth=4, files=5_000),
+    dependents=(10,),
+    cascades=1,
 )
 FULL = Sizes(
     name="full",
@@ -75,6 +83,8 @@ FULL = Sizes(
     slow_runs=3,
     building=Size(images=100, depth=4, files=2_000),
     planning=Size(images=500, depth=6, files=200_000),
+    dependents=(10, 100, 300),
+    cascades=5,
 )
 
 
@@ -89,8 +99,8 @@ def warm(bench: Bench, sizes: Sizes) -> Case:
         contenders=(
             _aksci(bench, root),
             Contender(name=by_nox, argv=words, folder=root),
-            Contender(name="aksci build", argv=(*bench.ours, "build"), folder=root, every=_SLOW),
-            _bake(bench, root, "warm", every=_SLOW),
+            Contender(name="aksci build", argv=(*bench.ours, "build"), folder=root, every=SLOW),
+            bake(bench, root, "warm", every=SLOW),
             _skaffold(bench, root),
         ),
         goals=(
@@ -124,7 +134,7 @@ def fresh(bench: Bench, sizes: Sizes) -> Case:
         about=f"{sizes.building.images} images, all in the registry, no local state",
         contenders=(
             ours,
-            _bake(bench, root, "fresh", before=bench.fresh_buildkit),
+            bake(bench, root, "fresh", before=bench.fresh_buildkit),
             _skaffold(bench, root, before=bench.fresh_engine),
         ),
         goals=(
@@ -167,7 +177,7 @@ def leaf(bench: Bench, sizes: Sizes) -> Case:
         about=f"one leaf of {sizes.building.images} images changed",
         contenders=(
             _aksci(bench, root, before=change),
-            _bake(bench, root, "warm", target=name, before=change),
+            bake(bench, root, "warm", target=name, before=change),
         ),
         goals=(Goal(ours=_OURS, peer="bake", plus=0.5),),
         runs=sizes.runs,
@@ -197,7 +207,7 @@ def evidence(bench: Bench, sizes: Sizes) -> Case:
                 name="trivy, again",
                 argv=bench.trivy_script(root / ".aksci" / "build.json"),
                 folder=bench.folder,
-                every=_SLOW,
+                every=SLOW,
             ),
         ),
         goals=(Goal(ours="aksci scan", peer="trivy, again", times=1 / 20),),
@@ -238,22 +248,27 @@ def _aksci(bench: Bench, root: Path, *, before: Callable[[], None] = lambda: Non
     return Contender(name=_OURS, argv=(*bench.ours, *_TO_BUILD), folder=root, before=before)
 
 
-def _bake(
+def bake(
     bench: Bench,
     root: Path,
     builder: str,
     *,
+    name: str = "bake",
     target: str = "default",
+    environment: Mapping[str, str] | None = None,
     every: int = 1,
     before: Callable[[], None] = lambda: None,
+    after: Callable[[], Mapping[str, float]] = dict,
 ) -> Contender:
+    """Return bake over a repository, or over one target of it."""
     return Contender(
-        name="bake",
+        name=name,
         argv=(bench.buildx, "bake", "--builder", builder, "--progress", "plain", target),
         folder=root,
-        environment=bench.bake_environment(),
+        environment={**bench.bake_environment(), **(environment or {})},
         every=every,
         before=before,
+        after=after,
     )
 
 

@@ -40,6 +40,9 @@ class Contender:
     """Take part in every so-many-th round only: for what takes long."""
     before: Callable[[], None] = lambda: None
     """Brings about the state to measure from; not measured."""
+    after: Callable[[], Mapping[str, float]] = dict
+    """Looks at what the run has done: raises ``FailedError`` if that isn't what was to be measured,
+    and returns the seconds of parts of it by name, where the run itself tells them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,8 @@ class Sample:
     memory: float
     """Peak of the largest process, in MB (10^6 bytes); never below this runner's own, about 50 MB,
     because the kernel counts from the fork on."""
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of parts of it, as the command itself tells them."""
 
 
 def measure(contender: Contender) -> Sample:
@@ -80,7 +85,10 @@ def measure(contender: Contender) -> Sample:
             raise FailedError(f"{contender.name} ended with status {process.returncode}:\n{tail}")
     kilobytes = usage.ru_maxrss  # KiB on Linux: getrusage(2)
     return Sample(
-        seconds=seconds, cpu=usage.ru_utime + usage.ru_stime, memory=kilobytes * 1024 / 1e6
+        seconds=seconds,
+        cpu=usage.ru_utime + usage.ru_stime,
+        memory=kilobytes * 1024 / 1e6,
+        parts=contender.after(),
     )
 
 
@@ -95,7 +103,8 @@ def compare(
     """Run all contenders in turn, several times over, and summarise each.
 
     What disturbs the machine for a while so disturbs all of them. Who begins changes each round.
-    One that fails is told and has no figures; the others go on.
+    One that fails is told and has no figures; the others go on. What the runs tell of parts of
+    theirs has figures, too, by the parts' names.
 
     :param warm: rounds before those that count.
     """
@@ -114,12 +123,32 @@ def compare(
             if number >= 0:
                 samples[contender.name].append(sample)
             when = f"run {number + 1}" if number >= 0 else "warm-up"
-            tell(f"{contender.name}: {sample.seconds:.3f} s ({when})")
+            told = "".join(f"; {name}: {value:.3f} s" for name, value in sample.parts.items())
+            tell(f"{contender.name}: {sample.seconds:.3f} s{told} ({when})")
+    figures = {name: _summary(found) for name, found in samples.items()}
+    for found in samples.values():
+        figures |= _of_parts(found)
+    return figures
+
+
+def _summary(samples: Sequence[Sample]) -> Figures:
+    return summarise(
+        [one.seconds for one in samples],
+        cpu=[one.cpu for one in samples],
+        memory=[one.memory for one in samples],
+    )
+
+
+def _of_parts(samples: Sequence[Sample]) -> dict[str, Figures]:
+    """Summarise the parts of one contender's runs; nobody knows their processor time and memory."""
+    names = dict.fromkeys(name for sample in samples for name in sample.parts)
     return {
-        name: summarise(
-            [one.seconds for one in found],
-            cpu=[one.cpu for one in found],
-            memory=[one.memory for one in found],
+        name: _summary(
+            [
+                Sample(seconds=one.parts[name], cpu=0.0, memory=0.0)
+                for one in samples
+                if name in one.parts
+            ]
         )
-        for name, found in samples.items()
+        for name in names
     }

@@ -12,12 +12,14 @@ import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksci.ci import choose_reporter
 from aksci.local import endpoints
 from aksci.process import Runner
+from aksci.registry import RegistryClient
 from aksci.tools import Toolbox
 from aksci.tools.pins import load_pins
 
@@ -46,6 +48,11 @@ class Bench:
     buildkit: str
     """Address of the embedded platform's BuildKit."""
     _daemons: dict[str, subprocess.Popen[bytes]]
+
+    @cached_property
+    def client(self) -> RegistryClient:
+        """For what the comparisons push and check themselves."""
+        return RegistryClient(self.registry, plain_http=True)
 
     @property
     def ours(self) -> tuple[str, ...]:
@@ -167,6 +174,7 @@ class Bench:
 
     def close(self) -> None:
         """Stop the daemons."""
+        self.client.close()
         for name in list(self._daemons):
             self._stop(name)
 

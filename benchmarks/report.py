@@ -25,6 +25,12 @@ class Result:
 
     case: Case
     figures: dict[str, Figures]
+    """By contender, and by what contenders tell of parts of their runs."""
+
+    @property
+    def failed(self) -> list[str]:
+        """The contenders that could not be measured."""
+        return [one.name for one in self.case.contenders if one.name not in self.figures]
 
     def goals(self) -> list[dict[str, Any]]:
         """Return each goal with what was reached; ``reached`` is None where one has no figures."""
@@ -57,9 +63,7 @@ def document(results: Sequence[Result], about: dict[str, str]) -> dict[str, Any]
                 "name": result.case.name,
                 "about": result.case.about,
                 "figures": {name: one.document() for name, one in result.figures.items()},
-                "failed": [
-                    one.name for one in result.case.contenders if one.name not in result.figures
-                ],
+                "failed": result.failed,
                 "goals": result.goals(),
             }
             for result in results
@@ -81,16 +85,16 @@ def _table(result: Result) -> list[str]:
     head = ("contender", "median s", "min s", "max s", "ratio", "CPU s", "peak MB", "runs")
     rows: list[tuple[str, ...]] = [head]
     first = result.figures.get(result.case.contenders[0].name)
-    for contender in result.case.contenders:
-        one = result.figures.get(contender.name)
+    names = [one.name for one in result.case.contenders]
+    for name in [*names, *(part for part in result.figures if part not in names)]:
+        one = result.figures.get(name)
         if one is None:
-            rows.append((contender.name, "failed", *[""] * 6))
+            rows.append((name, "failed", *[""] * 6))
             continue
         times = f"{ratio(one, first):.2f}" if first else ""
         seconds = [f"{value:.3f}" for value in (one.median, one.low, one.high)]
-        rows.append(
-            (contender.name, *seconds, times, f"{one.cpu:.2f}", f"{one.memory:.0f}", str(one.runs))
-        )
+        used = (f"{one.cpu:.2f}", f"{one.memory:.0f}") if name in names else ("", "")
+        rows.append((name, *seconds, times, *used, str(one.runs)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = [
         "| "

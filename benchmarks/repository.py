@@ -12,12 +12,36 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["NOXFILE", "Image", "Size", "design", "file_content", "write_repository"]
+__all__ = [
+    "COPYING",
+    "LINKING",
+    "NOXFILE",
+    "RUNNING",
+    "Image",
+    "Size",
+    "design",
+    "file_content",
+    "write_repository",
+]
 
 _FOLDER = 50
 """Files in one folder."""
 _WORDS = 60
 """Words in one file: about 400 bytes."""
+COPYING = "COPY . /{name}/\n"
+LINKING = """\
+COPY --link . /{name}/
+ENV IMAGE={name}
+LABEL bench.image={name}
+USER 10001
+CMD ["cat", "/{name}"]
+"""
+"""What may be put on another base without a build."""
+RUNNING = """\
+COPY . /{name}/
+RUN sleep 0.3 && cat /etc/version > /{name}/built-on
+"""
+"""What may not: it reads the base. It waits, as for a package server, more than it computes."""
 _FOR_SKAFFOLD = "Dockerfile.skaffold"
 _MOMENT = "2026-01-01T00:00:00Z"
 _IDENTITY = {
@@ -42,6 +66,8 @@ class Size:
     files: int
     """In all contexts together, beside the Dockerfiles."""
     seed: int = 4
+    even: bool = False
+    """As many images on each level as on any other."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.depth <= self.images:
@@ -61,11 +87,14 @@ class Image:
 
 
 def design(size: Size) -> tuple[Image, ...]:
-    """Design the images of a repository, bases first: few on the lowest level, most on the top."""
+    """Design the images of a repository, bases first: few on the lowest level, most on the top.
+
+    Of an even one, the levels hold the same number.
+    """
     random_ = random.Random(size.seed)  # noqa: S311 - nothing secret: the same tree each time
     levels: list[list[str]] = [[] for _ in range(size.depth)]
     names = [f"image-{number:03}" for number in range(size.images)]
-    shares = [2**level for level in range(size.depth)]
+    shares = [1 if size.even else 2**level for level in range(size.depth)]
     images = []
     for number, name in enumerate(names):
         level = _level(number, size.images, shares)
@@ -88,20 +117,29 @@ def _level(number: int, images: int, shares: list[int]) -> int:
 
 
 def write_repository(
-    root: Path, size: Size, *, project: str, registry: str, system: str = "scratch"
+    root: Path,
+    size: Size,
+    *,
+    project: str,
+    registry: str,
+    system: str = "scratch",
+    recipe: str = COPYING,
+    slots: int = 2,
 ) -> tuple[Image, ...]:
     """Write a repository and commit it: ours, docker-bake.json and skaffold.yaml of one design.
 
     :param root: a folder that does not exist yet.
     :param registry: ``host[:port]`` that all three push to, each with repositories of its own.
     :param system: what the images on the lowest level stand on.
+    :param recipe: what stands below FROM, with ``{name}`` for the image's name.
+    :param slots: how many images we build at once.
     """
     images = design(size)
     root.mkdir(parents=True)
     for image in images:
-        _write_image(root / image.name, image, project, size.seed, system)
+        _write_image(root / image.name, image, project, size.seed, system, recipe)
     files = {
-        "aksci.toml": _aksci_toml(project, registry),
+        "aksci.toml": _aksci_toml(project, registry, slots),
         "noxfile.py": NOXFILE,
         "docker-bake.json": json.dumps(_bake(images, project, registry), indent=1),
         "skaffold.yaml": json.dumps(_skaffold(images, project, registry), indent=1),
@@ -120,14 +158,16 @@ def file_content(image: str, number: int, seed: int) -> str:
     return "".join(" ".join(words[at : at + 12]) + "\n" for at in range(0, _WORDS, 12))
 
 
-def _write_image(folder: Path, image: Image, project: str, seed: int, system: str) -> None:
+def _write_image(
+    folder: Path, image: Image, project: str, seed: int, system: str, recipe: str
+) -> None:
     folder.mkdir()
     base = f"{project}/{image.base}" if image.base else system
-    copy = f"COPY . /{image.name}/\n"
-    (folder / "Dockerfile").write_text(f"FROM {base}\n{copy}", encoding="utf-8")
+    text = recipe.replace("{name}", image.name)
+    (folder / "Dockerfile").write_text(f"FROM {base}\n{text}", encoding="utf-8")
     # Skaffold looks at the base itself before it has built it, unless only it can know its name.
     named = "ARG BASE\nFROM ${BASE}" if image.base else f"FROM {system}"
-    (folder / _FOR_SKAFFOLD).write_text(f"{named}\n{copy}", encoding="utf-8")
+    (folder / _FOR_SKAFFOLD).write_text(f"{named}\n{text}", encoding="utf-8")
     for number in range(image.files):
         part = folder / f"part-{number // _FOLDER:02}"
         if number % _FOLDER == 0:
@@ -143,7 +183,7 @@ register()
 """
 
 
-def _aksci_toml(project: str, registry: str) -> str:
+def _aksci_toml(project: str, registry: str, slots: int) -> str:
     """Return the configuration; the peers don't run the images that they have built either."""
     return f"""\
 schema = 1
@@ -156,6 +196,7 @@ dockerfiles = ["**/Dockerfile"]
 
 [build]
 validate = false
+concurrency = {slots}
 
 [scan]
 database = "auto"

@@ -12,13 +12,18 @@ from aksci.images.cascade.report.model import Dependent
 from aksci.images.wide import Asked, asked_lately, asking_key, extended, may_ask
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aksci.config import AzurePipelinesTarget, GithubTarget
     from aksci.images.cascade.report.model import DependentAction
     from aksci.images.wide import Found
     from aksci.registry import ImageRef
     from pipelines.cascading import Cascading
 
-__all__ = ["Asking", "dependent_of"]
+__all__ = ["TO_COME", "Asking", "dependent_of"]
+
+TO_COME = f"sha256:{'0' * 64}"
+"""In a plan, the digest of an image that is to be made: nobody knows it yet."""
 
 
 @dataclass(kw_only=True)
@@ -45,11 +50,14 @@ class Asking:
         else:
             self._noted[target].append((found, why))
 
-    def ask(self) -> None:
-        """Ask each target once, unless it was asked lately for the very same."""
+    def ask(self, remade: Mapping[ImageRef, ImageRef]) -> None:
+        """Ask each target once, unless it was asked lately for the very same.
+
+        :param remade: images that have been rebased -> what they are now.
+        """
         for target in sorted(self._noted):
             try:
-                action, detail = self._ask(target, self._moved(target))
+                action, detail = self._ask(target, self._moved(target, remade))
             except AksciError as error:
                 action, detail = "failed", error.message.splitlines()[0]
                 self.error = self.error or error
@@ -66,33 +74,45 @@ class Asking:
         config = context.config.cascade
         if not moved:
             return "ask", "once what it needs is there"
-        key = asking_key(identity_of(config.targets[name]), moved)
+        identity = identity_of(config.targets[name])
         asked = Asked(self.work.registry, f"{context.config.project.name}/cascade")
-        when = asked.when(key)
-        if asked_lately(when, now=context.now(), hours=config.ask_again) and when:
-            return "known", f"asked at {when:%Y-%m-%d %H:%M} UTC"
+        # One by one: the next run may find fewer of them, or more.
+        keys = {one: asking_key(identity, {one: digest}) for one, digest in moved.items()}
+        times = {one: asked.when(key) for one, key in keys.items()}
+        fresh = {
+            one: moved[one]
+            for one, when in times.items()
+            if not asked_lately(when, now=context.now(), hours=config.ask_again)
+        }
+        if not fresh:
+            last = max(when for when in times.values() if when)
+            return "known", f"asked at {last:%Y-%m-%d %H:%M} UTC"
         if self.work.planning:
             return "ask", ""
         dispatcher = make_dispatcher(config.targets[name], variables=context.variables)
         request = Ask(
-            bases=tuple(sorted(moved.items())),
+            bases=tuple(sorted(fresh.items())),
             chain=extended(self.chain, self._me),
-            key=key,
+            key=asking_key(identity, fresh),
         )
         where = dispatcher.ask(request)
         # Only now: who dies in between asks twice, which costs the owner a run that does nothing.
-        detail = {"target": identity_of(config.targets[name]), "run": context.run_id}
-        asked.remember(key, now=context.now(), detail=detail)
+        for one in fresh:
+            detail = {"target": identity, "run": context.run_id}
+            asked.remember(keys[one], now=context.now(), detail=detail)
         context.reporter.line(f"asked {name} to follow {request.words}: {where}")
         return "asked", where
 
-    def _moved(self, target: str) -> dict[str, str]:
-        """Return what the images of a target are built on that has moved already."""
+    def _moved(self, target: str, remade: Mapping[ImageRef, ImageRef]) -> dict[str, str]:
+        """Return what the images of a target are built on that has moved already.
+
+        What was rebased is never found again, so this is the only time to tell of it.
+        """
         return {
-            move.reference: move.current
+            move.reference: remade[move.parent].digest if move.parent else move.current
             for found, _ in self._noted[target]
             for move in found.moves
-            if move.parent is None
+            if move.parent is None or move.parent in remade
         }
 
     @property
@@ -121,7 +141,7 @@ def dependent_of(
         digest=found.ref.digest,
         reference=found.reference,
         recorded=found.recorded,
-        current=found.current,
+        current="" if found.current == TO_COME else found.current,
         action=action,
         target=target,
         detail=detail,

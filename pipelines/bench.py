@@ -112,9 +112,13 @@ class Bench:
             run_id=context.run_id,
         )
 
-    def bases_of(self, graph: Graph) -> Callable[[str], Bases] | None:
+    def bases_of(
+        self, graph: Graph, vouched: Callable[[ImageRef, str], bool] | None
+    ) -> Callable[[str], Bases] | None:
         """Return what the bases of each image are to be; None: no policy says so."""
-        return policy_bases(self.context, graph, self.registry, self.resolver, self.resolve_base)
+        return policy_bases(
+            self.context, graph, self.registry, self.resolver, self.resolve_base, vouched
+        )
 
     @cached_property
     def validator(self) -> Validator | None:
@@ -278,8 +282,6 @@ class Bench:
     def _make_builder(self) -> Builder:
         from pipelines.engines import make_builder
 
-        # Writing needs an SDK whose import takes a while: BuildKit has work for that long.
-        threading.Thread(target=self.registry.prepare_to_write, daemon=True).start()
         with self._lock:
             found = self.found if _engine_answers(self.found) else self.prepared
         return make_builder(self.context, self.toolbox, found)

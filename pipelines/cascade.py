@@ -7,8 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from aksci.errors import ConfigError, UsageError
-from aksci.images import require_images
-from aksci.images.cascade import check_policy
+from aksci.images.cascade import check_policy, policy_of
 from aksci.images.cascade.report.document import report_document
 from aksci.images.cascade.report.markdown import report_markdown
 from aksci.images.cascade.report.model import CascadeReport
@@ -85,11 +84,23 @@ def _only(context: Context, graph: Graph, options: Options) -> frozenset[str] | 
             found.add(text)
             continue
         reference = _by_tag(text)
-        if reference not in known and not options.registry_wide:
-            _unknown(context, reference, known)
-        found.add(reference)
-    require_images(graph, [name for name in found if name in graph.images])
+        meant = {reference} & known or _by_range(context, graph, reference)
+        if not meant and not options.registry_wide:
+            _unknown(context, text, reference, known)
+        found |= meant or {reference}
     return frozenset(found)
+
+
+def _by_range(context: Context, graph: Graph, reference: str) -> set[str]:
+    """Return the bases that a policy lets follow other tags of their repository."""
+    name = parse_reference(reference).name
+    config = context.config.cascade
+    return {
+        one.reference
+        for one in graph.external
+        if parse_reference(one.reference).name == name
+        and policy_of(config, one.reference, one.type).tags
+    }
 
 
 def _by_tag(text: str) -> str:
@@ -100,10 +111,10 @@ def _by_tag(text: str) -> str:
     return f"{parsed.name}:{parsed.tag}"
 
 
-def _unknown(context: Context, reference: str, known: set[str]) -> None:
-    """Refuse a mistake; another project may well ask for what is no longer used here."""
+def _unknown(context: Context, text: str, reference: str, known: set[str]) -> None:
+    """Refuse a mistake; a program that names a digest has seen a push, and asks for all of them."""
     message = f"Nothing in this project is built on {reference}."
-    if context.variables.get(CHAIN):
+    if context.variables.get(CHAIN) or "@" in text:
         context.reporter.warning(message)
         return
     bases = ", ".join(sorted(known)) or "none"

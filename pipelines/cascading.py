@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from aksci.errors import AksciError
 from aksci.images import (
     BuildResult,
     Failure,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from aksci.context import Context
-    from aksci.errors import AksciError
     from aksci.images import BaseResolver, BuiltImage, Graph
     from aksci.images.cascade.model import EdgeDrift
     from aksci.images.cascade.report.model import (
@@ -195,7 +195,7 @@ class Cascading:
         result = BuildResult(
             images=images, failed=outcome.failed, blocked=outcome.blocked, keys=run.run.keys
         )
-        self._remember(result)
+        self._remember(result, run.made)
         wanting = {*outcome.failed, *outcome.blocked}
         together = self.context.config.cascade.together
         held = withheld(self.graph.parents, wanting) if together else frozenset()
@@ -210,7 +210,10 @@ class Cascading:
             steps=self.steps,
             error=result.error,
         )
-        return self._publish(done, run, moving)
+        try:
+            return self._publish(done, run, moving)
+        except AksciError as error:  # what was made is told all the same
+            return replace(done, error=done.error or error)
 
     def deploy(self, done: Done) -> Done:
         """Bring the release to the environments that opted in, or find that it is there.
@@ -225,8 +228,8 @@ class Cascading:
         from aksci.supply import last_release
         from pipelines.continuing import deploy_continued
 
-        last = last_release(self.registry, context.config.project.name)
-        release = done.release_after or last
+        # What somebody has released meanwhile is the last one, and not to be undone by ours.
+        release = last_release(self.registry, context.config.project.name)
         if release is None:
             return done
         if context.environment.cascade and self.bench.found.embedded and not self.planning:
@@ -265,8 +268,12 @@ class Cascading:
             gate=self.gatekeeper,
         )
 
-    def _remember(self, result: BuildResult) -> None:
-        """Write down what failed, and for which builds this project vouches."""
+    def _remember(self, result: BuildResult, made: Mapping[str, BuiltImage]) -> None:
+        """Write down what failed, and for which builds this project vouches.
+
+        :param made: with those that the gate refused: they need not be made once more to be asked
+            about again.
+        """
         from aksci.supply import write_verdict_record
 
         work = self.context.work
@@ -279,7 +286,7 @@ class Cascading:
             for name, error in result.failed.items()
         }
         update_failures(work, failed, succeeded=result.images, known=self.graph.images)
-        self.bench.remember_own(result.images.values())
+        self.bench.remember_own({**made, **result.images}.values())
         if self.gatekeeper.verdicts:
             write_verdict_record(work, self.gatekeeper.verdicts.values())
 

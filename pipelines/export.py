@@ -43,7 +43,9 @@ def export(context: Context, options: Options) -> dict[str, Any]:
     )
     _warn(context, found, login)
     write_folder(folder, export_files(found, tasks=_in_project(context, folder)))
-    context.reporter.line(f"written: {len(found.tasks)} tasks in {folder}; README.md tells how")
+    count = len(found.tasks)
+    tasks = "1 task" if count == 1 else f"{count} tasks"
+    context.reporter.line(f"written: {tasks} in {folder}; README.md tells how")
     return {
         "tasks": {task.image: task.name for task in found.tasks},
         "leftOut": {one.image: list(one.reasons) for one in found.left_out},

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from aksci.images.drawing import Drawing
     from aksci.images.planning.plan import Work
     from aksci.options import Options
-    from aksci.registry import RegistryClient
+    from aksci.registry import ImageRef, RegistryClient
 
 __all__ = ["base_resolver", "graph", "plan", "policy_bases", "why"]
 
@@ -135,8 +135,12 @@ def policy_bases(
     registry: RegistryClient,
     resolver: BaseResolver,
     resolve: Bases,
+    vouched: Callable[[ImageRef, str], bool] | None = None,
 ) -> Callable[[str], Bases] | None:
-    """Return what the bases of each image are to be by [cascade]; None: it says nothing of them."""
+    """Return what the bases of each image are to be by [cascade]; None: it says nothing of them.
+
+    :param vouched: tells whether what a published image has recorded may be believed.
+    """
     config = context.config.cascade
     if not config.bases and not config.edges:
         return None
@@ -149,6 +153,7 @@ def policy_bases(
         config=config,
         meanings=Meanings(resolver),
         resolve=resolve,
+        vouched=vouched,
     ).of
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Publishing"]
 
+_UNCOMPARED = frozenset({"BASELINE", "UNSIGNED"})
+"""Reasons of images whose sources could not be compared with those of their published build."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Publishing:
@@ -34,14 +37,16 @@ class Publishing:
         """Make and sign the last release anew, with the images that were made again.
 
         :raises TrustError: the last release can't be verified, so nothing may go on from it.
+        :raises RegistryError: somebody else has moved a tag meanwhile.
         """
         from aksci.supply import verify_release, write_release_file
         from aksci.supply.release.continuing import continue_release, publish_continued
 
         bench, context = self.bench, self.bench.context
         registry, signer = bench.registry, bench.signer
+        self._require_unmoved(moving)
         verify_release(before, signer=signer, registry=registry)
-        images = {name: image for name, image in moving.items() if self._replaces(before, image)}
+        images = self._released(before, moving)
         after = continue_release(before, images, self.verdicts, registry=registry)
         if after.ref == before.ref:
             return before
@@ -59,15 +64,7 @@ class Publishing:
         :raises RegistryError: somebody else has moved one meanwhile; then none is moved.
         """
         bench = self.bench
-        for name, image in moving.items():
-            began = self._published(name)
-            now = bench.registry.resolve(image.ref.repository, image.tags[0])
-            if now not in {began, image.ref.digest}:
-                raise RegistryError(
-                    f"{image.ref.name}:{image.tags[0]} was moved to {now} by somebody else while "
-                    "the cascade ran: no tag was moved.",
-                    hint="nox -s cascade, once more.",
-                )
+        self._require_unmoved(moving)
         record = BuildRecord(
             run_id=bench.context.run_id,
             commit=bench.commit,
@@ -92,18 +89,65 @@ class Publishing:
         changes = changes_since(release_verdicts(self.bench.registry, earlier), made)
         return tuple(move for name, change in changes.items() for move in _moves(name, change))
 
-    def _replaces(self, before: Release, image: BuiltImage) -> bool:
-        """Tell whether an image takes the place of the very one that was released."""
-        released = before.images.get(image.name)
-        if released is None:
-            return False
-        if released.ref.digest in {self._published(image.name), image.ref.digest}:
-            return True
-        self.bench.context.reporter.warning(
-            f"{image.name} was published after the last release, by a build that made none; the "
-            "new release keeps what the last one has: nox -s build releases it."
-        )
-        return False
+    def _require_unmoved(self, moving: Mapping[str, BuiltImage]) -> None:
+        for name, image in moving.items():
+            for tag in image.tags[:1]:
+                now = self.bench.registry.resolve(image.ref.repository, tag)
+                if now not in {self._published(name), image.ref.digest}:
+                    raise RegistryError(
+                        f"{image.ref.name}:{tag} was moved to {now} by somebody else while the "
+                        "cascade ran: no tag was moved.",
+                        hint="nox -s cascade, once more.",
+                    )
+
+    def _released(self, before: Release, moving: Mapping[str, BuiltImage]) -> dict[str, BuiltImage]:
+        """Return the images that take the place of those of the last release.
+
+        What stands on an image that is not released would bring that along, sources and all.
+        """
+        found: dict[str, BuiltImage] = {}
+        for name in self.run.run.lookup.graph.order:
+            image, released = moving.get(name), before.images.get(name)
+            if image is None or released is None:
+                continue
+            why = "" if image.ref == released.ref else self._obstacle(before, name, moving, found)
+            if why:
+                self.bench.context.reporter.warning(
+                    f"{name} {why}; the new release keeps what the last one has: nox -s build "
+                    "releases it."
+                )
+            else:
+                found[name] = image
+        return found
+
+    def _obstacle(
+        self,
+        before: Release,
+        name: str,
+        moving: Mapping[str, BuiltImage],
+        found: Mapping[str, BuiltImage],
+    ) -> str:
+        """Say why an image can't take the place of the one that was released; empty: it can."""
+
+        def is_released(image: str) -> bool:
+            released = before.images.get(image)
+            return released is not None and released.ref.digest == self._published(image)
+
+        if not is_released(name):
+            return "was published after the last release, by a build that made none"
+        codes = {reason["code"] for reason in self.run.choices[name].reasons}
+        if codes & _UNCOMPARED and not self._same_sources(before):
+            return (
+                "was made again without a record that can be believed, and its sources may differ"
+            )
+        for parent in sorted(self.run.run.lookup.graph.parents[name]):
+            if parent not in found and (parent in moving or not is_released(parent)):
+                return f"needs {parent}, which is not released as it is"
+        return ""
+
+    def _same_sources(self, before: Release) -> bool:
+        commit = self.bench.commit
+        return bool(commit) and not commit.endswith("-dirty") and commit == before.commit
 
     def _published(self, name: str) -> str | None:
         """Return what an image's first stable tag meant when the cascade looked at it."""

@@ -135,7 +135,7 @@ def _wanted(context: Context) -> Wanted:
         own = {image.spec.repository for image in found.images.values()}
     here = locate(context)
     registries = {each.registry for each in config.environments.values() if each.registry}
-    bases, ranges = _bases(context, found) if found is not None else (frozenset(), {})
+    bases, ranges = _bases(context, found) if found is not None else (None, {})
     return Wanted(
         bases=bases,
         ranges=ranges,

@@ -7,12 +7,12 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, cast
 
 from aksci.errors import AksciError, RegistryError
-from aksci.images.cascade import policy_of
+from aksci.images.cascade import EdgePolicy
 from aksci.images.cascade.bases import types_of
 from aksci.images.names import parse_reference
 from aksci.images.wide import LineageCache, chain_of, find_dependents
 from aksci.images.wide.remake import Remaker
-from pipelines.asking import Asking, dependent_of
+from pipelines.asking import TO_COME, Asking, dependent_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from pipelines.cascading import Cascading, Done
 
 __all__ = ["look_wide"]
+
+_LAST = "new-base-readable"
+"""The condition of a rebase that is looked at after all that need no new base."""
 
 
 def look_wide(work: Cascading, done: Done, bases: Sequence[str], *, chain: str) -> Done:
@@ -46,7 +49,7 @@ def look_wide(work: Cascading, done: Done, bases: Sequence[str], *, chain: str) 
         visit = _Visit(work=work, asking=Asking(work=work, chain=asked_by))
         for found in survey.found:
             visit.see_to(found)
-        visit.asking.ask()
+        visit.asking.ask(visit.remade)
     dependents = tuple(one for found in survey.found for one in visit.outcomes(found))
     return replace(
         done,
@@ -56,14 +59,16 @@ def look_wide(work: Cascading, done: Done, bases: Sequence[str], *, chain: str) 
 
 
 def _moved(work: Cascading, done: Done, bases: Sequence[str]) -> dict[str, str]:
-    """Return what references mean now: bases from outside, and the project's own images."""
+    """Return what references mean now: bases from outside, and the project's own images.
+
+    What [[cascade.bases]] makes of them (a digest, the newest tag in a range) is this project's
+    choice: a rebuild of others' images takes what the reference itself means.
+    """
     found: dict[str, str] = {}
-    config = work.context.config.cascade
     for name in work.graph.images:
-        for reference, kind in types_of(work.graph, name).items():
+        for reference in types_of(work.graph, name):
             if work.only is None or reference in work.only:
-                policy = policy_of(config, reference, kind)
-                found[reference] = work.meanings.meaning(reference, policy)[0]
+                found[reference] = work.meanings.meaning(reference, EdgePolicy())[0]
     for text in bases:
         if text not in work.graph.images:
             parsed = parse_reference(text)
@@ -73,6 +78,8 @@ def _moved(work: Cascading, done: Done, bases: Sequence[str]) -> dict[str, str]:
         spec = work.graph.images[outcome.image].spec
         stays = outcome.withheld or outcome.action in {"failed", "blocked"}
         digest = outcome.before if stays else outcome.after
+        if work.planning and outcome.action in {"rebuild", "rebase", "make"}:
+            digest = TO_COME
         if digest:
             for tag in spec.tags:
                 found[f"{work.registry.host}/{spec.repository}:{tag}"] = digest
@@ -170,9 +177,14 @@ class _Visit:
 
     def _rebase_with(self, found: Found, moves: Mapping[str, str]) -> str:
         check = self._remaker.check(found, moves)
+        failing = [one for one in check.conditions if not one.holds]
+        to_come = TO_COME in moves.values() or found.parents  # its base is in the plan, too
+        if self.work.planning and to_come and [one.name for one in failing] == [_LAST]:
+            self.remade[found.ref] = replace(found.ref, digest=TO_COME)
+            self._tell(found, "rebase", "")
+            return ""
         if check.plan is None:
-            failing = next(one for one in check.conditions if not one.holds)
-            return f"{failing.name}: {failing.detail}"
+            return f"{failing[0].name}: {failing[0].detail}"
         if self.work.planning:
             self.remade[found.ref] = replace(found.ref, digest=check.plan.digest)
             self._tell(found, "rebase", "")
@@ -180,8 +192,12 @@ class _Visit:
         remade = self._remaker.remake(found, moves, check.plan)
         name = f"{found.ref.repository}:{found.tags[0]}"
         self.work.gatekeeper.check(name, remade.ref, remade.input_key, remade.base)
-        self.remade[found.ref] = remade.ref
-        self._tell(found, "rebased", self._move_tags(found, remade.ref))
+        left = self._move_tags(found, remade.ref)
+        if left:
+            left = f"moved meanwhile, and left: {left}"
+        else:  # else what stands on it would stand on what no tag means
+            self.remade[found.ref] = remade.ref
+        self._tell(found, "rebased", left)
         return ""
 
     def _move_tags(self, found: Found, new: ImageRef) -> str:
@@ -195,7 +211,7 @@ class _Visit:
                 continue
             registry.put_manifest(new.repository, manifest.content, manifest.media_type, tag=tag)
             self.work.context.reporter.line(f"{new.repository}:{tag} is now {new.digest}")
-        return f"moved meanwhile, and left: {', '.join(left)}" if left else ""
+        return ", ".join(left)
 
     def _where(self, reference: str) -> tuple[TransferRegistry, str]:
         """Return where a base is; names without a registry may be this one's repositories."""

@@ -153,7 +153,7 @@ class ImageConfig(_Model):
     platforms: tuple[str, ...] = ()
     repository: Name | None = None
     """Without the registry. Default: ``<project>/<image>``."""
-    tags: tuple[Tag, ...] = ("latest",)
+    tags: Annotated[tuple[Tag, ...], Field(min_length=1)] = ("latest",)
     """Stable tags, moved by ``push`` when the gates have passed."""
     requires: tuple[Name, ...] | dict[str, Name] = ()
     """Images of this project that it needs. A table gives each as a build argument:

@@ -48,7 +48,11 @@ class AzurePipelinesDispatcher:
             {"Accept": "application/json"},
             {
                 "resources": {"repositories": {"self": {"refName": target.branch}}},
-                "templateParameters": {"bases": ask.words, "chain": ask.chain},
+                # An empty text may be refused; the pipeline's own default stands for it.
+                "templateParameters": {
+                    "bases": ask.words,
+                    **({"chain": ask.chain} if ask.chain else {}),
+                },
             },
         )
         name = f"pipeline {target.pipeline} of {target.organization}/{target.project}"

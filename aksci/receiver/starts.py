@@ -35,7 +35,7 @@ class CascadeHere:
 
     def start(self, batch: Batch) -> None:
         """Run a cascade to its end."""
-        bases = " ".join(reference for reference, _ in batch.bases)
+        bases = " ".join(f"{reference}@{digest}" for reference, digest in batch.bases)
         self.runner.run(
             [
                 self.python,

@@ -174,8 +174,11 @@ class EventStore:
             for entry in batch.entries:
                 do("UPDATE entries SET state = 'done', ended = ? WHERE id = ?", self._now(), entry)
 
-    def failed(self, batch: Batch, problem: str) -> tuple[str, ...]:
-        """Let a batch wait for another attempt; return the bases that are given up."""
+    def failed(self, batch: Batch, problem: str, *, final: bool = False) -> tuple[str, ...]:
+        """Let a batch wait for another attempt; return the bases that are given up.
+
+        :param final: another attempt would end so, too.
+        """
         now = self._now()
         given_up = set()
         with self._transaction() as do:
@@ -183,7 +186,7 @@ class EventStore:
                 base, tried = do(
                     "SELECT base, attempts FROM entries WHERE id = ?", entry
                 ).fetchone()
-                over = tried >= self._attempts
+                over = final or tried >= self._attempts
                 given_up |= {base} if over else set()
                 do(
                     "UPDATE entries SET state = ?, due = ?, ended = ?, problem = ? WHERE id = ?",

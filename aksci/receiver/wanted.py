@@ -30,12 +30,12 @@ class Wanted:
     What the project itself pushes never counts: its cascades would start cascades.
     """
 
-    bases: frozenset[str] = frozenset()
-    """Full references of the images from outside."""
+    bases: frozenset[str] | None = None
+    """Full references of the images from outside; None: nobody has read the Dockerfiles."""
     ranges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """``registry/repository`` -> the bases that may follow any of its tags."""
     globs: tuple[str, ...] = ()
-    """Where there are any, they count and not ``bases``."""
+    """Where there are any, only what fits one counts. Alone, without ``bases``, they decide."""
     project: str
     """Its name: the first part of its repositories, where nothing else is configured."""
     own: frozenset[str] = frozenset()
@@ -57,8 +57,10 @@ class Wanted:
         if self.globs:
             if ours and push.repository.startswith(f"{self.project}/"):
                 return ()
-            return tuple(name for name in names if self._fits(name))[:1]
-        found = [name for name in names if name in self.bases]
+            fitting = tuple(name for name in names if self._fits(name))
+            if self.bases is None or not fitting:
+                return fitting[:1]
+        found = [name for name in names if name in (self.bases or ())]
         for name in names:
             found += self.ranges.get(name.rpartition(":")[0], ())
         return tuple(dict.fromkeys(found))

@@ -6,7 +6,17 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from aksci.errors import AksciError, Interrupted
+from aksci.errors import (
+    AksciError,
+    BuildError,
+    ConfigError,
+    GateError,
+    Interrupted,
+    ProcessError,
+    RolloutError,
+    UsageError,
+    ValidationError,
+)
 from aksci.receiver.events import shown
 
 if TYPE_CHECKING:
@@ -14,6 +24,12 @@ if TYPE_CHECKING:
     from aksci.reporting import Reporter
 
 __all__ = ["Start", "Worker"]
+
+_FINAL = frozenset(
+    one.exit_status
+    for one in (UsageError, ConfigError, BuildError, ValidationError, GateError, RolloutError)
+)
+"""Of a cascade that would end so again, and a rollout would be tried and taken back once more."""
 
 
 class Start(Protocol):
@@ -71,8 +87,11 @@ class Worker:
         return True
 
     def _failed(self, batch: Batch, error: AksciError) -> None:
-        given_up = self.store.failed(batch, shown(error.message))
-        self.reporter.warning(f"The cascade failed. {error.message}")
+        status = error.status if isinstance(error, ProcessError) else None
+        final = status in _FINAL
+        given_up = self.store.failed(batch, shown(error.message), final=final)
+        hint = f" {error.hint}" if error.hint else ""
+        self.reporter.warning(f"The cascade failed. {error.message}{hint}")
         if given_up:
             self.reporter.error(
                 f"Given up: {', '.join(given_up)}. nox -s cascade does it by hand, and the next "

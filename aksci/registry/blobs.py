@@ -72,7 +72,14 @@ class Blobs:
 
         Distribution specification 1.1, "POST then PUT".
         """
-        self._finish(repository, self._begin(repository)[0], digest, content)
+        try:
+            self._finish(repository, self._begin(repository)[0], digest, content)
+        except UnreachableError:
+            raise
+        except RegistryError:
+            # It may have arrived twice, and the second time the upload had ended already.
+            if not self.has(repository, digest):
+                raise
 
     def put_file(self, repository: str, path: Path) -> str:
         """Store a file as a blob unless it is there, and return its digest."""

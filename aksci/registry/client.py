@@ -5,7 +5,6 @@ Why part of it is ours and part is azure-containerregistry: docs/adr/0002-regist
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -47,6 +46,7 @@ _MANIFESTS = (
 _ACCEPT = {"Accept": ", ".join(_MANIFESTS)}
 _LOOPBACK = frozenset({"localhost", "::1"})
 _REFUSED = frozenset({401, 403})
+_CREATED = 201
 _PAGE = 1000
 _PAGES = 2000
 """Pages after which a list is believed to have no end."""
@@ -145,26 +145,19 @@ class RegistryClient:
         self, repository: str, content: bytes, media_type: str, *, tag: str | None = None
     ) -> str:
         """Store a manifest by tag or digest; return its digest, checked against our own sha256."""
-        from azure.containerregistry import DigestValidationError
-        from azure.core.exceptions import AzureError, HttpResponseError
-
-        name = f"{self.host}/{repository}"
-        try:
-            stored = self._connection.sdk().set_manifest(
-                repository, io.BytesIO(content), tag=tag, media_type=media_type
-            )
-        except HttpResponseError as error:
-            if error.response is None:
-                raise self._connection.broken(error) from None
-            raise _of_size(self._connection.refusal(error.response), len(content)) from None
-        except DigestValidationError:
-            raise RegistryError(f"{name} stored another manifest than it was sent.") from None
-        except AzureError as error:
-            raise self._connection.broken(error) from None
-        except KeyError:  # no Docker-Content-Digest in the answer: ask for it
-            stored = self.resolve(repository, tag or digest_of(content))
         digest = digest_of(content)
-        require_same(str(stored), digest, name)
+        url = self._connection.path(repository, "manifests", tag or digest)
+        response = self._connection.send(
+            "PUT", url, headers={"Content-Type": media_type}, content=content
+        )
+        if response.status_code != _CREATED:
+            raise _of_size(self._connection.refusal(response), len(content))
+        stored = response.headers.get("Docker-Content-Digest")
+        if not stored:  # the header is optional in the OCI specification
+            stored = self.resolve(repository, tag or digest)
+        if stored != digest:
+            name = f"{self.host}/{repository}"
+            raise RegistryError(f"{name} stored another manifest than it was sent.")
         return digest
 
     # Blobs
@@ -245,10 +238,6 @@ class RegistryClient:
     def close(self) -> None:
         """Close the pooled connections."""
         self._connection.close()
-
-    def prepare_to_write(self) -> None:
-        """Import what the first write would wait for; nothing is asked of the registry."""
-        self._connection.sdk()
 
     def _catalog(self) -> list[Any] | None:
         # The size of a page is the registry's choice: one that allows fewer refuses what asks for

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection"]
 
-_QUESTIONS = frozenset({"GET", "HEAD"})
+_QUICK = frozenset({"GET", "HEAD", "POST", "PUT"})
+_LARGEST_QUICK = 1 << 20
+"""Bytes that are written so. What is larger is worth the pipeline's care."""
 _NOT_FOUND = 404
 _BINARY = "application/octet-stream"
 
@@ -89,11 +91,11 @@ class Connection:
         :param once: don't repeat it when nobody knows whether the registry has acted on it.
         """
         headers = dict(headers or {})
-        earlier = self._ask_quickly(method, url, headers)
-        if earlier is not None and earlier.plain:
-            return earlier
         if content is not None:
             headers.setdefault("Content-Type", _BINARY)
+        earlier = None if once else self._ask_quickly(method, url, headers, content)
+        if earlier is not None and earlier.plain:
+            return earlier
         return self._run(method, url, headers, content, stream=False, earlier=earlier, once=once)
 
     def stream(self, url: str, headers: Mapping[str, str]) -> Any:
@@ -181,15 +183,22 @@ class Connection:
                 self.pipelines = pipelines
             return self.pipelines
 
-    def _ask_quickly(self, method: str, url: str, headers: Mapping[str, str]) -> Answer | None:
-        """Make the first attempt at a question without the pipeline's cost; None for all else."""
-        if self.quick is None or method not in _QUESTIONS or urlsplit(url).netloc != self.host:
+    def _ask_quickly(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | BinaryIO | None
+    ) -> Answer | None:
+        """Make the first attempt without the pipeline's cost; None for what is for that alone."""
+        small = content is None or (isinstance(content, bytes) and len(content) <= _LARGEST_QUICK)
+        here = urlsplit(url).netloc == self.host
+        if self.quick is None or method not in _QUICK or not small or not here:
             return None
         with self._lock:
             pipelines = self.pipelines
         token = pipelines.tokens.known(method, url) if pipelines else None
         return self.quick.ask(
-            method, url, {**headers, **({"Authorization": token} if token else {})}
+            method,
+            url,
+            {**headers, **({"Authorization": token} if token else {})},
+            content if isinstance(content, bytes) else None,
         )
 
     def _ensure_registry(self) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from aksci.registry.protocol import Registry
+from aksci.registry.protocol import Manifest, Registry
 from aksci.registry.referrers import record_referrer
 from aksci.registry.refs import ImageRef
 
@@ -58,6 +58,7 @@ def push_artifact(
     config: Content | None = None,
     annotations: Mapping[str, str] | None = None,
     subject: ImageRef | None = None,
+    about: Manifest | None = None,
     tag: str | None = None,
 ) -> ImageRef:
     """Store an artifact and return its digest reference.
@@ -65,6 +66,7 @@ def push_artifact(
     Image specification 1.1, "Guidelines for Artifact Usage".
 
     :param subject: what the artifact is about; it is then found by ``list_referrers``.
+    :param about: the subject's manifest, where it is at hand.
     """
     config = config or Content(media_type=_EMPTY, content=_EMPTY_CONTENT)
     contents = tuple(layers) or (Content(media_type=_EMPTY, content=_EMPTY_CONTENT),)
@@ -78,7 +80,7 @@ def push_artifact(
     if annotations:
         manifest["annotations"] = dict(annotations)
     if subject:
-        found = registry.manifest(subject.repository, subject.digest)
+        found = about or registry.manifest(subject.repository, subject.digest)
         manifest["subject"] = _descriptor(found.media_type, found.digest, len(found.content))
     content = canonical_json(manifest)
     digest = registry.put_manifest(repository, content, MANIFEST, tag=tag)

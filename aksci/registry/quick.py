@@ -1,7 +1,7 @@
-"""The first attempt at a question, over a kept connection and without a pipeline's cost.
+"""The first attempt at a request, over a kept connection and without a pipeline's cost.
 
-Most questions to a registry have one of two plain answers. What is neither, ``RegistryClient``
-takes through its pipeline, where this answer counts as the first attempt.
+Most questions to a registry have one of two plain answers, and most writes are taken. All else
+``RegistryClient`` takes through its pipeline, where this answer counts as the first attempt.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ _CONNECT = 10.0  # seconds
 _TIMEOUT = 60.0  # seconds without a byte
 _STALE = (http.client.BadStatusLine, ConnectionError, ssl.SSLEOFError)
 """How a kept connection fails that the server has closed meanwhile. RFC 9112, section 9.3.1."""
-_PLAIN = frozenset({200, 404})
+_QUESTIONS = frozenset({"GET", "HEAD"})
+_ANSWERED = frozenset({200, 404})
+_TAKEN = frozenset({201, 202})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +47,9 @@ class Answer:
 
     @property
     def plain(self) -> bool:
-        """Whether it is a clear yes or no. All else is for the pipeline."""
-        return self.failure is None and self.status_code in _PLAIN
+        """Whether it is a clear yes or no, or a write was taken. All else is for the pipeline."""
+        good = _ANSWERED if self.request.method in _QUESTIONS else _TAKEN
+        return self.failure is None and self.status_code in good
 
 
 @dataclass(frozen=True)
@@ -75,17 +78,21 @@ class QuickLane:
         self._idle: deque[http.client.HTTPConnection] = deque()
         self._finalizer = weakref.finalize(self, _close, self._idle)
 
-    def ask(self, method: str, url: str, headers: Mapping[str, str]) -> Answer | None:
-        """Ask one question that has no body; None where only the pipeline can.
+    def ask(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None = None
+    ) -> Answer | None:
+        """Send one request; None where only the pipeline can.
 
         It decodes what was compressed unasked, and says what is wrong with a certificate.
+
+        :param content: what is written. It may arrive twice, if the server closes a connection.
         """
         asked = Asked(method, url)
         used = headers.get("Authorization")
         parts = urlsplit(url)
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
         try:
-            response, content = self._ask(method, path, headers)
+            response, body = self._ask(method, path, headers, content)
         except ssl.SSLError:
             return None
         except (OSError, http.client.HTTPException) as error:
@@ -97,7 +104,7 @@ class QuickLane:
             authorization=used,
             status_code=response.status,
             headers=response.headers,  # type: ignore[arg-type]
-            content=content,
+            content=body,
         )
 
     def close(self) -> None:
@@ -105,16 +112,16 @@ class QuickLane:
         _close(self._idle)
 
     def _ask(
-        self, method: str, path: str, headers: Mapping[str, str]
+        self, method: str, path: str, headers: Mapping[str, str], content: bytes | None
     ) -> tuple[http.client.HTTPResponse, bytes]:
         """Use a kept connection, and once more a new one where that has gone stale."""
         with contextlib.suppress(IndexError):
             kept = self._idle.pop()
             try:
-                return self._over(kept, method, path, headers)
+                return self._over(kept, method, path, headers, content)
             except _STALE:
                 pass
-        return self._over(self._connect(), method, path, headers)
+        return self._over(self._connect(), method, path, headers, content)
 
     def _over(
         self,
@@ -122,11 +129,12 @@ class QuickLane:
         method: str,
         path: str,
         headers: Mapping[str, str],
+        content: bytes | None,
     ) -> tuple[http.client.HTTPResponse, bytes]:
         try:
-            connection.request(method, path, headers=dict(headers))
+            connection.request(method, path, body=content, headers=dict(headers))
             response = connection.getresponse()
-            content = _read(response, self._address[0])
+            body = _read(response, self._address[0])
         except BaseException:
             connection.close()
             raise
@@ -134,7 +142,7 @@ class QuickLane:
             connection.close()
         else:
             self._idle.append(connection)
-        return response, content
+        return response, body
 
     def _connect(self) -> http.client.HTTPConnection:
         host, port = self._address

@@ -192,12 +192,14 @@ class Run:
         self, name: str, inputs: Inputs, key: str, ref: ImageRef, output: BuildOutput, task: Task
     ) -> Finished:
         """Read the image back, validate it, store its lineage, and only then tag it as finished."""
+        registry = self.lookup.registry
         require_known_bases(name, inputs, output.provenance, allowed=self._helpers(name))
-        manifest = self.lookup.registry.manifest(ref.repository, ref.digest)
+        manifest = output.manifest or registry.manifest(ref.repository, ref.digest)
         if self.validator:
             task.step("validate")
             self.validator.check(name, ref)
-        if earlier := self.lookup.find(name, inputs):
+        # A rebase took no time, and another one gives the same digest.
+        if not output.manifest and (earlier := self.lookup.find(name, inputs)):
             task.step("another run has finished it meanwhile")
             return earlier  # the first one counts: what stands on it may be built already
         task.step("store what it was made of")
@@ -206,14 +208,15 @@ class Run:
             self.lookup.graph, name, inputs, revision=settings.revision, run=settings.run_id
         )
         write_lineage(
-            self.lookup.registry,
+            registry,
             ref,
             replace(lineage, rebase=facts_of(inputs.image).document()),
             provenance=output.provenance,
             now=self.now(),
             files=files_of(inputs.image, self.lookup.hasher),
+            manifest=manifest,
         )
-        self.lookup.registry.put_manifest(
+        registry.put_manifest(
             ref.repository, manifest.content, manifest.media_type, tag=in_tag(key)
         )
         # Another run may have set it at the same moment: what the registry says holds for both.

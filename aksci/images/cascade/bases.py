@@ -10,14 +10,14 @@ from aksci.images.cascade.policy import policy_of
 from aksci.images.cascade.published import read_published
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from aksci.config import CascadeConfig
     from aksci.images.cascade.drift import Meanings
     from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.dockerfile.recipe import EdgeType
     from aksci.images.graph import Graph
-    from aksci.registry import Registry
+    from aksci.registry import ImageRef, Registry
 
 __all__ = ["ChosenBases", "PolicyBases", "types_of"]
 
@@ -48,7 +48,8 @@ class ChosenBases:
 class PolicyBases:
     """The bases of each image under [cascade], for a build.
 
-    A base that a cascade would leave is left by a build, too: what the image recorded stays.
+    A base that a cascade would leave is left by a build, too: what the image recorded stays, if the
+    record can be believed. Whoever may push could otherwise say which old version is built on.
     """
 
     graph: Graph
@@ -56,6 +57,8 @@ class PolicyBases:
     config: CascadeConfig
     meanings: Meanings
     resolve: Bases
+    vouched: Callable[[ImageRef, str], bool] | None = None
+    """Tells whether a digest's input key may be believed. None: all are."""
 
     def of(self, name: str) -> Bases:
         """Return what the bases of one image are to be."""
@@ -77,8 +80,11 @@ class PolicyBases:
     def _recorded(self, name: str) -> Mapping[str, str]:
         published = read_published(self.registry, self.graph.images[name].spec)
         lineage = published.lineage if published else None
-        parents = lineage.parents if lineage else {}
-        return {reference: digest for reference, digest in parents.items() if digest}
+        if published is None or lineage is None:
+            return {}
+        if self.vouched is not None and not self.vouched(published.ref, lineage.input_key):
+            return {}
+        return {reference: digest for reference, digest in lineage.parents.items() if digest}
 
 
 def types_of(graph: Graph, name: str) -> dict[str, EdgeType]:

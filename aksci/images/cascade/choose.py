@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.dockerfile.recipe import EdgeType
     from aksci.images.lookup import Lookup
+    from aksci.images.planning.lineage import Lineage
     from aksci.images.planning.reasons import Reason
     from aksci.registry import ImageRef
 
@@ -78,13 +79,13 @@ class Chooser:
         """
         published = read_published(self.lookup.registry, self.lookup.graph.images[name].spec)
         bases = ChosenBases(chosen=self._meant(name, {}), otherwise=self.lookup.resolve_external)
-        distrust = self._distrust(published)
+        distrust = self._distrust(name, published, identities)
         if published is None or distrust:
             reasons = (*distrust, *self._waiting(name, identities))
             return Choice(image=name, published=published, reasons=reasons, bases=bases)
         edges = compare_edges(
             published,
-            graph_parents=identities,
+            graph_parents={**identities, **self._renamed(name, published, identities)},
             meanings=self.meanings,
             config=self.config,
             only=self.only,
@@ -104,7 +105,9 @@ class Chooser:
             bases=ChosenBases(chosen=chosen, otherwise=self.lookup.resolve_external),
         )
 
-    def _distrust(self, published: Published | None) -> tuple[Reason, ...]:
+    def _distrust(
+        self, name: str, published: Published | None, identities: Mapping[str, str | None]
+    ) -> tuple[Reason, ...]:
         """Say why nothing can be kept, whatever has moved."""
         if published is None:
             return ({"code": "MISSING", "known": False},)
@@ -115,7 +118,24 @@ class Chooser:
         key = published.lineage.input_key
         if self.vouched is not None and not self.vouched(published.ref, key):
             return ({"code": "UNSIGNED", "digest": published.ref.digest},)
+        # Two images may have one repository and be the same; whoever may push can take one of them
+        # for the other.
+        lineage = published.lineage
+        if lineage.image != name and not self._has_sources_of(name, lineage, identities):
+            return ({"code": "BASELINE", "why": "its tag means another image of the project"},)
         return ()
+
+    def _renamed(
+        self, name: str, published: Published, identities: Mapping[str, str | None]
+    ) -> dict[str, str | None]:
+        """Return parents by the names that they had when the image was built."""
+        now = {edge.reference: edge.base for edge in self.lookup.graph.edges_to[name]}
+        edges = published.lineage.edges if published.lineage else {}
+        return {
+            edge["image"]: identities[now[reference]]
+            for reference, edge in edges.items()
+            if reference in now and edge.get("image") not in {None, "", *identities}
+        }
 
     def _waiting(self, name: str, identities: Mapping[str, str | None]) -> tuple[Reason, ...]:
         kinds = {edge.base: edge.type for edge in self.lookup.graph.edges_to[name]}
@@ -138,13 +158,22 @@ class Chooser:
     def _require_same_sources(
         self, name: str, published: Published, identities: Mapping[str, str | None]
     ) -> None:
-        """Refuse to ship what a cascade is not for: a change of the sources.
+        """Refuse to ship what a cascade is not for: a change of the sources."""
+        lineage = published.lineage
+        if lineage and not self._has_sources_of(name, lineage, identities):
+            raise BuildError(
+                f"{name}: its sources are not those of its last build, {published.ref}"
+                f"{_of_commit(lineage.revision)}. A cascade changes bases, and nothing else.",
+                hint="nox -s build, which takes the new sources and the new bases together.",
+            )
+
+    def _has_sources_of(
+        self, name: str, lineage: Lineage, identities: Mapping[str, str | None]
+    ) -> bool:
+        """Tell whether an image's sources are those of a build.
 
         They are read with the bases that were recorded, whose ONBUILD was part of the build.
         """
-        lineage = published.lineage
-        if lineage is None:  # pragma: no cover - nothing is kept then
-            return
         recorded = {reference: digest for reference, digest in lineage.parents.items() if digest}
         inputs = self.lookup.inputs(
             name,
@@ -152,12 +181,7 @@ class Chooser:
             identities={},
             resolve_external=ChosenBases(chosen=recorded, otherwise=self.lookup.resolve_external),
         )
-        if inputs.source.document() != lineage.source:
-            raise BuildError(
-                f"{name}: its sources are not those of its last build, {published.ref}"
-                f"{_of_commit(lineage.revision)}. A cascade changes bases, and nothing else.",
-                hint="nox -s build, which takes the new sources and the new bases together.",
-            )
+        return inputs.source.document() == lineage.source
 
     def _failed(self, name: str) -> tuple[Reason, ...]:
         failure = self.failures.get(name)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from aksci.images.dockerfile.recipe import EdgeType
     from aksci.images.planning.lineage import Lineage
+    from aksci.registry.protocol import Manifest
     from aksci.registry.refs import ImageRef
 
 __all__ = ["EdgeDrift", "EdgePolicy", "EdgeState", "Published"]
@@ -47,6 +48,8 @@ class Published:
     """Of the manifest or index."""
     identity: str = ""
     """What it counts as in the keys of what needs it: see ``content_identity``."""
+    manifest: Manifest | None = field(default=None, repr=False)
+    """Or the index."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,6 +66,7 @@ def read_published(registry: Registry, spec: ImageSpec) -> Published | None:
         problem=problem,
         annotations=annotations,
         identity=content_identity(manifest),
+        manifest=manifest,
     )
 
 

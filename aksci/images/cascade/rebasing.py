@@ -50,7 +50,7 @@ class Rebasing:
         if check.plan is None:
             return None
         done = apply_rebase(check.plan, self.registry)
-        return BuildOutput(digest=done.digest, provenance=done.provenance)
+        return BuildOutput(digest=done.digest, provenance=done.provenance, manifest=done.manifest)
 
     def foresee(self, choice: Choice, digests: Mapping[str, str | None]) -> tuple[Condition, ...]:
         """Return the conditions of a rebase, as far as they can be told now.
@@ -75,6 +75,8 @@ class Rebasing:
             return _refused("believable-image", why)
         if runtime is None:
             return _refused("one-base", "it stands on no image, or on several")
+        if published.manifest:
+            self._cache.get(str(published.ref), lambda: published.manifest)
         recorded = choice.recorded
         if published.annotations.get(_BASE):  # what a parent counts as may be no manifest
             recorded[runtime] = published.annotations[_BASE]

@@ -61,18 +61,29 @@ class Scope:
         """None: it has a value that nobody knows."""
         self.complete = False
         """Whether a variable that is not in ``values`` has no value."""
+        self.inherited: set[str] = set()
+        """The ARGs of stages below it: an ENV of the image that all stand on hides them."""
+        self.env: dict[str, str | None] = {}
+        """What ENV has set here and in the stages below."""
 
     def enter(self, base: Scope | None, *, empty: bool) -> Scope:
         """Return the scope of a stage that stands on another one's end, or on an image.
+
+        BuildKit 0.34 sets each ENV again where a stage begins, the image's too, over the ARGs of
+        the stages below: their values are then known only if the image is ``scratch``.
 
         :param empty: the image is ``scratch``: what is not set has no value. Otherwise it may have
             been set in the image.
         """
         scope = Scope(args=self._args, defaults=self._defaults, escape=self._escape)
         if base is not None:
-            scope.values, scope.complete = dict(base.values), base.complete
+            scope.complete, scope.env = base.complete, dict(base.env)
+            scope.inherited = set(base.values.keys() - base.env.keys())
+            below = base.values if base.complete else dict.fromkeys(base.values)
+            scope.values = {**below, **base.env}
         elif empty:
-            scope.values, scope.complete = {"PATH": _PATH}, True
+            scope.env, scope.complete = {"PATH": _PATH}, True
+            scope.values = dict(scope.env)
         return scope
 
     def expand(self, word: str) -> str | None:
@@ -87,15 +98,21 @@ class Scope:
         if one.keyword == "ARG":
             for name, default in arg_pairs(one, self._escape):
                 if name in self._args:
-                    self.values[name] = self._args[name]
+                    self._set({name: self._args[name]})
                 elif default is not None:
-                    self.values[name] = self.expand(default)
+                    self._set({name: self.expand(default)})
                 elif name in self._defaults:
-                    self.values[name] = self._defaults[name]
+                    self._set({name: self._defaults[name]})
         elif one.keyword == "ENV":
-            self.values.update(self._env(one))
+            found = self._variables(one)
+            self.env.update(found)
+            self._set(found)
 
-    def _env(self, one: Instruction) -> dict[str, str | None]:
+    def _set(self, found: Mapping[str, str | None]) -> None:
+        self.values.update(found)
+        self.inherited -= found.keys()
+
+    def _variables(self, one: Instruction) -> dict[str, str | None]:
         """Read ``ENV a=b c=d`` or ``ENV a b``; each value sees the variables before the line."""
         words = quoted_words(one.text, self._escape)
         if words and "=" not in words[0]:
@@ -109,6 +126,7 @@ class Scope:
             if known is None:
                 self.complete = False  # any variable may have been set
                 self.values = dict.fromkeys(self.values)
+                self.env = dict.fromkeys(self.env)
             else:
                 found[known] = self.expand(value)
         return found

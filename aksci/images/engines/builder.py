@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from aksci.registry.protocol import Manifest
     from aksci.secret import Secret
 
 __all__ = [
@@ -113,6 +114,8 @@ class BuildOutput:
     provenance: Mapping[str, Any] | None
     """SLSA provenance of the build, where the engine tells it; of several platforms, by platform:
     ``{"linux/amd64": {…}, …}``."""
+    manifest: Manifest | None = None
+    """As we have stored it ourselves; None: the engine has, and it is to be read back."""
 
 
 class Builder(Protocol):

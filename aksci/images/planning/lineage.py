@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from aksci.registry import Registry
+    from aksci.registry import Manifest, Registry
 
 __all__ = [
     "ARTIFACT_TYPE",
@@ -95,10 +95,12 @@ def write_lineage(
     provenance: Mapping[str, Any] | None,
     now: datetime,
     files: Mapping[str, str] | None = None,
+    manifest: Manifest | None = None,
 ) -> ImageRef:
     """Store a build's inputs, and its provenance if there is one, beside the image.
 
     :param files: path -> description; of more than 20,000 only the number is kept.
+    :param manifest: the image's, where it is at hand.
     """
     document = {
         "schema": 1,
@@ -129,6 +131,7 @@ def write_lineage(
         layers=layers,
         annotations=annotations,
         subject=ref,
+        about=manifest,
     )
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from aksci.errors import RegistryError, UnreachableError
 from aksci.images.names import parse_reference
 from aksci.images.rebase.model import Rebased
+from aksci.registry.protocol import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,7 +47,9 @@ def apply_rebase(plan: RebasePlan, registry: TransferRegistry) -> Rebased:
                 for one in group
             ]
         )
-    return Rebased(digest=plan.digest, provenance=_provenance(plan))
+    last = plan.index or plan.manifests[0]
+    manifest = Manifest(media_type=last.media_type, digest=last.digest, content=last.content)
+    return Rebased(digest=plan.digest, manifest=manifest, provenance=_provenance(plan))
 
 
 def _each(work: list[Callable[[], Any]]) -> None:

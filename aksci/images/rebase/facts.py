@@ -161,7 +161,7 @@ class _Reading:
         if one.keyword in _EXPANDED:
             texts = (one.text, *(value for _, value in one.flags), *one.heredocs)
             used = set().union(*map(variables_in, texts))
-            self._variables |= used - self._scope.values.keys()
+            self._variables |= used - (self._scope.values.keys() - self._scope.inherited)
         if one.keyword in {"ENV", "LABEL", "EXPOSE", "VOLUME"}:
             self._note_names(one)
         elif one.keyword in {"CMD", "ENTRYPOINT"}:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aksci.registry.protocol import Manifest
+
 __all__ = ["Condition", "Rebased"]
 
 
@@ -28,5 +30,7 @@ class Rebased:
     """An image on another base, stored in the registry by digest."""
 
     digest: str
+    manifest: Manifest
+    """Or the index, as it was stored."""
     provenance: Mapping[str, Any]
     """SLSA provenance v0.2 of the rebase, with the old image and both bases as materials."""

@@ -122,6 +122,9 @@ class _Search:
             for edge in chain.from_iterable(by_place.get(place, ()) for place in places):
                 if edge.child == parent:  # it takes something from its own last version
                     continue
+                known = moves[edge.child].get(edge.reference) if edge.child in moves else None
+                if known and known.current != parent.digest:  # a copy of what moved elsewhere
+                    continue
                 if edge.child not in moves:
                     queue.append(edge.child)
                 moves[edge.child][edge.reference] = _move(edge, parent.digest, parent)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from aksci.errors import ConfigError
 from aksci.images.keys import Source, in_tag, input_key
-from aksci.images.planning.lineage import read_files, write_lineage
+from aksci.images.names import parse_reference
+from aksci.images.planning.lineage import ARTIFACT_TYPE, read_files, write_lineage
 from aksci.images.rebase.apply import apply_rebase
 from aksci.images.rebase.conditions import BaseCache, RebaseCheck, check_rebase
 from aksci.images.rebase.facts import facts_from
 from aksci.images.rebase.model import Condition
 from aksci.images.rebase.recorded import SEAL
+from aksci.registry import list_referrers
 from aksci.registry.refs import ImageRef
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Remade", "Remaker"]
 
 _BASE = "org.opencontainers.image.base.digest"
+_BASE_NAME = "org.opencontainers.image.base.name"
+_KEY = "dev.aksci.input-key"
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError)
 
 
@@ -69,9 +73,11 @@ class Remaker:
         runtime, parents = _runtime(lineage), _parents(lineage)
         if not runtime:
             return _refused("one-base", "it stands on no image, or on several")
+        if not self._stands_on(found, runtime):
+            return _refused("believable-image", "its own manifest names another base")
         recorded = {**parents, runtime: found.annotations.get(_BASE, parents[runtime])}
         new = {**recorded, **moves}
-        return check_rebase(
+        check = check_rebase(
             facts,
             image=found.ref,
             runtime=runtime,
@@ -83,6 +89,40 @@ class Remaker:
             annotations={_BASE: new[runtime]} if _BASE in found.annotations else {},
             cache=self.cache,
         )
+        # A build of its own project would not stand on an image of it that nobody vouches for.
+        signed = check.plan and self._trusted(runtime, recorded[runtime])
+        if signed and not self._trusted(runtime, new[runtime]):
+            why = f"somebody trusted has signed the old {runtime}, and nobody the new one"
+            return _refused("believable-base", why)
+        return check
+
+    def _stands_on(self, found: Found, runtime: str) -> bool:
+        """Tell whether the image's own manifest names the base: edges are in no key."""
+        named = found.annotations.get(_BASE_NAME, "")
+        if named == runtime:
+            return True
+        try:
+            tags = {parse_reference(one).tag for one in (named, runtime)}
+            places = {
+                (registry.host, repository)
+                for registry, repository in map(self.where, (named, runtime))
+            }
+        except ConfigError:
+            return False
+        return len(tags) == len(places) == 1
+
+    def _trusted(self, reference: str, digest: str) -> bool:
+        """Tell whether somebody trusted has signed an image of this registry.
+
+        Anybody who may push can add a record with another key: one of them that holds is enough.
+        """
+        registry, repository = self.where(reference)
+        if registry.host != self.registry.host:
+            return False
+        ref = ImageRef(registry.host, repository, digest)
+        records = list_referrers(self.registry, ref, artifact_type=ARTIFACT_TYPE)
+        keys = {str((one.get("annotations") or {}).get(_KEY, "")) for one in records}
+        return any(self.vouched(ref, key) for key in sorted(keys - {""}))
 
     def _distrust(self, found: Found, lineage: Lineage, facts: RebaseFacts) -> str:
         """Say why a record can't be believed; empty: a trusted signature covers all of it.

@@ -65,11 +65,13 @@ class Project:
 
     def dockerfiles(self, *, web="COPY --link hello /srv/hello", mid="COPY --link mid /opt/mid"):
         """(Re)write the sources of the images."""
-        self.write("mid/Dockerfile", f"FROM {self.base}\n{mid}\n{RUN}")
+        # containerd shows one digest for all images with one configuration, whoever made them.
+        label = f"LABEL project={self.name}\n"
+        self.write("mid/Dockerfile", f"FROM {self.base}\n{label}{mid}\n{RUN}")
         self.write("mid/mid", "mid")
         self.write("web/Dockerfile", f"FROM {self.name}/mid:latest\n{web}\nENV APP=web\n")
         self.write("web/hello", "hello")
-        self.write("side/Dockerfile", f"FROM debian:bookworm-slim\n{RUN}")
+        self.write("side/Dockerfile", f"FROM debian:bookworm-slim\n{label}{RUN}")
 
     def configure(self, extra="", *, cascade="true"):
         """(Re)write aksci.toml and the charts."""
@@ -92,15 +94,21 @@ class Project:
         (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
         (self.folder / path).write_text(text)
 
-    def move_base(self, text):
-        """Push another version of the base: Debian with one file more."""
+    def move_base(self, text, *, without=None):
+        """Push another version of the base: Debian with one file more.
+
+        :param without: a package that dpkg is not to know any more.
+        """
         repository = self.base.partition("/")[2].rpartition(":")[0]
         registry = self.registry
         debian = json.loads(registry.manifest(DEBIAN, "bookworm-slim").content)
         config = json.loads(registry.blob(DEBIAN, debian["config"]["digest"]))
         for layer in debian["layers"]:
             assert registry.mount_blob(repository, layer["digest"], DEBIAN)
-        layer = tar_of({"etc/version": text})
+        files = {"etc/version": text}
+        if without:
+            files["var/lib/dpkg/status"] = self._status(debian["layers"][0], without)
+        layer = tar_of(files)
         config["rootfs"]["diff_ids"].append("sha256:" + hashlib.sha256(layer).hexdigest())
         config["history"] = [{"created_by": "test"}] * (len(debian["layers"]) + 1)
         stored = canonical_json(config)
@@ -118,6 +126,15 @@ class Project:
         }
         content = canonical_json(manifest)
         return registry.put_manifest(repository, content, debian["mediaType"], tag="1")
+
+    def _status(self, layer, without):
+        packed = io.BytesIO(self.registry.blob(DEBIAN, layer["digest"]))
+        with tarfile.open(fileobj=packed) as archive:
+            (entry,) = [one for one in archive if one.name.endswith("var/lib/dpkg/status")]
+            paragraphs = archive.extractfile(entry).read().decode().split("\n\n")
+        kept = [one for one in paragraphs if not one.startswith(f"Package: {without}\n")]
+        assert len(kept) == len(paragraphs) - 1
+        return "\n\n".join(kept)
 
     def run(self, *arguments, expect=0, **variables):
         """Run a session to its end; return what it printed."""
@@ -178,7 +195,7 @@ def test_a_moved_base_goes_through_the_chain_to_the_pods_and_takes_nothing_else_
     before = {name: project.digest(name) for name in ("mid", "web", "side")}
     assert "nothing" in project.run("cascade").lower()
     assert {name: project.digest(name) for name in before} == before
-    project.move_base("second")
+    project.move_base("second", without="zlib1g")  # it has a finding that nothing fixes
     # What the checkout has become meanwhile is no part of a cascade.
     project.write("chart/Chart.yaml", CHART.format(version="2.0.0"))
     plan = project.run("cascade", "--plan", "--exit-code", expect=20)
@@ -193,6 +210,10 @@ def test_a_moved_base_goes_through_the_chain_to_the_pods_and_takes_nothing_else_
     assert project.running("side") == before["side"]
     (environment,) = project.report()["environments"]
     assert (environment["outcome"], environment["services"]) == ("deployed", ["web"])
+    found = {
+        (one["image"], one["change"], one["id"]) for one in project.report()["findings"]["listed"]
+    }
+    assert found == {(name, "fixed", "CVE-2023-45853") for name in ("mid", "web")}
     assert "1.0.0" in json.dumps(project.release())
     assert "2.0.0" not in json.dumps(project.release())
     # Whatever the cascade has made is what a build would have made.
@@ -265,6 +286,22 @@ def test_changed_sources_are_refused_and_named(project):
     assert set(project.actions().values()) == {"kept"}
 
 
+def test_sources_that_only_a_build_of_one_image_has_published_are_not_released(project):
+    project.configure(cascade="false")
+    project.run("build")
+    before = project.release()
+    project.write("mid/mid", "another text")
+    project.run("build", "--only", "mid")  # its tag moves, and no release is made
+    output = project.run("cascade")
+    assert project.actions()["web"] in {"rebased", "rebuilt"}
+    assert "web needs mid, which is not released as it is" in " ".join(output.split())
+    assert _images(project.release()) == _images(before)
+    project.run("cascade")
+    assert set(project.actions().values()) == {"kept"}
+    project.run("build")
+    assert _images(project.release())["web"]["ref"].endswith(project.digest("web"))
+
+
 def test_the_policy_leaves_a_base_and_a_build_does_so_too(project):
     rule = f'[[cascade.bases]]\nbase = "{project.base}"\nupdate = "{{}}"\n'
     project.configure(rule.format("batch"), cascade="false")
@@ -304,6 +341,10 @@ def test_mistakes_are_told(project):
     output = project.run("cascade", "--base", "debian:nonsense", expect=2)
     assert "Nothing in this project is built on docker.io/library/debian:nonsense" in output
     assert project.base in output
+    # A program that saw a push names a digest, and can't know what is used here.
+    pushed = f"docker.io/library/debian:nonsense@sha256:{'0' * 64}"
+    seen = project.run("cascade", "--plan", "--base", f"{pushed} {project.base}")
+    assert "warning: Nothing in this project is built on" in seen
     assert "not the name of an image" in project.run("cascade", "--base", "UPPER", expect=2)
     assert "sarif" in project.run("cascade", "--format", "sarif", expect=2)
     assert "means nothing to 'cascade'" in project.run("cascade", "--only", "mid", expect=2)

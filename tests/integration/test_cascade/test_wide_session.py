@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def projects(tmp_path, platform, toolbox):
     other.write("mid/Dockerfile", f"FROM {host}/{one.name}/mid:latest\nCOPY --link mid /opt/own\n")
     other.write("web/Dockerfile", f"FROM {other.name}/mid:latest\nCOPY --link hello /srv/own\n")
     other.write("side/Dockerfile", f"FROM {host}/{one.name}/mid:latest\nRUN test -e /opt/mid\n")
+    other.write("deep/Dockerfile", f"FROM {other.name}/mid:latest\nRUN test -e /opt/own\n")
     yield one, other
     one.close()
     other.close()
@@ -38,7 +40,7 @@ def projects(tmp_path, platform, toolbox):
 
 @pytest.fixture
 def github():
-    with load(TESTS / "pipelines_apis.py").GithubServer() as server:
+    with load(TESTS / "pipelines_apis.py").GithubServer("example/other") as server:
         yield server
 
 
@@ -53,7 +55,11 @@ def _owners(other, github, **changes):
 
 
 def _dependents(project):
-    listed = project.report()["dependents"]
+    return _told(project.report())
+
+
+def _told(report):
+    listed = report["dependents"]
     found = listed["listed"] if isinstance(listed, dict) else listed
     return {one["repository"].rpartition("/")[2]: one["action"] for one in found}
 
@@ -66,14 +72,22 @@ def test_other_projects_are_rebased_where_that_is_provable_and_asked_where_it_is
     one.configure(_owners(other, github), cascade="false")
     one.run("build")
     other.run("build")
-    before = {name: other.digest(name) for name in ("mid", "web", "side")}
+    before = {name: other.digest(name) for name in ("mid", "web", "side", "deep")}
     one.move_base("second")
-    planned = one.run("cascade", "--plan", "--registry-wide")  # without a token: nobody is asked
-    assert other.name in planned or "rebased" in planned
+    plan = one.folder / ".aksci/plan.json"  # without a token: nobody is asked
+    one.run("cascade", "--plan", "--registry-wide", "--format", "json", "--output", str(plan))
+    wanted = {"mid": "rebase", "web": "rebase", "side": "ask", "deep": "ask"}
+    assert _told(json.loads(plan.read_text())) == wanted
+    assert {name: other.digest(name) for name in before} == before
     assert github.requests == []
     output = one.run("cascade", "--registry-wide", **token)
     assert github.token not in output
-    assert _dependents(one) == {"mid": "rebased", "web": "rebased", "side": "asked"}
+    assert _dependents(one) == {
+        "mid": "rebased",
+        "web": "rebased",
+        "side": "asked",
+        "deep": "asked",
+    }
     after = {name: other.digest(name) for name in before}
     assert after["mid"] != before["mid"]
     assert after["web"] != before["web"]
@@ -81,7 +95,10 @@ def test_other_projects_are_rebased_where_that_is_provable_and_asked_where_it_is
     (request,) = github.requests
     payload = request.body["client_payload"]
     mid = f"{one.registry.host}/{one.name}/mid:latest"
-    assert payload["bases"] == f"{mid}@{one.digest('mid')}"
+    # Of what was rebased just now, too: it is up to date from now on, and is not found again.
+    its_mid = f"docker.io/{other.name}/mid:latest"
+    moved = {mid: one.digest("mid"), its_mid: after["mid"]}
+    assert payload["bases"].split() == [f"{name}@{moved[name]}" for name in sorted(moved)]
     assert payload["chain"] == f"{one.registry.host}/{one.name}"
     # Again: nothing is rebased, and nobody is asked twice.
     one.run("cascade", "--registry-wide", **token)
@@ -90,7 +107,7 @@ def test_other_projects_are_rebased_where_that_is_provable_and_asked_where_it_is
     # The other project's pipeline takes the request; what was rebased is what it would have made.
     asked = {"AKSCI_CASCADE_CHAIN": payload["chain"]}
     other.run("cascade", "--base", payload["bases"], **asked)
-    assert other.actions() == {"mid": "kept", "web": "kept", "side": "rebuilt"}
+    assert other.actions() == {"mid": "kept", "web": "kept", "side": "rebuilt", "deep": "rebuilt"}
     assert "0 built" in other.run("build", "--until", "sign")
 
 
@@ -103,6 +120,6 @@ def test_nobody_is_asked_in_a_circle_and_what_nobody_signed_is_not_rebased(proje
     chain = f"{one.registry.host}/{other.name}"
     token = {"AKSCI_GITHUB_TOKEN": github.token, "AKSCI_CASCADE_CHAIN": chain}
     one.run("cascade", "--registry-wide", **token)
-    assert _dependents(one) == {"mid": "rebased", "web": "rebased", "side": "loop"}
+    assert _dependents(one) == {"mid": "rebased", "web": "rebased", "side": "loop", "deep": "loop"}
     assert github.requests == []
     one.run("cascade", "--registry-wide", expect=2, AKSCI_CASCADE_CHAIN="$(id), rubbish")

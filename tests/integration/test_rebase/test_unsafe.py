@@ -26,6 +26,7 @@ def refused(lab, dockerfile, old, new, **options):
     ("change", "line", "condition"),
     [
         ("ENV APP=/new", "ENV PATH=$APP:$PATH", "same-variables"),
+        ("ENV APP=/new", "ARG APP=/a\nFROM s\nLABEL a=$APP", "same-variables"),
         ('SHELL ["/bin/new", "-c"]', "CMD run", "same-shell"),
         ("WORKDIR /new", "COPY --link one here", "same-workdir"),
         ("WORKDIR /var/lib", "COPY --link one dpkg/status", "package-database"),
@@ -34,9 +35,9 @@ def refused(lab, dockerfile, old, new, **options):
 )
 def test_what_the_new_base_says_forbids_a_rebase(lab, change, line, condition):
     old, new = lab.base(BASE), lab.base(f"{BASE}{change}\n")
-    assert condition in refused(lab, f"FROM basis\n{line}\n", old, new)
+    assert condition in refused(lab, f"FROM basis AS s\n{line}\n", old, new)
     if condition != "no-onbuild":  # the same image moves to a base that leaves that as it was
-        context = lab.context(f"FROM basis\n{line}\n")
+        context = lab.context(f"FROM basis AS s\n{line}\n")
         image = lab.build(context, "app", {"basis": ("base", old)})
         other = lab.base(f"{BASE}LABEL other=1\n")
         assert lab.check(lab.facts(context), image, old, other).plan

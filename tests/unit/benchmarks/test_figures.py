@@ -69,6 +69,28 @@ def test_one_that_fails_has_no_figures_and_the_others_go_on(tmp_path):
     assert told[0] == "bad ended with status 7:\nwhy\n"
 
 
+def test_parts_that_runs_tell_of_have_figures_of_their_own(tmp_path):
+    told = iter([9.0, 1.0, 3.0])
+    one = python("whole", "", tmp_path, after=lambda: {"part": next(told)})
+    found = compare([one], runs=2, warm=1)
+    assert (found["part"].median, found["part"].low, found["part"].runs) == (2.0, 1.0, 2)
+    case = Case(name="", about="", contenders=(one,), goals=(), runs=2)
+    result = Result(case=case, figures=found)
+    assert result.failed == []
+    row = markdown([result], {}).partition("| part ")[2].splitlines()[0]
+    assert [cell.strip() for cell in row.split("|")[5:7]] == ["", ""]  # it has no processor time
+
+
+def test_a_run_that_did_not_do_what_it_is_measured_for_has_failed(tmp_path):
+    def look():
+        raise FailedError("nothing was done")
+
+    told = []
+    one = python("lazy", "", tmp_path, after=look)
+    assert compare([one], runs=1, tell=told.append) == {}
+    assert told == ["nothing was done"]
+
+
 def test_a_run_tells_its_time_and_the_memory_of_its_largest_process(tmp_path):
     """The child of a child counts, too, and what comes before does not."""
     big = "b'x' * 4 * 10**8"

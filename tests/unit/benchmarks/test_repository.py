@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections import Counter
 
 import pytest
 
@@ -36,6 +37,11 @@ def test_a_design_has_the_depth_the_images_and_the_files_that_were_asked_for(ima
     assert set(level.values()) == set(range(depth))
     assert all(level[image.base] == image.level - 1 for image in made if image.level)
     assert all(image.base is None for image in made if not image.level)
+
+
+def test_the_levels_of_an_even_design_hold_the_same_number():
+    made = design(Size(images=100, depth=25, files=0, even=True))
+    assert set(Counter(image.level for image in made).values()) == {4}
 
 
 def test_a_depth_of_more_than_the_images_is_refused():

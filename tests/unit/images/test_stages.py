@@ -245,9 +245,25 @@ def test_without_a_base_what_is_not_set_is_empty():
 
 
 def test_a_stage_goes_on_with_the_variables_of_the_one_that_it_stands_on():
-    text = "FROM a AS x\nARG A=1\nENV B=2\nFROM x\nCOPY $A $B /\nFROM a\nCOPY $A /"
+    text = "FROM scratch AS x\nARG A=1\nENV B=2\nFROM x\nCOPY $A $B /\nFROM a\nCOPY $A /"
     assert resolve(text, target="1").sources == {"1", "2"}
     assert resolve(text).sources is None
+
+
+@pytest.mark.parametrize(
+    ("below", "above", "sources"),
+    [
+        ("ARG A=1", "", None),  # the image may have an ENV A, which then counts again
+        ("ARG A=1", "ARG A", None),
+        ("ARG A=1", "ARG A=2", {"2"}),
+        ("ENV A=3\nARG A=1", "", {"3"}),
+        ("ARG A=1\nENV B=$A A=3", "", {"3"}),
+    ],
+)
+def test_an_env_counts_again_where_a_stage_begins_over_the_args_below(below, above, sources):
+    """As BuildKit 0.34 was seen to do it."""
+    found = resolve(f"FROM a AS x\n{below}\nFROM x\n{above}\nCOPY $A /").sources
+    assert found == (None if sources is None else frozenset(sources))
 
 
 def test_only_reachable_stages_read_and_use():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -191,3 +192,23 @@ def test_globs_decide_where_there_are_any_but_never_for_what_is_our_own(name, ho
         mirror=WANTED.mirror,
     )
     assert bool(wanted.changed(push(name, host=host))) is counts
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("bases/python:3.12", ["shop.azurecr.io/bases/python:3.12"]),
+        ("bases/node:20.11.1", ["shop.azurecr.io/bases/node:20"]),
+        ("bases/python:3.13", []),
+        ("bases/other:1", []),
+    ],
+)
+def test_what_fits_a_glob_and_is_no_base_starts_no_cascade_which_would_refuse_it(name, changed):
+    wanted = replace(WANTED, globs=("shop.azurecr.io/bases/*",))
+    assert list(wanted.changed(push(name, host="shop.azurecr.io"))) == changed
+
+
+def test_a_base_that_no_glob_fits_does_not_count():
+    wanted = replace(WANTED, globs=("shop.azurecr.io/bases/*",))
+    assert WANTED.changed(push("library/debian:12", host="localhost:5000"))
+    assert not wanted.changed(push("library/debian:12", host="localhost:5000"))

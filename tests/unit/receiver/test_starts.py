@@ -45,7 +45,7 @@ def test_a_cascade_here_gets_the_bases_as_one_word_and_not_the_secret(tmp_path, 
     words, names = json.loads(log.lines[-1])
     assert words == [
         *("-m", "aksci", "-C", str(tmp_path), "cascade", "--env", "staging"),
-        "--base=docker.io/library/debian:12 h.example/b:1",
+        "--base=" + " ".join(f"{reference}@{digest}" for reference, digest in BATCH.bases),
     ]
     assert set(names) <= {"PATH", "LC_CTYPE"}
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aksci.errors import DiskFullError, Interrupted, RegistryError, UsageError
+from aksci.errors import DiskFullError, Interrupted, ProcessError, RegistryError, UsageError
 from aksci.receiver import EventStore, Push, Worker
 
 DIGEST = "sha256:" + "a" * 64
@@ -245,12 +245,13 @@ def worker(store, log, *outcomes):
 
 def test_a_cascade_that_fails_is_tried_again_and_told(store, clock, log):
     store.add(push(1), ["a"])
-    tried = worker(store, log, RegistryError("down\nfor now"), None)
+    tried = worker(store, log, RegistryError("down\nfor now", hint="look there."), None)
     assert tried.work_once()
     assert not tried.work_once()
     clock.pass_by(30)
     assert tried.work_once()
     assert "The cascade failed. down" in log.text
+    assert "look there." in log.text
     assert store.status()["queue"]["done"] == 1
 
 
@@ -262,6 +263,17 @@ def test_a_cascade_that_is_told_to_end_waits_as_if_it_had_not_begun(store, log, 
             worker(store, log, how).work_once()
     assert store.status()["queue"] == {"waiting": 1, "running": 0, "done": 0, "failed": 0}
     assert worker(store, log, None).work_once()
+
+
+@pytest.mark.parametrize("status", [2, 3, 7, 8, 12, 17])
+def test_what_would_end_so_again_is_given_up_at_once(store, log, status):
+    """A rollout that was taken back must not be tried five times in a row."""
+    store.add(push(1), ["a"])
+    assert worker(store, log, ProcessError("it failed", status=status)).work_once()
+    assert store.status()["queue"]["failed"] == 1
+    store.add(push(2), ["b"])
+    assert worker(store, log, ProcessError("it failed", status=6)).work_once()
+    assert store.status()["queue"]["waiting"] == 1
 
 
 def test_what_is_given_up_is_told_by_name(store, clock, log):

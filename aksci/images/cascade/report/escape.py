@@ -11,6 +11,8 @@ __all__ = ["cell", "element_text", "one_line"]
 
 _LONGEST = 400
 """Characters of one text."""
+_TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What changes the direction of all that follows it in the line (Unicode, UAX #9, section 2)."""
 _MARKS = re.compile(r"([\\`*_{}\[\]<>()|#@!~$&])")
 _ADDRESS = re.compile(r"(?<=[a-z])(://)|(?<=www)(\.)", re.IGNORECASE)
 
@@ -18,7 +20,7 @@ _ADDRESS = re.compile(r"(?<=[a-z])(://)|(?<=www)(\.)", re.IGNORECASE)
 def one_line(text: str, longest: int = _LONGEST) -> str:
     """Return text as one harmless line of at most so many characters."""
     known = text.encode("utf-8", "replace").decode()  # JSON can hold half a surrogate pair
-    line = " ".join(sanitise(known).split())
+    line = " ".join(sanitise(_TURNS.sub("", known)).split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 

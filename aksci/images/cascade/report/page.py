@@ -29,6 +29,7 @@ def report_html(report: CascadeReport) -> str:
     template = files("aksci.images.cascade.report").joinpath("page.html")
     page = template.read_text(encoding="utf-8").rstrip()
     failed = any(one.action in {"failed", "blocked"} for one in report.images)
+    failed |= any(one.outcome == "failed" for one in report.environments)
     kind = "Cascade plan" if report.planned else "Cascade"
     about = (report.created, f"environment {report.environment}", f"run {report.run}")
     body = [*map(_section, sections_of(report, _ROWS)), timeline_svg(report.images)]

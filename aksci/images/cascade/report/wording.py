@@ -52,6 +52,8 @@ def answer(report: CascadeReport) -> str:
     told += [f"{actions[name]} {name}" for name in _OTHERS if actions[name]]
     withheld = sum(one.withheld for one in report.images)
     told += [f"stable tags of {withheld} withheld"] if withheld else []
+    failed = [one.name for one in report.environments if one.outcome == "failed"]
+    told += [f"deployment to {listed(failed)} failed"] if failed else []
     return f"{_bases(report)}: {', '.join(told)}"
 
 

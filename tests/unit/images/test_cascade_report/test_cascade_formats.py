@@ -26,6 +26,7 @@ HOSTILE = {
     "lines": "one\ntwo\r\nthree\rfour\u2028five\x0bsix",
     "long": "x" * 10_000,
     "template": "{{body}} {{title}} \\1 \\g<0> %0A %s {0}",
+    "direction": "a\u202eb #\u2066#vso[task.complete] \u061c\u200fc",
     "surrogate": "\ud800",
     "empty": "",
 }
@@ -200,6 +201,21 @@ def test_no_text_is_a_command_to_a_terminal_or_to_a_ci_system(reports, form, bad
     assert "##[" not in told
     assert not re.search(r"^\s*::", told, re.MULTILINE)
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]", told)
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html"])
+def test_no_text_turns_what_follows_it_around(reports, form):
+    told = REPORT_FORMATS[form](reports["hostile"](HOSTILE["direction"]))
+    assert not re.search("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]", told)
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_an_environment_that_failed_is_in_the_answer_which_is_not_green(reports, planned):
+    left = EnvironmentOutcome(name="staging", outcome="failed", detail="rolled back")
+    failed = replace(reports["mixed"](), environments=(left,), planned=planned)
+    assert "deployment to staging failed" in text(failed).splitlines()[0]
+    assert 'class="answer bad"' in REPORT_FORMATS["html"](failed)
+    assert 'class="answer bad"' not in REPORT_FORMATS["html"](reports["mixed"]())
 
 
 @pytest.mark.parametrize("bad", HOSTILE.values(), ids=HOSTILE)

@@ -109,7 +109,7 @@ def test_what_other_stages_do_does_not_matter(read_facts):
 def test_what_is_the_images_own_is_read_through_all_stages_above_the_base(read_facts):
     found = read_facts(
         "ARG P=80\nFROM base:1 AS one\nARG P\nENV B=1 A=$PATH\nENV OLD form\nLABEL x=1 'y z'=2\n"
-        'FROM one AS two\nEXPOSE $P 90-91/UDP\nVOLUME /a /b\nVOLUME ["/c d"]\nUSER 1\n'
+        'FROM one AS two\nARG P\nEXPOSE $P 90-91/UDP\nVOLUME /a /b\nVOLUME ["/c d"]\nUSER 1\n'
         "COPY --link --chown=$B x /app/\nFROM two\nENV B=2 C=${A:-$HOME}\nSTOPSIGNAL 9\n"
         "MAINTAINER m\n"
     )
@@ -167,10 +167,15 @@ def test_a_command_in_shell_form_depends_on_the_bases_shell(read_facts, lines, d
         ("ENV A=1 B=$A", ("A",)),
         ("CMD echo $A", ()),
         ("USER ${A:-1}", ("A",)),
+        # An ENV of the base counts again where a stage begins, over the ARGs below.
+        ("ARG A=1\nFROM s AS t\nLABEL a=$A", ("A",)),
+        ("ARG A=1\nFROM s AS t\nARG A\nLABEL a=$A", ("A",)),
+        ("ARG A=1\nFROM s AS t\nARG A=2\nLABEL a=$A", ()),
+        ("ARG A=1\nENV A=2\nFROM s AS t\nLABEL a=$A", ()),
     ],
 )
 def test_variables_that_only_the_base_can_have_set_are_found(read_facts, lines, used):
-    assert read_facts(f"{PLAIN}{lines}\n").base_variables == used
+    assert read_facts(f"FROM base:1 AS s\n{lines}\n").base_variables == used
 
 
 def test_a_build_argument_is_no_variable_of_the_base(read_facts):

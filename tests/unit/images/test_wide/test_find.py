@@ -219,6 +219,15 @@ def test_what_moved_may_itself_have_to_be_made_again_first(world):
     assert [one.parents for one in survey.found] == [(), (base,), (base,)]
 
 
+def test_an_image_that_only_bears_the_name_of_what_moved_elsewhere_is_not_waited_for(world):
+    """Anybody who may push can put a ``library/debian`` here: NEW is what the reference means."""
+    world.image("library/debian:12", "e", parents={"docker.io/library/other:1": OLD})
+    world.image("pay/api:1", parents={DEBIAN: OLD})
+    survey = world.find({DEBIAN: NEW, "docker.io/library/other:1": NEW})
+    (api,) = [one for one in survey.found if one.ref.repository == "pay/api"]
+    assert (api.current, api.parents) == (NEW, ())
+
+
 def test_an_image_that_takes_from_its_own_last_version_is_no_circle(world):
     world.image("pay/api:1", parents={DEBIAN: OLD, f"{world.host}/pay/api:1": OLD})
     survey = world.find({DEBIAN: NEW})

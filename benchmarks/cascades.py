@@ -1,0 +1,241 @@
+"""The rows of DESIGN §9 about cascades: a base from outside moves, and all that stands on it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.cases import SLOW, Case, bake
+from benchmarks.figures import Goal
+from benchmarks.measure import Contender, FailedError
+from benchmarks.outside import Outside, layers_of
+from benchmarks.repository import LINKING, RUNNING, Size, write_repository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from benchmarks.peers import Bench
+
+__all__ = ["narrow", "parts_of", "rebased", "rebuilt", "require_done", "tree"]
+
+_DEPTH = 4
+_FILES = 2
+"""In each image."""
+_SLOTS = 16
+"""Builds at once."""
+_NARROW_DEPTH = 25
+_UNGATED = (sys.executable, "-m", "benchmarks.ungated")
+_OURS = "aksci cascade without gate"
+_WARM, _FRESH = "bake", "bake, fresh runner"
+_PLAIN = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+"""Bake then pushes a third of the manifests only."""
+_STEP, _PATH, _BOUND = "step images", "critical path", "lower bound with slots"
+
+
+def rebased(bench: Bench, images: int, *, runs: int) -> Case:
+    """Put all dependents of a base on its new version, beside bake, which builds all of them.
+
+    Neither scans nor signs. The whole session, which does, is there to compare.
+    """
+    size = tree(images)
+    bare = _project(bench, f"rebase-{images}", size, LINKING, _UNGATED)
+    whole = _project(bench, f"rebase-whole-{images}", size, LINKING, (*bench.ours, "build"))
+
+    def steps(project: _Project, *, gate: bool) -> Mapping[str, float]:
+        found = project.report("rebased", gate=gate)["steps"]
+        return {} if gate else {_STEP: found["images"], "step tags": found["tags"]}
+
+    return Case(
+        name=f"cascade by rebase, {images}",
+        about=f"a base moves; {images} dependents, depth {size.depth}, can all be rebased",
+        contenders=(
+            bare.contender(_OURS, _UNGATED, lambda: steps(bare, gate=False)),
+            bare.bake(_WARM),
+            bare.bake(_FRESH, every=SLOW, start=bench.fresh_buildkit),
+            whole.contender(
+                "aksci cascade",
+                (*bench.ours, "cascade"),
+                lambda: steps(whole, gate=True),
+                every=SLOW,
+            ),
+        ),
+        goals=(
+            Goal(ours=_OURS, peer=_WARM, times=1 / 10),
+            Goal(ours=_OURS, peer=_FRESH, times=1 / 10),
+        ),
+        runs=runs,
+    )
+
+
+def rebuilt(bench: Bench, images: int, *, runs: int) -> Case:
+    """Build all dependents of a base again, beside the longest chain of these very builds.
+
+    Once as a tree, whose top level may want more slots than there are; once so narrow that no
+    level does.
+    """
+    sizes = {"tree": tree(images), "narrow": narrow(images)}
+    projects = {
+        name: _project(bench, f"rebuild-{name}-{images}", size, RUNNING, _UNGATED)
+        for name, size in sizes.items()
+    }
+
+    def told(name: str) -> Callable[[], Mapping[str, float]]:
+        return lambda: {
+            f"{name}: {part}": seconds
+            for part, seconds in parts_of(
+                projects[name].report("rebuilt", gate=False), _SLOTS
+            ).items()
+        }
+
+    depths = " and ".join(f"{size.depth} ({name})" for name, size in sizes.items())
+    return Case(
+        name=f"cascade by rebuild, {images}",
+        about=f"a base moves; {images} dependents, depth {depths}, have a RUN each; {_SLOTS} slots",
+        contenders=(
+            *(
+                project.contender(f"{name}: {_OURS}", _UNGATED, told(name))
+                for name, project in projects.items()
+            ),
+            projects["tree"].bake(f"tree: {_WARM}", every=SLOW),
+        ),
+        goals=tuple(
+            Goal(ours=f"{name}: {_STEP}", peer=f"{name}: {bound}", times=1.2)
+            for name in projects
+            for bound in (_PATH, _BOUND)
+        ),
+        runs=runs,
+    )
+
+
+def tree(images: int) -> Size:
+    """Return the size of a tree: each level holds twice as many images as the one below it."""
+    return Size(images=images, depth=min(_DEPTH, images), files=images * _FILES)
+
+
+def narrow(images: int) -> Size:
+    """Return a size whose levels never want more than the slots, up to 400 images.
+
+    It is not deeper: a file system of overlays takes about 120 layers, and each image has two.
+    """
+    depth = max(1, min(_NARROW_DEPTH, images // 2))
+    return Size(images=images, depth=depth, files=images * _FILES, even=True)
+
+
+def parts_of(report: Mapping[str, Any], slots: int) -> dict[str, float]:
+    """Return what a cascade's report says of its step with the images, in seconds.
+
+    No order of these builds could take less than their longest chain, nor less than all of them
+    shared out among the slots. What waits for a slot does not count as part of a build.
+    """
+    path = report["criticalPath"]["seconds"]
+    total = sum(image["seconds"]["make"] for image in report["images"])
+    return {_STEP: report["steps"]["images"], _PATH: path, _BOUND: max(path, total / slots)}
+
+
+def require_done(report: Mapping[str, Any], actions: Mapping[str, int], *, gate: bool) -> None:
+    """Refuse a run that has done anything else than what it is measured for.
+
+    :raises FailedError: other images were made, in another way, or the gate was there, or wasn't.
+    """
+    if report["actions"] != actions:
+        raise FailedError(f"the cascade did {report['actions']}, not {actions}")
+    if any((image["seconds"]["gate"] > 0) != gate for image in report["images"]):
+        raise FailedError(f"images went {'around' if gate else 'through'} the gate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Project:
+    """One repository, all of whose images were built and stand on a base that moves."""
+
+    bench: Bench
+    root: Path
+    name: str
+    images: tuple[str, ...]
+    outside: Outside
+
+    def contender(
+        self,
+        name: str,
+        argv: Sequence[str],
+        after: Callable[[], Mapping[str, float]],
+        *,
+        every: int = 1,
+    ) -> Contender:
+        """Return one of ours."""
+        return Contender(
+            name=name,
+            argv=argv,
+            folder=self.root,
+            every=every,
+            before=self.outside.move,
+            after=after,
+        )
+
+    def bake(
+        self, name: str, *, every: int = 1, start: Callable[[], None] = lambda: None
+    ) -> Contender:
+        """Return bake of all images, which must bring them to the new base, too.
+
+        :param start: starts the BuildKit of a fresh runner; without, it is the one that we use.
+        """
+
+        def before() -> None:
+            start()
+            self.outside.move()
+
+        return bake(
+            self.bench,
+            self.root,
+            "warm" if name.endswith(_WARM) else "fresh",
+            name=name,
+            environment=_PLAIN,
+            every=every,
+            before=before,
+            after=self._require_moved,
+        )
+
+    def report(self, action: str, *, gate: bool) -> dict[str, Any]:
+        """Return what the last cascade says of itself.
+
+        :param gate: whether its images have gone through the gate.
+        :raises FailedError: it did anything else than it was to be measured for.
+        """
+        text = (self.root / ".aksci" / "cascade.json").read_text(encoding="utf-8")
+        found: dict[str, Any] = json.loads(text)
+        require_done(found, {action: len(self.images)}, gate=gate)
+        return found
+
+    def _require_moved(self) -> Mapping[str, float]:
+        version = self.outside.version()
+        for image in self.images:
+            repository = f"{self.name}-bake/{image}"
+            if version not in layers_of(self.outside.registry, repository, "latest"):
+                raise FailedError(f"{repository} does not stand on the new base")
+        return {}
+
+
+def _project(bench: Bench, name: str, size: Size, recipe: str, build: tuple[str, ...]) -> _Project:
+    project = f"bench-{name}"
+    outside = Outside(registry=bench.client, repository=f"{project}-outside/base")
+    outside.move()
+    root = bench.folder / name
+    images = write_repository(
+        root,
+        size,
+        project=project,
+        registry=bench.registry,
+        system=outside.reference,
+        recipe=recipe,
+        slots=_SLOTS,
+    )
+    bench.run([*build], {}, name)
+    return _Project(
+        bench=bench,
+        root=root,
+        name=project,
+        images=tuple(image.name for image in images),
+        outside=outside,
+    )

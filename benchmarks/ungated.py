@@ -1,0 +1,74 @@
+"""``python -m benchmarks.ungated``: the session ``cascade`` without its gate, to be measured.
+
+The peer neither scans nor signs, and ``cascade`` has no option to leave that out. This is the same
+edge, the same ``Cascading`` and the same report; only ``CascadeRun`` is given no gate. Where the
+project has no release, none is made; the stable tags move as ever.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from aksci.edge import run_session
+from aksci.images.cascade import CascadeRun, check_policy
+from aksci.images.cascade.report.model import CascadeReport
+from aksci.images.cascade.report.render import save_report
+from aksci.images.cascade.report.text import report_text
+from aksci.sessions import SESSIONS, SessionSpec
+from pipelines.bench import Bench
+from pipelines.cascading import Cascading
+from pipelines.graph import project_graph
+from pipelines.output import deliver
+
+if TYPE_CHECKING:
+    from aksci.context import Context
+    from aksci.options import Options
+
+__all__ = ["cascade"]
+
+_NAME = "cascade-ungated"
+
+
+class _Ungated(Cascading):
+    def _run(self) -> CascadeRun:
+        run = super()._run()
+        run.gate = None
+        return run
+
+
+def cascade(context: Context, options: Options) -> dict[str, Any]:
+    """Make again what stands on images from outside that moved, whatever is in it.
+
+    :raises AksciError: an image failed.
+    """
+    began = time.monotonic()
+    check_policy(context.config.cascade)
+    graph = project_graph(context)
+    with closing(Bench(context=context)) as bench:
+        work = _Ungated(bench=bench, graph=graph, only=None, batch=False, planning=False)
+        done = work.apply()
+    report = CascadeReport(
+        project=context.config.project.name,
+        environment=context.environment_name,
+        run=context.run_id,
+        created=context.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        planned=False,
+        drift=done.drift,
+        images=done.images,
+        tags=done.tags,
+        steps=done.steps,
+        seconds=time.monotonic() - began,
+    )
+    save_report(context.work, report)
+    deliver(context, options, report_text(report))
+    if done.error:
+        raise done.error
+    return {}
+
+
+if __name__ == "__main__":
+    SESSIONS[_NAME] = SessionSpec(summary="", module="benchmarks.ungated", function="cascade")
+    sys.exit(run_session(_NAME, sys.argv[1:]))

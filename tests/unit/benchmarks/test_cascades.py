@@ -1,0 +1,67 @@
+"""The cascades that are measured: what they stand on, how they must end, and their bounds."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from aksci.config import load_config
+from aksci.images import build_graph
+from aksci.images.rebase.facts import facts_of
+from benchmarks.cascades import narrow, parts_of, require_done, tree
+from benchmarks.measure import FailedError
+from benchmarks.repository import LINKING, RUNNING, design, write_repository
+
+
+def report(*make, gate=0.0, action="rebuilt", path=1.0, step=1.0):
+    return {
+        "actions": {action: len(make)},
+        "images": [{"seconds": {"make": one, "gate": gate}} for one in make],
+        "criticalPath": {"seconds": path},
+        "steps": {"images": step},
+    }
+
+
+@pytest.mark.parametrize("images", [1, 2, 3, 10, 100, 300, 400])
+def test_a_narrow_repository_never_wants_more_than_the_slots_nor_too_many_layers(images):
+    levels = Counter(one.level for one in design(narrow(images)))
+    assert max(levels.values()) <= 16
+    assert len(levels) * 2 < 100
+
+
+@pytest.mark.parametrize("images", [10, 100, 300])
+def test_a_tree_is_four_levels_deep_and_about_half_of_it_is_on_the_top(images):
+    levels = Counter(one.level for one in design(tree(images)))
+    assert len(levels) == 4
+    assert 0.4 <= levels[3] / images <= 0.6
+
+
+def test_the_slots_bound_a_wide_cascade_and_the_chain_a_narrow_one():
+    wide = parts_of(report(*[1.0] * 40, path=2.0, step=3.5), 16)
+    assert wide == {"step images": 3.5, "critical path": 2.0, "lower bound with slots": 2.5}
+    assert parts_of(report(1.0, 1.0, path=2.0), 16)["lower bound with slots"] == 2.0
+
+
+def test_what_was_not_measured_as_it_should_be_does_not_count():
+    require_done(report(1.0, 1.0), {"rebuilt": 2}, gate=False)
+    require_done(report(1.0, gate=0.5), {"rebuilt": 1}, gate=True)
+    with pytest.raises(FailedError, match=r"did .*rebuilt.*, not .*rebased"):
+        require_done(report(1.0, 1.0), {"rebased": 2}, gate=False)
+    with pytest.raises(FailedError, match="through the gate"):
+        require_done(report(1.0, gate=0.5), {"rebuilt": 1}, gate=False)
+    with pytest.raises(FailedError, match="around the gate"):
+        require_done(report(1.0), {"rebuilt": 1}, gate=True)
+
+
+@pytest.mark.parametrize(("recipe", "blocked"), [(LINKING, 0), (RUNNING, 10)])
+def test_no_dockerfile_stands_in_the_way_of_a_rebase_or_all_do(tmp_path, recipe, blocked):
+    root = tmp_path / "repository"
+    base = "localhost:5000/outside:1"
+    options = {"system": base, "recipe": recipe, "slots": 16}
+    write_repository(root, tree(10), project="bench", registry="localhost:5000", **options)
+    config = load_config(root / "aksci.toml")
+    graph = build_graph(root, config)
+    assert config.build.concurrency == 16
+    assert {one.reference for one in graph.external} == {base}
+    assert sum(bool(facts_of(one).blockers) for one in graph.images.values()) == blocked

@@ -1,0 +1,141 @@
+"""Whose word counts when a cascade, or a build under its policy, reads what an image recorded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from aksci.config import CascadeConfig
+from aksci.images.bases import BaseResolver
+from aksci.images.cascade import bases, choose
+from aksci.images.cascade.bases import PolicyBases
+from aksci.images.cascade.choose import Chooser
+from aksci.images.cascade.drift import Meanings
+from aksci.images.cascade.model import Published
+from aksci.images.lookup import Lookup
+from aksci.images.planning.history import lineage_of
+from aksci.registry import ImageRef
+
+OLD, NEW = (f"sha256:{digit * 64}" for digit in "12")
+DEBIAN = "docker.io/library/debian:12"
+FILES = {
+    "app/Dockerfile": "FROM debian:12\nCOPY app /\n",
+    "app/app": "app",
+    "tool/Dockerfile": "FROM debian:12\nCOPY tool /\n",
+    "tool/tool": "tool",
+    "twin/Dockerfile": "FROM debian:12\nCOPY app /\n",
+    "twin/app": "app",
+}
+
+
+@pytest.fixture
+def shop(project, monkeypatch):
+    """A graph whose published images all stand on an old Debian."""
+    graph = project(FILES)
+    registry = SimpleNamespace(host="r:1", resolve=lambda *_: NEW)
+    lookup = Lookup(
+        graph=graph, registry=registry, resolve_external=project.outside(lambda _reference: OLD)
+    )
+    meanings = Meanings(BaseResolver(mirror=registry, connect=lambda _host: registry))
+
+    def record(name):
+        return lineage_of(graph, name, lookup.inputs(name, built={}, identities={}))
+
+    def publish(recorded):
+        def read(_registry, spec):
+            ref = ImageRef("r:1", spec.repository, OLD)
+            return Published(image=spec.name, ref=ref, lineage=record(recorded))
+
+        for module in (bases, choose):
+            monkeypatch.setattr(module, "read_published", read)
+
+    publish("app")
+    return SimpleNamespace(graph=graph, lookup=lookup, meanings=meanings, publish=publish)
+
+
+def choice(shop, *, vouched=True):
+    chooser = Chooser(
+        lookup=shop.lookup,
+        config=CascadeConfig.model_validate({"edges": {"runtime": "ignore"}}),
+        meanings=shop.meanings,
+        failures={},
+        vouched=lambda *_: vouched,
+    )
+    return chooser.choose("app", {})
+
+
+@pytest.mark.parametrize(("vouched", "digest"), [(True, OLD), (False, NEW)])
+def test_a_build_stays_on_an_old_base_only_if_somebody_trusted_has_recorded_it(
+    shop, vouched, digest
+):
+    """Whoever may push could otherwise have the next build stand on a version with holes."""
+    asked = []
+
+    def vouches(ref, key):
+        asked.append((ref.digest, key))
+        return vouched
+
+    policy = PolicyBases(
+        graph=shop.graph,
+        registry=shop.lookup.registry,
+        config=CascadeConfig.model_validate({"edges": {"runtime": "ignore"}}),
+        meanings=shop.meanings,
+        resolve=shop.lookup.resolve_external,
+        vouched=vouches,
+    )
+    assert policy.of("app")(DEBIAN) == digest
+    ((ref, key),) = asked
+    assert (ref, key.isalnum()) == (OLD, True)
+
+
+def test_an_image_is_kept_where_nothing_that_counts_has_moved(shop):
+    assert choice(shop).kept
+    assert [one["code"] for one in choice(shop, vouched=False).reasons] == ["UNSIGNED"]
+
+
+def test_another_image_of_the_project_under_its_tag_is_no_baseline_though_it_is_signed(shop):
+    shop.publish("tool")
+    ((reason),) = choice(shop).reasons
+    assert reason == {"code": "BASELINE", "why": "its tag means another image of the project"}
+
+
+def test_the_same_build_under_another_name_is_a_baseline(shop):
+    """Two images of one repository may be the same bytes, with the record of one of them."""
+    shop.publish("twin")
+    assert choice(shop).kept
+
+
+def test_a_parent_that_is_called_otherwise_now_is_the_same_parent(project, monkeypatch):
+    """Else its children would be found drifted, and finished, in every run."""
+    files = {
+        "base/Dockerfile": "FROM scratch\nCOPY f /\n",
+        "base/f": "f",
+        "app/Dockerfile": "FROM shop/base:latest\nCOPY f /\n",
+        "app/f": "f",
+    }
+    graph = project(files)
+    lookup = Lookup(
+        graph=graph,
+        registry=SimpleNamespace(host="r:1"),
+        resolve_external=project.outside(lambda _reference: OLD),
+    )
+    inputs = lookup.inputs("app", built={"base": OLD}, identities={"base": OLD})
+    lineage = lineage_of(graph, "app", inputs)
+    (reference,) = lineage.parents
+    renamed = {reference: {"type": "runtime", "image": "old-base"}}
+    published = Published(
+        image="app",
+        ref=ImageRef("r:1", "shop/app", OLD),
+        lineage=replace(lineage, edges=renamed),
+    )
+    monkeypatch.setattr(choose, "read_published", lambda *_: published)
+    chooser = Chooser(
+        lookup=lookup,
+        config=CascadeConfig(),
+        meanings=Meanings(BaseResolver(mirror=None, connect=lambda _host: None)),
+        failures={},
+    )
+    assert chooser.choose("app", {"base": OLD}).kept
+    assert [one["code"] for one in chooser.choose("app", {"base": NEW}).reasons] == ["PARENT"]
