@@ -123,10 +123,14 @@ class _Tour:
 
     def _outcome(self, here: Context) -> EnvironmentOutcome:
         promoted = here.environment.promote_from is not None
-        host = self.hands.registry(here)
-        if not promoted and host != self.release.registry:
-            why = f"its registry is {host}, and the release is in {self.release.registry}"
-            return _told(here, "left", f"{why}: {self._hint(here)}")
+        first = self._first(here)
+        host = self.hands.registry(first)
+        if first.environment_name != self.context.environment_name and (
+            host != self.release.registry
+        ):
+            whose = f"{first.environment_name!r}, where its releases begin, has" if promoted else ""
+            why = f"{whose or 'its registry is'} {host}, and the release is in "
+            return _told(here, "left", f"{why}{self.release.registry}: {self._hint(here)}")
         record = self.hands.look(here)
         if self._is_new(record):
             return _told(here, "unchanged")
@@ -134,6 +138,19 @@ class _Tour:
         if why:
             return _told(here, "left", f"{why}: {self._hint(here)}")
         return self._promote(here) if promoted else self._deploy(here)
+
+    def _first(self, here: Context) -> Context:
+        """Return the environment in which the releases begin that come to one by promotions.
+
+        Where the cascade ran, they begin anew.
+        """
+        seen = {here.environment_name}
+        while (source := here.environment.promote_from) is not None and source not in seen:
+            if here.environment_name == self.context.environment_name:
+                break
+            seen.add(source)
+            here = previous(here)
+        return here
 
     def _strange(self, record: Record) -> str:
         """Say why what runs there is not for a cascade to replace; empty: it is."""

@@ -49,6 +49,7 @@ def look_wide(work: Cascading, done: Done, bases: Sequence[str], *, chain: str) 
         visit = _Visit(work=work, asking=Asking(work=work, chain=asked_by))
         for found in survey.found:
             visit.see_to(found)
+        visit.move_tags(survey.found)
         visit.asking.ask(visit.remade)
     dependents = tuple(one for found in survey.found for one in visit.outcomes(found))
     return replace(
@@ -118,6 +119,8 @@ class _Visit:
     """Image -> what it was rebased to."""
     told: dict[ImageRef, Dependent] = field(default_factory=dict)
     error: AksciError | None = None
+    _passed: list[Found] = field(default_factory=list)
+    """Rebased and through the gate; their tags are still to move."""
 
     def __post_init__(self) -> None:
         self._remaker = Remaker(
@@ -146,6 +149,41 @@ class _Visit:
         else:
             self.asking.note(found, rule.target, why)
 
+    def move_tags(self, every: Sequence[Found]) -> None:
+        """Move the tags of what passed, children first, unless something that stands on it failed.
+
+        What is up to date is never found again, and its dependents only with it. So they all wait
+        for the next cascade, which finds what is finished and goes on from there.
+        """
+        held = self._ancestors({one.ref for one in every if self._failed(one)}, every)
+        strange: set[ImageRef] = set()
+        for found in self._passed:
+            if self._moved_meanwhile(found) or strange & set(found.parents):
+                strange.add(found.ref)  # what stands on it would stand on what no tag means
+        for found in reversed(self._passed):
+            if found.ref in strange | held:
+                why = "somebody else has moved its tags, or its base's, meanwhile"
+                if found.ref in held:
+                    why = "its tags stay, as something that stands on it failed"
+                self._tell(found, "failed", f"{why}: the next cascade sees to it")
+                del self.remade[found.ref]
+            else:
+                self._move(found, self.remade[found.ref])
+
+    def _moved_meanwhile(self, found: Found) -> bool:
+        registry, repository = self.work.registry, found.ref.repository
+        return any(registry.resolve(repository, tag) != found.ref.digest for tag in found.tags)
+
+    def _failed(self, found: Found) -> bool:
+        return found.ref in self.told and self.told[found.ref].action == "failed"
+
+    def _ancestors(self, refs: set[ImageRef], every: Sequence[Found]) -> set[ImageRef]:
+        held: set[ImageRef] = set()
+        for found in reversed(every):  # children come after their parents
+            if found.ref in refs | held:
+                held |= set(found.parents)
+        return held
+
     def _rule(self, found: Found) -> OwnerRule | None:
         rules = self.work.context.config.cascade.owners
         repository = found.ref.repository
@@ -168,6 +206,11 @@ class _Visit:
                 moves[move.reference] = self.remade[move.parent].digest
             else:
                 return f"{move.reference}, which it needs, is not there yet"
+        recorded = found.lineage.parents if found.lineage else {}
+        if all(recorded.get(reference) == digest for reference, digest in moves.items()):
+            self.remade[found.ref] = found.ref  # a run died after its tags had moved
+            self._tell(found, "rebased", "it stood there already")
+            return ""
         try:
             return self._rebase_with(found, moves)
         except AksciError as error:
@@ -192,26 +235,17 @@ class _Visit:
         remade = self._remaker.remake(found, moves, check.plan)
         name = f"{found.ref.repository}:{found.tags[0]}"
         self.work.gatekeeper.check(name, remade.ref, remade.input_key, remade.base)
-        left = self._move_tags(found, remade.ref)
-        if left:
-            left = f"moved meanwhile, and left: {left}"
-        else:  # else what stands on it would stand on what no tag means
-            self.remade[found.ref] = remade.ref
-        self._tell(found, "rebased", left)
+        self.remade[found.ref] = remade.ref
+        self._passed.append(found)
+        self._tell(found, "rebased", "")
         return ""
 
-    def _move_tags(self, found: Found, new: ImageRef) -> str:
-        """Move the stable tags that still mean the old digest; return which are left."""
+    def _move(self, found: Found, new: ImageRef) -> None:
         registry = self.work.registry
         manifest = registry.manifest(new.repository, new.digest)
-        left = []
         for tag in found.tags:
-            if registry.resolve(new.repository, tag) != found.ref.digest:
-                left.append(tag)
-                continue
             registry.put_manifest(new.repository, manifest.content, manifest.media_type, tag=tag)
             self.work.context.reporter.line(f"{new.repository}:{tag} is now {new.digest}")
-        return ", ".join(left)
 
     def _where(self, reference: str) -> tuple[TransferRegistry, str]:
         """Return where a base is; names without a registry may be this one's repositories."""

@@ -295,6 +295,24 @@ def test_an_environment_of_another_registry_is_left_and_not_opened():
     assert told.detail.endswith("nox -s build deploy -- --env far")
 
 
+def test_what_is_promoted_from_another_registry_is_left_and_nothing_on_the_way_is_opened():
+    """A cascade on a laptop is no business of production."""
+    world = World({"local": record(BEFORE)})
+    outcomes, error = world.run(
+        environments={
+            "local": environment(),
+            "staging": environment(registry="s.example", cascade=False),
+            "production": environment(registry="p.example", promote_from="staging"),
+        }
+    )
+    found = {one.name: (one.outcome, one.detail) for one in outcomes}
+    assert error is None
+    assert world.opened == ["local"]
+    assert found["local"][0] == "deployed"
+    assert found["production"][0] == "left"
+    assert "'staging', where its releases begin, has s.example" in found["production"][1]
+
+
 def test_gates_hold_also_where_the_cascade_itself_ran():
     world = World({"production": record(BEFORE), "staging": record(BEFORE)})
     environments = {
