@@ -164,14 +164,15 @@ def _blocked_levels(failed: str, images: Sequence[ImageOutcome]) -> list[list[st
 
 
 def _not_rebased(report: CascadeReport, limit: int) -> Section:
+    """Return the conditions by name; ``--explain-rebase`` says what each has found."""
     entries = [
-        Entry(name=one.image, shared=(condition.name, condition.detail))
+        Entry(name=one.image, shared=("", ", ".join(names)))
         for one in report.images
         if one.action not in {"rebase", "rebased"}
-        for condition in one.rebase
-        if not condition.holds
+        and (names := [condition.name for condition in one.rebase if not condition.holds])
     ]
-    return make_table("Not rebased", ("condition", "image", "", "why not"), entries, limit)
+    title = "Not rebased, for these conditions (--explain-rebase says more)"
+    return make_table(title, ("", "image", "", "conditions"), entries, limit)
 
 
 def _findings(report: CascadeReport, limit: int) -> Section:
