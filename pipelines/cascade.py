@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import ConfigError, UsageError
+from aksci.errors import AksciError, ConfigError, UsageError
 from aksci.images.cascade import check_policy, policy_of
 from aksci.images.cascade.report.document import report_document
 from aksci.images.cascade.report.markdown import report_markdown
@@ -14,6 +15,7 @@ from aksci.images.cascade.report.model import CascadeReport
 from aksci.images.cascade.report.render import REPORT_FORMATS, save_report
 from aksci.images.names import parse_reference
 from aksci.images.rebase.explain import explain_text
+from aksci.images.wide.loop import chain_of
 from aksci.options import WORK_TO_DO
 from pipelines.bench import Bench
 from pipelines.cascading import Cascading, Done
@@ -43,6 +45,7 @@ def cascade(context: Context, options: Options) -> dict[str, Any]:
     check_policy(context.config.cascade)
     graph = project_graph(context)
     only = _only(context, graph, options)
+    chain = chain_of(context.variables.get(CHAIN, ""))
     with closing(Bench(context=context)) as bench:
         work = Cascading(
             bench=bench,
@@ -56,9 +59,7 @@ def cascade(context: Context, options: Options) -> dict[str, Any]:
             return {}
         done = work.plan() if options.plan else work.apply()
         if options.registry_wide:
-            from pipelines.wide import look_wide
-
-            done = look_wide(work, done, options.base, chain=context.variables.get(CHAIN, ""))
+            done = _wide(work, done, options, chain)
         done = work.deploy(done)
     report = _report(context, done, began, planned=options.plan)
     _tell(context, options, report, render)
@@ -68,6 +69,16 @@ def cascade(context: Context, options: Options) -> dict[str, Any]:
     if options.exit_code and options.plan and _to_do(report):
         details["exit_status"] = WORK_TO_DO
     return details
+
+
+def _wide(work: Cascading, done: Done, options: Options, chain: tuple[str, ...]) -> Done:
+    """Look at other repositories; what is done here is told whatever becomes of them."""
+    from pipelines.wide import look_wide
+
+    try:
+        return look_wide(work, done, options.base, chain=chain)
+    except AksciError as error:
+        return replace(done, error=done.error or error)
 
 
 def _only(context: Context, graph: Graph, options: Options) -> frozenset[str] | None:

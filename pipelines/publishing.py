@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from aksci.errors import RegistryError
 from aksci.images import BuildRecord, publish_tags
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from aksci.images import BuiltImage
     from aksci.images.cascade import CascadeRun
-    from aksci.supply import Release, Verdict
+    from aksci.supply import Finding, Release, Verdict
     from aksci.supply.report.changes import FindingChanges
     from pipelines.bench import Bench
 
@@ -156,21 +156,17 @@ class Publishing:
 
 
 def _moves(name: str, change: FindingChanges) -> Iterator[FindingMove]:
-    for finding in change.fixed:
-        yield FindingMove(
-            image=name,
-            change="fixed",
-            id=finding.id,
-            package=finding.package,
-            severity=finding.severity,
-            title=finding.title,
-        )
-    for finding in change.introduced:
-        yield FindingMove(
-            image=name,
-            change="introduced",
-            id=finding.id,
-            package=finding.package,
-            severity=finding.severity,
-            title=finding.title,
-        )
+    kinds: tuple[tuple[Literal["fixed", "introduced"], tuple[Finding, ...]], ...] = (
+        ("fixed", change.fixed),
+        ("introduced", change.introduced),
+    )
+    for kind, findings in kinds:
+        for finding in findings:
+            yield FindingMove(
+                image=name,
+                change=kind,
+                id=finding.id,
+                package=finding.package,
+                severity=finding.severity,
+                title=finding.title,
+            )

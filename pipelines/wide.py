@@ -10,7 +10,7 @@ from aksci.errors import AksciError, RegistryError
 from aksci.images.cascade import EdgePolicy
 from aksci.images.cascade.bases import types_of
 from aksci.images.names import parse_reference
-from aksci.images.wide import LineageCache, chain_of, find_dependents
+from aksci.images.wide import LineageCache, find_dependents
 from aksci.images.wide.remake import Remaker
 from pipelines.asking import TO_COME, Asking, dependent_of
 
@@ -29,14 +29,13 @@ _LAST = "new-base-readable"
 """The condition of a rebase that is looked at after all that need no new base."""
 
 
-def look_wide(work: Cascading, done: Done, bases: Sequence[str], *, chain: str) -> Done:
+def look_wide(work: Cascading, done: Done, bases: Sequence[str], *, chain: tuple[str, ...]) -> Done:
     """Find the dependents in other repositories, and see to each as [[cascade.owners]] says.
 
     :param bases: what ``--base`` names: looked for even if nothing here is built on it.
     :param chain: the projects that have asked each other for this cascade.
-    :raises UsageError: the chain is none.
+    :raises RegistryError: there is no list of repositories, or the registry failed.
     """
-    asked_by = chain_of(chain)
     context = work.context
     with work.timed("registry"), context.reporter.group("registry"):
         survey = find_dependents(
@@ -46,7 +45,7 @@ def look_wide(work: Cascading, done: Done, bases: Sequence[str], *, chain: str) 
             cache=LineageCache(context.cache / "lineage"),
         )
         problem = _problems(work, survey)
-        visit = _Visit(work=work, asking=Asking(work=work, chain=asked_by))
+        visit = _Visit(work=work, asking=Asking(work=work, chain=chain))
         for found in survey.found:
             visit.see_to(found)
         visit.move_tags(survey.found)
