@@ -6,6 +6,11 @@ set -eu
 databases=/run/secrets/databases
 log() { printf '%s\n' "entrypoint: $*" >&2; }
 
+# One server at a time: after a crash of the node, an old one may still run while its successor starts on the same files.
+# The server inherits the lock; it is let go when the last of its processes has ended.
+exec 9>"$(dirname "$PGDATA")/lock"
+flock --wait 60 9 || { log "another server has the files"; exit 1; }
+
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
     log "initialising $PGDATA"
     # The superuser has no password: it is reached only from inside the container, as the user who runs the server. The
@@ -15,7 +20,7 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
         --encoding=UTF8 --locale=C.UTF-8 --data-checksums >/dev/null
     mv "$PGDATA.new" "$PGDATA"
 fi
-# Left by a server that was killed; the volume has one pod at a time, and each pod counts its processes from 1.
+# Left by a server that was killed: we have the lock, and each pod counts its processes from 1.
 rm -f "$PGDATA/postmaster.pid"
 
 set -- -c config_file=/etc/postgresql/postgresql.conf "$@"
