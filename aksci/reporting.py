@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-__all__ = ["Reporter", "Task", "sanitise"]
+__all__ = ["Reporter", "Task", "markdown_cell", "sanitise"]
 
 # CSI and OSC sequences as ECMA-48 defines them, then any other two-character escape.
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
@@ -20,6 +20,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 _HASH_COMMAND = re.compile(r"##(?=\[|vso\[)", re.IGNORECASE)
 # GitHub obeys ``::command::`` at the line's start, white space aside.
 _COLON_COMMAND = re.compile(r"^(\s*)::", re.MULTILINE)
+_MARKS = re.compile(r"([\\`*_{}\[\]<>()|#@!~$&])")
+_ADDRESS = re.compile(r"(?<=[a-z])(://)|(?<=www)(\.)", re.IGNORECASE)
 
 
 def sanitise(text: str) -> str:
@@ -35,6 +37,20 @@ def sanitise(text: str) -> str:
     text = _CONTROL.sub("", text)
     text = _HASH_COMMAND.sub("# #", text)
     return _COLON_COMMAND.sub(r"\1: :", text)
+
+
+def markdown_cell(text: str) -> str:
+    """Return text as one line that GitHub Flavored Markdown shows as it is, also in a table.
+
+    Its "Backslash escapes" (2.4) cover punctuation. Bare addresses become links by themselves
+    ("Autolinks", 6.9): their colon is written as an entity.
+    """
+    line = " ".join(sanitise(text).split())
+    return _ADDRESS.sub(_entity, _MARKS.sub(r"\\\1", line))
+
+
+def _entity(match: re.Match[str]) -> str:
+    return "&#58;//" if match[1] else "&#46;"
 
 
 class Task(Protocol):

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.edge import run_session
 from aksci.images.cascade import CascadeRun, check_policy
-from aksci.images.cascade.report.model import CascadeReport
 from aksci.images.cascade.report.render import save_report
 from aksci.images.cascade.report.text import report_text
 from aksci.sessions import SESSIONS, SessionSpec
 from pipelines.bench import Bench
+from pipelines.cascade import report_of
 from pipelines.cascading import Cascading
 from pipelines.graph import project_graph
 from pipelines.output import deliver
@@ -50,18 +50,7 @@ def cascade(context: Context, options: Options) -> dict[str, Any]:
     with closing(Bench(context=context)) as bench:
         work = _Ungated(bench=bench, graph=graph, only=None, batch=False, planning=False)
         done = work.apply()
-    report = CascadeReport(
-        project=context.config.project.name,
-        environment=context.environment_name,
-        run=context.run_id,
-        created=context.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
-        planned=False,
-        drift=done.drift,
-        images=done.images,
-        tags=done.tags,
-        steps=done.steps,
-        seconds=time.monotonic() - began,
-    )
+    report = report_of(context, done, began, planned=False)
     save_report(context.work, report)
     deliver(context, options, report_text(report))
     if done.error:

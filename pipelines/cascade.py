@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from aksci.images import Graph
     from aksci.options import Options
 
-__all__ = ["cascade"]
+__all__ = ["cascade", "report_of"]
 
 CHAIN = "AKSCI_CASCADE_CHAIN"
 """The variable with the projects that asked each other for this cascade."""
@@ -61,7 +61,7 @@ def cascade(context: Context, options: Options) -> dict[str, Any]:
         if options.registry_wide:
             done = _wide(work, done, options, chain)
         done = work.deploy(done)
-    report = _report(context, done, began, planned=options.plan)
+    report = report_of(context, done, began, planned=options.plan)
     _tell(context, options, report, render)
     if done.error:
         raise done.error
@@ -132,7 +132,8 @@ def _unknown(context: Context, text: str, reference: str, known: set[str]) -> No
     raise UsageError(message, hint=f"its bases from outside: {bases}.")
 
 
-def _report(context: Context, done: Done, began: float, *, planned: bool) -> CascadeReport:
+def report_of(context: Context, done: Done, began: float, *, planned: bool) -> CascadeReport:
+    """Return the report of what a cascade has done since a moment of the monotonic clock."""
     return CascadeReport(
         project=context.config.project.name,
         environment=context.environment_name,

@@ -38,11 +38,13 @@ def look_wide(work: Cascading, done: Done, bases: Sequence[str], *, chain: tuple
     """
     context = work.context
     with work.timed("registry"), context.reporter.group("registry"):
+        repositories = work.registry.repositories()
         survey = find_dependents(
             work.registry,
             moved=_moved(work, done, bases),
-            own=_own_repositories(work),
+            own=_own_repositories(work, repositories),
             cache=LineageCache(context.cache / "lineage"),
+            repositories=repositories,
         )
         problem = _problems(work, survey)
         visit = _Visit(work=work, asking=Asking(work=work, chain=chain))
@@ -86,11 +88,10 @@ def _moved(work: Cascading, done: Done, bases: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _own_repositories(work: Cascading) -> frozenset[str]:
+def _own_repositories(work: Cascading, every: Sequence[str]) -> frozenset[str]:
     """Return the project's own repositories: its images, charts, releases and notes."""
     project = work.context.config.project.name
     images = {image.spec.repository for image in work.graph.images.values()}
-    every = work.registry.repositories()
     return frozenset(images | {one for one in every if one.startswith(f"{project}/")})
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aksci.config import CacheConfig
+from aksci.images.annotations import BASE_DIGEST, BASE_NAME
 from aksci.images.building.record import Base
 from aksci.images.engines.builder import BuildCache, BuildRequest, BuildSecret, BuildSsh
 from aksci.images.graph import SYNTAX_ARG
@@ -101,8 +102,8 @@ class Requests:
             found["org.opencontainers.image.source"] = self.settings.source
         digest = inputs.parents.get(inputs.runtime or "")
         if inputs.runtime and digest:
-            found["org.opencontainers.image.base.name"] = self._base_name(inputs)
-            found["org.opencontainers.image.base.digest"] = pinned(inputs, inputs.runtime) or digest
+            found[BASE_NAME] = self._base_name(inputs)
+            found[BASE_DIGEST] = pinned(inputs, inputs.runtime) or digest
         if seal := facts_of(inputs.image).seal:
             found[SEAL] = seal
         return found

@@ -84,7 +84,7 @@ class PolicyBases:
             return {}
         if self.vouched is not None and not self.vouched(published.ref, lineage.input_key):
             return {}
-        return {reference: digest for reference, digest in lineage.parents.items() if digest}
+        return lineage.digests
 
 
 def types_of(graph: Graph, name: str) -> dict[str, EdgeType]:

@@ -50,8 +50,7 @@ class Choice:
     def recorded(self) -> dict[str, str]:
         """Full reference -> digest of what the published image was built from."""
         lineage = self.published.lineage if self.published else None
-        parents = lineage.parents if lineage else {}
-        return {reference: digest for reference, digest in parents.items() if digest}
+        return lineage.digests if lineage else {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,12 +173,12 @@ class Chooser:
 
         They are read with the bases that were recorded, whose ONBUILD was part of the build.
         """
-        recorded = {reference: digest for reference, digest in lineage.parents.items() if digest}
+        bases = ChosenBases(chosen=lineage.digests, otherwise=self.lookup.resolve_external)
         inputs = self.lookup.inputs(
             name,
             built=dict.fromkeys(identities),
             identities={},
-            resolve_external=ChosenBases(chosen=recorded, otherwise=self.lookup.resolve_external),
+            resolve_external=bases,
         )
         return inputs.source.document() == lineage.source
 

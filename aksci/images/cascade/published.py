@@ -13,6 +13,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, get_args
 
 from aksci.errors import ConfigError, NotFoundInRegistry
+from aksci.images.annotations import BASE_DIGEST, BASE_NAME
 from aksci.images.building.finished import content_identity
 from aksci.images.building.materials import used_images
 from aksci.images.cascade.model import Published
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["read_published"]
 
 _CREATED = "org.opencontainers.image.created"
-_BASE_NAME = "org.opencontainers.image.base.name"
-_BASE_DIGEST = "org.opencontainers.image.base.digest"
 _MOST_RECORDS = 20
 """Of one digest. Builds with other inputs that give the same bytes each leave one."""
 _TYPES = frozenset(get_args(EdgeType))
@@ -162,7 +161,7 @@ def _other_base(lineage: Lineage, annotations: Mapping[str, str]) -> str:
     An image of this project may be recorded as something else than its digest
     (``content_identity``), and by a name without this registry: only its tag is compared.
     """
-    name, digest = annotations.get(_BASE_NAME), annotations.get(_BASE_DIGEST)
+    name, digest = annotations.get(BASE_NAME), annotations.get(BASE_DIGEST)
     if name is None or digest is None:
         return ""
     try:

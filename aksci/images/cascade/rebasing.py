@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
+from aksci.images.annotations import BASE_DIGEST
 from aksci.images.building.request import pinned
 from aksci.images.engines.builder import BuildOutput
 from aksci.images.rebase.apply import apply_rebase
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Rebasing"]
 
-_BASE = "org.opencontainers.image.base.digest"
 _MOVED = frozenset({"BASE_DRIFT", "PARENT", "PREVIOUSLY_FAILED"})
 """Reasons that leave the published image believable: all that it needs is another base."""
 
@@ -78,8 +78,8 @@ class Rebasing:
         if published.manifest:
             self._cache.get(str(published.ref), lambda: published.manifest)
         recorded = choice.recorded
-        if published.annotations.get(_BASE):  # what a parent counts as may be no manifest
-            recorded[runtime] = published.annotations[_BASE]
+        if published.annotations.get(BASE_DIGEST):  # what a parent counts as may be no manifest
+            recorded[runtime] = published.annotations[BASE_DIGEST]
         now = {name: digest for name, digest in inputs.parents.items() if digest}
         if new := pinned(inputs, runtime):
             now[runtime] = new

@@ -86,6 +86,11 @@ class Lineage:
     """``RebaseFacts.document()``: whether and how it may be put on another base without a build;
     None where the build did not say."""
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """Full reference -> digest of each parent that is known."""
+        return {name: str(digest) for name, digest in self.parents.items() if digest}
+
 
 def write_lineage(
     registry: Registry,

@@ -34,6 +34,7 @@ def find_dependents(
     moved: Mapping[str, str],
     own: Collection[str],
     cache: LineageCache,
+    repositories: Collection[str] | None = None,
     most: int = 200_000,
 ) -> Survey:
     """Find all images in other repositories that are built on what moved, directly or not.
@@ -45,10 +46,11 @@ def find_dependents(
 
     :param moved: full reference -> the digest that it means now. Every other digest is old.
     :param own: the project's own repositories, which are not looked at.
+    :param repositories: all that the registry has, where they are listed already.
     :param most: tags that are looked at.
     :raises RegistryError: there is no list of repositories.
     """
-    repositories = registry.repositories()
+    repositories = registry.repositories() if repositories is None else repositories
     reader = Reader(registry, cache, most=most)
     if not repositories:
         # A token for some repositories gets an empty list from ACR (Azure/acr, issue 751).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from aksci.images.annotations import BASE_DIGEST, BASE_NAME
 from aksci.images.planning.lineage import ARTIFACT_TYPE, read_lineage
 from aksci.images.wide.model import Record
 from aksci.registry import list_referrers
@@ -27,8 +28,6 @@ DAMAGE = (
     RecursionError,
 )
 """What reading a damaged document raises; ArithmeticError: JSON has Infinity in Python."""
-_NAME = "org.opencontainers.image.base.name"
-_DIGEST = "org.opencontainers.image.base.digest"
 _CONFIGS = frozenset(
     {
         "application/vnd.oci.image.config.v1+json",
@@ -77,8 +76,8 @@ def _texts(annotations: Any) -> dict[str, str]:
 
 
 def _base(annotations: Mapping[str, str]) -> tuple[str, str] | None:
-    name = annotations.get(_NAME)
-    return (name, annotations.get(_DIGEST, "")) if name else None
+    name = annotations.get(BASE_NAME)
+    return (name, annotations.get(BASE_DIGEST, "")) if name else None
 
 
 def _is_image(document: dict[str, Any]) -> bool:

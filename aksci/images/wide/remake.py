@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aksci.errors import ConfigError
+from aksci.images.annotations import BASE_DIGEST, BASE_NAME
 from aksci.images.keys import Source, in_tag, input_key
 from aksci.images.names import parse_reference
 from aksci.images.planning.lineage import ARTIFACT_TYPE, read_files, write_lineage
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Remade", "Remaker"]
 
-_BASE = "org.opencontainers.image.base.digest"
-_BASE_NAME = "org.opencontainers.image.base.name"
 _KEY = "dev.aksci.input-key"
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError)
 
@@ -70,12 +69,12 @@ class Remaker:
         distrust = self._distrust(found, lineage, facts)
         if distrust:
             return _refused("believable-image", distrust)
-        runtime, parents = _runtime(lineage), _parents(lineage)
+        runtime, parents = _runtime(lineage), lineage.digests
         if not runtime:
             return _refused("one-base", "it stands on no image, or on several")
         if not self._stands_on(found, runtime):
             return _refused("believable-image", "its own manifest names another base")
-        recorded = {**parents, runtime: found.annotations.get(_BASE, parents[runtime])}
+        recorded = {**parents, runtime: found.annotations.get(BASE_DIGEST, parents[runtime])}
         new = {**recorded, **moves}
         check = check_rebase(
             facts,
@@ -86,7 +85,7 @@ class Remaker:
             registry=self.registry,
             where=self.where,
             platforms=tuple(map(str, lineage.source["platforms"])),
-            annotations={_BASE: new[runtime]} if _BASE in found.annotations else {},
+            annotations={BASE_DIGEST: new[runtime]} if BASE_DIGEST in found.annotations else {},
             cache=self.cache,
         )
         # A build of its own project would not stand on an image of it that nobody vouches for.
@@ -98,7 +97,7 @@ class Remaker:
 
     def _stands_on(self, found: Found, runtime: str) -> bool:
         """Tell whether the image's own manifest names the base: edges are in no key."""
-        named = found.annotations.get(_BASE_NAME, "")
+        named = found.annotations.get(BASE_NAME, "")
         if named == runtime:
             return True
         try:
@@ -130,7 +129,7 @@ class Remaker:
         It binds the input key, and the manifest, which holds the seal of the facts.
         """
         try:
-            key = input_key(Source(**lineage.source), _parents(lineage))
+            key = input_key(Source(**lineage.source), lineage.digests)
             if key != lineage.input_key or not isinstance(lineage.source["platforms"], list):
                 return "its record does not give the key that it names"
         except _DAMAGE:
@@ -149,7 +148,7 @@ class Remaker:
             raise AssertionError(found.ref)
         rebased = apply_rebase(plan, self.registry)
         ref = ImageRef(found.ref.registry, found.ref.repository, rebased.digest)
-        parents = {**_parents(lineage), **moves}
+        parents = {**lineage.digests, **moves}
         key = input_key(Source(**lineage.source), parents)
         write_lineage(
             self.registry,
@@ -172,10 +171,6 @@ def _runtime(lineage: Lineage) -> str:
     """Return the one reference that the final stage stands on; empty: there is not one."""
     found = [name for name, edge in lineage.edges.items() if edge.get("type") == "runtime"]
     return found[0] if len(found) == 1 and found[0] in lineage.parents else ""
-
-
-def _parents(lineage: Lineage) -> dict[str, str]:
-    return {name: str(digest) for name, digest in lineage.parents.items() if digest}
 
 
 def _refused(name: str, detail: str) -> RebaseCheck:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aksci.reporting import markdown_cell as cell
 from aksci.reporting import sanitise
-from aksci.supply.report.markdown import cell
 from aksci.supply.trust.signing import COMMIT, RUN
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from aksci.supply.report.markdown import cell
+from aksci.reporting import markdown_cell as cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aksci.supply.report.markdown import cell
+from aksci.reporting import markdown_cell as cell
 from aksci.supply.trust.judging import Outcome
 
 if TYPE_CHECKING:

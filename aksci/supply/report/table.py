@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from aksci.reporting import markdown_cell as cell
 from aksci.reporting import sanitise
 from aksci.supply.report.changes import all_findings, changes_since
-from aksci.supply.report.markdown import cell
 from aksci.supply.scan.verdict import SEVERITIES
 
 if TYPE_CHECKING:

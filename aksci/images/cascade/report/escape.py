@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-from aksci.reporting import sanitise
+from aksci.reporting import markdown_cell, sanitise
 
 __all__ = ["cell", "element_text", "one_line"]
 
@@ -13,8 +13,6 @@ _LONGEST = 400
 """Characters of one text."""
 _TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """What changes the direction of all that follows it in the line (Unicode, UAX #9, section 2)."""
-_MARKS = re.compile(r"([\\`*_{}\[\]<>()|#@!~$&])")
-_ADDRESS = re.compile(r"(?<=[a-z])(://)|(?<=www)(\.)", re.IGNORECASE)
 
 
 def one_line(text: str, longest: int = _LONGEST) -> str:
@@ -25,18 +23,10 @@ def one_line(text: str, longest: int = _LONGEST) -> str:
 
 
 def cell(text: str) -> str:
-    """Return text as one line that GitHub Flavored Markdown shows as it is, also in a table.
-
-    Its "Backslash escapes" (2.4) cover punctuation. Bare addresses become links by themselves
-    ("Autolinks", 6.9): their colon is written as an entity.
-    """
-    return _ADDRESS.sub(_entity, _MARKS.sub(r"\\\1", one_line(text)))
+    """Return text as one line that GitHub Flavored Markdown shows as it is, also in a table."""
+    return markdown_cell(one_line(text))
 
 
 def element_text(text: str) -> str:
     """Return text as one line that HTML shows as it is, in an element or in an attribute."""
     return html.escape(one_line(text))
-
-
-def _entity(match: re.Match[str]) -> str:
-    return "&#58;//" if match[1] else "&#46;"

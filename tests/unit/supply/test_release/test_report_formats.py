@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from aksci.errors import UsageError
+from aksci.reporting import markdown_cell as cell
 from aksci.supply.report.changes import changes_since, compare_verdicts
-from aksci.supply.report.markdown import cell
 from aksci.supply.report.render import CODE_FORMATS, VERDICT_FORMATS, render_verdicts
 
 
