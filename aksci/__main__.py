@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from aksci import __version__
-from aksci.errors import Interrupted, UsageError
-from aksci.sessions import SESSIONS
+from aksci.cli.sessions import SESSIONS
+from aksci.core.errors import Interrupted, UsageError
 
 __all__ = ["main"]
 
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     if words[0] not in SESSIONS:
         sys.stderr.write(f"error: there is no session {words[0]!r}.\n\n{_help()}")
         return UsageError.exit_status
-    from aksci.edge import INTERRUPTS, run_session
+    from aksci.cli.edge import INTERRUPTS, run_session
 
     status = run_session(words[0], words[1:], folder=folder)
     if status == Interrupted.exit_status:
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _help() -> str:
-    from aksci.options import usage
+    from aksci.cli.options import usage
 
     width = max(map(len, SESSIONS))
     sessions = "\n".join(f"  {name:{width}}  {spec.summary}" for name, spec in SESSIONS.items())

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from aksci.config import Config, EnvironmentConfig
-    from aksci.process import Runner
-    from aksci.reporting import Reporter
+    from aksci.config.models import Config, EnvironmentConfig
+    from aksci.core.process import Runner
+    from aksci.core.reporting import Reporter
 
 __all__ = ["Context"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import nox
 
-from aksci.sessions import SESSIONS
+from aksci.cli.sessions import SESSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ __all__ = ["register"]
 
 
 def register(project: str | None = None) -> None:
-    """Add every session of ``aksci.sessions`` to the noxfile that calls this.
+    """Add every session of ``aksci.cli.sessions`` to the noxfile that calls this.
 
     The sessions have no virtual environment of their own (``python=False``), import their pipeline
     when they run, and stop at the first that fails: ``nox -s build deploy`` never deploys what did
@@ -43,9 +43,9 @@ def _keep_libraries_quiet() -> None:
 
 def _session(name: str, summary: str, folder: Path) -> Callable[[nox.Session], None]:
     def session(session: nox.Session) -> None:
-        from aksci.edge import run_session
-        from aksci.errors import Interrupted
-        from aksci.options import WORK_TO_DO
+        from aksci.cli.edge import run_session
+        from aksci.cli.options import WORK_TO_DO
+        from aksci.core.errors import Interrupted
 
         _keep_libraries_quiet()
         status = run_session(name, session.posargs, folder=folder, shared=True)

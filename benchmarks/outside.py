@@ -10,10 +10,10 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.registry.push import canonical_json
+from aksci.oci.artifact import canonical_json
 
 if TYPE_CHECKING:
-    from aksci.registry import RegistryClient
+    from aksci.oci.client import RegistryClient
 
 __all__ = ["Outside", "layers_of"]
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksci.ci import choose_reporter
-from aksci.local import endpoints
-from aksci.process import Runner
-from aksci.registry import RegistryClient
-from aksci.tools import Toolbox
+from aksci.core.process import Runner
+from aksci.local.layout import endpoints
+from aksci.oci.client import RegistryClient
 from aksci.tools.pins import load_pins
+from aksci.tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

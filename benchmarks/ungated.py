@@ -12,11 +12,11 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from aksci.edge import run_session
-from aksci.images.cascade import CascadeRun, check_policy
-from aksci.images.cascade.report.render import save_report
-from aksci.images.cascade.report.text import report_text
-from aksci.sessions import SESSIONS, SessionSpec
+from aksci.cascade.base_policy import check_policy
+from aksci.cli.edge import run_session
+from aksci.cli.sessions import SESSIONS, SessionSpec
+from aksci.report.cascade_render import save_report
+from aksci.report.cascade_text import report_text
 from pipelines.bench import Bench
 from pipelines.cascade import report_of
 from pipelines.cascading import Cascading
@@ -24,8 +24,9 @@ from pipelines.graph import project_graph
 from pipelines.output import deliver
 
 if TYPE_CHECKING:
+    from aksci.cascade.cascade_run import CascadeRun
+    from aksci.cli.options import Options
     from aksci.context import Context
-    from aksci.options import Options
 
 __all__ = ["cascade"]
 

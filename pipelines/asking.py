@@ -6,18 +6,20 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aksci.dispatch import Ask, make_dispatcher
-from aksci.errors import AksciError
-from aksci.images.cascade.report.model import Dependent
-from aksci.images.wide import Asked, asked_lately, asking_key, extended, may_ask
+from aksci.cascade.cascade_report import Dependent
+from aksci.cascade.dependents.asked import Asked, asked_lately, asking_key
+from aksci.cascade.dependents.loop_guard import extended, may_ask
+from aksci.cascade.dispatch.ask import Ask
+from aksci.cascade.dispatch.dispatchers import make_dispatcher
+from aksci.core.errors import AksciError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aksci.config import AzurePipelinesTarget, GithubTarget
-    from aksci.images.cascade.report.model import DependentAction
-    from aksci.images.wide import Found
-    from aksci.registry import ImageRef
+    from aksci.cascade.cascade_report import DependentAction
+    from aksci.cascade.dependents.survey_result import Found
+    from aksci.config.cascade_models import AzurePipelinesTarget, GithubTarget
+    from aksci.oci.references import ImageRef
     from pipelines.cascading import Cascading
 
 __all__ = ["TO_COME", "Asking", "dependent_of"]

@@ -10,18 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from aksci.errors import RegistryError, UsageError
-from aksci.images import (
-    BuildSettings,
-    LazyBuilder,
-    OwnBuilds,
-    load_secrets,
-    load_ssh,
-    read_build_record,
-    read_own_builds,
-    write_own_builds,
-)
-from aksci.registry.refs import ImageRef
+from aksci.core.errors import RegistryError, UsageError
+from aksci.images.build.build_images import BuildSettings
+from aksci.images.build.build_record import read_build_record
+from aksci.images.build.credentials import load_secrets, load_ssh
+from aksci.images.build.own_builds import OwnBuilds, read_own_builds, write_own_builds
+from aksci.images.engines.builder import LazyBuilder
+from aksci.oci.references import ImageRef
 from pipelines.plan import base_resolver, policy_bases
 from pipelines.platform import locate, make_toolbox, prepare
 from pipelines.supplies import in_sources, reach_registry, source_commit
@@ -30,13 +25,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from aksci.context import Context
-    from aksci.images import BaseResolver, Builder, BuildRecord, BuiltImage, Graph
-    from aksci.images.building.run import ImageCheck
+    from aksci.images.bases import BaseResolver
+    from aksci.images.build.build_record import BuildRecord, BuiltImage
+    from aksci.images.build.build_run import ImageCheck
     from aksci.images.dockerfile.onbuild import Bases
-    from aksci.images.validation import Validator
-    from aksci.registry import RegistryClient
-    from aksci.supply import Signer, TrivyScanner, Verdict
-    from aksci.tools import Toolbox
+    from aksci.images.engines.builder import Builder
+    from aksci.images.graph import Graph
+    from aksci.images.validate.validator import Validator
+    from aksci.oci.client import RegistryClient
+    from aksci.supply.scan.trivy import TrivyScanner
+    from aksci.supply.scan.verdict import Verdict
+    from aksci.supply.sign.signer import Signer
+    from aksci.tools.toolbox import Toolbox
     from pipelines.platform import Surroundings
 
 __all__ = ["Bench"]
@@ -171,7 +171,8 @@ class Bench:
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
         """On the images of the record, remembered or new."""
-        from aksci.supply import scan_images, write_verdict_record
+        from aksci.supply.scan.gate import scan_images
+        from aksci.supply.scan.own_verdicts import write_verdict_record
 
         context = self.context
         found = scan_images(
@@ -192,7 +193,9 @@ class Bench:
     @cached_property
     def before(self) -> dict[str, Verdict] | None:
         """The verdicts of the last release, to tell what changed since; None: there is none."""
-        from aksci.supply import last_release, load_release, release_verdicts
+        from aksci.supply.release.find_release import last_release
+        from aksci.supply.release.make_release import load_release
+        from aksci.supply.release.release_evidence import release_verdicts
 
         ref = last_release(self.registry, self.context.config.project.name)
         try:
@@ -218,7 +221,7 @@ class Bench:
 
     def vouches(self, ref: ImageRef, key: str) -> bool:
         """Tell whether a finished build may be believed: docs/adr/0007-who-vouches.md."""
-        from aksci.supply import build_claims
+        from aksci.supply.sign.signer import build_claims
 
         return self.own.has(ref, key) or self._signed(ref, build_claims(ref, input_key=key))
 
@@ -232,7 +235,8 @@ class Bench:
 
         :param keys: input keys of its image.
         """
-        from aksci.supply import image_claims, made_here
+        from aksci.supply.scan.own_verdicts import made_here
+        from aksci.supply.sign.signer import image_claims
 
         if made_here(self.context.work, verdict) and self._remembers:
             return True
@@ -260,7 +264,7 @@ class Bench:
         return brought
 
     def _signed(self, ref: ImageRef, claims: Mapping[str, str]) -> bool:
-        from aksci.supply import BindingError, NotSignedError, UntrustedError
+        from aksci.supply.sign.signer import BindingError, NotSignedError, UntrustedError
 
         try:
             self.signer.verify(ref, claims)
@@ -336,7 +340,7 @@ def _engine_answers(found: Surroundings) -> bool:
     path = (found.buildkit or "").removeprefix("unix://")
     if not found.embedded or not path.startswith("/"):
         return False
-    from aksci.local import listens
+    from aksci.local.part import listens
 
     return listens(Path(path))
 

@@ -6,19 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from aksci.config import CONFIG_NAME
-from aksci.errors import AksciError, ConfigError, TrustError, UsageError
-from aksci.images import (
-    BuildRecord,
-    Failure,
-    build_images,
-    publish_tags,
-    read_failures,
-    select,
-    update_failures,
-    write_build_record,
-)
-from aksci.options import BUILD_STAGES, Options
+from aksci.cli.options import BUILD_STAGES, Options
+from aksci.config.loader import CONFIG_NAME
+from aksci.core.errors import AksciError, ConfigError, TrustError, UsageError
+from aksci.images.build.build_images import build_images
+from aksci.images.build.build_record import BuildRecord, write_build_record
+from aksci.images.build.failures import Failure, read_failures, update_failures
+from aksci.images.build.tags import publish_tags
+from aksci.images.selection import select
 from pipelines.bench import Bench
 from pipelines.graph import project_graph
 from pipelines.output import deliver, renderer_of
@@ -29,8 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aksci.context import Context
-    from aksci.images import BuildResult, Graph
-    from aksci.supply import Origin, Signer, Verdict
+    from aksci.images.build.build_images import BuildResult
+    from aksci.images.graph import Graph
+    from aksci.supply.scan.verdict import Verdict
+    from aksci.supply.sign.signer import Origin, Signer
 
 __all__ = ["build", "push", "scan", "sign", "validate"]
 
@@ -68,7 +65,7 @@ def scan(context: Context, options: Options) -> dict[str, Any]:
 
     ``--format`` shows the verdicts in one of several formats, whether they pass or not.
     """
-    from aksci.supply import CODE_FORMATS, VERDICT_FORMATS, render_verdicts
+    from aksci.report.verdict_render import CODE_FORMATS, VERDICT_FORMATS, render_verdicts
 
     renderer_of("scan", options, VERDICT_FORMATS)
     bench = Bench(context=context)
@@ -244,7 +241,8 @@ def _validate(bench: Bench) -> dict[str, Any]:
 
 
 def _scan(bench: Bench) -> dict[str, Any]:
-    from aksci.supply import ignore_warnings, verdicts_markdown, verdicts_table
+    from aksci.report.verdict_table import verdicts_markdown, verdicts_table
+    from aksci.supply.scan.ignores import ignore_warnings
 
     context = bench.context
     policy, verdicts = context.config.scan, bench.verdicts
@@ -261,7 +259,7 @@ def _scan(bench: Bench) -> dict[str, Any]:
 
 
 def _require_pass(bench: Bench) -> None:
-    from aksci.supply import require_pass
+    from aksci.supply.scan.scan_policy import require_pass
 
     context = bench.context
     require_pass(
@@ -273,7 +271,7 @@ def _require_pass(bench: Bench) -> None:
 
 
 def _sign(bench: Bench) -> dict[str, Any]:
-    from aksci.supply import sign_image
+    from aksci.supply.sign.signer import sign_image
 
     context = bench.context
     record, verdicts = bench.record, bench.verdicts
@@ -296,7 +294,7 @@ def _sign(bench: Bench) -> dict[str, Any]:
 
 def _origin(bench: Bench) -> Origin:
     """Return what signatures tell of where something comes from."""
-    from aksci.supply import Origin
+    from aksci.supply.sign.signer import Origin
 
     return Origin(commit=bench.record.commit, run=bench.record.run_id)
 
@@ -346,7 +344,9 @@ def _push(bench: Bench) -> dict[str, Any]:
 
 
 def _release(bench: Bench) -> dict[str, Any]:
-    from aksci.supply import make_release, publish_release, write_release_file
+    from aksci.supply.release.make_release import make_release
+    from aksci.supply.release.release_file import write_release_file
+    from aksci.supply.release.sign_release import publish_release
 
     context = bench.context
     release = make_release(
@@ -365,7 +365,7 @@ def _release(bench: Bench) -> dict[str, Any]:
 
 def _require_signed(record: BuildRecord, verdicts: dict[str, Verdict], signer: Signer) -> None:
     """Verify every image before any tag moves; a verdict that is not stored has no signature."""
-    from aksci.supply import verify_image
+    from aksci.supply.sign.signer import verify_image
 
     def one(name: str) -> None:
         image, stored = record.images[name], verdicts[name].stored

@@ -7,16 +7,16 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import AksciError, ConfigError, UsageError
-from aksci.images.cascade import check_policy, policy_of
-from aksci.images.cascade.report.document import report_document
-from aksci.images.cascade.report.markdown import report_markdown
-from aksci.images.cascade.report.model import CascadeReport
-from aksci.images.cascade.report.render import REPORT_FORMATS, save_report
-from aksci.images.names import parse_reference
+from aksci.cascade.base_policy import check_policy, policy_of
+from aksci.cascade.cascade_report import CascadeReport
+from aksci.cascade.dependents.loop_guard import chain_of
+from aksci.cli.options import WORK_TO_DO
+from aksci.core.errors import AksciError, ConfigError, UsageError
 from aksci.images.rebase.explain import explain_text
-from aksci.images.wide.loop import chain_of
-from aksci.options import WORK_TO_DO
+from aksci.oci.names import parse_reference
+from aksci.report.cascade_document import report_document
+from aksci.report.cascade_markdown import report_markdown
+from aksci.report.cascade_render import REPORT_FORMATS, save_report
 from pipelines.bench import Bench
 from pipelines.cascading import Cascading, Done
 from pipelines.graph import project_graph
@@ -25,9 +25,9 @@ from pipelines.output import deliver, renderer_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aksci.cli.options import Options
     from aksci.context import Context
-    from aksci.images import Graph
-    from aksci.options import Options
+    from aksci.images.graph import Graph
 
 __all__ = ["cascade", "report_of"]
 

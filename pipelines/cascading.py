@@ -8,25 +8,18 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from aksci.errors import AksciError
-from aksci.images import (
-    BuildResult,
-    Failure,
-    read_failures,
-    update_failures,
-)
-from aksci.images.building.request import Requests
-from aksci.images.building.run import Run
-from aksci.images.cascade import (
-    CascadeRun,
-    Chooser,
-    Meanings,
-    Rebasing,
-    outcomes_of,
-    plan_cascade,
-    planned_outcomes,
-    withheld,
-)
+from aksci.cascade.cascade_plan import plan_cascade
+from aksci.cascade.cascade_run import CascadeRun
+from aksci.cascade.choose import Chooser
+from aksci.cascade.drift import Meanings
+from aksci.cascade.groups import withheld
+from aksci.cascade.outcomes import outcomes_of, planned_outcomes
+from aksci.cascade.rebasing import Rebasing
+from aksci.core.errors import AksciError
+from aksci.images.build.build_images import BuildResult
+from aksci.images.build.build_request import Requests
+from aksci.images.build.build_run import Run
+from aksci.images.build.failures import Failure, read_failures, update_failures
 from aksci.images.lookup import Lookup
 from pipelines.gatekeeper import Gatekeeper
 from pipelines.plan import base_resolver
@@ -36,20 +29,23 @@ from pipelines.supplies import reach_registry
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from aksci.context import Context
-    from aksci.images import BaseResolver, BuiltImage, Graph
-    from aksci.images.cascade.model import EdgeDrift
-    from aksci.images.cascade.report.model import (
+    from aksci.cascade.cascade_report import (
         Dependent,
         EnvironmentOutcome,
         FindingMove,
         ImageOutcome,
         TagMove,
     )
+    from aksci.cascade.edge_drift import EdgeDrift
+    from aksci.context import Context
+    from aksci.images.bases import BaseResolver
+    from aksci.images.build.build_record import BuiltImage
     from aksci.images.dockerfile.onbuild import Bases
+    from aksci.images.graph import Graph
     from aksci.images.rebase.model import Condition
-    from aksci.registry import ImageRef, RegistryClient
-    from aksci.supply import Origin
+    from aksci.oci.client import RegistryClient
+    from aksci.oci.references import ImageRef
+    from aksci.supply.sign.signer import Origin
     from pipelines.bench import Bench
 
 __all__ = ["Cascading", "Done"]
@@ -163,7 +159,7 @@ class Cascading:
 
     def origin(self) -> Origin:
         """Return what signatures tell of where something comes from."""
-        from aksci.supply import Origin
+        from aksci.supply.sign.signer import Origin
 
         return Origin(commit=self.bench.commit, run=self.context.run_id)
 
@@ -225,7 +221,7 @@ class Cascading:
         here = {context.environment_name: context.environment}
         if not any(one.cascade for one in {**here, **context.config.environments}.values()):
             return done
-        from aksci.supply import last_release
+        from aksci.supply.release.find_release import last_release
         from pipelines.continuing import deploy_continued
 
         # What somebody has released meanwhile is the last one, and not to be undone by ours.
@@ -274,7 +270,7 @@ class Cascading:
         :param made: with those that the gate refused: they need not be made once more to be asked
             about again.
         """
-        from aksci.supply import write_verdict_record
+        from aksci.supply.scan.own_verdicts import write_verdict_record
 
         work = self.context.work
         failed = {
@@ -292,7 +288,8 @@ class Cascading:
 
     def _publish(self, done: Done, run: CascadeRun, moving: Mapping[str, BuiltImage]) -> Done:
         """Make the release, then move the tags: what dies in between is done again by the next."""
-        from aksci.supply import last_release, load_release
+        from aksci.supply.release.find_release import last_release
+        from aksci.supply.release.make_release import load_release
         from pipelines.publishing import Publishing
 
         if not moving:

@@ -6,14 +6,14 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from aksci.deploy import read_record
-from aksci.errors import AksciError, ConfigError, GateError, Interrupted
-from aksci.images.cascade.report.model import EnvironmentOutcome
-from aksci.options import Options
-from aksci.registry import ImageRef
-from aksci.reporting import sanitise
-from aksci.supply.release.continuing import continues
-from aksci.supply.release.model import release_tag
+from aksci.cascade.cascade_report import EnvironmentOutcome
+from aksci.cli.options import Options
+from aksci.core.errors import AksciError, ConfigError, GateError, Interrupted
+from aksci.core.reporting import sanitise
+from aksci.deploy.state.deploy_record import read_record
+from aksci.oci.references import ImageRef
+from aksci.supply.release.continued import continues
+from aksci.supply.release.release import release_tag
 from pipelines.deploy import deploy_ref, open_cluster
 from pipelines.platform import locate, make_toolbox
 from pipelines.promote import Place, at_environment, gate_refusals, previous, promote
@@ -21,10 +21,10 @@ from pipelines.promote import Place, at_environment, gate_refusals, previous, pr
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aksci.config import EnvironmentConfig
+    from aksci.cascade.cascade_report import Became
+    from aksci.config.models import EnvironmentConfig
     from aksci.context import Context
-    from aksci.deploy import Record
-    from aksci.images.cascade.report.model import Became
+    from aksci.deploy.state.deploy_record import Record
 
 __all__ = ["Hands", "deploy_continued"]
 

@@ -7,22 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aksci.deploy import (
-    Helm,
-    Release,
-    ServiceRelease,
-    choose_release,
-    connect,
-    deploy_release,
-    plan_deploy,
-    read_record,
-    read_state,
-    read_status,
-)
-from aksci.errors import TrustError, UsageError
-from aksci.local import status as platform_status
-from aksci.registry import ImageRef
-from aksci.supply import fetch_chart, load_release, read_release_file, verify_release
+from aksci.core.errors import TrustError, UsageError
+from aksci.deploy.deploy import deploy_release
+from aksci.deploy.deploy_plan import plan_deploy, read_state
+from aksci.deploy.kubernetes.cluster import connect
+from aksci.deploy.kubernetes.environment_status import read_status
+from aksci.deploy.rollback import choose_release
+from aksci.deploy.state.deploy_record import read_record
+from aksci.deploy.state.desired import Release, ServiceRelease
+from aksci.deploy.targets.helm import Helm
+from aksci.local.platform import status as platform_status
+from aksci.oci.references import ImageRef
+from aksci.supply.release.chart import fetch_chart
+from aksci.supply.release.make_release import load_release
+from aksci.supply.release.release_file import read_release_file
+from aksci.supply.release.sign_release import verify_release
 from pipelines.output import renderer_of, show, show_json
 from pipelines.platform import locate, make_toolbox, platform_state, prepare
 from pipelines.signers import make_signer
@@ -31,13 +30,14 @@ from pipelines.supplies import reach_registry
 if TYPE_CHECKING:
     import contextlib
 
+    from aksci.cli.options import Options
     from aksci.context import Context
-    from aksci.deploy import Cluster, DeployResult
-    from aksci.options import Options
-    from aksci.registry import RegistryClient
-    from aksci.supply import Release as SignedRelease
-    from aksci.supply import Signer
-    from aksci.tools import Toolbox
+    from aksci.deploy.deploy import DeployResult
+    from aksci.deploy.kubernetes.cluster import Cluster
+    from aksci.oci.client import RegistryClient
+    from aksci.supply.release.release import Release as SignedRelease
+    from aksci.supply.sign.signer import Signer
+    from aksci.tools.toolbox import Toolbox
     from pipelines.platform import Surroundings
 
 __all__ = ["deploy", "deploy_ref", "open_cluster", "rollback", "status", "verified_release"]

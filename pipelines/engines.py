@@ -6,27 +6,22 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aksci.config import CONFIG_NAME
-from aksci.errors import ConfigError, DockerError
-from aksci.files import write_atomically
-from aksci.images import (
-    ENGINE_BUILDER,
-    BuilderSpec,
-    BuilderStore,
-    BuildxBuilder,
-    PoolBuilder,
-    one_context,
-    own_name,
-)
-from aksci.registry import is_loopback
+from aksci.config.loader import CONFIG_NAME
+from aksci.core.errors import ConfigError, DockerError
+from aksci.core.files import write_atomically
+from aksci.images.engines.buildx import ENGINE_BUILDER, BuildxBuilder
+from aksci.images.engines.buildx_builders import BuilderSpec, BuilderStore, own_name
+from aksci.images.engines.kubeconfig import one_context
+from aksci.images.engines.pool import PoolBuilder
+from aksci.oci.client import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aksci.config import BuilderConfig, Config
+    from aksci.config.models import BuilderConfig, Config
     from aksci.context import Context
-    from aksci.images import Builder
-    from aksci.tools import Toolbox
+    from aksci.images.engines.builder import Builder
+    from aksci.tools.toolbox import Toolbox
     from pipelines.platform import Surroundings
 
 __all__ = ["make_builder"]
@@ -79,7 +74,7 @@ def _require_able(context: Context) -> None:
     wanted = _beyond_docker(context.config)
     if not wanted:
         return
-    from aksci.local import has_containerd_store
+    from aksci.local.docker_engine import has_containerd_store
 
     try:
         able = has_containerd_store(context.variables)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aksci.azure import export_files, locate_source, plan_acr_tasks, write_folder
-from aksci.errors import ConfigError, UsageError
+from aksci.azure.acr_tasks.export_files import export_files
+from aksci.azure.acr_tasks.output_folder import write_folder
+from aksci.azure.acr_tasks.plan_tasks import plan_acr_tasks
+from aksci.azure.acr_tasks.source_location import locate_source
+from aksci.core.errors import ConfigError, UsageError
 from pipelines.graph import project_graph
 from pipelines.platform import locate
 
 if TYPE_CHECKING:
-    from aksci.azure import AcrExport
+    from aksci.azure.acr_tasks.acr_export import AcrExport
+    from aksci.cli.options import Options
     from aksci.context import Context
-    from aksci.options import Options
 
 __all__ = ["export"]
 

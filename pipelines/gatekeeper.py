@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from aksci.registry.refs import ImageRef
+from aksci.oci.references import ImageRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aksci.images import Base, BuiltImage
-    from aksci.supply import Origin, Verdict
+    from aksci.images.build.build_record import Base, BuiltImage
     from aksci.supply.scan.gate import Gate
+    from aksci.supply.scan.verdict import Verdict
+    from aksci.supply.sign.signer import Origin
     from pipelines.bench import Bench
 
 __all__ = ["Gatekeeper"]
@@ -45,7 +46,8 @@ class Gatekeeper:
 
     def check(self, name: str, ref: ImageRef, input_key: str, base: ImageRef | None) -> None:
         """Do so with an image that need not be one of the project's."""
-        from aksci.supply import require_pass, sign_image
+        from aksci.supply.scan.scan_policy import require_pass
+        from aksci.supply.sign.signer import sign_image
 
         bench = self.bench
         self._keys[ref] = input_key

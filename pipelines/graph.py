@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aksci.images import Importer, build_graph
+from aksci.images.discovery.sources.imported import Importer
+from aksci.images.graph import build_graph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from aksci.context import Context
-    from aksci.images import Graph
+    from aksci.images.graph import Graph
 
 __all__ = ["project_graph"]
 

@@ -8,16 +8,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aksci.deploy import LintTools, lint_project
-from aksci.errors import ConfigError, ToolError
-from aksci.tools import SCHEMA_LOCATION, ensure_schemas
+from aksci.core.errors import ConfigError, ToolError
+from aksci.deploy.lint.lint_project import LintTools, lint_project
+from aksci.tools.schemas import SCHEMA_LOCATION, ensure_schemas
 from pipelines.graph import project_graph
 from pipelines.output import show
 from pipelines.platform import make_toolbox
 
 if TYPE_CHECKING:
+    from aksci.cli.options import Options
     from aksci.context import Context
-    from aksci.options import Options
 
 __all__ = ["lint"]
 

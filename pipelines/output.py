@@ -6,16 +6,16 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aksci.errors import UsageError
-from aksci.files import write_atomically
-from aksci.reporting import sanitise
+from aksci.core.errors import UsageError
+from aksci.core.files import write_atomically
+from aksci.core.reporting import sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from aksci.cli.options import Options
     from aksci.context import Context
-    from aksci.options import Options
 
 __all__ = ["as_json", "deliver", "place_for", "renderer_of", "show", "show_json"]
 

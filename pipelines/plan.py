@@ -5,33 +5,29 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import RegistryError, UsageError
-from aksci.images import (
-    BaseResolver,
-    UndecidedError,
+from aksci.cli.options import WORK_TO_DO
+from aksci.core.errors import RegistryError, UsageError
+from aksci.images.bases import BaseResolver
+from aksci.images.build.failures import read_failures
+from aksci.images.explain import explain_image, why_markdown, why_text
+from aksci.images.graph import graph_document
+from aksci.images.plan import plan_build, plan_document
+from aksci.images.plan_compare import (
     compare_plans,
     comparison_markdown,
     comparison_text,
-    explain_image,
-    graph_document,
     load_plan,
-    make_matrices,
-    matrix_document,
-    matrix_value,
-    plan_build,
-    plan_document,
-    plan_markdown,
-    plan_text,
-    read_failures,
-    require_images,
     save_plan,
-    select,
-    undecided_text,
-    why_markdown,
-    why_text,
 )
-from aksci.images.drawing import draw_dot, draw_mermaid, draw_page, draw_tree, drawing_of
-from aksci.options import WORK_TO_DO
+from aksci.images.plan_matrix import make_matrices, matrix_document, matrix_value
+from aksci.images.selection import require_images, select
+from aksci.images.undecided import UndecidedError
+from aksci.report.graph_dot import draw_dot
+from aksci.report.graph_drawing import drawing_of
+from aksci.report.graph_mermaid import draw_mermaid
+from aksci.report.graph_page import draw_page
+from aksci.report.graph_tree import draw_tree
+from aksci.report.plan_report import plan_markdown, plan_text, undecided_text
 from pipelines.graph import project_graph
 from pipelines.output import as_json, deliver, place_for, renderer_of
 from pipelines.platform import locate
@@ -40,13 +36,14 @@ from pipelines.supplies import connect_registry, reach_registry, source_commit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aksci.cli.options import Options
     from aksci.context import Context
-    from aksci.images import BuildPlan, Graph
     from aksci.images.dockerfile.onbuild import Bases
-    from aksci.images.drawing import Drawing
-    from aksci.images.planning.plan import Work
-    from aksci.options import Options
-    from aksci.registry import ImageRef, RegistryClient
+    from aksci.images.graph import Graph
+    from aksci.images.plan import BuildPlan, Work
+    from aksci.oci.client import RegistryClient
+    from aksci.oci.references import ImageRef
+    from aksci.report.graph_drawing import Drawing
 
 __all__ = ["base_resolver", "graph", "plan", "policy_bases", "why"]
 
@@ -144,7 +141,9 @@ def policy_bases(
     config = context.config.cascade
     if not config.bases and not config.edges:
         return None
-    from aksci.images.cascade import Meanings, PolicyBases, check_policy
+    from aksci.cascade.base_policy import check_policy
+    from aksci.cascade.chosen_bases import PolicyBases
+    from aksci.cascade.drift import Meanings
 
     check_policy(config)
     return PolicyBases(

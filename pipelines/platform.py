@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import ConfigError, DockerError
+from aksci.core.errors import ConfigError, DockerError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from aksci.cli.options import Options
     from aksci.context import Context
-    from aksci.local import PlatformEndpoints
-    from aksci.options import Options
-    from aksci.tools import Toolbox
+    from aksci.local.layout import PlatformEndpoints
+    from aksci.tools.toolbox import Toolbox
 
 __all__ = [
     "Surroundings",
@@ -45,7 +45,7 @@ class Surroundings:
 
 def make_toolbox(context: Context) -> Toolbox:
     """Return the toolbox of this user."""
-    from aksci.tools import Toolbox
+    from aksci.tools.toolbox import Toolbox
 
     return Toolbox(
         cache=context.cache,
@@ -77,7 +77,7 @@ def locate(context: Context) -> Surroundings:
     """Say where the environment's registry and cluster are. Starts nothing, and asks nobody."""
     if context.environment.platform != "embedded":
         return _external(context)
-    from aksci.local import Ports, endpoints
+    from aksci.local.layout import Ports, endpoints
 
     state = platform_state(context)
     known = endpoints(state)
@@ -105,7 +105,7 @@ def up(context: Context, _options: Options) -> dict[str, Any]:
 
 def down(context: Context, options: Options) -> dict[str, Any]:
     """Stop what ``up`` started."""
-    from aksci.local import down as stop
+    from aksci.local.platform import down as stop
 
     stop(
         state=platform_state(context),
@@ -117,8 +117,8 @@ def down(context: Context, options: Options) -> dict[str, Any]:
 
 
 def _embedded(context: Context, toolbox: Toolbox, *, cluster: bool) -> Surroundings:
-    from aksci.local import ALL_PARTS, BUILD_PARTS, TRUST_PARTS
-    from aksci.local import up as start
+    from aksci.local.platform import ALL_PARTS, BUILD_PARTS, TRUST_PARTS
+    from aksci.local.platform import up as start
 
     trust = TRUST_PARTS if "dct" in context.config.sign.signers else frozenset()
 
@@ -164,7 +164,7 @@ def _require_engine(context: Context) -> None:
     BuildKit takes named contexts, by which parents are pinned, from 0.10 on; that of Docker Engine
     20.10 refuses them.
     """
-    from aksci.local import docker_engine
+    from aksci.local.docker_engine import docker_engine
 
     version = docker_engine(context.variables)
     context.reporter.line(f"Docker Engine {version}")

@@ -7,14 +7,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from aksci.config import EnvironmentConfig
-from aksci.deploy import read_record, read_status
-from aksci.errors import ConfigError, GateError, NotFoundInRegistry, UsageError
-from aksci.options import Options
-from aksci.registry import ImageRef, apply_transfer, plan_transfer
-from aksci.supply.release.gates import Facts, Running, check_gates, running_since
-from aksci.supply.release.signing import LATEST
-from aksci.supply.trust.signing import ensure_signed, image_claims, kind_claims
+from aksci.cli.options import Options
+from aksci.config.models import EnvironmentConfig
+from aksci.core.errors import ConfigError, GateError, NotFoundInRegistry, UsageError
+from aksci.deploy.kubernetes.environment_status import read_status
+from aksci.deploy.state.deploy_record import read_record
+from aksci.oci.copy import apply_transfer
+from aksci.oci.copy_plan import plan_transfer
+from aksci.oci.references import ImageRef
+from aksci.supply.release.promotion_gates import Facts, Running, check_gates, running_since
+from aksci.supply.release.sign_release import LATEST
+from aksci.supply.sign.signer import ensure_signed, image_claims, kind_claims
 from pipelines.deploy import deploy_ref, open_cluster, verified_release
 from pipelines.output import show
 from pipelines.platform import locate, make_toolbox, prepare
@@ -25,9 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from aksci.context import Context
-    from aksci.registry import RegistryClient, TransferPlan
-    from aksci.supply import Release, Signer
-    from aksci.tools import Toolbox
+    from aksci.oci.client import RegistryClient
+    from aksci.oci.copy_plan import TransferPlan
+    from aksci.supply.release.release import Release
+    from aksci.supply.sign.signer import Signer
+    from aksci.tools.toolbox import Toolbox
     from pipelines.platform import Surroundings
 
 __all__ = ["Place", "at_environment", "gate_refusals", "previous", "promote"]

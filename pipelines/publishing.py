@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from aksci.errors import RegistryError
-from aksci.images import BuildRecord, publish_tags
-from aksci.images.cascade.report.model import FindingMove, TagMove
+from aksci.cascade.cascade_report import FindingMove, TagMove
+from aksci.core.errors import RegistryError
+from aksci.images.build.build_record import BuildRecord
+from aksci.images.build.tags import publish_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from aksci.images import BuiltImage
-    from aksci.images.cascade import CascadeRun
-    from aksci.supply import Finding, Release, Verdict
-    from aksci.supply.report.changes import FindingChanges
+    from aksci.cascade.cascade_run import CascadeRun
+    from aksci.images.build.build_record import BuiltImage
+    from aksci.supply.release.release import Release
+    from aksci.supply.scan.verdict import Finding, Verdict
+    from aksci.supply.scan.verdict_changes import FindingChanges
     from pipelines.bench import Bench
 
 __all__ = ["Publishing"]
@@ -39,8 +41,9 @@ class Publishing:
         :raises TrustError: the last release can't be verified, so nothing may go on from it.
         :raises RegistryError: somebody else has moved a tag meanwhile.
         """
-        from aksci.supply import verify_release, write_release_file
-        from aksci.supply.release.continuing import continue_release, publish_continued
+        from aksci.supply.release.continued import continue_release, publish_continued
+        from aksci.supply.release.release_file import write_release_file
+        from aksci.supply.release.sign_release import verify_release
 
         bench, context = self.bench, self.bench.context
         registry, signer = bench.registry, bench.signer
@@ -81,8 +84,8 @@ class Publishing:
 
     def findings(self, before: Release) -> tuple[FindingMove, ...]:
         """Tell which findings came and which went with the images that were made again."""
-        from aksci.supply import release_verdicts
-        from aksci.supply.report.changes import changes_since
+        from aksci.supply.release.release_evidence import release_verdicts
+        from aksci.supply.scan.verdict_changes import changes_since
 
         made = {name: one for name, one in self.verdicts.items() if name in before.images}
         earlier = replace(before, images={name: before.images[name] for name in made})

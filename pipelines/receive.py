@@ -7,16 +7,18 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import ConfigError, Interrupted
-from aksci.secret import Secret
+from aksci.core.errors import ConfigError, Interrupted
+from aksci.core.secret import Secret
 from pipelines.graph import project_graph
 from pipelines.platform import locate
 
 if TYPE_CHECKING:
+    from aksci.cascade.receiver.push_filter import Wanted
+    from aksci.cascade.receiver.server import ReceiverServer
+    from aksci.cascade.receiver.worker import Start, Worker
+    from aksci.cli.options import Options
     from aksci.context import Context
-    from aksci.images import Graph
-    from aksci.options import Options
-    from aksci.receiver import ReceiverServer, Start, Wanted, Worker
+    from aksci.images.graph import Graph
 
 __all__ = ["receive"]
 
@@ -32,7 +34,10 @@ def receive(context: Context, _options: Options) -> dict[str, Any]:
     :raises UsageError: the queue's file is damaged or in use.
     :raises PortTakenError: the port is in use.
     """
-    from aksci.receiver import EventStore, Intake, Worker, open_server
+    from aksci.cascade.receiver.event_store import EventStore
+    from aksci.cascade.receiver.intake import Intake
+    from aksci.cascade.receiver.server import open_server
+    from aksci.cascade.receiver.worker import Worker
 
     config = context.config.cascade.receiver
     secret = _secret(context)
@@ -97,7 +102,7 @@ def _secret(context: Context) -> Secret:
 
 def _start(context: Context) -> Start:
     """Return what starts cascades: here, or in the pipeline of the configured target."""
-    from aksci.receiver import CascadeHere, CascadeThere
+    from aksci.cascade.receiver.starts import CascadeHere, CascadeThere
 
     config = context.config.cascade
     if config.receiver.target is None:
@@ -112,7 +117,7 @@ def _start(context: Context) -> Start:
             },
             reporter=context.reporter,
         )
-    from aksci.dispatch import make_dispatcher
+    from aksci.cascade.dispatch.dispatchers import make_dispatcher
 
     target = config.targets[config.receiver.target]
     dispatcher = make_dispatcher(target, variables=context.variables)
@@ -124,7 +129,7 @@ def _wanted(context: Context) -> Wanted:
 
     With globs and a target, nothing but aksci.toml is needed: the container has no checkout.
     """
-    from aksci.receiver import Wanted
+    from aksci.cascade.receiver.push_filter import Wanted
 
     config = context.config
     receiver = config.cascade.receiver
@@ -149,8 +154,8 @@ def _wanted(context: Context) -> Wanted:
 
 def _bases(context: Context, found: Graph) -> tuple[frozenset[str], dict[str, tuple[str, ...]]]:
     """Return the bases that cascades take; and by repository those that follow its tags."""
-    from aksci.images.cascade.policy import policy_of
-    from aksci.images.names import parse_reference
+    from aksci.cascade.base_policy import policy_of
+    from aksci.oci.names import parse_reference
 
     bases, ranges = set(), dict[str, tuple[str, ...]]()
     for one in found.external:

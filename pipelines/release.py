@@ -5,28 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import TrustError, UsageError
-from aksci.supply import (
-    ShownRelease,
-    compare_releases,
+from aksci.core.errors import TrustError, UsageError
+from aksci.report.release_comparison import (
     comparison_document,
     comparison_markdown,
     comparison_text,
-    find_release,
-    last_release,
+)
+from aksci.report.release_report import (
+    ShownRelease,
     list_document,
     list_markdown,
-    list_releases,
     list_text,
-    load_evidence,
-    load_release,
-    read_commits,
-    read_release_file,
     release_markdown,
     release_text,
     release_view,
-    verify_release,
 )
+from aksci.supply.release.commits import read_commits
+from aksci.supply.release.compare import compare_releases
+from aksci.supply.release.find_release import find_release, last_release, list_releases
+from aksci.supply.release.make_release import load_release
+from aksci.supply.release.release_evidence import load_evidence
+from aksci.supply.release.release_file import read_release_file
+from aksci.supply.release.sign_release import verify_release
 from pipelines.output import as_json, deliver, renderer_of
 from pipelines.platform import locate, make_toolbox
 from pipelines.signers import make_signer
@@ -35,10 +35,13 @@ from pipelines.supplies import reach_registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from aksci.cli.options import Options
     from aksci.context import Context
-    from aksci.options import Options
-    from aksci.registry import ImageRef, RegistryClient
-    from aksci.supply import Comparison, ListedRelease, Signer
+    from aksci.oci.client import RegistryClient
+    from aksci.oci.references import ImageRef
+    from aksci.supply.release.compare import Comparison
+    from aksci.supply.release.find_release import ListedRelease
+    from aksci.supply.sign.signer import Signer
 
 __all__ = ["release"]
 

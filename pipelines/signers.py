@@ -9,10 +9,10 @@ from pipelines.supplies import credential_for, docker_config, proxies_for
 
 if TYPE_CHECKING:
     from aksci.context import Context
-    from aksci.registry import RegistryClient
-    from aksci.supply import Signer
-    from aksci.supply.trust.dct.signer import DctSigner
-    from aksci.tools import Toolbox
+    from aksci.oci.client import RegistryClient
+    from aksci.supply.sign.dct.dct_signer import DctSigner
+    from aksci.supply.sign.signer import Signer
+    from aksci.tools.toolbox import Toolbox
     from pipelines.platform import Surroundings
 
 __all__ = ["make_dct", "make_signer"]
@@ -22,7 +22,8 @@ def make_signer(
     context: Context, toolbox: Toolbox, found: Surroundings, registry: RegistryClient
 ) -> Signer:
     """Return all of ``sign.signers`` as one signer that asks each question once."""
-    from aksci.supply import AllSigners, RememberingSigner
+    from aksci.supply.sign.remembering import RememberingSigner
+    from aksci.supply.sign.signer import AllSigners
 
     makers = {"notation": _notation, "cosign": _cosign, "dct": make_dct}
     wanted = context.config.sign.signers
@@ -33,7 +34,7 @@ def make_signer(
 def _notation(
     context: Context, toolbox: Toolbox, found: Surroundings, registry: RegistryClient
 ) -> Signer:
-    from aksci.supply import notation_signer
+    from aksci.supply.sign.notation.notation_signer import notation_signer
 
     config_home = context.variables.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     return notation_signer(
@@ -54,7 +55,7 @@ def _notation(
 def _cosign(
     context: Context, toolbox: Toolbox, found: Surroundings, registry: RegistryClient
 ) -> Signer:
-    from aksci.supply import cosign_signer
+    from aksci.supply.sign.cosign.cosign_keys import cosign_signer
 
     return cosign_signer(
         context.config.sign.cosign,
@@ -75,8 +76,8 @@ def make_dct(
     context: Context, toolbox: Toolbox, found: Surroundings, registry: RegistryClient
 ) -> DctSigner:
     """Return the signer of Docker Content Trust, with the server that belongs to the registry."""
-    from aksci.local import endpoints
-    from aksci.supply.trust.dct.configure import dct_signer, trust_server
+    from aksci.local.layout import endpoints
+    from aksci.supply.sign.dct.configure import dct_signer, trust_server
     from pipelines.platform import platform_state
 
     config, variables = context.config.sign.dct, context.variables

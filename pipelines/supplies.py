@@ -6,7 +6,7 @@ import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aksci.registry import RegistryClient
+from aksci.oci.client import RegistryClient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
     from aksci.context import Context
-    from aksci.supply import TrivyScanner
-    from aksci.tools import Toolbox
+    from aksci.supply.scan.trivy import TrivyScanner
+    from aksci.tools.toolbox import Toolbox
     from pipelines.platform import Surroundings
 
 __all__ = [
@@ -88,7 +88,8 @@ def make_scanner(
     context: Context, toolbox: Toolbox, found: Surroundings, registry: RegistryClient
 ) -> TrivyScanner:
     """Return Trivy with a database that is fresh enough, for images in a registry."""
-    from aksci.supply import DatabaseSource, TrivyScanner, ensure_database
+    from aksci.supply.scan.database import DatabaseSource, ensure_database
+    from aksci.supply.scan.trivy import TrivyScanner
 
     trivy = toolbox.ensure("trivy")
     cache = context.cache / "trivy"

@@ -6,12 +6,12 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from aksci.cli.options import Options
     from aksci.context import Context
-    from aksci.options import Options
-    from aksci.supply.trust.dct.migrate import Migration
+    from aksci.supply.sign.dct.migrate import Migration
 
 __all__ = ["migrate_trust"]
 
@@ -22,7 +22,7 @@ def migrate_trust(context: Context, options: Options) -> dict[str, Any]:
     Words name repositories; without any, those of the project's images, charts and releases are
     looked through.
     """
-    from aksci.supply.trust.dct.migrate import migrate_repository
+    from aksci.supply.sign.dct.migrate import migrate_repository
     from pipelines.platform import make_toolbox, prepare
     from pipelines.signers import make_dct, make_signer
     from pipelines.supplies import reach_registry
@@ -57,8 +57,8 @@ def _signed_by(context: Context, signers: tuple[str, ...]) -> Context:
 
 def _repositories(context: Context) -> tuple[str, ...]:
     """Return all that a deployment verifies signatures in."""
-    from aksci.supply import read_chart
-    from aksci.supply.release.model import chart_repository, release_repository
+    from aksci.supply.release.chart import read_chart
+    from aksci.supply.release.release import chart_repository, release_repository
     from pipelines.graph import project_graph
 
     project = context.config.project.name

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aksci.errors import DockerError
-from aksci.images.validation import DockerEngine, Validator
+from aksci.core.errors import DockerError
+from aksci.images.validate.in_docker import DockerEngine
+from aksci.images.validate.validator import Validator
 from pipelines.platform import prepare
 
 if TYPE_CHECKING:
     from aksci.context import Context
-    from aksci.images.validation import Engine
-    from aksci.registry import Registry
-    from aksci.tools import Toolbox
+    from aksci.images.validate.engine import Engine
+    from aksci.oci.registry import Registry
+    from aksci.tools.toolbox import Toolbox
 
 __all__ = ["make_validator"]
 
@@ -48,7 +49,7 @@ def _engine(context: Context, toolbox: Toolbox) -> Engine:
 
 
 def _docker(context: Context) -> Engine:
-    from aksci.local import docker_engine
+    from aksci.local.docker_engine import docker_engine
 
     hint = (
         'start it (systemctl start docker), or set validate_in = "cluster" in '
@@ -62,7 +63,8 @@ def _docker(context: Context) -> Engine:
 
 
 def _cluster(context: Context, toolbox: Toolbox) -> Engine:
-    from aksci.deploy import PodEngine, connect
+    from aksci.deploy.kubernetes.cluster import connect
+    from aksci.deploy.kubernetes.in_pod import PodEngine
 
     environment = context.environment
     found = prepare(context, toolbox, cluster=True)

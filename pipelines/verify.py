@@ -9,19 +9,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aksci.deploy.audit import Evidence, audit_containers, images_to_open, refs_to_judge
-from aksci.deploy.desired import hash_chart
-from aksci.deploy.running import other_chart, read_running
-from aksci.errors import ConfigError, NotFoundInRegistry, UsageError
-from aksci.images.names import parse_reference
-from aksci.registry import ImageRef
-from aksci.supply.release.audit import ReleaseAudit, audit_release
+from aksci.core.errors import ConfigError, NotFoundInRegistry, UsageError
+from aksci.deploy.kubernetes.running import other_chart, read_running
+from aksci.deploy.kubernetes.running_audit import (
+    Evidence,
+    audit_containers,
+    images_to_open,
+    refs_to_judge,
+)
+from aksci.deploy.state.desired import hash_chart
+from aksci.oci.names import parse_reference
+from aksci.oci.references import ImageRef
+from aksci.report.audit_report import audit_markdown, audit_text
 from aksci.supply.release.chart import CONFIG_TYPE, fetch_chart
-from aksci.supply.release.model import release_repository
-from aksci.supply.release.release import RELEASE_TYPE
-from aksci.supply.report.audit import audit_markdown, audit_text
-from aksci.supply.trust.audit import Audit, Row, row_of
-from aksci.supply.trust.judging import Judge, Outcome, Subject
+from aksci.supply.release.make_release import RELEASE_TYPE
+from aksci.supply.release.release import release_repository
+from aksci.supply.verify.audit import Audit, Row, row_of
+from aksci.supply.verify.judge import Judge, Outcome, Subject
+from aksci.supply.verify.release_audit import ReleaseAudit, audit_release
 from pipelines.deploy import open_cluster
 from pipelines.output import as_json, deliver, renderer_of
 from pipelines.platform import locate, make_toolbox
@@ -31,11 +36,11 @@ from pipelines.supplies import reach_registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from aksci.cli.options import Options
     from aksci.context import Context
-    from aksci.deploy.running import Running
-    from aksci.options import Options
-    from aksci.registry import RegistryClient
-    from aksci.supply.trust.judging import Judgement
+    from aksci.deploy.kubernetes.running import Running
+    from aksci.oci.client import RegistryClient
+    from aksci.supply.verify.judge import Judgement
     from pipelines.platform import Surroundings
 
 __all__ = ["verify"]

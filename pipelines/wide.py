@@ -6,21 +6,23 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, cast
 
-from aksci.errors import AksciError, RegistryError
-from aksci.images.cascade import EdgePolicy
-from aksci.images.cascade.bases import types_of
-from aksci.images.names import parse_reference
-from aksci.images.wide import LineageCache, find_dependents
-from aksci.images.wide.remake import Remaker
+from aksci.cascade.chosen_bases import types_of
+from aksci.cascade.dependents.find import find_dependents
+from aksci.cascade.dependents.lineage_cache import LineageCache
+from aksci.cascade.dependents.remake import Remaker
+from aksci.cascade.edge_drift import EdgePolicy
+from aksci.core.errors import AksciError, RegistryError
+from aksci.oci.names import parse_reference
 from pipelines.asking import TO_COME, Asking, dependent_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from aksci.config import OwnerRule
-    from aksci.images.cascade.report.model import Dependent, DependentAction
-    from aksci.images.wide import Found, Survey
-    from aksci.registry import ImageRef, TransferRegistry
+    from aksci.cascade.cascade_report import Dependent, DependentAction
+    from aksci.cascade.dependents.survey_result import Found, Survey
+    from aksci.config.cascade_models import OwnerRule
+    from aksci.oci.references import ImageRef
+    from aksci.oci.registry import TransferRegistry
     from pipelines.cascading import Cascading, Done
 
 __all__ = ["look_wide"]

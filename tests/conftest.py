@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aksci.ci import choose_reporter
-from aksci.process import Runner
+from aksci.core.process import Runner
 
 # A shell that starts the tests in the background has SIGINT ignored, by them and by all that they
 # start; some of them press Ctrl-C.
@@ -53,7 +53,7 @@ def notary():
 
 @pytest.fixture(scope="session")
 def toolbox(reporter):
-    from aksci.tools import Toolbox
+    from aksci.tools.toolbox import Toolbox
 
     cache = _xdg("XDG_CACHE_HOME", ".cache")
     return Toolbox(cache=cache, runner=_runner(), reporter=reporter, variables=os.environ)
@@ -62,7 +62,7 @@ def toolbox(reporter):
 @pytest.fixture(scope="session")
 def platform(toolbox, reporter):
     """The embedded platform of this user, started; stopped afterwards if it did not run before."""
-    from aksci.local import down, status, up
+    from aksci.local.platform import down, status, up
 
     state = _xdg("XDG_STATE_HOME", ".local/state") / "local"
     ran_before = status(state=state).healthy

@@ -11,7 +11,7 @@ from aksci.ci.github import GitHubReporter
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aksci.reporting import Reporter
+    from aksci.core.reporting import Reporter
 
 __all__ = ["AzurePipelinesReporter", "ConsoleReporter", "GitHubReporter", "choose_reporter"]
 

@@ -6,13 +6,13 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, TextIO
 
-from aksci.ci.tasks import PlainTask
-from aksci.reporting import sanitise
+from aksci.ci.task_lines import PlainTask
+from aksci.core.reporting import sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aksci.reporting import Task
+    from aksci.core.reporting import Task
 
 __all__ = ["ConsoleReporter"]
 

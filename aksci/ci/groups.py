@@ -7,13 +7,13 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, TextIO
 
 from aksci.ci.console import ConsoleReporter
-from aksci.ci.tasks import GroupedTask
-from aksci.reporting import sanitise
+from aksci.ci.task_lines import GroupedTask
+from aksci.core.reporting import sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from aksci.reporting import Task
+    from aksci.core.reporting import Task
 
 __all__ = ["GroupingReporter"]
 

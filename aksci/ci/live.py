@@ -14,12 +14,12 @@ import unicodedata
 from typing import TYPE_CHECKING, TextIO
 
 from aksci.ci.console import ConsoleReporter
-from aksci.reporting import sanitise
+from aksci.core.reporting import sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aksci.reporting import Task
+    from aksci.core.reporting import Task
 
 __all__ = ["LiveReporter", "fit"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from aksci.config.models import Config
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from aksci.config.base import STRICT, InsidePath, Label, Name, Seconds, Tag
-from aksci.config.cascade import CascadeConfig
+from aksci.config.cascade_models import CascadeConfig
 
 __all__ = [
     "BuilderConfig",

@@ -8,23 +8,23 @@ from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-from aksci.deploy.containers import check_images, parse_manifests
-from aksci.deploy.lock import hold_lock
-from aksci.deploy.plan import DeployPlan, ServicePlan, plan_deploy, read_state
-from aksci.deploy.record import Deployed, Ledger, Record
-from aksci.deploy.rollout import Hands, ServiceResult, roll_out
-from aksci.errors import AksciError, ConfigError, Interrupted, RolloutError
+from aksci.core.errors import AksciError, ConfigError, Interrupted, RolloutError
+from aksci.deploy.deploy_plan import DeployPlan, ServicePlan, plan_deploy, read_state
+from aksci.deploy.deploy_service import Hands, ServiceResult, roll_out
+from aksci.deploy.kubernetes.containers import check_images, parse_manifests
+from aksci.deploy.state.deploy_record import Deployed, Ledger, Record
+from aksci.deploy.state.lease import hold_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
     from pathlib import Path
 
-    from aksci.config import EnvironmentConfig, ServiceConfig
-    from aksci.deploy.cluster import Cluster
-    from aksci.deploy.desired import Release
-    from aksci.deploy.helm import Helm
-    from aksci.reporting import Reporter
+    from aksci.config.models import EnvironmentConfig, ServiceConfig
+    from aksci.core.reporting import Reporter
+    from aksci.deploy.kubernetes.cluster import Cluster
+    from aksci.deploy.state.desired import Release
+    from aksci.deploy.targets.helm import Helm
 
 __all__ = ["DeployResult", "apply_deploy", "deploy_release"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aksci.errors import UsageError
+from aksci.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from aksci.deploy.record import Record
+    from aksci.deploy.state.deploy_record import Record
 
 __all__ = ["choose_release"]
 

@@ -6,15 +6,15 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING
 
-from aksci.errors import NotFoundInRegistry, RegistryError, UnreachableError
+from aksci.core.errors import NotFoundInRegistry, RegistryError, UnreachableError
 from aksci.images.dockerfile.onbuild import read_onbuild
-from aksci.images.names import Reference, parse_reference
+from aksci.oci.names import Reference, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from aksci.registry import Registry
+    from aksci.oci.registry import Registry
 
 __all__ = ["BaseImageError", "BaseResolver"]
 

@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 from aksci.images.discovery.specs import ImageSpec, discover_images
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.dockerfile.parser import Dockerfile, parse_dockerfile
 from aksci.images.dockerfile.recipe import EdgeType, Need, Recipe, unite
 from aksci.images.dockerfile.stages import resolve_stages
 from aksci.images.mistakes import for_each
-from aksci.images.names import Reference, parse_reference
 from aksci.images.platforms import platform_args, this_platform
+from aksci.oci.names import Reference, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from aksci.config import Config
-    from aksci.images.discovery.sources import Importer
+    from aksci.config.models import Config
+    from aksci.images.discovery.sources.imported import Importer
     from aksci.images.dockerfile.parser import Instruction
 
 __all__ = [

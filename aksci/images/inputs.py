@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE, normalised_contexts
 from aksci.images.dockerfile.onbuild import parse_onbuild
 from aksci.images.graph import Edge, External, Image, interpret, own_reference
 from aksci.images.keys import Source, input_key, source_of
-from aksci.images.names import Reference, parse_reference
+from aksci.oci.names import Reference, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aksci.images.context.hasher import TreeHasher
     from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.dockerfile.parser import Instruction
     from aksci.images.graph import Graph
-    from aksci.images.tree.hasher import TreeHasher
 
 __all__ = ["Inputs", "inputs_of"]
 

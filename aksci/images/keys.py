@@ -13,9 +13,9 @@ from aksci.images.platforms import platform_args
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from aksci.images.context.hasher import TreeHasher
     from aksci.images.discovery.specs import ImageSpec
     from aksci.images.graph import Graph, Image
-    from aksci.images.tree.hasher import TreeHasher
 
 __all__ = [
     "KEY_SCHEMA",

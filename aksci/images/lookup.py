@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from aksci.images.building.finished import Finished, find_finished
+from aksci.images.build.finished import Finished, find_finished
+from aksci.images.context.hasher import TreeHasher
+from aksci.images.history import find_reasons
 from aksci.images.inputs import Inputs, inputs_of
 from aksci.images.keys import trees_of
-from aksci.images.planning.history import find_reasons
-from aksci.images.scheduler import Outcome, run_ready
+from aksci.images.schedule import Outcome, run_ready
 from aksci.images.selection import require_forced
-from aksci.images.tree.hasher import TreeHasher
-from aksci.registry.refs import ImageRef
+from aksci.oci.references import ImageRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aksci.images.building.failures import Failure
+    from aksci.images.build.failures import Failure
     from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.graph import Graph
-    from aksci.images.planning.reasons import Reason
-    from aksci.registry import Registry
+    from aksci.images.reasons import Reason
+    from aksci.oci.registry import Registry
 
 __all__ = ["Lookup"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 from aksci.images.discovery.specs import INLINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aksci.config import Config
+    from aksci.config.models import Config
     from aksci.images.discovery.specs import ImageSpec
 
 __all__ = ["for_each"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import PlatformError
+from aksci.core.errors import PlatformError
 from aksci.local.control import NODE, client_tls
 
 if TYPE_CHECKING:

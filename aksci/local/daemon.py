@@ -1,6 +1,6 @@
 """Processes that outlive us: start, recognise and stop them.
 
-This module is the one exception to "programs start through ``aksci.process``": a ``Runner`` waits
+This module is the one exception to "programs start through ``aksci.core.process``": a ``Runner`` waits
 for the end of what it starts and ends it with the run, and a daemon is there to stay.
 
 A process is ours when it carries the mark ``AKSCI_PLATFORM=<state folder>`` in its environment. A
@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aksci.files import write_atomically
+from aksci.core.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

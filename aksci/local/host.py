@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aksci.errors import DiskFullError, PlatformError, PrivilegeError
+from aksci.core.errors import DiskFullError, PlatformError, PrivilegeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path  # noqa: TC003 - dataclass fields are read at run time
 from typing import Any
 
-from aksci.errors import PlatformError
-from aksci.files import write_atomically
+from aksci.core.errors import PlatformError
+from aksci.core.files import write_atomically
 
 __all__ = ["Layout", "Network", "PlatformEndpoints", "Ports", "endpoints"]
 

@@ -9,13 +9,13 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aksci.files import write_atomically
+from aksci.core.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from aksci.core.process import Runner
     from aksci.local.layout import Layout, Network, Ports
-    from aksci.process import Runner
 
 __all__ = ["ensure_network", "network_is_ours", "network_is_up", "remove_network"]
 

@@ -13,11 +13,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aksci.errors import PlatformError
-from aksci.files import write_atomically
+from aksci.core.errors import PlatformError
+from aksci.core.files import write_atomically
+from aksci.core.reporting import sanitise
 from aksci.local.daemon import Process, find_marked, read_record, spawn, stop
 from aksci.local.ports import require_free
-from aksci.reporting import sanitise
 
 if TYPE_CHECKING:
     import threading

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from aksci.files import write_atomically
+from aksci.core.files import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aksci.errors import PlatformError
+from aksci.core.errors import PlatformError
 from aksci.local.api import Api, node_ready
 from aksci.local.builders import buildkitd_part, registry_part
 from aksci.local.control import Cluster, control_parts
 from aksci.local.daemon import find_marked, part_of, read_record, started_at, stop
 from aksci.local.dns import dns_answers
 from aksci.local.host import Host, require_root
-from aksci.local.images import Seed
 from aksci.local.layout import Layout, Network, PlatformEndpoints, Ports
 from aksci.local.netsetup import network_is_ours, remove_network
 from aksci.local.node import containerd_part, kubelet_part, proxy_part
 from aksci.local.notary import NOTARY, notary_part
 from aksci.local.pki import is_complete
+from aksci.local.seed_images import Seed
+from aksci.local.start_order import run_tasks
 from aksci.local.startup import Startup
-from aksci.local.tasks import run_tasks
 from aksci.local.teardown import (
     clear_run_folder,
     mounts_below,
@@ -37,10 +37,10 @@ from aksci.local.teardown import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from aksci.core.process import Runner
+    from aksci.core.reporting import Reporter
     from aksci.local.part import Part
     from aksci.local.startup import Tools
-    from aksci.process import Runner
-    from aksci.reporting import Reporter
 
 __all__ = [
     "ALL_PARTS",

@@ -8,7 +8,7 @@ import socket
 import time
 from pathlib import Path
 
-from aksci.errors import PortTakenError
+from aksci.core.errors import PortTakenError
 
 __all__ = ["holder_of", "require_free"]
 

@@ -8,31 +8,31 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from aksci.files import write_atomically
+from aksci.core.files import write_atomically
 from aksci.local.api import Api, node_ready, wait_for
 from aksci.local.builders import buildkitd_part, registry_part
 from aksci.local.control import NODE, Cluster, control_parts, kubeconfig
 from aksci.local.daemon import started_at
 from aksci.local.dns import Dns, ensure_dns
 from aksci.local.host import daemon_environment, has_cni_plugins, look_at_host, require_space
-from aksci.local.images import Seed, push_program, seed_image
 from aksci.local.netsetup import ensure_network
 from aksci.local.node import containerd_part, kubelet_part, proxy_part
 from aksci.local.notary import ensure_notary_pki, notary_part
 from aksci.local.part import running, start_part
 from aksci.local.pki import ensure_pki, subjects
-from aksci.local.tasks import Task
+from aksci.local.seed_images import Seed, push_program, seed_image
+from aksci.local.start_order import Task
 from aksci.local.teardown import clear_stale_sandboxes, make_cgroups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from aksci.core.process import Runner
+    from aksci.core.reporting import Reporter
     from aksci.local.layout import Layout, Network, Ports
     from aksci.local.part import Part
-    from aksci.process import Runner
-    from aksci.registry import RegistryClient
-    from aksci.reporting import Reporter
+    from aksci.oci.client import RegistryClient
 
 __all__ = ["Startup", "Tools"]
 
@@ -130,7 +130,7 @@ class Startup:
         if kubernetes and not has_cni_plugins():
             missing.append("containernetworking-plugins")
         if missing:
-            from aksci.tools import ensure_packages
+            from aksci.tools.debian import ensure_packages
 
             ensure_packages(missing, self.runner, self.reporter)
 
@@ -219,7 +219,7 @@ class Startup:
         return pause, push_program(client, "aksci/coredns", done["tool:coredns"], "/coredns")
 
     def _client(self) -> RegistryClient:
-        from aksci.registry import RegistryClient
+        from aksci.oci.client import RegistryClient
 
         return RegistryClient(f"localhost:{self.ports.registry}", plain_http=True)
 

@@ -9,13 +9,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aksci.errors import PrivilegeError, ProcessError, ToolError
+from aksci.core.errors import PrivilegeError, ProcessError, ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from aksci.process import Runner
-    from aksci.reporting import Reporter
+    from aksci.core.process import Runner
+    from aksci.core.reporting import Reporter
 
 __all__ = ["ensure_packages", "install_argv", "missing_packages"]
 

@@ -13,7 +13,7 @@ import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from aksci.errors import DiskFullError, DownloadError
+from aksci.core.errors import DiskFullError, DownloadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,14 +10,14 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import DiskFullError, DownloadError, ProcessError, ToolError
+from aksci.core.errors import DiskFullError, DownloadError, ProcessError, ToolError
 from aksci.tools.pins import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from aksci.process import Runner
+    from aksci.core.process import Runner
     from aksci.tools.pins import Edit, GoSource
 
 __all__ = ["Go", "build_argv", "go_environment", "go_mod", "mend"]

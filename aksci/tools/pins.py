@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aksci.tools.versions import matches
+from aksci.tools.tool_versions import matches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

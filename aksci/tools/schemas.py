@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import ToolError
-from aksci.tools.store import Slot
+from aksci.core.errors import ToolError
+from aksci.tools.tool_cache import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,22 +11,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aksci.errors import AksciError, ProcessError, ToolError
-from aksci.process import Runner
+from aksci.core.errors import AksciError, ProcessError, ToolError
+from aksci.core.process import Runner
 from aksci.tools.download import download
 from aksci.tools.golang import Go
+from aksci.tools.install_progress import watch
 from aksci.tools.pins import load_pins
-from aksci.tools.progress import watch
-from aksci.tools.store import Slot
+from aksci.tools.tool_cache import Slot
+from aksci.tools.tool_versions import matches
 from aksci.tools.unpack import unpack
-from aksci.tools.versions import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from aksci.reporting import Reporter
+    from aksci.core.reporting import Reporter
+    from aksci.tools.install_progress import Activity
     from aksci.tools.pins import GoSource, Pin, Release
-    from aksci.tools.progress import Activity
 
 __all__ = ["Toolbox"]
 

@@ -8,7 +8,7 @@ import zipfile
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from aksci.errors import DownloadError
+from aksci.core.errors import DownloadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

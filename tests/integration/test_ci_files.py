@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aksci.sessions import SESSIONS
+from aksci.cli.sessions import SESSIONS
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))

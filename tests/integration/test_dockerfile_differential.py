@@ -15,15 +15,16 @@ from urllib.parse import unquote
 
 import pytest
 
-from aksci.config import load_config
-from aksci.errors import ConfigError
-from aksci.images import BaseResolver, build_graph
+from aksci.config.loader import load_config
+from aksci.core.errors import ConfigError
+from aksci.images.bases import BaseResolver
+from aksci.images.context.hasher import TreeHasher
 from aksci.images.dockerfile.parser import parse_dockerfile
 from aksci.images.dockerfile.stages import resolve_stages
+from aksci.images.graph import build_graph
 from aksci.images.inputs import inputs_of
-from aksci.images.names import parse_reference
-from aksci.images.tree.hasher import TreeHasher
-from aksci.registry import RegistryClient
+from aksci.oci.client import RegistryClient
+from aksci.oci.names import parse_reference
 
 DEBIAN = "docker.io/library/debian:bookworm-slim"
 TRICKY = [

@@ -10,21 +10,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aksci.config import load_config
-from aksci.errors import ConfigError
-from aksci.images import (
-    BaseResolver,
-    BuilderSpec,
-    BuilderStore,
-    BuildSettings,
-    BuildxBuilder,
-    Importer,
-    build_graph,
-    build_images,
-)
+from aksci.config.loader import load_config
+from aksci.core.errors import ConfigError
+from aksci.images.bases import BaseResolver
+from aksci.images.build.build_images import BuildSettings, build_images
 from aksci.images.discovery.sources.bake import print_bake
 from aksci.images.discovery.sources.compose import read_compose
-from aksci.registry import RegistryClient
+from aksci.images.discovery.sources.imported import Importer
+from aksci.images.engines.buildx import BuildxBuilder
+from aksci.images.engines.buildx_builders import BuilderSpec, BuilderStore
+from aksci.images.graph import build_graph
+from aksci.oci.client import RegistryClient
 
 HEAD = 'schema = 1\n[project]\nname = "shop"\n[discover]\n'
 BAKE = """

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from aksci.errors import DiskFullError, PlatformError, PortTakenError
-from aksci.local import ALL_PARTS, BUILD_PARTS, TRUST_PARTS, Ports, down, endpoints, status, up
+from aksci.core.errors import DiskFullError, PlatformError, PortTakenError
 from aksci.local.api import Api
 from aksci.local.daemon import find_marked, identify
 from aksci.local.daemon import stop as kill
-from aksci.local.layout import Layout, Network
+from aksci.local.layout import Layout, Network, Ports, endpoints
+from aksci.local.platform import ALL_PARTS, BUILD_PARTS, TRUST_PARTS, down, status, up
 from aksci.local.teardown import mounts_below
-from aksci.registry import RegistryClient
+from aksci.oci.client import RegistryClient
 
 RANDOM = random.SystemRandom()
 ROOT = Path(__file__).parents[2]
@@ -46,7 +46,7 @@ import os, sys
 from pathlib import Path
 from aksci.ci import choose_reporter
 from aksci.local import up
-from aksci.process import Runner
+from aksci.core.process import Runner
 from aksci.tools import Toolbox
 reporter = choose_reporter({}, sys.stderr)
 runner = Runner(environment=dict(os.environ), log=lambda line: None)

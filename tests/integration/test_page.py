@@ -12,10 +12,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.config import load_config
-from aksci.images.drawing import draw_page, drawing_of
+from aksci.config.loader import load_config
 from aksci.images.graph import build_graph
-from aksci.tools import ensure_packages
+from aksci.report.graph_drawing import drawing_of
+from aksci.report.graph_page import draw_page
+from aksci.tools.debian import ensure_packages
 
 PACKAGES = ("chromium", "chromium-driver")
 ARGUMENTS = [

@@ -15,17 +15,17 @@ import pytest
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from aksci.config import load_config
-from aksci.images import (
-    BaseResolver,
-    build_graph,
-    explain_image,
-    plan_build,
-    publish_tags,
-    read_build_record,
-)
-from aksci.images.planning.lineage import read_files, read_lineage
-from aksci.registry import RegistryClient, list_referrers, push_image
+from aksci.config.loader import load_config
+from aksci.images.bases import BaseResolver
+from aksci.images.build.build_record import read_build_record
+from aksci.images.build.tags import publish_tags
+from aksci.images.explain import explain_image
+from aksci.images.graph import build_graph
+from aksci.images.lineage import read_files, read_lineage
+from aksci.images.plan import plan_build
+from aksci.oci.artifact import push_image
+from aksci.oci.client import RegistryClient
+from aksci.oci.referrers import list_referrers
 
 TOML = """schema = 1
 [project]
@@ -96,7 +96,7 @@ def codes(document):
 
 
 def check(name, document):
-    folder = files("aksci.images.planning") / "schemas"
+    folder = files("aksci.report") / "schemas"
     known = {one.name: json.loads(one.read_text()) for one in folder.iterdir()}
     registry = Registry().with_resources(
         (one, Resource.from_contents(schema)) for one, schema in known.items()

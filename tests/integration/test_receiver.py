@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from aksci.registry import RegistryClient, push_image
+from aksci.oci.artifact import push_image
+from aksci.oci.client import RegistryClient
 
 SECRET = "a-made-up-secret-of-32-characters"
 DIGEST = "sha256:" + "a" * 64

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from aksci.errors import NotFoundInRegistry, RegistryError
-from aksci.registry import RegistryClient, list_referrers, push_artifact, push_image
-from aksci.registry.push import Content
+from aksci.core.errors import NotFoundInRegistry, RegistryError
+from aksci.oci.artifact import Content, push_artifact, push_image
+from aksci.oci.client import RegistryClient
+from aksci.oci.referrers import list_referrers
 
 CONFIG = {"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/hello"]}}
 TYPE = "application/vnd.example.thing.v1"

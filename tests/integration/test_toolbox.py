@@ -19,11 +19,14 @@ from pathlib import Path
 
 import pytest
 
-from aksci.errors import DiskFullError, DownloadError, ToolError
-from aksci.process import Runner
-from aksci.tools import SCHEMA_LOCATION, Toolbox, debian, ensure_packages, ensure_schemas
+from aksci.core.errors import DiskFullError, DownloadError, ToolError
+from aksci.core.process import Runner
+from aksci.tools import debian
 from aksci.tools import download as download_module
+from aksci.tools.debian import ensure_packages
 from aksci.tools.pins import Pin, Release, load_pins
+from aksci.tools.schemas import SCHEMA_LOCATION, ensure_schemas
+from aksci.tools.toolbox import Toolbox
 
 PLATFORM = "linux/amd64"
 ROOT = Path(__file__).parents[2]
@@ -286,7 +289,7 @@ START = """
 import os, sys
 from pathlib import Path
 from contextlib import nullcontext
-from aksci.process import Runner
+from aksci.core.process import Runner
 from aksci.tools import Toolbox
 from aksci.tools.pins import load_pins
 class Lines:

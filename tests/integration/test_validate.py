@@ -17,21 +17,22 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.config import ValidateConfig, load_config
+from aksci.config.loader import load_config
+from aksci.config.models import ValidateConfig
 from aksci.context import Context
-from aksci.deploy import PodEngine, connect
-from aksci.deploy.validate_pod import pod_manifest
-from aksci.errors import DockerError, Interrupted, RegistryError, ValidationError
-from aksci.images.validation import (
-    ARTIFACT_TYPE,
-    Check,
-    DockerEngine,
-    Task,
-    Validator,
-    spec_hash,
-)
-from aksci.process import Runner
-from aksci.registry import ImageRef, RegistryClient, list_referrers, push_image
+from aksci.core.errors import DockerError, Interrupted, RegistryError, ValidationError
+from aksci.core.process import Runner
+from aksci.deploy.kubernetes.cluster import connect
+from aksci.deploy.kubernetes.in_pod import PodEngine, pod_manifest
+from aksci.images.validate.checks import Check, spec_hash
+from aksci.images.validate.engine import Task
+from aksci.images.validate.in_docker import DockerEngine
+from aksci.images.validate.result import ARTIFACT_TYPE
+from aksci.images.validate.validator import Validator
+from aksci.oci.artifact import push_image
+from aksci.oci.client import RegistryClient
+from aksci.oci.references import ImageRef
+from aksci.oci.referrers import list_referrers
 from pipelines.validate import make_validator
 
 NAMESPACE = "aksci-validate-test"

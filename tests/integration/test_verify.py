@@ -17,20 +17,24 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from aksci.cli.edge import run_session
 from aksci.config.models import EnvironmentConfig, NotationConfig, ServiceConfig
-from aksci.deploy import Helm, Release, ServiceRelease, connect, deploy_release
-from aksci.edge import run_session
-from aksci.errors import DeployError
-from aksci.registry import ImageRef, RegistryClient, push_image
-from aksci.registry.push import Content, canonical_json, push_artifact
+from aksci.core.errors import DeployError
+from aksci.deploy.deploy import deploy_release
+from aksci.deploy.kubernetes.cluster import connect
+from aksci.deploy.state.desired import Release, ServiceRelease
+from aksci.deploy.targets.helm import Helm
+from aksci.oci.artifact import Content, canonical_json, push_artifact, push_image
+from aksci.oci.client import RegistryClient
+from aksci.oci.references import ImageRef
 from aksci.supply.release.chart import fetch_chart, push_chart, read_chart
-from aksci.supply.release.document import parse_release, release_document
-from aksci.supply.release.model import ReleaseImage, ReleaseService, release_repository
-from aksci.supply.release.release import RELEASE_TYPE
-from aksci.supply.release.signing import sign_release
+from aksci.supply.release.make_release import RELEASE_TYPE
+from aksci.supply.release.release import ReleaseImage, ReleaseService, release_repository
+from aksci.supply.release.release_document import parse_release, release_document
+from aksci.supply.release.sign_release import sign_release
 from aksci.supply.scan.verdict import SEVERITIES, Verdict
-from aksci.supply.trust.notation import notation_signer
-from aksci.supply.trust.signing import Origin, sign_image
+from aksci.supply.sign.notation.notation_signer import notation_signer
+from aksci.supply.sign.signer import Origin, sign_image
 
 HERE = Path(__file__).parent / "test_deploy"
 POLICY = "sha256:" + "e" * 64
@@ -293,7 +297,7 @@ def verify(site, capsys):
         if not told.out.startswith("{"):
             return status, {}, told.err
         document = json.loads(told.out)
-        schema = files("aksci.supply.report") / "schemas/verify.schema.json"
+        schema = files("aksci.report") / "schemas/verify.schema.json"
         Draft202012Validator(json.loads(schema.read_text())).validate(document)
         assert document["passed"] is (status == 0)
         rows = {f"{row['kind']} {row['where']}": row for row in document["rows"]}

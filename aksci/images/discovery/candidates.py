@@ -9,17 +9,18 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 from aksci.images.discovery.globs import Exclude, find_files
-from aksci.images.discovery.sources import Imported, read_sources
-from aksci.registry.refs import is_repository
+from aksci.images.discovery.sources import read_sources
+from aksci.images.discovery.sources.imported import Imported
+from aksci.oci.references import is_repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from aksci.config import Config, ImageConfig
-    from aksci.images.discovery.sources import Importer
+    from aksci.config.models import Config, ImageConfig
+    from aksci.images.discovery.sources.imported import Importer
 
 __all__ = ["find_candidates"]
 

@@ -7,21 +7,21 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from aksci.errors import ConfigError
-from aksci.files import write_atomically
+from aksci.core.errors import ConfigError
+from aksci.core.files import write_atomically
 from aksci.images.discovery.candidates import find_candidates
-from aksci.images.discovery.sources import Importer, split_references
+from aksci.images.discovery.sources.imported import Importer, split_references
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.engines.builder import Attestations
-from aksci.images.names import parse_reference
-from aksci.registry.refs import is_repository
+from aksci.oci.names import parse_reference
+from aksci.oci.references import is_repository
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from aksci.config import Config
-    from aksci.images.discovery.sources import Imported
+    from aksci.config.models import Config
+    from aksci.images.discovery.sources.imported import Imported
 
 __all__ = ["INLINE", "ImageSpec", "discover_images"]
 

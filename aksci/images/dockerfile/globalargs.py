@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 from aksci.images.dockerfile.expand import UnresolvedError, expand, variables_in
 from aksci.images.dockerfile.scopes import arg_pairs
 

@@ -11,8 +11,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
-from aksci.errors import RegistryError
-from aksci.files import write_atomically
+from aksci.core.errors import RegistryError
+from aksci.core.files import write_atomically
 from aksci.images.dockerfile.parser import Instruction, parse_dockerfile
 from aksci.images.platforms import normalise_platform
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from aksci.registry import Registry
+    from aksci.oci.registry import Registry
 
 __all__ = ["Bases", "parse_onbuild", "read_onbuild"]
 

@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 from aksci.images.dockerfile.expand import SPACE, UnresolvedError, shell_words
 
 __all__ = [

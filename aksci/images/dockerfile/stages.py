@@ -10,25 +10,20 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 from aksci.images.dockerfile.contexts import (
     DOCKER_IMAGE,
     OUR_IMAGE,
     normalised_contexts,
     substitute,
 )
-from aksci.images.dockerfile.copying import (
-    Origin,
-    context_paths,
-    origins_of,
-    unpinned_sources,
-)
+from aksci.images.dockerfile.copying import Origin, context_paths, origins_of, unpinned_sources
 from aksci.images.dockerfile.expand import variables_in
 from aksci.images.dockerfile.globalargs import GlobalArgs
 from aksci.images.dockerfile.parser import KEYWORDS, split_blanks, unwrap_onbuild
 from aksci.images.dockerfile.recipe import Need, Recipe
 from aksci.images.dockerfile.scopes import Scope, arg_pairs
-from aksci.images.names import parse_reference
+from aksci.oci.names import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,14 +6,14 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from aksci.errors import AksciError, BuildError
+from aksci.core.errors import AksciError, BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from aksci.registry.protocol import Manifest
-    from aksci.secret import Secret
+    from aksci.core.secret import Secret
+    from aksci.oci.registry import Manifest
 
 __all__ = [
     "Attestations",

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import BuildError, EngineError, ProcessError, ProcessTimeout
+from aksci.core.errors import BuildError, EngineError, ProcessError, ProcessTimeout
+from aksci.core.reporting import sanitise
+from aksci.core.secret import Secret
+from aksci.images.engines.build_progress import Progress
 from aksci.images.engines.builder import BuildOutput, BuildRequest, BuildSecret
-from aksci.images.engines.progress import Progress
-from aksci.images.engines.store import BuilderSpec, BuilderStore
-from aksci.reporting import sanitise
-from aksci.secret import Secret
+from aksci.images.engines.buildx_builders import BuilderSpec, BuilderStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aksci.process import Runner
+    from aksci.core.process import Runner
 
 __all__ = ["ENGINE_BUILDER", "BuildxBuilder", "build_argv"]
 

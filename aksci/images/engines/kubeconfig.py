@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

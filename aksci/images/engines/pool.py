@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aksci.errors import EngineError
+from aksci.core.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

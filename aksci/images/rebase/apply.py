@@ -7,16 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from aksci.errors import RegistryError, UnreachableError
-from aksci.images.names import parse_reference
+from aksci.core.errors import RegistryError, UnreachableError
 from aksci.images.rebase.model import Rebased
-from aksci.registry.protocol import Manifest
+from aksci.oci.names import parse_reference
+from aksci.oci.registry import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from aksci.images.rebase.plan import RebasePlan
-    from aksci.registry.protocol import TransferRegistry
+    from aksci.oci.registry import TransferRegistry
 
 __all__ = ["apply_rebase"]
 

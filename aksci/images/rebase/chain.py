@@ -17,9 +17,9 @@ from aksci.images.dockerfile.contexts import (
 from aksci.images.dockerfile.copying import origins_of
 from aksci.images.dockerfile.globalargs import GlobalArgs
 from aksci.images.dockerfile.parser import split_blanks
-from aksci.images.names import parse_reference
 from aksci.images.platforms import platform_args
 from aksci.images.rebase.recorded import Blocker
+from aksci.oci.names import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aksci.errors import NotFoundInRegistry
+from aksci.core.errors import NotFoundInRegistry
 from aksci.images.platforms import normalise_platform
 from aksci.images.rebase.names import STATIC, condition
 from aksci.images.rebase.plan import RebasePlan, Trio, plan_rebase
 from aksci.images.rebase.proof import PROOF
 from aksci.images.rebase.stored import BaseCache, Place
 from aksci.images.rebase.texts import DamagedError
-from aksci.registry.answers import is_digest
+from aksci.oci.answers import is_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from aksci.images.rebase.model import Condition
     from aksci.images.rebase.recorded import RebaseFacts
     from aksci.images.rebase.stored import PlatformImage, Stored
-    from aksci.registry.protocol import TransferRegistry
-    from aksci.registry.refs import ImageRef
+    from aksci.oci.references import ImageRef
+    from aksci.oci.registry import TransferRegistry
 
 __all__ = ["BaseCache", "RebaseCheck", "check_rebase"]
 

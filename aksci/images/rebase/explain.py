@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aksci.reporting import sanitise
+from aksci.core.reporting import sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

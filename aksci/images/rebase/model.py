@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aksci.registry.protocol import Manifest
+    from aksci.oci.registry import Manifest
 
 __all__ = ["Condition", "Rebased"]
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from aksci.images.rebase.merge import merged
 from aksci.images.rebase.stored import convert_layer
 from aksci.images.rebase.texts import go_json
-from aksci.registry.answers import digest_of
+from aksci.oci.answers import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aksci.images.rebase.recorded import RebaseFacts
     from aksci.images.rebase.stored import Place, PlatformImage, Stored
-    from aksci.registry.refs import ImageRef
+    from aksci.oci.references import ImageRef
 
 __all__ = ["NewManifest", "RebasePlan", "Trio", "plan_rebase"]
 

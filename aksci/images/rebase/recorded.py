@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from aksci.registry.push import canonical_json
+from aksci.oci.artifact import canonical_json
 
 __all__ = ["SEAL", "Blocker", "RebaseFacts", "facts_from"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aksci.images.rebase.texts import DamagedError, strict_json
-from aksci.registry.answers import is_digest
+from aksci.oci.answers import is_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

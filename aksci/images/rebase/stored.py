@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from aksci.images.platforms import normalise_platform
 from aksci.images.rebase.settings import Settings, read_settings
 from aksci.images.rebase.texts import DamagedError, strict_json
-from aksci.registry.answers import is_digest
+from aksci.oci.answers import is_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aksci.registry.protocol import Manifest, TransferRegistry
+    from aksci.oci.registry import Manifest, TransferRegistry
 
 __all__ = ["BaseCache", "Place", "PlatformImage", "Stored", "convert_layer"]
 

@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import ConfigError, RegistryError
-from aksci.registry.push import Content, canonical_json, push_artifact
+from aksci.core.errors import ConfigError, RegistryError
+from aksci.oci.artifact import Content, canonical_json, push_artifact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from aksci.registry.protocol import Registry
-    from aksci.registry.refs import ImageRef
+    from aksci.oci.references import ImageRef
+    from aksci.oci.registry import Registry
 
 __all__ = ["Chart", "fetch_chart", "package_chart", "push_chart", "read_chart"]
 

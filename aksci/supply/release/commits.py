@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aksci.errors import ToolError
-from aksci.reporting import sanitise
+from aksci.core.errors import ToolError
+from aksci.core.reporting import sanitise
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aksci.process import Runner
+    from aksci.core.process import Runner
 
 __all__ = ["Commit", "CommitRange", "read_commits"]
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from aksci.supply.release.commits import CommitRange
-from aksci.supply.release.evidence import ImageEvidence
 from aksci.supply.release.packages import PackageChange, compare_packages
-from aksci.supply.report.changes import FindingChanges, compare_verdicts
+from aksci.supply.release.release_evidence import ImageEvidence
+from aksci.supply.scan.verdict_changes import FindingChanges, compare_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from aksci.supply.release.model import (
+    from aksci.supply.release.release import (
         Migration,
         Release,
         ReleaseBase,

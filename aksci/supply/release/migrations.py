@@ -6,8 +6,8 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
-from aksci.errors import ConfigError
-from aksci.supply.release.model import Migration
+from aksci.core.errors import ConfigError
+from aksci.supply.release.release import Migration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cmp_to_key
 from typing import TYPE_CHECKING, Literal
 
-from aksci.supply.release.versions import compare_versions
+from aksci.supply.release.package_versions import compare_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from aksci.supply.scan.evidence import Package
+    from aksci.supply.scan.scan_evidence import Package
 
 __all__ = ["PackageChange", "compare_packages"]
 

@@ -1,195 +1,125 @@
-"""A release: which images and charts belong together, as an immutable, signed OCI artifact.
-
-Its digest is its identity. What is hashed holds no registry, no time and no run, so that the same
-inputs give the same release, and a promotion to another registry keeps its digest.
-"""
+"""What a release is made of, as values."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
-
-from aksci.errors import ConfigError, NotFoundInRegistry, RegistryError, TrustError, UsageError
-from aksci.registry.push import Content, canonical_json, push_artifact
-from aksci.supply.release.chart import push_chart, read_chart
-from aksci.supply.release.document import SCHEMA, parse_release, release_document
-from aksci.supply.release.migrations import read_migrations
-from aksci.supply.release.model import (
-    Release,
-    ReleaseBase,
-    ReleaseImage,
-    ReleaseService,
-    chart_repository,
-    release_repository,
-)
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from aksci.config.models import Config, ServiceConfig
-    from aksci.images.building.record import Base, BuildRecord, BuiltImage
-    from aksci.registry.protocol import Registry
-    from aksci.registry.refs import ImageRef
-    from aksci.supply.scan.verdict import Verdict
+    from aksci.oci.references import ImageRef
 
-__all__ = ["RELEASE_TYPE", "NoReleaseError", "load_release", "make_release"]
-
-RELEASE_TYPE = "application/vnd.aksci.release.v1+json"
-_DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, ConfigError)
-
-
-class NoReleaseError(RegistryError):
-    """What is there is not a release, or is a damaged one."""
-
-    code = "registry-no-release"
+__all__ = [
+    "Migration",
+    "Release",
+    "ReleaseBase",
+    "ReleaseImage",
+    "ReleaseService",
+    "chart_repository",
+    "release_repository",
+    "release_tag",
+]
 
 
-def make_release(
-    record: BuildRecord,
-    *,
-    config: Config,
-    root: Path,
-    verdicts: Mapping[str, Verdict],
-    registry: Registry,
-) -> Release:
-    """Pack and store every service's chart, then store the release and its ``r-…`` tag.
+@dataclass(frozen=True, kw_only=True, order=True)
+class ReleaseBase:
+    """What an image was built from: one edge of its lineage."""
 
-    The same inputs make the same release. ``publish_release`` signs it.
-
-    :param root: the project's folder.
-    :raises UsageError: an image that a service names was not built.
-    :raises TrustError: an image has no stored, passing verdict.
-    :raises ConfigError: a chart or a migration can't be read.
-    """
-    images = {
-        name: release_image(image, verdicts.get(name))
-        for name, image in sorted(record.images.items())
-    }
-    services = {
-        name: _make_service(name, service, config.project.name, root, images, registry)
-        for name, service in sorted(config.services.items())
-    }
-    document = release_document(
-        project=config.project.name,
-        source=config.project.source,
-        commit=record.commit,
-        images=images,
-        services=services,
-    )
-    return store_release(document, registry=registry)
+    name: str
+    """The image of this project that it is; else its full reference, as Dockerfiles say it."""
+    digest: str
+    type: str
+    """Of the edge: ``runtime``, ``stage``, ``copy``, ``mount``, ``context``, ``requires``…"""
+    internal: bool
+    """It is an image of this project."""
 
 
-def store_release(document: dict[str, Any], *, registry: Registry) -> Release:
-    """Store what ``release_document`` has written, and its ``r-…`` tag."""
-    ref = push_artifact(
-        registry,
-        release_repository(document["project"]),
-        artifact_type=RELEASE_TYPE,
-        layers=[Content(media_type=RELEASE_TYPE, content=canonical_json(document))],
-    )
-    release = parse_release(document, ref)
-    point(registry, ref, release.tag)
-    return release
+@dataclass(frozen=True, kw_only=True)
+class ReleaseImage:
+    """One image of a release."""
+
+    name: str
+    ref: ImageRef
+    input_key: str
+    verdict: str
+    """Digest of the stored verdict that its signature binds."""
+    policy: str = ""
+    """Hash of the policy that the verdict was made under."""
+    database: str = ""
+    """Identity of the vulnerability database that it was made with."""
+    bases: tuple[ReleaseBase, ...] = ()
 
 
-def load_release(registry: Registry, ref: ImageRef) -> Release:
-    """Read a release by digest. It is not trusted before ``verify_release``.
+@dataclass(frozen=True, kw_only=True)
+class Migration:
+    """One file that changes a database's schema."""
 
-    :raises NoReleaseError: what is there is not a release, or a part of it is gone.
-    :raises NotFoundInRegistry: nothing is there.
-    """
-    manifest = registry.manifest(ref.repository, ref.digest)
-    try:
-        outer = _read(manifest.content)
-        if outer["artifactType"] != RELEASE_TYPE:
-            raise ValueError(outer["artifactType"])
-        (layer,) = outer["layers"]
-        content = _read(registry.blob(ref.repository, layer["digest"]))
-        if isinstance(content, dict) and content.get("schema") != SCHEMA:
-            raise NoReleaseError(
-                f"{ref} is a release of another version of aksci: schema "
-                f"{str(content.get('schema'))[:20]!r}, and not {SCHEMA}.",
-                hint="nox -s build makes one that this version reads.",
-            )
-        return parse_release(content, ref)
-    except (*_DAMAGE, NotFoundInRegistry) as error:
-        raise NoReleaseError(f"{ref} is not a release ({str(error)[:200]!r}).") from None
+    version: str
+    """The file's name without its suffix."""
+    digest: str
+    """Of its content."""
 
 
-def _read(content: bytes) -> Any:
-    """Read JSON as ``canonical_json`` writes it: all else could mean two things to two readers."""
-    document = json.loads(content)
-    if canonical_json(document) != content:
-        raise ValueError("it is not written as aksci writes it")
-    return document
+@dataclass(frozen=True, kw_only=True)
+class ReleaseService:
+    """One service of a release."""
+
+    name: str
+    chart: ImageRef
+    chart_name: str
+    chart_version: str
+    images: Mapping[str, str]
+    """Values key -> name of the image."""
+    migrations: tuple[Migration, ...] = ()
+    """In the order of their versions."""
+
+    @property
+    def schema_range(self) -> tuple[str, str] | None:
+        """The first and the last version of its database's schema; None: it has none."""
+        if not self.migrations:
+            return None
+        return self.migrations[0].version, self.migrations[-1].version
 
 
-def point(registry: Registry, ref: ImageRef, tag: str) -> None:
-    """Make a tag mean this release."""
-    manifest = registry.manifest(ref.repository, ref.digest)
-    registry.put_manifest(ref.repository, manifest.content, manifest.media_type, tag=tag)
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A release, read from or written to a registry."""
+
+    ref: ImageRef
+    project: str
+    source: str = ""
+    """Address of the source repository; empty where aksci.toml names none."""
+    commit: str
+    """Of the source tree, ``-dirty`` appended where files had changed; empty without git."""
+    images: Mapping[str, ReleaseImage]
+    services: Mapping[str, ReleaseService]
+
+    @property
+    def id(self) -> str:
+        """The digest."""
+        return self.ref.digest
+
+    @property
+    def tag(self) -> str:
+        """``r-`` and 12 digits of the digest."""
+        return release_tag(self.ref.digest)
+
+    def service_images(self, service: str) -> dict[str, ImageRef]:
+        """Return values key -> digest reference of a service's images."""
+        return {key: self.images[name].ref for key, name in self.services[service].images.items()}
 
 
-def release_image(image: BuiltImage, verdict: Verdict | None) -> ReleaseImage:
-    """Return what a release says of an image.
-
-    :raises TrustError: it has no stored, passing verdict.
-    """
-    if (
-        verdict is None
-        or verdict.image != image.ref
-        or not verdict.passed
-        or verdict.stored is None
-    ):
-        raise TrustError(
-            f"{image.ref} can't be released: it has no stored, passing verdict.",
-            hint="nox -s scan",
-        )
-    return ReleaseImage(
-        name=image.name,
-        ref=image.ref,
-        input_key=image.input_key,
-        verdict=verdict.stored.digest,
-        policy=verdict.policy,
-        database=verdict.database,
-        bases=tuple(sorted(_make_base(base) for base in image.bases)),
-    )
+def chart_repository(project: str, chart: str) -> str:
+    """Return where a project's chart is stored; Helm wants it to end in the chart's name."""
+    return f"{project}/charts/{chart}"
 
 
-def _make_base(base: Base) -> ReleaseBase:
-    """Name a base; the reference of one of our own images may say which registry built it."""
-    return ReleaseBase(
-        name=base.image or base.reference,
-        digest=base.digest,
-        type=base.type,
-        internal=bool(base.image),
-    )
+def release_repository(project: str) -> str:
+    """Return where a project's releases are kept, without the registry."""
+    return f"{project}/release"
 
 
-def _make_service(
-    name: str,
-    service: ServiceConfig,
-    project: str,
-    root: Path,
-    images: Mapping[str, ReleaseImage],
-    registry: Registry,
-) -> ReleaseService:
-    steps = (*service.pre, *service.post)
-    wanted = {*service.images.values(), *(step.image for step in steps if step.kind == "job")}
-    for image in sorted(wanted):
-        if image not in images:
-            raise UsageError(
-                f"The service {name!r} needs the image {image!r}, which was not built.",
-                hint="nox -s build",
-            )
-    migrations = read_migrations(root, service.migrations, service=name)
-    chart = read_chart(root / service.chart)
-    return ReleaseService(
-        name=name,
-        chart=push_chart(registry, chart_repository(project, chart.name), chart),
-        chart_name=chart.name,
-        chart_version=chart.version,
-        images=dict(sorted(service.images.items())),
-        migrations=migrations,
-    )
+def release_tag(digest: str) -> str:
+    """Return the tag of the release with this digest."""
+    return "r-" + digest.removeprefix("sha256:")[:12]

@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from aksci.errors import AksciError, ConfigError, GateError
+from aksci.core.errors import AksciError, ConfigError, GateError
 from aksci.supply.sandbox import Sandbox
-from aksci.supply.scan.java import check_index, write_empty_index
+from aksci.supply.scan.java_index import check_index, write_empty_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aksci.process import Runner
-    from aksci.reporting import Reporter
+    from aksci.core.process import Runner
+    from aksci.core.reporting import Reporter
 
 __all__ = [
     "Database",

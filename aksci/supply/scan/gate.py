@@ -7,15 +7,15 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import GateError, NotFoundInRegistry
-from aksci.registry.push import Content, canonical_json, push_artifact
-from aksci.registry.refs import ImageRef
-from aksci.supply.scan.bases import platform_name, platforms_of, read_base
-from aksci.supply.scan.evidence import store_bill, store_report
+from aksci.core.errors import GateError, NotFoundInRegistry
+from aksci.oci.artifact import Content, canonical_json, push_artifact
+from aksci.oci.references import ImageRef
+from aksci.supply.scan.base_layers import platform_name, platforms_of, read_base
 from aksci.supply.scan.ignores import check_ignores
 from aksci.supply.scan.knowledge import load_knowledge
-from aksci.supply.scan.policy import evaluate, hash_policy, wanted_scanners
-from aksci.supply.scan.text import clean
+from aksci.supply.scan.safe_text import clean
+from aksci.supply.scan.scan_evidence import store_bill, store_report
+from aksci.supply.scan.scan_policy import evaluate, hash_policy, wanted_scanners
 from aksci.supply.scan.verdict import Verdict, merge_verdicts
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aksci.config.models import ScanConfig
-    from aksci.registry.protocol import Manifest, Registry
-    from aksci.reporting import Reporter
-    from aksci.supply.scan.bases import BaseLayers
+    from aksci.core.reporting import Reporter
+    from aksci.oci.registry import Manifest, Registry
+    from aksci.supply.scan.base_layers import BaseLayers
     from aksci.supply.scan.knowledge import Knowledge
     from aksci.supply.scan.trivy import Scanner
 

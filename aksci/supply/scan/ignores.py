@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 from aksci.supply.scan.purls import covers, parse_pattern
-from aksci.supply.scan.text import clean
+from aksci.supply.scan.safe_text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import ConfigError
-from aksci.supply.scan.text import clean
+from aksci.core.errors import ConfigError
+from aksci.supply.scan.safe_text import clean
 from aksci.supply.scan.vex import read_vex
 
 if TYPE_CHECKING:

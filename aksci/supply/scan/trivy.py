@@ -12,22 +12,22 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from aksci.errors import GateError, ProcessError
+from aksci.core.errors import GateError, ProcessError
 from aksci.supply.sandbox import Sandbox
-from aksci.supply.scan.bill import BillFormat, make_reproducible, without_findings
-from aksci.supply.scan.java import JAVA_HINT
-from aksci.supply.scan.serving import LayerRegistry, read_view, serve_view
-from aksci.supply.scan.slots import take_slot
-from aksci.supply.scan.text import clean
-from aksci.supply.scan.view import restore
+from aksci.supply.scan.cache_folders import take_slot
+from aksci.supply.scan.image_view import restore
+from aksci.supply.scan.java_index import JAVA_HINT
+from aksci.supply.scan.layer_registry import LayerRegistry, read_view, serve_view
+from aksci.supply.scan.safe_text import clean
+from aksci.supply.scan.sbom import BillFormat, make_reproducible, without_findings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aksci.process import Runner
-    from aksci.registry.refs import ImageRef
+    from aksci.core.process import Runner
+    from aksci.oci.references import ImageRef
     from aksci.supply.scan.database import Database
-    from aksci.supply.scan.view import View
+    from aksci.supply.scan.image_view import View
 
 __all__ = ["Scanner", "TrivyScanner", "bill_argv", "read_release", "scan_argv"]
 

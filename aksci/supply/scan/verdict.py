@@ -9,13 +9,13 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from aksci.errors import GateError
-from aksci.supply.scan.text import clean
+from aksci.core.errors import GateError
+from aksci.supply.scan.safe_text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from aksci.registry.refs import ImageRef
+    from aksci.oci.references import ImageRef
 
 __all__ = ["SEVERITIES", "Finding", "IgnoredFinding", "Verdict", "merge_verdicts", "rank"]
 

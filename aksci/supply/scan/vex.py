@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.supply.scan.purls import covers, parse_pattern
-from aksci.supply.scan.text import clean
+from aksci.supply.scan.safe_text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from packageurl import PackageURL
 
-    from aksci.registry.refs import ImageRef
+    from aksci.oci.references import ImageRef
     from aksci.supply.scan.verdict import Finding
 
 __all__ = ["Product", "Statement", "decide", "read_vex"]

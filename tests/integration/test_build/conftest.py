@@ -13,25 +13,20 @@ from urllib.request import urlopen
 
 import pytest
 
-from aksci.ci import ConsoleReporter
-from aksci.config import load_config
-from aksci.images import (
-    BaseResolver,
-    BuilderSpec,
-    BuilderStore,
-    BuildRecord,
-    BuildSettings,
-    BuildxBuilder,
-    build_graph,
-    build_images,
-    load_secrets,
-    load_ssh,
-    plan_build,
-    publish_tags,
-    select,
-)
-from aksci.process import Runner
-from aksci.registry import RegistryClient
+from aksci.ci.console import ConsoleReporter
+from aksci.config.loader import load_config
+from aksci.core.process import Runner
+from aksci.images.bases import BaseResolver
+from aksci.images.build.build_images import BuildSettings, build_images
+from aksci.images.build.build_record import BuildRecord
+from aksci.images.build.credentials import load_secrets, load_ssh
+from aksci.images.build.tags import publish_tags
+from aksci.images.engines.buildx import BuildxBuilder
+from aksci.images.engines.buildx_builders import BuilderSpec, BuilderStore
+from aksci.images.graph import build_graph
+from aksci.images.plan import plan_build
+from aksci.images.selection import select
+from aksci.oci.client import RegistryClient
 
 BASE = "FROM debian:bookworm-slim\nCOPY hello.txt /hello.txt\n"
 APP = (

@@ -7,9 +7,10 @@ import json
 
 import pytest
 
-from aksci.errors import BuildError
-from aksci.images import BuildOutput, BuildxBuilder
-from aksci.registry import list_referrers
+from aksci.core.errors import BuildError
+from aksci.images.engines.builder import BuildOutput
+from aksci.images.engines.buildx import BuildxBuilder
+from aksci.oci.referrers import list_referrers
 
 ONE, TOOL = frozenset({"base"}), frozenset({"tool"})
 

@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from aksci.config import load_config
-from aksci.errors import ConfigError
-from aksci.images import build_graph
+from aksci.config.loader import load_config
+from aksci.core.errors import ConfigError
+from aksci.images.context.hasher import TreeHasher
+from aksci.images.graph import build_graph
 from aksci.images.keys import source_of
-from aksci.images.tree.hasher import TreeHasher
 
 PATHS = ["a", "b.txt", "d/a", "d/b.txt", "d/e/a", "d/e/.hidden", "d/f/a", "x y", "[z]", "é", "link"]
 LINKS = ["a", "d", "d/e", "../n/a", "/d/a", "missing", "é"]

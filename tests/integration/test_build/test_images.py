@@ -14,10 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from aksci.errors import BuildError, RegistryError
-from aksci.images import BaseResolver, plan_document, plan_text
+from aksci.core.errors import BuildError, RegistryError
+from aksci.images.bases import BaseResolver
 from aksci.images.keys import in_tag
-from aksci.registry import RegistryClient, list_referrers, push_image
+from aksci.images.plan import plan_document
+from aksci.oci.artifact import push_image
+from aksci.oci.client import RegistryClient
+from aksci.oci.referrers import list_referrers
+from aksci.report.plan_report import plan_text
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

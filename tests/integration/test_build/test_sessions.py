@@ -176,7 +176,7 @@ def test_where_nothing_is_to_be_built_no_engine_is_asked_for(project, platform):
 def test_a_build_without_work_imports_no_sdk_and_takes_no_tool(project):
     project.run("build", "--until", "build")
     code = (
-        "import sys; from aksci.edge import run_session\n"
+        "import sys; from aksci.cli.edge import run_session\n"
         "assert run_session('build', ['--until', 'build']) == 0\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stdout)\n"
         "print(sorted(name for name in sys.modules if name.startswith('aksci.')))"
@@ -192,7 +192,7 @@ def test_a_build_without_work_imports_no_sdk_and_takes_no_tool(project):
     assert "0 built, 3 unchanged" in done.stderr
     for heavy in ("azure", "docker", "rich", "requests", "filelock", "lightkube"):
         assert f"'{heavy}'" not in done.stdout
-    for room in ("aksci.tools", "aksci.supply", "aksci.deploy", "aksci.images.validation"):
+    for room in ("aksci.tools", "aksci.supply", "aksci.deploy", "aksci.images.validate"):
         assert f"'{room}'" not in done.stdout
 
 

@@ -9,24 +9,22 @@ from types import SimpleNamespace
 import pytest
 
 from aksci.config.models import CosignConfig, NotationConfig
-from aksci.errors import TrustError
-from aksci.images.building.record import BuiltImage
-from aksci.registry import ImageRef, RegistryClient
-from aksci.registry.transfer import copy_image
-from aksci.supply import (
-    AllSigners,
-    RememberingSigner,
-    Verdict,
-    last_release,
-    load_release,
-    notation_signer,
-)
-from aksci.supply.release.continuing import chain_of, continue_release, publish_continued
-from aksci.supply.release.document import release_document
-from aksci.supply.release.model import Release, ReleaseImage
-from aksci.supply.release.release import store_release
-from aksci.supply.release.signing import publish_release
-from aksci.supply.trust.cosign_keys import cosign_signer
+from aksci.core.errors import TrustError
+from aksci.images.build.build_record import BuiltImage
+from aksci.oci.client import RegistryClient
+from aksci.oci.copy import copy_image
+from aksci.oci.references import ImageRef
+from aksci.supply.release.continued import chain_of, continue_release, publish_continued
+from aksci.supply.release.find_release import last_release
+from aksci.supply.release.make_release import load_release, store_release
+from aksci.supply.release.release import Release, ReleaseImage
+from aksci.supply.release.release_document import release_document
+from aksci.supply.release.sign_release import publish_release
+from aksci.supply.scan.verdict import Verdict
+from aksci.supply.sign.cosign.cosign_keys import cosign_signer
+from aksci.supply.sign.notation.notation_signer import notation_signer
+from aksci.supply.sign.remembering import RememberingSigner
+from aksci.supply.sign.signer import AllSigners
 
 
 @pytest.fixture

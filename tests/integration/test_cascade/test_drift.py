@@ -9,14 +9,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.config import CascadeConfig
-from aksci.images import BaseResolver
-from aksci.images.cascade.drift import Meanings, compare_edges
-from aksci.images.cascade.published import read_published
+from aksci.cascade.drift import Meanings, compare_edges
+from aksci.cascade.published import read_published
+from aksci.config.cascade_models import CascadeConfig
+from aksci.images.bases import BaseResolver
 from aksci.images.discovery.specs import ImageSpec
 from aksci.images.keys import KEY_SCHEMA, Source, input_key
-from aksci.images.planning.lineage import Lineage, write_lineage
-from aksci.registry import RegistryClient, push_image
+from aksci.images.lineage import Lineage, write_lineage
+from aksci.oci.artifact import push_image
+from aksci.oci.client import RegistryClient
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

@@ -13,8 +13,8 @@ import tarfile
 
 import pytest
 
-from aksci.registry import RegistryClient
-from aksci.registry.push import canonical_json
+from aksci.oci.artifact import canonical_json
+from aksci.oci.client import RegistryClient
 
 DEBIAN = "library/debian"
 CHART = "apiVersion: v2\nname: web\nversion: {version}\n"

@@ -13,11 +13,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.images.planning.lineage import Lineage, write_lineage
-from aksci.images.wide.asked import Asked, asked_lately, asking_key
-from aksci.images.wide.cache import LineageCache
-from aksci.images.wide.find import find_dependents
-from aksci.registry import RegistryClient, push_image
+from aksci.cascade.dependents.asked import Asked, asked_lately, asking_key
+from aksci.cascade.dependents.find import find_dependents
+from aksci.cascade.dependents.lineage_cache import LineageCache
+from aksci.images.lineage import Lineage, write_lineage
+from aksci.oci.artifact import push_image
+from aksci.oci.client import RegistryClient
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 CONFIG = {"architecture": "amd64", "os": "linux"}

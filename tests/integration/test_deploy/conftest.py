@@ -10,13 +10,21 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from aksci.config import EnvironmentConfig, ServiceConfig
-from aksci.deploy import Helm, Release, ServiceRelease, connect, deploy_release
-from aksci.process import Runner
-from aksci.registry import ImageRef, RegistryClient, push_image
+from aksci.config.models import EnvironmentConfig, ServiceConfig
+from aksci.core.process import Runner
+from aksci.deploy.deploy import deploy_release
+from aksci.deploy.kubernetes.cluster import connect
+from aksci.deploy.state.desired import Release, ServiceRelease
+from aksci.deploy.targets.helm import Helm
+from aksci.oci.artifact import push_image
+from aksci.oci.client import RegistryClient
+
+if TYPE_CHECKING:
+    from aksci.oci.references import ImageRef
 
 HERE = Path(__file__).parent
 

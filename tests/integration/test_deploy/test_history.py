@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
-from aksci.deploy import choose_release, read_record, read_status
+from aksci.deploy.kubernetes.environment_status import read_status
+from aksci.deploy.rollback import choose_release
+from aksci.deploy.state.deploy_record import read_record
 
 
 def test_rollback_deploys_the_release_before_without_its_pre_steps(world):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from aksci.config import load_config
-from aksci.deploy.containers import check_images, images_of, parse_manifests
-from aksci.deploy.desired import values_files
-from aksci.deploy.helm import template_argv
-from aksci.registry import ImageRef
+from aksci.config.loader import load_config
+from aksci.deploy.kubernetes.containers import check_images, images_of, parse_manifests
+from aksci.deploy.state.desired import values_files
+from aksci.deploy.targets.helm import template_argv
+from aksci.oci.references import ImageRef
 
 SHOP = Path(__file__).parents[3] / "examples" / "shop"
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from aksci.deploy import connect, hold_lock
-from aksci.deploy.helm import read_helm_states
-from aksci.errors import AksciError, ClusterError, ConfigError, LockError
+from aksci.core.errors import AksciError, ClusterError, ConfigError, LockError
+from aksci.deploy.kubernetes.cluster import connect
+from aksci.deploy.state.lease import hold_lock
+from aksci.deploy.targets.helm import read_helm_states
 
 CHART = Path(__file__).parent / "chart"
 HOOK = """

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from aksci.config import Config
-from aksci.deploy import LintTools, lint_project
+from aksci.config.models import Config
+from aksci.deploy.lint.lint_project import LintTools, lint_project
 
 CHART = Path(__file__).parent / "chart"
 
@@ -23,7 +23,7 @@ def project(tmp_path):
 
 @pytest.fixture
 def lint(project, toolbox, runner):
-    from aksci.tools import SCHEMA_LOCATION, ensure_schemas
+    from aksci.tools.schemas import SCHEMA_LOCATION, ensure_schemas
 
     document = {
         "schema": 1,

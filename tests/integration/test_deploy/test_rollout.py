@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.deploy.helm import read_helm_states
-from aksci.errors import ConfigError, DeployError, RolloutError, StepError
-from aksci.registry import ImageRef
+from aksci.core.errors import ConfigError, DeployError, RolloutError, StepError
+from aksci.deploy.targets.helm import read_helm_states
+from aksci.oci.references import ImageRef
 
 
 def revisions(world, service="web"):

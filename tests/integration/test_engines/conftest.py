@@ -20,14 +20,17 @@ from types import SimpleNamespace
 import pytest
 
 from aksci.ci import choose_reporter
-from aksci.config import load_config
+from aksci.config.loader import load_config
 from aksci.context import Context
-from aksci.images import BaseResolver, BuildSettings, build_graph, build_images
-from aksci.images.engines.store import connection_error
+from aksci.core.process import Runner
+from aksci.images.bases import BaseResolver
+from aksci.images.build.build_images import BuildSettings, build_images
+from aksci.images.engines.buildx_builders import connection_error
+from aksci.images.graph import build_graph
 from aksci.local.layout import Network
 from aksci.local.pki import Subject, ensure_pki
-from aksci.process import Runner
-from aksci.registry import RegistryClient, push_image
+from aksci.oci.artifact import push_image
+from aksci.oci.client import RegistryClient
 from pipelines.engines import make_builder
 from pipelines.platform import locate
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from aksci.config import CacheConfig
+from aksci.config.models import CacheConfig
 
 DOCKERFILE = """\
 FROM debian:bookworm-slim AS build

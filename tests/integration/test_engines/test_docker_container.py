@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.errors import ConfigError, EngineError
+from aksci.core.errors import ConfigError, EngineError
 
 ENVIRONMENT = """\
 registry = "{registry}"

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 
 TOML = """\
 [registry."docker.io"]

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from aksci.errors import BuildError, EngineError
+from aksci.core.errors import BuildError, EngineError
 
 BASE = "FROM debian:bookworm-slim\nRUN sleep 1; head -c 8 /dev/urandom | od -An -tx1 > /{one}\n"
 LEAF = (

@@ -14,9 +14,11 @@ from dataclasses import replace
 
 import pytest
 
-from aksci.registry import ImageRef, RegistryClient, list_referrers, push_image
-from aksci.registry.push import Content, canonical_json, push_artifact
-from aksci.supply.release.release import RELEASE_TYPE
+from aksci.oci.artifact import Content, canonical_json, push_artifact, push_image
+from aksci.oci.client import RegistryClient
+from aksci.oci.references import ImageRef
+from aksci.oci.referrers import list_referrers
+from aksci.supply.release.make_release import RELEASE_TYPE
 from aksci.supply.scan.gate import VERDICT_TYPE
 from aksci.supply.scan.verdict import SEVERITIES, Verdict
 

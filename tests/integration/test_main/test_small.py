@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aksci.registry import RegistryClient
+from aksci.oci.client import RegistryClient
 
 CRASH = '["sh", "-c", "echo cannot reach the database; exit 3"]'
 EXTERNAL = """

@@ -21,8 +21,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from aksci.registry import ImageRef, RegistryClient
-from aksci.registry.push import canonical_json
+from aksci.oci.artifact import canonical_json
+from aksci.oci.client import RegistryClient
+from aksci.oci.references import ImageRef
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -309,7 +310,7 @@ class Maker:
         content = canonical_json(document)
         digest = self.registry.put_manifest(self.repository, content, MANIFEST)
         if subject:
-            from aksci.registry.referrers import record_referrer
+            from aksci.oci.referrers import record_referrer
 
             record_referrer(self.registry, self.repository, content)
         return ImageRef(self.registry.host, self.repository, digest)

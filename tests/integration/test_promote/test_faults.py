@@ -12,15 +12,18 @@ import time
 
 import pytest
 
-from aksci.errors import RegistryError
-from aksci.registry import ImageRef, RegistryClient, copy_image, list_referrers
-from aksci.secret import Secret
+from aksci.core.errors import RegistryError
+from aksci.core.secret import Secret
+from aksci.oci.client import RegistryClient
+from aksci.oci.copy import copy_image
+from aksci.oci.references import ImageRef
+from aksci.oci.referrers import list_referrers
 
 SIGNATURE = "application/vnd.example.signature.v1"
 LARGE = 10_000_000  # bytes: three chunks
 COPY = """\
 import sys
-from aksci.registry import ImageRef, RegistryClient, copy_image
+from aksci.oci import ImageRef, RegistryClient, copy_image
 
 class Reporter:
     def line(self, text):
@@ -188,7 +191,7 @@ def test_six_processes_that_refer_to_one_image_lose_no_entry(source, make, platf
     ref = make.manifest(b"layer")
     code = (
         "import sys\n"
-        "from aksci.registry import ImageRef, RegistryClient, push_artifact\n"
+        "from aksci.oci import ImageRef, RegistryClient, push_artifact\n"
         "ref = ImageRef.parse(sys.argv[1])\n"
         "registry = RegistryClient(ref.registry, plain_http=True)\n"
         "sys.stdin.readline()\n"

@@ -10,10 +10,11 @@ import urllib.request
 import pytest
 
 from aksci.config.models import SignConfig
-from aksci.errors import NotFoundInRegistry, RegistryError, TrustError
-from aksci.registry import ImageRef, copy_image, list_referrers
-from aksci.registry.transfer import apply_transfer
-from aksci.registry.transfer_plan import plan_transfer
+from aksci.core.errors import NotFoundInRegistry, RegistryError, TrustError
+from aksci.oci.copy import apply_transfer, copy_image
+from aksci.oci.copy_plan import plan_transfer
+from aksci.oci.references import ImageRef
+from aksci.oci.referrers import list_referrers
 
 SBOM, SIGNATURE = "application/vnd.example.sbom.v1", "application/vnd.example.signature.v1"
 
@@ -196,7 +197,7 @@ def test_a_manifest_that_no_registry_need_take_is_refused_in_words(source, make)
 
 @pytest.fixture
 def make_signer(toolbox, runner, tmp_path):
-    from aksci.supply import notation_signer
+    from aksci.supply.sign.notation.notation_signer import notation_signer
 
     def make(registry, state="state"):
         return notation_signer(

@@ -13,15 +13,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.images import BuilderSpec, BuilderStore, BuildRequest, BuildxBuilder
+from aksci.core.process import Runner
 from aksci.images.discovery.specs import ImageSpec
+from aksci.images.engines.builder import BuildRequest
+from aksci.images.engines.buildx import BuildxBuilder
+from aksci.images.engines.buildx_builders import BuilderSpec, BuilderStore
 from aksci.images.graph import read_image
 from aksci.images.platforms import this_platform
 from aksci.images.rebase.apply import apply_rebase
 from aksci.images.rebase.conditions import BaseCache, check_rebase
 from aksci.images.rebase.facts import facts_of
-from aksci.process import Runner
-from aksci.registry import ImageRef, RegistryClient
+from aksci.oci.client import RegistryClient
+from aksci.oci.references import ImageRef
 
 RUNTIME = "docker.io/library/basis:latest"
 FILES = {"one": "1", "two": "2", "d/three": "3", "d/e/four": "4", "d/link": "->three"}

@@ -12,15 +12,12 @@ from types import SimpleNamespace
 import pytest
 
 from aksci.config.models import CosignConfig, NotationConfig
-from aksci.registry import RegistryClient, push_image
-from aksci.supply import (
-    DatabaseSource,
-    TrivyScanner,
-    ensure_database,
-    notation_signer,
-    read_release,
-)
-from aksci.supply.trust.cosign_keys import cosign_signer
+from aksci.oci.artifact import push_image
+from aksci.oci.client import RegistryClient
+from aksci.supply.scan.database import DatabaseSource, ensure_database
+from aksci.supply.scan.trivy import TrivyScanner, read_release
+from aksci.supply.sign.cosign.cosign_keys import cosign_signer
+from aksci.supply.sign.notation.notation_signer import notation_signer
 
 DEBIAN = {
     "etc/os-release": 'ID=debian\nVERSION_ID="12"\n',

@@ -11,15 +11,21 @@ from dataclasses import replace
 import pytest
 
 from aksci.config.models import CosignConfig
-from aksci.errors import TrustError
-from aksci.process import Runner
-from aksci.registry import ImageRef, list_referrers, push_artifact
-from aksci.registry.push import Content
-from aksci.secret import Secret
-from aksci.supply import BindingError, NotSignedError, UntrustedError
+from aksci.core.errors import TrustError
+from aksci.core.process import Runner
+from aksci.core.secret import Secret
+from aksci.oci.artifact import Content, push_artifact
+from aksci.oci.references import ImageRef
+from aksci.oci.referrers import list_referrers
 from aksci.supply.sandbox import Sandbox
-from aksci.supply.trust.cosign import BUNDLE
-from aksci.supply.trust.signing import AllSigners, ensure_signed
+from aksci.supply.sign.cosign.cosign_signer import BUNDLE
+from aksci.supply.sign.signer import (
+    AllSigners,
+    BindingError,
+    NotSignedError,
+    UntrustedError,
+    ensure_signed,
+)
 
 CLAIMS = {
     "dev.aksci.repository": "supply-test/app",

@@ -13,25 +13,25 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from aksci.cli.options import Options
 from aksci.config.models import Config, DctConfig, ServiceConfig
 from aksci.context import Context
-from aksci.errors import ConfigError, TrustError
+from aksci.core.errors import ConfigError, TrustError
+from aksci.core.process import Runner
 from aksci.local.daemon import find_marked, stop
 from aksci.local.layout import Layout, Ports
 from aksci.local.notary import ensure_notary_pki, notary_part
 from aksci.local.part import start_part
-from aksci.options import Options
-from aksci.process import Runner
-from aksci.registry.refs import ImageRef
-from aksci.supply.trust.certificate import ensure_test_key
-from aksci.supply.trust.dct.client import NotaryClient
-from aksci.supply.trust.dct.configure import dct_signer
-from aksci.supply.trust.dct.keystore import KeyStore
-from aksci.supply.trust.dct.memory import Memories
-from aksci.supply.trust.dct.metadata import MetadataError
-from aksci.supply.trust.dct.migrate import MIGRATED_FROM, TAGS, migrate_repository
-from aksci.supply.trust.dct.server import TrustServer
-from aksci.supply.trust.signing import (
+from aksci.oci.references import ImageRef
+from aksci.supply.sign.dct.configure import dct_signer
+from aksci.supply.sign.dct.metadata import MetadataError
+from aksci.supply.sign.dct.migrate import MIGRATED_FROM, TAGS, migrate_repository
+from aksci.supply.sign.dct.notary_client import NotaryClient
+from aksci.supply.sign.dct.notary_server import TrustServer
+from aksci.supply.sign.dct.private_keys import KeyStore
+from aksci.supply.sign.dct.seen_metadata import Memories
+from aksci.supply.sign.notation.test_certificate import ensure_test_key
+from aksci.supply.sign.signer import (
     REPOSITORY,
     BindingError,
     NotSignedError,
@@ -417,7 +417,7 @@ def test_what_the_platforms_server_forgets_is_signed_again_from_the_same_root(
 def test_the_platform_brings_the_server_along_for_those_who_ask(
     toolbox, runner, reporter, tmp_path_factory
 ):
-    from aksci.local import BUILD_PARTS, TRUST_PARTS, down, status, up
+    from aksci.local.platform import BUILD_PARTS, TRUST_PARTS, down, status, up
 
     state = tmp_path_factory.mktemp("p")
     ports = Ports(registry=_free_port(), notary=_free_port())

@@ -11,37 +11,29 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from aksci.config.models import Config
-from aksci.errors import (
-    NotFoundInRegistry,
-    RegistryError,
-    TrustError,
-    UsageError,
-)
-from aksci.images.building.record import Base, BuildRecord, BuiltImage
-from aksci.registry import ImageRef
-from aksci.registry.push import Content, push_artifact
-from aksci.registry.transfer import copy_image
-from aksci.supply import (
+from aksci.core.errors import NotFoundInRegistry, RegistryError, TrustError, UsageError
+from aksci.images.build.build_record import Base, BuildRecord, BuiltImage
+from aksci.oci.artifact import Content, push_artifact
+from aksci.oci.copy import copy_image
+from aksci.oci.references import ImageRef
+from aksci.supply.release.chart import fetch_chart, push_chart, read_chart
+from aksci.supply.release.find_release import last_release
+from aksci.supply.release.make_release import (
+    RELEASE_TYPE,
     NoReleaseError,
-    NotSignedError,
-    fetch_chart,
-    last_release,
-    load_evidence,
     load_release,
     make_release,
+)
+from aksci.supply.release.release_evidence import load_evidence
+from aksci.supply.release.release_file import read_release_file, write_release_file
+from aksci.supply.release.sign_release import (
     prove_release,
     publish_release,
-    push_chart,
-    read_chart,
-    read_release_file,
-    sign_image,
     sign_release,
     verify_release,
-    write_release_file,
 )
-from aksci.supply.release.release import RELEASE_TYPE
 from aksci.supply.scan.gate import scan_images
-from aksci.supply.trust.signing import Origin, kind_claims
+from aksci.supply.sign.signer import NotSignedError, Origin, kind_claims, sign_image
 
 CONFIG = {
     "schema": 1,
@@ -164,7 +156,7 @@ def test_a_release_is_read_back_as_it_was_made_and_names_no_registry(make, regis
     manifest = json.loads(registry.manifest(release.ref.repository, release.id).content)
     content = registry.blob(release.ref.repository, manifest["layers"][0]["digest"])
     assert registry.host.encode() not in content
-    schema = resources("aksci.supply.release").joinpath("schemas/release.schema.json")
+    schema = resources("aksci.report").joinpath("schemas/release.schema.json")
     Draft202012Validator(json.loads(schema.read_text())).validate(json.loads(content))
     assert [(base.name, base.internal) for base in release.images["web"].bases] == [
         ("base", True),

@@ -14,15 +14,17 @@ from types import SimpleNamespace
 import pytest
 from jsonschema import Draft202012Validator
 
+from aksci.cli.options import parse_options
 from aksci.config.models import Config, EnvironmentConfig
 from aksci.context import Context
-from aksci.errors import TrustError, UsageError
-from aksci.images.building.record import Base, BuildRecord, BuiltImage
-from aksci.options import parse_options
-from aksci.registry.push import push_artifact
-from aksci.supply import make_release, publish_release, sign_image, write_release_file
+from aksci.core.errors import TrustError, UsageError
+from aksci.images.build.build_record import Base, BuildRecord, BuiltImage
+from aksci.oci.artifact import push_artifact
+from aksci.supply.release.make_release import make_release
+from aksci.supply.release.release_file import write_release_file
+from aksci.supply.release.sign_release import publish_release
 from aksci.supply.scan.gate import scan_images
-from aksci.supply.trust.signing import Origin
+from aksci.supply.sign.signer import Origin, sign_image
 from pipelines.release import release as session
 from pipelines.signers import make_signer
 
@@ -169,7 +171,7 @@ def run(context, capsys):
 
 
 def valid(text, schema):
-    path = resources("aksci.supply.release").joinpath(f"schemas/{schema}.schema.json")
+    path = resources("aksci.report").joinpath(f"schemas/{schema}.schema.json")
     document = json.loads(text)
     Draft202012Validator(json.loads(path.read_text())).validate(document)
     return document

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from aksci.registry import ImageRef
-from aksci.supply import Finding, Verdict, render_verdicts
-from aksci.tools import ensure_packages
+from aksci.oci.references import ImageRef
+from aksci.report.verdict_render import render_verdicts
+from aksci.supply.scan.verdict import Finding, Verdict
+from aksci.tools.debian import ensure_packages
 
 OLD = ImageRef("localhost:5000", "shop/web", "sha256:" + "b" * 64)
 HOSTILE = (

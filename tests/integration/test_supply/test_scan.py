@@ -14,21 +14,17 @@ from dataclasses import replace
 import pytest
 
 from aksci.config.models import ScanConfig
-from aksci.errors import GateError
-from aksci.process import Runner
-from aksci.registry import ImageRef, list_referrers, push_artifact
-from aksci.registry.push import Content
-from aksci.supply import (
-    DatabaseSource,
-    TrivyScanner,
-    ensure_database,
-    load_packages,
-    make_database,
-    scan_image,
-)
-from aksci.supply.scan.gate import VERDICT_TYPE, scan_images, verdict_tag
-from aksci.supply.scan.policy import hash_policy
-from aksci.supply.scan.slots import take_slot
+from aksci.core.errors import GateError
+from aksci.core.process import Runner
+from aksci.oci.artifact import Content, push_artifact
+from aksci.oci.references import ImageRef
+from aksci.oci.referrers import list_referrers
+from aksci.supply.scan.cache_folders import take_slot
+from aksci.supply.scan.database import DatabaseSource, ensure_database, make_database
+from aksci.supply.scan.gate import VERDICT_TYPE, scan_image, scan_images, verdict_tag
+from aksci.supply.scan.scan_evidence import load_packages
+from aksci.supply.scan.scan_policy import hash_policy
+from aksci.supply.scan.trivy import TrivyScanner
 
 POLICY = ScanConfig()
 WEEK = dt.timedelta(hours=168)

@@ -14,15 +14,16 @@ from dataclasses import replace
 import pytest
 
 from aksci.config.models import ScanConfig
-from aksci.errors import AksciError, ConfigError, GateError
-from aksci.registry import ImageRef, list_referrers, push_artifact, push_image
-from aksci.registry.push import Content, canonical_json
-from aksci.supply import Verdict, scan_image
-from aksci.supply.scan.bill import BILL_TYPES
-from aksci.supply.scan.evidence import REPORT_TYPE, Package, load_packages, load_report
-from aksci.supply.scan.gate import VERDICT_TYPE, scan_images, verdict_tag
-from aksci.supply.scan.policy import hash_policy
-from aksci.supply.scan.slots import take_slot
+from aksci.core.errors import AksciError, ConfigError, GateError
+from aksci.oci.artifact import Content, canonical_json, push_artifact, push_image
+from aksci.oci.references import ImageRef
+from aksci.oci.referrers import list_referrers
+from aksci.supply.scan.cache_folders import take_slot
+from aksci.supply.scan.gate import VERDICT_TYPE, scan_image, scan_images, verdict_tag
+from aksci.supply.scan.sbom import BILL_TYPES
+from aksci.supply.scan.scan_evidence import REPORT_TYPE, Package, load_packages, load_report
+from aksci.supply.scan.scan_policy import hash_policy
+from aksci.supply.scan.verdict import Verdict
 
 POLICY = ScanConfig()
 REPOSITORY = "supply-test/evidence"

@@ -9,14 +9,15 @@ from dataclasses import replace
 
 import pytest
 
-from aksci.errors import TrustError
-from aksci.process import Runner
-from aksci.registry import ImageRef, list_referrers
-from aksci.supply import (
+from aksci.core.errors import TrustError
+from aksci.core.process import Runner
+from aksci.oci.references import ImageRef
+from aksci.oci.referrers import list_referrers
+from aksci.supply.scan.gate import scan_image
+from aksci.supply.sign.signer import (
     BindingError,
     NotSignedError,
     UntrustedError,
-    scan_image,
     sign_image,
     verify_image,
 )

@@ -9,12 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.errors import TrustError
-from aksci.process import Runner
-from aksci.registry import ImageRef, list_referrers, push_artifact
-from aksci.registry.push import Content
-from aksci.supply.trust.quick import SIGNATURE
-from aksci.supply.trust.signing import UntrustedError, ensure_signed
+from aksci.core.errors import TrustError
+from aksci.core.process import Runner
+from aksci.oci.artifact import Content, push_artifact
+from aksci.oci.references import ImageRef
+from aksci.oci.referrers import list_referrers
+from aksci.supply.sign.notation.verify_cose import SIGNATURE
+from aksci.supply.sign.signer import UntrustedError, ensure_signed
 
 CLAIMS = {"dev.aksci.kind": "corpus"}
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.azure import SourceLocation, plan_acr_tasks
-from aksci.config import load_config
-from aksci.images import build_graph
+from aksci.azure.acr_tasks.plan_tasks import plan_acr_tasks
+from aksci.azure.acr_tasks.source_location import SourceLocation
+from aksci.config.loader import load_config
+from aksci.images.graph import build_graph
 
 HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 PLATFORM = 'platforms = ["linux/amd64"]\n'

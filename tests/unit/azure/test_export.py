@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.edge import run_session
+from aksci.cli.edge import run_session
 
 TOML = """\
 schema = 1

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from aksci.azure import write_folder
-from aksci.errors import UsageError
+from aksci.azure.acr_tasks.output_folder import write_folder
+from aksci.core.errors import UsageError
 
 LIST = ".aksci-export.json"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.azure.scan import ScanError, SeenBases, scan_bases
+from aksci.azure.acr_tasks.seen_bases import ScanError, SeenBases, scan_bases
 
 HUB = "docker.io/library"
 

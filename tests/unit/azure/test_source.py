@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.azure import locate_source
+from aksci.azure.acr_tasks.source_location import locate_source
 
 
 @pytest.mark.parametrize(

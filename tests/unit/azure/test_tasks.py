@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aksci.azure import registry_name
-from aksci.azure.taskfile import task_yaml
-from aksci.azure.tasks import task_name
+from aksci.azure.acr_tasks.plan_tasks import registry_name, task_name
+from aksci.azure.acr_tasks.taskfile import task_yaml
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
 

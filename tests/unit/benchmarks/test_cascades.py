@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from aksci.config import load_config
-from aksci.images import build_graph
+from aksci.config.loader import load_config
+from aksci.images.graph import build_graph
 from aksci.images.rebase.facts import facts_of
 from benchmarks.cascades import narrow, parts_of, require_done, tree
 from benchmarks.measure import FailedError

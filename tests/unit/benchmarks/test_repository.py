@@ -8,8 +8,8 @@ from collections import Counter
 
 import pytest
 
-from aksci.config import load_config
-from aksci.images import build_graph
+from aksci.config.loader import load_config
+from aksci.images.graph import build_graph
 from benchmarks.repository import Size, design, write_repository
 
 SMALL = Size(images=12, depth=4, files=130)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aksci.options import parse_options, require_known
-from aksci.sessions import SESSIONS
+from aksci.cli.options import parse_options, require_known
+from aksci.cli.sessions import SESSIONS
 
 ROOT = Path(__file__).parents[3]
 GITHUB = ROOT / ".github/workflows/cascade.yml"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from aksci.config import find_project, json_schema, load_config
-from aksci.errors import ConfigError
+from aksci.config.loader import find_project, json_schema, load_config
+from aksci.core.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
 SMALLEST = 'schema = 1\n[project]\nname = "shop"\n'

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-import aksci.errors
+import aksci.core.errors
 from aksci.__main__ import main
-from aksci.edge import run_session
-from aksci.errors import AksciError
-from aksci.options import parse_options, require_known
-from aksci.sessions import SESSIONS, SessionSpec
+from aksci.cli.edge import run_session
+from aksci.cli.options import parse_options, require_known
+from aksci.cli.sessions import SESSIONS, SessionSpec
+from aksci.core.errors import AksciError
 
 ROOT = Path(__file__).parents[3]
 SMALLEST = 'schema = 1\n[project]\nname = "shop"\n'
@@ -43,10 +43,10 @@ def failing_session(monkeypatch, request):
 def test_every_error_has_its_own_status_or_shares_its_parents():
     classes = [
         value
-        for _, value in inspect.getmembers(aksci.errors, inspect.isclass)
+        for _, value in inspect.getmembers(aksci.core.errors, inspect.isclass)
         if issubclass(value, AksciError)
     ]
-    assert sorted(c.__name__ for c in classes) == aksci.errors.__all__
+    assert sorted(c.__name__ for c in classes) == aksci.core.errors.__all__
     by_status: dict[int, list[type]] = {}
     for cls in classes:
         by_status.setdefault(cls.exit_status, []).append(cls)
@@ -57,9 +57,9 @@ def test_every_error_has_its_own_status_or_shares_its_parents():
 
 
 def test_the_tree_in_the_docstring_tells_every_status():
-    for name in aksci.errors.__all__:
-        status = getattr(aksci.errors, name).exit_status
-        line = next(x for x in aksci.errors.__doc__.splitlines() if f" {name} " in f" {x} ")
+    for name in aksci.core.errors.__all__:
+        status = getattr(aksci.core.errors, name).exit_status
+        line = next(x for x in aksci.core.errors.__doc__.splitlines() if f" {name} " in f" {x} ")
         assert f" {status} " in line
 
 
@@ -96,7 +96,7 @@ def _raise(error):
 @pytest.mark.parametrize(
     ("failing_session", "status", "outcome"),
     [
-        (_raise(aksci.errors.GateError("no", hint="do it")), 8, "gate"),
+        (_raise(aksci.core.errors.GateError("no", hint="do it")), 8, "gate"),
         (_raise(KeyboardInterrupt()), 130, "interrupted"),
         (_raise(OSError(28, "No space left on device", "/x")), 28, "interrupted"),
     ],
@@ -128,7 +128,7 @@ def test_a_file_in_the_way_of_our_folder_is_told(project, capsys):
 
 
 @pytest.mark.parametrize(
-    "failing_session", [_raise(aksci.errors.GateError("the real reason"))], indirect=True
+    "failing_session", [_raise(aksci.core.errors.GateError("the real reason"))], indirect=True
 )
 @pytest.mark.usefixtures("failing_session")
 def test_a_record_that_cannot_be_written_does_not_hide_the_real_error(project, capsys):
@@ -147,7 +147,7 @@ def test_plan_is_refused_by_sessions_that_would_act(project, capsys, session):
 def test_an_option_of_another_session_is_refused_alone_and_ignored_among_several():
     options = parse_options(["--force", "base"])
     require_known("deploy", options, SESSIONS["deploy"].options, shared=True)
-    with pytest.raises(aksci.errors.UsageError, match="--force means nothing to 'deploy'"):
+    with pytest.raises(aksci.core.errors.UsageError, match="--force means nothing to 'deploy'"):
         require_known("deploy", options, SESSIONS["deploy"].options, shared=False)
 
 
@@ -155,7 +155,7 @@ SLOW = """
 import sys, types
 from concurrent.futures import ThreadPoolExecutor
 from aksci.__main__ import main
-from aksci.sessions import SESSIONS, SessionSpec
+from aksci.cli.sessions import SESSIONS, SessionSpec
 
 def go(context, options):
     def sleep(_):

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.ci import ConsoleReporter, choose_reporter
+from aksci.ci import choose_reporter
+from aksci.ci.console import ConsoleReporter
 from aksci.ci.live import LiveReporter, fit
 
 COMMANDS = re.compile(r"\x1b\[(\d*)([AK])|([\s\S])")

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aksci.config import EnvironmentConfig
-from aksci.config.models import GatesConfig
-from aksci.deploy import Record
-from aksci.deploy.record import Deployed
-from aksci.errors import ClusterError, GateError, Interrupted, RolloutError
-from aksci.registry import ImageRef
+from aksci.config.models import EnvironmentConfig, GatesConfig
+from aksci.core.errors import ClusterError, GateError, Interrupted, RolloutError
+from aksci.deploy.state.deploy_record import Deployed, Record
+from aksci.oci.references import ImageRef
 from pipelines.continuing import Hands, deploy_continued
 
 if TYPE_CHECKING:

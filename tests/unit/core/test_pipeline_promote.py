@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.config import EnvironmentConfig
-from aksci.errors import ConfigError, UsageError
-from aksci.registry import ImageRef
-from aksci.supply import Release
-from aksci.supply.trust.signing import AllSigners, NotSignedError, Proof, UntrustedError
+from aksci.config.models import EnvironmentConfig
+from aksci.core.errors import ConfigError, UsageError
+from aksci.oci.references import ImageRef
+from aksci.supply.release.release import Release
+from aksci.supply.sign.signer import AllSigners, NotSignedError, Proof, UntrustedError
 from pipelines.promote import _sign_again, previous
 
 

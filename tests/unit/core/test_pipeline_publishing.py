@@ -6,9 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.errors import RegistryError
-from aksci.images import BuildRecord, BuiltImage, publish_tags
-from aksci.registry import ImageRef, Manifest
+from aksci.core.errors import RegistryError
+from aksci.images.build.build_record import BuildRecord, BuiltImage
+from aksci.images.build.tags import publish_tags
+from aksci.oci.references import ImageRef
+from aksci.oci.registry import Manifest
 from pipelines.publishing import Publishing
 
 PARENTS = {"base": frozenset(), "app": frozenset({"base"}), "lone": frozenset()}

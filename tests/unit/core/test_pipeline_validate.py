@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aksci.config import EnvironmentConfig, load_config
+from aksci.config.loader import load_config
+from aksci.config.models import EnvironmentConfig
 from aksci.context import Context
-from aksci.errors import ConfigError, DockerError
+from aksci.core.errors import ConfigError, DockerError
 from pipelines import validate
 
 TOML = """\

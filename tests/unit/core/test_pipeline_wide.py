@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.images.wide import Found, Move
-from aksci.registry import ImageRef, Manifest
+from aksci.cascade.dependents.survey_result import Found, Move
+from aksci.oci.references import ImageRef
+from aksci.oci.registry import Manifest
 from pipelines.wide import _Visit
 
 OLD, NEW = "sha256:" + "1" * 64, "sha256:" + "2" * 64

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from aksci.errors import (
+from aksci.core.errors import (
     AksciError,
     DiskFullError,
     Interrupted,
@@ -20,8 +20,8 @@ from aksci.errors import (
     ProcessTimeout,
     ToolError,
 )
-from aksci.process import Runner
-from aksci.secret import Secret
+from aksci.core.process import Runner
+from aksci.core.secret import Secret
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_time_out_ends_the_whole_process_group(runner, tmp_path):
 
 
 def test_a_program_that_ignores_sigterm_is_killed(runner, monkeypatch):
-    monkeypatch.setattr("aksci.process._GRACE", 0.3)
+    monkeypatch.setattr("aksci.core.process._GRACE", 0.3)
     with pytest.raises(ProcessTimeout):
         runner.run(["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"], timeout=0.3)
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from aksci.deploy import connect
+from aksci.deploy.kubernetes.cluster import connect
 
 NAMESPACE = "/api/v1/namespaces/shop"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/shop/leases"

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aksci.config import EnvironmentConfig, ServiceConfig
-from aksci.deploy import Helm, Release, ServiceRelease, deploy_release, read_record
-from aksci.deploy.deploy import _check_steps
-from aksci.errors import ConfigError, DeployError, Interrupted, TrustError
-from aksci.process import Runner
-from aksci.registry import ImageRef
+from aksci.config.models import EnvironmentConfig, ServiceConfig
+from aksci.core.errors import ConfigError, DeployError, Interrupted, TrustError
+from aksci.core.process import Runner
+from aksci.deploy.deploy import _check_steps, deploy_release
+from aksci.deploy.state.deploy_record import read_record
+from aksci.deploy.state.desired import Release, ServiceRelease
+from aksci.deploy.targets.helm import Helm
+from aksci.oci.references import ImageRef
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,22 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from aksci.deploy.audit import (
+from aksci.core.errors import NotFoundInRegistry, RegistryError, TrustError
+from aksci.deploy.kubernetes.running import Container
+from aksci.deploy.kubernetes.running_audit import (
     Evidence,
     audit_containers,
     images_to_open,
     refs_to_judge,
     running_digest,
 )
-from aksci.deploy.running import Container
-from aksci.errors import NotFoundInRegistry, RegistryError, TrustError
-from aksci.registry.protocol import Manifest
-from aksci.registry.refs import ImageRef
-from aksci.supply.report.audit import audit_markdown, audit_text
+from aksci.oci.references import ImageRef
+from aksci.oci.registry import Manifest
+from aksci.report.audit_report import audit_markdown, audit_text
 from aksci.supply.scan.verdict import SEVERITIES
-from aksci.supply.trust.audit import Audit, Row
-from aksci.supply.trust.judging import Judge, Judgement, Outcome, Subject
-from aksci.supply.trust.signing import (
+from aksci.supply.sign.signer import (
     BindingError,
     NotSignedError,
     Proof,
@@ -34,6 +32,8 @@ from aksci.supply.trust.signing import (
     image_claims,
     kind_claims,
 )
+from aksci.supply.verify.audit import Audit, Row
+from aksci.supply.verify.judge import Judge, Judgement, Outcome, Subject
 
 HOST = "localhost:5000"
 HEX = "0123456789abcdef"
@@ -275,7 +275,7 @@ def test_nothing_at_all_is_not_verified():
 
 @pytest.mark.parametrize("each", Outcome)
 def test_the_json_is_as_its_schema_says_and_capitals_fail(each):
-    schema = json.loads((files("aksci.supply.report") / "schemas/verify.schema.json").read_text())
+    schema = json.loads((files("aksci.report") / "schemas/verify.schema.json").read_text())
     row = Row(kind="pod", where="Pod/x", image=str(WEB), digest=WEB.digest, outcome=each)
     found = Audit(environment="test", registry=HOST, rows=(row,))
     Draft202012Validator(schema).validate(json.loads(json.dumps(found.as_json())))

@@ -11,10 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from aksci.deploy import cluster as module
-from aksci.deploy import connect
-from aksci.deploy.cluster import Conflict
-from aksci.errors import ClusterError, ConfigError, DeployError
+from aksci.core.errors import ClusterError, ConfigError, DeployError
+from aksci.deploy.kubernetes import cluster as module
+from aksci.deploy.kubernetes.cluster import Conflict, connect
 
 VERSION = {"major": "1", "minor": "34", "gitVersion": "v1.34.4+aks"}
 NAMESPACE = {"status": {"phase": "Active"}}

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from aksci.deploy.containers import check_images, parse_manifests
-from aksci.errors import ConfigError, TrustError
+from aksci.core.errors import ConfigError, TrustError
+from aksci.deploy.kubernetes.containers import check_images, parse_manifests
 
 OURS = "localhost:5000/shop/web@sha256:" + "1" * 64
 

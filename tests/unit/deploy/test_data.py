@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from aksci.deploy.health import Patience, workload_health
-from aksci.deploy.helm import template_argv, upgrade_argv
-from aksci.registry import ImageRef
+from aksci.deploy.targets.helm import template_argv, upgrade_argv
+from aksci.deploy.tracking.health import Patience, workload_health
+from aksci.oci.references import ImageRef
 
 HERE = Path(__file__).parent
 

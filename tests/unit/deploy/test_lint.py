@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.deploy.lint import check_manifests
+from aksci.deploy.lint.lint_project import check_manifests
 
 GOOD = {
     "name": "main",

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aksci.deploy import hold_lock
-from aksci.deploy import lock as module
-from aksci.errors import LockError
+from aksci.core.errors import LockError
+from aksci.deploy.state import lease as module
+from aksci.deploy.state.lease import hold_lock
 
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/shop/leases/aksci-deploy"
 

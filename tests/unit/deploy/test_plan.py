@@ -8,14 +8,15 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from aksci.config import EnvironmentConfig, ServiceConfig
-from aksci.deploy import ClusterState, Record, Release, ServiceRelease, choose_release, plan_deploy
-from aksci.deploy.desired import gather_inputs
-from aksci.deploy.helm import HelmState, Revision
-from aksci.deploy.record import Deployed, ServiceRecord, read_record
-from aksci.deploy.tracker import Snapshot
-from aksci.errors import ConfigError, DeployError, UsageError
-from aksci.registry import ImageRef
+from aksci.config.models import EnvironmentConfig, ServiceConfig
+from aksci.core.errors import ConfigError, DeployError, UsageError
+from aksci.deploy.deploy_plan import ClusterState, plan_deploy
+from aksci.deploy.rollback import choose_release
+from aksci.deploy.state.deploy_record import Deployed, Record, ServiceRecord, read_record
+from aksci.deploy.state.desired import Release, ServiceRelease, gather_inputs
+from aksci.deploy.targets.helm import HelmState, Revision
+from aksci.deploy.tracking.tracker import Snapshot
+from aksci.oci.references import ImageRef
 
 OLD, NEW = (ImageRef("localhost:5000", "shop/web", f"sha256:{digit * 64}") for digit in "12")
 EMPTY = Snapshot(workloads={}, pods=[], replica_sets=[])

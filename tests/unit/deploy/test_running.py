@@ -7,16 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from aksci.deploy.helm import HelmState, Revision
-from aksci.deploy.record import Record, ServiceRecord
-from aksci.deploy.running import (
+from aksci.core.errors import DeployError
+from aksci.deploy.kubernetes.running import (
     Running,
     containers_of_pod,
     containers_of_workload,
     other_chart,
     read_running,
 )
-from aksci.errors import DeployError
+from aksci.deploy.state.deploy_record import Record, ServiceRecord
+from aksci.deploy.targets.helm import HelmState, Revision
 
 NAMESPACE = "namespaces/shop"
 IMAGE = "localhost:5000/shop/web@sha256:" + "1" * 64

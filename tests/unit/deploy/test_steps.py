@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.config import JobStep
-from aksci.deploy.steps import job_manifest
-from aksci.registry import ImageRef
+from aksci.config.models import JobStep
+from aksci.deploy.hooks.run_hooks import job_manifest
+from aksci.oci.references import ImageRef
 
 IMAGE = ImageRef("localhost:5000", "shop/catalog", "sha256:" + "a" * 64)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from aksci.deploy.validate_pod import _state, pod_manifest
-from aksci.images.validation import Check, Task
-from aksci.registry import ImageRef
+from aksci.deploy.kubernetes.in_pod import _state, pod_manifest
+from aksci.images.validate.checks import Check
+from aksci.images.validate.engine import Task
+from aksci.oci.references import ImageRef
 
 REF = ImageRef("r:1", "shop/app", "sha256:" + "1" * 64)
 

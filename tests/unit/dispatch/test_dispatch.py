@@ -8,9 +8,10 @@ import threading
 
 import pytest
 
-from aksci.config import AzurePipelinesTarget, GithubTarget
-from aksci.dispatch import Ask, MaybeAskedError, make_dispatcher
-from aksci.errors import ConfigError, DispatchError
+from aksci.cascade.dispatch.ask import Ask, MaybeAskedError
+from aksci.cascade.dispatch.dispatchers import make_dispatcher
+from aksci.config.cascade_models import AzurePipelinesTarget, GithubTarget
+from aksci.core.errors import ConfigError, DispatchError
 
 DIGEST = "sha256:" + "a" * 64
 BASES = (

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.config import load_config
-from aksci.images import Importer, build_graph
+from aksci.config.loader import load_config
+from aksci.images.discovery.sources.imported import Importer
 from aksci.images.discovery.specs import discover_images
+from aksci.images.graph import build_graph
 
 HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 

@@ -9,9 +9,9 @@ import json
 
 import pytest
 
-from aksci.config import load_config
-from aksci.errors import ConfigError
-from aksci.images import Importer
+from aksci.config.loader import load_config
+from aksci.core.errors import ConfigError
+from aksci.images.discovery.sources.imported import Importer
 from aksci.images.discovery.specs import discover_images
 
 BAKE = 'schema = 1\n[project]\nname = "shop"\n[discover]\nbake = ["%s"]\n'

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.errors import ConfigError, NotFoundInRegistry, RegistryError
-from aksci.images import BaseResolver
+from aksci.core.errors import ConfigError, NotFoundInRegistry, RegistryError
+from aksci.images.bases import BaseResolver
+from aksci.images.context.hasher import TreeHasher
 from aksci.images.graph import read_image
 from aksci.images.inputs import inputs_of
-from aksci.images.tree.hasher import TreeHasher
 
 EMPTY = SimpleNamespace(resolve=lambda _repository, _reference: None)
 

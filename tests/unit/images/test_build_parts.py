@@ -7,19 +7,14 @@ import json
 
 import pytest
 
-from aksci.config import load_config
-from aksci.errors import BuildError, ConfigError, NotFoundInRegistry, UsageError
-from aksci.images import (
-    BuildRecord,
-    LazyBuilder,
-    load_ssh,
-    read_build_record,
-    write_build_record,
-)
-from aksci.images.building.failures import Failure, read_failures, update_failures
-from aksci.images.building.finished import content_identity, find_finished
-from aksci.images.engines.builder import Attestations
-from aksci.registry import Manifest
+from aksci.config.loader import load_config
+from aksci.core.errors import BuildError, ConfigError, NotFoundInRegistry, UsageError
+from aksci.images.build.build_record import BuildRecord, read_build_record, write_build_record
+from aksci.images.build.credentials import load_ssh
+from aksci.images.build.failures import Failure, read_failures, update_failures
+from aksci.images.build.finished import content_identity, find_finished
+from aksci.images.engines.builder import Attestations, LazyBuilder
+from aksci.oci.registry import Manifest
 
 HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 

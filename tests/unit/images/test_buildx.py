@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from aksci.errors import BuildError
+from aksci.core.errors import BuildError
+from aksci.core.process import Runner
+from aksci.core.secret import Secret
+from aksci.images.engines.build_progress import Progress
 from aksci.images.engines.builder import (
     Attestations,
     BuildCache,
@@ -19,10 +22,7 @@ from aksci.images.engines.builder import (
     BuildSsh,
 )
 from aksci.images.engines.buildx import ENGINE_BUILDER, BuildxBuilder, build_argv
-from aksci.images.engines.progress import Progress
-from aksci.images.engines.store import BuilderStore
-from aksci.process import Runner
-from aksci.secret import Secret
+from aksci.images.engines.buildx_builders import BuilderStore
 
 CASES = sorted((Path(__file__).parent / "buildx-argv").glob("*.json"))
 DEFAULTS = {

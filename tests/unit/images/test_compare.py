@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from aksci.errors import UsageError
-from aksci.images.planning.compare import (
+from aksci.core.errors import UsageError
+from aksci.images.plan_compare import (
     compare_plans,
     comparison_markdown,
     comparison_text,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 from aksci.images.discovery.sources.variables import fill_in, read_env_file
 
 COMPOSE = '[discover]\ncompose = ["compose.yaml"]\n'

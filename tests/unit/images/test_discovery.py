@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 from aksci.images.discovery.globs import Exclude, find_files
 
 ALL = '[discover]\ndockerfiles = ["**/*ockerfile*"]\n'

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 from aksci.images.dockerfile.parser import parse_dockerfile, unwrap_onbuild
 from aksci.images.dockerfile.stages import resolve_stages
 

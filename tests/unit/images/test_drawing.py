@@ -11,19 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.config import load_config
-from aksci.images.drawing import (
-    Drawing,
-    Node,
-    draw_dot,
-    draw_mermaid,
-    draw_page,
-    draw_tree,
-    drawing_of,
-)
-from aksci.images.drawing.layout import place_nodes
-from aksci.images.drawing.model import Arrow
+from aksci.config.loader import load_config
 from aksci.images.graph import build_graph
+from aksci.report.graph_dot import draw_dot
+from aksci.report.graph_drawing import Arrow, Drawing, Node, drawing_of
+from aksci.report.graph_layout import place_nodes
+from aksci.report.graph_mermaid import draw_mermaid
+from aksci.report.graph_page import draw_page
+from aksci.report.graph_tree import draw_tree
 
 FILES = {
     "aksci.toml": 'schema = 1\n[project]\nname = "p"\n[discover]\ndockerfiles = ["*/Dockerfile"]\n',

@@ -11,9 +11,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aksci.errors import BuildError, ConfigError, EngineError
-from aksci.images import BuilderSpec, PoolBuilder, one_context, own_name
-from aksci.images.engines.store import connection_error, create_argv, trouble
+from aksci.core.errors import BuildError, ConfigError, EngineError
+from aksci.images.engines.buildx_builders import (
+    BuilderSpec,
+    connection_error,
+    create_argv,
+    own_name,
+    trouble,
+)
+from aksci.images.engines.kubeconfig import one_context
+from aksci.images.engines.pool import PoolBuilder
 
 CASES = sorted((Path(__file__).parent / "buildx-create").glob("*.json"))
 

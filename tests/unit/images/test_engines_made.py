@@ -16,11 +16,12 @@ from types import SimpleNamespace
 import pytest
 
 from aksci.ci import choose_reporter
-from aksci.config import load_config
+from aksci.config.loader import load_config
 from aksci.context import Context
-from aksci.errors import ConfigError
-from aksci.images import BuildxBuilder, PoolBuilder
-from aksci.process import Runner
+from aksci.core.errors import ConfigError
+from aksci.core.process import Runner
+from aksci.images.engines.buildx import BuildxBuilder
+from aksci.images.engines.pool import PoolBuilder
 from pipelines.engines import make_builder
 from pipelines.platform import Surroundings
 

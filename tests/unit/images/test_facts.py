@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from aksci.errors import ConfigError
-from aksci.images.tree.facts import Facts, key_of
-from aksci.images.tree.hasher import TreeHasher
+from aksci.core.errors import ConfigError
+from aksci.images.context.hasher import TreeHasher
+from aksci.images.context.known_files import Facts, key_of
 
 KEY, VALUE = key_of("x"), b"v" * 32
 
@@ -23,7 +23,7 @@ def tree(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     (tmp_path / "ctx/large").write_bytes(b"x" * (1 << 20))
-    monkeypatch.setattr("aksci.images.tree.facts._SETTLED", 0)
+    monkeypatch.setattr("aksci.images.context.known_files._SETTLED", 0)
     read = []
 
     def spying(opener):
@@ -101,7 +101,7 @@ def test_a_change_that_keeps_size_and_modification_time_is_seen(tree):
 
 def test_files_that_just_changed_are_not_believed(tree, monkeypatch):
     """Their times may not tell the next change apart."""
-    monkeypatch.setattr("aksci.images.tree.facts._SETTLED", 3600 * 10**9)
+    monkeypatch.setattr("aksci.images.context.known_files._SETTLED", 3600 * 10**9)
     assert tree()[1]
     assert tree()[1]
 
@@ -163,7 +163,7 @@ def test_what_no_longer_exists_is_forgotten_in_the_end(tmp_path, monkeypatch):
     for number in range(5):
         facts.put(key_of(number), VALUE, [])
     facts.save()
-    monkeypatch.setattr("aksci.images.tree.facts._MOST", 3)
+    monkeypatch.setattr("aksci.images.context.known_files._MOST", 3)
     later = Facts(tmp_path)
     assert later.get(key_of(0))
     later.put(KEY, VALUE, [])

@@ -6,9 +6,8 @@ import json
 
 import pytest
 
-from aksci.errors import ConfigError
-from aksci.images import graph_document
-from aksci.images.graph import read_image
+from aksci.core.errors import ConfigError
+from aksci.images.graph import graph_document, read_image
 
 
 def edges(graph):

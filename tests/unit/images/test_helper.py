@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
-from aksci.errors import ConfigError
-from aksci.images.tree import hasher as module
-from aksci.images.tree.hasher import TreeHasher
+from aksci.core.errors import ConfigError
+from aksci.images.context import hasher as module
+from aksci.images.context.hasher import TreeHasher
 
 COUNT = 12
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.images.tree.ignore import Ignore, parse_ignore
+from aksci.images.context.ignore import Ignore, parse_ignore
 
 
 @pytest.mark.parametrize(

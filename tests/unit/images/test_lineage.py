@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aksci.errors import NotFoundInRegistry, RegistryError
-from aksci.images.planning.lineage import Lineage, Step, read_files, read_lineage, write_lineage
-from aksci.registry import ImageRef, Manifest
+from aksci.core.errors import NotFoundInRegistry, RegistryError
+from aksci.images.lineage import Lineage, Step, read_files, read_lineage, write_lineage
+from aksci.oci.references import ImageRef
+from aksci.oci.registry import Manifest
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LINEAGE = Lineage(

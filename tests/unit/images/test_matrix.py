@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.images.planning.matrix import MOST_JOBS, make_matrices, matrix_document, matrix_value
-from aksci.images.planning.plan import BuildPlan, Work
-from aksci.options import parse_options
+from aksci.cli.options import parse_options
+from aksci.images.plan import BuildPlan, Work
+from aksci.images.plan_matrix import MOST_JOBS, make_matrices, matrix_document, matrix_value
 
 FILES = {
     "base/Dockerfile": "FROM scratch\n",

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aksci.config import load_config
-from aksci.errors import ConfigError
-from aksci.images import build_graph
+from aksci.config.loader import load_config
+from aksci.core.errors import ConfigError
+from aksci.images.context.hasher import TreeHasher
+from aksci.images.graph import build_graph
 from aksci.images.keys import source_of
-from aksci.images.tree.hasher import TreeHasher
 
 DOCKERFILE = """\
 ARG BASE=debian
@@ -443,7 +443,7 @@ def tick(root):
 def test_a_hash_by_what_was_remembered_is_the_hash_of_the_bytes(
     tmp_path_factory, monkeypatch, steps, ignore
 ):
-    monkeypatch.setattr("aksci.images.tree.facts._SETTLED", 0)
+    monkeypatch.setattr("aksci.images.context.known_files._SETTLED", 0)
     root = tmp_path_factory.mktemp("history")
     fill(root, {".aksci/x": "", ".gitignore": ".aksci", "ctx/.dockerignore": ignore})
     git(root, "init", "-q")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.errors import ConfigError
-from aksci.images.names import parse_reference
+from aksci.core.errors import ConfigError
+from aksci.oci.names import parse_reference
 
 DIGEST = "sha256:" + "a" * 64
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.errors import UsageError
-from aksci.options import Options
+from aksci.cli.options import Options
+from aksci.core.errors import UsageError
 from pipelines.output import as_json, deliver, renderer_of
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.images.planning.plan import BuildPlan, Work, plan_document
-from aksci.images.planning.report import cell, plan_markdown, plan_text
+from aksci.images.plan import BuildPlan, Work, plan_document
+from aksci.report.plan_report import cell, plan_markdown, plan_text
 
 FILES = {
     "base/Dockerfile": "FROM scratch\n",

@@ -10,9 +10,9 @@ from jsonschema import Draft202012Validator, ValidationError
 from referencing import Registry, Resource
 
 from aksci.images.graph import graph_document
-from aksci.images.planning.compare import compare_plans, load_plan, save_plan
-from aksci.images.planning.matrix import make_matrices, matrix_document
-from aksci.images.planning.plan import BuildPlan, Work, plan_document
+from aksci.images.plan import BuildPlan, Work, plan_document
+from aksci.images.plan_compare import compare_plans, load_plan, save_plan
+from aksci.images.plan_matrix import make_matrices, matrix_document
 
 DIGEST = "sha256:" + "1" * 64
 MADE = {
@@ -63,7 +63,7 @@ REASONS = [
 
 
 def schemas():
-    folder = files("aksci.images.planning") / "schemas"
+    folder = files("aksci.report") / "schemas"
     return {one.name: json.loads(one.read_text()) for one in folder.iterdir()}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 from aksci.images.selection import select
 
 FILES = {

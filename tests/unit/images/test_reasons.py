@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from aksci.images.building.failures import Failure
-from aksci.images.planning.lineage import Lineage, Step
-from aksci.images.planning.reasons import changed_files, failed_before, reasons_between, waits
-from aksci.images.planning.wording import explain
+from aksci.images.build.failures import Failure
+from aksci.images.lineage import Lineage, Step
+from aksci.images.reason_wording import explain
+from aksci.images.reasons import changed_files, failed_before, reasons_between, waits
 
 DEBIAN, BASE = "docker.io/library/debian:12", "docker.io/shop/base:latest"
 SOURCE = {"recipe": "r", "args": {"V": "1"}, "target": None, "platforms": ["linux/amd64"]}

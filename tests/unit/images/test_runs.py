@@ -13,18 +13,21 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aksci.ci import ConsoleReporter
-from aksci.errors import (
+from aksci.ci.console import ConsoleReporter
+from aksci.core.errors import (
     BuildError,
     ConfigError,
     NotFoundInRegistry,
     RegistryError,
     ValidationError,
 )
-from aksci.images import BuildOutput, BuildSettings, build_images, plan_build
-from aksci.images.building.own import OwnBuilds, read_own_builds, write_own_builds
+from aksci.images.build.build_images import BuildSettings, build_images
+from aksci.images.build.own_builds import OwnBuilds, read_own_builds, write_own_builds
+from aksci.images.engines.builder import BuildOutput
 from aksci.images.keys import in_tag
-from aksci.registry import ImageRef, Manifest
+from aksci.images.plan import plan_build
+from aksci.oci.references import ImageRef
+from aksci.oci.registry import Manifest
 
 MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
 FILES = {"app/Dockerfile": "FROM scratch\nCOPY x /\n", "app/x": "1"}

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.errors import BuildError
-from aksci.images.scheduler import run_ready
+from aksci.core.errors import BuildError
+from aksci.images.schedule import run_ready
 
 DIAMOND = {
     "base": frozenset(),

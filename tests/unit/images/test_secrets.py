@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.config import load_config
-from aksci.errors import ConfigError
-from aksci.images import load_secrets
+from aksci.config.loader import load_config
+from aksci.core.errors import ConfigError
+from aksci.images.build.credentials import load_secrets
 
 HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 

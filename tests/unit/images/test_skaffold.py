@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 
 SKAFFOLD = '[discover]\nskaffold = ["skaffold.yaml"]\n'
 HEAD = "apiVersion: skaffold/v4beta11\nkind: Config\n"

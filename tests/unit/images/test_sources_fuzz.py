@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aksci.errors import ConfigError
-from aksci.images.discovery.sources import Importer
+from aksci.core.errors import ConfigError
 from aksci.images.discovery.sources.compose import read_compose
+from aksci.images.discovery.sources.imported import Importer
 from aksci.images.discovery.sources.skaffold import read_skaffold
 from aksci.images.discovery.sources.variables import fill_in, read_env_file
 

@@ -6,9 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.errors import RegistryError, UnreachableError
-from aksci.images import BaseResolver, UndecidedError, plan_build, undecided_text
-from aksci.images.bases import BaseImageError
+from aksci.core.errors import RegistryError, UnreachableError
+from aksci.images.bases import BaseImageError, BaseResolver
+from aksci.images.plan import plan_build
+from aksci.images.undecided import UndecidedError
+from aksci.report.plan_report import undecided_text
 
 FILES = {
     "base/Dockerfile": "FROM gone.example/os:1\nCOPY --from=lost.example/tool:2 /x /x\n",

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aksci.config import ValidateConfig
-from aksci.errors import (
+from aksci.config.models import ValidateConfig
+from aksci.core.errors import (
     ConfigError,
     DockerError,
     Interrupted,
@@ -18,17 +18,12 @@ from aksci.errors import (
     RegistryError,
     ValidationError,
 )
-from aksci.images.validation import (
-    LOG_LINES,
-    Check,
-    Outcome,
-    Validator,
-    end_of,
-    judge,
-    plan_check,
-    spec_hash,
-)
-from aksci.registry import ImageRef, Manifest
+from aksci.images.validate.checks import Check, plan_check, spec_hash
+from aksci.images.validate.engine import LOG_LINES, Outcome, end_of
+from aksci.images.validate.result import judge
+from aksci.images.validate.validator import Validator
+from aksci.oci.references import ImageRef
+from aksci.oci.registry import Manifest
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.images.tree.wanted import EVERYTHING, parse_sources
+from aksci.images.context.selected import EVERYTHING, parse_sources
 
 
 def reads(sources, path):

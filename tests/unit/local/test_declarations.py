@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from aksci.errors import ConfigError
-from aksci.local import images
+from aksci.core.errors import ConfigError
+from aksci.local import seed_images as images
 from aksci.local.builders import buildkitd_part, registry_part
 from aksci.local.control import Cluster, control_parts
 from aksci.local.dns import corefile, query
 from aksci.local.host import Host
-from aksci.local.images import Seed
 from aksci.local.layout import Layout, Network, Ports
 from aksci.local.netsetup import removal_script
 from aksci.local.node import containerd_part, kubelet_part, proxy_part
 from aksci.local.notary import ensure_notary_pki, notary_part
 from aksci.local.pki import ensure_pki, subjects
+from aksci.local.seed_images import Seed
 
 PORTS, NETWORK = Ports(), Network()
 

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from aksci.errors import DiskFullError, DockerError, PlatformError, PrivilegeError
-from aksci.local import docker_engine
+from aksci.core.errors import DiskFullError, DockerError, PlatformError, PrivilegeError
+from aksci.local.docker_engine import docker_engine
 from aksci.local.host import daemon_environment, read_resolver, require_root, require_space
 from aksci.local.layout import Layout, Ports
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from aksci.errors import PlatformError, PortTakenError
+from aksci.core.errors import PlatformError, PortTakenError
 from aksci.local.daemon import find_marked, read_record, stop
 from aksci.local.layout import Layout
 from aksci.local.part import Part, answers, running, start_part

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from aksci.local.tasks import Task, run_tasks
+from aksci.local.start_order import Task, run_tasks
 
 
 def _run(tasks, on_interrupt=lambda: None):

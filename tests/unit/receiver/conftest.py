@@ -9,8 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aksci.receiver import EventStore, Intake, Wanted, open_server
-from aksci.secret import Secret
+from aksci.cascade.receiver.event_store import EventStore
+from aksci.cascade.receiver.intake import Intake
+from aksci.cascade.receiver.push_filter import Wanted
+from aksci.cascade.receiver.server import open_server
+from aksci.core.secret import Secret
 
 SECRET = "a-made-up-secret-of-32-characters"
 DIGEST = "sha256:" + "a" * 64

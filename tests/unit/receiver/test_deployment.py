@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aksci.config import load_config
+from aksci.cascade.receiver.starts import CascadeHere, CascadeThere
+from aksci.cascade.receiver.webhook_events import Push
+from aksci.config.loader import load_config
 from aksci.context import Context
-from aksci.errors import ConfigError
-from aksci.process import Runner
-from aksci.receiver import CascadeHere, CascadeThere, Push
+from aksci.core.errors import ConfigError
+from aksci.core.process import Runner
 from pipelines.receive import _secret, _start, _wanted
 
 FOLDER = Path(__file__).parents[3] / "receiver"

@@ -10,8 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aksci.receiver import Push, Wanted, parse_acr, parse_distribution
-from aksci.receiver.events import PayloadError, parse_json, shown
+from aksci.cascade.receiver.push_filter import Wanted
+from aksci.cascade.receiver.webhook_events import (
+    PayloadError,
+    Push,
+    parse_acr,
+    parse_distribution,
+    parse_json,
+    shown,
+)
 
 DIGEST = "sha256:" + "a" * 64
 

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from aksci.errors import PortTakenError
-from aksci.receiver import open_server
-from aksci.receiver import server as module
-from aksci.secret import Secret
+from aksci.cascade.receiver import server as module
+from aksci.cascade.receiver.server import open_server
+from aksci.core.errors import PortTakenError
+from aksci.core.secret import Secret
 
 
 def test_a_push_is_stored_before_it_is_answered(client, event, store):

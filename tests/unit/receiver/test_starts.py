@@ -10,10 +10,12 @@ import time
 
 import pytest
 
-from aksci.errors import Interrupted, ProcessError
-from aksci.process import Runner
-from aksci.receiver import Batch, CascadeHere, CascadeThere, Worker
-from aksci.receiver.events import Push
+from aksci.cascade.receiver.event_store import Batch
+from aksci.cascade.receiver.starts import CascadeHere, CascadeThere
+from aksci.cascade.receiver.webhook_events import Push
+from aksci.cascade.receiver.worker import Worker
+from aksci.core.errors import Interrupted, ProcessError
+from aksci.core.process import Runner
 
 DIGEST = "sha256:" + "a" * 64
 BATCH = Batch(

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.errors import RegistryError, UnreachableError
-from aksci.registry import RegistryClient
-from aksci.registry.catalog import is_acr
+from aksci.core.errors import RegistryError, UnreachableError
+from aksci.oci.catalog import is_acr
+from aksci.oci.client import RegistryClient
 
 ACR = "GET /acr/v1/_catalog?n=1000"
 OTHER = "GET /v2/_catalog"
@@ -156,7 +156,7 @@ def test_a_list_that_goes_round_in_a_circle_ends(server, client, acr):
 
 
 def test_a_list_without_an_end_is_given_up(server, acr, monkeypatch):
-    monkeypatch.setattr("aksci.registry.catalog._PAGES", 3)
+    monkeypatch.setattr("aksci.oci.catalog._PAGES", 3)
     server.answers[ACR] = [(200, link("/acr/v1/_catalog?p=0"), names("a"))]
     for number in range(5):
         following = link(f"/acr/v1/_catalog?p={number + 1}")

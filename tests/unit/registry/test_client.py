@@ -14,10 +14,10 @@ import pytest
 from azure.core.pipeline import PipelineContext, PipelineRequest, PipelineResponse
 from azure.core.rest import HttpRequest
 
-from aksci.errors import ConfigError, NotFoundInRegistry, RegistryError
-from aksci.registry import RegistryClient
-from aksci.registry.auth import Authenticator, TokenPolicy, parse_challenges
-from aksci.secret import Secret
+from aksci.core.errors import ConfigError, NotFoundInRegistry, RegistryError
+from aksci.core.secret import Secret
+from aksci.oci.auth import Authenticator, TokenPolicy, parse_challenges
+from aksci.oci.client import RegistryClient
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 CONTENT = b'{"schemaVersion":2}'
@@ -115,7 +115,7 @@ def test_an_unreachable_registry_names_host_cause_and_hint(slept):
 
 def test_silence_is_an_error_and_never_not_found(server, client, monkeypatch):
     for module in ("quick", "transport"):
-        monkeypatch.setattr(f"aksci.registry.{module}._TIMEOUT", 0.05)
+        monkeypatch.setattr(f"aksci.oci.{module}._TIMEOUT", 0.05)
     server.answers[HEAD] = [(-0.2, {}, b"")]
     with pytest.raises(RegistryError, match=r"can't be reached: .*timed out") as caught:
         client.resolve("shop/web", "latest")
@@ -380,8 +380,8 @@ def test_a_manifest_that_is_nested_without_measure_is_no_manifest(server, client
 @pytest.mark.parametrize("quick", [True, False])
 @pytest.mark.parametrize("told", [True, False])
 def test_an_answer_that_would_fill_the_memory_is_not_read(monkeypatch, quick, told):
-    monkeypatch.setattr("aksci.registry.answers.LARGEST", 1 << 20)
-    monkeypatch.setattr("aksci.registry.quick.LARGEST", 1 << 20)
+    monkeypatch.setattr("aksci.oci.answers.LARGEST", 1 << 20)
+    monkeypatch.setattr("aksci.oci.quick.LARGEST", 1 << 20)
     sent = []
 
     class Endless(BaseHTTPRequestHandler):

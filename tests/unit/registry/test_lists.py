@@ -6,9 +6,11 @@ import json
 
 import pytest
 
-from aksci.errors import RegistryError
-from aksci.registry import ImageRef, RegistryClient, list_referrers
-from aksci.registry.answers import next_page
+from aksci.core.errors import RegistryError
+from aksci.oci.answers import next_page
+from aksci.oci.client import RegistryClient
+from aksci.oci.references import ImageRef
+from aksci.oci.referrers import list_referrers
 
 DIGEST = "sha256:" + "1" * 64
 TAGS = "GET /v2/shop/web/tags/list?n=1000"
@@ -78,7 +80,7 @@ def test_a_list_that_breaks_off_is_an_error_and_not_an_empty_one(server, client)
 
 
 def test_a_list_without_an_end_is_given_up(server, client, monkeypatch):
-    monkeypatch.setattr("aksci.registry.client._PAGES", 3)
+    monkeypatch.setattr("aksci.oci.client._PAGES", 3)
     for number in range(5):
         line = f"{TAGS}&page={number}" if number else TAGS
         link = f"<{TAGS.removeprefix('GET ')}&page={number + 1}>; rel=next"

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from aksci.errors import RegistryError
-from aksci.registry import RegistryClient
+from aksci.core.errors import RegistryError
+from aksci.oci.client import RegistryClient
 
 DIGEST = "sha256:" + "5" * 64
 HEAD = "HEAD /v2/shop/web/manifests/latest"
@@ -95,7 +95,7 @@ def test_a_compressed_answer_is_left_to_the_pipeline(server):
 def test_plain_answers_load_no_pipeline(server):
     server.answers[HEAD] = [(404, {}, b""), (200, {"Docker-Content-Digest": DIGEST}, b"")]
     code = (
-        "import sys; from aksci.registry import RegistryClient;"
+        "import sys; from aksci.oci import RegistryClient;"
         f"client = RegistryClient({server.host!r}, plain_http=True);"
         "assert client.resolve('shop/web', 'latest') is None;"
         f"assert client.resolve('shop/web', 'latest') == {DIGEST!r};"

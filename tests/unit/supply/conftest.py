@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aksci.registry.refs import ImageRef
+from aksci.oci.references import ImageRef
 from aksci.supply.scan.database import Database
 
 REF = ImageRef("localhost:5000", "shop/catalog", "sha256:" + "a" * 64)

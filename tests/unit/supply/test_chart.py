@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.errors import ConfigError
-from aksci.supply import package_chart, read_chart
-from aksci.supply.release.chart import _gzip_stored
+from aksci.core.errors import ConfigError
+from aksci.supply.release.chart import _gzip_stored, package_chart, read_chart
 
 
 @pytest.fixture

@@ -8,20 +8,16 @@ from dataclasses import replace
 import pytest
 
 from aksci.config.models import Config
-from aksci.errors import NotFoundInRegistry, TrustError, UnreachableError, UsageError
-from aksci.images.building.record import Base, BuildRecord, BuiltImage
-from aksci.registry.protocol import Manifest
-from aksci.registry.refs import ImageRef
-from aksci.supply import RememberingSigner, load_release, make_release
-from aksci.supply.release.continuing import (
-    chain_of,
-    continue_release,
-    continues,
-    publish_continued,
-)
-from aksci.supply.release.signing import publish_release, sign_release
+from aksci.core.errors import NotFoundInRegistry, TrustError, UnreachableError, UsageError
+from aksci.images.build.build_record import Base, BuildRecord, BuiltImage
+from aksci.oci.references import ImageRef
+from aksci.oci.registry import Manifest
+from aksci.supply.release.continued import chain_of, continue_release, continues, publish_continued
+from aksci.supply.release.make_release import load_release, make_release
+from aksci.supply.release.sign_release import publish_release, sign_release
 from aksci.supply.scan.verdict import Verdict
-from aksci.supply.trust.signing import (
+from aksci.supply.sign.remembering import RememberingSigner
+from aksci.supply.sign.signer import (
     CONTINUES,
     AllSigners,
     BindingError,

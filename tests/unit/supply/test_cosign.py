@@ -8,12 +8,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from aksci.config.models import CosignConfig
-from aksci.errors import ConfigError, NotFoundInRegistry
-from aksci.process import Runner
-from aksci.secret import Secret
-from aksci.supply.trust.cosign import BUNDLE, CosignSigner
-from aksci.supply.trust.cosign_keys import CosignKey, cosign_key, cosign_signer
-from aksci.supply.trust.signing import NotSignedError, UntrustedError
+from aksci.core.errors import ConfigError, NotFoundInRegistry
+from aksci.core.process import Runner
+from aksci.core.secret import Secret
+from aksci.supply.sign.cosign.cosign_keys import CosignKey, cosign_key, cosign_signer
+from aksci.supply.sign.cosign.cosign_signer import BUNDLE, CosignSigner
+from aksci.supply.sign.signer import NotSignedError, UntrustedError
 
 
 @pytest.fixture

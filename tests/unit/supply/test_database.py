@@ -7,10 +7,10 @@ import sys
 import pytest
 
 from aksci.ci import choose_reporter
-from aksci.errors import ConfigError, GateError
-from aksci.process import Runner
-from aksci.supply import DatabaseSource, check_database, ensure_database
-from aksci.supply.scan.java import check_index, write_empty_index
+from aksci.core.errors import ConfigError, GateError
+from aksci.core.process import Runner
+from aksci.supply.scan.database import DatabaseSource, check_database, ensure_database
+from aksci.supply.scan.java_index import check_index, write_empty_index
 
 AGE = dt.timedelta(hours=168)
 

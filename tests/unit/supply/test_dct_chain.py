@@ -16,12 +16,12 @@ from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aksci.supply.trust.dct.canonical import encode
-from aksci.supply.trust.dct.chain import read_trust
-from aksci.supply.trust.dct.keys import Key
-from aksci.supply.trust.dct.memory import Memory
-from aksci.supply.trust.dct.metadata import MetadataError
-from aksci.supply.trust.signing import UntrustedError
+from aksci.supply.sign.dct.canonical_json import encode
+from aksci.supply.sign.dct.metadata import MetadataError
+from aksci.supply.sign.dct.public_keys import Key
+from aksci.supply.sign.dct.seen_metadata import Memory
+from aksci.supply.sign.dct.trust_chain import read_trust
+from aksci.supply.sign.signer import UntrustedError
 
 GUN = "localhost:5000/shop/catalog"
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)

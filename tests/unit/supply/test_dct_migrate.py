@@ -6,13 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.errors import ConfigError
-from aksci.registry.refs import ImageRef
-from aksci.supply.trust.dct.chain import Branch, Trust
-from aksci.supply.trust.dct.memory import Memory
-from aksci.supply.trust.dct.metadata import FileMeta, MetadataError, Role, Signed, Targets
-from aksci.supply.trust.dct.migrate import MIGRATED_FROM, TAGS, migrate_repository
-from aksci.supply.trust.signing import REPOSITORY, NotSignedError, Proof
+from aksci.core.errors import ConfigError
+from aksci.oci.references import ImageRef
+from aksci.supply.sign.dct.metadata import FileMeta, MetadataError, Role, Signed, Targets
+from aksci.supply.sign.dct.migrate import MIGRATED_FROM, TAGS, migrate_repository
+from aksci.supply.sign.dct.seen_metadata import Memory
+from aksci.supply.sign.dct.trust_chain import Branch, Trust
+from aksci.supply.sign.signer import REPOSITORY, NotSignedError, Proof
 
 REPO = "shop/catalog"
 ONE, TWO = "1" * 64, "2" * 64

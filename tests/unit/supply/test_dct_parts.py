@@ -15,18 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aksci.config.models import DctConfig
-from aksci.errors import ConfigError, TrustError
-from aksci.process import Runner
-from aksci.registry.refs import ImageRef
-from aksci.secret import Secret
-from aksci.supply.trust.dct.canonical import encode, parse
-from aksci.supply.trust.dct.client import add_words
-from aksci.supply.trust.dct.configure import dct_signer, docker_login, trust_server
-from aksci.supply.trust.dct.keys import Key
-from aksci.supply.trust.dct.keystore import KeyStore, local_passphrase
-from aksci.supply.trust.dct.memory import Memories, Memory
-from aksci.supply.trust.dct.server import TrustServer
-from aksci.supply.trust.dct.target import target_name
+from aksci.core.errors import ConfigError, TrustError
+from aksci.core.process import Runner
+from aksci.core.secret import Secret
+from aksci.oci.references import ImageRef
+from aksci.supply.sign.dct.canonical_json import encode, parse
+from aksci.supply.sign.dct.configure import dct_signer, docker_login, trust_server
+from aksci.supply.sign.dct.notary_client import add_words
+from aksci.supply.sign.dct.notary_server import TrustServer
+from aksci.supply.sign.dct.private_keys import KeyStore, local_passphrase
+from aksci.supply.sign.dct.public_keys import Key
+from aksci.supply.sign.dct.seen_metadata import Memories, Memory
+from aksci.supply.sign.dct.target import target_name
 
 GUN = "localhost:5000/shop/catalog"
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))

@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aksci.config.models import GatesConfig
-from aksci.supply.release.gates import Facts, Running, check_gates, database_time, running_since
+from aksci.supply.release.promotion_gates import (
+    Facts,
+    Running,
+    check_gates,
+    database_time,
+    running_since,
+)
 
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aksci.config.models import ScanConfig, ScanIgnore
-from aksci.errors import ConfigError, GateError
-from aksci.supply import evaluate, require_pass
+from aksci.core.errors import ConfigError, GateError
 from aksci.supply.scan.ignores import check_ignores, has_lapsed, ignore_warnings
 from aksci.supply.scan.purls import covers, parse_pattern
+from aksci.supply.scan.scan_policy import evaluate, require_pass
 
 
 def policy(expires="2026-12-24", **more):

@@ -6,10 +6,9 @@ import json
 import pytest
 
 from aksci.config.models import ScanConfig
-from aksci.errors import ConfigError
-from aksci.supply import evaluate
+from aksci.core.errors import ConfigError
 from aksci.supply.scan.knowledge import load_knowledge
-from aksci.supply.scan.policy import hash_policy
+from aksci.supply.scan.scan_policy import evaluate, hash_policy
 
 KEV = {"title": "catalogue", "vulnerabilities": [{"cveID": "CVE-2024-5535", "vendorProject": "x"}]}
 EPSS = (

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from aksci.errors import RegistryError
-from aksci.registry.protocol import Manifest
-from aksci.registry.refs import ImageRef
-from aksci.supply.trust.cbor import DoubtError, read
-from aksci.supply.trust.quick import SIGNATURE, Trust, find_proof, prove
+from aksci.core.errors import RegistryError
+from aksci.oci.references import ImageRef
+from aksci.oci.registry import Manifest
+from aksci.supply.sign.notation.cbor import DoubtError, read
+from aksci.supply.sign.notation.verify_cose import SIGNATURE, Trust, find_proof, prove
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
 

@@ -7,11 +7,10 @@ from dataclasses import replace
 import pytest
 
 from aksci.config.models import ScanConfig, ScanIgnore
-from aksci.errors import GateError
-from aksci.supply import Verdict, evaluate, require_pass
-from aksci.supply.report.table import verdicts_document, verdicts_markdown, verdicts_table
-from aksci.supply.scan.policy import hash_policy
-from aksci.supply.scan.verdict import SEVERITIES, merge_verdicts
+from aksci.core.errors import GateError
+from aksci.report.verdict_table import verdicts_document, verdicts_markdown, verdicts_table
+from aksci.supply.scan.scan_policy import evaluate, hash_policy, require_pass
+from aksci.supply.scan.verdict import SEVERITIES, Verdict, merge_verdicts
 
 DEFAULT = ScanConfig()
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.registry import ImageRef
-from aksci.supply.trust.remembering import RememberingSigner
-from aksci.supply.trust.signing import AllSigners, BindingError, NotSignedError, Proof
+from aksci.oci.references import ImageRef
+from aksci.supply.sign.remembering import RememberingSigner
+from aksci.supply.sign.signer import AllSigners, BindingError, NotSignedError, Proof
 
 OTHER = ImageRef("r:1", "shop/other", "sha256:" + "b" * 64)
 

@@ -6,11 +6,13 @@ from dataclasses import replace
 import pytest
 
 from aksci.config.models import ScanConfig
-from aksci.errors import GateError
-from aksci.supply import Verdict, evaluate, require_pass, verdicts_markdown, verdicts_table
-from aksci.supply.scan.bases import BaseLayers
-from aksci.supply.scan.report import read_report
+from aksci.core.errors import GateError
+from aksci.report.verdict_table import verdicts_markdown, verdicts_table
+from aksci.supply.scan.base_layers import BaseLayers
+from aksci.supply.scan.scan_policy import evaluate, require_pass
 from aksci.supply.scan.trivy import _read
+from aksci.supply.scan.trivy_report import read_report
+from aksci.supply.scan.verdict import Verdict
 
 BASE = "sha256:" + "b" * 64
 OWN = "sha256:" + "d" * 64

@@ -12,13 +12,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from aksci.config.models import NotationConfig, ScanConfig
-from aksci.errors import ConfigError, TrustError
-from aksci.process import Runner
-from aksci.supply import evaluate, notation_signer, sign_image
-from aksci.supply.trust.certificate import ensure_test_key
-from aksci.supply.trust.keys import credentials
-from aksci.supply.trust.notation import trust_policy
-from aksci.supply.trust.signing import BindingError, NotSignedError, UntrustedError
+from aksci.core.errors import ConfigError, TrustError
+from aksci.core.process import Runner
+from aksci.supply.scan.scan_policy import evaluate
+from aksci.supply.sign.notation.notation_keys import credentials
+from aksci.supply.sign.notation.notation_signer import notation_signer, trust_policy
+from aksci.supply.sign.notation.test_certificate import ensure_test_key
+from aksci.supply.sign.signer import BindingError, NotSignedError, UntrustedError, sign_image
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from aksci.config.models import CosignConfig, NotationConfig
-from aksci.supply.trust import cosign, notation
-from aksci.supply.trust.cosign_keys import cosign_key
-from aksci.supply.trust.keys import notation_key
+from aksci.supply.sign.cosign import cosign_signer as cosign
+from aksci.supply.sign.cosign.cosign_keys import cosign_key
+from aksci.supply.sign.notation import notation_signer as notation
+from aksci.supply.sign.notation.notation_keys import notation_key
 
 CASES = Path(__file__).parent / "argv"
 

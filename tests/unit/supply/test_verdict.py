@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
-from aksci.registry.refs import ImageRef
-from aksci.supply import Finding, IgnoredFinding, Verdict
-from aksci.supply.scan.text import clean
-from aksci.supply.scan.verdict import SEVERITIES, rank
+from aksci.oci.references import ImageRef
+from aksci.supply.scan.safe_text import clean
+from aksci.supply.scan.verdict import SEVERITIES, Finding, IgnoredFinding, Verdict, rank
 
-SCHEMA = json.loads(files("aksci.supply.scan").joinpath("schemas/verdict.schema.json").read_text())
+SCHEMA = json.loads(files("aksci.report").joinpath("schemas/verdict.schema.json").read_text())
 REF = ImageRef("localhost:5000", "shop/catalog", "sha256:" + "a" * 64)
 TEXT = st.text(max_size=5).map(clean)
 FINDINGS = st.builds(

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from aksci.config.models import ScanConfig
-from aksci.registry.refs import ImageRef
-from aksci.supply import evaluate
+from aksci.oci.references import ImageRef
 from aksci.supply.scan.knowledge import Knowledge, Source
+from aksci.supply.scan.scan_policy import evaluate
 from aksci.supply.scan.vex import read_vex
 
 PACKAGE = "pkg:deb/debian/libssl3"

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.errors import GateError
-from aksci.registry.protocol import Manifest
-from aksci.registry.refs import ImageRef
-from aksci.supply.scan.view import make_view, restore
+from aksci.core.errors import GateError
+from aksci.oci.references import ImageRef
+from aksci.oci.registry import Manifest
+from aksci.supply.scan.image_view import make_view, restore
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"

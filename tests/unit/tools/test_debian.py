@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from aksci.errors import PrivilegeError, ToolError
-from aksci.process import Runner
+from aksci.core.errors import PrivilegeError, ToolError
+from aksci.core.process import Runner
 from aksci.tools import debian
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aksci.errors import ToolError
+from aksci.core.errors import ToolError
 from aksci.tools.golang import build_argv, go_environment, go_mod, mend
 from aksci.tools.pins import Edit, GoSource
 

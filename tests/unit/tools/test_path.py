@@ -7,8 +7,8 @@ from contextlib import nullcontext
 
 import pytest
 
-from aksci.errors import ToolError
-from aksci.process import Runner
+from aksci.core.errors import ToolError
+from aksci.core.process import Runner
 from aksci.tools.toolbox import Toolbox
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from aksci.tools.pins import SOURCES, Edit, GoSource, Release, load_pins
-from aksci.tools.versions import matches
+from aksci.tools.tool_versions import matches
 
 PINS = load_pins()
 OWN = {"kube", "coredns", "pause", "trivydb", "notary-server"}

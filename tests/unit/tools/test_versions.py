@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.tools.versions import Version, matches
+from aksci.tools.tool_versions import Version, matches
 
 numbers = st.integers(0, 30)
 triples = st.tuples(numbers, numbers, numbers)

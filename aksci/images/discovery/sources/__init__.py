@@ -9,7 +9,7 @@ from aksci.images.discovery.sources.imported import Imported, Importer, split_re
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aksci.config import Config
+    from aksci.config.models import Config
 
 __all__ = ["Imported", "Importer", "read_sources", "split_references"]
 

@@ -10,15 +10,15 @@ import json
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import ConfigError, ProcessError
+from aksci.core.errors import ConfigError, ProcessError
 from aksci.images.discovery.sources.imported import Imported, NotOursError, image_name, locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from aksci.core.process import Runner
     from aksci.images.discovery.sources.imported import Importer
-    from aksci.process import Runner
 
 __all__ = ["print_bake", "read_bake"]
 

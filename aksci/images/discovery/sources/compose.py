@@ -10,7 +10,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 from aksci.images.discovery.sources.documents import Override, Reset, read_documents
 from aksci.images.discovery.sources.imported import Imported, NotOursError, image_name, locate, text
 from aksci.images.discovery.sources.merge import merge_services

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path

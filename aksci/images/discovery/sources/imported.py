@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import ConfigError
-from aksci.images.names import parse_reference
+from aksci.core.errors import ConfigError
+from aksci.oci.names import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

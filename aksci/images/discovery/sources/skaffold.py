@@ -11,11 +11,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 from aksci.images.discovery.sources.documents import read_documents
 from aksci.images.discovery.sources.imported import Imported, NotOursError, image_name, locate, text
 from aksci.images.discovery.sources.variables import read_env_file
-from aksci.images.names import parse_reference
+from aksci.oci.names import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -7,16 +7,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.config import CascadeConfig
+from aksci.cascade import choose
+from aksci.cascade import chosen_bases as bases
+from aksci.cascade.choose import Chooser
+from aksci.cascade.chosen_bases import PolicyBases
+from aksci.cascade.drift import Meanings
+from aksci.cascade.edge_drift import Published
+from aksci.config.cascade_models import CascadeConfig
 from aksci.images.bases import BaseResolver
-from aksci.images.cascade import bases, choose
-from aksci.images.cascade.bases import PolicyBases
-from aksci.images.cascade.choose import Chooser
-from aksci.images.cascade.drift import Meanings
-from aksci.images.cascade.model import Published
+from aksci.images.history import lineage_of
 from aksci.images.lookup import Lookup
-from aksci.images.planning.history import lineage_of
-from aksci.registry import ImageRef
+from aksci.oci.references import ImageRef
 
 OLD, NEW = (f"sha256:{digit * 64}" for digit in "12")
 DEBIAN = "docker.io/library/debian:12"

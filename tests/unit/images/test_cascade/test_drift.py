@@ -8,16 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from aksci.config import CascadeConfig
-from aksci.errors import ConfigError, RegistryError
+from aksci.cascade.drift import Meanings, compare_edges
+from aksci.cascade.edge_drift import EdgePolicy, Published
+from aksci.config.cascade_models import CascadeConfig
+from aksci.core.errors import ConfigError, RegistryError
 from aksci.images.bases import BaseResolver
-from aksci.images.cascade.drift import Meanings, compare_edges
-from aksci.images.cascade.model import EdgePolicy, Published
+from aksci.images.context.hasher import TreeHasher
+from aksci.images.history import lineage_of
 from aksci.images.inputs import inputs_of
-from aksci.images.planning.history import lineage_of
-from aksci.images.planning.lineage import Lineage
-from aksci.images.tree.hasher import TreeHasher
-from aksci.registry import ImageRef
+from aksci.images.lineage import Lineage
+from aksci.oci.references import ImageRef
 
 OLD, NEW, NEWER, PLATFORM = (f"sha256:{digit * 64}" for digit in "1234")
 PYTHON, DEBIAN, BASE = (

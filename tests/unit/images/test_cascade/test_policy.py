@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.config import CascadeConfig
-from aksci.images.cascade.model import EdgePolicy
-from aksci.images.cascade.policy import policy_of
+from aksci.cascade.base_policy import policy_of
+from aksci.cascade.edge_drift import EdgePolicy
+from aksci.config.cascade_models import CascadeConfig
 
 PYTHON = "docker.io/library/python:3.12"
 

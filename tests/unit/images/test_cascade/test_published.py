@@ -10,14 +10,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.errors import NotFoundInRegistry, RegistryError
-from aksci.images.cascade.published import read_published
+from aksci.cascade.published import read_published
+from aksci.core.errors import NotFoundInRegistry, RegistryError
+from aksci.images.context.hasher import TreeHasher
+from aksci.images.history import lineage_of
 from aksci.images.inputs import inputs_of
 from aksci.images.keys import Source, input_key
-from aksci.images.planning.history import lineage_of
-from aksci.images.planning.lineage import write_lineage
-from aksci.images.tree.hasher import TreeHasher
-from aksci.registry import ImageRef, Manifest
+from aksci.images.lineage import write_lineage
+from aksci.oci.references import ImageRef
+from aksci.oci.registry import Manifest
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DEBIAN, TOOL, BASE, OTHER, ARM = (f"sha256:{digit * 64}" for digit in "12345")

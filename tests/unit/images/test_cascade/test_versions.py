@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.errors import ConfigError
-from aksci.images.cascade.versions import check_range, newest_tag
+from aksci.cascade.tag_versions import check_range, newest_tag
+from aksci.core.errors import ConfigError
 
 ALL = [f"{a}.{b}.{c}" for a in range(4) for b in range(12) for c in range(12)]
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from aksci.images.cascade.model import EdgeDrift, EdgePolicy
-from aksci.images.cascade.report.model import (
+from aksci.cascade.cascade_report import (
     CascadeReport,
     Dependent,
     EnvironmentOutcome,
@@ -17,6 +16,7 @@ from aksci.images.cascade.report.model import (
     Spent,
     TagMove,
 )
+from aksci.cascade.edge_drift import EdgeDrift, EdgePolicy
 from aksci.images.rebase.model import Condition
 
 DEBIAN = "docker.io/library/debian:bookworm-slim"

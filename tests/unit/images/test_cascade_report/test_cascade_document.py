@@ -9,12 +9,10 @@ from importlib.resources import files
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from aksci.images.cascade.report.document import report_document
-from aksci.images.cascade.report.render import report_json, save_report
+from aksci.report.cascade_document import report_document
+from aksci.report.cascade_render import report_json, save_report
 
-SCHEMA = json.loads(
-    files("aksci.images.cascade.report").joinpath("schemas/cascade.schema.json").read_text()
-)
+SCHEMA = json.loads(files("aksci.report").joinpath("schemas/cascade.schema.json").read_text())
 
 
 def check(document):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from aksci.images.cascade.model import EdgeDrift
-from aksci.images.cascade.report.model import EnvironmentOutcome, ImageOutcome
-from aksci.images.cascade.report.render import REPORT_FORMATS
+from aksci.cascade.cascade_report import EnvironmentOutcome, ImageOutcome
+from aksci.cascade.edge_drift import EdgeDrift
+from aksci.report.cascade_render import REPORT_FORMATS
 
 GOLDEN = Path(__file__).parent / "golden"
 HOSTILE = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.images.cascade.report.model import ImageOutcome, Spent
-from aksci.images.cascade.report.path import critical_path, earliest_starts
+from aksci.cascade.cascade_report import ImageOutcome, Spent
+from aksci.report.critical_path import critical_path, earliest_starts
 
 MADE = ("rebased", "rebuilt")
 

@@ -8,13 +8,14 @@ import json
 
 import pytest
 
-from aksci.errors import NotFoundInRegistry, RegistryError
+from aksci.core.errors import NotFoundInRegistry, RegistryError
 from aksci.images.discovery.specs import ImageSpec
 from aksci.images.dockerfile.parser import parse_dockerfile
 from aksci.images.graph import interpret
 from aksci.images.rebase.conditions import check_rebase
 from aksci.images.rebase.facts import facts_of
-from aksci.registry import ImageRef, Manifest
+from aksci.oci.references import ImageRef
+from aksci.oci.registry import Manifest
 
 OCI = "application/vnd.oci.image."
 DOCKER = "application/vnd.docker."

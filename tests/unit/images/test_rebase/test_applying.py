@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.errors import BuildError, RegistryError
-from aksci.images.building.materials import require_known_bases, used_images
-from aksci.images.rebase import explain_text
+from aksci.core.errors import BuildError, RegistryError
+from aksci.images.build.materials import require_known_bases, used_images
 from aksci.images.rebase.apply import apply_rebase
 from aksci.images.rebase.conditions import BaseCache
+from aksci.images.rebase.explain import explain_text
 from aksci.images.rebase.model import Condition
 
 NOTES = {"org.opencontainers.image.base.digest": "sha256:new"}

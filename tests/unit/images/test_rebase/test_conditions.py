@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from aksci.errors import RegistryError
+from aksci.core.errors import RegistryError
 from aksci.images.rebase.conditions import BaseCache, check_rebase
 from aksci.images.rebase.recorded import Blocker, RebaseFacts
-from aksci.registry import ImageRef
+from aksci.oci.references import ImageRef
 
 BASE = "docker.io/library/base:1"
 GONE = f"sha256:{'0' * 64}"

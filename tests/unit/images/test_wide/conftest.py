@@ -16,10 +16,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from aksci.images.planning.lineage import Lineage, write_lineage
-from aksci.images.wide.cache import LineageCache
-from aksci.images.wide.find import find_dependents
-from aksci.registry import ImageRef, RegistryClient
+from aksci.cascade.dependents.find import find_dependents
+from aksci.cascade.dependents.lineage_cache import LineageCache
+from aksci.images.lineage import Lineage, write_lineage
+from aksci.oci.client import RegistryClient
+from aksci.oci.references import ImageRef
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

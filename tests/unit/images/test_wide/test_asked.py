@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from aksci.errors import ConfigError, RegistryError
-from aksci.images.wide.asked import Asked, asked_lately, asking_key
-from aksci.registry import RegistryClient
+from aksci.cascade.dependents.asked import Asked, asked_lately, asking_key
+from aksci.core.errors import ConfigError, RegistryError
+from aksci.oci.client import RegistryClient
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MOVED = {"docker.io/library/debian:12": "sha256:" + "1" * 64}

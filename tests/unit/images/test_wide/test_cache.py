@@ -7,10 +7,10 @@ import os
 
 import pytest
 
-from aksci.images.planning.lineage import Lineage, Step
-from aksci.images.wide.cache import LineageCache
-from aksci.images.wide.model import Record
-from aksci.registry import ImageRef
+from aksci.cascade.dependents.lineage_cache import LineageCache
+from aksci.cascade.dependents.survey_result import Record
+from aksci.images.lineage import Lineage, Step
+from aksci.oci.references import ImageRef
 
 REF = ImageRef("r:1", "pay/api", "sha256:" + "1" * 64)
 LINEAGE = Lineage(

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aksci.errors import RegistryError
-from aksci.images.building.finished import content_identity
+from aksci.core.errors import RegistryError
+from aksci.images.build.finished import content_identity
 
 DEBIAN = "docker.io/library/debian:12"
 OLD, NEW = "sha256:" + "0" * 64, "sha256:" + "1" * 64

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.errors import UsageError
-from aksci.images.wide.loop import chain_of, extended, may_ask
+from aksci.cascade.dependents.loop_guard import chain_of, extended, may_ask
+from aksci.core.errors import UsageError
 
 A, B, C = "r.example/a", "r.example/b", "localhost:5000/c"
 

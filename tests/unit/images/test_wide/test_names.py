@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.images.wide.names import Names, Place, is_stable
+from aksci.cascade.dependents.recorded_names import Names, Place, is_stable
 
 HERE = Place("", "shop/base", "latest")
 

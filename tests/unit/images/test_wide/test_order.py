@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.images.wide.model import Found, Move
-from aksci.images.wide.order import in_order
-from aksci.registry import ImageRef
+from aksci.cascade.dependents.order import in_order
+from aksci.cascade.dependents.survey_result import Found, Move
+from aksci.oci.references import ImageRef
 
 DIGEST = "sha256:" + "1" * 64
 

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from aksci.cascade.dependents import remake
+from aksci.cascade.dependents.survey_result import Found, Move
 from aksci.images.keys import Source, input_key
-from aksci.images.names import parse_reference
-from aksci.images.planning.lineage import Lineage
+from aksci.images.lineage import Lineage
 from aksci.images.rebase.recorded import SEAL, RebaseFacts
-from aksci.images.wide import remake
-from aksci.images.wide.model import Found, Move
+from aksci.oci.names import parse_reference
 
 BASE, TOOL = "docker.io/mid/base:1", "docker.io/mid/tool:1"
 NOTE = "org.opencontainers.image.base."

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.registry.refs import ImageRef
+from aksci.oci.references import ImageRef
 from aksci.supply.scan.verdict import SEVERITIES, Finding, IgnoredFinding, Verdict
 
 HOSTILE = (
@@ -162,7 +162,7 @@ def schema():
     """Read one of the committed schemas."""
 
     def read(name):
-        path = files("aksci.supply.release").joinpath(f"schemas/{name}.schema.json")
+        path = files("aksci.report").joinpath(f"schemas/{name}.schema.json")
         return json.loads(path.read_text(encoding="utf-8"))
 
     return read

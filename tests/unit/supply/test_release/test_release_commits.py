@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from aksci.process import Runner
+from aksci.core.process import Runner
 from aksci.supply.release.commits import read_commits
 
 NAMES = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com"}

@@ -10,22 +10,22 @@ from types import SimpleNamespace
 import pytest
 from jsonschema import Draft202012Validator
 
-from aksci.registry.refs import ImageRef
+from aksci.oci.references import ImageRef
+from aksci.report.release_comparison import (
+    comparison_document,
+    comparison_markdown,
+    comparison_text,
+)
 from aksci.supply.release.commits import Commit, CommitRange
 from aksci.supply.release.compare import compare_releases
-from aksci.supply.release.evidence import ImageEvidence
-from aksci.supply.release.model import (
+from aksci.supply.release.release import (
     Migration,
     Release,
     ReleaseBase,
     ReleaseImage,
     ReleaseService,
 )
-from aksci.supply.release.wording import (
-    comparison_document,
-    comparison_markdown,
-    comparison_text,
-)
+from aksci.supply.release.release_evidence import ImageEvidence
 
 
 def digest(char):

@@ -12,19 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from aksci.errors import ConfigError
-from aksci.registry.protocol import Manifest
-from aksci.registry.push import canonical_json
-from aksci.registry.refs import ImageRef
-from aksci.supply.release.document import parse_release, release_document
-from aksci.supply.release.model import (
+from aksci.core.errors import ConfigError
+from aksci.oci.artifact import canonical_json
+from aksci.oci.references import ImageRef
+from aksci.oci.registry import Manifest
+from aksci.supply.release.make_release import RELEASE_TYPE, NoReleaseError, load_release
+from aksci.supply.release.release import (
     Migration,
     Release,
     ReleaseBase,
     ReleaseImage,
     ReleaseService,
 )
-from aksci.supply.release.release import RELEASE_TYPE, NoReleaseError, load_release
+from aksci.supply.release.release_document import parse_release, release_document
 
 REF = ImageRef("localhost:5000", "shop/release", "sha256:" + "0" * 64)
 

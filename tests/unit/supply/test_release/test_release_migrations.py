@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.errors import ConfigError
+from aksci.core.errors import ConfigError
 from aksci.supply.release.migrations import natural_key, read_migrations
 
 

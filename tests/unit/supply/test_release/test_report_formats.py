@@ -8,10 +8,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from aksci.errors import UsageError
-from aksci.reporting import markdown_cell as cell
-from aksci.supply.report.changes import changes_since, compare_verdicts
-from aksci.supply.report.render import CODE_FORMATS, VERDICT_FORMATS, render_verdicts
+from aksci.core.errors import UsageError
+from aksci.core.reporting import markdown_cell as cell
+from aksci.report.verdict_render import CODE_FORMATS, VERDICT_FORMATS, render_verdicts
+from aksci.supply.scan.verdict_changes import changes_since, compare_verdicts
 
 
 def sarif(verdicts):

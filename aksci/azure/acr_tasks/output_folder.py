@@ -1,0 +1,60 @@
+"""Keep a folder of written files: what an export wrote, it may replace and remove, and no more."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from aksci.core.errors import UsageError
+from aksci.core.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["write_folder"]
+
+_LIST = ".aksci-export.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
+
+
+def write_folder(folder: Path, files: Mapping[str, str]) -> None:
+    """Write files, and remove those that an earlier export wrote and this one does not.
+
+    :raises UsageError: a file of the same name is there that no export wrote.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = _written(folder)
+    strange = [name for name in files if name not in written and (folder / name).exists()]
+    if strange:
+        raise UsageError(
+            f"{folder / strange[0]} exists, and no export wrote it.",
+            hint="name a folder of its own with --output.",
+        )
+    # The list first: whatever stops this, the next export knows its own files.
+    _list(folder, written | files.keys())
+    for name, content in files.items():
+        write_atomically(folder / name, content, mode=0o777 if name.endswith(".sh") else 0o666)
+    for name in written - files.keys():
+        (folder / name).unlink(missing_ok=True)
+    _list(folder, frozenset(files))
+
+
+def _written(folder: Path) -> frozenset[str]:
+    """Return what earlier exports wrote. Names that lead out of the folder are no names."""
+    try:
+        document = json.loads((folder / _LIST).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return frozenset()
+    names = document.get("files") if isinstance(document, dict) else None
+    return frozenset(
+        name
+        for name in (names if isinstance(names, list) else [])
+        if isinstance(name, str) and _NAME.fullmatch(name)
+    )
+
+
+def _list(folder: Path, names: frozenset[str]) -> None:
+    document = {"schema": 1, "files": sorted(names)}
+    write_atomically(folder / _LIST, json.dumps(document, indent=2) + "\n", mode=0o666)

@@ -1,0 +1,1 @@
+"""Cascades: what stands on images that changed is made again."""

@@ -1,0 +1,155 @@
+"""A cascade's report as values: what moved, what was made again and why, what is blocked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aksci.cascade.edge_drift import EdgeDrift
+    from aksci.images.rebase.model import Condition
+
+__all__ = [
+    "CascadeReport",
+    "Dependent",
+    "DependentAction",
+    "EnvironmentOutcome",
+    "FindingMove",
+    "ImageOutcome",
+    "Spent",
+    "TagMove",
+]
+
+Action = Literal[
+    "rebuild", "rebase", "make", "rebuilt", "rebased", "reused", "kept", "failed", "blocked"
+]
+"""``rebuild``, ``rebase`` and ``make`` (one of the two, not known yet) are what a
+plan says; the others are what a cascade did. ``reused``: its inputs are new, and a finished build
+of them was there already. ``kept``: nothing that it stands on moved."""
+
+Became = Literal["deployed", "would deploy", "unchanged", "waits", "left", "failed"]
+"""``would deploy``: what a plan says. ``unchanged``: it runs the release already. ``waits``: a gate
+says not yet. ``left``: what runs there is not what the cascade went on from."""
+
+DependentAction = Literal["rebase", "ask", "rebased", "asked", "known", "loop", "none", "failed"]
+"""``rebase`` and ``ask`` are plans. ``known``: its owner was asked already. ``loop``: asking would
+go in a circle. ``none``: nobody in aksci.toml sees to it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """Seconds that one image took."""
+
+    make: float = 0.0
+    """Its build or rebase, validation included, without waiting for its turn."""
+    gate: float = 0.0
+    """Scan and signature."""
+
+    @property
+    def total(self) -> float:
+        """Both."""
+        return self.make + self.gate
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOutcome:
+    """What a cascade does, or did, with one image."""
+
+    image: str
+    action: Action
+    reasons: tuple[Mapping[str, Any], ...] = ()
+    """As a plan has them: ``BASE_DRIFT``, ``PARENT``, ``MISSING``, ``PREVIOUSLY_FAILED``…"""
+    needs: tuple[str, ...] = ()
+    """The images of this project that it stands on or takes from."""
+    before: str | None = None
+    """Digest of what its first stable tag meant when the cascade began."""
+    after: str | None = None
+    """Digest of what it is now."""
+    rebase: tuple[Condition, ...] = ()
+    """Why it was rebased, or could not be; empty: nobody asked."""
+    spent: Spent = field(default_factory=Spent)
+    error: str = ""
+    """Why it failed, in one line."""
+    blocked_by: tuple[str, ...] = ()
+    """The images whose failures block it."""
+    withheld: bool = False
+    """It was made and passed, and its stable tags stay: another image of its group failed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingMove:
+    """One vulnerability, secret or misconfiguration that came or went with an image's move."""
+
+    image: str
+    change: Literal["fixed", "introduced"]
+    id: str
+    package: str
+    severity: str
+    title: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagMove:
+    """One stable tag that means another digest than before."""
+
+    image: str
+    repository: str
+    tag: str
+    old: str | None
+    new: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentOutcome:
+    """What became of one environment that opted in."""
+
+    name: str
+    outcome: Became
+    detail: str = ""
+    services: tuple[str, ...] = ()
+    """Those that were rolled out."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dependent:
+    """An image in another repository of the registry that is built on what moved."""
+
+    repository: str
+    tag: str
+    digest: str
+    reference: str
+    """The base, in full, as recorded."""
+    recorded: str
+    current: str
+    action: DependentAction
+    target: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CascadeReport:
+    """All of it."""
+
+    project: str
+    environment: str
+    run: str
+    created: str
+    """When, in UTC, as ``2026-11-24T12:00:00Z``."""
+    planned: bool
+    """It is a plan: nothing was done."""
+    drift: tuple[EdgeDrift, ...] = ()
+    """Every recorded edge, those that are the same, too."""
+    images: tuple[ImageOutcome, ...] = ()
+    """Parents before children."""
+    findings: tuple[FindingMove, ...] = ()
+    tags: tuple[TagMove, ...] = ()
+    release_before: str = ""
+    release_after: str = ""
+    environments: tuple[EnvironmentOutcome, ...] = ()
+    dependents: tuple[Dependent, ...] = ()
+    steps: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of each step: ``look``, ``images``, ``release``, ``tags``, ``deploy``…"""
+    seconds: float = 0.0

@@ -1,0 +1,111 @@
+"""Make again what stands on what moved: each image once its parents are done and gated."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from aksci.images.build.build_record import Base, BuiltImage
+from aksci.images.build.build_run import Looked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aksci.cascade.choose import Choice, Chooser
+    from aksci.cascade.rebasing import Rebasing
+    from aksci.images.build.build_run import Run
+    from aksci.images.engines.builder import BuildOutput
+    from aksci.images.inputs import Inputs
+    from aksci.images.schedule import Outcome
+
+__all__ = ["CascadeRun", "ImageGate"]
+
+_LOOKUPS = 16
+"""Threads: most images are only looked at, rebased or scanned. Builds have a limit of their own."""
+
+
+class ImageGate(Protocol):
+    """What an image must pass before anything is built on it. Called from several threads."""
+
+    def admit(self, image: BuiltImage) -> None:
+        """Scan and sign an image.
+
+        :raises GateError: the scan gate refuses it.
+        :raises TrustError: it could not be signed.
+        """
+
+
+@dataclass(kw_only=True)
+class CascadeRun:
+    """One cascade over a graph. ``image`` is called from several threads."""
+
+    run: Run
+    chooser: Chooser
+    rebasing: Rebasing | None = None
+    """None: everything is built."""
+    gate: ImageGate | None = None
+    choices: dict[str, Choice] = field(default_factory=dict)
+    """By image, as they are taken."""
+    made: dict[str, BuiltImage] = field(default_factory=dict)
+    """Images that are made, whether they pass the gate or not."""
+    gated: dict[str, float] = field(default_factory=dict)
+    """Seconds in the gate."""
+
+    def work(self) -> Outcome[Looked]:
+        """Do all of it."""
+        return self.run.lookup.run(
+            self.image,
+            selected=None,
+            workers=max(_LOOKUPS, self.run.settings.concurrency),
+            stop=self.run.stop,
+        )
+
+    def image(self, name: str, parents: Mapping[str, Looked]) -> Looked:
+        """Keep one image, or make it and take it through the gate."""
+        identities = {parent: one.identity for parent, one in parents.items()}
+        choice = self.choices[name] = self.chooser.choose(name, identities)
+        if choice.kept:
+            return self._kept(choice)
+
+        def rebase(inputs: Inputs) -> BuildOutput | None:
+            return self.rebasing.rebase(choice, inputs) if self.rebasing else None
+
+        looked = self.run.make(
+            name, parents, bases=choice.bases, reasons=choice.reasons, rebase=rebase
+        )
+        self.made[name] = looked.image
+        if self.gate:
+            started = time.monotonic()
+            try:
+                self.gate.admit(looked.image)
+            finally:
+                self.gated[name] = time.monotonic() - started
+        return looked
+
+    def _kept(self, choice: Choice) -> Looked:
+        published = choice.published
+        lineage = published.lineage if published else None
+        if published is None or lineage is None:  # pragma: no cover - those are made again
+            raise AssertionError(choice.image)
+        bases = tuple(
+            Base(
+                reference=edge.reference,
+                digest=edge.recorded,
+                type=edge.type,
+                image=edge.parent,
+            )
+            for edge in choice.edges
+        )
+        image = BuiltImage(
+            name=choice.image,
+            ref=published.ref,
+            input_key=lineage.input_key,
+            tags=self.run.lookup.graph.images[choice.image].spec.tags,
+            action="kept",
+            reasons=(),
+            seconds=0.0,
+            bases=bases,
+        )
+        self.run.keys[choice.image] = lineage.input_key
+        return Looked(image=image, identity=published.identity)

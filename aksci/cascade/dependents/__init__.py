@@ -1,0 +1,1 @@
+"""What other repositories of a registry have built on an image, and who is asked to follow."""

@@ -1,0 +1,158 @@
+"""Ask a registry for all images of some repositories, and what they say of themselves.
+
+It takes one request for each repository and one for each stable tag; what an image says is asked
+once and then known from the cache, but for lineage that isn't there: it may come later.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import chain, islice
+from typing import TYPE_CHECKING, TypeVar
+
+from aksci.cascade.dependents.image_records import DAMAGE, read_lineage_of, read_record
+from aksci.cascade.dependents.recorded_names import is_stable
+from aksci.cascade.dependents.survey_result import Problem
+from aksci.core.errors import NotFoundInRegistry, RegistryError
+from aksci.oci.references import ImageRef, is_repository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from aksci.cascade.dependents.lineage_cache import LineageCache
+    from aksci.cascade.dependents.survey_result import Record
+    from aksci.oci.registry import Registry
+
+__all__ = ["AT_ONCE", "Reader"]
+
+AT_ONCE = 8
+"""Requests that are under way at the same time. A registry that throttles (429) is obeyed by the
+client; ACR's limits are those of its tier."""
+_MOST_ERRORS = 20
+"""After so many the registry is believed to be down, and is not asked for the rest."""
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+class Reader:
+    """Read images, some at once, and collect what goes wrong on the way.
+
+    :param most: tags that are looked at.
+    """
+
+    def __init__(self, registry: Registry, cache: LineageCache, *, most: int) -> None:
+        self._registry = registry
+        self._cache = cache
+        self._most = most
+        self._lock = threading.Lock()
+        self._errors = 0
+        self._fresh: set[ImageRef] = set()
+        self.problems: list[Problem] = []
+
+    def images(self, repositories: Iterable[str]) -> dict[ImageRef, tuple[str, ...]]:
+        """Return all that stable tags mean, and those tags."""
+        valid = []
+        for name in sorted(repositories):
+            if is_repository(name):
+                valid.append(name)
+            else:
+                self.problem(name, "it is not the name of a repository", error=False)
+        lists = self._each(valid, str, self._stable_tags)
+        pairs = list(islice(chain.from_iterable(lists.values()), self._most + 1))
+        if len(pairs) > self._most:
+            text = f"it has more than {self._most:,} tags; the rest was not looked at"
+            self.problem(self._registry.host, text, error=True)
+        refs = self._each(pairs[: self._most], ":".join, self._resolve)
+        found: dict[ImageRef, list[str]] = {}
+        for (_, tag), ref in refs.items():
+            found.setdefault(ref, []).append(tag)
+        return {ref: tuple(sorted(tags)) for ref, tags in sorted(found.items())}
+
+    def records(self, refs: Iterable[ImageRef]) -> dict[ImageRef, Record]:
+        """Return what images say of themselves."""
+        return self._each(list(refs), str, self._read)
+
+    def again(
+        self, refs: Iterable[ImageRef], known: Mapping[ImageRef, Record]
+    ) -> dict[ImageRef, Record] | None:
+        """Ask again for what was remembered of some images; None if nothing was.
+
+        What was remembered of an image holds where it can't be asked for: that is a problem.
+        """
+        stale = [ref for ref in refs if ref not in self._fresh]
+        if not stale:
+            return None
+        self._fresh.update(stale)  # once is enough, even where it fails
+        return {**known, **self._each(stale, str, lambda ref: self._refresh(ref, known[ref]))}
+
+    def problem(self, where: str, text: str, *, error: bool, hint: str | None = None) -> None:
+        """Remember that something could not be looked at."""
+        with self._lock:
+            self.problems.append(Problem(where=where, text=text, error=error, hint=hint))
+            self._errors += error
+            if error and self._errors == _MOST_ERRORS:
+                text = f"{_MOST_ERRORS} questions failed; the rest was not asked"
+                self.problems.append(Problem(where=self._registry.host, text=text, error=True))
+
+    # One of each
+
+    def _stable_tags(self, repository: str) -> list[tuple[str, str]]:
+        tags = sorted(set(self._registry.tags(repository)))
+        return [(repository, tag) for tag in tags if is_stable(tag)]
+
+    def _resolve(self, name: tuple[str, str]) -> ImageRef:
+        repository, tag = name
+        digest = self._registry.resolve(repository, tag)
+        if digest is None:
+            raise NotFoundInRegistry(tag)
+        return ImageRef(self._registry.host, repository, digest)
+
+    def _read(self, ref: ImageRef) -> Record:
+        record = self._cache.get(ref)
+        if record is None:
+            record = read_record(self._registry, ref)
+        elif record.image and record.lineage is None:
+            return self._refresh(ref, record)
+        else:
+            return record
+        return self._remember(ref, record)
+
+    def _refresh(self, ref: ImageRef, record: Record) -> Record:
+        lineage = read_lineage_of(self._registry, ref)
+        return self._remember(ref, replace(record, lineage=lineage))
+
+    def _remember(self, ref: ImageRef, record: Record) -> Record:
+        self._fresh.add(ref)
+        self._cache.put(ref, record)
+        return record
+
+    # All of them
+
+    def _each(
+        self, things: Sequence[_T], name: Callable[[_T], str], ask: Callable[[_T], _R]
+    ) -> dict[_T, _R]:
+        """Ask for things, some at once; what fails is a problem and left out."""
+        answers: dict[_T, _R] = {}
+
+        def one(thing: _T) -> None:
+            if self._errors < _MOST_ERRORS:
+                self._guarded(name(thing), lambda: answers.update({thing: ask(thing)}))
+
+        pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="aksci-wide")
+        try:
+            list(pool.map(one, things))
+        finally:
+            pool.shutdown(cancel_futures=True)  # after Ctrl-C, nothing else is asked for
+        return {thing: answers[thing] for thing in things if thing in answers}
+
+    def _guarded(self, where: str, ask: Callable[[], None]) -> None:
+        try:
+            ask()
+        except NotFoundInRegistry:
+            self.problem(where, "it went away while it was read", error=False)
+        except RegistryError as error:
+            self.problem(where, error.message, error=True, hint=error.hint)
+        except DAMAGE:
+            self.problem(where, "it is damaged, and was left out", error=False)

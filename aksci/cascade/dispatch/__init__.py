@@ -1,0 +1,1 @@
+"""Asking other projects' pipelines to run: GitHub and Azure Pipelines."""

@@ -1,0 +1,213 @@
+"""Drift: what an image was built from, against what the same names mean now."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from aksci.cascade.base_policy import policy_of
+from aksci.cascade.edge_drift import EdgeDrift
+from aksci.cascade.tag_versions import newest_tag
+from aksci.core.errors import RegistryError
+from aksci.images.bases import BaseImageError
+from aksci.oci.names import parse_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aksci.cascade.edge_drift import EdgePolicy, EdgeState, Published
+    from aksci.config.cascade_models import CascadeConfig
+    from aksci.images.bases import BaseResolver
+    from aksci.images.dockerfile.recipe import EdgeType
+    from aksci.oci.names import Reference
+
+__all__ = ["Meanings", "compare_edges"]
+
+_T = TypeVar("_T")
+
+
+class Meanings:
+    """Tell what references mean now, under a policy. Its methods are called from several threads.
+
+    Each registry is asked each thing once a run, and what failed is not tried again: hundreds of
+    images may stand on one base.
+    """
+
+    def __init__(self, resolve: BaseResolver) -> None:
+        self._resolve = resolve
+        self._lock = threading.Lock()
+        self._digests: dict[str, Future[str]] = {}
+        self._tags: dict[str, Future[tuple[str, ...]]] = {}
+        self._newest: dict[str, Future[str | None]] = {}
+
+    def meaning(self, reference: str, policy: EdgePolicy) -> tuple[str, str]:
+        """Return the digest that a reference means now, and the tag that led to it.
+
+        The tag is empty unless the policy's range has led to another than the reference's own. A
+        range that no tag is in leads to the reference's own.
+
+        :param reference: in full.
+        :raises BaseImageError: no registry has it, or one can't be asked.
+        :raises ConfigError: the policy's range is none.
+        """
+        if policy.digest:
+            return policy.digest, ""
+        parsed = parse_reference(reference)
+        if policy.tags and not parsed.digest:
+            newest = self._newest_of(parsed, policy.tags)
+            if newest not in {None, parsed.tag}:
+                return self._digest(f"{parsed.name}:{newest}"), str(newest)
+        return self._digest(reference), ""
+
+    def _digest(self, reference: str) -> str:
+        return _once(self._lock, self._digests, reference, lambda: self._resolve(reference))
+
+    def _newest_of(self, own: Reference, wanted: str) -> str | None:
+        """Look through the tags once, too: there may be thousands."""
+
+        def look() -> str | None:
+            tags = _once(self._lock, self._tags, own.name, lambda: self._list(str(own)))
+            return newest_tag(tags, wanted, like=own.tag)
+
+        return _once(self._lock, self._newest, f"{own} {wanted}", look)
+
+    def _list(self, reference: str) -> tuple[str, ...]:
+        try:
+            registry, repository = self._resolve.where(reference)
+            return tuple(registry.tags(repository))
+        except RegistryError as error:
+            raise BaseImageError(
+                reference,
+                f"The tags beside the base image {reference} can't be listed. {error.message}",
+                why=error.message,
+                hint=error.hint,
+            ) from None
+
+
+def compare_edges(
+    published: Published,
+    *,
+    graph_parents: Mapping[str, str | None],
+    meanings: Meanings,
+    config: CascadeConfig,
+    only: frozenset[str] | None,
+    batch: bool,
+) -> tuple[EdgeDrift, ...]:
+    """Compare every edge that an image recorded with what it means now; sorted by reference.
+
+    What the registry says of a tag is compared with what it said then: an index with an index.
+
+    :param graph_parents: each image of this project that it needs -> what it counts as now, or None
+        while that is to be made again.
+    :param only: full references, or names of images of this project: what else has moved outside
+        is left. None: all counts.
+    :param batch: take what the policy keeps for a batch.
+    :raises RegistryError: a registry can't be asked, which never means "nothing moved".
+    """
+    if published.lineage is None:
+        return ()
+    comparison = _Comparison(
+        published=published,
+        parents=graph_parents,
+        meanings=meanings,
+        config=config,
+        only=only,
+        batch=batch,
+    )
+    recorded = published.lineage.parents
+    edges = published.lineage.edges
+    return tuple(
+        comparison.edge(reference, recorded[reference] or "", edges.get(reference, {}))
+        for reference in sorted(recorded)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Comparison:
+    """One image's edges."""
+
+    published: Published
+    parents: Mapping[str, str | None]
+    meanings: Meanings
+    config: CascadeConfig
+    only: frozenset[str] | None
+    batch: bool
+
+    def edge(self, reference: str, recorded: str, edge: Mapping[str, str]) -> EdgeDrift:
+        kind = cast("EdgeType", edge.get("type", "runtime"))
+        parent = edge.get("image", "")
+        if parent and kind != "syntax":
+            return self._ours(reference, recorded, kind, parent)
+        return self._outside(reference, recorded, kind)
+
+    def _ours(self, reference: str, recorded: str, kind: EdgeType, parent: str) -> EdgeDrift:
+        current = self.parents.get(parent)
+        waits = parent in self.parents and current is None
+        state: EdgeState = "same" if current == recorded else "waiting" if waits else "drifted"
+        return EdgeDrift(
+            image=self.published.image,
+            reference=reference,
+            type=kind,
+            parent=parent,
+            recorded=recorded,
+            current=current,
+            state=state,
+            note="" if parent in self.parents else f"It does not need the image {parent} any more.",
+        )
+
+    def _outside(self, reference: str, recorded: str, kind: EdgeType) -> EdgeDrift:
+        policy = policy_of(self.config, reference, kind)
+        if digest := parse_reference(reference).digest:
+            current, tag = digest, ""  # the Dockerfile pins it; no tag can move it
+        else:
+            current, tag = self.meanings.meaning(reference, policy)
+        state, note = self._state(reference, policy) if current != recorded else ("same", "")
+        return EdgeDrift(
+            image=self.published.image,
+            reference=reference,
+            type=kind,
+            recorded=recorded,
+            current=current,
+            state=state,
+            policy=policy,
+            tag=tag,
+            note=note or _without_newer(reference, policy, tag),
+        )
+
+    def _state(self, reference: str, policy: EdgePolicy) -> tuple[EdgeState, str]:
+        """Return what becomes of an edge that leads elsewhere now, and what to say of it."""
+        if policy.update == "ignore":
+            return "ignored", ""
+        if self.only is not None and not self.only & {reference, self.published.image}:
+            return "ignored", f"Only changes of {', '.join(sorted(self.only))} count in this run."
+        return ("batched" if policy.update == "batch" and not self.batch else "drifted"), ""
+
+
+def _without_newer(reference: str, policy: EdgePolicy, tag: str) -> str:
+    """Say so where a policy's range has led nowhere."""
+    own = parse_reference(reference)
+    if not policy.tags or policy.digest or own.digest or tag:
+        return ""
+    if newest_tag([own.tag], policy.tags, like=own.tag):
+        return ""
+    return (
+        f"No tag of {own.name} that is like {own.tag} is in the range {policy.tags} "
+        f"({policy.rule}): {own.tag} itself counts."
+    )
+
+
+def _once(
+    lock: threading.Lock, asked: dict[str, Future[_T]], key: str, ask: Callable[[], _T]
+) -> _T:
+    """Ask in the first thread that comes; the others wait for its answer, or its failure."""
+    with lock:
+        first = key not in asked
+        future = asked.setdefault(key, Future())
+    if first:
+        try:
+            future.set_result(ask())
+        except BaseException as error:  # noqa: BLE001 - whoever waits must not wait for ever
+            future.set_exception(error)
+    return future.result()

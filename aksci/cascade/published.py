@@ -1,0 +1,205 @@
+"""What is published of an image, and what that was built from: the baseline of a cascade.
+
+The record beside the image (docs/adr/0003-lineage.md) says it. Whoever may push can write one, so
+it must agree with itself, with the image's annotations and with what BuildKit says that it used.
+That its key is the one that was signed is for the caller to check. A record that can't be believed
+means more work, never less.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, get_args
+
+from aksci.cascade.edge_drift import Published
+from aksci.core.errors import ConfigError, NotFoundInRegistry
+from aksci.images.annotations import BASE_DIGEST, BASE_NAME
+from aksci.images.build.finished import content_identity
+from aksci.images.build.materials import used_images
+from aksci.images.dockerfile.recipe import EdgeType
+from aksci.images.keys import KEY_SCHEMA, Source, input_key
+from aksci.images.lineage import ARTIFACT_TYPE, load_lineage
+from aksci.oci.answers import is_digest
+from aksci.oci.names import parse_reference
+from aksci.oci.references import ImageRef
+from aksci.oci.referrers import list_referrers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from aksci.images.discovery.specs import ImageSpec
+    from aksci.images.lineage import Lineage
+    from aksci.oci.registry import Manifest, Registry
+
+__all__ = ["read_published"]
+
+_CREATED = "org.opencontainers.image.created"
+_MOST_RECORDS = 20
+"""Of one digest. Builds with other inputs that give the same bytes each leave one."""
+_TYPES = frozenset(get_args(EdgeType))
+_DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
+"""What JSON from the network can do to code that trusts its shape."""
+
+
+def read_published(registry: Registry, spec: ImageSpec) -> Published | None:
+    """Return what an image's first stable tag means, with what it was built from.
+
+    The tag is asked for once: it may move meanwhile.
+
+    :returns: None where the tag does not exist.
+    :raises RegistryError: the registry can't be asked: that never means "not published".
+    """
+    if not spec.tags:
+        return None
+    try:
+        manifest = registry.manifest(spec.repository, spec.tags[0])
+    except NotFoundInRegistry:
+        return None
+    ref = ImageRef(registry.host, spec.repository, manifest.digest)
+    annotations = _annotations(manifest)
+    lineage, problem = _believable(registry, ref, spec.name, annotations)
+    return Published(
+        image=spec.name,
+        ref=ref,
+        lineage=lineage,
+        problem=problem,
+        annotations=annotations,
+        identity=content_identity(manifest),
+        manifest=manifest,
+    )
+
+
+def _annotations(manifest: Manifest) -> dict[str, str]:
+    """Return the annotations of a manifest or index. Image specification 1.1, "Annotations"."""
+    document = json.loads(manifest.content)
+    found = document.get("annotations") if isinstance(document, dict) else None
+    if not isinstance(found, dict):
+        return {}
+    return {name: value for name, value in found.items() if isinstance(value, str)}
+
+
+def _believable(
+    registry: Registry, ref: ImageRef, image: str, annotations: Mapping[str, str]
+) -> tuple[Lineage | None, str]:
+    """Return what is recorded, or why it can't be believed; neither: nothing is recorded."""
+    try:
+        records = list_referrers(registry, ref, artifact_type=ARTIFACT_TYPE)
+        if not records:
+            return None, ""
+        lineage = _record_of(registry, ref, image, records)
+        if lineage is None:
+            return None, "the record of what it was built from is damaged"
+        problem = _contradiction(lineage) or _other_base(lineage, annotations)
+        if not problem:
+            problem = _other_materials(lineage, _used(registry, ref, lineage))
+    except NotFoundInRegistry:
+        problem = "a part of the record of what it was built from is missing"
+    except _DAMAGE:
+        problem = "the record of what it was built from is damaged"
+    return (None, problem) if problem else (lineage, "")
+
+
+# The record
+
+
+def _record_of(
+    registry: Registry, ref: ImageRef, image: str, records: Iterable[Mapping[str, Any]]
+) -> Lineage | None:
+    """Return the latest record of an image's own; else, the latest.
+
+    Two images of one repository may be the same bytes, and so the same digest.
+    """
+    recent = sorted(records, key=lambda one: _note(one, _CREATED), reverse=True)
+    latest: Lineage | None = None
+    for record in recent[:_MOST_RECORDS]:
+        lineage = load_lineage(registry, ref.repository, record)
+        if lineage is not None and lineage.image == image:
+            return lineage
+        latest = latest or lineage
+    return latest
+
+
+def _note(record: Mapping[str, Any], name: str) -> str:
+    return str((record.get("annotations") or {}).get(name, ""))
+
+
+def _contradiction(lineage: Lineage) -> str:
+    """Say what is wrong with a record by itself."""
+    if lineage.key_schema != KEY_SCHEMA:
+        return "it was built by another version of aksci"
+    edges = lineage.edges
+    parents = {name: digest for name, digest in lineage.parents.items() if digest is not None}
+    if len(parents) < len(lineage.parents) or not all(
+        _is_edge(reference, digest, edges.get(reference)) for reference, digest in parents.items()
+    ):
+        return "the record of what it was built from is not complete"
+    if input_key(Source(**lineage.source), parents) != lineage.input_key:
+        return "the record of what it was built from does not give the key that it names"
+    return ""
+
+
+def _is_edge(reference: str, digest: str, edge: Mapping[str, str] | None) -> bool:
+    try:
+        in_full = str(parse_reference(reference)) == reference
+    except ConfigError:
+        return False
+    return (
+        in_full
+        and is_digest(digest)
+        and edge is not None
+        and edge.get("type") in _TYPES
+        and isinstance(edge.get("image", ""), str)
+    )
+
+
+# What else says what it was built from
+
+
+def _other_base(lineage: Lineage, annotations: Mapping[str, str]) -> str:
+    """Say where an image's annotations name another base than its record.
+
+    An image of this project may be recorded as something else than its digest
+    (``content_identity``), and by a name without this registry: only its tag is compared.
+    """
+    name, digest = annotations.get(BASE_NAME), annotations.get(BASE_DIGEST)
+    if name is None or digest is None:
+        return ""
+    try:
+        tag = parse_reference(name).tag
+    except ConfigError:
+        return "its annotations name a base that can't be one"
+    if name in lineage.parents and not lineage.edges[name].get("image"):
+        if digest == lineage.parents[name]:
+            return ""
+        return f"its annotations name another digest of {name} as its base than its record"
+    ours = (reference for reference, edge in lineage.edges.items() if edge.get("image"))
+    if any(parse_reference(reference).tag == tag for reference in ours):
+        return ""
+    return f"its annotations name {name} as its base, and its record does not"
+
+
+def _used(registry: Registry, ref: ImageRef, lineage: Lineage) -> dict[str, set[str]]:
+    """Return the images that BuildKit says it used: ``registry/repository`` -> digests."""
+    used: dict[str, set[str]] = defaultdict(set)
+    if lineage.provenance:
+        provenance = json.loads(registry.blob(ref.repository, lineage.provenance))
+        for image, digest in used_images(provenance):
+            used[image.name].add(digest)
+    return used
+
+
+def _other_materials(lineage: Lineage, used: Mapping[str, set[str]]) -> str:
+    """Say where BuildKit used an image from outside, and never in the version that is recorded.
+
+    It may have used further versions of it: those that the Dockerfile pins by digest, and what an
+    image that was rebased stood on before. A named context counts though nothing may use it.
+    """
+    for reference, digest in sorted(lineage.parents.items()):
+        edge = lineage.edges[reference]
+        digests = used.get(parse_reference(reference).name)
+        if edge.get("image") or edge["type"] == "context" or not digests:
+            continue
+        if digest not in digests:
+            return f"BuildKit says that it used another digest of {reference} than its record does"
+    return ""

@@ -1,0 +1,1 @@
+"""The webhook receiver: registries tell of pushes, and cascades start."""

@@ -1,0 +1,84 @@
+"""Which pushes make a cascade start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aksci.cascade.base_policy import policy_of
+from aksci.cascade.edge_drift import EdgePolicy
+from aksci.config.cascade_models import BaseRule, CascadeConfig
+from aksci.oci.names import parse_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from aksci.cascade.receiver.webhook_events import Push
+
+__all__ = ["Wanted"]
+
+_OURS = ("in-", "unchecked-")
+"""Tags that only aksci's builds set: see ``aksci.images.keys``."""
+_HUB = "docker.io"
+_LOOPBACK = frozenset({"127.0.0.1", "[::1]"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Tell what a push changes for this project.
+
+    What the project itself pushes never counts: its cascades would start cascades.
+    """
+
+    bases: frozenset[str] | None = None
+    """Full references of the images from outside; None: nobody has read the Dockerfiles."""
+    ranges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """``registry/repository`` -> the bases that may follow any of its tags."""
+    globs: tuple[str, ...] = ()
+    """Where there are any, only what fits one counts. Alone, without ``bases``, they decide."""
+    project: str
+    """Its name: the first part of its repositories, where nothing else is configured."""
+    own: frozenset[str] = frozenset()
+    """The repositories of its images, without the registry."""
+    registries: frozenset[str] = frozenset()
+    """Those that its environments have."""
+    mirror: str = ""
+    """The registry that stands for docker.io; empty: none does."""
+
+    def changed(self, push: Push) -> tuple[str, ...]:
+        """Return the full references for which a cascade is to look; none: it does not matter."""
+        if push.tag.startswith(_OURS):
+            return ()
+        host = _plain(push.host)
+        ours = host in map(_plain, self.registries)
+        if ours and push.repository in self.own:
+            return ()
+        names = dict.fromkeys(self._names(push, host))
+        if self.globs:
+            if ours and push.repository.startswith(f"{self.project}/"):
+                return ()
+            fitting = tuple(name for name in names if self._fits(name))
+            if self.bases is None or not fitting:
+                return fitting[:1]
+        found = [name for name in names if name in (self.bases or ())]
+        for name in names:
+            found += self.ranges.get(name.rpartition(":")[0], ())
+        return tuple(dict.fromkeys(found))
+
+    def _names(self, push: Push, host: str) -> Iterator[str]:
+        """Yield what Dockerfiles may call it: docker.io's name first, for a mirror."""
+        if self.mirror and host == _plain(self.mirror):
+            yield str(parse_reference(f"{_HUB}/{push.repository}:{push.tag}"))
+        for each in (push.host, host):
+            yield str(parse_reference(f"{each}/{push.repository}:{push.tag}"))
+
+    def _fits(self, name: str) -> bool:
+        """Tell whether a glob fits a reference, as those of ``cascade.bases`` do."""
+        rules = CascadeConfig(bases=tuple(BaseRule(base=glob) for glob in self.globs))
+        return policy_of(rules, name, "runtime").rule != EdgePolicy.rule
+
+
+def _plain(host: str) -> str:
+    """Return a registry's host with one name for this machine, whatever its client called it."""
+    name, colon, port = host.rpartition(":")
+    return f"localhost:{port}" if colon and name in _LOOPBACK else host

@@ -1,0 +1,99 @@
+"""Start a cascade for what waits: one at a time, again when it has failed, and not for ever."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from aksci.cascade.receiver.webhook_events import shown
+from aksci.core.errors import (
+    AksciError,
+    BuildError,
+    ConfigError,
+    GateError,
+    Interrupted,
+    ProcessError,
+    RolloutError,
+    UsageError,
+    ValidationError,
+)
+
+if TYPE_CHECKING:
+    from aksci.cascade.receiver.event_store import Batch, EventStore
+    from aksci.core.reporting import Reporter
+
+__all__ = ["Start", "Worker"]
+
+_FINAL = frozenset(
+    one.exit_status
+    for one in (UsageError, ConfigError, BuildError, ValidationError, GateError, RolloutError)
+)
+"""Of a cascade that would end so again, and a rollout would be tried and taken back once more."""
+
+
+class Start(Protocol):
+    """Start a cascade, and wait until it has ended or was handed over."""
+
+    def start(self, batch: Batch) -> None:
+        """Do it.
+
+        :raises AksciError: it failed, and may be tried again.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """Work off the store, in the thread that calls ``run``."""
+
+    store: EventStore
+    start: Start
+    settle: int
+    """Seconds without another event before a cascade starts."""
+    reporter: Reporter
+    _awake: threading.Event = field(default_factory=threading.Event)
+
+    def wake(self) -> None:
+        """Say that something new waits; from any thread."""
+        self._awake.set()
+
+    def run(self) -> None:
+        """Work until an exception ends it, such as ``KeyboardInterrupt``."""
+        while True:
+            self._awake.clear()
+            if not self.work_once():
+                self._awake.wait(self.store.due_in(self.settle))
+
+    def work_once(self) -> bool:
+        """Start what is due; False: nothing is."""
+        batch = self.store.take(self.settle)
+        if batch is None:
+            return False
+        try:
+            self.start.start(batch)
+        except Interrupted:
+            self.store.release(batch)
+            raise
+        except AksciError as error:
+            self._failed(batch, error)
+        except Exception as error:
+            self.store.failed(batch, type(error).__name__)
+            raise
+        except BaseException:
+            self.store.release(batch)
+            raise
+        else:
+            self.store.done(batch)
+        return True
+
+    def _failed(self, batch: Batch, error: AksciError) -> None:
+        status = error.status if isinstance(error, ProcessError) else None
+        final = status in _FINAL
+        given_up = self.store.failed(batch, shown(error.message), final=final)
+        hint = f" {error.hint}" if error.hint else ""
+        self.reporter.warning(f"The cascade failed. {error.message}{hint}")
+        if given_up:
+            self.reporter.error(
+                f"Given up: {', '.join(given_up)}. nox -s cascade does it by hand, and the next "
+                "scheduled one tries it again."
+            )

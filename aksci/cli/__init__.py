@@ -1,0 +1,1 @@
+"""The command line: sessions, their options, and the edge."""

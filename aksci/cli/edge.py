@@ -1,0 +1,223 @@
+"""The edge: the only code that reads the process's environment, working directory and clock."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import shlex
+import signal
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aksci.ci import choose_reporter
+from aksci.cli.options import Options, parse_options, require_known
+from aksci.cli.sessions import SESSIONS
+from aksci.core.errors import AksciError, ConfigError, DiskFullError, Interrupted, UsageError
+from aksci.core.process import Runner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from aksci.config.models import Config, EnvironmentConfig
+    from aksci.context import Context
+    from aksci.core.reporting import Reporter
+
+__all__ = ["INTERRUPTS", "run_session"]
+
+_RUN_ID = "AKSCI_RUN_ID"
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends a run: Ctrl-C, a cancelled CI job, a closed terminal."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def run_session(
+    name: str, arguments: Sequence[str], *, folder: Path | None = None, shared: bool = False
+) -> int:
+    """Run one session and return its exit status (see ``aksci.core.errors``).
+
+    Errors are told on stderr, without a traceback when they are the user's or the surroundings'.
+
+    :param folder: where to look for aksci.toml, upwards. Default: the working directory.
+    :param shared: other sessions are handed the same arguments.
+    """
+    reporter = choose_reporter(os.environ, sys.stderr)
+    runner = Runner(environment=dict(os.environ), log=reporter.line)
+    try:
+        with _interruptible(runner):
+            options = parse_options(arguments)
+            require_known(name, options, SESSIONS[name].options, shared=shared)
+            context = _make_context(options, (folder or Path.cwd()).resolve(), reporter, runner)
+            return _record(name, context, options)
+    except AksciError as error:
+        _tell(reporter, error)
+        return error.exit_status
+    except KeyboardInterrupt:
+        with _uninterrupted():
+            runner.terminate_all()
+        words = shlex.join(["nox", "-s", name, *(["--", *arguments] if arguments else [])])
+        interrupted = Interrupted(
+            f"{name} was interrupted; nothing of it is still running.",
+            hint=f"{words} continues where it stopped.",
+        )
+        _tell(reporter, interrupted)
+        return interrupted.exit_status
+    except OSError as error:
+        if error.filename is None and error.errno not in _FULL:
+            raise  # not about a file of the user's: a defect of ours
+        told = _surroundings(error)
+        _tell(reporter, told)
+        return told.exit_status
+
+
+def _record(name: str, context: Context, options: Options) -> int:
+    """Run a session, write its record, and return its exit status: 0, or ``exit_status``."""
+    from aksci.cli.run_record import write_run_record
+
+    session = SESSIONS[name]
+    details: dict[str, Any] = {"environment": context.environment_name}
+    outcome = "ok"
+    started = time.monotonic()
+    try:
+        apply = getattr(import_module(session.module), session.function)
+        details |= apply(context, options) or {}
+        status = int(details.pop("exit_status", 0))
+    except AksciError as error:
+        outcome = error.code
+        details["error"] = error.message
+        raise
+    except BaseException:
+        outcome = "interrupted"
+        raise
+    finally:
+        if session.recorded:
+            try:
+                write_run_record(
+                    context.work,
+                    run_id=context.run_id,
+                    session=name,
+                    seconds=time.monotonic() - started,
+                    outcome=outcome,
+                    details=details,
+                )
+            except OSError as error:
+                if outcome == "ok":
+                    raise
+                context.reporter.warning(f"The run record could not be written: {error}.")
+    return status
+
+
+def _make_context(options: Options, folder: Path, reporter: Reporter, runner: Runner) -> Context:
+    from aksci.config.loader import CONFIG_NAME, find_project, load_config
+    from aksci.context import Context
+
+    root = find_project(folder)
+    config = load_config(root / CONFIG_NAME)
+    variables = os.environ
+    return Context(
+        root=root,
+        config=config,
+        environment_name=options.env,
+        environment=_environment(config, options.env, root),
+        variables=variables,
+        now=lambda: datetime.now(UTC),
+        runner=runner,
+        reporter=reporter,
+        cache=_xdg(variables, "XDG_CACHE_HOME", ".cache"),
+        state=_xdg(variables, "XDG_STATE_HOME", ".local/state"),
+        run_id=_run_id(variables),
+    )
+
+
+def _environment(config: Config, name: str, root: Path) -> EnvironmentConfig:
+    from aksci.config.loader import CONFIG_NAME
+    from aksci.config.models import EnvironmentConfig
+
+    if name in config.environments:
+        return config.environments[name]
+    if name == Options.env:
+        return EnvironmentConfig(
+            platform="embedded", namespace=config.project.name, create_namespace=True
+        )
+    known = ", ".join(sorted({*config.environments, Options.env}))
+    raise ConfigError(
+        f"{root / CONFIG_NAME}: there is no environment {name!r}; it has: {known}.",
+        hint=f"add [environments.{name}], or choose one with -- --env NAME.",
+    )
+
+
+def _xdg(variables: Mapping[str, str], name: str, default: str) -> Path:
+    """Return aksci's folder below an XDG base directory (XDG Base Directory Specification 0.8)."""
+    base = variables.get(name, "")
+    return (Path(base) if base.startswith("/") else Path.home() / default) / "aksci"
+
+
+def _run_id(variables: Mapping[str, str]) -> str:
+    given = variables.get(_RUN_ID)
+    if not given:
+        return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", given):
+        raise UsageError(
+            f"{_RUN_ID}={given!r} can't name files: letters, digits, '.', '_' and '-' can."
+        )
+    return given
+
+
+def _tell(reporter: Reporter, error: AksciError) -> None:
+    reporter.error(error.message)
+    if error.hint:
+        reporter.line(f"\nhint: {error.hint}")
+
+
+def _surroundings(error: OSError) -> AksciError:
+    """Say what the operating system refused: a full disk, a read-only folder, a file in the way."""
+    if error.errno in _FULL:
+        return DiskFullError(
+            f"No space left on the file system of {error.filename or 'a temporary file'}.",
+            hint="df -h shows which one is full; free some space and run again.",
+        )
+    return UsageError(
+        f"{error.filename}: {error.strerror}.", hint="aksci writes to .aksci beside aksci.toml."
+    )
+
+
+def _uninterrupted() -> contextlib.AbstractContextManager[None]:
+    """Let a second Ctrl-C have no effect while the first is dealt with."""
+    return _handling(signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def _handling(handler: Callable[[int, object], None] | signal.Handlers) -> Iterator[None]:
+    """Handle what interrupts so for a while. Only the main thread may; nohup's wish is kept."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in INTERRUPTS}
+    if before[signal.SIGHUP] is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _interruptible(runner: Runner) -> contextlib.AbstractContextManager[None]:
+    """Treat SIGTERM (a cancelled CI job) and SIGHUP (a closed terminal) as Ctrl-C.
+
+    All programs are stopped at once. Threads that wait for a program then end soon, and with them
+    whoever waits for the threads.
+    """
+
+    def interrupt(_number: int, _frame: object) -> None:
+        runner.stop()
+        raise KeyboardInterrupt
+
+    return _handling(interrupt)

@@ -1,0 +1,322 @@
+"""What a deployment would do, service by service, and why: a pure value."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from aksci.core.errors import ConfigError
+from aksci.deploy.kubernetes.containers import images_of
+from aksci.deploy.state.deploy_record import Record, ServiceRecord, read_record
+from aksci.deploy.state.desired import Inputs, Release, ServiceRelease, gather_inputs, values_files
+from aksci.deploy.targets.helm import HelmState, read_helm_states
+from aksci.deploy.tracking.health import Patience
+from aksci.deploy.tracking.tracker import Snapshot, take_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from aksci.config.models import EnvironmentConfig, ServiceConfig
+    from aksci.deploy.kubernetes.cluster import Cluster
+
+__all__ = ["ClusterState", "DeployPlan", "ServicePlan", "plan_deploy", "read_state"]
+
+Action = Literal["install", "upgrade", "resume", "skip"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterState:
+    """What is in the namespace now."""
+
+    helm: dict[str, HelmState]
+    record: Record
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServicePlan:
+    """What will be done with one service."""
+
+    service: ServiceRelease
+    config: ServiceConfig
+    action: Action
+    """``resume``: Helm has applied it already; the rollout and steps are left."""
+    reasons: tuple[dict[str, str], ...]
+    inputs: Inputs
+    values: tuple[Path, ...]
+    pre_steps: bool
+    """Whether steps before the rollout are run: not in a rollback, for migrations never go
+    backwards.
+    """
+    state: HelmState
+    good: ServiceRecord | None
+    """Its last good state."""
+
+    @property
+    def name(self) -> str:
+        """The service's name, which is the Helm release's."""
+        return self.service.name
+
+    @property
+    def lost(self) -> bool:
+        """Whether it had been well, as it is to be now, and is no longer.
+
+        What its steps had prepared may be gone too: a database that was replaced has no schema.
+        """
+        return any(reason["code"] in {"MISSING", "UNHEALTHY"} for reason in self.reasons)
+
+    @property
+    def drifted(self) -> bool:
+        """Whether somebody has set other images than Helm applied."""
+        return any(reason["code"] == "DRIFT" for reason in self.reasons)
+
+    @property
+    def why(self) -> str:
+        """The reasons, for people."""
+        return "; ".join(map(_reason, self.reasons))
+
+    @property
+    def rollback_to(self) -> int | None:
+        """The Helm revision to go back to: one that is known to be good, or is not ours."""
+        latest = self.state.latest
+        if self.good and self.state.has(self.good.revision):
+            same = self.action == "resume" and latest and latest.number == self.good.revision
+            return None if same else self.good.revision
+        foreign = [
+            each.number
+            for each in self.state.revisions
+            if not each.release and each.status in {"deployed", "superseded"}
+        ]
+        return foreign[-1] if foreign else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployPlan:
+    """What a deployment will do. Services are in an order that respects ``needs``."""
+
+    environment: str
+    namespace: str
+    release: Release
+    services: tuple[ServicePlan, ...]
+    notes: tuple[str, ...] = ()
+    recorded: bool = False
+    """Whether the cluster's record names this release already."""
+    rollback: bool = False
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether applying it changes nothing at all."""
+        return self.recorded and all(each.action == "skip" for each in self.services)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for machines."""
+        return {
+            "schema": 1,
+            "environment": self.environment,
+            "namespace": self.namespace,
+            "release": self.release.reference,
+            "services": [
+                {"service": each.name, "action": each.action, "reasons": list(each.reasons)}
+                for each in self.services
+            ],
+            "notes": list(self.notes),
+        }
+
+    def text(self) -> str:
+        """Return it for people."""
+        width = max((len(each.name) for each in self.services), default=0)
+        lines = [
+            f"{each.name:{width}}  {each.action:7}  {each.why}".rstrip() for each in self.services
+        ]
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+
+def read_state(cluster: Cluster) -> ClusterState:
+    """Read everything that a plan needs, with a handful of calls for any number of services."""
+    return ClusterState(
+        helm=read_helm_states(cluster), record=read_record(cluster), snapshot=take_snapshot(cluster)
+    )
+
+
+def plan_deploy(
+    release: Release,
+    services: Mapping[str, ServiceConfig],
+    environment_name: str,
+    environment: EnvironmentConfig,
+    state: ClusterState,
+    *,
+    root: Path,
+    rollback: bool = False,
+) -> DeployPlan:
+    """Compare what a release says with what the cluster has.
+
+    :param root: the project's folder, for values files.
+    :param rollback: an earlier release: services that one of the two does not know are left
+        alone, and pre steps
+        are not run.
+    :raises ConfigError: a values file is missing, ``needs`` is a circle, or the release lacks a
+        service.
+    """
+    missing = sorted(set(services) - set(release.services))
+    if missing and not rollback:
+        raise ConfigError(
+            f"The release {release.reference} has no service {', '.join(missing)}.",
+            hint="nox -s build makes a release with every service of aksci.toml.",
+        )
+    unknown = sorted(set(release.services) - set(services))
+    gone = sorted(
+        name
+        for name, each in state.helm.items()
+        if each.latest and each.latest.release and name not in services
+    )
+    notes = [f"the release does not have {name}: it stays as it is" for name in missing]
+    notes += [f"aksci.toml does not have {name}: it stays as it is" for name in unknown]
+    notes += [
+        f"{name} is deployed and no longer in aksci.toml: helm uninstall {name} removes it"
+        for name in gone
+        if name not in unknown
+    ]
+    plans = [
+        _plan_service(release, name, services[name], environment, state, root, rollback=rollback)
+        for name in _in_order(services)
+        if name in release.services
+    ]
+    return DeployPlan(
+        environment=environment_name,
+        namespace=environment.namespace,
+        release=release,
+        services=tuple(plans),
+        notes=tuple(notes),
+        recorded=state.record.current == release.reference and not state.record.attempt,
+        rollback=rollback,
+    )
+
+
+def _plan_service(
+    release: Release,
+    name: str,
+    config: ServiceConfig,
+    environment: EnvironmentConfig,
+    state: ClusterState,
+    root: Path,
+    *,
+    rollback: bool,
+) -> ServicePlan:
+    service = release.services[name]
+    values = values_files(root, environment, name)
+    inputs = gather_inputs(release, service, config, values, root=root)
+    helm, good = state.helm.get(name, HelmState(name=name)), state.record.services.get(name)
+    action, reasons = _decide(inputs, helm, good, state.snapshot)
+    return ServicePlan(
+        service=service,
+        config=config,
+        action=action,
+        reasons=tuple(reasons),
+        inputs=inputs,
+        values=values,
+        pre_steps=not rollback,
+        state=helm,
+        good=good,
+    )
+
+
+def _decide(  # noqa: PLR0911 - one return a case, in the order in which they exclude each other
+    inputs: Inputs, helm: HelmState, good: ServiceRecord | None, snapshot: Snapshot
+) -> tuple[Action, list[dict[str, str]]]:
+    latest = helm.latest
+    if latest is None:
+        return "install", [{"code": "NEW"}]
+    if latest.pending:
+        action: Action = "upgrade" if len(helm.revisions) > 1 else "install"
+        return action, [{"code": "PENDING", "status": latest.status}]
+    if latest.status != "deployed":
+        return "upgrade", [{"code": "FAILED", "status": latest.status}]
+    known = good is not None and good.revision == latest.number
+    # A revision that a rollback made bears the labels of the one that it copies; the record knows
+    # better.
+    if (good.desired if good and known else latest.desired) != inputs.desired:
+        reasons = _differences(inputs, good) or [{"code": "FOREIGN_CHANGE"}]
+        return "upgrade", [*reasons, *(_drift(good, snapshot) if good and known else ())]
+    if good is None or not known:
+        return "resume", [{"code": "UNFINISHED"}]
+    healths = [snapshot.health(name, Patience()) for name in good.workloads]
+    absent = [each for each in healths if each.workload not in snapshot.workloads]
+    drift = _drift(good, snapshot)
+    if absent or drift:
+        missing = [{"code": "MISSING", "workload": each.workload} for each in absent]
+        return "upgrade", [*missing, *drift]
+    ill = [each for each in healths if not each.done]
+    if ill:
+        return "resume", [
+            {"code": "UNHEALTHY", "workload": each.workload, "state": each.text} for each in ill
+        ]
+    return "skip", []
+
+
+def _drift(good: ServiceRecord, snapshot: Snapshot) -> list[dict[str, str]]:
+    """Compare the live workloads' images with those that Helm applied.
+
+    Containers that were only added are not looked at: an admission webhook may add them, and Helm
+    would leave them where they are.
+    """
+    reasons = []
+    for workload, applied in sorted(good.images.items()):
+        live = dict(images_of(snapshot.workloads.get(workload)))
+        for container, image in sorted(applied.items()) if live else ():
+            if live.get(container) != image:
+                found = live.get(container, "none")
+                reasons.append(
+                    {
+                        "code": "DRIFT",
+                        "workload": workload,
+                        "container": container,
+                        "image": found,
+                    }
+                )
+    return reasons
+
+
+def _differences(inputs: Inputs, good: ServiceRecord | None) -> list[dict[str, str]]:
+    if good is None or good.desired == inputs.desired:
+        return []
+    new, old = asdict(inputs), good.inputs
+    reasons = []
+    if new["chart"] != old.get("chart"):
+        reasons.append({"code": "CHART"})
+    for code, table in (("VALUES", "values"), ("IMAGE", "images")):
+        before, after = old.get(table, {}), new[table]
+        for key in sorted({*before, *after}):
+            if before.get(key) != after.get(key):
+                pair = {"old": before.get(key, ""), "new": after.get(key, "")}
+                reasons.append({"code": code, "key": key, **pair})
+    if new["steps"] != old.get("steps"):
+        reasons.append({"code": "STEPS"})
+    return reasons
+
+
+def _reason(reason: dict[str, str]) -> str:
+    rest = [value for key, value in reason.items() if key not in {"code", "old", "new"}]
+    change = ""
+    if reason["code"] == "IMAGE":
+        change = f"{_short(reason['old'])} → {_short(reason['new'])}"
+    return " ".join(word for word in (reason["code"], *rest, change) if word)
+
+
+def _short(image: str) -> str:
+    return image.rpartition("sha256:")[2][:12] or "none"
+
+
+def _in_order(services: Mapping[str, ServiceConfig]) -> list[str]:
+    from graphlib import CycleError, TopologicalSorter
+
+    # Sorted first, so that the same aksci.toml always gives the same order.
+    graph = {name: sorted(services[name].needs) for name in sorted(services)}
+    try:
+        return list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        circle = " → ".join(reversed(error.args[1]))
+        raise ConfigError(
+            f"services: 'needs' goes round in a circle: {circle}.",
+            hint="remove one of these from 'needs' in aksci.toml.",
+        ) from None

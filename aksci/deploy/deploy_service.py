@@ -1,0 +1,280 @@
+"""One service from its pre steps to its post steps, and the way back when it fails."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aksci.core.errors import (
+    AksciError,
+    DeployError,
+    Interrupted,
+    LockError,
+    ProcessError,
+    RolloutError,
+    StepError,
+)
+from aksci.deploy.hooks.run_hooks import StepResult, run_step
+from aksci.deploy.kubernetes.containers import images_of
+from aksci.deploy.state.deploy_record import Ledger, ServiceRecord
+from aksci.deploy.targets.helm import DESIRED, RELEASE, REVISION, Helm, read_helm_states
+from aksci.deploy.tracking.diagnose import Diagnosis, diagnose
+from aksci.deploy.tracking.health import Patience
+from aksci.deploy.tracking.tracker import track, workloads_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from aksci.config.models import Step
+    from aksci.core.reporting import Reporter
+    from aksci.deploy.deploy_plan import ServicePlan
+    from aksci.deploy.kubernetes.cluster import Cluster
+    from aksci.deploy.state.desired import Release
+
+__all__ = ["Hands", "ServiceResult", "roll_out"]
+
+_BACK = 120  # seconds that a rolled back service gets to be well again, at most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hands:
+    """What a rollout works with."""
+
+    cluster: Cluster
+    helm: Helm
+    reporter: Reporter
+    check: Callable[[], None]
+    """Raises when we may not go on, because the lock was lost."""
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceResult:
+    """What was done with one service."""
+
+    service: str
+    action: str
+    revision: int
+    """Helm's, afterwards."""
+    steps: tuple[StepResult, ...]
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for machines."""
+        return {**asdict(self), "seconds": round(self.seconds, 3)}
+
+
+def roll_out(plan: ServicePlan, release: Release, hands: Hands, ledger: Ledger) -> ServiceResult:
+    """Do what the plan says for one service; when it fails, put this service back, and only it.
+
+    :raises StepError: a step failed. After a failed pre step nothing was touched.
+    :raises RolloutError: it did not become healthy; the message holds the diagnosis and what
+        was rolled back.
+    :raises DeployError: Helm or Kubernetes refused it.
+    """
+    run = _Rollout(plan, release, hands, ledger)
+    started = time.monotonic()
+    if plan.action == "skip":
+        revision = plan.state.latest.number if plan.state.latest else 0
+        return ServiceResult(
+            service=plan.name, action="skip", revision=revision, steps=(), seconds=0
+        )
+    hands.check()
+    steps = run.steps(plan.config.pre) if plan.pre_steps else ()
+    revision = run.apply()
+    steps += run.finish()
+    run.remember(revision)
+    return ServiceResult(
+        service=plan.name,
+        action=plan.action,
+        revision=revision,
+        steps=steps,
+        seconds=time.monotonic() - started,
+    )
+
+
+class _Rollout:
+    def __init__(self, plan: ServicePlan, release: Release, hands: Hands, ledger: Ledger) -> None:
+        self.plan = plan
+        self.release = release
+        self.hands = hands
+        self.ledger = ledger
+        self.name = plan.name
+        self.workloads: tuple[str, ...] = ()
+        self.images: dict[str, dict[str, str]] = {}
+
+    def say(self, text: str) -> None:
+        self.hands.reporter.line(f"{self.name}: {text}")
+
+    def steps(self, steps: Sequence[Step]) -> tuple[StepResult, ...]:
+        return tuple(
+            run_step(
+                self.hands.cluster,
+                step,
+                service=self.name,
+                release=self.release,
+                say=self.say,
+                check=self.hands.check,
+                again=self.plan.lost,
+            )
+            for step in steps
+        )
+
+    def apply(self) -> int:
+        """Bring Helm's release to what is desired, and return its revision."""
+        if self.plan.action == "resume":
+            self.say("was applied by an earlier run; following its rollout")
+            return self._revision()
+        self._repair()
+        self.hands.check()
+        self._go_on()
+        number = self._revision() + 1
+        labels = {
+            DESIRED: self.plan.inputs.desired,
+            RELEASE: self.release.short,
+            REVISION: str(number),
+        }
+        self.say(f"{self.plan.action} (Helm revision {number})")
+        try:
+            self.hands.helm.upgrade(
+                self.name,
+                self.plan.service.chart,
+                values=self.plan.values,
+                images=self.plan.service.images,
+                labels=labels,
+                timeout=self.plan.config.timeout,
+                force=self.plan.drifted,
+            )
+        except DeployError as error:
+            self._go_on()
+            # Asking waits for an API server that was away for a moment.
+            begun = self._revision() >= number
+            end = self._undo() if begun else "Nothing was changed."
+            raise DeployError(f"{error.message}\n\n{end}", hint=error.hint) from None
+        return number
+
+    def finish(self) -> tuple[StepResult, ...]:
+        """Wait for the rollout and run the post steps."""
+        diagnosis = self._follow(self.plan.config.timeout)
+        if diagnosis:
+            self.say(f"failed: {diagnosis.fault.code}: {diagnosis.fault.message}")
+            raise RolloutError(f"{diagnosis.text()}\n\n{self._undo()}", hint=diagnosis.suggestion)
+        try:
+            return self.steps(self.plan.config.post)
+        except StepError as error:
+            raise StepError(f"{error.message}\n\n{self._undo()}", hint=error.hint) from None
+
+    def remember(self, revision: int) -> None:
+        service = ServiceRecord(
+            desired=self.plan.inputs.desired,
+            revision=revision,
+            release=self.release.reference,
+            inputs=asdict(self.plan.inputs),
+            workloads=self.workloads,
+            images=self.images,
+        )
+        self.ledger.update(lambda record: record.with_service(self.name, service))
+
+    def _follow(self, timeout: float) -> Diagnosis | None:
+        manifest = self._manifest()
+        self.workloads = workloads_of(manifest)
+        self.images = {
+            name: dict(images_of(each)) for each in manifest for name in workloads_of([each])
+        }
+        outcome = track(
+            self.hands.cluster,
+            self.workloads,
+            timeout=timeout,
+            say=self.say,
+            check=self.hands.check,
+            patience=self.hands.patience,
+        )
+        if outcome.complete:
+            self.say(f"rolled out ({outcome.seconds:.1f} s)")
+            return None
+        return diagnose(self.hands.cluster, self.name, outcome)
+
+    def _repair(self) -> None:
+        """Free a release that a killed Helm left pending: no upgrade is possible before."""
+        latest = self.plan.state.latest
+        if latest is None or not latest.pending:
+            return
+        deployed = [each.number for each in self.plan.state.revisions if each.status == "deployed"]
+        target = deployed[-1] if deployed else self.plan.rollback_to
+        if target is None:
+            self.say(f"revision {latest.number} is {latest.status}: removing what it left behind")
+            self.hands.helm.uninstall(self.name, timeout=self.plan.config.timeout)
+        else:
+            self.say(
+                f"revision {latest.number} is {latest.status}: back to revision {target} first"
+            )
+            self.hands.helm.rollback(self.name, target, timeout=self.plan.config.timeout)
+
+    def _undo(self) -> str:
+        """Put the service back, and say in one sentence what it is now."""
+        self._go_on()
+        target = self.plan.rollback_to
+        try:
+            self.hands.check()
+            if target is not None:
+                return self._roll_back(target)
+            if self.plan.state.latest is None or self.plan.action == "install":
+                self.hands.helm.uninstall(self.name, timeout=self.plan.config.timeout)
+                return f"{self.name} had no earlier revision and was removed again."
+        except (Interrupted, LockError):
+            raise
+        except AksciError as error:
+            return f"{self.name} could not be put back: {error.message}"
+        return f"No earlier revision of {self.name} is known to be good: it was left as it is."
+
+    def _go_on(self) -> None:
+        """Raise after Ctrl-C: what fails then, has failed because we stopped it."""
+        if self.hands.cluster.halt.is_set():
+            raise Interrupted("Stopped during the deployment; the next run takes it up again.")
+
+    def _roll_back(self, target: int) -> str:
+        self.say(f"rolling back to revision {target}")
+        self.hands.helm.rollback(self.name, target, timeout=self.plan.config.timeout)
+        revision, good = self._revision(), self.plan.good
+        if good:
+            same = ServiceRecord(**{**_fields(good), "revision": revision})
+            self.ledger.update(lambda record: record.with_service(self.name, same))
+        self._free_stateful_sets()
+        diagnosis = self._follow(min(self.plan.config.timeout, _BACK))
+        where = f"{self.name} was rolled back to revision {target} (as revision {revision})"
+        if diagnosis:
+            fault = diagnosis.fault
+            return f"{where}, which is not healthy either: {fault.code}: {fault.message}"
+        return f"{where} and is healthy."
+
+    def _free_stateful_sets(self) -> None:
+        """Delete the broken pods of rolled back StatefulSets: their controller would wait for ever.
+
+        Source: Kubernetes documentation, StatefulSets, "Forced rollback".
+        """
+        cluster = self.hands.cluster
+        sets = [each for each in self._manifest() if each.get("kind") == "StatefulSet"]
+        for each in sets:
+            found = cluster.get("StatefulSet", each["metadata"]["name"]) or {"metadata": {}}
+            for pod in cluster.list("Pod"):
+                owners = {ref["uid"] for ref in pod["metadata"].get("ownerReferences", [])}
+                conditions = pod.get("status", {}).get("conditions", [])
+                ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+                if found["metadata"].get("uid") in owners and not ready:
+                    cluster.delete("Pod", pod["metadata"]["name"])
+
+    def _manifest(self) -> list[dict[str, Any]]:
+        try:
+            return self.hands.helm.manifest(self.name)
+        except ProcessError:
+            self._revision()  # waits for an API server that was away for a moment
+            return self.hands.helm.manifest(self.name)
+
+    def _revision(self) -> int:
+        state = read_helm_states(self.hands.cluster).get(self.name)
+        return state.latest.number if state and state.latest else 0
+
+
+def _fields(record: ServiceRecord) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}

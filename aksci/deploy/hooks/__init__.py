@@ -1,0 +1,1 @@
+"""Steps before and after a rollout."""

@@ -1,0 +1,1 @@
+"""One namespace of a cluster, and what runs there."""

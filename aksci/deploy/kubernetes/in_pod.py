@@ -1,0 +1,288 @@
+"""Run images in the cluster for their checks: the ``Engine`` of ``aksci.images.validate``."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from aksci.core.errors import ClusterError, DeployError, Interrupted, RegistryError
+from aksci.core.reporting import sanitise
+from aksci.deploy.tracking.health import Patience, pod_fault
+from aksci.images.validate.engine import (
+    LOG_LINES,
+    MEMORY,
+    ROOT_CAPABILITIES,
+    SETTLE,
+    Outcome,
+    end_of,
+)
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Mapping
+
+    from aksci.deploy.kubernetes.cluster import Cluster
+    from aksci.images.validate.checks import Check
+    from aksci.images.validate.engine import Task
+
+__all__ = ["PodEngine", "pod_manifest"]
+
+_ARRIVAL = 300
+"""Seconds for a node to be found and the image to be pulled."""
+_POLL = 0.25
+_PURPOSE = "aksci.dev/purpose"
+_REFUSED = frozenset({"StartError", "ContainerCannotRun"})
+_KILOBYTES = 2**10
+
+
+class PodEngine:
+    """A pod for each image, in one namespace; always removed.
+
+    A run that is killed leaves pods whose deadline ends them; the next run removes them.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.name = f"kubernetes {cluster.kube_version}"
+        self._platforms = cluster.node_platforms()
+        self._sweep()
+
+    def platforms(self) -> tuple[str, ...]:
+        """Return the platforms of the nodes; empty where we may not list those."""
+        return self._platforms
+
+    def run(self, task: Task, halt: threading.Event) -> Outcome:
+        """Run an image until its check is decided, and remove the pod in any case."""
+        name = f"validate-{task.ref.digest[7:19]}-{uuid.uuid4().hex[:8]}"
+        try:
+            self._cluster.create("Pod", pod_manifest(task, name))
+            return _Watch(self._cluster, self.name, task, name, halt).run()
+        finally:
+            with contextlib.suppress(ClusterError):  # away: the pod's own deadline ends it
+                self._cluster.delete("Pod", name)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._cluster.close()
+
+    def _sweep(self) -> None:
+        """Remove pods that have outlived their deadline."""
+        labels = f"{_PURPOSE}=validate"
+        for pod in self._cluster.list("Pod", labels=labels, fields="status.phase=Failed"):
+            if pod["status"].get("reason") == "DeadlineExceeded":
+                self._cluster.delete("Pod", pod["metadata"]["name"])
+
+
+def pod_manifest(task: Task, name: str) -> dict[str, Any]:
+    """Build the pod: no token, no host's anything, no privileges, limited, with a deadline.
+
+    It satisfies the Pod Security Standard "baseline", and "restricted" where the image's USER is a
+    number other than 0.
+    """
+    check = task.check
+    container: dict[str, Any] = {
+        "name": "image",
+        "image": str(task.ref),
+        "imagePullPolicy": "IfNotPresent",
+        "env": [{"name": key, "value": _plain(value)} for key, value in sorted(check.env.items())],
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "32Mi"},
+            "limits": {
+                "cpu": "1",
+                "memory": f"{MEMORY // _KILOBYTES}Ki",
+                "ephemeral-storage": "2Gi",
+            },
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {
+                "drop": ["ALL"],
+                **({} if check.unprivileged else {"add": list(ROOT_CAPABILITIES)}),
+            },
+        },
+    }
+    if check.kind == "command":
+        container["command"] = [_plain(word) for word in check.argv]
+    if check.probe:
+        container["startupProbe"] = {
+            "exec": {"command": [_plain(word) for word in check.probe]},
+            "periodSeconds": 1,
+            "timeoutSeconds": max(1, round(check.probe_timeout)),
+            "failureThreshold": int(check.timeout) + _ARRIVAL,  # our own time is over first
+        }
+    spec: dict[str, Any] = {
+        "activeDeadlineSeconds": int(check.timeout) + 2 * _ARRIVAL,
+        "automountServiceAccountToken": False,
+        "containers": [container],
+        "enableServiceLinks": False,
+        "nodeSelector": _selector(task.platform),
+        "restartPolicy": "Never",
+        "securityContext": {
+            "seccompProfile": {"type": "RuntimeDefault"},
+            **({"runAsNonRoot": True} if check.unprivileged else {}),
+        },
+        "terminationGracePeriodSeconds": 1,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "labels": {
+                "app.kubernetes.io/managed-by": "aksci",
+                _PURPOSE: "validate",
+                "aksci.dev/run": re.sub(r"[^A-Za-z0-9._-]", "-", task.run)[:63].strip("-._"),
+            },
+            "annotations": {"aksci.dev/image": task.image},
+        },
+        "spec": spec,
+    }
+
+
+@dataclass(kw_only=True)
+class _State:
+    """What a pod's status says about its one container."""
+
+    running: bool = False
+    healthy: bool = False
+    ended: Mapping[str, Any] | None = None
+    refusal: str = ""
+
+
+class _Watch:
+    """Follow one pod to its end."""
+
+    def __init__(
+        self, cluster: Cluster, engine: str, task: Task, name: str, halt: threading.Event
+    ) -> None:
+        self._cluster = cluster
+        self._engine = engine
+        self._task = task
+        self._name = name
+        self._halt = halt
+
+    def run(self) -> Outcome:
+        check = self._task.check
+        limit = min(SETTLE, check.timeout) if check.kind == "start" else check.timeout
+        state = self._begun()
+        begun = time.monotonic()
+        while True:
+            seconds = time.monotonic() - begun
+            if state.ended or state.refusal or state.healthy or seconds >= limit:
+                return self._outcome(check, state, seconds)
+            self._wait(min(_POLL, limit - seconds))
+            state = _state(self._pod())
+
+    def _begun(self) -> _State:
+        """Wait until the container runs, has ended, or never will."""
+        deadline = time.monotonic() + _ARRIVAL
+        since: dict[str, float] = {}
+        while True:
+            pod = self._pod()
+            state = _state(pod)
+            if state.running or state.ended or state.refusal:
+                return state
+            fault = pod_fault(pod, Patience())
+            now = time.monotonic()
+            if fault and now - since.setdefault(fault.code, now) >= fault.patience:
+                if fault.code.startswith("IMAGE_PULL"):
+                    raise RegistryError(
+                        f"The cluster can't pull {self._task.ref}: {sanitise(fault.message)}",
+                        hint="the nodes need access to the registry; for ACR: az aks update "
+                        "--attach-acr.",
+                    )
+                if fault.code in {"START_ERROR", "CONFIG_ERROR"}:
+                    return _State(refusal=sanitise(fault.message))
+                raise ClusterError(
+                    f"{self._task.image} could not be run in the cluster: {fault.code}: "
+                    f"{sanitise(fault.message)}"
+                )
+            if now > deadline:
+                raise ClusterError(
+                    f"{self._task.image}: its pod {self._name} did not start within {_ARRIVAL} s.",
+                    hint=f"kubectl -n {self._cluster.namespace} get events",
+                )
+            self._wait(_POLL)
+
+    def _pod(self) -> dict[str, Any]:
+        pod = self._cluster.get("Pod", self._name)
+        status = (pod or {}).get("status", {})
+        if pod is None or (status.get("phase") == "Failed" and status.get("reason")):
+            why = status.get("reason") or "deleted"  # Evicted, Preempting, NodeLost…
+            raise ClusterError(
+                f"{self._task.image}: its pod {self._name} was ended from outside: {why}.",
+                hint="run again.",
+            )
+        return pod
+
+    def _wait(self, seconds: float) -> None:
+        if self._halt.wait(max(0.0, seconds)):
+            raise Interrupted(f"Stopped while {self._task.image} was validated.")
+
+    def _outcome(self, check: Check, state: _State, seconds: float) -> Outcome:
+        if state.refusal:
+            return Outcome(engine=self._engine, started=False, refusal=state.refusal)
+        log = self._cluster.logs(self._name, "image", lines=LOG_LINES)
+        return Outcome(
+            engine=self._engine,
+            started=True,
+            exit_code=int(state.ended["exitCode"]) if state.ended else None,
+            healthy=state.healthy and not state.ended,
+            out_of_memory=(state.ended or {}).get("reason") == "OOMKilled",
+            probe_output="" if state.healthy or not check.probe else self._last_attempt(),
+            log=end_of(log),
+            seconds=max(seconds, _duration(state.ended)),
+        )
+
+    def _last_attempt(self) -> str:
+        with contextlib.suppress(DeployError):  # events are narration
+            fields = f"involvedObject.name={self._name},reason=Unhealthy"
+            events = self._cluster.list("Event", fields=fields)
+            if events:
+                return end_of(str(events[-1].get("message", "")))
+        return ""
+
+
+def _state(pod: Mapping[str, Any]) -> _State:
+    """Read the container's state (Kubernetes API reference, ContainerStatus)."""
+    for each in pod.get("status", {}).get("containerStatuses", []):
+        now = each.get("state", {})
+        ended = now.get("terminated")
+        if ended and ended.get("reason") in _REFUSED:
+            return _State(refusal=sanitise(str(ended.get("message") or ended["reason"])).strip())
+        has_probe = "startupProbe" in pod["spec"]["containers"][0]
+        return _State(
+            running="running" in now,
+            healthy=has_probe and "running" in now and bool(each.get("started")),
+            ended=ended,
+        )
+    return _State()
+
+
+def _duration(ended: Mapping[str, Any] | None) -> float:
+    """Return how long a container ran, in whole seconds as Kubernetes tells it."""
+    try:
+        begun, over = (
+            datetime.fromisoformat((ended or {})[key]) for key in ("startedAt", "finishedAt")
+        )
+    except (KeyError, TypeError, ValueError):
+        return 0
+    return (over - begun).total_seconds()
+
+
+def _selector(platform: str) -> dict[str, str]:
+    system, _, architecture = platform.partition("/")
+    selector = {"kubernetes.io/os": system or "linux"}
+    if architecture:
+        selector["kubernetes.io/arch"] = architecture
+    return selector
+
+
+def _plain(word: str) -> str:
+    """Escape ``$``, so that Kubernetes expands no ``$(VARIABLE)`` in it."""
+    return word.replace("$", "$$")

@@ -1,0 +1,1 @@
+"""Checks that need neither a build nor a cluster."""

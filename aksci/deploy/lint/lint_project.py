@@ -1,0 +1,218 @@
+"""Checks that need neither a build nor a cluster: of Dockerfiles, charts and manifests."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from aksci.core.errors import ConfigError
+from aksci.core.reporting import sanitise
+from aksci.deploy.state.desired import values_files
+from aksci.deploy.targets.helm import template_argv
+from aksci.oci.references import ImageRef
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from aksci.config.models import Config, EnvironmentConfig
+    from aksci.core.process import Runner
+
+__all__ = ["Finding", "LintTools", "check_manifests", "lint_project"]
+
+Level = Literal["error", "warning", "info"]
+
+_DUMMY = "sha256:" + "0" * 64
+_POD_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod"})
+_SERVING = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Finding:
+    """One thing that is wrong, and where."""
+
+    path: str
+    """Relative to the project where it is inside."""
+    line: int
+    """0: the whole file."""
+    level: Level
+    rule: str
+    message: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for machines."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        where = f"{self.path}:{self.line}" if self.line else self.path
+        return f"{where}: {self.level}: {self.message} [{self.rule}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LintTools:
+    """Programs and schemas; a None leaves its checks out."""
+
+    runner: Runner
+    helm: Path
+    hadolint: Path | None = None
+    kubeconform: Path | None = None
+    schema_location: str = ""
+    """kubeconform's template of the offline schemas."""
+    kube_version: str = ""
+    """The version of Kubernetes that charts are rendered for; empty: Helm's own."""
+
+
+def lint_project(
+    config: Config, root: Path, dockerfiles: Sequence[Path], tools: LintTools
+) -> list[Finding]:
+    """Check every Dockerfile, and every service's chart with the values of every environment.
+
+    :param dockerfiles: those that were discovered, absolute.
+    """
+    findings = _lint_dockerfiles(dockerfiles, root, tools)
+    for name, service in config.services.items():
+        chart = root / service.chart
+        if not (chart / "Chart.yaml").is_file():
+            message = f"services.{name}.chart: there is no chart here (no Chart.yaml)"
+            findings.append(_error(service.chart, "aksci-chart", message))
+            continue
+        for environment_name, environment in config.environments.items():
+            images = {
+                key: ImageRef(environment.registry or "localhost:5000", image, _DUMMY)
+                for key, image in service.images.items()
+            }
+            findings += _lint_chart(name, chart, root, environment_name, environment, images, tools)
+    return sorted(set(findings))
+
+
+def check_manifests(path: str, manifests: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Check manifests for what we ask beyond Kubernetes' schema: digests, probes, resources."""
+    findings = []
+    for each in manifests:
+        kind, spec = each.get("kind"), _pod_spec(each)
+        if kind not in _POD_KINDS or spec is None:
+            continue
+        for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
+            where = f"{kind}/{each['metadata']['name']}, container {container.get('name')}"
+            if "@sha256:" not in str(container.get("image", "")):
+                message = f"{where}: image {container.get('image')!r} is not named by digest"
+                findings.append(_error(path, "aksci-digest", message))
+            resources = container.get("resources") or {}
+            if not resources.get("requests") or not (resources.get("limits") or {}).get("memory"):
+                message = f"{where}: set resources.requests and resources.limits.memory"
+                findings.append(_error(path, "aksci-resources", message))
+        for container in (spec.get("containers") or []) if kind in _SERVING else []:
+            for probe in ("readinessProbe", "livenessProbe"):
+                if probe not in container:
+                    where = f"{kind}/{each['metadata']['name']}, container {container.get('name')}"
+                    findings.append(_error(path, "aksci-probe", f"{where}: no {probe}"))
+    return findings
+
+
+def _pod_spec(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
+    spec = manifest.get("spec") or {}
+    if manifest.get("kind") == "CronJob":
+        spec = (spec.get("jobTemplate") or {}).get("spec") or {}
+    if manifest.get("kind") != "Pod":
+        spec = (spec.get("template") or {}).get("spec")
+    return spec if isinstance(spec, dict) else None
+
+
+def _lint_dockerfiles(paths: Sequence[Path], root: Path, tools: LintTools) -> list[Finding]:
+    if tools.hadolint is None or not paths:
+        return []
+    config = root / ".hadolint.yaml"
+    options = ["--config", str(config)] if config.is_file() else []
+    argv: list[str | Path] = [tools.hadolint, "--no-fail", "--format", "json", *options, *paths]
+    result = tools.runner.run(argv, cwd=root, timeout=120)
+    levels: dict[str, Level] = {"error": "error", "warning": "warning"}
+    return [
+        Finding(
+            path=_relative(each["file"], root),
+            line=each["line"],
+            level=levels.get(each["level"], "info"),
+            rule=each["code"],
+            message=sanitise(each["message"]),
+        )
+        for each in json.loads(result.stdout or "[]")
+    ]
+
+
+def _lint_chart(
+    name: str,
+    chart: Path,
+    root: Path,
+    environment_name: str,
+    environment: EnvironmentConfig,
+    images: Mapping[str, ImageRef],
+    tools: LintTools,
+) -> list[Finding]:
+    path = f"{_relative(str(chart), root)} ({environment_name})"
+    try:
+        values = values_files(root, environment, name)
+    except ConfigError as error:
+        return [_error(path, "aksci-values", error.message)]
+    rendering = template_argv(
+        name, chart, namespace=environment.namespace, values=values, images=images,
+        kube_version=tools.kube_version,
+    )  # fmt: skip
+    # `helm lint` takes the same flags as `helm template`, but no release name.
+    linting = ["lint", "--quiet", "--strict", *rendering[2:]]
+    lint = tools.runner.run([tools.helm, *linting], timeout=120, check=False)
+    if lint.status != 0:
+        return [_error(path, "helm-lint", line) for line in _words(lint.stdout + lint.stderr)]
+    rendered = tools.runner.run([tools.helm, *rendering], timeout=120, check=False)
+    if rendered.status != 0:
+        return [_error(path, "helm-template", line) for line in _words(rendered.stderr)]
+    import yaml
+
+    manifests = [each for each in yaml.safe_load_all(rendered.stdout) if isinstance(each, dict)]
+    return [*check_manifests(path, manifests), *_conform(path, rendered.stdout, tools)]
+
+
+def _conform(path: str, manifests: str, tools: LintTools) -> list[Finding]:
+    if tools.kubeconform is None:
+        return []
+    where = ["-schema-location", tools.schema_location] if tools.schema_location else []
+    version = ["-kubernetes-version", tools.kube_version] if tools.kube_version else []
+    argv: list[str | Path] = [
+        tools.kubeconform,
+        "-strict",
+        "-output",
+        "json",
+        *version,
+        *where,
+        "-",
+    ]
+    result = tools.runner.run(argv, stdin=manifests, timeout=120, check=False)
+    try:
+        resources = json.loads(result.stdout).get("resources") or []
+    except ValueError:
+        return [_error(path, "kubeconform", sanitise(result.stderr.strip() or "it did not answer"))]
+    return [
+        _error(path, "kubeconform", f"{each['kind']}/{each['name']}: {message}")
+        for each in resources
+        if each["status"] in {"statusInvalid", "statusError"}
+        for message in _messages(each)
+    ]
+
+
+def _messages(resource: Mapping[str, Any]) -> list[str]:
+    errors = resource.get("validationErrors") or []
+    return [f"{each['path'] or '/'}: {sanitise(each['msg'])}" for each in errors] or [
+        sanitise(str(resource.get("msg", "")))
+    ]
+
+
+def _words(text: str) -> list[str]:
+    lines = [line.strip() for line in sanitise(text).splitlines()]
+    return [line for line in lines if line and not line.startswith(("==>", "Error: 1 chart(s)"))]
+
+
+def _relative(path: str, root: Path) -> str:
+    return path.removeprefix(f"{root}/")
+
+
+def _error(path: str, rule: str, message: str) -> Finding:
+    return Finding(path=path, line=0, level="error", rule=rule, message=message)

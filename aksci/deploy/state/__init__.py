@@ -1,0 +1,1 @@
+"""What a deployment remembers: lease, record, desired state."""

@@ -1,0 +1,165 @@
+"""What was deployed here, kept in the namespace itself: the ConfigMap ``aksci-release``."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from aksci.core.errors import DeployError
+from aksci.deploy.kubernetes.cluster import Conflict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aksci.deploy.kubernetes.cluster import Cluster
+
+__all__ = ["Deployed", "Ledger", "Record", "ServiceRecord", "read_record"]
+
+_NAME = "aksci-release"
+_KEEP = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceRecord:
+    """One service's last good state: rolled out, and its post steps passed."""
+
+    desired: str
+    revision: int
+    """Helm's revision number of that state."""
+    release: str
+    inputs: dict[str, Any]
+    workloads: tuple[str, ...]
+    images: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Workload -> container -> image, as Helm applied them; empty in records of earlier versions.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """One release that was deployed completely."""
+
+    release: str
+    at: str
+    """ISO 8601, UTC."""
+    run: str
+    rollback: bool = False
+    """Whether it was gone back to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """The whole of it."""
+
+    services: dict[str, ServiceRecord] = field(default_factory=dict)
+    history: tuple[Deployed, ...] = ()
+    """Oldest first, the last 10."""
+    attempt: str = ""
+    """A release whose deployment has begun and has not ended well."""
+    rollback: bool = False
+    """Whether the attempt is a rollback."""
+
+    @property
+    def current(self) -> str:
+        """The last release that was deployed completely; empty when there is none."""
+        return self.history[-1].release if self.history else ""
+
+    def with_service(self, name: str, service: ServiceRecord) -> Record:
+        """Return it with one service's new good state."""
+        return replace(self, services={**self.services, name: service})
+
+    def finished(self, entry: Deployed) -> Record:
+        """Return it with a release that is now deployed completely.
+
+        The same one again has run unchanged since now only: something was changed, or another
+        one had begun.
+        """
+        if self.current == entry.release:
+            history = (*self.history[:-1], replace(self.history[-1], at=entry.at))
+        else:
+            history = (*self.history, entry)[-_KEEP:]
+        return replace(self, history=history, attempt="", rollback=False)
+
+
+def read_record(cluster: Cluster) -> Record:
+    """Read the namespace's record; an empty one when there is none yet.
+
+    :raises DeployError: it is damaged.
+    """
+    return _parse(cluster.get("ConfigMap", _NAME))
+
+
+class Ledger:
+    """Change the record from several threads. The caller holds the environment's lock."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._lock = threading.Lock()
+
+    def update(self, change: Callable[[Record], Record]) -> None:
+        """Read the record, change it and write it back; written only when it differs."""
+        with self._lock:
+            for _ in range(5):
+                found = self._cluster.get("ConfigMap", _NAME)
+                before = _parse(found)
+                after = change(before)
+                if after == before:
+                    return
+                try:
+                    self._write(found, after)
+                except Conflict:
+                    continue
+                return
+            raise DeployError(
+                f"The ConfigMap {_NAME} could not be written: others keep changing it."
+            )
+
+    def _write(self, found: dict[str, Any] | None, record: Record) -> None:
+        document = {"schema": 1, **asdict(record)}
+        metadata: dict[str, Any] = {
+            "name": _NAME,
+            "namespace": self._cluster.namespace,
+            "labels": {"app.kubernetes.io/managed-by": "aksci"},
+        }
+        body = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": metadata,
+            "data": {"record.json": json.dumps(document, indent=1)},
+        }
+        if found is None:
+            self._cluster.create("ConfigMap", body)
+        else:
+            metadata["resourceVersion"] = found["metadata"]["resourceVersion"]
+            self._cluster.replace("ConfigMap", body)
+
+
+def _parse(found: dict[str, Any] | None) -> Record:
+    if found is None:
+        return Record()
+    try:
+        document = json.loads(found["data"]["record.json"])
+        services = {
+            name: ServiceRecord(
+                **{**_known(ServiceRecord, each), "workloads": tuple(each["workloads"])}
+            )
+            for name, each in document["services"].items()
+        }
+        history = tuple(Deployed(**_known(Deployed, each)) for each in document["history"])
+        rest = {"attempt": document["attempt"], "rollback": bool(document.get("rollback"))}
+        texts = [text for each in history for text in (each.release, each.at, each.run)]
+        if not all(isinstance(text, str) for text in (*texts, rest["attempt"])):
+            raise TypeError("a text is none")  # noqa: TRY301 - one place says so
+        return Record(services=services, history=history, **rest)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise DeployError(
+            f"The ConfigMap {_NAME} is damaged ({error!r}).",
+            hint=f"kubectl delete configmap {_NAME}: the next deploy looks at every service anew; "
+            "the history for rollback is lost.",
+        ) from None
+
+
+def _known(kind: type[ServiceRecord | Deployed], document: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what a later version of aksci has added: records only grow."""
+    return {key: value for key, value in document.items() if key in kind.__dataclass_fields__}

@@ -1,0 +1,146 @@
+"""What a service should be, as one hash: the reason why a second run has nothing to do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tarfile
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from aksci.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from aksci.config.models import EnvironmentConfig, ServiceConfig
+    from aksci.oci.references import ImageRef
+
+__all__ = [
+    "Inputs",
+    "Release",
+    "ServiceRelease",
+    "gather_inputs",
+    "hash_chart",
+    "values_files",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceRelease:
+    """What a release says about one service."""
+
+    name: str
+    chart: Path
+    """The packaged chart (``.tgz``), or its folder."""
+    images: Mapping[str, ImageRef] = field(default_factory=dict)
+    """Values key -> image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """What is deployed together: a verified release, opened."""
+
+    reference: str
+    """``registry/repository@sha256:…``; it names the release for people, the record and
+    ``rollback``.
+    """
+    services: Mapping[str, ServiceRelease]
+    images: Mapping[str, ImageRef] = field(default_factory=dict)
+    """Image's name -> reference, for steps that run one."""
+
+    @property
+    def short(self) -> str:
+        """The first 12 digits of the digest: a Kubernetes label's value."""
+        return self.reference.rpartition("sha256:")[2][:12] or "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """Everything that decides what a service looks like in the cluster."""
+
+    chart: str
+    values: dict[str, str]
+    """Values file, relative to the project -> hash of its content, in the order in which Helm reads
+    them.
+    """
+    images: dict[str, str]
+    """Values key -> ``registry/repository@digest``."""
+    steps: str
+
+    @property
+    def desired(self) -> str:
+        """The hash of all, short enough for a label's value (63 characters)."""
+        text = json.dumps({"format": 1, **asdict(self)})  # in order: later values files win
+        return hashlib.sha256(text.encode()).hexdigest()[:40]
+
+
+def gather_inputs(
+    release: Release,
+    service: ServiceRelease,
+    config: ServiceConfig,
+    values: Sequence[Path],
+    *,
+    root: Path,
+) -> Inputs:
+    """Hash what a service is made of.
+
+    Charts by their files: packing one again changes the tgz and not the chart.
+    """
+    steps = [step.model_dump(mode="json") for step in (*config.pre, *config.post)]
+    used = {
+        step["image"]: str(release.images.get(step["image"], ""))
+        for step in steps
+        if "image" in step
+    }
+    return Inputs(
+        chart=hash_chart(service.chart),
+        values={os.path.relpath(path, root): _sha256(path.read_bytes()) for path in values},
+        images={key: str(image) for key, image in sorted(service.images.items())},
+        steps=_sha256(json.dumps([steps, used], sort_keys=True).encode()),
+    )
+
+
+def values_files(root: Path, environment: EnvironmentConfig, service: str) -> tuple[Path, ...]:
+    """Return the environment's values files for a service, ``{service}`` filled in.
+
+    :raises ConfigError: one does not exist.
+    """
+    paths = tuple(root / each.replace("{service}", service) for each in environment.values)
+    for path in paths:
+        if not path.is_file():
+            raise ConfigError(
+                f"services.{service}: the values file {path} does not exist.",
+                hint="create it (it may be empty), or correct the environment's 'values'.",
+            )
+    return paths
+
+
+def hash_chart(chart: Path) -> str:
+    """Return the hash of a chart's files, packed (``.tgz``) or in a folder."""
+    digest = hashlib.sha256()
+    for name, content in sorted(_chart_files(chart).items()):
+        digest.update(f"{name}\0{_sha256(content)}\n".encode())
+    return digest.hexdigest()
+
+
+def _chart_files(chart: Path) -> dict[str, bytes]:
+    if chart.is_dir():
+        return {
+            path.relative_to(chart).as_posix(): path.read_bytes()
+            for path in chart.rglob("*")
+            if path.is_file()
+        }
+    try:
+        with tarfile.open(chart) as archive:
+            members = [each for each in archive.getmembers() if each.isfile()]
+            files = {each.name: archive.extractfile(each) for each in members}
+            return {name.partition("/")[2]: file.read() for name, file in files.items() if file}
+    except (OSError, tarfile.TarError) as error:
+        raise ConfigError(f"The chart {chart} can't be read: {error}.") from None
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

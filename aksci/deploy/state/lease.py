@@ -1,0 +1,149 @@
+"""One run at a time in each namespace: a Lease that is renewed while we work."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from aksci.core.errors import DeployError, LockError
+from aksci.deploy.kubernetes.cluster import Conflict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from aksci.deploy.kubernetes.cluster import Cluster
+
+__all__ = ["Lock", "hold_lock"]
+
+_NAME = "aksci-deploy"  # whatever the project and environment: they share the namespace
+_DURATION = 30
+_RENEW = 5.0
+_SINCE = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+@dataclass(kw_only=True)
+class Lock:
+    """A lock that we hold."""
+
+    name: str
+    holder: str
+    _lost: threading.Event = field(default_factory=threading.Event)
+    _done: threading.Event = field(default_factory=threading.Event)
+    _renewed: float = -math.inf
+    """Our own clock, just before the one that stands in the Lease was asked."""
+
+    def check(self) -> None:
+        """Raise ``LockError`` when the lock was lost: then nothing more may be changed."""
+        if self._lost.is_set() or time.monotonic() - self._renewed > _DURATION:
+            raise LockError(
+                f"The lock {self.name!r} was lost: it could not be renewed for {_DURATION} s, "
+                "or another run took it.",
+                hint="run the same command again: it finishes what is unfinished.",
+            )
+
+
+@contextlib.contextmanager
+def hold_lock(cluster: Cluster, holder: str, *, say: Callable[[str], None]) -> Iterator[Lock]:
+    """Hold the lock of the cluster's namespace for the length of a ``with`` block.
+
+    A holder that is alive renews every 5 seconds, so one that is met alive is told from one that
+    was killed within
+    that time: the first makes us give up at once, the second is waited for until its 30 seconds are
+    over.
+
+    :raises LockError: another run holds it, and is alive.
+    """
+    lock = Lock(name=_NAME, holder=holder)
+    _acquire(cluster, lock, say)
+    thread = threading.Thread(target=_renew, args=(cluster, lock), name="aksci-lock", daemon=True)
+    thread.start()
+    try:
+        yield lock
+    finally:
+        lock._done.set()  # noqa: SLF001 - our own class
+        thread.join(timeout=10)
+        with contextlib.suppress(DeployError):  # it expires by itself
+            _release(cluster, lock)
+
+
+def _acquire(cluster: Cluster, lock: Lock, say: Callable[[str], None]) -> None:
+    met: tuple[str, str] | None = None
+    while True:
+        begun, now = time.monotonic(), cluster.clock()
+        lease = cluster.get("Lease", lock.name)
+        spec = (lease or {}).get("spec", {})
+        holder, renewed = spec.get("holderIdentity") or "", spec.get("renewTime") or ""
+        if not holder or holder == lock.holder or _expired(spec, now):
+            with contextlib.suppress(Conflict):  # somebody was quicker: look again
+                _write(cluster, lock, lease, now)
+                lock._renewed = begun  # noqa: SLF001 - our own class
+                return
+            continue
+        if met and met != (holder, renewed):
+            raise LockError(
+                f"Another run holds the lock {lock.name!r} in namespace {cluster.namespace!r}: "
+                f"{holder}, since {spec.get('acquireTime', '?')}.",
+                hint="wait until it has ended. A run that was killed loses the lock after "
+                f"{_DURATION} s.",
+            )
+        if met is None:
+            say(f"the lock {lock.name!r} is held by {holder}; looking whether it is still alive")
+        met = (holder, renewed)
+        if cluster.halt.wait(1.0):
+            raise LockError(f"Stopped while waiting for the lock {lock.name!r}.")
+
+
+def _expired(spec: dict[str, Any], now: datetime) -> bool:
+    if not spec.get("renewTime"):
+        return True
+    renewed = datetime.fromisoformat(spec["renewTime"])
+    return now > renewed + timedelta(seconds=spec.get("leaseDurationSeconds", _DURATION))
+
+
+def _write(cluster: Cluster, lock: Lock, lease: dict[str, Any] | None, now: datetime) -> None:
+    spec = {
+        "holderIdentity": lock.holder,
+        "leaseDurationSeconds": _DURATION,
+        "acquireTime": now.strftime(_SINCE),
+        "renewTime": now.strftime(_SINCE),
+    }
+    metadata: dict[str, Any] = {"name": lock.name, "namespace": cluster.namespace}
+    if lease is None:
+        cluster.create("Lease", {**_KIND, "metadata": metadata, "spec": spec})
+    else:
+        metadata["resourceVersion"] = lease["metadata"]["resourceVersion"]
+        cluster.replace("Lease", {**_KIND, "metadata": metadata, "spec": spec})
+
+
+_KIND = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
+
+
+def _renew(cluster: Cluster, lock: Lock) -> None:
+    while not lock._done.wait(_RENEW):  # noqa: SLF001 - our own class
+        try:
+            begun, now = time.monotonic(), cluster.clock()
+            lease = cluster.get("Lease", lock.name)
+            if lease is None or lease["spec"].get("holderIdentity") != lock.holder:
+                lock._lost.set()  # noqa: SLF001
+                return
+            if _expired(lease["spec"], now):
+                # Nobody took it, but others may already have decided that they may.
+                lock._lost.set()  # noqa: SLF001
+                return
+            lease["spec"]["renewTime"] = now.strftime(_SINCE)
+            cluster.replace("Lease", lease)
+            lock._renewed = begun  # noqa: SLF001
+        except DeployError:
+            continue  # the next round sees whether it is still ours
+
+
+def _release(cluster: Cluster, lock: Lock) -> None:
+    lease = cluster.get("Lease", lock.name)
+    if lease and lease["spec"].get("holderIdentity") == lock.holder:
+        lease["spec"] = {"leaseDurationSeconds": _DURATION}
+        cluster.replace("Lease", lease)

@@ -1,0 +1,1 @@
+"""What applies a release to an environment."""

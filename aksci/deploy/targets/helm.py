@@ -1,0 +1,253 @@
+"""Helm 4 (and 3): command lines as pure functions, and the state of releases.
+
+Helm applies and keeps the revisions; waiting is the tracker's, so ``--wait`` is never given. Helm
+4.3.1 then waits for
+hooks only (``hookOnly``, its default; source: pkg/cmd/flags.go), as Helm 3 does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aksci.core.errors import ConfigError, DeployError, ProcessError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from aksci.core.process import Runner
+    from aksci.deploy.kubernetes.cluster import Cluster
+    from aksci.oci.references import ImageRef
+
+__all__ = [
+    "DESIRED",
+    "RELEASE",
+    "REVISION",
+    "Helm",
+    "HelmState",
+    "Revision",
+    "read_helm_states",
+    "set_images",
+    "template_argv",
+    "upgrade_argv",
+]
+
+DESIRED, RELEASE, REVISION = "aksci.dev/desired", "aksci.dev/release", "aksci.dev/revision"
+_PENDING = frozenset({"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"})
+_HISTORY = "10"
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Revision:
+    """One revision of a Helm release, as the labels of its Secret tell it."""
+
+    number: int
+    status: str
+    """Helm's word: ``deployed``, ``superseded``, ``failed``, ``pending-upgrade``…"""
+    desired: str = ""
+    """The desired hash that we gave it; empty when it is not ours."""
+    release: str = ""
+
+    @property
+    def pending(self) -> bool:
+        """Whether Helm was killed while it made this revision."""
+        return self.status in _PENDING
+
+
+@dataclass(frozen=True, kw_only=True)
+class HelmState:
+    """All revisions of one Helm release, oldest first."""
+
+    name: str
+    revisions: tuple[Revision, ...] = ()
+
+    @property
+    def latest(self) -> Revision | None:
+        """The newest revision, whatever its status."""
+        return self.revisions[-1] if self.revisions else None
+
+    def has(self, number: int) -> bool:
+        """Tell whether Helm still keeps this revision, and finished it."""
+        return any(each.number == number and not each.pending for each in self.revisions)
+
+
+def read_helm_states(cluster: Cluster) -> dict[str, HelmState]:
+    """Read the states of all releases in the namespace with one call, and without starting Helm.
+
+    Helm keeps each revision in a Secret labelled with name, status, version and our own
+    ``--labels`` (source: Helm,
+    pkg/storage/driver/secrets.go). Only metadata is asked for: no values travel.
+    """
+    found: dict[str, list[Revision]] = {}
+    for secret in cluster.list("Secret", labels="owner=helm", metadata_only=True):
+        labels = secret["metadata"].get("labels", {})
+        if not labels.get("version", "").isdigit() or "name" not in labels:
+            continue
+        number = int(labels["version"])
+        # `helm upgrade` by hand inherits our labels, but not the number of its own revision.
+        ours = labels.get(REVISION) == str(number)
+        revision = Revision(
+            number=number,
+            status=labels.get("status", "unknown"),
+            desired=labels.get(DESIRED, "") if ours else "",
+            release=labels.get(RELEASE, ""),
+        )
+        found.setdefault(labels["name"], []).append(revision)
+    return {
+        name: HelmState(name=name, revisions=tuple(sorted(each))) for name, each in found.items()
+    }
+
+
+def set_images(images: Mapping[str, ImageRef]) -> list[str]:
+    """Turn ``{values key: image}`` into Helm's flags: ``KEY.repository`` and ``KEY.digest``."""
+    pairs = [
+        pair
+        for key, image in sorted(images.items())
+        for pair in (f"{key}.repository={image.name}", f"{key}.digest={image.digest}")
+    ]
+    return [word for pair in pairs for word in ("--set-string", pair)]
+
+
+def template_argv(
+    name: str,
+    chart: Path,
+    *,
+    namespace: str,
+    values: Sequence[Path],
+    images: Mapping[str, ImageRef],
+    kube_version: str = "",
+) -> list[str]:
+    """Render a chart without a cluster, checking its values schema."""
+    argv = ["template", name, str(chart), "--namespace", namespace]
+    for path in values:
+        argv += ["--values", str(path)]
+    argv += set_images(images)
+    return [*argv, "--kube-version", kube_version] if kube_version else argv
+
+
+def upgrade_argv(
+    name: str,
+    chart: Path,
+    *,
+    values: Sequence[Path],
+    images: Mapping[str, ImageRef],
+    labels: Mapping[str, str],
+    timeout: int,
+    force: bool = False,
+) -> list[str]:
+    """Install or upgrade one release. The time-out, in seconds, is for hooks.
+
+    :param force: take fields back that somebody else has set: without it, server-side apply
+        refuses what ``kubectl set image`` has changed. Helm 4 only.
+    """
+    argv = ["upgrade", "--install", name, str(chart)]
+    for path in values:
+        argv += ["--values", str(path)]
+    argv += set_images(images)
+    argv += ["--labels", ",".join(f"{key}={value}" for key, value in sorted(labels.items()))]
+    argv += ["--server-side=true", "--force-conflicts"] if force else []
+    return [*argv, "--reset-values", "--history-max", _HISTORY, "--timeout", f"{timeout}s"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Helm:
+    """The helm program, bound to one namespace of one cluster."""
+
+    program: Path
+    runner: Runner
+    kubeconfig: Path
+    context: str | None
+    namespace: str
+
+    def render(
+        self,
+        name: str,
+        chart: Path,
+        *,
+        values: Sequence[Path],
+        images: Mapping[str, ImageRef],
+        kube_version: str,
+    ) -> str:
+        """Render a chart as it will be applied.
+
+        :raises ConfigError: a template is wrong, or values do not fit the chart's
+            values.schema.json.
+        """
+        argv = template_argv(
+            name, chart, namespace=self.namespace, values=values, images=images,
+            kube_version=kube_version,
+        )  # fmt: skip
+        try:
+            return self._run(argv, bound=False)
+        except ProcessError as error:
+            files = ", ".join(str(path) for path in values) or "its own values"
+            raise ConfigError(
+                f"services.{name}: the chart does not render with {files}. Helm says:\n\n"
+                f"{_indent(error.output)}"
+            ) from None
+
+    def upgrade(
+        self,
+        name: str,
+        chart: Path,
+        *,
+        values: Sequence[Path],
+        images: Mapping[str, ImageRef],
+        labels: Mapping[str, str],
+        timeout: int,
+        force: bool = False,
+    ) -> None:
+        """Install or upgrade a release and return as soon as Kubernetes has accepted it."""
+        argv = upgrade_argv(
+            name,
+            chart,
+            values=values,
+            images=images,
+            labels=labels,
+            timeout=timeout,
+            force=force,
+        )
+        self._change(name, "apply it", argv, timeout=timeout + 60)
+
+    def rollback(self, name: str, revision: int, *, timeout: int) -> None:
+        """Make a new revision out of an earlier one."""
+        argv = ["rollback", name, str(revision)]
+        argv += ["--history-max", _HISTORY, "--timeout", f"{timeout}s"]
+        self._change(name, "roll it back", argv, timeout=timeout + 60)
+
+    def uninstall(self, name: str, *, timeout: int) -> None:
+        """Remove a release with its history; one that does not exist is fine."""
+        argv = ["uninstall", name, "--ignore-not-found", "--wait", "--timeout", f"{timeout}s"]
+        self._change(name, "uninstall it", argv, timeout=timeout + 60)
+
+    def manifest(self, name: str) -> list[dict[str, Any]]:
+        """Return the objects of a release's latest revision, hooks aside."""
+        import yaml
+
+        text = self._run(["get", "manifest", name])
+        return [each for each in yaml.safe_load_all(text) if isinstance(each, dict)]
+
+    def _change(self, name: str, what: str, argv: list[str], *, timeout: float) -> None:
+        try:
+            self._run(argv, timeout=timeout)
+        except ProcessError as error:
+            raise DeployError(
+                f"services.{name}: Helm could not {what}:\n\n"
+                f"{_indent(error.output or error.message)}"
+            ) from None
+
+    def _run(self, argv: list[str], *, bound: bool = True, timeout: float = 120) -> str:
+        where = ["--namespace", self.namespace, "--kubeconfig", str(self.kubeconfig)]
+        where += ["--kube-context", self.context] if self.context else []
+        whole: list[str | Path] = [self.program, *argv, *(where if bound else [])]
+        # Of Helm's own variables none is passed on: they could name another cluster or namespace
+        # than the one that is locked, or a storage driver that hides the revisions from us.
+        rest = self.runner.environment.items()
+        env = {key: value for key, value in rest if not key.upper().startswith("HELM_")}
+        env["HELM_DRIVER"] = "secret"
+        return self.runner.run(whole, env=env, only_env=True, timeout=timeout).stdout
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines()[-20:])

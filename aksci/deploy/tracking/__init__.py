@@ -1,0 +1,1 @@
+"""Follow a rollout, and say why one failed."""

@@ -1,0 +1,148 @@
+"""What a build did, as a value and as ``.aksci/build.json``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from aksci.core.errors import UsageError
+from aksci.core.files import write_atomically
+from aksci.oci.references import ImageRef
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Base", "BuildRecord", "BuiltImage", "read_build_record", "write_build_record"]
+
+Action = Literal["built", "rebased", "reused", "kept"]
+"""``rebased``: put on a new base in the registry, without a build. ``kept``: a cascade left what is
+published as it is."""
+_SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """What an image was built from: one edge of the graph, with the digest that it meant."""
+
+    reference: str
+    """In full, as ``docker.io/library/debian:bookworm-slim``."""
+    digest: str
+    type: str
+    """Of the edge: ``runtime``, ``stage``, ``copy``, ``mount``, ``context``, ``requires``…"""
+    image: str = ""
+    """The image of this project that it is; empty: it comes from outside."""
+    stands_on: bool = False
+    """The image's own layers lie on top of its layers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltImage:
+    """One image of a build, wherever it came from."""
+
+    name: str
+    ref: ImageRef
+    input_key: str
+    tags: tuple[str, ...]
+    """Stable tags that ``push`` will move."""
+    action: Action
+    reasons: tuple[dict[str, Any], ...]
+    """Why it was built: ``[{"code": "SOURCE", …}]``; empty when it was reused."""
+    seconds: float
+    bases: tuple[Base, ...] = ()
+    """What it was built from, by reference."""
+
+    @property
+    def made(self) -> bool:
+        """Whether this run has made it."""
+        return self.action in {"built", "rebased"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRecord:
+    """A build: every image of the project, by name, but for those that it leaves out."""
+
+    run_id: str
+    commit: str
+    """Of the source tree, ``-dirty`` appended where files have changed; empty without git."""
+    environment: str
+    images: dict[str, BuiltImage]
+    left_out: tuple[str, ...] = ()
+    """Images of the project that ``--only`` did not select."""
+    failed: tuple[str, ...] = ()
+    """Images that did not build, and those that need them."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether it holds all images, so that a release can be made of it."""
+        return not self.left_out and not self.failed
+
+
+def write_build_record(work: Path, record: BuildRecord) -> Path:
+    """Write ``build.json`` in the project's ``.aksci`` folder, atomically."""
+    document = {
+        "schema": _SCHEMA,
+        "run": record.run_id,
+        "commit": record.commit,
+        "environment": record.environment,
+        "leftOut": list(record.left_out),
+        "failed": list(record.failed),
+        "images": {
+            name: {
+                "ref": str(image.ref),
+                "inputKey": image.input_key,
+                "tags": list(image.tags),
+                "action": image.action,
+                "reasons": list(image.reasons),
+                "seconds": round(image.seconds, 3),
+                "bases": [asdict(base) for base in image.bases],
+            }
+            for name, image in sorted(record.images.items())
+        },
+    }
+    work.mkdir(parents=True, exist_ok=True)
+    path = work / "build.json"
+    write_atomically(path, json.dumps(document, indent=2) + "\n", mode=0o666)
+    return path
+
+
+def read_build_record(work: Path) -> BuildRecord:
+    """Read the last build's record.
+
+    :raises UsageError: there is none, or it is unreadable.
+    """
+    path = work / "build.json"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["schema"] != _SCHEMA:
+            raise ValueError(f"schema {document['schema']!r}")  # noqa: TRY301 - one place says so
+        images = {name: _image(name, entry) for name, entry in document["images"].items()}
+        return BuildRecord(
+            run_id=document["run"],
+            commit=document["commit"],
+            environment=document["environment"],
+            images=images,
+            left_out=tuple(document.get("leftOut", ())),
+            failed=tuple(document.get("failed", ())),
+        )
+    except FileNotFoundError:
+        raise UsageError(
+            f"There is no build yet: {path} does not exist.", hint="nox -s build"
+        ) from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(
+            f"{path} is damaged ({error!r}).", hint="nox -s build writes it again."
+        ) from None
+
+
+def _image(name: str, entry: dict[str, Any]) -> BuiltImage:
+    return BuiltImage(
+        name=name,
+        ref=ImageRef.parse(entry["ref"]),
+        input_key=entry["inputKey"],
+        tags=tuple(entry["tags"]),
+        action=entry["action"],
+        reasons=tuple(entry["reasons"]),
+        seconds=entry["seconds"],
+        bases=tuple(Base(**base) for base in entry.get("bases", ())),
+    )

@@ -1,0 +1,284 @@
+"""One run over a graph: look each image up by its input key, or build and check it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from aksci.core.errors import BuildError, ConfigError, Interrupted
+from aksci.images.build.build_record import BuiltImage
+from aksci.images.build.build_request import BuildSettings, Requests
+from aksci.images.build.materials import require_known_bases
+from aksci.images.context.hasher import TreeHasher
+from aksci.images.graph import read_image
+from aksci.images.history import files_of, lineage_of
+from aksci.images.keys import in_tag, source_of, state_of
+from aksci.images.lineage import write_lineage
+from aksci.images.reason_wording import explain
+from aksci.images.rebase.facts import facts_of
+from aksci.oci.names import parse_reference
+from aksci.oci.references import ImageRef
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from aksci.core.reporting import Reporter, Task
+    from aksci.images.build.build_record import Action
+    from aksci.images.build.finished import Finished
+    from aksci.images.dockerfile.onbuild import Bases
+    from aksci.images.engines.builder import Builder, BuildOutput
+    from aksci.images.inputs import Inputs
+    from aksci.images.lookup import Lookup
+    from aksci.images.reasons import Reason
+
+__all__ = ["BuildSettings", "ImageCheck", "Looked", "Run"]
+
+_OUTPUT, _WARNING = "  ", "warning: "
+"""How the lines of a ``Builder`` begin."""
+
+
+class ImageCheck(Protocol):
+    """Runs images. Its methods are called from several threads."""
+
+    def check(self, name: str, ref: ImageRef) -> object:
+        """Run an image, unless it is known to pass.
+
+        :raises ValidationError: it does not run as it must.
+        """
+
+    def stop(self) -> None:
+        """End what runs, now. Called more than once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """One image that is done."""
+
+    image: BuiltImage
+    identity: str
+    """What it counts as in the keys of what needs it: see ``content_identity``."""
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One run over a graph. ``image`` is called from several threads."""
+
+    lookup: Lookup
+    builder: Builder
+    settings: BuildSettings
+    reporter: Reporter
+    now: Callable[[], datetime]
+    validator: ImageCheck | None = None
+    keys: dict[str, str] = field(default_factory=dict)
+    """Input keys by image, as they become known."""
+
+    def __post_init__(self) -> None:
+        self._requests = Requests(lookup=self.lookup, settings=self.settings)
+        self._slots = threading.BoundedSemaphore(self.settings.concurrency)
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """End all builds that are running, and begin no more."""
+        self._stopped.set()
+        self.builder.stop()
+        if self.validator:
+            self.validator.stop()
+
+    def image(self, name: str, parents: Mapping[str, Looked]) -> Looked:
+        """Look one image up, or build it."""
+        return self.make(name, parents)
+
+    def make(
+        self,
+        name: str,
+        parents: Mapping[str, Looked],
+        *,
+        bases: Bases | None = None,
+        reasons: tuple[Reason, ...] = (),
+        rebase: Callable[[Inputs], BuildOutput | None] | None = None,
+    ) -> Looked:
+        """Look one image up, or make it.
+
+        :param bases: what it is to stand on, where that isn't what its references mean now.
+        :param reasons: why it is made, where that is known.
+        :param rebase: makes it without a build, or says by None that it can't be.
+        """
+        started = time.monotonic()
+        inputs = self.lookup.inputs(
+            name,
+            built={parent: one.image.ref.digest for parent, one in parents.items()},
+            identities={parent: one.identity for parent, one in parents.items()},
+            resolve_external=bases,
+        )
+        key = inputs.key
+        if key is None:  # pragma: no cover - all parents are in ``parents``
+            raise BuildError(f"{name}: a parent has no digest.")
+        self.keys[name] = key
+        spec = self.lookup.graph.images[name].spec
+        found = self.lookup.find(name, inputs)
+        made: str | None = None
+        how: Action = "built"
+        if found is None:
+            reasons = reasons or self.lookup.reasons(name, inputs)
+            if rebase and (output := rebase(inputs)):
+                how = "rebased"
+                found, made = self._as_task(name, inputs, key, reasons, how, lambda _: output)
+            else:
+                with self._slots:
+                    started = time.monotonic()
+                    build = partial(self._build, name, inputs, key)
+                    found, made = self._as_task(name, inputs, key, reasons, how, build)
+        # What another run has finished meanwhile is not ours: we don't vouch for it.
+        ours = found.digest == made
+        image = BuiltImage(
+            name=name,
+            ref=ImageRef(self.lookup.registry.host, spec.repository, found.digest),
+            input_key=key,
+            tags=spec.tags,
+            action=how if ours else "reused",
+            reasons=reasons if ours else (),
+            seconds=time.monotonic() - started,
+            bases=self._requests.bases(name, inputs),
+        )
+        return Looked(image=image, identity=found.identity)
+
+    def _as_task(
+        self,
+        name: str,
+        inputs: Inputs,
+        key: str,
+        reasons: tuple[Reason, ...],
+        how: Action,
+        work: Callable[[Task], BuildOutput],
+    ) -> tuple[Finished, str]:
+        """Make an image and tell of it while it lasts.
+
+        :returns: what counts as finished, and the digest that was made here.
+        """
+        if self._stopped.is_set():
+            raise Interrupted(f"{name} was not built: the run was stopped.")
+        started = time.monotonic()
+        task = self.reporter.task(name)
+        end = "failed"
+        try:
+            task.step(f"to be {how}: {'; '.join(map(explain, reasons))}")
+            output = work(task)
+            repository = self.lookup.graph.images[name].spec.repository
+            ref = ImageRef(self.lookup.registry.host, repository, output.digest)
+            found = self._finish(name, inputs, key, ref, output, task)
+            other = f", using {found.digest}" if found.digest != output.digest else ""
+            end = f"{how} {output.digest}{other}"
+        except Interrupted:
+            end = "stopped"
+            raise
+        finally:
+            task.done(f"{end} ({time.monotonic() - started:.1f} s)")
+        return found, output.digest
+
+    def _build(self, name: str, inputs: Inputs, key: str, task: Task) -> BuildOutput:
+        written = self._dockerfile_state(name)
+        output = self.builder.build(
+            self._requests.of(name, inputs, key), lambda line: _tell(task, line)
+        )
+        self._require_unchanged(name, inputs, written)
+        return output
+
+    def _finish(
+        self, name: str, inputs: Inputs, key: str, ref: ImageRef, output: BuildOutput, task: Task
+    ) -> Finished:
+        """Read the image back, validate it, store its lineage, and only then tag it as finished."""
+        registry = self.lookup.registry
+        require_known_bases(name, inputs, output.provenance, allowed=self._helpers(name))
+        manifest = output.manifest or registry.manifest(ref.repository, ref.digest)
+        if self.validator:
+            task.step("validate")
+            self.validator.check(name, ref)
+        # A rebase took no time, and another one gives the same digest.
+        if not output.manifest and (earlier := self.lookup.find(name, inputs)):
+            task.step("another run has finished it meanwhile")
+            return earlier  # the first one counts: what stands on it may be built already
+        task.step("store what it was made of")
+        settings = self.settings
+        lineage = lineage_of(
+            self.lookup.graph, name, inputs, revision=settings.revision, run=settings.run_id
+        )
+        write_lineage(
+            registry,
+            ref,
+            replace(lineage, rebase=facts_of(inputs.image).document()),
+            provenance=output.provenance,
+            now=self.now(),
+            files=files_of(inputs.image, self.lookup.hasher),
+            manifest=manifest,
+        )
+        registry.put_manifest(
+            ref.repository, manifest.content, manifest.media_type, tag=in_tag(key)
+        )
+        # Another run may have set it at the same moment: what the registry says holds for both.
+        tagged = self.lookup.published(name, key)
+        if tagged is None:
+            raise BuildError(
+                f"{name}: the registry took the tag {in_tag(key)} and does not have it: something "
+                "else deletes tags.",
+                hint="nox -s build",
+            )
+        if tagged.digest != ref.digest and not self.lookup.believes(name, key, tagged):
+            raise BuildError(
+                f"{name}: somebody else has set the tag {in_tag(key)} to {tagged.digest}, which no "
+                "trusted signature covers.",
+                hint="find out who may push there; then nox -s build.",
+            )
+        return tagged
+
+    def _helpers(self, name: str) -> frozenset[str]:
+        """Return the images that work on an image, and are no part of it."""
+        sbom = self.lookup.graph.images[name].spec.attestations.sbom
+        return frozenset({parse_reference(sbom).name}) if sbom else frozenset()
+
+    def _dockerfile_state(self, name: str) -> tuple[int, int]:
+        """Return what changes when the Dockerfile is written, be it the same again."""
+        with contextlib.suppress(OSError):
+            state = (self.lookup.graph.root / self.lookup.graph.images[name].spec.dockerfile).stat()
+            return state.st_ino, state.st_ctime_ns
+        return 0, 0
+
+    def _require_unchanged(self, name: str, inputs: Inputs, written: tuple[int, int]) -> None:
+        """Read the sources once more: the engine read them after the key was computed.
+
+        Files that were written count as changed even if they are again what they were: the engine
+        may have read them in between (``git stash`` and ``git stash pop``).
+
+        :param written: the state of the Dockerfile before.
+        :raises BuildError: they differ, so that nobody knows which of the two was built.
+        """
+        root = self.lookup.graph.root
+        try:
+            image = read_image(root, inputs.image.spec, {}, triggers=inputs.image.triggers)
+            fresh = TreeHasher(root)
+            same = source_of(image, fresh).key == inputs.source.key
+            same = same and state_of(image, fresh) == state_of(image, self.lookup.hasher)
+            if image.dockerfile.text == inputs.image.dockerfile.text:  # else, a comment changed
+                same = same and self._dockerfile_state(name) == written
+        except (ConfigError, OSError):
+            same = False
+        if not same:
+            raise BuildError(
+                f"The sources of {name} changed while it was built: what was pushed is not marked "
+                "as finished.",
+                hint="nox -s build, once more.",
+            )
+
+
+def _tell(task: Task, line: str) -> None:
+    """Pass a line of a builder on as what it is."""
+    if line.startswith(_OUTPUT):
+        task.line(line.removeprefix(_OUTPUT))
+    elif line.startswith(_WARNING):
+        task.warning(line.removeprefix(_WARNING))
+    else:
+        task.step(line)

@@ -1,1 +1,0 @@
-"""What a cascade found and did, for people and for programs."""

@@ -1,0 +1,220 @@
+"""What an image was made of, stored beside it in the registry as a referrer.
+
+It is not in the image's own manifest: two builds that give the same bytes then have the same
+digest, whatever commit or comment asked for them, and the images that stand on it need no new build
+(docs/adr/0003-lineage.md). It explains; no decision is taken from it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aksci.core.errors import NotFoundInRegistry
+from aksci.oci.artifact import Content, canonical_json, push_artifact
+from aksci.oci.references import ImageRef
+from aksci.oci.referrers import list_referrers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from aksci.oci.registry import Manifest, Registry
+
+__all__ = [
+    "ARTIFACT_TYPE",
+    "Lineage",
+    "Step",
+    "load_lineage",
+    "read_files",
+    "read_lineage",
+    "write_lineage",
+]
+
+ARTIFACT_TYPE = "application/vnd.aksci.build.v1+json"
+_PROVENANCE = "application/vnd.aksci.buildkit-provenance.v0.2+json"
+_FILES = "application/vnd.aksci.files.v1+json+gzip"
+_CREATED = "org.opencontainers.image.created"
+_KEY = "dev.aksci.input-key"
+_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError, ArithmeticError)
+"""What JSON from the network can do to code that trusts its shape."""
+_MOST_FILES = 20_000
+_MOST_BYTES = 64 << 20
+"""Of a list of files, unpacked: 20,000 names and descriptions take about 3 MB."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One instruction of a Dockerfile that counts."""
+
+    keyword: str
+    hash: str
+    """16 hexadecimal digits."""
+    lines: tuple[int, int]
+    """Its first and its last line, from 1; ``(0, 0)``: it is in a base's ONBUILD."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lineage:
+    """One build's inputs."""
+
+    image: str
+    key_schema: int
+    input_key: str
+    """Empty while a parent is still to be built."""
+    source: Mapping[str, Any]
+    """``Source.document()``."""
+    parents: Mapping[str, str | None]
+    """Full reference -> digest; None while it is still to be built."""
+    revision: str
+    """Commit of the source tree; empty where unknown."""
+    edges: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Full reference -> ``{"type": "runtime", "image": "base"}``; no ``image``: it is external."""
+    steps: tuple[Step, ...] = ()
+    run: str = ""
+    """The run that built it; empty where unknown."""
+    created: str = ""
+    """When, in UTC, as ``2026-11-23T12:00:00Z``; empty: not yet."""
+    file_list: str | None = None
+    """Digest of the blob with its files; see ``read_files``."""
+    provenance: str | None = None
+    """Digest of the blob with BuildKit's provenance."""
+    rebase: Mapping[str, Any] | None = None
+    """``RebaseFacts.document()``: whether and how it may be put on another base without a build;
+    None where the build did not say."""
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Full reference -> digest of each parent that is known."""
+        return {name: str(digest) for name, digest in self.parents.items() if digest}
+
+
+def write_lineage(
+    registry: Registry,
+    ref: ImageRef,
+    lineage: Lineage,
+    *,
+    provenance: Mapping[str, Any] | None,
+    now: datetime,
+    files: Mapping[str, str] | None = None,
+    manifest: Manifest | None = None,
+) -> ImageRef:
+    """Store a build's inputs, and its provenance if there is one, beside the image.
+
+    :param files: path -> description; of more than 20,000 only the number is kept.
+    :param manifest: the image's, where it is at hand.
+    """
+    document = {
+        "schema": 1,
+        "image": lineage.image,
+        "keySchema": lineage.key_schema,
+        "inputKey": lineage.input_key,
+        "source": lineage.source,
+        "parents": lineage.parents,
+        "revision": lineage.revision,
+        "run": lineage.run,
+        "edges": lineage.edges,
+        "steps": [[step.keyword, step.hash, *step.lines] for step in lineage.steps],
+        "files": None if files is None else len(files),
+        "rebase": lineage.rebase,
+    }
+    layers = [Content(media_type=ARTIFACT_TYPE, content=canonical_json(document))]
+    if files is not None and len(files) <= _MOST_FILES:
+        layers.append(Content(media_type=_FILES, content=_pack(files)))
+    if provenance:
+        layers.append(Content(media_type=_PROVENANCE, content=canonical_json(provenance)))
+    annotations = {_CREATED: now.strftime("%Y-%m-%dT%H:%M:%SZ"), _KEY: lineage.input_key}
+    if lineage.revision:
+        annotations["org.opencontainers.image.revision"] = lineage.revision
+    return push_artifact(
+        registry,
+        ref.repository,
+        artifact_type=ARTIFACT_TYPE,
+        layers=layers,
+        annotations=annotations,
+        subject=ref,
+        about=manifest,
+    )
+
+
+def read_lineage(
+    registry: Registry, repository: str, reference: str, *, input_key: str | None = None
+) -> Lineage | None:
+    """Return the inputs of the latest build that gave the image of a tag; None when unknown.
+
+    :param input_key: prefer the latest build of this key: others may have given the same bytes.
+    """
+    digest = registry.resolve(repository, reference)
+    if digest is None:
+        return None
+    ref = ImageRef(registry.host, repository, digest)
+    found = list_referrers(registry, ref, artifact_type=ARTIFACT_TYPE)
+    if not found:
+        return None
+
+    def recent(entry: Mapping[str, Any]) -> tuple[bool, str]:
+        notes = entry.get("annotations") or {}
+        return notes.get(_KEY) == input_key, str(notes.get(_CREATED, ""))
+
+    try:
+        latest = max(found, key=recent)
+    except _DAMAGE:
+        return None
+    return load_lineage(registry, repository, latest)
+
+
+def load_lineage(registry: Registry, repository: str, record: Mapping[str, Any]) -> Lineage | None:
+    """Return what one record says; None where it is damaged: it explains nothing then.
+
+    :param record: its descriptor, as ``list_referrers`` gives it.
+    """
+    try:
+        manifest = json.loads(registry.manifest(repository, record["digest"]).content)
+        document = json.loads(registry.blob(repository, manifest["layers"][0]["digest"]))
+        return _lineage(manifest, document)
+    except (NotFoundInRegistry, *_DAMAGE):
+        return None
+
+
+def read_files(registry: Registry, repository: str, lineage: Lineage) -> dict[str, str] | None:
+    """Return what ``write_lineage`` was told of the files; None when they are not known."""
+    if lineage.file_list is None:
+        return None
+    try:
+        packed = registry.blob(repository, lineage.file_list)
+        text = zlib.decompressobj(wbits=31).decompress(packed, _MOST_BYTES)
+        files = json.loads(text)["files"]
+        return {str(path): str(description) for path, description in files.items()}
+    except (NotFoundInRegistry, ValueError, KeyError, TypeError, AttributeError, zlib.error):
+        return None
+
+
+def _pack(files: Mapping[str, str]) -> bytes:
+    """Return the same bytes for the same files. ASCII: names need not be UTF-8."""
+    text = json.dumps({"schema": 1, "files": files}, sort_keys=True, separators=(",", ":"))
+    return gzip.compress(text.encode(), compresslevel=6, mtime=0)
+
+
+def _lineage(manifest: Mapping[str, Any], document: Mapping[str, Any]) -> Lineage:
+    blobs = {one["mediaType"]: str(one["digest"]) for one in manifest["layers"]}
+    return Lineage(
+        image=str(document["image"]),
+        key_schema=document["keySchema"],
+        input_key=str(document["inputKey"]),
+        source=dict(document["source"]),
+        parents=dict(document["parents"]),
+        revision=str(document["revision"]),
+        edges={name: dict(edge) for name, edge in document.get("edges", {}).items()},
+        steps=tuple(
+            Step(keyword=str(keyword), hash=str(digest), lines=(int(first), int(last)))
+            for keyword, digest, first, last in document.get("steps", ())
+        ),
+        run=str(document.get("run", "")),
+        created=str((manifest.get("annotations") or {}).get(_CREATED, "")),
+        file_list=blobs.get(_FILES),
+        provenance=blobs.get(_PROVENANCE),
+        rebase=facts if isinstance(facts := document.get("rebase"), dict) else None,
+    )

@@ -1,0 +1,168 @@
+"""Plans that are kept, and what differs between one that was kept and one that is new."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from aksci.core.errors import UsageError
+from aksci.core.files import write_atomically
+from aksci.images.reason_wording import explain, short_digest
+from aksci.report.plan_report import cell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+__all__ = [
+    "compare_plans",
+    "comparison_markdown",
+    "comparison_text",
+    "load_plan",
+    "save_plan",
+]
+
+_MUST_AGREE = ("project", "environment", "only", "withDependents")
+_WORDS = {
+    "new": "to build now, and not then",
+    "gone": "to build then, and not now",
+    "changed": "to build then and now, for other reasons",
+    "moved": "reused then and now, with another digest",
+}
+
+
+def save_plan(path: Path, document: Mapping[str, Any], made: Mapping[str, Any]) -> None:
+    """Write a plan's document with where it comes from, atomically.
+
+    :param made: ``project``, ``environment``, ``commit``, ``created`` (UTC), ``only`` and
+        ``withDependents``.
+    """
+    text = json.dumps({**document, "made": dict(made)}, indent=2)
+    write_atomically(path, text + "\n", mode=0o666)
+
+
+def load_plan(path: Path, made: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a plan that ``save_plan`` wrote.
+
+    :param made: of the plan that it will be compared with.
+    :raises UsageError: it is no plan, another version's, or not of the same images.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not JSON"
+        raise UsageError(
+            f"{path} can't be compared: {why}.", hint=f"nox -s plan -- --save {path}"
+        ) from None
+    if isinstance(document, dict) and document.get("schema", 1) != 1:
+        raise UsageError(
+            f"{path} is a plan of another version of aksci: schema {document['schema']!r}, not 1.",
+            hint=f"nox -s plan -- --save {path}",
+        )
+    if not _is_plan(document):
+        raise UsageError(
+            f"{path} is not a plan that was kept by --save.", hint=f"nox -s plan -- --save {path}"
+        )
+    for name in _MUST_AGREE:
+        before, now = document["made"].get(name), made.get(name)
+        if before != now:
+            raise UsageError(
+                f"{path} can't be compared: its {name} is {before!r}, and now it is {now!r}."
+            )
+    return dict(document)
+
+
+def compare_plans(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what differs, as schemas/plan-comparison.schema.json describes it.
+
+    :param old: what ``load_plan`` returned.
+    :param new: a plan's document.
+    """
+    before = {one["image"]: one for one in old["work"]}
+    after = {one["image"]: one for one in new["work"]}
+    found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in _WORDS}
+    for name in [*after, *(name for name in before if name not in after)]:
+        kind = _difference(before.get(name), after.get(name))
+        if kind:
+            found[kind].append(
+                {"image": name, "old": _side(before.get(name)), "new": _side(after.get(name))}
+            )
+    return {"schema": 1, "since": old["made"], "same": not any(found.values()), **found}
+
+
+def comparison_text(document: Mapping[str, Any]) -> str:
+    """Return a comparison as text."""
+    lines = [f"Compared with the plan of {_since(document)}:"]
+    for kind, words in _WORDS.items():
+        if document[kind]:
+            lines.append(f"{words}:")
+        for one in document[kind]:
+            first, *more = _told(kind, one)
+            lines += [f"  {one['image']}: {first}", *(f"    {text}" for text in more)]
+    return "\n".join([*lines, *(["nothing differs"] if document["same"] else [])])
+
+
+def comparison_markdown(document: Mapping[str, Any]) -> str:
+    """Return a comparison as Markdown."""
+    lines = ["## Plan, compared", "", f"With the plan of {cell(_since(document))}."]
+    if document["same"]:
+        lines += ["", "Nothing differs."]
+    for kind, words in _WORDS.items():
+        if document[kind]:
+            lines += ["", f"### {words.capitalize()}", "", "| image | |", "| --- | --- |"]
+        lines += [
+            f"| {cell(one['image'])} | {'<br>'.join(map(cell, _told(kind, one)))} |"
+            for one in document[kind]
+        ]
+    return "\n".join(lines)
+
+
+def _is_plan(document: Any) -> bool:
+    try:
+        return isinstance(document["made"], dict) and all(
+            isinstance(one["image"], str)
+            and one["action"] in {"build", "reuse"}
+            and all(isinstance(reason["code"], str) for reason in one["reasons"])
+            for one in document["work"]
+        )
+    except (KeyError, TypeError):
+        return False
+
+
+def _difference(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str | None:
+    built, builds = (one is not None and one["action"] == "build" for one in (before, after))
+    if built != builds:
+        return "new" if builds else "gone"
+    if before is None or after is None:
+        return None  # an image that came or went, and is nothing to build
+    if builds:
+        return "changed" if before["reasons"] != after["reasons"] else None
+    return "moved" if before.get("digest") != after.get("digest") else None
+
+
+def _side(one: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {"action": one["action"], "digest": one.get("digest"), "reasons": one["reasons"]}
+
+
+def _told(kind: str, one: Mapping[str, Any]) -> Iterable[str]:
+    old, new = one["old"], one["new"]
+    if kind == "new":
+        return [explain(reason) for reason in new["reasons"]]
+    if kind == "gone":
+        return [f"reuses {short_digest(new['digest'])}" if new else "is not in the plan any more"]
+    if kind == "moved":
+        return [f"{short_digest(old['digest'])} → {short_digest(new['digest'])}"]
+    return list(_changes(old["reasons"], new["reasons"]))
+
+
+def _changes(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> Iterator[str]:
+    yield from (f"+ {explain(reason)}" for reason in new if reason not in old)
+    yield from (f"- {explain(reason)}" for reason in old if reason not in new)
+
+
+def _since(document: Mapping[str, Any]) -> str:
+    made = document["since"]
+    commit = f" of commit {made['commit']}" if made.get("commit") else ""
+    return f"{made.get('created', 'an unknown time')}{commit}"

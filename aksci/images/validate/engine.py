@@ -1,0 +1,100 @@
+"""What runs an image for its check: the ``Engine`` protocol, its task and what it has seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from aksci.core.reporting import sanitise
+
+if TYPE_CHECKING:
+    import threading
+
+    from aksci.images.validate.checks import Check
+    from aksci.oci.references import ImageRef
+
+__all__ = [
+    "LOG_LINES",
+    "MEMORY",
+    "ROOT_CAPABILITIES",
+    "SETTLE",
+    "Engine",
+    "Outcome",
+    "Task",
+    "end_of",
+]
+
+SETTLE = 2.0
+"""Seconds after which a process that still runs counts as started."""
+MEMORY = 2**30
+"""Bytes that the container may use."""
+ROOT_CAPABILITIES = (
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "KILL",
+    "NET_BIND_SERVICE",
+    "SETGID",
+    "SETUID",
+)
+"""What an image that runs as root keeps: enough to prepare folders and to become another user."""
+LOG_LINES = 40
+_WIDTH = 500  # characters of a line that are kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One image to run."""
+
+    image: str
+    ref: ImageRef
+    platform: str
+    """``linux/amd64``; empty where the engine does not know what it has."""
+    check: Check
+    run: str
+    """The run's id, for labels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What an engine has seen; it judges nothing."""
+
+    engine: str
+    """``docker 20.10.24``."""
+    started: bool
+    refusal: str = ""
+    """Why the runtime could not start the process, in its own words."""
+    exit_code: int | None = None
+    """None: it still ran when its time was over, or when its health check had passed."""
+    healthy: bool = False
+    out_of_memory: bool = False
+    probe_output: str = ""
+    """Of the last attempt."""
+    log: str = ""
+    """The end of it, sanitised and bounded."""
+    seconds: float = 0
+    """From the container's start on."""
+
+
+class Engine(Protocol):
+    """Runs one container in isolation and always removes it. Safe in several threads."""
+
+    def platforms(self) -> tuple[str, ...]:
+        """Return what it runs without emulation, such as ``linux/amd64``; empty: unknown."""
+
+    def run(self, task: Task, halt: threading.Event) -> Outcome:
+        """Run an image until its check is decided.
+
+        :raises RegistryError: it could not be pulled.
+        :raises PlatformError: Docker Engine failed; :raises ClusterError: the cluster did.
+        :raises Interrupted: ``halt`` was set.
+        """
+
+    def close(self) -> None:
+        """Give back what it holds."""
+
+
+def end_of(text: str) -> str:
+    """Return the last lines of a container's output, harmless and of bounded width."""
+    lines = [line.rstrip() for line in sanitise(text).splitlines()]
+    return "\n".join(line[:_WIDTH] for line in [line for line in lines if line][-LOG_LINES:])

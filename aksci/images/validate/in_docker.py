@@ -1,0 +1,238 @@
+"""Run images with the Docker Engine, through the SDK for Python."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from aksci.core.errors import DockerError, Interrupted, RegistryError
+from aksci.core.reporting import sanitise
+from aksci.images.validate.engine import (
+    LOG_LINES,
+    MEMORY,
+    ROOT_CAPABILITIES,
+    SETTLE,
+    Outcome,
+    end_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
+
+    from aksci.images.validate.engine import Task
+
+__all__ = ["DockerEngine"]
+
+_TIMEOUT = 120  # seconds, for one answer of the Engine
+_POLL = 0.2
+_NANO = 10**9
+_MILLISECOND = 10**6
+_EXPIRES = "dev.aksci.expires"
+"""Label: seconds since 1970 after which a container that a killed run left may be removed."""
+
+
+class DockerEngine:
+    """Containers without network, mounts, privileges or a name anybody knows.
+
+    Images that it pulled are removed by ``close``, so that nothing is left and the images of one
+    run share their layers until then.
+
+    :param variables: ``DOCKER_HOST``, ``DOCKER_TLS_VERIFY``, ``DOCKER_CERT_PATH``.
+    :param hint: what helps where the Engine does not answer.
+    :raises DockerError: it does not answer.
+    """
+
+    def __init__(
+        self, variables: Mapping[str, str], *, hint: str, now: Callable[[], datetime]
+    ) -> None:
+        import docker
+
+        self._hint = hint
+        self._now = now
+        self._pulled: set[str] = set()
+        self._locks: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+        with self._answers():
+            self._client = docker.from_env(timeout=_TIMEOUT, environment=dict(variables))
+            try:
+                version = self._client.version()
+                # A rootless Engine may not be allowed to limit the processor.
+                self._limits = {"nano_cpus": _NANO} if self._client.info()["CpuCfsQuota"] else {}
+                self._sweep()
+            except BaseException:
+                self._client.close()
+                raise
+        self.name = f"docker {str(version['Version']).partition('+')[0]}"
+        self._platform = f"{version['Os']}/{version['Arch']}"
+
+    def platforms(self) -> tuple[str, ...]:
+        """Return the Engine's platform."""
+        return (self._platform,)
+
+    def run(self, task: Task, halt: threading.Event) -> Outcome:
+        """Run an image until its check is decided, and remove the container in any case."""
+        if halt.is_set():
+            raise Interrupted(f"Stopped before {task.image} was pulled.")
+        name = f"aksci-validate-{uuid.uuid4().hex[:12]}"
+        with self._answers():
+            self._pull(task, halt)
+            try:
+                container = self._client.containers.create(**self._settings(task, name))
+                return self._watch(container, task, halt)
+            finally:
+                self._remove(name)
+
+    def close(self) -> None:
+        """Remove what was pulled, and close the connections."""
+        from docker.errors import DockerException
+
+        for image in self._pulled:
+            with contextlib.suppress(DockerException, OSError):
+                self._client.images.remove(image)
+        self._client.close()
+
+    def _settings(self, task: Task, name: str) -> dict[str, Any]:
+        from docker.types import LogConfig
+
+        check = task.check
+        # Asked every second, whatever the image says, and never given up before our own time.
+        asked = {
+            "test": ["CMD", *check.probe],
+            "interval": _NANO,
+            "timeout": max(_NANO, int(check.probe_timeout * _NANO)),
+            "start_period": _MILLISECOND,  # 0 would mean the image's, which Engine 25 asks slower
+            "retries": 1_000_000,
+        }
+        settings: dict[str, Any] = {
+            "image": str(task.ref),
+            "name": name,
+            "environment": dict(check.env),
+            "healthcheck": asked if check.probe else {"test": ["NONE"]},
+            "network_mode": "none",
+            "cap_drop": ["ALL"],
+            "cap_add": [] if check.unprivileged else list(ROOT_CAPABILITIES),
+            "security_opt": ["no-new-privileges"],
+            "mem_limit": MEMORY,
+            "memswap_limit": MEMORY,
+            "pids_limit": 512,
+            "use_config_proxy": False,
+            **self._limits,
+            "log_config": LogConfig(type="json-file", config={"max-size": "1m", "max-file": "1"}),
+            "labels": {
+                "app.kubernetes.io/managed-by": "aksci",
+                "dev.aksci.image": task.image,
+                "dev.aksci.run": task.run,
+                _EXPIRES: str(int(self._now().timestamp() + check.timeout + 2 * _TIMEOUT)),
+            },
+        }
+        if check.kind == "command":
+            settings["entrypoint"] = list(check.argv)  # CMD does not count beside it
+        return settings
+
+    def _watch(self, container: Any, task: Task, halt: threading.Event) -> Outcome:
+        from docker.errors import APIError
+
+        try:
+            container.start()
+        except APIError:
+            container.reload()
+            refusal = container.attrs["State"].get("Error")
+            if not refusal:  # the Engine's own trouble, not the image's
+                raise
+            return Outcome(engine=self.name, started=False, refusal=sanitise(str(refusal)).strip())
+        check = task.check
+        started = time.monotonic()
+        limit = min(SETTLE, check.timeout) if check.kind == "start" else check.timeout
+        while True:
+            container.reload()
+            state = container.attrs["State"]
+            seconds = time.monotonic() - started
+            ended = state["Status"] in {"exited", "dead"}
+            healthy = (state.get("Health") or {}).get("Status") == "healthy"
+            if ended or healthy or seconds >= limit:
+                break
+            if halt.wait(min(_POLL, limit - seconds)):
+                raise Interrupted(f"Stopped while {task.image} was validated.")
+        return Outcome(
+            engine=self.name,
+            started=True,
+            exit_code=int(state["ExitCode"]) if ended else None,
+            healthy=healthy and not ended,
+            out_of_memory=bool(state.get("OOMKilled")),
+            probe_output=_last_attempt(state),
+            log=end_of(container.logs(tail=LOG_LINES).decode("utf-8", "replace")),
+            seconds=seconds,
+        )
+
+    def _pull(self, task: Task, halt: threading.Event) -> None:
+        """Pull by digest, unless the Engine has it. One at a time for each digest.
+
+        :raises RegistryError: the Engine could not; it says so in the middle of a good answer.
+        """
+        from docker.errors import APIError, ImageNotFound
+
+        ref = task.ref
+        with self._lock:
+            lock = self._locks.setdefault(str(ref), threading.Lock())
+        with lock:
+            try:
+                self._client.images.get(str(ref))
+            except ImageNotFound:
+                pass
+            else:
+                return
+            self._pulled.add(
+                str(ref)
+            )  # before: one that is interrupted may be finished all the same
+            try:
+                answer = self._client.api.pull(ref.name, tag=ref.digest, stream=True, decode=True)
+                failed = []
+                for each in answer:
+                    if halt.is_set():
+                        answer.close()
+                        raise Interrupted(f"Stopped while {task.image} was pulled.")
+                    failed += [str(each["error"])] if "error" in each else []
+            except APIError as error:
+                failed = [str(error.explanation)]
+            if failed:
+                raise RegistryError(
+                    f"Docker Engine can't pull {ref}: {sanitise(failed[0]).strip()}",
+                    hint=f"docker login {ref.registry}; a registry without TLS must be on loopback "
+                    "or among the Engine's insecure-registries.",
+                )
+
+    def _remove(self, name: str) -> None:
+        from docker.errors import NotFound
+
+        with contextlib.suppress(NotFound):
+            self._client.api.remove_container(name, v=True, force=True)
+
+    def _sweep(self) -> None:
+        """Remove what runs that were killed have left, once their time is over."""
+        from docker.errors import APIError
+
+        for container in self._client.containers.list(all=True, filters={"label": _EXPIRES}):
+            expires = str(container.labels.get(_EXPIRES, ""))
+            if expires.isdecimal() and int(expires) < self._now().timestamp():
+                with contextlib.suppress(APIError):
+                    container.remove(v=True, force=True)
+
+    @contextlib.contextmanager
+    def _answers(self) -> Iterator[None]:
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        try:
+            yield
+        except (DockerException, RequestException, OSError) as error:
+            words = sanitise(str(getattr(error, "explanation", None) or error)).strip()
+            raise DockerError(f"Docker Engine failed: {words}", hint=self._hint) from None
+
+
+def _last_attempt(state: Mapping[str, Any]) -> str:
+    attempts = (state.get("Health") or {}).get("Log") or []
+    return end_of(str(attempts[-1].get("Output", ""))) if attempts else ""

@@ -1,0 +1,172 @@
+"""What a check came to, stored beside the image in the registry as a referrer."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aksci.oci.artifact import Content, canonical_json, push_artifact
+from aksci.oci.references import ImageRef
+from aksci.oci.referrers import list_referrers
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from aksci.images.validate.checks import Check
+    from aksci.images.validate.engine import Outcome
+    from aksci.oci.registry import Registry
+
+__all__ = ["ARTIFACT_TYPE", "Validation", "find_passing", "judge", "store"]
+
+ARTIFACT_TYPE = "application/vnd.aksci.validation.v1+json"
+_CREATED = "org.opencontainers.image.created"
+_SPEC, _PASSED, _FINDING = (
+    f"dev.aksci.validation.{word}" for word in ("spec", "passed", "finding")
+)
+# What shells and runtimes answer for a program that can't be executed, or that is not there.
+_NOT_EXECUTABLE = frozenset({126, 127})
+_SHORT = 400  # characters of what a runtime or a probe says
+_EXEC_ERRORS = ("exec format error", "no such file or directory", "permission denied")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """One image's result."""
+
+    image: str
+    ref: ImageRef
+    passed: bool
+    finding: str
+    """One sentence without its full stop: ``its command ended with status 0``."""
+    advice: str = ""
+    """How a pass could mean more, where it means little."""
+    spec: str = ""
+    """``spec_hash`` of what was asked; empty when nothing was."""
+    check: Check | None = None
+    """None: remembered from an earlier run, or not asked."""
+    outcome: Outcome | None = None
+    platform: str = ""
+    stored: ImageRef | None = None
+    remembered: bool = False
+    """An earlier run had stored it."""
+
+    def document(self) -> dict[str, Any]:
+        """Return what is stored. Values of variables are not in it, only their names."""
+        check, outcome = self.check, self.outcome
+        return {
+            "schema": 1,
+            "image": self.image,
+            "digest": self.ref.digest,
+            "passed": self.passed,
+            "finding": self.finding,
+            "spec": self.spec,
+            "kind": check.kind if check else None,
+            "argv": list(check.argv) if check else [],
+            "probe": list(check.probe) if check else [],
+            "variables": sorted(check.env) if check else [],
+            "timeout": check.timeout if check else None,
+            "engine": outcome.engine if outcome else None,
+            "platform": self.platform or None,
+            "seconds": round(outcome.seconds, 3) if outcome else 0,
+            "exitCode": outcome.exit_code if outcome else None,
+            "log": outcome.log if outcome else "",
+        }
+
+
+def judge(check: Check, outcome: Outcome) -> tuple[bool, str]:
+    """Decide whether an image runs as it must, and say in one sentence what was seen."""
+    if not outcome.started:
+        return False, f"it can't be started: {_one_line(outcome.refusal)}"
+    by_kind = {"command": _judge_command, "health": _judge_health}
+    return by_kind.get(check.kind, _judge_start)(check, outcome)
+
+
+def _judge_command(check: Check, outcome: Outcome) -> tuple[bool, str]:
+    if outcome.exit_code == 0:
+        return True, "its command ends with status 0"
+    what = f"its command {shlex.join(check.argv)}"
+    if outcome.exit_code is None:
+        return False, f"{what} did not end within {check.timeout:g} s"
+    return False, f"{what} {_ended(outcome)}"
+
+
+def _judge_health(check: Check, outcome: Outcome) -> tuple[bool, str]:
+    if outcome.healthy:
+        return True, f"its health check passes after {outcome.seconds:.1f} s"
+    what = f"its health check {shlex.join(check.probe)}"
+    if outcome.exit_code is not None:
+        return False, f"its process {_ended(outcome)} before {what} could pass"
+    last = f"; its last output: {_one_line(outcome.probe_output)}" if outcome.probe_output else ""
+    return False, f"{what} did not pass within {check.timeout:g} s{last}"
+
+
+def _judge_start(check: Check, outcome: Outcome) -> tuple[bool, str]:
+    if outcome.exit_code is None:
+        return True, "its process starts and keeps running"
+    if outcome.exit_code in _NOT_EXECUTABLE or _exec_failed(check, outcome):
+        return False, f"its process can't be executed: it {_ended(outcome)}"
+    return True, f"its process starts, and {_ended(outcome)} by itself"
+
+
+def find_passing(registry: Registry, image: str, ref: ImageRef, spec: str) -> Validation | None:
+    """Return an earlier run's passing result of the same check; None when there is none."""
+    for entry in list_referrers(registry, ref, artifact_type=ARTIFACT_TYPE):
+        notes = entry.get("annotations") or {}
+        if notes.get(_SPEC) == spec and notes.get(_PASSED) == "true":
+            return Validation(
+                image=image,
+                ref=ref,
+                passed=True,
+                finding=str(notes.get(_FINDING, "")),
+                spec=spec,
+                stored=ImageRef(ref.registry, ref.repository, entry["digest"]),
+                remembered=True,
+            )
+    return None
+
+
+def store(registry: Registry, validation: Validation, *, run: str, now: datetime) -> ImageRef:
+    """Store a result beside its image. Passing or not, it is kept; only a pass is ever reused."""
+    document = {**validation.document(), "run": run}
+    return push_artifact(
+        registry,
+        validation.ref.repository,
+        artifact_type=ARTIFACT_TYPE,
+        layers=[Content(media_type=ARTIFACT_TYPE, content=canonical_json(document))],
+        annotations={
+            _CREATED: now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            _SPEC: validation.spec,
+            _PASSED: "true" if validation.passed else "false",
+            _FINDING: validation.finding[:_SHORT],
+        },
+        subject=validation.ref,
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:_SHORT]
+
+
+def _ended(outcome: Outcome) -> str:
+    if outcome.out_of_memory:
+        return f"was ended for using too much memory (status {outcome.exit_code})"
+    return f"ended with status {outcome.exit_code}"
+
+
+def _exec_failed(check: Check, outcome: Outcome) -> bool:
+    """Tell whether the runtime's own process could not become the image's.
+
+    runc has told its caller by then that the container runs; it writes one line into the
+    container's log, and nothing else remains of it. An image for another machine, and a program
+    whose loader is missing, fail so.
+    """
+    lines = outcome.log.splitlines()
+    if outcome.exit_code in {None, 0} or len(lines) != 1:
+        return False
+    program = check.argv[0].rpartition("/")[2]
+    return any(
+        (lines[0].startswith("exec /") and lines[0].endswith(f"/{program}: {error}"))
+        or lines[0].endswith(f"exec user process caused: {error}")  # runc 1.0
+        for error in _EXEC_ERRORS
+    )

@@ -1,0 +1,1 @@
+"""Registries: references by digest, the client, and writing images and artifacts."""

@@ -1,0 +1,130 @@
+"""The names of all repositories of a registry.
+
+ACR's list is read by azure-containerregistry, which speaks ``/acr/v1/_catalog``. Others have that
+of the Docker Registry HTTP API V2, "Catalog", whose name the OCI distribution specification leaves
+reserved.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from aksci.core.errors import RegistryError
+from aksci.oci.answers import require_size
+from aksci.oci.registry import Registry
+
+if TYPE_CHECKING:
+    from aksci.oci.connection import Connection
+
+__all__ = ["PERMISSION", "CatalogRegistry", "acr_names", "is_acr", "require_names"]
+
+PERMISSION = (
+    "listing all repositories needs a permission of its own (scope registry:catalog:*). ACR: the "
+    "role AcrPull, or Container Registry Repository Catalog Lister where the registry has ABAC "
+    "permissions; a token's scope map must be for all repositories (*)."
+)
+"""Sources: Microsoft Learn, "Azure Container Registry roles"; Azure/acr, issues 675 and 751."""
+_ACR = (".azurecr.io", ".azurecr.cn", ".azurecr.us")
+_PAGE = 1000
+_PAGES = 2000
+_REFUSED = frozenset({401, 403})
+_OK = 200
+
+
+class CatalogRegistry(Registry, Protocol):
+    """A registry that tells which repositories it has."""
+
+    def repositories(self) -> list[str]:
+        """Return the names of all repositories. Raise ``RegistryError`` where there is no list."""
+
+
+def is_acr(host: str) -> bool:
+    """Tell whether a host is Azure Container Registry's, in any of its clouds."""
+    return host.lower().partition(":")[0].endswith(_ACR)
+
+
+def require_names(entries: list[Any], host: str) -> list[str]:
+    """Refuse a list with anything but texts in it, and return each once."""
+    if not all(isinstance(entry, str) for entry in entries):
+        raise RegistryError(f"The list of the repositories of {host} is damaged.")
+    return list(dict.fromkeys(entries))
+
+
+def acr_names(connection: Connection) -> list[Any] | None:
+    """Return the names of all repositories of an ACR; None where there is no such list."""
+    from azure.core.exceptions import AzureError, HttpResponseError
+
+    pages = _sdk(connection).list_repository_names(results_per_page=_PAGE).by_page()
+    try:
+        return _read(connection, pages)
+    except HttpResponseError as error:
+        response = error.response
+        if response is None:
+            raise connection.broken(error) from None
+        if response.status_code == _OK:  # what can't be decoded comes here, too
+            raise _no_list(connection) from None
+        if pages.continuation_token is None and connection.is_missing(response):
+            return None
+        refusal = connection.refusal(response)
+        hint = PERMISSION if response.status_code in _REFUSED else refusal.hint
+        raise RegistryError(refusal.message, hint=hint) from None
+    except AzureError as error:
+        raise connection.broken(error) from None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise _no_list(connection) from None
+
+
+class _Modern:
+    """Hand requests on as those of azure.core.rest, which our policies and answers are made for.
+
+    For lists azure-containerregistry 1.2.0 still makes those of azure.core.pipeline.transport.
+    """
+
+    def __init__(self, pipeline: Any) -> None:
+        self._pipeline = pipeline
+
+    def run(self, request: Any, **options: Any) -> Any:
+        from azure.core.rest import HttpRequest
+
+        modern = HttpRequest(request.method, request.url, headers=dict(request.headers))
+        return self._pipeline.run(modern, **options)
+
+
+def _sdk(connection: Connection) -> Any:
+    from azure.containerregistry import ContainerRegistryClient
+
+    connection.sdk()  # makes the pipelines
+    pipelines: Any = connection.pipelines
+    endpoint = f"{connection.scheme}://{connection.host}"
+    return ContainerRegistryClient(endpoint, None, pipeline=_Modern(pipelines.decoding))
+
+
+def _read(connection: Connection, pages: Any) -> list[Any]:
+    """Read page by page; where the next one is, is looked at before it is asked for."""
+    found: list[Any] = []
+    asked: set[str] = set()
+    size = 0
+    for page in pages:
+        names = list(page)
+        found += names
+        size += sum(len(str(name)) for name in names)
+        require_size(size, connection.host)
+        link = pages.continuation_token
+        if not link or link in asked:
+            break
+        asked.add(link)
+        base = f"{connection.scheme}://{connection.host}/acr/v1/_catalog"
+        following = urlsplit(connection.location(base, link)).netloc
+        if following != connection.host:
+            raise RegistryError(f"{connection.host} continues a list at {following}.")
+        if len(asked) == _PAGES:
+            raise RegistryError(f"{connection.host} sends a list without an end.")
+    return found
+
+
+def _no_list(connection: Connection) -> RegistryError:
+    return RegistryError(
+        f"{connection.host} does not answer as a registry: no list is at /acr/v1/_catalog.",
+        hint="is it another server that listens there?",
+    )

@@ -1,0 +1,230 @@
+"""All that belongs to an image: its manifests and blobs, and whatever refers to any of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aksci.core.errors import ConfigError, NotFoundInRegistry, RegistryError
+from aksci.oci.references import ImageRef
+from aksci.oci.referrers import list_referrers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from concurrent.futures import Executor
+
+    from aksci.core.reporting import Reporter
+    from aksci.oci.registry import Manifest, Registry
+
+__all__ = ["Blob", "Closure", "Node", "read_closure"]
+
+_MANIFEST_TYPES = frozenset(
+    {
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    }
+)
+_ELSEWHERE = ("nondistributable", "foreign")
+"""In the media type of a layer that is fetched from its ``urls`` and stored in no registry."""
+_COSIGN = re.compile(r"sha256-([0-9a-f]{64})\.(?:sig|att|sbom)")
+"""Where cosign keeps things that registries without referrers could not list."""
+
+
+@dataclass(frozen=True, order=True)
+class Blob:
+    """One blob that a manifest names."""
+
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One manifest or index, as its very bytes."""
+
+    ref: ImageRef
+    media_type: str
+    content: bytes
+    blobs: tuple[Blob, ...] = ()
+    children: tuple[str, ...] = ()
+    """Digests of the manifests that an index lists."""
+    subject: str = ""
+    """Digest of what it refers to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closure:
+    """What has to be copied so that nothing of some images is lost."""
+
+    nodes: Mapping[ImageRef, Node]
+    """Each after what it needs: an index after its manifests, what refers after its subject."""
+    referrers: Mapping[ImageRef, tuple[dict[str, Any], ...]]
+    """Subject -> descriptors of what refers to it, as the registry lists them."""
+    tags: Mapping[tuple[str, str], str]
+    """(repository, tag) -> digest: the tags in which cosign keeps signatures."""
+
+
+def read_closure(
+    registry: Registry, refs: Iterable[ImageRef], *, pool: Executor, reporter: Reporter
+) -> Closure:
+    """Read all that belongs to some images, by digest: a tag that moves meanwhile changes nothing.
+
+    :raises RegistryError: something that is needed is not there or can't be read.
+    """
+    walk = _Walk(registry=registry, pool=pool, reporter=reporter)
+    walk.follow(refs)
+    while found := walk.cosign_tags():
+        walk.follow(ImageRef(registry.host, name, digest) for name, digest in found)
+    return Closure(nodes=_ordered(walk.nodes), referrers=walk.true_referrers(), tags=walk.tags)
+
+
+@dataclass(kw_only=True)
+class _Walk:
+    """One walk, breadth first: each round asks for all that the one before has found, at once."""
+
+    registry: Registry
+    pool: Executor
+    reporter: Reporter
+    nodes: dict[ImageRef, Node] = field(default_factory=dict)
+    referrers: dict[ImageRef, tuple[dict[str, Any], ...]] = field(default_factory=dict)
+    tags: dict[tuple[str, str], str] = field(default_factory=dict)
+    _listed: dict[str, list[str]] = field(default_factory=dict)
+
+    def follow(self, refs: Iterable[ImageRef]) -> None:
+        """Visit manifests and all that they lead to."""
+        needed, claimed = set(refs), dict[ImageRef, set[str]]()
+        while new := sorted({*needed, *claimed} - set(self.nodes)):
+            found = list(self.pool.map(self._visit, new, [ref in needed for ref in new]))
+            nodes = [
+                (node, listed)
+                for node, listed in filter(None, found)
+                if node.ref in needed or self._refers(node, claimed[node.ref])
+            ]
+            needed, claimed = set(), defaultdict(set)
+            for node, listed in nodes:
+                self.nodes[node.ref] = node
+                self.referrers[node.ref] = listed
+                needed |= {_beside(node.ref, each) for each in node.children}
+                for entry in listed:
+                    claimed[_beside(node.ref, entry["digest"])].add(node.ref.digest)
+
+    def true_referrers(self) -> dict[ImageRef, tuple[dict[str, Any], ...]]:
+        """Return the lists without what is gone or refers to something else."""
+        found = {
+            ref: tuple(entry for entry in entries if self._is_about(ref, entry["digest"]))
+            for ref, entries in self.referrers.items()
+        }
+        return {ref: entries for ref, entries in found.items() if entries}
+
+    def cosign_tags(self) -> list[tuple[str, str]]:
+        """Return repository and digest of what cosign's tags for the visited manifests hold."""
+        known = {(ref.repository, ref.digest) for ref in self.nodes}
+        names = sorted({ref.repository for ref in self.nodes} - set(self._listed))
+        self._listed |= dict(zip(names, self.pool.map(self.registry.tags, names), strict=True))
+        wanted = [
+            (repository, tag)
+            for repository, tags in self._listed.items()
+            for tag in tags
+            if (match := _COSIGN.fullmatch(tag))
+            and (repository, f"sha256:{match.group(1)}") in known
+            and (repository, tag) not in self.tags
+        ]
+        digests = self.pool.map(lambda each: self.registry.resolve(*each), wanted)
+        found = {place: digest for place, digest in zip(wanted, digests, strict=True) if digest}
+        self.tags |= found
+        return [(repository, digest) for (repository, _), digest in found.items()]
+
+    def _visit(
+        self,
+        ref: ImageRef,
+        needed: bool,
+    ) -> tuple[Node, tuple[dict[str, Any], ...]] | None:
+        """Read one manifest, and the list of what refers to it. A list may name what is gone."""
+        try:
+            manifest = self.registry.manifest(ref.repository, ref.digest)
+        except NotFoundInRegistry:
+            if needed:
+                raise
+            self.reporter.warning(f"{ref} is listed as a referrer, and does not exist.")
+            return None
+        return _parse(ref, manifest), _distinct(list_referrers(self.registry, ref), ref)
+
+    def _refers(self, node: Node, subjects: set[str]) -> bool:
+        """Believe no list: anybody who may write can enter anything in a fallback tag."""
+        if node.subject in subjects:
+            return True
+        named = ", ".join(sorted(subjects))
+        self.reporter.warning(f"{node.ref} is listed as referring to {named}, and does not.")
+        return False
+
+    def _is_about(self, ref: ImageRef, digest: str) -> bool:
+        node = self.nodes.get(_beside(ref, digest))
+        return node is not None and node.subject == ref.digest
+
+
+def _parse(ref: ImageRef, manifest: Manifest) -> Node:
+    """Read which blobs and manifests one needs. Image specification 1.1, manifest and index."""
+    try:
+        document = json.loads(manifest.content)
+        entries = list(document.get("manifests") or [])
+        children = [e for e in entries if e["mediaType"] in _MANIFEST_TYPES]
+        named = [*filter(None, [document.get("config")]), *(document.get("layers") or [])]
+        named += [e for e in entries if e["mediaType"] not in _MANIFEST_TYPES]
+        blobs = {Blob(str(e["digest"]), int(e["size"])) for e in named if not _is_elsewhere(e)}
+        node = Node(
+            ref=ref,
+            media_type=manifest.media_type,
+            content=manifest.content,
+            blobs=tuple(sorted(blobs)),
+            children=tuple(dict.fromkeys(str(e["digest"]) for e in children)),
+            subject=str((document.get("subject") or {}).get("digest") or ""),
+        )
+        for digest in (*node.children, *(blob.digest for blob in node.blobs)):
+            _beside(ref, digest)
+    except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+        raise RegistryError(f"The manifest {ref} is damaged ({error!r}).") from None
+    if manifest.media_type not in _MANIFEST_TYPES:
+        raise RegistryError(
+            f"{ref} is of the type {manifest.media_type!r}, which can't be copied.",
+            hint="build it anew: images of Docker's schema 1 have no fixed digest.",
+        )
+    return node
+
+
+def _is_elsewhere(descriptor: Mapping[str, Any]) -> bool:
+    return bool(descriptor.get("urls")) and any(
+        word in descriptor["mediaType"] for word in _ELSEWHERE
+    )
+
+
+def _distinct(entries: Iterable[dict[str, Any]], ref: ImageRef) -> tuple[dict[str, Any], ...]:
+    """Leave out what is listed twice; refuse what is no descriptor."""
+    try:
+        found = {_beside(ref, str(entry["digest"])): entry for entry in entries}
+    except (KeyError, TypeError, ConfigError) as error:
+        raise RegistryError(f"The list of what refers to {ref} is damaged ({error!r}).") from None
+    return tuple(found.values())
+
+
+def _beside(ref: ImageRef, digest: str) -> ImageRef:
+    return ImageRef(ref.registry, ref.repository, digest)
+
+
+def _ordered(nodes: Mapping[ImageRef, Node]) -> dict[ImageRef, Node]:
+    """Put each after what it needs. Digests can't go round in a circle."""
+    ordered: dict[ImageRef, Node] = {}
+    stack = sorted(nodes, reverse=True)
+    while stack:
+        node = nodes[stack[-1]]
+        needed = [_beside(node.ref, each) for each in (*node.children, node.subject) if each]
+        open_ = [each for each in needed if each in nodes and each not in ordered]
+        if open_:
+            stack += open_
+        else:
+            ordered.setdefault(stack.pop(), node)
+    return ordered

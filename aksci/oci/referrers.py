@@ -1,0 +1,121 @@
+"""What refers to an image: the referrers API, and the fallback tag for registries without it.
+
+Distribution specification 1.1, "Listing Referrers", "Pushing Manifests with Subject" and
+"Referrers Tag Schema".
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from aksci.core.errors import NotFoundInRegistry, RegistryError
+from aksci.oci.answers import digest_of
+from aksci.oci.locks import hold
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aksci.oci.references import ImageRef
+    from aksci.oci.registry import Registry
+
+__all__ = [
+    "fallback_tag",
+    "list_referrers",
+    "record_referrer",
+    "record_referrers",
+    "require_descriptors",
+]
+
+_INDEX = "application/vnd.oci.image.index.v1+json"
+_ATTEMPTS = 5
+
+
+def list_referrers(
+    registry: Registry, ref: ImageRef, *, artifact_type: str | None = None
+) -> list[dict[str, Any]]:
+    """Return the descriptors of what refers to an image, of one type or of all."""
+    found = registry.referrers(ref.repository, ref.digest)
+    if found is None:
+        found = _fallback(registry, ref.repository, ref.digest)
+    return [entry for entry in found if artifact_type in {None, entry.get("artifactType")}]
+
+
+def record_referrer(registry: Registry, repository: str, content: bytes) -> None:
+    """Enter a stored manifest in its subject's fallback tag, where the registry has no list.
+
+    :param content: the manifest's bytes, with ``subject``.
+    """
+    manifest = json.loads(content)
+    entry = {
+        "mediaType": manifest["mediaType"],
+        "artifactType": manifest.get("artifactType") or manifest["config"]["mediaType"],
+        "digest": digest_of(content),
+        "size": len(content),
+        **({"annotations": manifest["annotations"]} if "annotations" in manifest else {}),
+    }
+    record_referrers(registry, repository, str(manifest["subject"]["digest"]), [entry])
+
+
+def record_referrers(
+    registry: Registry, repository: str, subject: str, entries: Sequence[dict[str, Any]]
+) -> bool:
+    """Add what is missing to a subject's fallback tag, where the registry has no list.
+
+    What others have entered there stays.
+
+    :param entries: descriptors of stored manifests, with ``artifactType``.
+    :returns: whether something was added.
+    """
+    if registry.referrers(repository, subject) is not None:
+        return False
+    added = False
+    with hold(subject):
+        for _ in range(_ATTEMPTS):
+            present = _fallback(registry, repository, subject)
+            missing = _missing(entries, present)
+            if not missing:
+                return added
+            index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": [*present, *missing]}
+            text = json.dumps(index, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            registry.put_manifest(repository, text.encode(), _INDEX, tag=fallback_tag(subject))
+            added = True
+            # Read back in the next round: another machine may have written at the same time.
+        missing = _missing(entries, _fallback(registry, repository, subject))
+    if missing:
+        raise RegistryError(
+            f"{registry.host}/{repository}:{fallback_tag(subject)} keeps losing the entry "
+            f"{missing[0]['digest']}: another program writes it at the same time.",
+            hint="run again when it has ended.",
+        )
+    return added
+
+
+def fallback_tag(digest: str) -> str:
+    """Return the tag that lists what refers to a digest, where the registry has no such list."""
+    return digest.replace(":", "-")
+
+
+def require_descriptors(entries: Any, name: str) -> list[dict[str, Any]]:
+    """Refuse a list of referrers that is damaged: whoever may push can write one."""
+    if not isinstance(entries, list) or not all(
+        isinstance(entry, dict) and isinstance(entry.get("digest"), str) for entry in entries
+    ):
+        raise RegistryError(f"The list of what refers to {name} is damaged.")
+    return entries
+
+
+def _missing(
+    entries: Sequence[dict[str, Any]], present: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    known = {entry["digest"] for entry in present}
+    return [entry for entry in entries if entry["digest"] not in known]
+
+
+def _fallback(registry: Registry, repository: str, digest: str) -> list[dict[str, Any]]:
+    try:
+        manifest = registry.manifest(repository, fallback_tag(digest))
+    except NotFoundInRegistry:
+        return []
+    entries = json.loads(manifest.content).get("manifests") or []
+    return require_descriptors(entries, f"{repository}@{digest}")

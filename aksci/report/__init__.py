@@ -1,0 +1,1 @@
+"""What aksci found and did, for people and for other programs: one module a format."""

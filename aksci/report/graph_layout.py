@@ -1,0 +1,63 @@
+"""Where each node stands: layers from left to right, few crossings (Sugiyama's method).
+
+Sugiyama, Tagawa, Toda: "Methods for Visual Understanding of Hierarchical System Structures", 1981:
+layers by the longest path, then sweeps that move each node to the mean place of its neighbours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aksci.report.graph_drawing import Drawing
+
+__all__ = ["place_nodes"]
+
+_SWEEPS = 8
+
+
+def place_nodes(drawing: Drawing) -> dict[str, tuple[int, float]]:
+    """Return name -> (layer, place in it). Layer 0 needs nothing; places are 1 or more apart."""
+    layers: dict[str, int] = {}
+    for node in drawing.nodes:  # parents before children
+        needed = drawing.parents[node.name]
+        layers[node.name] = 1 + max((layers[name] for name in needed), default=-1)
+    columns: dict[int, list[str]] = {}
+    for name, layer in layers.items():
+        columns.setdefault(layer, []).append(name)
+    neighbours = {
+        node.name: [
+            *drawing.parents[node.name],
+            *(arrow.end for arrow in drawing.children[node.name]),
+        ]
+        for node in drawing.nodes
+    }
+    places = {name: float(at) for names in columns.values() for at, name in enumerate(names)}
+    order = sorted(columns)
+    for sweep in range(_SWEEPS):
+        for layer in order if sweep % 2 == 0 else reversed(order):
+            _settle(columns[layer], neighbours, places)
+    return {name: (layers[name], places[name]) for name in layers}
+
+
+def _settle(
+    names: list[str], neighbours: Mapping[str, list[str]], places: dict[str, float]
+) -> None:
+    """Order a column by the mean place of each node's neighbours, and keep its nodes apart."""
+
+    def mean(name: str) -> float:
+        around = neighbours[name]
+        return sum(places[each] for each in around) / len(around) if around else places[name]
+
+    wanted = {name: mean(name) for name in names}
+    names.sort(key=lambda name: (wanted[name], name))
+    free = float("-inf")
+    for name in names:
+        places[name] = max(wanted[name], free)
+        free = places[name] + 1
+    # Pushing only downwards would let the picture drift: move the column back to its middle.
+    drift = sum(places[name] - wanted[name] for name in names) / len(names)
+    for name in names:
+        places[name] -= drift

@@ -1,0 +1,209 @@
+"""One release, and the list of them, as text, as Markdown and as JSON (``schema: 1``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aksci.core.reporting import markdown_cell as cell
+from aksci.core.reporting import sanitise
+from aksci.supply.sign.signer import COMMIT, RUN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aksci.supply.release.find_release import ListedRelease
+    from aksci.supply.release.release import Release, ReleaseService
+    from aksci.supply.sign.signer import Proof
+
+__all__ = [
+    "ShownRelease",
+    "list_document",
+    "list_markdown",
+    "list_text",
+    "release_markdown",
+    "release_text",
+    "release_view",
+]
+
+_LIST = ("release", "state", "signed", "commit", "run", "images", "services")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownRelease:
+    """A release, and whether it may be believed."""
+
+    release: Release
+    proofs: tuple[Proof, ...]
+    problem: str
+    """Why it is not verified; empty where it is."""
+
+
+def release_view(shown: ShownRelease) -> dict[str, Any]:
+    """Return a release as schemas/release-view.schema.json describes it."""
+    release = shown.release
+    return {
+        "schema": 1,
+        "ref": str(release.ref),
+        "tag": release.tag,
+        "project": release.project,
+        "source": release.source,
+        "commit": release.commit,
+        "verified": not shown.problem,
+        "problem": shown.problem,
+        "signatures": [_proof_document(proof) for proof in shown.proofs],
+        "images": {
+            name: {
+                "ref": str(image.ref),
+                "inputKey": image.input_key,
+                "verdict": image.verdict,
+                "policy": image.policy,
+                "database": image.database,
+                "bases": [
+                    {
+                        "name": base.name,
+                        "internal": base.internal,
+                        "digest": base.digest,
+                        "type": base.type,
+                    }
+                    for base in image.bases
+                ],
+            }
+            for name, image in release.images.items()
+        },
+        "services": {
+            name: {
+                "chart": str(service.chart),
+                "chartName": service.chart_name,
+                "chartVersion": service.chart_version,
+                "images": dict(service.images),
+                "migrations": [migration.version for migration in service.migrations],
+            }
+            for name, service in release.services.items()
+        },
+    }
+
+
+def release_text(shown: ShownRelease) -> str:
+    """Return a release as text; first, loudly, whether it is verified."""
+    release = shown.release
+    lines = [f"release {release.tag}  {release.ref}", *_trust_lines(shown)]
+    lines.append(f"commit {release.commit or 'not known'}")
+    lines += [f"source {release.source}"] if release.source else []
+    lines.append(f"images: {len(release.images)}")
+    for name, image in release.images.items():
+        lines.append(f"  {name}  {image.ref.repository}@{image.ref.digest}")
+        lines += [f"    {base.type}: {base.name} {base.digest}" for base in image.bases]
+        lines.append(f"    verdict {image.verdict}, database {image.database}")
+    lines.append(f"services: {len(release.services)}")
+    for name, service in release.services.items():
+        lines.append(f"  {name}  chart {service.chart_name} {service.chart_version}")
+        lines += [f"    {key}: {image}" for key, image in service.images.items()]
+        lines += [f"    schema {_schema(service)}"] if service.migrations else []
+    return "\n".join(lines)
+
+
+def release_markdown(shown: ShownRelease) -> str:
+    """Return a release as Markdown."""
+    release = shown.release
+    lines = [f"## Release {release.tag}", "", cell(str(release.ref)), ""]
+    lines += [f"- {cell(line)}" for line in _trust_lines(shown)]
+    lines += [f"- commit {cell(release.commit or 'not known')}", ""]
+    lines += ["| image | digest | bases | database |", "| --- | --- | --- | --- |"]
+    for name, image in release.images.items():
+        bases = ", ".join(f"{base.name} ({base.type})" for base in image.bases)
+        cells = (name, image.ref.digest, bases, image.database)
+        lines.append(f"| {' | '.join(map(cell, cells))} |")
+    lines += ["", "| service | chart | images | schema |", "| --- | --- | --- | --- |"]
+    for name, service in release.services.items():
+        images = ", ".join(f"{key}: {image}" for key, image in service.images.items())
+        chart = f"{service.chart_name} {service.chart_version}"
+        lines.append(f"| {' | '.join(map(cell, (name, chart, images, _schema(service))))} |")
+    return "\n".join(lines) + "\n"
+
+
+def list_document(releases: Sequence[ListedRelease]) -> dict[str, Any]:
+    """Return the list as schemas/release-list.schema.json describes it."""
+    return {
+        "schema": 1,
+        "releases": [
+            {
+                "tag": entry.tag,
+                "digest": entry.digest,
+                "state": entry.state,
+                "problem": entry.why,
+                "commit": entry.release.commit if entry.release else None,
+                "images": len(entry.release.images) if entry.release else None,
+                "services": len(entry.release.services) if entry.release else None,
+                "signatures": [_proof_document(proof) for proof in entry.proofs],
+            }
+            for entry in releases
+        ],
+    }
+
+
+def list_text(releases: Sequence[ListedRelease]) -> str:
+    """Return one line a release, in columns; below each that is not trusted, why."""
+    if not releases:
+        return "There is no release."
+    rows = [_LIST, *(_row(entry) for entry in releases)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_LIST))]
+    lines = []
+    for row, why in zip(rows, ["", *(entry.why for entry in releases)], strict=True):
+        words = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        lines += ["  ".join(words).rstrip(), *([f"    {_line(why)}"] if why else [])]
+    return "\n".join(lines)
+
+
+def list_markdown(releases: Sequence[ListedRelease]) -> str:
+    """Return the list as a table."""
+    lines = [f"| {' | '.join((*_LIST, 'problem'))} |", "| --- " * (len(_LIST) + 1) + "|"]
+    lines += [f"| {' | '.join(map(cell, (*_row(one), one.why)))} |" for one in releases]
+    return "\n".join(lines) + "\n"
+
+
+def _row(entry: ListedRelease) -> tuple[str, ...]:
+    """Return the cells; commit and run are what the signature says, and nothing else."""
+    claims = entry.proofs[0].claims if entry.proofs else {}
+    times = [proof.signed_at for proof in entry.proofs if proof.signed_at]
+    release = entry.release
+    return (
+        entry.tag,
+        entry.state,
+        f"{min(times):%Y-%m-%d %H:%M:%SZ}" if times else "-",
+        _line(claims.get(COMMIT, ""))[:12] or "-",
+        _line(claims.get(RUN, "")) or "-",
+        str(len(release.images)) if release else "-",
+        str(len(release.services)) if release else "-",
+    )
+
+
+def _trust_lines(shown: ShownRelease) -> list[str]:
+    if shown.problem:
+        return [f"NOT VERIFIED: {_line(shown.problem)}"]
+    return [f"signed {_proof_text(proof)}" for proof in shown.proofs]
+
+
+def _proof_text(proof: Proof) -> str:
+    when = f" at {proof.signed_at:%Y-%m-%d %H:%M:%SZ}" if proof.signed_at else ""
+    run = proof.claims.get(RUN, "")
+    return _line(f"by {proof.identity} ({proof.signer}){when}" + (f", run {run}" if run else ""))
+
+
+def _proof_document(proof: Proof) -> dict[str, Any]:
+    return {
+        "signer": proof.signer,
+        "identity": proof.identity,
+        "signedAt": proof.signed_at.isoformat() if proof.signed_at else None,
+        "commit": proof.claims.get(COMMIT),
+        "run": proof.claims.get(RUN),
+    }
+
+
+def _schema(service: ReleaseService) -> str:
+    found = service.schema_range
+    return f"{found[0]}…{found[1]} ({len(service.migrations)})" if found else ""
+
+
+def _line(text: str) -> str:
+    return " ".join(sanitise(text).split())

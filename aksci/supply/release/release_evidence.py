@@ -1,0 +1,104 @@
+"""What the registry knows of a release's images: the verdicts that it binds, and their packages."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from aksci.core.errors import AksciError, RegistryError, UnreachableError
+from aksci.oci.references import ImageRef
+from aksci.supply.scan.gate import VERDICT_TYPE
+from aksci.supply.scan.verdict import Verdict
+
+if TYPE_CHECKING:
+    from aksci.oci.registry import Registry
+    from aksci.supply.release.release import Release, ReleaseImage
+    from aksci.supply.scan.scan_evidence import Package
+
+__all__ = ["ImageEvidence", "load_evidence", "release_verdicts"]
+
+_THREADS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageEvidence:
+    """What is known of one image."""
+
+    verdict: Verdict | None
+    packages: tuple[Package, ...] | None
+    note: str = ""
+    """Why something is not known; empty where all is."""
+
+
+def load_evidence(
+    registry: Registry, release: Release, *, other: Release | None = None
+) -> dict[str, ImageEvidence]:
+    """Read the verdicts that a release binds, and their packages, by image.
+
+    What is gone or damaged is told, not raised: a difference is still worth showing.
+
+    :param other: leave out the images that this release has, too, just so.
+    :raises UnreachableError: the registry does not answer.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    known = other.images if other else {}
+    images = [image for name, image in release.images.items() if known.get(name) != image]
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="evidence") as pool:
+        found = list(pool.map(lambda image: _evidence(registry, image), images))
+    return {image.name: one for image, one in zip(images, found, strict=True)}
+
+
+def release_verdicts(registry: Registry, release: Release) -> dict[str, Verdict]:
+    """Return the verdicts that a release binds, without those that can't be read."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def one(image: ReleaseImage) -> Verdict | None:
+        try:
+            return _load(registry, image)
+        except UnreachableError:
+            raise
+        except RegistryError:
+            return None
+
+    images = list(release.images.values())
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="evidence") as pool:
+        found = list(pool.map(one, images))
+    return {image.name: verdict for image, verdict in zip(images, found, strict=True) if verdict}
+
+
+def _evidence(registry: Registry, image: ReleaseImage) -> ImageEvidence:
+    from aksci.supply.scan.scan_evidence import load_packages
+
+    try:
+        verdict = _load(registry, image)
+    except UnreachableError:
+        raise
+    except RegistryError as error:
+        return ImageEvidence(verdict=None, packages=None, note=error.message)
+    try:
+        packages = tuple(load_packages(registry, verdict))
+    except UnreachableError:
+        raise
+    except AksciError as error:
+        return ImageEvidence(verdict=verdict, packages=None, note=error.message)
+    return ImageEvidence(verdict=verdict, packages=packages)
+
+
+def _load(registry: Registry, image: ReleaseImage) -> Verdict:
+    """Read a verdict by the digest that the release, and the image's signature, bind."""
+    manifest = registry.manifest(image.ref.repository, image.verdict)
+    try:
+        outer = json.loads(manifest.content)
+        if outer["artifactType"] != VERDICT_TYPE or outer["subject"]["digest"] != image.ref.digest:
+            raise ValueError("it is about something else")  # noqa: TRY301 - one place says so
+        content = registry.blob(image.ref.repository, outer["layers"][0]["digest"])
+        verdict = Verdict.load(json.loads(content), image.ref)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise RegistryError(
+            f"The verdict {image.verdict} on {image.ref} is damaged ({error!r})."
+        ) from None
+    return replace(
+        verdict, stored=ImageRef(image.ref.registry, image.ref.repository, image.verdict)
+    )

@@ -1,0 +1,160 @@
+"""What a verdict rests on, stored beside the image: Trivy's report and the bill of materials.
+
+OCI artifacts that refer to the manifest that was scanned. The verdict names the reports by digest:
+who believes the verdict may believe them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aksci.core.errors import GateError, NotFoundInRegistry
+from aksci.oci.artifact import Content, canonical_json, push_artifact
+from aksci.supply.scan.safe_text import clean
+from aksci.supply.scan.sbom import BILL_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aksci.oci.references import ImageRef
+    from aksci.oci.registry import Registry
+    from aksci.supply.scan.sbom import BillFormat
+    from aksci.supply.scan.verdict import Verdict
+
+__all__ = ["REPORT_TYPE", "Package", "load_packages", "load_report", "store_bill", "store_report"]
+
+REPORT_TYPE = "application/vnd.aksci.report.v1+json"
+_LAYER_TYPE = "application/vnd.aksci.report.v1+gzip"
+_LARGEST = 256 << 20
+"""Bytes of a report, unpacked."""
+_VOLATILE = ("CreatedAt", "ReportID", "ArtifactID")
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Package:
+    """One package in an image. Every text has passed the sanitiser."""
+
+    name: str
+    version: str
+    purl: str
+    licences: tuple[str, ...]
+
+
+def store_report(registry: Registry, ref: ImageRef, report: dict[str, Any]) -> str:
+    """Store the report on a manifest, and return the artifact's digest.
+
+    What changes from scan to scan is left out; so is the image's configuration, which may hold
+    secrets and which the registry has anyway.
+    """
+    kept = {key: value for key, value in report.items() if key not in _VOLATILE}
+    metadata = {k: v for k, v in kept.get("Metadata", {}).items() if k != "ImageConfig"}
+    content = canonical_json(kept | {"Metadata": metadata})
+    stored = push_artifact(
+        registry,
+        ref.repository,
+        artifact_type=REPORT_TYPE,
+        layers=[Content(media_type=_LAYER_TYPE, content=gzip.compress(content, mtime=0))],
+        subject=ref,
+    )
+    return stored.digest
+
+
+def store_bill(registry: Registry, ref: ImageRef, bill: dict[str, Any], form: BillFormat) -> str:
+    """Store a manifest's bill of materials, and return the artifact's digest."""
+    kind = BILL_TYPES[form]
+    stored = push_artifact(
+        registry,
+        ref.repository,
+        artifact_type=kind,
+        layers=[Content(media_type=kind, content=canonical_json(bill))],
+        subject=ref,
+    )
+    return stored.digest
+
+
+def load_packages(registry: Registry, verdict: Verdict) -> tuple[Package, ...]:
+    """Return the packages of an image, those of all platforms, by name.
+
+    :raises GateError: a report is missing, or is not the one that the verdict names.
+    """
+    found = {
+        package
+        for digest in verdict.reports
+        for package in _packages(load_report(registry, verdict, digest))
+    }
+    return tuple(sorted(found))
+
+
+def load_report(registry: Registry, verdict: Verdict, digest: str) -> dict[str, Any]:
+    """Return one of the reports that a verdict names.
+
+    :raises GateError: it is missing, damaged, or about something else.
+    """
+    name = f"{verdict.image.name}@{digest}"
+    if digest not in verdict.reports:
+        raise GateError(f"The verdict on {verdict.image} does not name the report {digest}.")
+    repository = verdict.image.repository
+    try:
+        content = _exact(registry.manifest(repository, digest).content, digest)
+        manifest = json.loads(content)
+        subject, layer = manifest["subject"]["digest"], manifest["layers"][0]["digest"]
+        packed = _exact(registry.blob(repository, layer), layer)
+        report = json.loads(_unpack(packed))
+        _require_about(report, f"{repository}@{subject}", kind=manifest["artifactType"])
+    except NotFoundInRegistry:
+        raise GateError(f"The report {name} is not in the registry any more.") from None
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
+        raise GateError(f"The report {name} is not used: {clean(error)}.") from None
+    except (EOFError, zlib.error):
+        raise GateError(f"The report {name} is not used: it is damaged.") from None
+    return dict(report)
+
+
+def _packages(report: dict[str, Any]) -> Iterator[Package]:
+    try:
+        for result in report.get("Results") or []:
+            for entry in result.get("Packages") or []:
+                yield Package(
+                    name=clean(entry["Name"]),
+                    version=_version(entry),
+                    purl=clean((entry.get("Identifier") or {}).get("PURL"), 1000),
+                    licences=tuple(sorted(map(clean, entry.get("Licenses") or []))),
+                )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise GateError(f"A stored report's packages are not understood: {error!r}.") from None
+
+
+def _version(entry: dict[str, Any]) -> str:
+    """Return a version as Trivy prints it: distributions' come in parts."""
+    epoch = f"{entry['Epoch']}:" if entry.get("Epoch") else ""
+    release = f"-{entry['Release']}" if entry.get("Release") else ""
+    return clean(f"{epoch}{entry.get('Version') or ''}{release}")
+
+
+def _require_about(report: dict[str, Any], image: str, *, kind: str) -> None:
+    """Compare without the registry's name: a promoted image's report tells the first one's."""
+    if kind != REPORT_TYPE or str(report["ArtifactName"]).partition("/")[2] != image:
+        msg = "it is about something else"
+        raise ValueError(msg)
+
+
+def _exact(content: bytes, digest: str) -> bytes:
+    if "sha256:" + hashlib.sha256(content).hexdigest() != digest:
+        msg = f"its content is not {digest}"
+        raise ValueError(msg)
+    return content
+
+
+def _unpack(packed: bytes) -> bytes:
+    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        msg = f"it unpacks to more than {_LARGEST >> 20} MiB"
+        raise ValueError(msg)
+    return content

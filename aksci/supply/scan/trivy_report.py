@@ -1,0 +1,199 @@
+"""Read Trivy's JSON report (schema 2) on one manifest. Pure; every text is sanitised."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aksci.core.errors import GateError
+from aksci.supply.scan.safe_text import clean
+from aksci.supply.scan.verdict import SEVERITIES, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from aksci.oci.references import ImageRef
+    from aksci.supply.scan.base_layers import BaseLayers
+
+__all__ = ["Facts", "read_report"]
+
+_SCHEMA = 2
+_PACKAGES = frozenset({"os-pkgs", "lang-pkgs"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a report says, before any policy."""
+
+    findings: tuple[Finding, ...]
+    system: str
+    """Family and version; empty: none that the scanner knows."""
+    end_of_life: bool
+    unscanned: bool
+    """There is a system, but its packages were not looked at."""
+    unlisted: bool
+    """They were looked at, and there are none: their list was removed, or never was there."""
+    empty: bool
+    """Neither a system nor packages: the scanner knows nothing of it."""
+    licences: Mapping[str, int]
+    """Licence -> packages that it is said of."""
+
+
+def read_report(
+    report: dict[str, Any], ref: ImageRef, *, platform: str = "", base: BaseLayers | None = None
+) -> Facts:
+    """Read a report.
+
+    :param base: layers that come from the base image; without it, the findings' origin is unknown.
+    :raises GateError: it is not a report on this image, or it is not complete.
+    """
+    _require_report_on(report, ref)
+    try:
+        results = list(report.get("Results") or [])
+        inherited = _inherited(report, base)
+        findings = tuple(_findings(results, ref, platform, inherited))
+        system = report["Metadata"].get("OS") or {}
+        classes = {result.get("Class") for result in results}
+        listed = {
+            result.get("Class")
+            for result in results
+            if result.get("Packages") or result.get("Vulnerabilities")
+        }
+        return Facts(
+            findings=findings,
+            system=clean(f"{system.get('Family')} {system.get('Name')}") if system else "",
+            end_of_life=bool(system.get("EOSL")),
+            # Trivy has a result for the system's packages even where it finds none of them, as in
+            # an image that has os-release and no longer has its package manager's database.
+            unscanned=bool(system) and "os-pkgs" not in classes,
+            unlisted=bool(system) and "os-pkgs" in classes - listed,
+            empty=not system and not listed & _PACKAGES,
+            licences=_licences(results),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise GateError(
+            f"Trivy's report on {ref} is not understood ({clean(repr(error))}), so the image does "
+            "not pass."
+        ) from None
+
+
+def _licences(results: list[dict[str, Any]]) -> dict[str, int]:
+    packages = (entry for result in results for entry in result.get("Packages") or [])
+    found = Counter(
+        name for entry in packages for name in {*map(clean, entry.get("Licenses") or [])} if name
+    )
+    return dict(sorted(found.items()))
+
+
+def _require_report_on(report: dict[str, Any], ref: ImageRef) -> None:
+    if report.get("SchemaVersion") != _SCHEMA or report.get("ArtifactType") != "container_image":
+        raise GateError(
+            f"Trivy's report on {ref} has an unknown format (schema "
+            f"{clean(report.get('SchemaVersion'))}), so the image does not pass."
+        )
+    metadata = report.get("Metadata")
+    digests = metadata.get("RepoDigests") if isinstance(metadata, dict) else None
+    listed = digests if isinstance(digests, list) else []
+    named = {str(digest).rpartition("@")[2] for digest in listed}
+    if report.get("ArtifactName") != str(ref) or ref.digest not in named:
+        raise GateError(
+            f"The report that should be on {ref} is on {clean(report.get('ArtifactName'))}, so "
+            "the image does not pass."
+        )
+
+
+def _inherited(report: dict[str, Any], base: BaseLayers | None) -> frozenset[str] | None:
+    """Return the DiffIDs of the layers that the image shares with its base, from the lowest up."""
+    if base is None or base.layers is None:
+        return None
+    shared = []
+    for own, given in zip(report["Metadata"].get("DiffIDs") or [], base.layers, strict=False):
+        if own != given:
+            break
+        shared.append(str(own))
+    return frozenset(shared)
+
+
+def _findings(
+    results: list[dict[str, Any]], ref: ImageRef, platform: str, inherited: frozenset[str] | None
+) -> Iterator[Finding]:
+    for result in results:
+        # What is in no file is in the image's configuration; its target is the image's name.
+        target = result.get("Target")
+        place = "image configuration" if target == str(ref) else clean(target)
+        for entry in result.get("Vulnerabilities") or []:
+            yield _vulnerability(entry, platform, inherited)
+        for entry in result.get("Secrets") or []:
+            yield _other("secret", entry["RuleID"], entry, place, platform, inherited)
+        for entry in result.get("Misconfigurations") or []:
+            if entry["Status"] == "FAIL":
+                yield _other("misconfiguration", entry["ID"], entry, place, platform, inherited)
+
+
+def _vulnerability(
+    entry: dict[str, Any], platform: str, inherited: frozenset[str] | None
+) -> Finding:
+    layer = _layer(entry)
+    return Finding(
+        kind="vulnerability",
+        id=clean(entry["VulnerabilityID"]),
+        package=clean(entry["PkgName"]),
+        installed=clean(entry.get("InstalledVersion")),
+        fixed=clean(entry.get("FixedVersion")),
+        severity=_severity(entry),
+        title=clean(entry.get("Title")),
+        layer=layer,
+        platform=platform,
+        purl=clean((entry.get("PkgIdentifier") or {}).get("PURL"), 1000),
+        origin=_origin(layer, inherited),
+        url=_url(entry),
+    )
+
+
+def _other(
+    kind: Any,
+    identifier: Any,
+    entry: dict[str, Any],
+    place: str,
+    platform: str,
+    inherited: frozenset[str] | None,
+) -> Finding:
+    """Read a secret or a misconfiguration; it is in a file, at a line."""
+    cause = entry if kind == "secret" else entry.get("CauseMetadata") or {}
+    line = int(cause.get("StartLine") or 0)
+    layer = _layer(entry)
+    return Finding(
+        kind=kind,
+        id=clean(identifier),
+        package=place,
+        installed=f"line {line}" if line else "",
+        fixed="",
+        severity=_severity(entry),
+        title=clean(entry.get("Title")),
+        layer=layer,
+        platform=platform,
+        origin=_origin(layer, inherited),
+        url=_url(entry),
+    )
+
+
+def _layer(entry: dict[str, Any]) -> str:
+    return clean((entry.get("Layer") or {}).get("DiffID"))
+
+
+def _origin(layer: str, inherited: frozenset[str] | None) -> str:
+    if inherited is None or not layer:
+        return ""
+    return "base" if layer in inherited else "own"
+
+
+def _severity(entry: dict[str, Any]) -> str:
+    severity = str(entry.get("Severity"))
+    return severity if severity in SEVERITIES else "UNKNOWN"
+
+
+def _url(entry: dict[str, Any]) -> str:
+    """Return the finding's page; pages print it as a link, so it is one or nothing."""
+    url = clean(entry.get("PrimaryURL"), 500)
+    return url if url.startswith("https://") else ""

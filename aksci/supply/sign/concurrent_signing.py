@@ -1,0 +1,45 @@
+"""Sign so that the signature stays, where several sign one digest at the same time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aksci.core.errors import TrustError
+from aksci.oci.locks import hold
+from aksci.supply.sign.signer import BindingError, NotSignedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aksci.oci.references import ImageRef
+
+__all__ = ["sign_steadily"]
+
+_ATTEMPTS = 3
+
+
+def sign_steadily(
+    ref: ImageRef, *, sign: Callable[[], object], check: Callable[[], object]
+) -> None:
+    """Sign under a lock, then read back: another machine may have overwritten the list.
+
+    On registries without a referrers API, all that refers to a digest shares a tag, and parallel
+    writers lose entries. Whatever writes there takes the same lock: other signers, the scan.
+
+    :param check: verifies, from the pinned keys only.
+    :raises TrustError: it can't be signed; or the signature can't be verified, or does not stay.
+    """
+    with hold(ref.digest):
+        for attempt in range(1, _ATTEMPTS + 1):
+            sign()
+            try:
+                check()
+            except (NotSignedError, BindingError) as error:
+                if attempt == _ATTEMPTS:
+                    raise TrustError(
+                        f"{ref} was signed {_ATTEMPTS} times, but the signature does not stay: "
+                        f"another program writes at the same time.\n\n{error.message}",
+                        hint="run again when it has ended.",
+                    ) from None
+            else:
+                return

@@ -1,0 +1,1 @@
+"""Sigstore signatures, made and verified by cosign."""

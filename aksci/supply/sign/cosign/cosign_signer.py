@@ -1,0 +1,220 @@
+"""cosign (Sigstore): sign with a key or keyless, verify from the pinned key or identity only.
+
+Signatures are Sigstore bundles: DSSE envelopes over in-toto statements whose subject is the digest
+and has the claims as its annotations ("cosign Signature Specification"). What the signature covers
+is read from what ``cosign verify --output=json`` prints, never from its messages nor from what a
+registry tells of a bundle.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aksci.core.errors import NotFoundInRegistry, ProcessError, TrustError
+from aksci.core.reporting import sanitise
+from aksci.oci.referrers import list_referrers
+from aksci.supply.sandbox import Sandbox
+from aksci.supply.sign.concurrent_signing import sign_steadily
+from aksci.supply.sign.signer import BindingError, NotSignedError, Proof, UntrustedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from aksci.core.process import Result, Runner
+    from aksci.core.secret import Secret
+    from aksci.oci.references import ImageRef
+    from aksci.oci.registry import Registry
+    from aksci.supply.sign.cosign.cosign_keys import CosignKey
+
+__all__ = ["BUNDLE", "CosignSigner", "sign_argv", "verify_argv"]
+
+BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+"""The artifact type of signatures, and of attestations."""
+_SIGNATURE = "https://sigstore.dev/cosign/sign/v1"
+_PREDICATE = "dev.sigstore.bundle.predicateType"
+_TIMEOUT = 120.0  # seconds; a key service may be asked
+
+
+@dataclass(frozen=True, kw_only=True)
+class CosignSigner:
+    """Signs and verifies with cosign. Safe in several threads and processes."""
+
+    cosign: Path
+    runner: Runner
+    registry: Registry
+    key: CosignKey
+    plain_http: bool = False
+    docker_config: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in aksci.toml."""
+        return "cosign"
+
+    def sign(self, ref: ImageRef, claims: Mapping[str, str]) -> None:
+        """Sign, then read back from the registry."""
+        sign_steadily(
+            ref,
+            sign=lambda: self._sign_once(ref, claims),
+            check=lambda: self.verify(ref, claims),
+        )
+
+    def verify(self, ref: ImageRef, claims: Mapping[str, str]) -> tuple[Proof, ...]:
+        """Verify from the pinned key or identity only."""
+        result = self._verify(ref)
+        valid = _valid_claims(result.stdout, ref) if result.status == 0 else []
+        for found in valid:
+            if claims.items() <= found.items():
+                return (Proof(signer=self.name, identity=self.key.identity, claims=found),)
+        raise self._refusal(ref, claims, valid, result)
+
+    def _sign_once(self, ref: ImageRef, claims: Mapping[str, str]) -> None:
+        argv = sign_argv(self.cosign, ref, claims, key=self.key, plain_http=self.plain_http)
+        variables = self.runner.environment
+        with Sandbox(variables, docker_config=self.docker_config) as sandbox:
+            environment: dict[str, str | Secret] = {
+                **self.key.credentials,
+                **sandbox.environment,
+                **self.key.secrets,
+            }
+            try:
+                self.runner.run(
+                    argv, cwd=sandbox.empty, env=environment, only_env=True, timeout=_TIMEOUT
+                )
+            except ProcessError as error:
+                raise TrustError(
+                    f"{ref} could not be signed with {self.key}.\n\n{error.output}",
+                    hint=self.key.hint,
+                ) from None
+
+    def _verify(self, ref: ImageRef) -> Result:
+        argv = verify_argv(self.cosign, ref, key=self.key, plain_http=self.plain_http)
+        with Sandbox(self.runner.environment, docker_config=self.docker_config) as sandbox:
+            environment = {**self.key.credentials, **sandbox.environment}
+            return self.runner.run(
+                argv,
+                cwd=sandbox.empty,
+                env=environment,
+                only_env=True,
+                timeout=_TIMEOUT,
+                check=False,
+                quiet=True,
+            )
+
+    def _refusal(
+        self,
+        ref: ImageRef,
+        claims: Mapping[str, str],
+        valid: list[dict[str, str]],
+        result: Result,
+    ) -> TrustError:
+        """Return what is wrong with the signatures of a digest that was not verified."""
+        if valid:
+            wanted = ", ".join(f"{key}={value}" for key, value in claims.items())
+            return BindingError(
+                f"{ref} is signed, but no valid signature covers {wanted}: it was signed after "
+                "another scan or another build, or in another repository.",
+                hint="nox -s scan sign",
+            )
+        if not self._is_signed(ref):
+            return NotSignedError(f"{ref} is not signed by cosign.", hint="nox -s sign")
+        said = "\n".join(sanitise(self.runner.redact(result.stderr)).splitlines()[-5:])
+        return UntrustedError(
+            f"{ref} is signed, but no signature is valid and by {self.key.identity}.\n\n{said}",
+            hint="check public_key, or identity and issuer, under [sign.cosign] in aksci.toml.",
+        )
+
+    def _is_signed(self, ref: ImageRef) -> bool:
+        try:
+            self.registry.manifest(ref.repository, ref.digest)
+        except NotFoundInRegistry:
+            raise TrustError(
+                f"The signatures of {ref} could not be read: it is not there."
+            ) from None
+        try:
+            listed = list_referrers(self.registry, ref, artifact_type=BUNDLE)
+            return any(self._kind(ref, entry) == _SIGNATURE for entry in listed)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return True  # a stranger wrote the list: whatever is in it, it is no valid signature
+
+    def _kind(self, ref: ImageRef, entry: Mapping[str, Any]) -> str:
+        """Return what a listed bundle says that it is; a list need not have annotations."""
+        annotations = entry.get("annotations")
+        if not annotations:
+            try:
+                manifest = self.registry.manifest(ref.repository, str(entry["digest"]))
+            except NotFoundInRegistry:
+                return ""
+            annotations = json.loads(manifest.content).get("annotations") or {}
+        return str(annotations.get(_PREDICATE, _SIGNATURE))
+
+
+def sign_argv(
+    cosign: Path, ref: ImageRef, claims: Mapping[str, str], *, key: CosignKey, plain_http: bool
+) -> tuple[str, ...]:
+    """Return the command that signs one digest."""
+    return (
+        str(cosign),
+        "sign",
+        "--yes",
+        *key.signing_words(),
+        *_registry_words(plain_http),
+        *(f"--annotations={_field(f'{name}={text}')}" for name, text in sorted(claims.items())),
+        str(ref),
+    )
+
+
+def verify_argv(
+    cosign: Path, ref: ImageRef, *, key: CosignKey, plain_http: bool
+) -> tuple[str, ...]:
+    """Return the command that prints all signatures that are valid, as JSON.
+
+    It is not asked for claims: so one answer tells what is valid and what is missing.
+    """
+    return (
+        str(cosign),
+        "verify",
+        "--output=json",
+        *key.verifying_words(),
+        *_registry_words(plain_http),
+        str(ref),
+    )
+
+
+def _registry_words(plain_http: bool) -> tuple[str, ...]:
+    return ("--allow-http-registry", "--allow-insecure-registry") if plain_http else ()
+
+
+def _field(text: str) -> str:
+    """Return one field of a CSV record (RFC 4180).
+
+    cosign reads such records, so that an unquoted comma in a claim would begin another claim.
+    """
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _valid_claims(text: str, ref: ImageRef) -> list[dict[str, str]]:
+    """Return the claims of each valid signature of this digest.
+
+    Attestations by the same key are valid too, and are no signatures.
+
+    :param text: a JSON array of "simple signing" documents, whatever the signatures' own format.
+    """
+    try:
+        documents = json.loads(text)
+        return [
+            _claims(document)
+            for document in documents
+            if document["critical"]["type"] == _SIGNATURE
+            and document["critical"]["image"]["docker-manifest-digest"] == ref.digest
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TrustError(f"The signatures of {ref} are not understood ({error!r}).") from None
+
+
+def _claims(document: dict[str, Any]) -> dict[str, str]:
+    claims = document.get("optional") or {}
+    return {name: text for name, text in claims.items() if isinstance(text, str)}

@@ -1,0 +1,145 @@
+"""Sign by other signers what Docker Content Trust has signed, digest by digest.
+
+ACR removes Docker Content Trust on 2028-03-31; what was signed with it then has no signature any
+more. What is signed here is only what the verified metadata says, and only what the registry has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from aksci.core.errors import ConfigError
+from aksci.oci.references import ImageRef, is_repository
+from aksci.supply.sign.signer import (
+    PREFIX,
+    REPOSITORY,
+    BindingError,
+    NotSignedError,
+    UntrustedError,
+    ensure_signed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Protocol
+
+    from aksci.oci.registry import Registry
+    from aksci.supply.sign.dct.trust_chain import Trust
+    from aksci.supply.sign.signer import Signer
+
+    class Reader(Protocol):
+        """Who verifies Docker Content Trust's metadata: ``DctSigner``."""
+
+        @property
+        def role(self) -> str:
+            """The role whose claims are believed."""
+
+        def read(self, gun: str, repository: str, *, every_role: bool = False) -> Trust | None:
+            """Return all that is signed in a repository, verified."""
+
+
+__all__ = ["MIGRATED_FROM", "TAGS", "Migration", "migrate_repository", "signed_digests"]
+
+MIGRATED_FROM = "dev.aksci.migrated-from"
+TAGS = "dev.aksci.dct-tag"
+_OWN = "sha256-"  # how our own targets begin; others are named by a tag
+
+
+@dataclass(frozen=True, kw_only=True)
+class Migration:
+    """One signed digest, and what has become of it."""
+
+    ref: ImageRef
+    names: tuple[str, ...]
+    """The tags that Docker Content Trust has it under; none for what aksci signed itself."""
+    claims: Mapping[str, str]
+    """What its new signature binds."""
+    state: Literal["already", "due", "signed", "absent"]
+    """``absent``: the registry does not have it any more."""
+
+
+def migrate_repository(
+    repository: str, *, reader: Reader, registry: Registry, signer: Signer, plan: bool
+) -> tuple[Migration, ...]:
+    """Sign what is signed in a repository; what has been done already is left as it is.
+
+    :param plan: only tell what would be signed.
+    :raises ConfigError: it is no repository's name: one with a tag would just have no signatures.
+    :raises TrustError: the metadata can't be trusted or fetched, or a signature can't be made.
+    """
+    if not is_repository(repository):
+        raise ConfigError(
+            f"{repository!r} is no repository's name.",
+            hint="name it without registry, tag and digest, such as shop/catalog.",
+        )
+    trust = reader.read(f"{registry.host}/{repository}", repository, every_role=True)
+    if trust is None:
+        return ()
+    return tuple(
+        _migrate(each, registry=registry, signer=signer, plan=plan)
+        for each in signed_digests(trust, registry.host, repository, role=reader.role)
+    )
+
+
+def signed_digests(trust: Trust, host: str, repository: str, *, role: str) -> tuple[Migration, ...]:
+    """Return each digest with each set of claims that it was signed with, in a steady order.
+
+    What was signed for another repository is left out.
+
+    :param role: who may claim what the gate asks for: it, and those who have delegated to it.
+        Other roles have signed the digest; our signature must not say more than theirs did.
+    """
+    found: dict[tuple[str, tuple[tuple[str, str], ...]], set[str]] = {}
+    for name, digest, claims in _targets(trust, role):
+        if claims.get(REPOSITORY, repository) == repository:
+            names = found.setdefault((digest, tuple(sorted(claims.items()))), set())
+            names.update(() if name.startswith(_OWN) else (name,))
+    return tuple(
+        _due(ImageRef(host, repository, digest), dict(claims), names)
+        for (digest, claims), names in sorted(found.items())
+    )
+
+
+def _targets(trust: Trust, role: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+    from aksci.supply.sign.dct.target import read_claims
+
+    for branch in trust.branches.values():
+        believed = f"{role}/".startswith(f"{branch.name}/")
+        for name, file in branch.files():
+            claims = {
+                claim: text
+                for claim, text in read_claims(file).items()
+                if believed or claim == REPOSITORY or not claim.startswith(PREFIX)
+            }
+            yield name, f"sha256:{file.hashes['sha256'].hex()}", claims
+
+
+def _due(ref: ImageRef, claims: dict[str, str], names: Iterable[str]) -> Migration:
+    tags = tuple(sorted(names))
+    told = {TAGS: ",".join(tags)} if tags else {}
+    bound = {**claims, REPOSITORY: ref.repository, MIGRATED_FROM: "dct", **told}
+    return Migration(ref=ref, names=tags, claims=bound, state="due")
+
+
+def _migrate(due: Migration, *, registry: Registry, signer: Signer, plan: bool) -> Migration:
+    if registry.resolve(due.ref.repository, due.ref.digest) is None:
+        return _now(due, "absent")
+    # Tags may be signed later, or removed: they tell where it comes from, and nobody requires them.
+    required = {name: text for name, text in due.claims.items() if name != TAGS}
+    if plan:
+        return _now(due, "already" if _is_signed(due.ref, required, signer) else "due")
+    added = ensure_signed(due.ref, due.claims, required=required, signer=signer)
+    return _now(due, "signed" if added else "already")
+
+
+def _is_signed(ref: ImageRef, required: Mapping[str, str], signer: Signer) -> bool:
+    try:
+        signer.verify(ref, required)
+    except (NotSignedError, BindingError, UntrustedError):
+        return False
+    return True
+
+
+def _now(due: Migration, state: Literal["already", "due", "signed", "absent"]) -> Migration:
+    return Migration(ref=due.ref, names=due.names, claims=due.claims, state=state)

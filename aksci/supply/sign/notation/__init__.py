@@ -1,0 +1,1 @@
+"""Notary Project signatures: made by notation, verified here too."""

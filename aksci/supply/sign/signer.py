@@ -1,0 +1,200 @@
+"""Sign a digest with what is known of it bound in, and verify it again: what every signer must do.
+
+What a signature binds are its *claims*, short texts by name. Those that verification requires tell
+what the digest is and why it may run; the others tell where it comes from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from aksci.core.errors import TrustError
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping, Sequence
+
+    from aksci.oci.references import ImageRef
+    from aksci.supply.scan.verdict import Verdict
+
+__all__ = [
+    "AllSigners",
+    "BindingError",
+    "NotSignedError",
+    "Origin",
+    "Proof",
+    "Signer",
+    "UntrustedError",
+    "build_claims",
+    "ensure_signed",
+    "image_claims",
+    "kind_claims",
+    "sign_image",
+    "verify_image",
+]
+
+PREFIX = "dev.aksci."
+"""How the names of our own claims begin."""
+REPOSITORY = f"{PREFIX}repository"
+"""Without the registry: a signature copied beside another repository's image is worth nothing
+there, and a promotion to another registry keeps it."""
+KIND = f"{PREFIX}kind"
+VERDICT = f"{PREFIX}verdict"
+INPUT_KEY = f"{PREFIX}input-key"
+POLICY = f"{PREFIX}policy"
+COMMIT = f"{PREFIX}commit"
+RUN = f"{PREFIX}run"
+CONTINUES = f"{PREFIX}continues"
+"""Of a release: the digest of the release that a cascade has made it from."""
+
+
+class NotSignedError(TrustError):
+    """Nothing has signed the digest."""
+
+    code = "trust-not-signed"
+
+
+class UntrustedError(TrustError):
+    """It is signed, but not validly by somebody whom we trust."""
+
+    code = "trust-untrusted"
+
+
+class BindingError(TrustError):
+    """It is validly signed, but not with the claims that are required."""
+
+    code = "trust-binding"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """One valid signature by a trusted identity."""
+
+    signer: str
+    """``notation``, ``cosign`` or ``dct``."""
+    identity: str
+    """Who signed: a certificate's subject, or a key's identifier; one harmless line."""
+    claims: Mapping[str, str]
+    """All that the signature covers beside the digest."""
+    signed_at: dt.datetime | None = None
+    """The time that the signature itself claims; None where its format has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where something that is signed comes from: told by its signature, required by nobody."""
+
+    commit: str = ""
+    run: str = ""
+    """The pipeline run."""
+    continues: str = ""
+    """Digest of the release that this release continues."""
+
+    def claims(self) -> dict[str, str]:
+        """Return what is known of it."""
+        told = {COMMIT: self.commit, RUN: self.run, CONTINUES: self.continues}
+        return {name: text for name, text in told.items() if text}
+
+
+class Signer(Protocol):
+    """Signs digests and verifies signatures, with claims that the signature covers."""
+
+    @property
+    def name(self) -> str:
+        """``notation``, ``cosign`` or ``dct``; for several, their names."""
+
+    def sign(self, ref: ImageRef, claims: Mapping[str, str]) -> None:
+        """Add a signature over the digest and the claims, and make sure that it can be verified.
+
+        It is verified from the pinned roots only, with nothing remembered from signing.
+
+        :raises TrustError: it could not be made.
+        """
+
+    def verify(self, ref: ImageRef, claims: Mapping[str, str]) -> tuple[Proof, ...]:
+        """Require one valid signature, by a trusted identity, that has all of the claims.
+
+        :returns: what proves it, never empty.
+        :raises TrustError: there is none; the class says what is wrong.
+        """
+
+
+@dataclass(frozen=True)
+class AllSigners:
+    """Several signers as one: all of them sign, and all of them must verify."""
+
+    signers: Sequence[Signer] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """Their names."""
+        return "+".join(signer.name for signer in self.signers)
+
+    def sign(self, ref: ImageRef, claims: Mapping[str, str]) -> None:
+        """Let each sign that has not signed so."""
+        for signer in self.signers:
+            ensure_signed(ref, claims, required=claims, signer=signer)
+
+    def verify(self, ref: ImageRef, claims: Mapping[str, str]) -> tuple[Proof, ...]:
+        """Require that each verifies."""
+        return tuple(proof for signer in self.signers for proof in signer.verify(ref, claims))
+
+
+def build_claims(ref: ImageRef, *, input_key: str) -> dict[str, str]:
+    """Return what tells that somebody trusted has signed this build of these inputs."""
+    return {REPOSITORY: ref.repository, INPUT_KEY: input_key}
+
+
+def image_claims(ref: ImageRef, *, verdict: str, input_key: str) -> dict[str, str]:
+    """Return what an image's signature must bind.
+
+    :param verdict: digest of the stored verdict.
+    """
+    return {**build_claims(ref, input_key=input_key), VERDICT: verdict}
+
+
+def kind_claims(ref: ImageRef, kind: str) -> dict[str, str]:
+    """Return what the signature of a release or of a chart must bind.
+
+    :param kind: ``release`` or ``chart``.
+    """
+    return {REPOSITORY: ref.repository, KIND: kind}
+
+
+def sign_image(
+    ref: ImageRef, verdict: Verdict, *, input_key: str, signer: Signer, origin: Origin | None = None
+) -> bool:
+    """Sign an image that passed the gate, unless it is already signed just so.
+
+    :returns: whether a signature was added.
+    :raises TrustError: the verdict is on another image, did not pass or is not stored.
+    """
+    if verdict.image != ref:
+        raise TrustError(f"{ref} is not signed: its verdict is on {verdict.image}.")
+    if not verdict.passed:
+        raise TrustError(f"{ref} is not signed: it did not pass the scan gate.", hint="nox -s scan")
+    if verdict.stored is None:
+        raise TrustError(f"{ref} is not signed: its verdict is not in the registry.")
+    required = image_claims(ref, verdict=verdict.stored.digest, input_key=input_key)
+    told = {POLICY: verdict.policy, **(origin or Origin()).claims()}
+    return ensure_signed(ref, {**told, **required}, required=required, signer=signer)
+
+
+def ensure_signed(
+    ref: ImageRef, claims: Mapping[str, str], *, required: Mapping[str, str], signer: Signer
+) -> bool:
+    """Sign unless a valid signature has what is required; return whether one was added."""
+    try:
+        signer.verify(ref, required)
+    except (NotSignedError, BindingError, UntrustedError):
+        signer.sign(ref, claims)
+        return True
+    return False
+
+
+def verify_image(
+    ref: ImageRef, *, verdict: str, input_key: str, signer: Signer
+) -> tuple[Proof, ...]:
+    """Require a valid signature over this digest, repository, verdict and input key."""
+    return signer.verify(ref, image_claims(ref, verdict=verdict, input_key=input_key))

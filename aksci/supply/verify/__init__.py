@@ -1,0 +1,1 @@
+"""Judge digests, releases and what runs."""

@@ -1,0 +1,259 @@
+"""Judge digests: who signed each, and whether the verdict that the signature binds passed.
+
+A judgement is always returned, with what is wrong where something is. Only a registry that can't be
+asked is an error: it never means "verified", and never "not signed".
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from aksci.core.errors import ConfigError, NotFoundInRegistry, TrustError
+from aksci.oci.answers import is_digest
+from aksci.oci.references import ImageRef
+from aksci.supply.scan.verdict import Verdict
+from aksci.supply.sign.signer import (
+    COMMIT,
+    INPUT_KEY,
+    REPOSITORY,
+    RUN,
+    VERDICT,
+    BindingError,
+    NotSignedError,
+    UntrustedError,
+    image_claims,
+    kind_claims,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aksci.oci.registry import Registry
+    from aksci.supply.sign.signer import Proof, Signer
+
+__all__ = ["Judge", "Judgement", "Outcome", "RefusedError", "Subject"]
+
+_THREADS = 8
+_DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
+
+
+class Outcome(StrEnum):
+    """What is known of one thing. Whatever is in capitals fails ``verify``."""
+
+    VERIFIED = "verified"
+    FOREIGN = "foreign"
+    """Not ours, and allowed by name."""
+    ABSENT = "absent"
+    """A service of the release that does not run: drift, and no danger."""
+    UNSIGNED = "UNSIGNED"
+    UNTRUSTED = "UNTRUSTED"
+    """Signed, but not validly by somebody whom we trust."""
+    UNBOUND = "UNBOUND"
+    """Validly signed, but not as what it is used for here."""
+    REFUSED = "REFUSED"
+    """The verdict that its signature binds did not pass, or is not to be had."""
+    CHANGED = "CHANGED"
+    """Something else is installed than what was deployed."""
+    UNKNOWN = "UNKNOWN"
+    """It can't be told, which is the same as not verified."""
+
+    @property
+    def bad(self) -> bool:
+        """Whether it fails ``verify``."""
+        return self.isupper()
+
+
+class RefusedError(TrustError):
+    """The verdict that a signature binds did not pass, or can't be read."""
+
+    code = "trust-refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A digest, and as what it is to be verified."""
+
+    ref: ImageRef
+    kind: str = "image"
+    """``image``, ``chart`` or ``release``."""
+    verdict: str = ""
+    input_key: str = ""
+    """What a release says of its image: both, or neither."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What is known of one digest."""
+
+    subject: Subject
+    outcome: Outcome
+    reason: str = ""
+    """What is wrong; empty when it is verified."""
+    by: tuple[str, ...] = ()
+    """Signer and identity of each proof."""
+    commit: str = ""
+    run: str = ""
+    verdict: str = ""
+    """Digest of the stored verdict."""
+    policy: str = ""
+
+    @property
+    def verified(self) -> bool:
+        """Whether it is proved."""
+        return self.outcome is Outcome.VERIFIED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """Judges what is in one registry."""
+
+    signer: Signer
+    registry: Registry
+
+    def judge_all(self, subjects: Iterable[Subject]) -> dict[Subject, Judgement]:
+        """Judge several at the same time, each once."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        wanted = list(dict.fromkeys(subjects))
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="verify") as pool:
+            futures = [pool.submit(self.judge, subject) for subject in wanted]
+            try:
+                return {each: f.result() for each, f in zip(wanted, futures, strict=True)}
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)  # what has not begun need not begin
+                raise
+
+    def judge(self, subject: Subject) -> Judgement:
+        """Verify one digest's signature, and the verdict that it binds.
+
+        :raises RegistryError: the registry can't be asked.
+        """
+        ref = subject.ref
+        if self.registry.resolve(ref.repository, ref.digest) is None:
+            return _bad(subject, Outcome.UNKNOWN, f"it is not in {ref.registry}, nor its signature")
+        try:
+            if subject.kind != "image":
+                return _good(subject, self.signer.verify(ref, kind_claims(ref, subject.kind)))
+            proofs = self._prove_image(subject)
+            verdict = _verdict(self.registry, ref, proofs[0].claims[VERDICT])
+        except TrustError as error:
+            return _bad(subject, _outcome(error), error.message)
+        return _good(subject, proofs, verdict)
+
+    def _prove_image(self, subject: Subject) -> tuple[Proof, ...]:
+        """Let every signer prove the same verdict and input key: the release's, or any."""
+        ref, verdict, input_key = subject.ref, subject.verdict, subject.input_key
+        if not verdict:
+            claims = self.signer.verify(ref, {REPOSITORY: ref.repository})[0].claims
+            verdict, input_key = claims.get(VERDICT, ""), claims.get(INPUT_KEY, "")
+        if not is_digest(verdict) or not input_key:  # whatever else names one can be moved
+            raise BindingError(f"{ref} is signed, but its signature binds no verdict of the gate.")
+        return self.signer.verify(ref, image_claims(ref, verdict=verdict, input_key=input_key))
+
+    def contents_of(self, ref: ImageRef) -> frozenset[str]:
+        """Return all digests by which a container runtime may report this image.
+
+        An index, the manifests in it and the configurations of these: each is named, by its digest,
+        in what names it. So whoever has verified the first knows the others.
+
+        Image specification 1.1, "Image Index", "Image Manifest"; "Image ID" in its "Image
+        Configuration".
+        """
+        try:
+            content = self.registry.manifest(ref.repository, ref.digest).content
+        except NotFoundInRegistry:
+            return frozenset({ref.digest})
+        found = {ref.digest}
+        try:
+            document = json.loads(content)
+            for entry in document.get("manifests") or ():
+                child = ImageRef(ref.registry, ref.repository, str(entry["digest"]))
+                if child.digest != ref.digest:
+                    found |= {child.digest, *self._config(child)}
+            found |= _config_of(document)
+        except (*_DAMAGE, ConfigError):  # a digest that is none, or of another algorithm
+            return frozenset({ref.digest})
+        return frozenset(found)
+
+    def _config(self, ref: ImageRef) -> frozenset[str]:
+        try:
+            content = self.registry.manifest(ref.repository, ref.digest).content
+        except NotFoundInRegistry:  # an index may name platforms that were not copied
+            return frozenset()
+        return _config_of(json.loads(content))
+
+    def all_contents(self, refs: Iterable[ImageRef]) -> dict[ImageRef, frozenset[str]]:
+        """Return ``contents_of`` for several, asked for at the same time."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        wanted = sorted(set(refs))
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="verify") as pool:
+            return dict(zip(wanted, pool.map(self.contents_of, wanted), strict=True))
+
+
+def _config_of(manifest: dict[str, dict[str, object]]) -> frozenset[str]:
+    digest = (manifest.get("config") or {}).get("digest")
+    return frozenset({str(digest)} if digest else ())
+
+
+def _verdict(registry: Registry, ref: ImageRef, digest: str) -> Verdict:
+    """Read the verdict that a signature binds, by the digest that it binds.
+
+    :raises RefusedError: it is gone, damaged, on another image, or did not pass.
+    """
+    place = f"{ref.repository}@{digest}"
+    try:
+        manifest = json.loads(registry.manifest(ref.repository, digest).content)
+        if manifest["subject"]["digest"] != ref.digest:
+            raise ValueError("it is on another image")
+        content = registry.blob(ref.repository, str(manifest["layers"][0]["digest"]))
+        verdict = Verdict.load(json.loads(content), ref)
+    except NotFoundInRegistry:
+        raise RefusedError(f"The verdict {place} is not in the registry any more.") from None
+    except _DAMAGE as error:
+        raise RefusedError(f"The verdict {place} can't be read ({error!r}).") from None
+    if not verdict.passed:
+        raise RefusedError(f"{ref} is signed, but its verdict {place} did not pass.")
+    return verdict
+
+
+def _good(subject: Subject, proofs: tuple[Proof, ...], verdict: Verdict | None = None) -> Judgement:
+    if not proofs:  # the protocol says never; a signer that breaks it proves nothing
+        return _bad(subject, Outcome.UNKNOWN, "nothing proves it")
+    return Judgement(
+        subject=subject,
+        outcome=Outcome.VERIFIED,
+        by=tuple(f"{proof.signer}: {proof.identity}" for proof in proofs),
+        commit=_common(proofs, COMMIT),
+        run=_common(proofs, RUN),
+        verdict=_common(proofs, VERDICT) if verdict else "",
+        policy=verdict.policy if verdict else "",
+    )
+
+
+def _bad(subject: Subject, outcome: Outcome, reason: str) -> Judgement:
+    return Judgement(subject=subject, outcome=outcome, reason=reason)
+
+
+def _common(proofs: tuple[Proof, ...], claim: str) -> str:
+    """Return what the proofs claim, where they don't contradict each other."""
+    told = {proof.claims[claim] for proof in proofs if claim in proof.claims}
+    return told.pop() if len(told) == 1 else ""
+
+
+_OUTCOMES: tuple[tuple[type[TrustError], Outcome], ...] = (
+    (NotSignedError, Outcome.UNSIGNED),
+    (BindingError, Outcome.UNBOUND),
+    (UntrustedError, Outcome.UNTRUSTED),
+    (RefusedError, Outcome.REFUSED),
+)
+
+
+def _outcome(error: TrustError) -> Outcome:
+
+    return next(
+        (outcome for kind, outcome in _OUTCOMES if isinstance(error, kind)), Outcome.UNKNOWN
+    )
