@@ -73,7 +73,10 @@ def bench(session: nox.Session) -> None:
 @nox.session(python=False)
 def schema(session: nox.Session) -> None:
     """Write the JSON Schema of aksci.toml anew."""
-    code = "import json, aksci.config; print(json.dumps(aksci.config.json_schema(), indent=2))"
+    code = (
+        "import json; from aksci.config.loader import json_schema; "
+        "print(json.dumps(json_schema(), indent=2))"
+    )
     with Path("aksci/config/aksci.schema.json").open("w", encoding="utf-8") as file:
         session.run("python", "-c", code, stdout=file)
 

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aksci.ci import choose_reporter
+from aksci.ci.choose import choose_reporter
 from aksci.core.process import Runner
 from aksci.local.layout import endpoints
 from aksci.oci.client import RegistryClient

@@ -9,24 +9,20 @@ from aksci.cli.options import WORK_TO_DO
 from aksci.core.errors import RegistryError, UsageError
 from aksci.images.bases import BaseResolver
 from aksci.images.build.failures import read_failures
-from aksci.images.explain import explain_image, why_markdown, why_text
+from aksci.images.explain import explain_image
 from aksci.images.graph import graph_document
 from aksci.images.plan import plan_build, plan_document
-from aksci.images.plan_compare import (
-    compare_plans,
-    comparison_markdown,
-    comparison_text,
-    load_plan,
-    save_plan,
-)
+from aksci.images.plan_compare import compare_plans, load_plan, save_plan
 from aksci.images.plan_matrix import make_matrices, matrix_document, matrix_value
 from aksci.images.selection import require_images, select
 from aksci.images.undecided import UndecidedError
+from aksci.report.explanation import why_markdown, why_text
 from aksci.report.graph_dot import draw_dot
 from aksci.report.graph_drawing import drawing_of
 from aksci.report.graph_mermaid import draw_mermaid
 from aksci.report.graph_page import draw_page
 from aksci.report.graph_tree import draw_tree
+from aksci.report.plan_comparison import comparison_markdown, comparison_text
 from aksci.report.plan_report import plan_markdown, plan_text, undecided_text
 from pipelines.graph import project_graph
 from pipelines.output import as_json, deliver, place_for, renderer_of

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aksci.ci import choose_reporter
+from aksci.ci.choose import choose_reporter
 from aksci.core.process import Runner
 
 # A shell that starts the tests in the background has SIGINT ignored, by them and by all that they

@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aksci.ci import choose_reporter
+from aksci.ci.choose import choose_reporter
 from aksci.cli.options import Options, parse_options, require_known
 from aksci.cli.sessions import SESSIONS
 from aksci.core.errors import AksciError, ConfigError, DiskFullError, Interrupted, UsageError

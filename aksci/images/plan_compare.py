@@ -7,23 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import UsageError
 from aksci.core.files import write_atomically
-from aksci.images.reason_wording import explain, short_digest
-from aksci.report.plan_report import cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = [
+    "DIFFERENCES",
     "compare_plans",
-    "comparison_markdown",
-    "comparison_text",
     "load_plan",
     "save_plan",
 ]
 
 _MUST_AGREE = ("project", "environment", "only", "withDependents")
-_WORDS = {
+DIFFERENCES = {
     "new": "to build now, and not then",
     "gone": "to build then, and not now",
     "changed": "to build then and now, for other reasons",
@@ -80,7 +77,7 @@ def compare_plans(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, A
     """
     before = {one["image"]: one for one in old["work"]}
     after = {one["image"]: one for one in new["work"]}
-    found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in _WORDS}
+    found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in DIFFERENCES}
     for name in [*after, *(name for name in before if name not in after)]:
         kind = _difference(before.get(name), after.get(name))
         if kind:
@@ -88,33 +85,6 @@ def compare_plans(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, A
                 {"image": name, "old": _side(before.get(name)), "new": _side(after.get(name))}
             )
     return {"schema": 1, "since": old["made"], "same": not any(found.values()), **found}
-
-
-def comparison_text(document: Mapping[str, Any]) -> str:
-    """Return a comparison as text."""
-    lines = [f"Compared with the plan of {_since(document)}:"]
-    for kind, words in _WORDS.items():
-        if document[kind]:
-            lines.append(f"{words}:")
-        for one in document[kind]:
-            first, *more = _told(kind, one)
-            lines += [f"  {one['image']}: {first}", *(f"    {text}" for text in more)]
-    return "\n".join([*lines, *(["nothing differs"] if document["same"] else [])])
-
-
-def comparison_markdown(document: Mapping[str, Any]) -> str:
-    """Return a comparison as Markdown."""
-    lines = ["## Plan, compared", "", f"With the plan of {cell(_since(document))}."]
-    if document["same"]:
-        lines += ["", "Nothing differs."]
-    for kind, words in _WORDS.items():
-        if document[kind]:
-            lines += ["", f"### {words.capitalize()}", "", "| image | |", "| --- | --- |"]
-        lines += [
-            f"| {cell(one['image'])} | {'<br>'.join(map(cell, _told(kind, one)))} |"
-            for one in document[kind]
-        ]
-    return "\n".join(lines)
 
 
 def _is_plan(document: Any) -> bool:
@@ -144,25 +114,3 @@ def _side(one: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if one is None:
         return None
     return {"action": one["action"], "digest": one.get("digest"), "reasons": one["reasons"]}
-
-
-def _told(kind: str, one: Mapping[str, Any]) -> Iterable[str]:
-    old, new = one["old"], one["new"]
-    if kind == "new":
-        return [explain(reason) for reason in new["reasons"]]
-    if kind == "gone":
-        return [f"reuses {short_digest(new['digest'])}" if new else "is not in the plan any more"]
-    if kind == "moved":
-        return [f"{short_digest(old['digest'])} → {short_digest(new['digest'])}"]
-    return list(_changes(old["reasons"], new["reasons"]))
-
-
-def _changes(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> Iterator[str]:
-    yield from (f"+ {explain(reason)}" for reason in new if reason not in old)
-    yield from (f"- {explain(reason)}" for reason in old if reason not in new)
-
-
-def _since(document: Mapping[str, Any]) -> str:
-    made = document["since"]
-    commit = f" of commit {made['commit']}" if made.get("commit") else ""
-    return f"{made.get('created', 'an unknown time')}{commit}"

@@ -1,7 +1,7 @@
 """Processes that outlive us: start, recognise and stop them.
 
-This module is the one exception to "programs start through ``aksci.core.process``": a ``Runner`` waits
-for the end of what it starts and ends it with the run, and a daemon is there to stay.
+This module is the one exception to "programs start through ``aksci.core.process``": a ``Runner``
+waits for the end of what it starts and ends it with the run, and a daemon is there to stay.
 
 A process is ours when it carries the mark ``AKSCI_PLATFORM=<state folder>`` in its environment. A
 record file names the part's process quickly; it counts only while boot, pid and start time all

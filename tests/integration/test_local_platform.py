@@ -44,7 +44,7 @@ PARTS = (
 UP = """
 import os, sys
 from pathlib import Path
-from aksci.ci import choose_reporter
+from aksci.ci.choose import choose_reporter
 from aksci.local import up
 from aksci.core.process import Runner
 from aksci.tools import Toolbox

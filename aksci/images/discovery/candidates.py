@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
 from aksci.images.discovery.globs import Exclude, find_files
-from aksci.images.discovery.sources import read_sources
 from aksci.images.discovery.sources.imported import Imported
+from aksci.images.discovery.sources.read_sources import read_sources
 from aksci.oci.references import is_repository
 
 if TYPE_CHECKING:

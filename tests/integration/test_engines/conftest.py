@@ -19,7 +19,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.ci import choose_reporter
+from aksci.ci.choose import choose_reporter
 from aksci.config.loader import load_config
 from aksci.context import Context
 from aksci.core.process import Runner

@@ -191,7 +191,9 @@ def test_six_processes_that_refer_to_one_image_lose_no_entry(source, make, platf
     ref = make.manifest(b"layer")
     code = (
         "import sys\n"
-        "from aksci.oci import ImageRef, RegistryClient, push_artifact\n"
+        "from aksci.oci.artifact import push_artifact\n"
+        "from aksci.oci.client import RegistryClient\n"
+        "from aksci.oci.references import ImageRef\n"
         "ref = ImageRef.parse(sys.argv[1])\n"
         "registry = RegistryClient(ref.registry, plain_http=True)\n"
         "sys.stdin.readline()\n"

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.ci import choose_reporter
+from aksci.ci.choose import choose_reporter
 from aksci.ci.console import ConsoleReporter
 from aksci.ci.live import LiveReporter, fit
 

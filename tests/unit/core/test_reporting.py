@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.ci import choose_reporter
 from aksci.ci.azure_pipelines import AzurePipelinesReporter
+from aksci.ci.choose import choose_reporter
 from aksci.ci.console import ConsoleReporter
 from aksci.ci.github import GitHubReporter
 from aksci.core.reporting import sanitise

@@ -7,13 +7,8 @@ import json
 import pytest
 
 from aksci.core.errors import UsageError
-from aksci.images.plan_compare import (
-    compare_plans,
-    comparison_markdown,
-    comparison_text,
-    load_plan,
-    save_plan,
-)
+from aksci.images.plan_compare import compare_plans, load_plan, save_plan
+from aksci.report.plan_comparison import comparison_markdown, comparison_text
 
 MADE = {
     "project": "shop",

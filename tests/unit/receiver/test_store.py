@@ -206,7 +206,8 @@ def test_a_full_disk_is_told_and_what_is_stored_stays(store, clock):
 def test_what_add_has_returned_for_survives_a_kill_and_is_told_to_be_synced(tmp_path):
     code = """
 import sys, datetime, pathlib
-from aksci.cascade.receiver import EventStore, Push
+from aksci.cascade.receiver.event_store import EventStore
+from aksci.cascade.receiver.webhook_events import Push
 now = lambda: datetime.datetime.now(datetime.UTC)
 store = EventStore(pathlib.Path(sys.argv[1]), now=now, attempts=1, remember=1)
 assert store._connection.execute("PRAGMA synchronous").fetchone() == (3,)

@@ -95,7 +95,7 @@ def test_a_compressed_answer_is_left_to_the_pipeline(server):
 def test_plain_answers_load_no_pipeline(server):
     server.answers[HEAD] = [(404, {}, b""), (200, {"Docker-Content-Digest": DIGEST}, b"")]
     code = (
-        "import sys; from aksci.oci import RegistryClient;"
+        "import sys; from aksci.oci.client import RegistryClient;"
         f"client = RegistryClient({server.host!r}, plain_http=True);"
         "assert client.resolve('shop/web', 'latest') is None;"
         f"assert client.resolve('shop/web', 'latest') == {DIGEST!r};"

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from aksci.ci import choose_reporter
+from aksci.ci.choose import choose_reporter
 from aksci.core.errors import ConfigError, GateError
 from aksci.core.process import Runner
 from aksci.supply.scan.database import DatabaseSource, check_database, ensure_database

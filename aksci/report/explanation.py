@@ -1,0 +1,82 @@
+"""One image explained, for people: as text and as Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aksci.images.reason_wording import explain
+from aksci.report.plan_report import cell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["why_markdown", "why_text"]
+
+
+def why_text(document: Mapping[str, Any]) -> str:
+    """Return an explanation as text."""
+    lines = [_verdict(document)]
+    lines += [f"  {line}" for line in _reason_lines(document)]
+    lines += ["", "What it is made of:"]
+    lines += [f"  {key:12} {value}" for key, value in _facts(document)]
+    return "\n".join(lines)
+
+
+def why_markdown(document: Mapping[str, Any]) -> str:
+    """Return an explanation as Markdown."""
+    lines = [f"## {cell(document['image'])}", "", cell(_verdict(document)), ""]
+    lines += [f"- {cell(line)}" for line in _reason_lines(document)]
+    lines += ["", "| input | |", "| --- | --- |"]
+    lines += [f"| {cell(key)} | {cell(value)} |" for key, value in _facts(document)]
+    return "\n".join(lines)
+
+
+def _verdict(document: Mapping[str, Any]) -> str:
+    name = document["image"]
+    if document["action"] == "build":
+        return f"{name} is to be built, because:"
+    when = _when(document["built"]) if document["built"] else ""
+    return (
+        f"{name} is not to be built: the registry has the finished build of these very inputs, "
+        f"{document['repository']}@{document['digest']}{when}."
+    )
+
+
+def _when(built: Mapping[str, Any]) -> str:
+    at = f"built {built['at']}" if built["at"] else "built at an unknown time"
+    commit = f" of commit {built['commit']}" if built["commit"] else ""
+    run = f" by run {built['run']}" if built["run"] else ""
+    return f", {at}{commit}{run}"
+
+
+def _reason_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the image's reasons, then the way to each cause further up."""
+    yield from map(explain, document["reasons"])
+    for one in document["causes"]:
+        why = "; ".join(map(explain, one["reasons"]))
+        yield f"{' ← '.join(one['way'])}: {why}"
+    for one in document["earlier"]:
+        why = "; ".join(map(explain, one["reasons"])) or "built again from the same inputs"
+        way = " ← ".join((document["image"], *one["way"]))
+        yield f"{way}{_when(one['built'])}: {why}"
+
+
+def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each input with its value."""
+    yield "input key", document["key"] or "not known before its parents are built"
+    if document["tag"]:
+        yield "tag", f"{document['repository']}:{document['tag']}"
+    source = document["source"]
+    for name, value in source.items():
+        if name == "args":
+            yield from ((f"arg {key}", str(text)) for key, text in sorted(value.items()))
+        elif value:
+            shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+            yield (
+                {"key": "source key", "tree": "files", "recipe": "instructions"}.get(name, name),
+                str(shown),
+            )
+    for parent in document["parents"]:
+        where = "of this project" if parent["image"] else "external"
+        digest = parent["digest"] or "still to be built"
+        yield parent["edge"], f"{parent['reference']} ({where}): {digest}"
