@@ -17,7 +17,7 @@ from aksci.core.errors import ConfigError
 from aksci.core.process import Runner
 from pipelines.receive import _secret, _start, _wanted
 
-FOLDER = Path(__file__).parents[3] / "receiver"
+FOLDER = Path(__file__).parents[4] / "receiver"
 DIGEST = "sha256:" + "a" * 64
 SECRET = "a-made-up-secret-of-32-characters"
 RULES = """\

@@ -13,7 +13,7 @@ import yaml
 from aksci.cli.options import parse_options, require_known
 from aksci.cli.sessions import SESSIONS
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / ".github/workflows/cascade.yml"
 AZURE = ROOT / "azure-pipelines-cascade.yml"
 FILES = (GITHUB, AZURE)

@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def apis():
-    path = Path(__file__).parents[2] / "pipelines_apis.py"
+    path = Path(__file__).parents[3] / "pipelines_apis.py"
     spec = importlib.util.spec_from_file_location("pipelines_apis", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules["pipelines_apis"] = module  # dataclasses look their module up
