@@ -29,7 +29,6 @@ _CASES = (
     "plan",
     "evidence",
     "nox",
-    "cascade-rebase",
     "cascade-rebuild",
 )
 
@@ -92,8 +91,9 @@ def _makers(name: str, bench: Bench, sizes: cases.Sizes) -> list[Callable[[], ca
     }
     if name in single:
         return [partial(single[name], bench, sizes)]
-    make = cascades.rebased if name == "cascade-rebase" else cascades.rebuilt
-    return [partial(make, bench, images, runs=sizes.cascades) for images in sizes.dependents]
+    return [
+        partial(cascades.rebuilt, bench, images, runs=sizes.cascades) for images in sizes.dependents
+    ]
 
 
 def _measure(case: cases.Case, runs: int | None) -> Result:

@@ -1,4 +1,4 @@
-"""The rows of DESIGN §9 about cascades: a base from outside moves, and all that stands on it."""
+"""The rows of docs/benchmarks.md about cascades: a base moves, and all that is based on it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from benchmarks.cases import SLOW, Case, bake
 from benchmarks.figures import Goal
 from benchmarks.measure import Contender, FailedError
 from benchmarks.outside import Outside, layers_of
-from benchmarks.repository import LINKING, RUNNING, Size, write_repository
+from benchmarks.repository import RUNNING, Size, write_repository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from benchmarks.peers import Bench
 
-__all__ = ["narrow", "parts_of", "rebased", "rebuilt", "require_done", "tree"]
+__all__ = ["narrow", "parts_of", "rebuilt", "require_done", "tree"]
 
 _DEPTH = 4
 _FILES = 2
@@ -29,45 +29,10 @@ _SLOTS = 16
 _NARROW_DEPTH = 25
 _UNGATED = (sys.executable, "-m", "benchmarks.ungated")
 _OURS = "aksci cascade without gate"
-_WARM, _FRESH = "bake", "bake, fresh runner"
+_BAKE = "bake"
 _PLAIN = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 """Bake then pushes a third of the manifests only."""
 _STEP, _PATH, _BOUND = "step images", "critical path", "lower bound with slots"
-
-
-def rebased(bench: Bench, images: int, *, runs: int) -> Case:
-    """Put all dependents of a base on its new version, beside bake, which builds all of them.
-
-    Neither scans nor signs. The whole session, which does, is there to compare.
-    """
-    size = tree(images)
-    bare = _project(bench, f"rebase-{images}", size, LINKING, _UNGATED)
-    whole = _project(bench, f"rebase-whole-{images}", size, LINKING, (*bench.ours, "build"))
-
-    def steps(project: _Project, *, gate: bool) -> Mapping[str, float]:
-        found = project.report("rebased", gate=gate)["steps"]
-        return {} if gate else {_STEP: found["images"], "step tags": found["tags"]}
-
-    return Case(
-        name=f"cascade by rebase, {images}",
-        about=f"a base moves; {images} dependents, depth {size.depth}, can all be rebased",
-        contenders=(
-            bare.contender(_OURS, _UNGATED, lambda: steps(bare, gate=False)),
-            bare.bake(_WARM),
-            bare.bake(_FRESH, every=SLOW, start=bench.fresh_buildkit),
-            whole.contender(
-                "aksci cascade",
-                (*bench.ours, "cascade"),
-                lambda: steps(whole, gate=True),
-                every=SLOW,
-            ),
-        ),
-        goals=(
-            Goal(ours=_OURS, peer=_WARM, times=1 / 10),
-            Goal(ours=_OURS, peer=_FRESH, times=1 / 10),
-        ),
-        runs=runs,
-    )
 
 
 def rebuilt(bench: Bench, images: int, *, runs: int) -> Case:
@@ -78,16 +43,13 @@ def rebuilt(bench: Bench, images: int, *, runs: int) -> Case:
     """
     sizes = {"tree": tree(images), "narrow": narrow(images)}
     projects = {
-        name: _project(bench, f"rebuild-{name}-{images}", size, RUNNING, _UNGATED)
-        for name, size in sizes.items()
+        name: _project(bench, f"rebuild-{name}-{images}", size) for name, size in sizes.items()
     }
 
     def told(name: str) -> Callable[[], Mapping[str, float]]:
         return lambda: {
             f"{name}: {part}": seconds
-            for part, seconds in parts_of(
-                projects[name].report("rebuilt", gate=False), _SLOTS
-            ).items()
+            for part, seconds in parts_of(projects[name].report(), _SLOTS).items()
         }
 
     depths = " and ".join(f"{size.depth} ({name})" for name, size in sizes.items())
@@ -96,10 +58,10 @@ def rebuilt(bench: Bench, images: int, *, runs: int) -> Case:
         about=f"a base moves; {images} dependents, depth {depths}, have a RUN each; {_SLOTS} slots",
         contenders=(
             *(
-                project.contender(f"{name}: {_OURS}", _UNGATED, told(name))
+                project.contender(f"{name}: {_OURS}", told(name))
                 for name, project in projects.items()
             ),
-            projects["tree"].bake(f"tree: {_WARM}", every=SLOW),
+            projects["tree"].bake(f"tree: {_BAKE}", every=SLOW),
         ),
         goals=tuple(
             Goal(ours=f"{name}: {_STEP}", peer=f"{name}: {bound}", times=1.2)
@@ -148,7 +110,7 @@ def require_done(report: Mapping[str, Any], actions: Mapping[str, int], *, gate:
 
 @dataclass(frozen=True, kw_only=True)
 class _Project:
-    """One repository, all of whose images were built and stand on a base that moves."""
+    """One repository, all of whose images were built and are based on one that moves."""
 
     bench: Bench
     root: Path
@@ -156,56 +118,37 @@ class _Project:
     images: tuple[str, ...]
     outside: Outside
 
-    def contender(
-        self,
-        name: str,
-        argv: Sequence[str],
-        after: Callable[[], Mapping[str, float]],
-        *,
-        every: int = 1,
-    ) -> Contender:
-        """Return one of ours."""
+    def contender(self, name: str, after: Callable[[], Mapping[str, float]]) -> Contender:
+        """Return ours."""
         return Contender(
             name=name,
-            argv=argv,
+            argv=_UNGATED,
             folder=self.root,
-            every=every,
             before=self.outside.move,
             after=after,
         )
 
-    def bake(
-        self, name: str, *, every: int = 1, start: Callable[[], None] = lambda: None
-    ) -> Contender:
-        """Return bake of all images, which must bring them to the new base, too.
-
-        :param start: starts the BuildKit of a fresh runner; without, it is the one that we use.
-        """
-
-        def before() -> None:
-            start()
-            self.outside.move()
-
+    def bake(self, name: str, *, every: int = 1) -> Contender:
+        """Return bake of all images, which must bring them to the new base, too."""
         return bake(
             self.bench,
             self.root,
-            "warm" if name.endswith(_WARM) else "fresh",
+            "warm",
             name=name,
             environment=_PLAIN,
             every=every,
-            before=before,
+            before=self.outside.move,
             after=self._require_moved,
         )
 
-    def report(self, action: str, *, gate: bool) -> dict[str, Any]:
+    def report(self) -> dict[str, Any]:
         """Return what the last cascade says of itself.
 
-        :param gate: whether its images have gone through the gate.
         :raises FailedError: it did anything else than it was to be measured for.
         """
         text = (self.root / ".aksci" / "cascade.json").read_text(encoding="utf-8")
         found: dict[str, Any] = json.loads(text)
-        require_done(found, {action: len(self.images)}, gate=gate)
+        require_done(found, {"rebuilt": len(self.images)}, gate=False)
         return found
 
     def _require_moved(self) -> Mapping[str, float]:
@@ -213,11 +156,11 @@ class _Project:
         for image in self.images:
             repository = f"{self.name}-bake/{image}"
             if version not in layers_of(self.outside.registry, repository, "latest"):
-                raise FailedError(f"{repository} does not stand on the new base")
+                raise FailedError(f"{repository} is not based on the new one")
         return {}
 
 
-def _project(bench: Bench, name: str, size: Size, recipe: str, build: tuple[str, ...]) -> _Project:
+def _project(bench: Bench, name: str, size: Size) -> _Project:
     project = f"bench-{name}"
     outside = Outside(registry=bench.client, repository=f"{project}-outside/base")
     outside.move()
@@ -228,10 +171,10 @@ def _project(bench: Bench, name: str, size: Size, recipe: str, build: tuple[str,
         project=project,
         registry=bench.registry,
         system=outside.reference,
-        recipe=recipe,
+        recipe=RUNNING,
         slots=_SLOTS,
     )
-    bench.run([*build], {}, name)
+    bench.run([*_UNGATED], {}, name)
     return _Project(
         bench=bench,
         root=root,

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COPYING",
-    "LINKING",
     "NOXFILE",
     "RUNNING",
     "Image",
@@ -29,19 +28,11 @@ _FOLDER = 50
 _WORDS = 60
 """Words in one file: about 400 bytes."""
 COPYING = "COPY . /{name}/\n"
-LINKING = """\
-COPY --link . /{name}/
-ENV IMAGE={name}
-LABEL bench.image={name}
-USER 10001
-CMD ["cat", "/{name}"]
-"""
-"""What may be put on another base without a build."""
 RUNNING = """\
 COPY . /{name}/
 RUN sleep 0.3 && cat /etc/version > /{name}/built-on
 """
-"""What may not: it reads the base. It waits, as for a package server, more than it computes."""
+"""It reads the base, and waits, as for a package server, more than it computes."""
 _FOR_SKAFFOLD = "Dockerfile.skaffold"
 _MOMENT = "2026-01-01T00:00:00Z"
 _IDENTITY = {

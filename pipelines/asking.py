@@ -14,15 +14,13 @@ from aksci.cascade.dispatch.dispatchers import make_dispatcher
 from aksci.core.errors import AksciError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from aksci.cascade.cascade_report import DependentAction
     from aksci.cascade.dependents.survey_result import Found
     from aksci.config.cascade_models import AzurePipelinesTarget, GithubTarget
     from aksci.oci.references import ImageRef
     from pipelines.cascading import Cascading
 
-__all__ = ["TO_COME", "Asking", "dependent_of"]
+__all__ = ["TO_COME", "Asking"]
 
 TO_COME = f"sha256:{'0' * 64}"
 """In a plan, the digest of an image that is to be made: nobody knows it yet."""
@@ -36,36 +34,35 @@ class Asking:
     chain: tuple[str, ...]
     """The projects that have asked each other for this cascade."""
     error: AksciError | None = None
-    _noted: dict[str, list[tuple[Found, str]]] = field(default_factory=lambda: defaultdict(list))
+    _noted: dict[str, list[Found]] = field(default_factory=lambda: defaultdict(list))
     _told: dict[ImageRef, Dependent] = field(default_factory=dict)
 
-    def note(self, found: Found, target: str, why: str) -> None:
+    def note(self, found: Found, target: str | None) -> None:
         """Note that the owner of an image is to be asked.
 
-        :param why: why it could not be rebased; empty: nobody tried.
+        :param target: the entry of [cascade.targets]; None: nobody sees to the image.
         """
+        if target is None:
+            self._tell(found, "none", "", "no entry of [[cascade.owners]] sees to it")
+            return
         host, me = self.work.registry.host, self._me
         owner = f"{host}/{found.ref.repository.partition('/')[0]}"
         refusal = may_ask(self.chain, me, owner, self.work.context.config.cascade.depth)
         if refusal:
             self._tell(found, "loop", target, refusal)
         else:
-            self._noted[target].append((found, why))
+            self._noted[target].append(found)
 
-    def ask(self, remade: Mapping[ImageRef, ImageRef]) -> None:
-        """Ask each target once, unless it was asked lately for the very same.
-
-        :param remade: images that have been rebased -> what they are now.
-        """
+    def ask(self) -> None:
+        """Ask each target once, unless it was asked lately for the very same."""
         for target in sorted(self._noted):
             try:
-                action, detail = self._ask(target, self._moved(target, remade))
+                action, detail = self._ask(target, self._moved(target))
             except AksciError as error:
                 action, detail = "failed", error.message.splitlines()[0]
                 self.error = self.error or error
-            for found, why in self._noted[target]:
-                said = "; ".join(filter(None, [detail, why and f"not rebased: {why}"]))
-                self._tell(found, action, target, said)
+            for found in self._noted[target]:
+                self._tell(found, action, target, detail)
 
     def outcome(self, found: Found) -> Dependent:
         """Return what became of an image that was noted."""
@@ -105,16 +102,16 @@ class Asking:
         context.reporter.line(f"asked {name} to follow {request.words}: {where}")
         return "asked", where
 
-    def _moved(self, target: str, remade: Mapping[ImageRef, ImageRef]) -> dict[str, str]:
+    def _moved(self, target: str) -> dict[str, str]:
         """Return what the images of a target are built on that has moved already.
 
-        What was rebased is never found again, so this is the only time to tell of it.
+        A parent that its owner is yet to rebuild is told of by the cascade that finds it rebuilt.
         """
         return {
-            move.reference: remade[move.parent].digest if move.parent else move.current
-            for found, _ in self._noted[target]
+            move.reference: move.current
+            for found in self._noted[target]
             for move in found.moves
-            if move.parent is None or move.parent in remade
+            if move.parent is None
         }
 
     @property
@@ -122,7 +119,17 @@ class Asking:
         return f"{self.work.registry.host}/{self.work.context.config.project.name}"
 
     def _tell(self, found: Found, action: DependentAction, target: str, detail: str) -> None:
-        self._told[found.ref] = dependent_of(found, action, target=target, detail=detail)
+        self._told[found.ref] = Dependent(
+            repository=found.ref.repository,
+            tag=found.tags[0] if found.tags else "",
+            digest=found.ref.digest,
+            reference=found.reference,
+            recorded=found.recorded,
+            current="" if found.current == TO_COME else found.current,
+            action=action,
+            target=target,
+            detail=detail,
+        )
 
 
 def identity_of(target: GithubTarget | AzurePipelinesTarget) -> str:
@@ -131,20 +138,3 @@ def identity_of(target: GithubTarget | AzurePipelinesTarget) -> str:
         return f"github:{target.api}:{target.repository}:{target.event}"
     place = f"{target.organization}/{target.project}/{target.pipeline}"
     return f"azure-pipelines:{target.api}:{place}:{target.branch}"
-
-
-def dependent_of(
-    found: Found, action: DependentAction, *, target: str = "", detail: str = ""
-) -> Dependent:
-    """Return what a report says of an image."""
-    return Dependent(
-        repository=found.ref.repository,
-        tag=found.tags[0] if found.tags else "",
-        digest=found.ref.digest,
-        reference=found.reference,
-        recorded=found.recorded,
-        current="" if found.current == TO_COME else found.current,
-        action=action,
-        target=target,
-        detail=detail,
-    )

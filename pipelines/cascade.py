@@ -1,4 +1,4 @@
-"""drift → rebase or rebuild → validate → scan → sign → release → tags → deploy, as one motion."""
+"""drift → rebuild → validate → scan → sign → release → tags → deploy, as one motion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from aksci.cascade.cascade_report import CascadeReport
 from aksci.cascade.dependents.loop_guard import chain_of
 from aksci.cli.options import WORK_TO_DO
 from aksci.core.errors import AksciError, ConfigError, UsageError
-from aksci.images.rebase.explain import explain_text
 from aksci.oci.names import parse_reference
 from aksci.report.cascade_document import report_document
 from aksci.report.cascade_markdown import report_markdown
@@ -36,7 +35,7 @@ CHAIN = "AKSCI_CASCADE_CHAIN"
 
 
 def cascade(context: Context, options: Options) -> dict[str, Any]:
-    """Make again what stands on images from outside that moved, and bring it to where it runs.
+    """Make again what is based on images from outside that moved, and bring it to where it runs.
 
     :raises AksciError: an image failed; what did not need it is done nevertheless.
     """
@@ -52,11 +51,8 @@ def cascade(context: Context, options: Options) -> dict[str, Any]:
             graph=graph,
             only=only,
             batch=options.batch,
-            planning=options.plan or options.explain_rebase,
+            planning=options.plan,
         )
-        if options.explain_rebase:
-            deliver(context, options, explain_text(work.explain()))
-            return {}
         done = work.plan() if options.plan else work.apply()
         if options.registry_wide:
             done = _wide(work, done, options, chain)
@@ -167,5 +163,5 @@ def _tell(
 
 def _to_do(report: CascadeReport) -> bool:
     return any(one.action != "kept" for one in report.images) or any(
-        one.action in {"rebase", "ask"} for one in report.dependents
+        one.action == "ask" for one in report.dependents
     )

@@ -14,10 +14,8 @@ from aksci.cascade.choose import Chooser
 from aksci.cascade.drift import Meanings
 from aksci.cascade.groups import withheld
 from aksci.cascade.outcomes import outcomes_of, planned_outcomes
-from aksci.cascade.rebasing import Rebasing
 from aksci.core.errors import AksciError
 from aksci.images.build.build_images import BuildResult
-from aksci.images.build.build_request import Requests
 from aksci.images.build.build_run import Run
 from aksci.images.build.failures import Failure, read_failures, update_failures
 from aksci.images.lookup import Lookup
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
     from aksci.images.build.build_record import BuiltImage
     from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.graph import Graph
-    from aksci.images.rebase.model import Condition
     from aksci.oci.client import RegistryClient
     from aksci.oci.references import ImageRef
     from aksci.supply.sign.signer import Origin
@@ -130,24 +127,6 @@ class Cascading:
         )
 
     @cached_property
-    def rebasing(self) -> Rebasing | None:
-        """What rebases; None: aksci.toml forbids it, or Docker Engine's own BuildKit builds.
-
-        That one may have no MergeOp (without the containerd image store), and then COPY --link
-        is an ordinary copy.
-        """
-        environment = self.context.environment
-        by_engine = environment.platform == "docker" and environment.builder is None
-        if by_engine or not self.context.config.cascade.rebase:
-            return None
-        settings = self.bench.settings
-        return Rebasing(
-            registry=self.registry,
-            resolver=self.resolver,
-            requests=Requests(lookup=self.lookup, settings=settings),
-        )
-
-    @cached_property
     def gatekeeper(self) -> Gatekeeper:
         """What scans and signs."""
         images = self.graph.images
@@ -166,7 +145,7 @@ class Cascading:
     def plan(self) -> Done:
         """Look at everything, change nothing."""
         with self.timed("look"):
-            outcome = plan_cascade(self.lookup, self.chooser, self.rebasing)
+            outcome = plan_cascade(self.lookup, self.chooser)
         choices = {name: one.choice for name, one in outcome.done.items()}
         return Done(
             drift=tuple(edge for name in sorted(choices) for edge in choices[name].edges),
@@ -174,13 +153,6 @@ class Cascading:
             steps=self.steps,
             error=next((outcome.failed[name] for name in sorted(outcome.failed)), None),
         )
-
-    def explain(self) -> dict[str, tuple[Condition, ...]]:
-        """Say of every image what a rebase of it would need."""
-        outcome = plan_cascade(self.lookup, self.chooser, self.rebasing, explain=True)
-        for name in sorted(outcome.failed):
-            self.context.reporter.warning(f"{name}: {outcome.failed[name].message}")
-        return {name: one.rebase for name, one in sorted(outcome.done.items())}
 
     def apply(self) -> Done:
         """Make again what must be, and publish what passed."""
@@ -260,7 +232,6 @@ class Cascading:
                 validator=bench.check,
             ),
             chooser=self.chooser,
-            rebasing=self.rebasing,
             gate=self.gatekeeper,
         )
 

@@ -41,22 +41,18 @@ class Gatekeeper:
         :raises GateError: the policy refuses it, or it can't be scanned.
         :raises TrustError: it can't be signed.
         """
-        base = next((one for one in image.bases if one.stands_on), None)
-        self.check(image.name, image.ref, image.input_key, self._ref_of(base) if base else None)
-
-    def check(self, name: str, ref: ImageRef, input_key: str, base: ImageRef | None) -> None:
-        """Do so with an image that need not be one of the project's."""
         from aksci.supply.scan.scan_policy import require_pass
         from aksci.supply.sign.signer import sign_image
 
-        bench = self.bench
-        self._keys[ref] = input_key
+        base = next((one for one in image.bases if one.stands_on), None)
+        bench, ref = self.bench, image.ref
+        self._keys[ref] = image.input_key
         with self._lock:
             gate = self._gate
-        verdict = self.verdicts[name] = gate.scan(ref, base)
+        verdict = self.verdicts[image.name] = gate.scan(ref, self._ref_of(base) if base else None)
         policy, now = bench.context.config.scan, bench.context.now()
         require_pass([verdict], policy=policy, now=now, complete=False)
-        sign_image(ref, verdict, input_key=input_key, signer=bench.signer, origin=self.origin)
+        sign_image(ref, verdict, input_key=image.input_key, signer=bench.signer, origin=self.origin)
 
     @cached_property
     def _gate(self) -> Gate:

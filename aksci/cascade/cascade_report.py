@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aksci.cascade.edge_drift import EdgeDrift
-    from aksci.images.rebase.model import Condition
 
 __all__ = [
     "CascadeReport",
@@ -22,20 +21,17 @@ __all__ = [
     "TagMove",
 ]
 
-Action = Literal[
-    "rebuild", "rebase", "make", "rebuilt", "rebased", "reused", "kept", "failed", "blocked"
-]
-"""``rebuild``, ``rebase`` and ``make`` (one of the two, not known yet) are what a
-plan says; the others are what a cascade did. ``reused``: its inputs are new, and a finished build
-of them was there already. ``kept``: nothing that it stands on moved."""
+Action = Literal["rebuild", "rebuilt", "reused", "kept", "failed", "blocked"]
+"""``rebuild`` is what a plan says; the others are what a cascade did. ``reused``: its inputs are
+new, and a finished build of them was there already. ``kept``: nothing that it is based on moved."""
 
 Became = Literal["deployed", "would deploy", "unchanged", "waits", "left", "failed"]
 """``would deploy``: what a plan says. ``unchanged``: it runs the release already. ``waits``: a gate
 says not yet. ``left``: what runs there is not what the cascade went on from."""
 
-DependentAction = Literal["rebase", "ask", "rebased", "asked", "known", "loop", "none", "failed"]
-"""``rebase`` and ``ask`` are plans. ``known``: its owner was asked already. ``loop``: asking would
-go in a circle. ``none``: nobody in aksci.toml sees to it."""
+DependentAction = Literal["ask", "asked", "known", "loop", "none", "failed"]
+"""``ask``: its owner is to be asked, now or once what it needs is there. ``known``: its owner was
+asked already. ``loop``: asking would go in a circle. ``none``: nobody in aksci.toml sees to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +39,7 @@ class Spent:
     """Seconds that one image took."""
 
     make: float = 0.0
-    """Its build or rebase, validation included, without waiting for its turn."""
+    """Its build, validation included, without waiting for its turn."""
     gate: float = 0.0
     """Scan and signature."""
 
@@ -67,8 +63,6 @@ class ImageOutcome:
     """Digest of what its first stable tag meant when the cascade began."""
     after: str | None = None
     """Digest of what it is now."""
-    rebase: tuple[Condition, ...] = ()
-    """Why it was rebased, or could not be; empty: nobody asked."""
     spent: Spent = field(default_factory=Spent)
     error: str = ""
     """Why it failed, in one line."""

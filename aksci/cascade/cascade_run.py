@@ -13,16 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aksci.cascade.choose import Choice, Chooser
-    from aksci.cascade.rebasing import Rebasing
     from aksci.images.build.build_run import Run
-    from aksci.images.engines.builder import BuildOutput
-    from aksci.images.inputs import Inputs
     from aksci.images.schedule import Outcome
 
 __all__ = ["CascadeRun", "ImageGate"]
 
 _LOOKUPS = 16
-"""Threads: most images are only looked at, rebased or scanned. Builds have a limit of their own."""
+"""Threads: most images are only looked at or scanned. Builds have a limit of their own."""
 
 
 class ImageGate(Protocol):
@@ -42,8 +39,6 @@ class CascadeRun:
 
     run: Run
     chooser: Chooser
-    rebasing: Rebasing | None = None
-    """None: everything is built."""
     gate: ImageGate | None = None
     choices: dict[str, Choice] = field(default_factory=dict)
     """By image, as they are taken."""
@@ -67,13 +62,7 @@ class CascadeRun:
         choice = self.choices[name] = self.chooser.choose(name, identities)
         if choice.kept:
             return self._kept(choice)
-
-        def rebase(inputs: Inputs) -> BuildOutput | None:
-            return self.rebasing.rebase(choice, inputs) if self.rebasing else None
-
-        looked = self.run.make(
-            name, parents, bases=choice.bases, reasons=choice.reasons, rebase=rebase
-        )
+        looked = self.run.make(name, parents, bases=choice.bases, reasons=choice.reasons)
         self.made[name] = looked.image
         if self.gate:
             started = time.monotonic()

@@ -46,12 +46,6 @@ class Choice:
         """Whether what is published stays."""
         return not self.reasons
 
-    @property
-    def recorded(self) -> dict[str, str]:
-        """Full reference -> digest of what the published image was built from."""
-        lineage = self.published.lineage if self.published else None
-        return lineage.digests if lineage else {}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Chooser:

@@ -6,12 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from aksci.images.dockerfile.recipe import EdgeType
     from aksci.images.lineage import Lineage
     from aksci.oci.references import ImageRef
-    from aksci.oci.registry import Manifest
 
 __all__ = ["EdgeDrift", "EdgePolicy", "EdgeState", "Published"]
 
@@ -44,12 +41,8 @@ class Published:
     """None: nothing is recorded, or a record that can't be believed."""
     problem: str = ""
     """Why the record can't be believed, as a clause; empty: it can, or there is none."""
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    """Of the manifest or index."""
     identity: str = ""
     """What it counts as in the keys of what needs it: see ``content_identity``."""
-    manifest: Manifest | None = field(default=None, repr=False)
-    """Or the index."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,6 @@ __all__ = ["outcomes_of", "planned_outcomes"]
 
 _ACTIONS: dict[str, Action] = {
     "built": "rebuilt",
-    "rebased": "rebased",
     "reused": "reused",
     "kept": "kept",
 }
@@ -50,23 +49,14 @@ def planned_outcomes(graph: Graph, outcome: Outcome[Planned]) -> tuple[ImageOutc
         found.append(
             ImageOutcome(
                 image=name,
-                action=_planned(planned),
+                action="kept" if planned.choice.kept else "rebuild",
                 reasons=planned.choice.reasons,
                 needs=needs,
                 before=published.ref.digest if published else None,
                 after=planned.digest,
-                rebase=planned.rebase,
             )
         )
     return tuple(found)
-
-
-def _planned(planned: Planned) -> Action:
-    if planned.choice.kept:
-        return "kept"
-    if not planned.rebase or not all(one.holds for one in planned.rebase):
-        return "rebuild"
-    return "make" if planned.waits else "rebase"
 
 
 def _outcome(
@@ -86,7 +76,6 @@ def _outcome(
         reasons = choice.reasons if choice else ()
         return replace(_not_done(name, needs, outcome, before=before), reasons=reasons)
     image = looked.image
-    conditions = run.rebasing.conditions.get(name, ()) if run.rebasing else ()
     return ImageOutcome(
         image=name,
         action=_ACTIONS[image.action],
@@ -94,7 +83,6 @@ def _outcome(
         needs=needs,
         before=before,
         after=image.ref.digest,
-        rebase=conditions,
         spent=Spent(make=made.seconds if made else 0.0, gate=run.gated.get(name, 0.0)),
         withheld=name in held and image.action != "kept",
     )

@@ -57,16 +57,13 @@ def read_published(registry: Registry, spec: ImageSpec) -> Published | None:
     except NotFoundInRegistry:
         return None
     ref = ImageRef(registry.host, spec.repository, manifest.digest)
-    annotations = _annotations(manifest)
-    lineage, problem = _believable(registry, ref, spec.name, annotations)
+    lineage, problem = _believable(registry, ref, spec.name, _annotations(manifest))
     return Published(
         image=spec.name,
         ref=ref,
         lineage=lineage,
         problem=problem,
-        annotations=annotations,
         identity=content_identity(manifest),
-        manifest=manifest,
     )
 
 
@@ -192,8 +189,8 @@ def _used(registry: Registry, ref: ImageRef, lineage: Lineage) -> dict[str, set[
 def _other_materials(lineage: Lineage, used: Mapping[str, set[str]]) -> str:
     """Say where BuildKit used an image from outside, and never in the version that is recorded.
 
-    It may have used further versions of it: those that the Dockerfile pins by digest, and what an
-    image that was rebased stood on before. A named context counts though nothing may use it.
+    It may have used further versions of it: those that the Dockerfile pins by digest. A named
+    context counts though nothing may use it.
     """
     for reference, digest in sorted(lineage.parents.items()):
         edge = lineage.edges[reference]

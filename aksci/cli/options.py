@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from argparse import SUPPRESS
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, NoReturn
 
@@ -54,8 +55,18 @@ class Options:
     purge: bool = False
     base: tuple[str, ...] = ()
     batch: bool = False
-    explain_rebase: bool = False
     registry_wide: bool = False
+
+
+class _Removed(argparse.Action):
+    """Say what became of an option that scripts may still give."""
+
+    def __call__(self, *_: object, **__: object) -> NoReturn:
+        raise UsageError(
+            "--explain-rebase is gone: rebase was removed, since BuildKit makes the same images "
+            "from its shared cache (COPY --link).",
+            hint="nox -s cascade -- --plan says which images would be rebuilt, and why.",
+        )
 
 
 class _Parser(argparse.ArgumentParser):
@@ -188,11 +199,7 @@ def _parser() -> argparse.ArgumentParser:
         help="cascade: only what follows from this image; repeatable, or several with spaces",
     )
     add("--batch", action="store_true", help="cascade: take what waits for the next batch, too")
-    add(
-        "--explain-rebase",
-        action="store_true",
-        help="cascade: say of each image why it can't be rebased, and stop",
-    )
+    add("--explain-rebase", action=_Removed, nargs=0, default=SUPPRESS, help=SUPPRESS)
     add(
         "--registry-wide",
         action="store_true",

@@ -62,7 +62,7 @@ SESSIONS: dict[str, SessionSpec] = {
         options=frozenset({"force", "keep_going", "only", "plan", "until", "with_dependents"}),
     ),
     "cascade": SessionSpec(
-        summary="Rebuild or rebase what stands on bases that changed; scan, sign, deploy it.",
+        summary="Rebuild what is based on bases that changed; scan, sign, deploy it.",
         module="pipelines.cascade",
         function="cascade",
         options=frozenset(
@@ -70,7 +70,6 @@ SESSIONS: dict[str, SessionSpec] = {
                 "base",
                 "batch",
                 "exit_code",
-                "explain_rebase",
                 "format",
                 "output",
                 "plan",

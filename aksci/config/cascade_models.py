@@ -90,17 +90,8 @@ class OwnerRule(_Model):
 
     repositories: Annotated[tuple[Glob, ...], Field(min_length=1)]
     """Globs of repositories in the registry, such as ``payments/*``."""
-    rebase: bool = False
-    """Rebase their images in the registry where that is provably the same as a rebuild."""
-    target: Label | None = None
-    """The entry of [cascade.targets] that is asked to run where nothing is rebased."""
-
-    @model_validator(mode="after")
-    def _something(self) -> OwnerRule:
-        if not self.rebase and self.target is None:
-            msg = "give 'rebase', 'target' or both"
-            raise ValueError(msg)
-        return self
+    target: Label
+    """The entry of [cascade.targets] that is asked to run."""
 
 
 class ReceiverConfig(_Model):
@@ -133,8 +124,6 @@ class CascadeConfig(_Model):
     bases: tuple[BaseRule, ...] = ()
     together: bool = False
     """Stable tags of images that need each other move all or not at all."""
-    rebase: bool = True
-    """Rebase in the registry, without a build, where that is provably the same."""
     depth: Annotated[int, Field(ge=1, le=50)] = 5
     """Projects that may ask each other in a row."""
     ask_again: Annotated[int, Field(ge=1)] = 24

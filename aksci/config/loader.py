@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, get_args
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["CONFIG_NAME", "find_project", "json_schema", "load_config"]
 
 CONFIG_NAME = "aksci.toml"
+_REBASE = re.compile(r"cascade\.(owners\.[0-9]+\.)?rebase")
+_NO_REBASE = (
+    "rebase was removed, since BuildKit makes the same images from its shared cache (COPY --link). "
+    "Delete the key: what is based on a base that moved is rebuilt, and the owners of other "
+    "repositories are asked by 'target'."
+)
 
 
 def find_project(start: Path) -> Path:
@@ -76,6 +83,8 @@ def json_schema() -> dict[str, Any]:
 def _explain(path: Path, detail: ErrorDetails) -> str:
     where = ".".join(str(part) for part in detail["loc"] if part not in {"job", "http"})
     if detail["type"] == "extra_forbidden":
+        if _REBASE.fullmatch(where):
+            return f"{path}: {where}: {_NO_REBASE}"
         known = _known_keys(detail["loc"][:-1])
         close = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
         suggestion = (

@@ -82,9 +82,6 @@ class Lineage:
     """Digest of the blob with its files; see ``read_files``."""
     provenance: str | None = None
     """Digest of the blob with BuildKit's provenance."""
-    rebase: Mapping[str, Any] | None = None
-    """``RebaseFacts.document()``: whether and how it may be put on another base without a build;
-    None where the build did not say."""
 
     @property
     def digests(self) -> dict[str, str]:
@@ -119,7 +116,6 @@ def write_lineage(
         "edges": lineage.edges,
         "steps": [[step.keyword, step.hash, *step.lines] for step in lineage.steps],
         "files": None if files is None else len(files),
-        "rebase": lineage.rebase,
     }
     layers = [Content(media_type=ARTIFACT_TYPE, content=canonical_json(document))]
     if files is not None and len(files) <= _MOST_FILES:
@@ -216,5 +212,4 @@ def _lineage(manifest: Mapping[str, Any], document: Mapping[str, Any]) -> Lineag
         created=str((manifest.get("annotations") or {}).get(_CREATED, "")),
         file_list=blobs.get(_FILES),
         provenance=blobs.get(_PROVENANCE),
-        rebase=facts if isinstance(facts := document.get("rebase"), dict) else None,
     )

@@ -113,10 +113,6 @@ def _image(one: ImageOutcome) -> dict[str, Any]:
         "needs": list(one.needs),
         "before": one.before,
         "after": one.after,
-        "rebase": [
-            {"name": why.name, "holds": why.holds, "detail": _plain(why.detail)}
-            for why in one.rebase
-        ],
         "seconds": {"make": one.spent.make, "gate": one.spent.gate},
         "error": _plain(one.error),
         "blockedBy": list(one.blocked_by),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["report_html"]
 
 _ROWS = 1000
-_TINTED = frozenset({"blocked", "deployed", "failed", "fixed", "introduced", "rebased", "rebuilt"})
+_TINTED = frozenset({"blocked", "deployed", "failed", "fixed", "introduced", "rebuilt"})
 """First cells whose word is a class of the style sheet as well."""
 
 

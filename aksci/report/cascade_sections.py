@@ -37,14 +37,9 @@ _IDS = 3
 _ERROR = 200
 """Characters of an error, so that what it blocks stays in sight."""
 _STATES = {"drifted": "moved", "batched": "batched", "ignored": "ignored"}
-_PLANS = {
-    "rebuild": "would be rebuilt",
-    "rebase": "would be rebased",
-    "make": "would be made again",
-}
+_PLANS = {"rebuild": "would be rebuilt"}
 _ENVIRONMENTS = {"would deploy": "would be deployed", "left": "left alone"}
 _DEPENDENTS = {
-    "rebase": "would be rebased",
     "ask": "would be asked for",
     "asked": "asked for",
     "known": "asked for already",
@@ -62,7 +57,6 @@ def sections_of(report: CascadeReport, limit: int) -> tuple[Section, ...]:
         _drift(report, limit),
         _images(report, limit),
         _failures(report, limit),
-        _not_rebased(report, limit),
         _findings(report, limit),
         _tags(report, limit),
         Section(title="Release", lines=tuple(_release(report))),
@@ -161,18 +155,6 @@ def _blocked_levels(failed: str, images: Sequence[ImageOutcome]) -> list[list[st
         levels += [[] for _ in range(depth[one.image] - len(levels))]
         levels[depth[one.image] - 1].append(one.image)
     return levels
-
-
-def _not_rebased(report: CascadeReport, limit: int) -> Section:
-    """Return the conditions by name; ``--explain-rebase`` says what each has found."""
-    entries = [
-        Entry(name=one.image, shared=("", ", ".join(names)))
-        for one in report.images
-        if one.action not in {"rebase", "rebased"}
-        and (names := [condition.name for condition in one.rebase if not condition.holds])
-    ]
-    title = "Not rebased, for these conditions (--explain-rebase says more)"
-    return make_table(title, ("", "image", "", "conditions"), entries, limit)
 
 
 def _findings(report: CascadeReport, limit: int) -> Section:

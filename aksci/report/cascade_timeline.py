@@ -57,7 +57,7 @@ def timeline_svg(images: Sequence[ImageOutcome]) -> str:
 
 def _chosen(images: Sequence[ImageOutcome], path: frozenset[str]) -> list[ImageOutcome]:
     """Return the images that have a bar, in their order."""
-    made = [one for one in images if one.action in {"rebased", "rebuilt"}]
+    made = [one for one in images if one.action == "rebuilt"]
     ranked = sorted(made, key=lambda one: (one.image not in path, -one.spent.total))
     wanted = {one.image for one in ranked[:_MOST]}
     return [one for one in made if one.image in wanted]

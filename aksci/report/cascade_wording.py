@@ -26,13 +26,7 @@ __all__ = [
     "worst_first",
 ]
 
-_AGAIN = {
-    "rebased": "rebased",
-    "rebuilt": "rebuilt",
-    "rebase": "rebased",
-    "rebuild": "rebuilt",
-    "make": "rebased or rebuilt",
-}
+_AGAIN = {"rebuilt": "rebuilt", "rebuild": "rebuilt"}
 """What counts as made again, done or planned, in words."""
 _OTHERS = ("reused", "kept", "failed", "blocked")
 _RANKS = {"CRITICAL": 0, "HIGH": 1, "MEDIUM": 2, "LOW": 3, "UNKNOWN": 4}

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 __all__ = ["critical_path", "earliest_starts"]
 
-_MADE = frozenset({"rebased", "rebuilt"})
 _Chain = tuple[float, tuple[str, ...]]
 
 
@@ -55,4 +54,4 @@ def _rank(chain: _Chain) -> tuple[float, int, tuple[str, ...]]:
 
 
 def _seconds(one: ImageOutcome) -> float:
-    return one.spent.total if one.action in _MADE else 0.0
+    return one.spent.total if one.action == "rebuilt" else 0.0

@@ -49,7 +49,7 @@ _LIMITS = """\
 - Tasks know no order. Each runs when the tag of its base is pushed: an image with two bases may be
   built twice, and on a mixture of old and new. Nothing is all or nothing, and nobody is told what a
   failure blocks.
-- Nothing is rebased, and nothing is skipped: each run builds.
+- Nothing is skipped: each run builds.
 - One platform each. No named contexts, no `requires`, no SSH. Secrets only from Azure Key Vault, by
   hand (`secrets:` in a task file); none is exported.
 

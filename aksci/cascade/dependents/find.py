@@ -100,8 +100,6 @@ class _Search:
                 ref=ref,
                 tags=images[ref],
                 moves=tuple(sorted(moves.values(), key=_stands_on_first)),
-                annotations=records[ref].annotations,
-                lineage=records[ref].lineage,
             )
             for ref, moves in self._moves(images, edges).items()
         }

@@ -60,7 +60,7 @@ def read_record(registry: Registry, ref: ImageRef) -> Record:
         # Annotations of an image with several platforms may be on each of them only.
         child = registry.manifest(ref.repository, platforms[0]["digest"])
         base = _base(_texts(json.loads(child.content).get("annotations")))
-    return Record(image=True, annotations=annotations, base=base, lineage=lineage)
+    return Record(image=True, base=base, lineage=lineage)
 
 
 def read_lineage_of(registry: Registry, ref: ImageRef) -> Lineage | None:

@@ -87,7 +87,6 @@ def _record(document: dict[str, Any]) -> Record:
         raise TypeError(document["image"])
     return Record(
         image=document["image"],
-        annotations={str(key): str(value) for key, value in document["annotations"].items()},
         base=None if base is None else (str(base[0]), str(base[1])),
         lineage=None if lineage is None else _lineage(lineage),
     )
@@ -101,4 +100,6 @@ def _lineage(document: dict[str, Any]) -> Lineage:
     mappings = [document[name] for name in ("source", "parents", "edges")]
     if not all(isinstance(one, dict) for one in (*mappings, *document["edges"].values())):
         raise TypeError(document)
-    return Lineage(**{**document, "steps": steps})
+    known = {one.name for one in dataclasses.fields(Lineage)}  # an older aksci knew of more
+    kept = {name: value for name, value in document.items() if name in known}
+    return Lineage(**{**kept, "steps": steps})

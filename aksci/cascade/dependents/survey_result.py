@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from aksci.images.lineage import Lineage
     from aksci.oci.references import ImageRef
 
@@ -20,8 +18,6 @@ class Record:
 
     image: bool
     """False: it is an artifact, such as a chart, a signature or a layer cache."""
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    """Of the manifest or index."""
     base: tuple[str, str] | None = None
     """``org.opencontainers.image.base.name`` and ``.digest``, which an index may have on its
     platforms' manifests only."""
@@ -54,9 +50,6 @@ class Found:
     """The stable tags that mean it, sorted."""
     moves: tuple[Move, ...]
     """At least one; what it stands on first."""
-    annotations: Mapping[str, str]
-    lineage: Lineage | None
-    """None: all that is known is in its annotations."""
 
     @property
     def parents(self) -> tuple[ImageRef, ...]:

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Base", "BuildRecord", "BuiltImage", "read_build_record", "write_build_record"]
 
-Action = Literal["built", "rebased", "reused", "kept"]
-"""``rebased``: put on a new base in the registry, without a build. ``kept``: a cascade left what is
-published as it is."""
+Action = Literal["built", "reused", "kept"]
+"""``kept``: a cascade left what is published as it is."""
 _SCHEMA = 1
 
 
@@ -55,7 +54,7 @@ class BuiltImage:
     @property
     def made(self) -> bool:
         """Whether this run has made it."""
-        return self.action in {"built", "rebased"}
+        return self.action == "built"
 
 
 @dataclass(frozen=True, kw_only=True)

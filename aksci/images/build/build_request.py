@@ -13,15 +13,13 @@ from aksci.images.engines.builder import BuildCache, BuildRequest, BuildSecret, 
 from aksci.images.graph import SYNTAX_ARG
 from aksci.images.history import edges_of
 from aksci.images.keys import unchecked_tag
-from aksci.images.rebase.facts import facts_of
-from aksci.images.rebase.recorded import SEAL
 from aksci.oci.names import parse_reference
 
 if TYPE_CHECKING:
     from aksci.images.inputs import Inputs
     from aksci.images.lookup import Lookup
 
-__all__ = ["BuildSettings", "Requests", "pinned"]
+__all__ = ["BuildSettings", "Requests"]
 
 _LONGEST_TAG = 128  # distribution specification 1.1, "Pulling manifests"
 
@@ -68,7 +66,7 @@ class Requests:
             contexts={
                 name: self.lookup.graph.root / path for name, path in inputs.contexts.items()
             },
-            annotations=self.annotations(inputs),
+            annotations=self._annotations(inputs),
             secrets=self.settings.secrets,
             repository=f"{self.lookup.registry.host}/{spec.repository}",
             tag=unchecked_tag(key),
@@ -92,7 +90,7 @@ class Requests:
             read_only=cache.read_only,
         )
 
-    def annotations(self, inputs: Inputs) -> dict[str, str]:
+    def _annotations(self, inputs: Inputs) -> dict[str, str]:
         """Return what the image's manifest says: only what its content depends on anyway.
 
         Image specification 1.1, "Pre-Defined Annotation Keys".
@@ -103,9 +101,7 @@ class Requests:
         digest = inputs.parents.get(inputs.runtime or "")
         if inputs.runtime and digest:
             found[BASE_NAME] = self._base_name(inputs)
-            found[BASE_DIGEST] = pinned(inputs, inputs.runtime) or digest
-        if seal := facts_of(inputs.image).seal:
-            found[SEAL] = seal
+            found[BASE_DIGEST] = _pinned(inputs, inputs.runtime) or digest
         return found
 
     def _base_name(self, inputs: Inputs) -> str:
@@ -122,7 +118,7 @@ class Requests:
         return tuple(
             Base(
                 reference=reference,
-                digest=pinned(inputs, reference) or str(digest),
+                digest=_pinned(inputs, reference) or str(digest),
                 type=edges[reference]["type"],
                 image=inputs.internal.get(reference, ""),
                 stands_on=reference == inputs.runtime,
@@ -131,7 +127,7 @@ class Requests:
         )
 
 
-def pinned(inputs: Inputs, reference: str) -> str:
+def _pinned(inputs: Inputs, reference: str) -> str:
     """Return the digest that a reference is pinned by.
 
     A parent of ours may count as something else in keys: see ``content_identity``.

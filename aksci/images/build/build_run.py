@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from aksci.core.errors import BuildError, ConfigError, Interrupted
@@ -19,7 +18,6 @@ from aksci.images.history import files_of, lineage_of
 from aksci.images.keys import in_tag, source_of, state_of
 from aksci.images.lineage import write_lineage
 from aksci.images.reason_wording import explain
-from aksci.images.rebase.facts import facts_of
 from aksci.oci.names import parse_reference
 from aksci.oci.references import ImageRef
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from aksci.core.reporting import Reporter, Task
-    from aksci.images.build.build_record import Action
     from aksci.images.build.finished import Finished
     from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.engines.builder import Builder, BuildOutput
@@ -100,13 +97,11 @@ class Run:
         *,
         bases: Bases | None = None,
         reasons: tuple[Reason, ...] = (),
-        rebase: Callable[[Inputs], BuildOutput | None] | None = None,
     ) -> Looked:
         """Look one image up, or make it.
 
         :param bases: what it is to stand on, where that isn't what its references mean now.
         :param reasons: why it is made, where that is known.
-        :param rebase: makes it without a build, or says by None that it can't be.
         """
         started = time.monotonic()
         inputs = self.lookup.inputs(
@@ -122,17 +117,11 @@ class Run:
         spec = self.lookup.graph.images[name].spec
         found = self.lookup.find(name, inputs)
         made: str | None = None
-        how: Action = "built"
         if found is None:
             reasons = reasons or self.lookup.reasons(name, inputs)
-            if rebase and (output := rebase(inputs)):
-                how = "rebased"
-                found, made = self._as_task(name, inputs, key, reasons, how, lambda _: output)
-            else:
-                with self._slots:
-                    started = time.monotonic()
-                    build = partial(self._build, name, inputs, key)
-                    found, made = self._as_task(name, inputs, key, reasons, how, build)
+            with self._slots:
+                started = time.monotonic()
+                found, made = self._as_task(name, inputs, key, reasons)
         # What another run has finished meanwhile is not ours: we don't vouch for it.
         ours = found.digest == made
         image = BuiltImage(
@@ -140,7 +129,7 @@ class Run:
             ref=ImageRef(self.lookup.registry.host, spec.repository, found.digest),
             input_key=key,
             tags=spec.tags,
-            action=how if ours else "reused",
+            action="built" if ours else "reused",
             reasons=reasons if ours else (),
             seconds=time.monotonic() - started,
             bases=self._requests.bases(name, inputs),
@@ -148,17 +137,11 @@ class Run:
         return Looked(image=image, identity=found.identity)
 
     def _as_task(
-        self,
-        name: str,
-        inputs: Inputs,
-        key: str,
-        reasons: tuple[Reason, ...],
-        how: Action,
-        work: Callable[[Task], BuildOutput],
+        self, name: str, inputs: Inputs, key: str, reasons: tuple[Reason, ...]
     ) -> tuple[Finished, str]:
-        """Make an image and tell of it while it lasts.
+        """Build an image and tell of it while it lasts.
 
-        :returns: what counts as finished, and the digest that was made here.
+        :returns: what counts as finished, and the digest that was built here.
         """
         if self._stopped.is_set():
             raise Interrupted(f"{name} was not built: the run was stopped.")
@@ -166,13 +149,13 @@ class Run:
         task = self.reporter.task(name)
         end = "failed"
         try:
-            task.step(f"to be {how}: {'; '.join(map(explain, reasons))}")
-            output = work(task)
+            task.step(f"to be built: {'; '.join(map(explain, reasons))}")
+            output = self._build(name, inputs, key, task)
             repository = self.lookup.graph.images[name].spec.repository
             ref = ImageRef(self.lookup.registry.host, repository, output.digest)
             found = self._finish(name, inputs, key, ref, output, task)
             other = f", using {found.digest}" if found.digest != output.digest else ""
-            end = f"{how} {output.digest}{other}"
+            end = f"built {output.digest}{other}"
         except Interrupted:
             end = "stopped"
             raise
@@ -194,12 +177,11 @@ class Run:
         """Read the image back, validate it, store its lineage, and only then tag it as finished."""
         registry = self.lookup.registry
         require_known_bases(name, inputs, output.provenance, allowed=self._helpers(name))
-        manifest = output.manifest or registry.manifest(ref.repository, ref.digest)
+        manifest = registry.manifest(ref.repository, ref.digest)
         if self.validator:
             task.step("validate")
             self.validator.check(name, ref)
-        # A rebase took no time, and another one gives the same digest.
-        if not output.manifest and (earlier := self.lookup.find(name, inputs)):
+        if earlier := self.lookup.find(name, inputs):
             task.step("another run has finished it meanwhile")
             return earlier  # the first one counts: what stands on it may be built already
         task.step("store what it was made of")
@@ -210,7 +192,7 @@ class Run:
         write_lineage(
             registry,
             ref,
-            replace(lineage, rebase=facts_of(inputs.image).document()),
+            lineage,
             provenance=output.provenance,
             now=self.now(),
             files=files_of(inputs.image, self.lookup.hasher),

@@ -61,8 +61,6 @@ class Scope:
         """None: it has a value that nobody knows."""
         self.complete = False
         """Whether a variable that is not in ``values`` has no value."""
-        self.inherited: set[str] = set()
-        """The ARGs of stages below it: an ENV of the image that all stand on hides them."""
         self.env: dict[str, str | None] = {}
         """What ENV has set here and in the stages below."""
 
@@ -78,7 +76,6 @@ class Scope:
         scope = Scope(args=self._args, defaults=self._defaults, escape=self._escape)
         if base is not None:
             scope.complete, scope.env = base.complete, dict(base.env)
-            scope.inherited = set(base.values.keys() - base.env.keys())
             below = base.values if base.complete else dict.fromkeys(base.values)
             scope.values = {**below, **base.env}
         elif empty:
@@ -98,19 +95,15 @@ class Scope:
         if one.keyword == "ARG":
             for name, default in arg_pairs(one, self._escape):
                 if name in self._args:
-                    self._set({name: self._args[name]})
+                    self.values[name] = self._args[name]
                 elif default is not None:
-                    self._set({name: self.expand(default)})
+                    self.values[name] = self.expand(default)
                 elif name in self._defaults:
-                    self._set({name: self._defaults[name]})
+                    self.values[name] = self._defaults[name]
         elif one.keyword == "ENV":
             found = self._variables(one)
             self.env.update(found)
-            self._set(found)
-
-    def _set(self, found: Mapping[str, str | None]) -> None:
-        self.values.update(found)
-        self.inherited -= found.keys()
+            self.values.update(found)
 
     def _variables(self, one: Instruction) -> dict[str, str | None]:
         """Read ``ENV a=b c=d`` or ``ENV a b``; each value sees the variables before the line."""

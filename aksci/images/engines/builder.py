@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aksci.core.secret import Secret
-    from aksci.oci.registry import Manifest
 
 __all__ = [
     "Attestations",
@@ -114,8 +113,6 @@ class BuildOutput:
     provenance: Mapping[str, Any] | None
     """SLSA provenance of the build, where the engine tells it; of several platforms, by platform:
     ``{"linux/amd64": {…}, …}``."""
-    manifest: Manifest | None = None
-    """As we have stored it ourselves; None: the engine has, and it is to be read back."""
 
 
 class Builder(Protocol):

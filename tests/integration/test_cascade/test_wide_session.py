@@ -1,4 +1,4 @@
-"""``cascade --registry-wide``: another project's images follow, or its pipeline is asked to run."""
+"""``cascade --registry-wide``: the pipelines of other projects are asked to run."""
 
 from __future__ import annotations
 
@@ -44,11 +44,9 @@ def github():
         yield server
 
 
-def _owners(other, github, **changes):
-    told = {"rebase": "true", "depth": "5", **changes}
+def _owners(other, github):
     return (
-        f"[cascade]\ndepth = {told['depth']}\n"
-        f'[[cascade.owners]]\nrepositories = ["{other.name}/*"]\nrebase = {told["rebase"]}\n'
+        f'[[cascade.owners]]\nrepositories = ["{other.name}/*"]\n'
         'target = "other"\n[cascade.targets.other]\nkind = "github"\n'
         f'repository = "example/other"\napi = "{github.api}"\n'
     )
@@ -69,54 +67,43 @@ def _told(report, other):
     }
 
 
-def test_other_projects_are_rebased_where_that_is_provable_and_asked_where_it_is_not(
-    projects, github
-):
+def test_other_projects_are_asked_once_and_nothing_of_theirs_is_made_here(projects, github):
     one, other = projects
     token = {"AKSCI_GITHUB_TOKEN": github.token}
     one.configure(_owners(other, github), cascade="false")
     one.run("build")
     other.run("build")
-    before = {name: other.digest(name) for name in ("mid", "web", "side", "deep")}
+    names = ("mid", "web", "side", "deep")
+    before = {name: other.digest(name) for name in names}
     one.move_base("second")
     plan = one.folder / ".aksci/plan.json"  # without a token: nobody is asked
     one.run("cascade", "--plan", "--registry-wide", "--format", "json", "--output", str(plan))
-    wanted = {"mid": "rebase", "web": "rebase", "side": "ask", "deep": "ask"}
-    assert _told(json.loads(plan.read_text()), other) == wanted
-    assert {name: other.digest(name) for name in before} == before
+    assert _told(json.loads(plan.read_text()), other) == dict.fromkeys(names, "ask")
     assert github.requests == []
     output = one.run("cascade", "--registry-wide", **token)
     assert github.token not in output
-    assert _dependents(one, other) == {
-        "mid": "rebased",
-        "web": "rebased",
-        "side": "asked",
-        "deep": "asked",
-    }
-    after = {name: other.digest(name) for name in before}
-    assert after["mid"] != before["mid"]
-    assert after["web"] != before["web"]
-    assert after["side"] == before["side"]
+    assert _dependents(one, other) == dict.fromkeys(names, "asked")
+    assert {name: other.digest(name) for name in names} == before
     (request,) = github.requests
     payload = request.body["client_payload"]
+    # What is based on their own image follows that one, in their own cascade.
     mid = f"{one.registry.host}/{one.name}/mid:latest"
-    # Of what was rebased just now, too: it is up to date from now on, and is not found again.
-    its_mid = f"docker.io/{other.name}/mid:latest"
-    moved = {mid: one.digest("mid"), its_mid: after["mid"]}
-    assert payload["bases"].split() == [f"{name}@{moved[name]}" for name in sorted(moved)]
+    assert payload["bases"].split() == [f"{mid}@{one.digest('mid')}"]
     assert payload["chain"] == f"{one.registry.host}/{one.name}"
-    # Again: nothing is rebased, and nobody is asked twice.
+    # Again: nobody is asked twice.
     one.run("cascade", "--registry-wide", **token)
-    assert _dependents(one, other) == {"side": "known"}
+    assert _dependents(one, other) == dict.fromkeys(names, "known")
     assert len(github.requests) == 1
-    # The other project's pipeline takes the request; what was rebased is what it would have made.
+    # The other project's pipeline takes the request, and nothing is left to ask for.
     asked = {"AKSCI_CASCADE_CHAIN": payload["chain"]}
     other.run("cascade", "--base", payload["bases"], **asked)
-    assert other.actions() == {"mid": "kept", "web": "kept", "side": "rebuilt", "deep": "rebuilt"}
+    assert other.actions() == dict.fromkeys(names, "rebuilt")
     assert "0 built" in other.run("build", "--until", "sign")
+    one.run("cascade", "--registry-wide", **token)
+    assert _dependents(one, other) == {}
 
 
-def test_nobody_is_asked_in_a_circle_and_what_nobody_signed_is_not_rebased(projects, github):
+def test_nobody_is_asked_in_a_circle(projects, github):
     one, other = projects
     one.configure(_owners(other, github), cascade="false")
     one.run("build")
@@ -125,11 +112,6 @@ def test_nobody_is_asked_in_a_circle_and_what_nobody_signed_is_not_rebased(proje
     chain = f"{one.registry.host}/{other.name}"
     token = {"AKSCI_GITHUB_TOKEN": github.token, "AKSCI_CASCADE_CHAIN": chain}
     one.run("cascade", "--registry-wide", **token)
-    assert _dependents(one, other) == {
-        "mid": "rebased",
-        "web": "rebased",
-        "side": "loop",
-        "deep": "loop",
-    }
+    assert _dependents(one, other) == dict.fromkeys(("mid", "web", "side", "deep"), "loop")
     assert github.requests == []
     one.run("cascade", "--registry-wide", expect=2, AKSCI_CASCADE_CHAIN="$(id), rubbish")

@@ -1,4 +1,4 @@
-"""The cascades that are measured: what they stand on, how they must end, and their bounds."""
+"""The cascades that are measured: what they are based on, how they must end, and their bounds."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import pytest
 
 from aksci.config.loader import load_config
 from aksci.images.graph import build_graph
-from aksci.images.rebase.facts import facts_of
 from benchmarks.cascades import narrow, parts_of, require_done, tree
 from benchmarks.measure import FailedError
-from benchmarks.repository import LINKING, RUNNING, design, write_repository
+from benchmarks.repository import RUNNING, design, write_repository
 
 
 def report(*make, gate=0.0, action="rebuilt", path=1.0, step=1.0):
@@ -46,22 +45,20 @@ def test_the_slots_bound_a_wide_cascade_and_the_chain_a_narrow_one():
 def test_what_was_not_measured_as_it_should_be_does_not_count():
     require_done(report(1.0, 1.0), {"rebuilt": 2}, gate=False)
     require_done(report(1.0, gate=0.5), {"rebuilt": 1}, gate=True)
-    with pytest.raises(FailedError, match=r"did .*rebuilt.*, not .*rebased"):
-        require_done(report(1.0, 1.0), {"rebased": 2}, gate=False)
+    with pytest.raises(FailedError, match=r"did .*rebuilt.*, not .*reused"):
+        require_done(report(1.0, 1.0), {"reused": 2}, gate=False)
     with pytest.raises(FailedError, match="through the gate"):
         require_done(report(1.0, gate=0.5), {"rebuilt": 1}, gate=False)
     with pytest.raises(FailedError, match="around the gate"):
         require_done(report(1.0), {"rebuilt": 1}, gate=True)
 
 
-@pytest.mark.parametrize(("recipe", "blocked"), [(LINKING, 0), (RUNNING, 10)])
-def test_no_dockerfile_stands_in_the_way_of_a_rebase_or_all_do(tmp_path, recipe, blocked):
+def test_all_dockerfiles_of_a_repository_have_the_same_base_from_outside(tmp_path):
     root = tmp_path / "repository"
     base = "localhost:5000/outside:1"
-    options = {"system": base, "recipe": recipe, "slots": 16}
+    options = {"system": base, "recipe": RUNNING, "slots": 16}
     write_repository(root, tree(10), project="bench", registry="localhost:5000", **options)
     config = load_config(root / "aksci.toml")
     graph = build_graph(root, config)
     assert config.build.concurrency == 16
     assert {one.reference for one in graph.external} == {base}
-    assert sum(bool(facts_of(one).blockers) for one in graph.images.values()) == blocked

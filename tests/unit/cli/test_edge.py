@@ -68,6 +68,7 @@ def test_the_tree_in_the_docstring_tells_every_status():
     [
         (["-C", "{project}", "no-such-session"], 2, "no session"),
         (["-C", "{project}", "plan", "--nope"], 2, "--nope"),
+        (["-C", "{project}", "cascade", "--explain-rebase"], 2, "rebase was removed, since"),
         (["-C", "{project}", "plan", "--env", "prod"], 3, "no environment 'prod'; it has: local"),
         (["-C", "/", "plan"], 3, "No aksci.toml"),
         ([], 2, None),
@@ -83,7 +84,9 @@ def test_a_users_mistake_has_its_status_and_no_traceback(project, capsys, argume
 
 def test_help_is_given_for_a_session_too(capsys):
     assert main(["plan", "--help"]) == 0
-    assert "--save FILE" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "--save FILE" in told
+    assert "rebase" not in told
 
 
 def _raise(error):

@@ -69,6 +69,29 @@ def test_a_mistake_is_told_with_file_key_and_suggestion(tmp_path, text, parts):
         assert part in message
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[cascade]\nrebase = true\n", "cascade.rebase"),
+        ("[cascade]\nrebase = false\n", "cascade.rebase"),
+        (
+            (
+                '[cascade.targets.a]\nkind = "github"\nrepository = "a/b"\n'
+                '[[cascade.owners]]\nrepositories = ["a/*"]\nrebase = true\ntarget = "a"\n'
+            ),
+            "cascade.owners.0.rebase",
+        ),
+    ],
+)
+def test_the_key_rebase_is_told_to_be_gone_why_and_what_to_do(tmp_path, text, key):
+    with pytest.raises(ConfigError) as caught:
+        _load(tmp_path, SMALLEST + text)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"{tmp_path / 'aksci.toml'}: {key}: rebase was removed")
+    assert "COPY --link" in line
+    assert "Delete the key" in line
+
+
 def test_services_that_need_each_other_are_named(tmp_path):
     service = '[services.{}]\nchart = "c"\nneeds = ["{}"]\n'
     text = SMALLEST + service.format("a", "b") + service.format("b", "a")

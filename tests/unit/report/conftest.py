@@ -17,7 +17,6 @@ from aksci.cascade.cascade_report import (
     TagMove,
 )
 from aksci.cascade.edge_drift import EdgeDrift, EdgePolicy
-from aksci.images.rebase.model import Condition
 
 DEBIAN = "docker.io/library/debian:bookworm-slim"
 GOLANG = "docker.io/library/golang:1.23"
@@ -95,13 +94,9 @@ def nothing():
 
 
 def mixed():
-    """Two bases moved, one is batched; a rebase was refused; other repositories are asked."""
+    """Two bases moved, one is batched; other repositories are asked."""
     rule = EdgePolicy(update="now", tags="1.23.x", rule="cascade.bases[0]")
     batch = EdgePolicy(update="batch", rule="cascade.edges.syntax")
-    holds = Condition(name="base-is-prefix", holds=True, detail="The old base's layers come first.")
-    fails = Condition(
-        name="only-linked-copies", holds=False, detail="Line 7 is a RUN; write its result by COPY."
-    )
     return report(
         drift=(
             edge("base", DEBIAN, new="new", state="drifted"),
@@ -118,12 +113,12 @@ def mixed():
             edge("catalog", SYNTAX, "syntax"),
         ),
         images=(
-            made("base", "rebuilt", drifted(DEBIAN), spent=(6.0, 2.0), rebase=(holds, fails)),
+            made("base", "rebuilt", drifted(DEBIAN), spent=(6.0, 2.0)),
             made("go", "rebuilt", drifted(GOLANG, "stage"), spent=(9.0, 1.0)),
             kept("docs"),
-            made("postgres", "rebased", drifted(DEBIAN), spent=(0.5, 2.0), rebase=(holds,)),
-            made("python", "rebuilt", parent("base"), ("base",), (20.0, 2.0), rebase=(fails,)),
-            made("catalog", "rebased", parent("python"), ("python",), (0.6, 2.0)),
+            made("postgres", "rebuilt", drifted(DEBIAN), spent=(0.5, 2.0)),
+            made("python", "rebuilt", parent("base"), ("base",), (20.0, 2.0)),
+            made("catalog", "rebuilt", parent("python"), ("python",), (0.6, 2.0)),
             made("recommend", "reused", parent("python"), ("python",), (0.0, 0.0)),
         ),
         findings=(
@@ -237,8 +232,12 @@ def plan():
         drift=(edge("base", DEBIAN, new="new", state="drifted"),),
         images=(
             ImageOutcome(image="base", action="rebuild", reasons=drifted(DEBIAN), **old),
-            ImageOutcome(image="python", action="make", reasons=(waits,), needs=("base",), **old),
-            ImageOutcome(image="static", action="rebase", reasons=(waits,), needs=("base",), **old),
+            ImageOutcome(
+                image="python", action="rebuild", reasons=(waits,), needs=("base",), **old
+            ),
+            ImageOutcome(
+                image="static", action="rebuild", reasons=(waits,), needs=("base",), **old
+            ),
             kept("docs"),
         ),
         environments=(EnvironmentOutcome(name="local", outcome="would deploy"),),
@@ -270,7 +269,7 @@ def large(count=300):
         drift=(edge("base", DEBIAN, new="new", state="drifted"),),
         images=(
             made("base", "rebuilt", drifted(DEBIAN)),
-            *(made(name, "rebased", parent("base"), ("base",)) for name in names),
+            *(made(name, "rebuilt", parent("base"), ("base",)) for name in names),
         ),
         findings=tuple(moves),
         tags=tuple(
@@ -283,7 +282,6 @@ def large(count=300):
 
 def hostile(text):
     """Put a text wherever somebody else's text may be."""
-    condition = Condition(name=text, holds=False, detail=text)
     policy = EdgePolicy(update="now", tags=text, rule=text)
     return report(
         project=text,
@@ -298,7 +296,7 @@ def hostile(text):
             ),
         ),
         images=(
-            replace(made(text, "rebuilt", (), (text,), rebase=(condition,)), after=text),
+            replace(made(text, "rebuilt", (), (text,)), after=text),
             ImageOutcome(
                 image=f"{text}2",
                 action="failed",

@@ -24,9 +24,8 @@ LINEAGE = Lineage(
     steps=(Step(keyword="RUN", hash="h", lines=(2, 3)),),
     run="run-7",
     created="2026-11-24T12:00:00Z",
-    rebase={"linked": True},
 )
-RECORD = Record(image=True, annotations={"a": "\ud800"}, base=("x", "y"), lineage=LINEAGE)
+RECORD = Record(image=True, base=("\ud800", "y"), lineage=LINEAGE)
 
 
 @pytest.fixture
@@ -74,7 +73,6 @@ def test_a_files_name_is_a_hash_whatever_the_repository_is_called(cache, folder)
         lambda one: json.dumps({**one, "schema": 2}),
         lambda one: json.dumps({**one, "image": "other"}),
         lambda one: json.dumps({**one, "record": {**one["record"], "image": "yes"}}),
-        lambda one: json.dumps({**one, "record": {**one["record"], "annotations": []}}),
         lambda one: json.dumps({**one, "record": {**one["record"], "base": ["x"]}}),
         lambda one: json.dumps({**one, "record": {**one["record"], "lineage": {"image": "x"}}}),
         lambda one: json.dumps({**one, "pad": "x" * (1 << 20)}),
@@ -86,6 +84,16 @@ def test_a_damaged_file_is_the_same_as_none(cache, folder, change):
     path.write_text(change(json.loads(path.read_text())))
     assert cache.get(REF) is None
     cache.put(REF, RECORD)
+    assert cache.get(REF) == RECORD
+
+
+def test_what_an_older_aksci_remembered_of_an_image_beyond_is_left_out(cache, folder):
+    cache.put(REF, RECORD)
+    (path,) = folder.iterdir()
+    document = json.loads(path.read_text())
+    document["record"]["annotations"] = {"dev.aksci.rebase": "sha256:1"}
+    document["record"]["lineage"]["rebase"] = {"schema": 1, "steps": ["COPY"]}
+    path.write_text(json.dumps(document))
     assert cache.get(REF) == RECORD
 
 
@@ -101,7 +109,7 @@ def test_a_lineage_with_another_shape_is_the_same_as_none(cache, folder, name, v
 
 
 def test_what_is_very_large_is_not_kept(cache, folder):
-    cache.put(REF, Record(image=True, annotations={"a": "x" * (1 << 20)}))
+    cache.put(REF, Record(image=True, base=("x" * (1 << 20), "")))
     assert not folder.exists()
 
 

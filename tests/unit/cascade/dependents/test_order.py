@@ -17,7 +17,7 @@ def ref(number):
 
 
 def graph(edges):
-    """Make images of ``{child: parents}``; one without parents stands on what moved."""
+    """Make images of ``{child: parents}``; one without parents is based on what moved."""
     return {
         ref(child): Found(
             ref=ref(child),
@@ -32,8 +32,6 @@ def graph(edges):
                 )
                 for parent in parents or [None]
             ),
-            annotations={},
-            lineage=None,
         )
         for child, parents in edges.items()
     }
