@@ -55,7 +55,7 @@ def cascade(context: Context, options: Options) -> dict[str, Any]:
         )
         done = work.plan() if options.plan else work.apply()
         if options.registry_wide:
-            done = _wide(work, done, options, chain)
+            done = _ask_owners(work, done, options, chain)
         done = work.deploy(done)
     report = report_of(context, done, began, planned=options.plan)
     _tell(context, options, report, render)
@@ -67,12 +67,12 @@ def cascade(context: Context, options: Options) -> dict[str, Any]:
     return details
 
 
-def _wide(work: Cascading, done: Done, options: Options, chain: tuple[str, ...]) -> Done:
+def _ask_owners(work: Cascading, done: Done, options: Options, chain: tuple[str, ...]) -> Done:
     """Look at other repositories; what is done here is told whatever becomes of them."""
-    from pipelines.wide import look_wide
+    from pipelines.wide import ask_owners
 
     try:
-        return look_wide(work, done, options.base, chain=chain)
+        return ask_owners(work, done, options.base, chain=chain)
     except AksciError as error:
         return replace(done, error=done.error or error)
 
@@ -119,7 +119,7 @@ def _by_tag(text: str) -> str:
 
 
 def _unknown(context: Context, text: str, reference: str, known: set[str]) -> None:
-    """Refuse a mistake; a program that names a digest has seen a push, and asks for all of them."""
+    """Refuse what nothing is built on; who names a digest has seen a push, and asks for each."""
     message = f"Nothing in this project is built on {reference}."
     if context.variables.get(CHAIN) or "@" in text:
         context.reporter.warning(message)

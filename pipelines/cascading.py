@@ -123,7 +123,7 @@ class Cascading:
             only=self.only,
             batch=self.batch,
             failures=self.lookup.failures,
-            vouched=self.lookup.vouched,
+            trusted=self.lookup.vouched,
         )
 
     @cached_property
@@ -236,7 +236,7 @@ class Cascading:
         )
 
     def _remember(self, result: BuildResult, made: Mapping[str, BuiltImage]) -> None:
-        """Write down what failed, and for which builds this project vouches.
+        """Write down what failed, and which builds are trusted as our own.
 
         :param made: with those that the gate refused: they need not be made once more to be asked
             about again.

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from aksci.context import Context
     from aksci.deploy.state.deploy_record import Record
 
-__all__ = ["Hands", "deploy_continued"]
+__all__ = ["EnvironmentActions", "deploy_continued"]
 
 _RUNS = frozenset({"deployed", "unchanged"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hands:
+class EnvironmentActions:
     """How environments are looked at and changed; each takes the context of one."""
 
     registry: Callable[[Context], str]
@@ -54,7 +54,7 @@ def deploy_continued(
     *,
     plan_only: bool = False,
     to_come: bool = False,
-    hands: Hands | None = None,
+    actions: EnvironmentActions | None = None,
 ) -> tuple[tuple[EnvironmentOutcome, ...], AksciError | None]:
     """Deploy a release where it continues what runs, or promote it; return also the first error.
 
@@ -71,7 +71,7 @@ def deploy_continued(
         release=release,
         plan_only=plan_only,
         to_come=to_come,
-        hands=hands or _hands(context),
+        actions=actions or _actions(context),
     )
     environments = {context.environment_name: context.environment, **context.config.environments}
     for name in _in_order(environments):
@@ -104,7 +104,7 @@ class _Tour:
     release: ImageRef
     plan_only: bool
     to_come: bool
-    hands: Hands
+    actions: EnvironmentActions
     outcomes: dict[str, EnvironmentOutcome] = field(default_factory=dict)
     error: AksciError | None = None
 
@@ -124,14 +124,14 @@ class _Tour:
     def _outcome(self, here: Context) -> EnvironmentOutcome:
         promoted = here.environment.promote_from is not None
         first = self._first(here)
-        host = self.hands.registry(first)
+        host = self.actions.registry(first)
         if first.environment_name != self.context.environment_name and (
             host != self.release.registry
         ):
             whose = f"{first.environment_name!r}, where its releases begin, has" if promoted else ""
             why = f"{whose or 'its registry is'} {host}, and the release is in "
             return _told(here, "left", f"{why}{self.release.registry}: {self._hint(here)}")
-        record = self.hands.look(here)
+        record = self.actions.look(here)
         if self._is_new(record):
             return _told(here, "unchanged")
         why = self._strange(record)
@@ -169,7 +169,7 @@ class _Tour:
     def _deploy(self, here: Context) -> EnvironmentOutcome:
         if self.plan_only:
             return _told(here, "would deploy")
-        result = self.hands.deploy(here, self.release)
+        result = self.actions.deploy(here, self.release)
         return _told(here, "deployed", services=_services(result))
 
     def _promote(self, here: Context) -> EnvironmentOutcome:
@@ -177,16 +177,16 @@ class _Tour:
         known = self.outcomes.get(source.environment_name)
         if known and known.outcome == "would deploy":
             return self._promised(here, source.environment_name)
-        runs = known.outcome in _RUNS if known else self._is_new(self.hands.look(source))
+        runs = known.outcome in _RUNS if known else self._is_new(self.actions.look(source))
         if not runs:
             why = f"{source.environment_name!r}, which it is promoted from, does not run it yet"
             return _told(here, "waits", why)
-        ref = replace(self.release, registry=self.hands.registry(source))
+        ref = replace(self.release, registry=self.actions.registry(source))
         if self.plan_only:
-            refusals = self.hands.refusals(here, ref)
+            refusals = self.actions.refusals(here, ref)
             return _told(here, "waits" if refusals else "would deploy", _line("; ".join(refusals)))
         try:
-            result = self.hands.promote(here, ref)
+            result = self.actions.promote(here, ref)
         except GateError as error:
             return _told(here, "waits", _line(error.message))
         return _told(here, "deployed", services=_services(result["deploy"]))
@@ -195,9 +195,9 @@ class _Tour:
         """Say in a plan what becomes of a release that is to be deployed in the source first."""
         gates = here.environment.gates
         hours = {"min_age": gates.min_age, "soak": gates.soak}
-        wanted = [f"{name} = {count}" for name, count in hours.items() if count]
-        if wanted:
-            why = f"it must first run in {source!r}; its gates want {' and '.join(wanted)} hours"
+        needed = [f"{name} = {count}" for name, count in hours.items() if count]
+        if needed:
+            why = f"it must first run in {source!r}; its gates want {' and '.join(needed)} hours"
             return _told(here, "waits", why)
         return _told(here, "would deploy")
 
@@ -214,19 +214,19 @@ class _Tour:
         if self._same(running):
             return True
         here = replace(running, registry=self.release.registry)
-        return self.hands.continues(self.release, here)
+        return self.actions.continues(self.release, here)
 
     def _hint(self, here: Context) -> str:
         """Return the command that a person gives where the cascade does nothing."""
         name, source = here.environment_name, here.environment.promote_from
         if source is not None:
             return f"nox -s promote -- --env {name}"
-        if self.to_come or self.hands.registry(here) != self.release.registry:
+        if self.to_come or self.actions.registry(here) != self.release.registry:
             return f"nox -s build deploy -- --env {name}"
         return f"nox -s deploy -- --env {name} --release {self.release}"
 
 
-def _hands(context: Context) -> Hands:
+def _actions(context: Context) -> EnvironmentActions:
     """Return the real ones."""
     place = Place(context, make_toolbox(context), only_look=True)
 
@@ -234,7 +234,7 @@ def _hands(context: Context) -> Hands:
         with open_cluster(here) as cluster:
             return read_record(cluster)
 
-    return Hands(
+    return EnvironmentActions(
         registry=lambda here: locate(here).registry,
         look=look,
         deploy=deploy_ref,

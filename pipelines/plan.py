@@ -148,7 +148,7 @@ def policy_bases(
         config=config,
         meanings=Meanings(resolver),
         resolve=resolve,
-        vouched=vouched,
+        trusted=vouched,
     ).of
 
 

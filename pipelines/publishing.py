@@ -106,7 +106,7 @@ class Publishing:
     def _released(self, before: Release, moving: Mapping[str, BuiltImage]) -> dict[str, BuiltImage]:
         """Return the images that take the place of those of the last release.
 
-        What stands on an image that is not released would bring that along, sources and all.
+        What is based on an image that is not released would bring that along, sources and all.
         """
         found: dict[str, BuiltImage] = {}
         for name in self.run.run.lookup.graph.order:
@@ -140,9 +140,7 @@ class Publishing:
             return "was published after the last release, by a build that made none"
         codes = {reason["code"] for reason in self.run.choices[name].reasons}
         if codes & _UNCOMPARED and not self._same_sources(before):
-            return (
-                "was made again without a record that can be believed, and its sources may differ"
-            )
+            return "was made again without a record that can be trusted, and its sources may differ"
         for parent in sorted(self.run.run.lookup.graph.parents[name]):
             if parent not in found and (parent in moving or not is_released(parent)):
                 return f"needs {parent}, which is not released as it is"

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from aksci.cascade.dependents.survey_result import Found, Survey
     from pipelines.cascading import Cascading, Done
 
-__all__ = ["look_wide"]
+__all__ = ["ask_owners"]
 
 
-def look_wide(work: Cascading, done: Done, bases: Sequence[str], *, chain: tuple[str, ...]) -> Done:
+def ask_owners(
+    work: Cascading, done: Done, bases: Sequence[str], *, chain: tuple[str, ...]
+) -> Done:
     """Find the dependents in other repositories, and ask the owner whom [[cascade.owners]] names.
 
     We never make another project's image: only its owner's pipeline knows its sources and its gate.

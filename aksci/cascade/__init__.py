@@ -1,1 +1,1 @@
-"""Cascades: what stands on images that changed is made again."""
+"""Cascades: what is based on images that changed is rebuilt."""

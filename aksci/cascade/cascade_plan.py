@@ -31,7 +31,7 @@ class Planned:
 def plan_cascade(lookup: Lookup, chooser: Chooser) -> Outcome[Planned]:
     """Look at every image. The registry is read, nothing is written.
 
-    What stands on an image that is to be made counts as to be made, too; the cascade itself may
+    What is based on an image that is to be made counts as to be made, too; the cascade itself may
     find that the parent came out the same, and then keep the child.
     """
 

@@ -58,7 +58,7 @@ class ImageOutcome:
     reasons: tuple[Mapping[str, Any], ...] = ()
     """As a plan has them: ``BASE_DRIFT``, ``PARENT``, ``MISSING``, ``PREVIOUSLY_FAILED``…"""
     needs: tuple[str, ...] = ()
-    """The images of this project that it stands on or takes from."""
+    """The images of this project that it is based on or takes from."""
     before: str | None = None
     """Digest of what its first stable tag meant when the cascade began."""
     after: str | None = None

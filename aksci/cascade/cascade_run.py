@@ -1,4 +1,4 @@
-"""Make again what stands on what moved: each image once its parents are done and gated."""
+"""Make again what is based on what moved: each image once its parents are done and gated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from aksci.images.build.build_record import Base, BuiltImage
-from aksci.images.build.build_run import Looked
+from aksci.images.build.build_run import ImageDone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ class CascadeRun:
     gated: dict[str, float] = field(default_factory=dict)
     """Seconds in the gate."""
 
-    def work(self) -> Outcome[Looked]:
+    def work(self) -> Outcome[ImageDone]:
         """Do all of it."""
         return self.run.lookup.run(
             self.image,
@@ -56,23 +56,23 @@ class CascadeRun:
             stop=self.run.stop,
         )
 
-    def image(self, name: str, parents: Mapping[str, Looked]) -> Looked:
+    def image(self, name: str, parents: Mapping[str, ImageDone]) -> ImageDone:
         """Keep one image, or make it and take it through the gate."""
         identities = {parent: one.identity for parent, one in parents.items()}
         choice = self.choices[name] = self.chooser.choose(name, identities)
         if choice.kept:
             return self._kept(choice)
-        looked = self.run.make(name, parents, bases=choice.bases, reasons=choice.reasons)
-        self.made[name] = looked.image
+        done = self.run.make(name, parents, bases=choice.bases, reasons=choice.reasons)
+        self.made[name] = done.image
         if self.gate:
             started = time.monotonic()
             try:
-                self.gate.admit(looked.image)
+                self.gate.admit(done.image)
             finally:
                 self.gated[name] = time.monotonic() - started
-        return looked
+        return done
 
-    def _kept(self, choice: Choice) -> Looked:
+    def _kept(self, choice: Choice) -> ImageDone:
         published = choice.published
         lineage = published.lineage if published else None
         if published is None or lineage is None:  # pragma: no cover - those are made again
@@ -97,4 +97,4 @@ class CascadeRun:
             bases=bases,
         )
         self.run.keys[choice.image] = lineage.input_key
-        return Looked(image=image, identity=published.identity)
+        return ImageDone(image=image, identity=published.identity)

@@ -35,11 +35,11 @@ class Choice:
     published: Published | None
     """None: its first stable tag does not exist."""
     edges: tuple[EdgeDrift, ...] = ()
-    """As compared; empty where nothing believable is recorded."""
+    """As compared; empty where nothing that can be trusted is recorded."""
     reasons: tuple[Reason, ...] = ()
     """Empty: it is kept."""
     bases: Bases
-    """What its build is to stand on."""
+    """What its build is to be based on."""
 
     @property
     def kept(self) -> bool:
@@ -59,8 +59,8 @@ class Chooser:
     batch: bool = False
     """Take what the policy keeps for a batch."""
     failures: Mapping[str, Failure]
-    vouched: Callable[[ImageRef, str], bool] | None = None
-    """Tells whether a digest's input key may be believed. None: all are."""
+    trusted: Callable[[ImageRef, str], bool] | None = None
+    """Tells whether a digest with an input key is trusted. None: all are."""
 
     def choose(self, name: str, identities: Mapping[str, str | None]) -> Choice:
         """Decide on one image.
@@ -109,7 +109,7 @@ class Chooser:
         if published.lineage is None:
             return ({"code": "BASELINE", "why": "nothing is recorded of what it was built from"},)
         key = published.lineage.input_key
-        if self.vouched is not None and not self.vouched(published.ref, key):
+        if self.trusted is not None and not self.trusted(published.ref, key):
             return ({"code": "UNSIGNED", "digest": published.ref.digest},)
         # Two images may have one repository and be the same; whoever may push can take one of them
         # for the other.

@@ -50,7 +50,7 @@ class PolicyBases:
     """The bases of each image under [cascade], for a build.
 
     A base that a cascade would leave is left by a build, too: what the image recorded stays, if the
-    record can be believed. Whoever may push could otherwise say which old version is built on.
+    record can be trusted. Whoever may push could otherwise say which old version is built on.
     """
 
     graph: Graph
@@ -58,8 +58,8 @@ class PolicyBases:
     config: CascadeConfig
     meanings: Meanings
     resolve: Bases
-    vouched: Callable[[ImageRef, str], bool] | None = None
-    """Tells whether a digest's input key may be believed. None: all are."""
+    trusted: Callable[[ImageRef, str], bool] | None = None
+    """Tells whether a digest with an input key is trusted. None: all are."""
 
     def of(self, name: str) -> Bases:
         """Return what the bases of one image are to be."""
@@ -83,7 +83,7 @@ class PolicyBases:
         lineage = published.lineage if published else None
         if published is None or lineage is None:
             return {}
-        if self.vouched is not None and not self.vouched(published.ref, lineage.input_key):
+        if self.trusted is not None and not self.trusted(published.ref, lineage.input_key):
             return {}
         return lineage.digests
 

@@ -32,7 +32,7 @@ class Meanings:
     """Tell what references mean now, under a policy. Its methods are called from several threads.
 
     Each registry is asked each thing once a run, and what failed is not tried again: hundreds of
-    images may stand on one base.
+    images may be based on one.
     """
 
     def __init__(self, resolve: BaseResolver) -> None:
@@ -64,14 +64,14 @@ class Meanings:
     def _digest(self, reference: str) -> str:
         return _once(self._lock, self._digests, reference, lambda: self._resolve(reference))
 
-    def _newest_of(self, own: Reference, wanted: str) -> str | None:
+    def _newest_of(self, own: Reference, span: str) -> str | None:
         """Look through the tags once, too: there may be thousands."""
 
         def look() -> str | None:
             tags = _once(self._lock, self._tags, own.name, lambda: self._list(str(own)))
-            return newest_tag(tags, wanted, like=own.tag)
+            return newest_tag(tags, span, like=own.tag)
 
-        return _once(self._lock, self._newest, f"{own} {wanted}", look)
+        return _once(self._lock, self._newest, f"{own} {span}", look)
 
     def _list(self, reference: str) -> tuple[str, ...]:
         try:

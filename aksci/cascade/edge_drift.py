@@ -38,9 +38,9 @@ class Published:
     image: str
     ref: ImageRef
     lineage: Lineage | None
-    """None: nothing is recorded, or a record that can't be believed."""
+    """None: nothing is recorded, or a record that can't be trusted."""
     problem: str = ""
-    """Why the record can't be believed, as a clause; empty: it can, or there is none."""
+    """Why the record can't be trusted, as a clause; empty: it can, or there is none."""
     identity: str = ""
     """What it counts as in the keys of what needs it: see ``content_identity``."""
 

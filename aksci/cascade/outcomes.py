@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aksci.cascade.cascade_plan import Planned
     from aksci.cascade.cascade_report import Action
     from aksci.cascade.cascade_run import CascadeRun
-    from aksci.images.build.build_run import Looked
+    from aksci.images.build.build_run import ImageDone
     from aksci.images.graph import Graph
     from aksci.images.schedule import Outcome
 
@@ -27,7 +27,7 @@ _ACTIONS: dict[str, Action] = {
 
 
 def outcomes_of(
-    graph: Graph, run: CascadeRun, outcome: Outcome[Looked], *, held: Collection[str]
+    graph: Graph, run: CascadeRun, outcome: Outcome[ImageDone], *, held: Collection[str]
 ) -> tuple[ImageOutcome, ...]:
     """Return what became of each image, parents before children.
 
@@ -62,7 +62,7 @@ def planned_outcomes(graph: Graph, outcome: Outcome[Planned]) -> tuple[ImageOutc
 def _outcome(
     graph: Graph,
     run: CascadeRun,
-    outcome: Outcome[Looked],
+    outcome: Outcome[ImageDone],
     name: str,
     held: Collection[str],
 ) -> ImageOutcome:
@@ -71,11 +71,11 @@ def _outcome(
     before = published.ref.digest if published else None
     needs = tuple(sorted(graph.parents[name]))
     made = run.made.get(name)
-    looked = outcome.done.get(name)
-    if looked is None:
+    done = outcome.done.get(name)
+    if done is None:
         reasons = choice.reasons if choice else ()
         return replace(_not_done(name, needs, outcome, before=before), reasons=reasons)
-    image = looked.image
+    image = done.image
     return ImageOutcome(
         image=name,
         action=_ACTIONS[image.action],
@@ -91,7 +91,7 @@ def _outcome(
 def _not_done(
     name: str,
     needs: tuple[str, ...],
-    outcome: Outcome[Looked] | Outcome[Planned],
+    outcome: Outcome[ImageDone] | Outcome[Planned],
     *,
     before: str | None,
 ) -> ImageOutcome:

@@ -2,7 +2,7 @@
 
 The record beside the image (docs/adr/0003-lineage.md) says it. Whoever may push can write one, so
 it must agree with itself, with the image's annotations and with what BuildKit says that it used.
-That its key is the one that was signed is for the caller to check. A record that can't be believed
+That its key is the one that was signed is for the caller to check. A record that can't be trusted
 means more work, never less.
 """
 
@@ -57,7 +57,7 @@ def read_published(registry: Registry, spec: ImageSpec) -> Published | None:
     except NotFoundInRegistry:
         return None
     ref = ImageRef(registry.host, spec.repository, manifest.digest)
-    lineage, problem = _believable(registry, ref, spec.name, _annotations(manifest))
+    lineage, problem = _consistent(registry, ref, spec.name, _annotations(manifest))
     return Published(
         image=spec.name,
         ref=ref,
@@ -76,10 +76,10 @@ def _annotations(manifest: Manifest) -> dict[str, str]:
     return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
-def _believable(
+def _consistent(
     registry: Registry, ref: ImageRef, image: str, annotations: Mapping[str, str]
 ) -> tuple[Lineage | None, str]:
-    """Return what is recorded, or why it can't be believed; neither: nothing is recorded."""
+    """Return what is recorded, or why it can't be trusted; neither: nothing is recorded."""
     try:
         records = list_referrers(registry, ref, artifact_type=ARTIFACT_TYPE)
         if not records:

@@ -81,18 +81,18 @@ def check_range(text: str) -> None:
     _range(text)
 
 
-def newest_tag(tags: Iterable[str], wanted: str, like: str) -> str | None:
+def newest_tag(tags: Iterable[str], span: str, like: str) -> str | None:
     """Return the newest tag in a range, among versions of the same thing as a tag; None: no such.
 
     As many numbers count as ``like`` has: who writes ``3.12`` is led to ``3.13`` and never to
     ``3.12.4``. A pre-release (alpha, beta, rc…) is led to only from one. What a tag leaves out of
     a version is zero.
 
-    :param wanted: the range, such as ``3.12.x`` or ``>=1.4 <2``.
+    :param span: the range, such as ``3.12.x`` or ``>=1.4 <2``.
     :param like: the tag in use; no version (``latest``): there is nothing to compare with.
     :raises ConfigError: it is no range.
     """
-    versions = _range(wanted)
+    versions = _range(span)
     own = _version(like)
     if own is None:
         return None

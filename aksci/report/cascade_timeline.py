@@ -59,8 +59,8 @@ def _chosen(images: Sequence[ImageOutcome], path: frozenset[str]) -> list[ImageO
     """Return the images that have a bar, in their order."""
     made = [one for one in images if one.action == "rebuilt"]
     ranked = sorted(made, key=lambda one: (one.image not in path, -one.spent.total))
-    wanted = {one.image for one in ranked[:_MOST]}
-    return [one for one in made if one.image in wanted]
+    names = {one.image for one in ranked[:_MOST]}
+    return [one for one in made if one.image in names]
 
 
 def _bar(one: ImageOutcome, start: float, whole: float, top: int, *, long: bool) -> str:

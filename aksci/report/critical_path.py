@@ -1,4 +1,4 @@
-"""The chain of images that a cascade could not be quicker than."""
+"""The chain of images that no cascade could be faster than."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What other repositories of a registry have built on an image, and who is asked to follow."""
+"""The dependents of an image in other repositories, and who is asked to rebuild them."""

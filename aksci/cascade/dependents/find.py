@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from aksci.cascade.dependents.moved import Moved
 from aksci.cascade.dependents.order import in_order
-from aksci.cascade.dependents.recorded_names import Names, Place
+from aksci.cascade.dependents.recorded_names import Names, TagName
 from aksci.cascade.dependents.survey import Reader
 from aksci.cascade.dependents.survey_result import Found, Move, Survey
 from aksci.images.dockerfile.recipe import EdgeType
@@ -42,7 +42,7 @@ def find_dependents(
     An image's lineage says what it is built from; where it has none, its annotations do (image
     specification 1.1, "Pre-Defined Annotation Keys"), which other tools write, too. Charts,
     releases and other artifacts are told by their manifests. What can't be looked at is among the
-    problems: with an error among them, "nothing found" isn't to be believed.
+    problems: with an error among them, "nothing found" may be wrong.
 
     :param moved: full reference -> the digest that it means now. Every other digest is old.
     :param own: the project's own repositories, which are not looked at.
@@ -79,7 +79,7 @@ class _Edge(NamedTuple):
     reference: str
     type: str
     digest: str
-    place: Place
+    place: TagName
 
 
 class _Search:
@@ -99,7 +99,7 @@ class _Search:
             ref: Found(
                 ref=ref,
                 tags=images[ref],
-                moves=tuple(sorted(moves.values(), key=_stands_on_first)),
+                moves=tuple(sorted(moves.values(), key=_base_first)),
             )
             for ref, moves in self._moves(images, edges).items()
         }
@@ -109,7 +109,7 @@ class _Search:
     ) -> dict[ImageRef, dict[str, Move]]:
         """Return each dependent's moves by their references."""
         moves: dict[ImageRef, dict[str, Move]] = defaultdict(dict)
-        by_place: dict[Place, list[_Edge]] = defaultdict(list)
+        by_place: dict[TagName, list[_Edge]] = defaultdict(list)
         for edge in edges:
             by_place[edge.place].append(edge)
             current = self._moved.now(edge.place, edge.digest)
@@ -118,7 +118,7 @@ class _Search:
         queue = deque(moves)
         while queue:
             parent = queue.popleft()
-            places = (Place("", parent.repository, tag) for tag in images[parent])
+            places = (TagName("", parent.repository, tag) for tag in images[parent])
             for edge in chain.from_iterable(by_place.get(place, ()) for place in places):
                 if edge.child == parent:  # it takes something from its own last version
                     continue
@@ -166,5 +166,5 @@ def _move(edge: _Edge, current: str, parent: ImageRef | None = None) -> Move:
     )
 
 
-def _stands_on_first(move: Move) -> tuple[bool, bool, str]:
+def _base_first(move: Move) -> tuple[bool, bool, str]:
     return move.type != "runtime", move.parent is not None, move.reference

@@ -12,7 +12,7 @@ from aksci.images.build.finished import content_identity
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aksci.cascade.dependents.recorded_names import Names, Place
+    from aksci.cascade.dependents.recorded_names import Names, TagName
     from aksci.cascade.dependents.survey import Reader
     from aksci.oci.registry import Registry
 
@@ -32,9 +32,9 @@ class Moved:
         self._reader = reader
         places = {names.place(reference): digest for reference, digest in moved.items()}
         self._current = {place: digest for place, digest in places.items() if place}
-        self._same: dict[Place, frozenset[str]] = {}
+        self._same: dict[TagName, frozenset[str]] = {}
 
-    def now(self, place: Place, recorded: str) -> str | None:
+    def now(self, place: TagName, recorded: str) -> str | None:
         """Return what a reference means now where that is not what was recorded."""
         current = self._current.get(place)
         if current is None or recorded == current or recorded in self._same_as(place, current):
@@ -44,7 +44,7 @@ class Moved:
     def __contains__(self, place: object) -> bool:
         return place in self._current
 
-    def _same_as(self, place: Place, current: str) -> frozenset[str]:
+    def _same_as(self, place: TagName, current: str) -> frozenset[str]:
         """Return the digests by which the same image may have been recorded.
 
         Some tools record the digest of one platform's manifest, and the lineage of a project's own
@@ -55,7 +55,7 @@ class Moved:
             self._same[place] = frozenset() if place.registry else self._read(place, current)
         return self._same[place]
 
-    def _read(self, place: Place, current: str) -> frozenset[str]:
+    def _read(self, place: TagName, current: str) -> frozenset[str]:
         where = f"{place.repository}@{current}"
         try:
             manifest = self._registry.manifest(place.repository, current)

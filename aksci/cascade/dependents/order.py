@@ -1,4 +1,4 @@
-"""Put images that stand on each other into the order in which they can be made."""
+"""Put images that depend on each other into the order in which they can be rebuilt."""
 
 from __future__ import annotations
 

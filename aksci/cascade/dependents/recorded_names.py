@@ -24,7 +24,7 @@ from aksci.oci.names import parse_reference
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["Names", "Place", "is_stable"]
+__all__ = ["Names", "TagName", "is_stable"]
 
 _HUB = "docker.io"
 _MARKS = re.compile(
@@ -35,7 +35,7 @@ _MARKS = re.compile(
 )
 
 
-class Place(NamedTuple):
+class TagName(NamedTuple):
     """One tag of one repository."""
 
     registry: str
@@ -54,7 +54,7 @@ class Names:
         self._host = _plain(host)
         self._repositories = frozenset(repositories)
 
-    def place(self, reference: str) -> Place | None:
+    def place(self, reference: str) -> TagName | None:
         """Return what a reference means; None for a pinned digest and for what is no reference."""
         try:
             parsed = parse_reference(reference)
@@ -65,7 +65,7 @@ class Names:
         here = _plain(parsed.registry) == self._host or (
             parsed.registry == _HUB and parsed.repository in self._repositories
         )
-        return Place("" if here else parsed.registry.lower(), parsed.repository, parsed.tag)
+        return TagName("" if here else parsed.registry.lower(), parsed.repository, parsed.tag)
 
 
 def is_stable(tag: str) -> bool:

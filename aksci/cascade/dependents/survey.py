@@ -31,7 +31,7 @@ AT_ONCE = 8
 """Requests that are under way at the same time. A registry that throttles (429) is obeyed by the
 client; ACR's limits are those of its tier."""
 _MOST_ERRORS = 20
-"""After so many the registry is believed to be down, and is not asked for the rest."""
+"""After so many the registry counts as down, and is not asked for the rest."""
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
@@ -140,7 +140,7 @@ class Reader:
             if self._errors < _MOST_ERRORS:
                 self._guarded(name(thing), lambda: answers.update({thing: ask(thing)}))
 
-        pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="aksci-wide")
+        pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="aksci-dependents")
         try:
             list(pool.map(one, things))
         finally:

@@ -49,7 +49,7 @@ class Found:
     tags: tuple[str, ...]
     """The stable tags that mean it, sorted."""
     moves: tuple[Move, ...]
-    """At least one; what it stands on first."""
+    """At least one; its base first."""
 
     @property
     def parents(self) -> tuple[ImageRef, ...]:

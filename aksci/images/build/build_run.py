@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from aksci.images.lookup import Lookup
     from aksci.images.reasons import Reason
 
-__all__ = ["BuildSettings", "ImageCheck", "Looked", "Run"]
+__all__ = ["BuildSettings", "ImageCheck", "ImageDone", "Run"]
 
 _OUTPUT, _WARNING = "  ", "warning: "
 """How the lines of a ``Builder`` begin."""
@@ -53,7 +53,7 @@ class ImageCheck(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Looked:
+class ImageDone:
     """One image that is done."""
 
     image: BuiltImage
@@ -86,18 +86,18 @@ class Run:
         if self.validator:
             self.validator.stop()
 
-    def image(self, name: str, parents: Mapping[str, Looked]) -> Looked:
+    def image(self, name: str, parents: Mapping[str, ImageDone]) -> ImageDone:
         """Look one image up, or build it."""
         return self.make(name, parents)
 
     def make(
         self,
         name: str,
-        parents: Mapping[str, Looked],
+        parents: Mapping[str, ImageDone],
         *,
         bases: Bases | None = None,
         reasons: tuple[Reason, ...] = (),
-    ) -> Looked:
+    ) -> ImageDone:
         """Look one image up, or make it.
 
         :param bases: what it is to stand on, where that isn't what its references mean now.
@@ -134,7 +134,7 @@ class Run:
             seconds=time.monotonic() - started,
             bases=self._requests.bases(name, inputs),
         )
-        return Looked(image=image, identity=found.identity)
+        return ImageDone(image=image, identity=found.identity)
 
     def _as_task(
         self, name: str, inputs: Inputs, key: str, reasons: tuple[Reason, ...]

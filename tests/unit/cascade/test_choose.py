@@ -33,7 +33,7 @@ FILES = {
 
 @pytest.fixture
 def shop(project, monkeypatch):
-    """A graph whose published images all stand on an old Debian."""
+    """A graph whose published images are all based on an old Debian."""
     graph = project(FILES)
     registry = SimpleNamespace(host="r:1", resolve=lambda *_: NEW)
     lookup = Lookup(
@@ -56,27 +56,27 @@ def shop(project, monkeypatch):
     return SimpleNamespace(graph=graph, lookup=lookup, meanings=meanings, publish=publish)
 
 
-def choice(shop, *, vouched=True):
+def choice(shop, *, trusted=True):
     chooser = Chooser(
         lookup=shop.lookup,
         config=CascadeConfig.model_validate({"edges": {"runtime": "ignore"}}),
         meanings=shop.meanings,
         failures={},
-        vouched=lambda *_: vouched,
+        trusted=lambda *_: trusted,
     )
     return chooser.choose("app", {})
 
 
-@pytest.mark.parametrize(("vouched", "digest"), [(True, OLD), (False, NEW)])
+@pytest.mark.parametrize(("trusted", "digest"), [(True, OLD), (False, NEW)])
 def test_a_build_stays_on_an_old_base_only_if_somebody_trusted_has_recorded_it(
-    shop, vouched, digest
+    shop, trusted, digest
 ):
-    """Whoever may push could otherwise have the next build stand on a version with holes."""
+    """Whoever may push could otherwise have the next build based on a version with holes."""
     asked = []
 
-    def vouches(ref, key):
+    def is_trusted(ref, key):
         asked.append((ref.digest, key))
-        return vouched
+        return trusted
 
     policy = PolicyBases(
         graph=shop.graph,
@@ -84,7 +84,7 @@ def test_a_build_stays_on_an_old_base_only_if_somebody_trusted_has_recorded_it(
         config=CascadeConfig.model_validate({"edges": {"runtime": "ignore"}}),
         meanings=shop.meanings,
         resolve=shop.lookup.resolve_external,
-        vouched=vouches,
+        trusted=is_trusted,
     )
     assert policy.of("app")(DEBIAN) == digest
     ((ref, key),) = asked
@@ -93,7 +93,7 @@ def test_a_build_stays_on_an_old_base_only_if_somebody_trusted_has_recorded_it(
 
 def test_an_image_is_kept_where_nothing_that_counts_has_moved(shop):
     assert choice(shop).kept
-    assert [one["code"] for one in choice(shop, vouched=False).reasons] == ["UNSIGNED"]
+    assert [one["code"] for one in choice(shop, trusted=False).reasons] == ["UNSIGNED"]
 
 
 def test_another_image_of_the_project_under_its_tag_is_no_baseline_though_it_is_signed(shop):

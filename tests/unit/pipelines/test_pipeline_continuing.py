@@ -11,7 +11,7 @@ from aksci.config.models import EnvironmentConfig, GatesConfig
 from aksci.core.errors import ClusterError, GateError, Interrupted, RolloutError
 from aksci.deploy.state.deploy_record import Deployed, Record
 from aksci.oci.references import ImageRef
-from pipelines.continuing import Hands, deploy_continued
+from pipelines.continuing import EnvironmentActions, deploy_continued
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,7 +101,7 @@ class World:
     def run(self, release=NEW, start=None, *, environments, **how):
         name = start or next(iter(environments))
         context = Context(name, environments[name], Config(environments))
-        hands = Hands(
+        actions = EnvironmentActions(
             registry=lambda here: here.environment.registry,
             look=self.look,
             deploy=self.deploy,
@@ -109,7 +109,7 @@ class World:
             refusals=self.refusals,
             continues=lambda new, before: before in CHAIN.get(new, ()),
         )
-        return deploy_continued(context, release, hands=hands, **how)
+        return deploy_continued(context, release, actions=actions, **how)
 
 
 def outcomes(found):
@@ -349,7 +349,7 @@ def test_ctrl_c_ends_the_round():
 
 @dataclass(frozen=True)
 class RealContext(Context):
-    """What the real hands ask for until they open a cluster."""
+    """What the real actions ask for until they open a cluster."""
 
     root: Path
     cache: Path

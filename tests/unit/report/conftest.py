@@ -198,7 +198,7 @@ def mixed():
 
 
 def failure():
-    """The base fails, and with it all that stands on it; another chain goes on."""
+    """The base fails, and with it all that is based on it; another chain goes on."""
     error = "BuildKit: process apt-get install did not complete successfully: exit code 100"
     blocked = {"action": "blocked", "blocked_by": ("base",)}
     return report(
@@ -259,7 +259,7 @@ def plan():
 
 
 def large(count=300):
-    """One base, and very many that stand on it."""
+    """One base, and very many that are based on it."""
     names = [f"service-{number:03}" for number in range(count)]
     moves = [
         FindingMove(image=name, change="fixed", id="CVE-2026-1", package="openssl", severity="HIGH")

@@ -13,7 +13,7 @@ import pytest
 
 from aksci.config.loader import load_config
 from pipelines.cascading import Done
-from pipelines.wide import look_wide
+from pipelines.wide import ask_owners
 
 DEBIAN = "docker.io/library/debian:12"
 OLD, NEW = ("sha256:" + digit * 64 for digit in "12")
@@ -61,7 +61,7 @@ def look(world, registry, github, tmp_path):
             planning=planning,
             timed=lambda _: nullcontext(),
         )
-        done = look_wide(work, Done(), [DEBIAN], chain=chain)
+        done = ask_owners(work, Done(), [DEBIAN], chain=chain)
         assert done.error is None
         return {one.repository: (one.action, one.detail) for one in done.dependents}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.cascade.dependents.recorded_names import Names, Place, is_stable
+from aksci.cascade.dependents.recorded_names import Names, TagName, is_stable
 
-HERE = Place("", "shop/base", "latest")
+HERE = TagName("", "shop/base", "latest")
 
 
 @pytest.mark.parametrize(
