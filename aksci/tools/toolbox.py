@@ -1,34 +1,37 @@
-"""Find each command-line tool on PATH or in the cache; otherwise install it as pinned."""
+"""Find each command-line tool on PATH or in the cache; otherwise install it as pinned.
+
+A long installation shows that it is alive: its start, a heartbeat, and its end.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+import tarfile
 import threading
+import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from aksci.core.errors import AksciError, ProcessError, ToolError
+from aksci.core.errors import AksciError, DownloadError, ProcessError, ToolError
 from aksci.core.process import Runner
 from aksci.tools.download import download
 from aksci.tools.golang import Go
-from aksci.tools.install_progress import watch
 from aksci.tools.pins import load_pins
 from aksci.tools.tool_cache import Slot
 from aksci.tools.tool_versions import matches
-from aksci.tools.unpack import unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from aksci.core.reporting import Reporter
-    from aksci.tools.install_progress import Activity
     from aksci.tools.pins import GoSource, Pin, Release
 
-__all__ = ["Toolbox"]
+__all__ = ["Activity", "Toolbox", "unpack", "watch"]
 
 _PROBE_TIMEOUT = 60.0  # seconds; a cold disk needs some to read 125 MB
 
@@ -241,3 +244,130 @@ def _platform() -> str:
     machine = os.uname().machine
     names = {"x86_64": "amd64", "aarch64": "arm64"}
     return f"{os.uname().sysname.lower()}/{names.get(machine, machine)}"
+
+
+_DOWNLOADING = "go: downloading "
+
+
+class Activity:
+    """What one installation does at the moment; the heartbeat reads it."""
+
+    def __init__(self, doing: str) -> None:
+        self.doing = doing
+        self.packages = 0
+        """How many packages there are to compile, at most: Go's cache may hold some."""
+        self._modules = 0
+        self._compiled = 0
+        self._received = ""
+
+    def begin(self, doing: str) -> None:
+        """Name the next phase."""
+        self.doing = doing
+
+    def fetched(self, line: str) -> None:
+        """Count the modules that Go says it downloads."""
+        if line.startswith(_DOWNLOADING):
+            self._modules += 1
+
+    def compiled(self, line: str) -> None:
+        """Count the packages that Go says it compiles."""
+        if " " not in line:
+            self._compiled += 1
+
+    def received(self, done: int, total: int | None) -> None:
+        """Note how many bytes of a download have arrived."""
+        whole = f" of {total / 1e6:.1f}" if total else ""
+        self._received = f"{done / 1e6:.1f}{whole} MB"
+
+    @property
+    def detail(self) -> str:
+        """Say how much has been done so far."""
+        parts = [self.doing]
+        if self._modules:
+            parts.append(f"{self._modules} modules downloaded")
+        if self._compiled:
+            parts.append(f"{self._compiled} of {self.packages} packages compiled")
+        if self._received:
+            parts.append(self._received)
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Label:
+    what: str
+    step: int
+    steps: int
+
+    def __str__(self) -> str:
+        return f"[{self.step}/{self.steps}] {self.what}" if self.steps > 1 else self.what
+
+
+@contextmanager
+def watch(
+    reporter: Reporter, *, what: str, doing: str, step: int = 1, steps: int = 1, every: float = 15
+) -> Iterator[Activity]:
+    """Report one installation: its start, a line each ``every`` seconds, and how long it took."""
+    label = _Label(what=what, step=step, steps=steps)
+    activity = Activity(doing)
+    reporter.line(f"{label}: {doing}")
+    started = time.monotonic()
+    done = threading.Event()
+    beat = threading.Thread(
+        target=_beat, args=(reporter, label, activity, started, done, every), daemon=True
+    )
+    beat.start()
+    try:
+        yield activity
+    except BaseException:
+        _stop(beat, done)
+        raise
+    _stop(beat, done)
+    reporter.line(f"{label}: ready after {time.monotonic() - started:.0f} s")
+
+
+def _beat(
+    reporter: Reporter,
+    label: _Label,
+    activity: Activity,
+    started: float,
+    done: threading.Event,
+    every: float,
+) -> None:
+    while not done.wait(every):
+        reporter.line(f"{label}: {time.monotonic() - started:.0f} s, {activity.detail}")
+
+
+def _stop(beat: threading.Thread, done: threading.Event) -> None:
+    done.set()
+    beat.join()
+
+
+def unpack(file: Path, url: str, member: str | None, target: Path) -> None:
+    """Write the archive's member, or the file itself where no member is named, to ``target``.
+
+    Only that member is read: what else the archive holds, and where it would go, does not matter.
+
+    :param url: where the file came from; its ending names the format.
+    :raises DownloadError: the archive is broken, or has no such file.
+    """
+    try:
+        with _opened(file, url, member) as source, target.open("wb") as output:
+            shutil.copyfileobj(source, output)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise DownloadError(f"{url} holds no readable file {member!r}: {error}") from None
+
+
+@contextmanager
+def _opened(file: Path, url: str, member: str | None) -> Iterator[IO[bytes]]:
+    if member is None:
+        with file.open("rb") as plain:
+            yield plain
+    elif url.endswith(".zip"):
+        with zipfile.ZipFile(file) as archive, archive.open(member) as inside:
+            yield inside
+    else:
+        with tarfile.open(file) as tar:
+            extracted = tar.extractfile(member)
+            if extracted is None:
+                raise KeyError(f"{member} is no file")
+            yield extracted

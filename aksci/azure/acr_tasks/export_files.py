@@ -1,18 +1,31 @@
-"""All files of an export."""
+"""All files of an export: an ARM template, the Azure CLI's commands, and a README beside them.
+
+The template carries the tasks' files in itself. Source: "Microsoft.ContainerRegistry
+registries/tasks", API version 2019-04-01: the newest that is no preview, and it has all that is
+used here. Strings that begin with ``[`` are expressions ("Syntax and expressions in ARM
+templates"), so data is in parameters and in base64.
+
+The commands: "az acr task" in the Azure CLI reference. ``--git-access-token @-`` reads the token
+from stdin ("Use the Azure CLI successfully", "@" loads a value), so that no list of processes
+shows it.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import base64
+import json
+import re
+import shlex
+from typing import TYPE_CHECKING, Any
 
-from aksci.azure.acr_tasks.readme import readme
-from aksci.azure.acr_tasks.scripts import create_script, run_script
-from aksci.azure.acr_tasks.taskfile import task_yaml
-from aksci.azure.acr_tasks.template import arm_template
+from aksci.azure.acr_tasks.taskfile import one_line, task_yaml
 
 if TYPE_CHECKING:
-    from aksci.azure.acr_tasks.acr_export import AcrExport
+    from collections.abc import Iterator
 
-__all__ = ["export_files"]
+    from aksci.azure.acr_tasks.acr_export import AcrExport, AcrTask
+
+__all__ = ["arm_template", "create_script", "export_files", "readme", "run_script"]
 
 
 def export_files(export: AcrExport, *, tasks: str) -> dict[str, str]:
@@ -27,3 +40,289 @@ def export_files(export: AcrExport, *, tasks: str) -> dict[str, str]:
         "tasks.json": arm_template(export),
         **{f"{task.name}.yaml": task_yaml(task, export) for task in export.tasks},
     }
+
+
+_SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
+_API_VERSION = "2019-04-01"
+_TOKEN = "[if(empty(parameters('gitAccessToken')), null(), parameters('gitAccessToken'))]"  # noqa: S105 - an expression
+_CONTEXT = "[concat(parameters('source'), '#', parameters('branch'), parameters('folder'))]"
+
+
+def arm_template(export: AcrExport) -> str:
+    """Return the template, to be deployed into the registry's resource group."""
+    return (
+        json.dumps(
+            {
+                "$schema": _SCHEMA,
+                "contentVersion": "1.0.0.0",
+                "parameters": _parameters(export),
+                "variables": {"context": _CONTEXT, "sourceTriggers": [_source_trigger(export)]},
+                "resources": [_resource(export, task) for task in export.tasks],
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+
+
+def _parameters(export: AcrExport) -> dict[str, Any]:
+    return {
+        "registryName": _parameter("The container registry.", export.registry)
+        | {"minLength": 5, "maxLength": 50},
+        "location": {
+            "type": "string",
+            "defaultValue": "[resourceGroup().location]",
+            "metadata": {"description": "The registry's region."},
+        },
+        "source": _parameter("The Git repository.", export.source.repository or None),
+        "branch": _parameter("The branch that is built.", "main"),
+        "folder": _parameter(
+            "The project's folder in the repository, after a colon.", export.source.suffix
+        ),
+        "commitTrigger": {
+            "type": "bool",
+            "defaultValue": False,
+            "metadata": {"description": "Run at each commit, too; needs gitAccessToken."},
+        },
+        "gitAccessToken": {
+            "type": "securestring",
+            "defaultValue": "",
+            "metadata": {"description": "For a private repository, or for commitTrigger."},
+        },
+    }
+
+
+def _parameter(description: str, value: str | None) -> dict[str, Any]:
+    default = {} if value is None else {"defaultValue": f"[{value}" if value[:1] == "[" else value}
+    return {"type": "string", **default, "metadata": {"description": description}}
+
+
+def _source_trigger(export: AcrExport) -> dict[str, Any]:
+    return {
+        "name": "commits",
+        "status": "Enabled",
+        "sourceTriggerEvents": ["commit"],
+        "sourceRepository": {
+            "sourceControlType": export.source.kind,
+            "repositoryUrl": _CONTEXT,
+            "branch": "[parameters('branch')]",
+            "sourceControlAuthProperties": {
+                "tokenType": "PAT",
+                "token": "[parameters('gitAccessToken')]",
+                "scope": "repo",
+            },
+        },
+    }
+
+
+def _resource(export: AcrExport, task: AcrTask) -> dict[str, Any]:
+    content = base64.b64encode(task_yaml(task, export).encode()).decode()
+    system, _, machine = task.platform.partition("/")
+    architecture, _, variant = machine.partition("/")
+    return {
+        "type": "Microsoft.ContainerRegistry/registries/tasks",
+        "apiVersion": _API_VERSION,
+        "name": f"[concat(parameters('registryName'), '/{task.name}')]",
+        "location": "[parameters('location')]",
+        "properties": {
+            "status": "Enabled",
+            "platform": {"os": system.capitalize(), "architecture": architecture}
+            | ({"variant": variant} if variant else {}),
+            "agentConfiguration": {"cpu": 2},
+            "timeout": export.run_timeout,
+            "step": {
+                "type": "EncodedTask",
+                "contextPath": "[variables('context')]",
+                "contextAccessToken": _TOKEN,
+                "encodedTaskContent": content,
+            },
+            "trigger": {
+                "sourceTriggers": "[if(parameters('commitTrigger'), variables('sourceTriggers'), "
+                "json('[]'))]",
+                "baseImageTrigger": {
+                    "name": "bases",
+                    "status": "Enabled",
+                    "baseImageTriggerType": task.trigger,
+                },
+            },
+        },
+    }
+
+
+_HEAD = """\
+#!/usr/bin/env bash
+# {title}
+# Written by "nox -s export -- acr-tasks"; the next export writes it anew.
+set -euo pipefail
+{registry}
+"""
+_CREATE = """\
+{source}
+branch=${{BRANCH:-main}}
+context=$source#$branch{folder}
+# Where the task files are in that repository, from the project's folder on.
+default_tasks={tasks}
+tasks=${{TASKS:-$default_tasks}}
+commits=${{COMMITS:-false}}
+token=()
+if [[ -n ${{GIT_ACCESS_TOKEN:-}} ]]; then
+    token=(--git-access-token @-)
+elif [[ $commits == true ]]; then
+    echo "COMMITS=true needs GIT_ACCESS_TOKEN: ACR Tasks makes a webhook in the repository." >&2
+    exit 2
+fi
+"""
+_TASK = """
+az acr task create --registry "$registry" --name {name} \\
+    --context "$context" --file "$tasks"/{file} \\
+    --platform {platform} --timeout {timeout} \\
+    --base-image-trigger-enabled true --base-image-trigger-type {trigger} \\
+    --commit-trigger-enabled "$commits" --pull-request-trigger-enabled false \\
+    ${{token[@]+"${{token[@]}}"}} --output none <<<"${{GIT_ACCESS_TOKEN:-}}"
+"""
+
+
+def create_script(export: AcrExport, *, tasks: str) -> str:
+    """Return the script that makes the tasks.
+
+    :param tasks: the folder of their files, from the project's folder on.
+    """
+    if export.source.repository:
+        source = (
+            f"default_source={shlex.quote(export.source.repository)}\n"
+            "source=${SOURCE:-$default_source}"
+        )
+    else:
+        source = "source=${SOURCE:?the address of the Git repository}"
+    return (
+        _head(export, f"Make the ACR tasks of the project {export.project}.")
+        + _CREATE.format(
+            source=source,
+            folder=shlex.quote(export.source.suffix) if export.source.suffix else "",
+            tasks=shlex.quote(tasks),
+        )
+        + "".join(_create(export, task) for task in export.tasks)
+    )
+
+
+def run_script(export: AcrExport) -> str:
+    """Return the script that runs each task once, bases first.
+
+    "About base image updates for ACR Tasks": a task follows no base before it has run.
+    """
+    return _head(
+        export, "Run each task once, bases first: before that, it follows none."
+    ) + "".join(
+        f'az acr task run --registry "$registry" --name {shlex.quote(task.name)}\n'
+        for task in export.tasks
+    )
+
+
+def _head(export: AcrExport, title: str) -> str:
+    if export.registry:
+        registry = f"registry=${{REGISTRY:-{shlex.quote(export.registry)}}}"
+    else:
+        registry = "registry=${REGISTRY:?the name of the container registry, without .azurecr.io}"
+    return _HEAD.format(title=one_line(title), registry=registry)
+
+
+def _create(export: AcrExport, task: AcrTask) -> str:
+    return _TASK.format(
+        name=shlex.quote(task.name),
+        file=shlex.quote(f"{task.name}.yaml"),
+        platform=shlex.quote(task.platform),
+        timeout=export.run_timeout,
+        trigger=task.trigger,
+    )
+
+
+_MARKUP = re.compile(r"([\\`*_<>|\[\]])")
+_USE = """\
+Either deploy the template, which has the task files in itself:
+
+```
+az deployment group create --resource-group GROUP --template-file tasks.json
+```
+
+(for a private repository with `--parameters gitAccessToken=@- <<<"$GIT_ACCESS_TOKEN"`, which shows
+the token in no list of processes), or commit this folder and run `create-tasks.sh`. Git ignores
+`.aksci` as a rule: `--output acr-tasks` writes elsewhere. The script reads from the environment:
+
+| variable | means |
+| --- | --- |
+| `REGISTRY` | the registry's name |
+| `SOURCE`, `BRANCH` | the Git repository, and its branch (main) |
+| `TASKS` | where this folder is in it, from the project's folder on |
+| `GIT_ACCESS_TOKEN` | for a private repository, or for `COMMITS` |
+| `COMMITS=true` | run at each commit, too |
+
+Then run `run-tasks.sh`: a task follows no base before it has run once.
+"""
+_LIMITS = """\
+- An image is pushed to its stable tag as soon as it is built: it is not validated, not scanned and
+  not signed, has no lineage and is in no release. `deploy` takes releases only, so it never rolls
+  it out; `build` moves the tag back to its own image, and `cascade` finds one there that it knows
+  nothing of. Let only one of them move a tag.
+- Only what FROM names is followed, and by Microsoft's documentation only for the final stage: not
+  COPY --from, RUN --mount and `# syntax=`.
+- Followed are tags in this registry and in other Azure registries, at once, and in public
+  repositories of Docker Hub and Microsoft's registry, within 10 to 60 minutes. There are no version
+  ranges, no `update = "batch"` and no `"ignore"`.
+- Tasks know no order. Each runs when the tag of its base is pushed: an image with two bases may be
+  built twice, and on a mixture of old and new. Nothing is all or nothing, and nobody is told what a
+  failure blocks.
+- Nothing is skipped: each run builds.
+- One platform each. No named contexts, no `requires`, no SSH. Secrets only from Azure Key Vault, by
+  hand (`secrets:` in a task file); none is exported.
+
+Sources: Microsoft's "About base image updates for ACR Tasks", "ACR Tasks overview", "ACR Tasks
+reference: YAML", "az acr task" and "Microsoft.ContainerRegistry registries/tasks";
+github.com/Azure/acr-builder, which runs the tasks.
+"""
+
+
+def readme(export: AcrExport) -> str:
+    """Return the README.md of an export."""
+    return "\n".join(
+        [
+            f"# ACR tasks of the project {export.project}",
+            "",
+            "Written by `nox -s export -- acr-tasks`; the next export writes it anew.",
+            "",
+            *_tasks(export),
+            *_left_out(export),
+            "## How to use them",
+            "",
+            _USE,
+            "## What they do not do",
+            "",
+            _LIMITS,
+        ]
+    )
+
+
+def _tasks(export: AcrExport) -> Iterator[str]:
+    yield "| image | task | what it follows |"
+    yield "| --- | --- | --- |"
+    for task in export.tasks:
+        notes = " ".join(_text(note) for note in task.notes)
+        yield f"| {_text(task.image)} | `{task.name}` | {notes} |"
+    yield ""
+
+
+def _left_out(export: AcrExport) -> Iterator[str]:
+    if not export.left_out:
+        return
+    yield "## Images without a task"
+    yield ""
+    yield "ACR Tasks can't build these as they are."
+    yield ""
+    for one in export.left_out:
+        yield f"- **{_text(one.image)}**"
+        yield from (f"  - {_text(reason)}" for reason in one.reasons)
+    yield ""
+
+
+def _text(text: str) -> str:
+    """Return a text as Markdown that means nothing but itself."""
+    return _MARKUP.sub(r"\\\1", one_line(text))
