@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aksci.cascade.cascade_report import Became
     from aksci.config.models import EnvironmentConfig
     from aksci.context import Context
-    from aksci.deploy.state.deploy_record import Record
+    from aksci.deploy.state.deploy_record import DeployRecord
 
 __all__ = ["EnvironmentActions", "deploy_continued"]
 
@@ -37,7 +37,7 @@ class EnvironmentActions:
 
     registry: Callable[[Context], str]
     """``host[:port]``."""
-    look: Callable[[Context], Record]
+    look: Callable[[Context], DeployRecord]
     """Read what runs there."""
     deploy: Callable[[Context, ImageRef], Mapping[str, Any]]
     promote: Callable[[Context, ImageRef], Mapping[str, Any]]
@@ -152,7 +152,7 @@ class _Tour:
             here = previous(here)
         return here
 
-    def _strange(self, record: Record) -> str:
+    def _strange(self, record: DeployRecord) -> str:
         """Say why what runs there is not for a cascade to replace; empty: it is."""
         if not record.current:
             return "nothing runs there, and a cascade makes no first deployment"
@@ -201,7 +201,7 @@ class _Tour:
             return _told(here, "waits", why)
         return _told(here, "would deploy")
 
-    def _is_new(self, record: Record) -> bool:
+    def _is_new(self, record: DeployRecord) -> bool:
         running = _parse(record.current) if record.current else None
         return not self.to_come and running is not None and self._same(running)
 
@@ -230,7 +230,7 @@ def _actions(context: Context) -> EnvironmentActions:
     """Return the real ones."""
     place = Place(context, make_toolbox(context), only_look=True)
 
-    def look(here: Context) -> Record:
+    def look(here: Context) -> DeployRecord:
         with open_cluster(here) as cluster:
             return read_record(cluster)
 

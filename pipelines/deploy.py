@@ -14,7 +14,7 @@ from aksci.deploy.kubernetes.cluster import connect
 from aksci.deploy.kubernetes.environment_status import read_status
 from aksci.deploy.rollback import choose_release
 from aksci.deploy.state.deploy_record import read_record
-from aksci.deploy.state.desired import Release, ServiceRelease
+from aksci.deploy.state.desired import OpenedRelease, ServiceRelease
 from aksci.deploy.targets.helm import Helm
 from aksci.local.platform import status as platform_status
 from aksci.oci.references import ImageRef
@@ -197,7 +197,7 @@ def verified_release(
     return release
 
 
-def _open(signed: SignedRelease, registry: RegistryClient, folder: Path) -> Release:
+def _open(signed: SignedRelease, registry: RegistryClient, folder: Path) -> OpenedRelease:
     """Fetch a verified release's charts."""
     services = {}
     for name, service in signed.services.items():
@@ -209,7 +209,7 @@ def _open(signed: SignedRelease, registry: RegistryClient, folder: Path) -> Rele
             images=signed.service_images(name),
         )
     images = {name: image.ref for name, image in signed.images.items()}
-    return Release(reference=str(signed.ref), services=services, images=images)
+    return OpenedRelease(reference=str(signed.ref), services=services, images=images)
 
 
 def _helm(site: _Site) -> Helm:

@@ -15,7 +15,12 @@ from aksci.deploy.state.deploy_record import read_record
 from aksci.oci.copy import apply_transfer
 from aksci.oci.copy_plan import plan_transfer
 from aksci.oci.references import ImageRef
-from aksci.supply.release.promotion_gates import Facts, Running, check_gates, running_since
+from aksci.supply.release.promotion_gates import (
+    ReleaseFacts,
+    RunningRelease,
+    check_gates,
+    running_since,
+)
 from aksci.supply.release.sign_release import LATEST
 from aksci.supply.sign.signer import ensure_signed, image_claims, kind_claims
 from pipelines.deploy import deploy_ref, open_cluster, verified_release
@@ -178,10 +183,10 @@ def _refusals(source: Place, target: Place, release: Release) -> tuple[str, ...]
     """Ask the gates; what no gate asks about is not looked up."""
     gates = target.context.environment.gates
     proofs = source.signer.verify(release.ref, kind_claims(release.ref, "release"))
-    facts = Facts(
+    facts = ReleaseFacts(
         signed_at=[proof.signed_at for proof in proofs],
         databases={} if gates.verdict_max_age is None else _databases(source.registry, release),
-        running=_running(source, release) if gates.soak else Running(),
+        running=_running(source, release) if gates.soak else RunningRelease(),
     )
     return check_gates(
         facts, gates, now=target.context.now(), previous=source.context.environment_name
@@ -206,7 +211,7 @@ def _database(registry: RegistryClient, repository: str, verdict: str) -> str:
         return ""
 
 
-def _running(source: Place, release: Release) -> Running:
+def _running(source: Place, release: Release) -> RunningRelease:
     """Look how the release does in the environment before."""
     with open_cluster(source.context) as cluster:
         status = read_status(cluster, release.services)
@@ -218,7 +223,7 @@ def _running(source: Place, release: Release) -> Running:
     ]
     if status.unfinished:
         problems.append(f"the deployment of {status.unfinished} has begun and has not ended")
-    return Running(since=running_since(history, str(release.ref)), problems=tuple(problems))
+    return RunningRelease(since=running_since(history, str(release.ref)), problems=tuple(problems))
 
 
 def _sign_again(source: Place, target: Place, release: Release) -> None:

@@ -13,7 +13,7 @@ from pipelines.graph import project_graph
 from pipelines.platform import locate
 
 if TYPE_CHECKING:
-    from aksci.cascade.receiver.push_filter import Wanted
+    from aksci.cascade.receiver.push_filter import PushFilter
     from aksci.cascade.receiver.server import ReceiverServer
     from aksci.cascade.receiver.worker import Start, Worker
     from aksci.cli.options import Options
@@ -124,12 +124,12 @@ def _start(context: Context) -> Start:
     return CascadeThere(dispatcher=dispatcher, reporter=context.reporter)
 
 
-def _wanted(context: Context) -> Wanted:
+def _wanted(context: Context) -> PushFilter:
     """Return which pushes count.
 
     With globs and a target, nothing but aksci.toml is needed: the container has no checkout.
     """
-    from aksci.cascade.receiver.push_filter import Wanted
+    from aksci.cascade.receiver.push_filter import PushFilter
 
     config = context.config
     receiver = config.cascade.receiver
@@ -141,7 +141,7 @@ def _wanted(context: Context) -> Wanted:
     here = locate(context)
     registries = {each.registry for each in config.environments.values() if each.registry}
     bases, ranges = _bases(context, found) if found is not None else (None, {})
-    return Wanted(
+    return PushFilter(
         bases=bases,
         ranges=ranges,
         globs=receiver.bases,

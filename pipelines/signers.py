@@ -55,7 +55,7 @@ def _notation(
 def _cosign(
     context: Context, toolbox: Toolbox, found: Surroundings, registry: RegistryClient
 ) -> Signer:
-    from aksci.supply.sign.cosign.cosign_keys import cosign_signer
+    from aksci.supply.sign.cosign.cosign_signer import cosign_signer
 
     return cosign_signer(
         context.config.sign.cosign,

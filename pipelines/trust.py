@@ -11,7 +11,7 @@ from aksci.core.errors import ConfigError
 if TYPE_CHECKING:
     from aksci.cli.options import Options
     from aksci.context import Context
-    from aksci.supply.sign.dct.migrate import Migration
+    from aksci.supply.sign.dct.migrate import TrustMigration
 
 __all__ = ["migrate_trust"]
 
@@ -39,7 +39,7 @@ def migrate_trust(context: Context, options: Options) -> dict[str, Any]:
     with closing(reach_registry(context, found)) as registry:
         signer = make_signer(_signed_by(context, others), toolbox, found, registry)
         reader = make_dct(context, toolbox, found, registry)
-        done: list[Migration] = []
+        done: list[TrustMigration] = []
         for each in repositories:
             name = each.removeprefix(f"{found.registry}/")
             moved = migrate_repository(
@@ -68,7 +68,7 @@ def _repositories(context: Context) -> tuple[str, ...]:
     return tuple(sorted({*images, *charts, release_repository(project)}))
 
 
-def _tell(context: Context, repository: str, moved: tuple[Migration, ...]) -> None:
+def _tell(context: Context, repository: str, moved: tuple[TrustMigration, ...]) -> None:
     if not moved:
         context.reporter.line(f"{repository}: nothing is signed with Docker Content Trust")
     for each in moved:
@@ -76,7 +76,7 @@ def _tell(context: Context, repository: str, moved: tuple[Migration, ...]) -> No
         context.reporter.line(f"{each.ref}{tags}: {each.state}")
 
 
-def _entry(each: Migration) -> dict[str, Any]:
+def _entry(each: TrustMigration) -> dict[str, Any]:
     return {
         "ref": str(each.ref),
         "tags": list(each.names),

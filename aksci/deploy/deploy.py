@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import AksciError, ConfigError, Interrupted, RolloutError
 from aksci.deploy.deploy_plan import DeployPlan, ServicePlan, plan_deploy, read_state
-from aksci.deploy.deploy_service import Hands, ServiceResult, roll_out
+from aksci.deploy.deploy_service import RolloutTools, ServiceResult, roll_out
 from aksci.deploy.kubernetes.containers import check_images, parse_manifests
-from aksci.deploy.state.deploy_record import Deployed, Ledger, Record
+from aksci.deploy.state.deploy_record import Deployed, DeployRecord, RecordKeeper
 from aksci.deploy.state.lease import hold_lock
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aksci.config.models import EnvironmentConfig, ServiceConfig
     from aksci.core.reporting import Reporter
     from aksci.deploy.kubernetes.cluster import Cluster
-    from aksci.deploy.state.desired import Release
+    from aksci.deploy.state.desired import OpenedRelease
     from aksci.deploy.targets.helm import Helm
 
 __all__ = ["DeployResult", "apply_deploy", "deploy_release"]
@@ -56,7 +56,7 @@ class DeployResult:
 
 
 def deploy_release(
-    release: Release,
+    release: OpenedRelease,
     services: Mapping[str, ServiceConfig],
     environment_name: str,
     environment: EnvironmentConfig,
@@ -93,12 +93,12 @@ def deploy_release(
             reporter.line(line)
         # The very context that is locked, even if the kubeconfig's current one changes meanwhile.
         helm = replace(helm, context=cluster.context_name or helm.context)
-        hands = Hands(cluster=cluster, helm=helm, reporter=reporter, check=lock.check)
-        return apply_deploy(plan, hands, now=now, run_id=run_id)
+        tools = RolloutTools(cluster=cluster, helm=helm, reporter=reporter, check=lock.check)
+        return apply_deploy(plan, tools, now=now, run_id=run_id)
 
 
 def apply_deploy(
-    plan: DeployPlan, hands: Hands, *, now: Callable[[], datetime], run_id: str
+    plan: DeployPlan, tools: RolloutTools, *, now: Callable[[], datetime], run_id: str
 ) -> DeployResult:
     """Do what the plan says. The caller holds the environment's lock.
 
@@ -109,30 +109,30 @@ def apply_deploy(
     """
     started = time.monotonic()
     _check_steps(plan)
-    _check_charts(plan, hands)
-    ledger = Ledger(hands.cluster)
+    _check_charts(plan, tools)
+    records = RecordKeeper(tools.cluster)
     reference = plan.release.reference
     if any(each.action != "skip" for each in plan.services):
-        ledger.update(lambda record: replace(record, attempt=reference, rollback=plan.rollback))
-    results = _Schedule(plan, hands, ledger).run()
+        records.update(lambda record: replace(record, attempt=reference, rollback=plan.rollback))
+    results = _Schedule(plan, tools, records).run()
     at = now().isoformat(timespec="seconds")
     entry = Deployed(release=reference, at=at, run=run_id, rollback=plan.rollback)
-    ledger.update(lambda record: Record.finished(record, entry))
+    records.update(lambda record: DeployRecord.finished(record, entry))
     return _finish(plan, results, started)
 
 
-def _check_charts(plan: DeployPlan, hands: Hands) -> None:
+def _check_charts(plan: DeployPlan, tools: RolloutTools) -> None:
     services = plan.release.services.values()
     allowed = {str(ref) for ref in plan.release.images.values()}
     allowed |= {str(ref) for service in services for ref in service.images.values()}
     for each in plan.services:
         if each.action in {"install", "upgrade"}:
-            text = hands.helm.render(
+            text = tools.helm.render(
                 each.name,
                 each.service.chart,
                 values=each.values,
                 images=each.service.images,
-                kube_version=hands.cluster.kube_version,
+                kube_version=tools.cluster.kube_version,
             )
             check_images(each.name, parse_manifests(each.name, text), allowed)
 
@@ -153,11 +153,11 @@ def _check_steps(plan: DeployPlan) -> None:
 class _Schedule:
     """A ready queue: a service starts as soon as all that it needs are done."""
 
-    def __init__(self, plan: DeployPlan, hands: Hands, ledger: Ledger) -> None:
+    def __init__(self, plan: DeployPlan, tools: RolloutTools, records: RecordKeeper) -> None:
         self._plans = {each.name: each for each in plan.services}
         self._release = plan.release
-        self._hands = hands
-        self._ledger = ledger
+        self._tools = tools
+        self._records = records
         self._queue: TopologicalSorter[str] = TopologicalSorter(
             {
                 name: [needed for needed in each.config.needs if needed in self._plans]
@@ -187,7 +187,7 @@ class _Schedule:
             if not self._errors:
                 for name in self._queue.get_ready():
                     future = pool.submit(
-                        roll_out, self._plans[name], self._release, self._hands, self._ledger
+                        roll_out, self._plans[name], self._release, self._tools, self._records
                     )
                     self._running[future] = name
             if not self._running:
@@ -207,9 +207,9 @@ class _Schedule:
             self._errors[name] = error
 
     def _stop(self) -> None:
-        self._hands.cluster.halt.set()
+        self._tools.cluster.halt.set()
         wait(self._running, timeout=_GRACE)
-        self._hands.helm.runner.terminate_all()
+        self._tools.helm.runner.terminate_all()
 
     def _error(self) -> AksciError:
         left = [name for name in self._plans if name not in {*self._results, *self._errors}]

@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.core.errors import ConfigError
 from aksci.deploy.kubernetes.containers import images_of
-from aksci.deploy.state.deploy_record import Record, ServiceRecord, read_record
-from aksci.deploy.state.desired import Inputs, Release, ServiceRelease, gather_inputs, values_files
+from aksci.deploy.state.deploy_record import DeployRecord, ServiceRecord, read_record
+from aksci.deploy.state.desired import (
+    DesiredInputs,
+    OpenedRelease,
+    ServiceRelease,
+    gather_inputs,
+    values_files,
+)
 from aksci.deploy.targets.helm import HelmState, read_helm_states
 from aksci.deploy.tracking.health import Patience
 from aksci.deploy.tracking.tracker import Snapshot, take_snapshot
@@ -30,7 +36,7 @@ class ClusterState:
     """What is in the namespace now."""
 
     helm: dict[str, HelmState]
-    record: Record
+    record: DeployRecord
     snapshot: Snapshot
 
 
@@ -43,7 +49,7 @@ class ServicePlan:
     action: Action
     """``resume``: Helm has applied it already; the rollout and steps are left."""
     reasons: tuple[dict[str, str], ...]
-    inputs: Inputs
+    inputs: DesiredInputs
     values: tuple[Path, ...]
     pre_steps: bool
     """Whether steps before the rollout are run: not in a rollback, for migrations never go
@@ -97,7 +103,7 @@ class DeployPlan:
 
     environment: str
     namespace: str
-    release: Release
+    release: OpenedRelease
     services: tuple[ServicePlan, ...]
     notes: tuple[str, ...] = ()
     recorded: bool = False
@@ -140,7 +146,7 @@ def read_state(cluster: Cluster) -> ClusterState:
 
 
 def plan_deploy(
-    release: Release,
+    release: OpenedRelease,
     services: Mapping[str, ServiceConfig],
     environment_name: str,
     environment: EnvironmentConfig,
@@ -194,7 +200,7 @@ def plan_deploy(
 
 
 def _plan_service(
-    release: Release,
+    release: OpenedRelease,
     name: str,
     config: ServiceConfig,
     environment: EnvironmentConfig,
@@ -222,7 +228,7 @@ def _plan_service(
 
 
 def _decide(  # noqa: PLR0911 - one return a case, in the order in which they exclude each other
-    inputs: Inputs, helm: HelmState, good: ServiceRecord | None, snapshot: Snapshot
+    inputs: DesiredInputs, helm: HelmState, good: ServiceRecord | None, snapshot: Snapshot
 ) -> tuple[Action, list[dict[str, str]]]:
     latest = helm.latest
     if latest is None:
@@ -277,7 +283,7 @@ def _drift(good: ServiceRecord, snapshot: Snapshot) -> list[dict[str, str]]:
     return reasons
 
 
-def _differences(inputs: Inputs, good: ServiceRecord | None) -> list[dict[str, str]]:
+def _differences(inputs: DesiredInputs, good: ServiceRecord | None) -> list[dict[str, str]]:
     if good is None or good.desired == inputs.desired:
         return []
     new, old = asdict(inputs), good.inputs

@@ -17,7 +17,7 @@ from aksci.core.errors import (
 )
 from aksci.deploy.hooks.run_hooks import StepResult, run_step
 from aksci.deploy.kubernetes.containers import images_of
-from aksci.deploy.state.deploy_record import Ledger, ServiceRecord
+from aksci.deploy.state.deploy_record import RecordKeeper, ServiceRecord
 from aksci.deploy.targets.helm import DESIRED, RELEASE, REVISION, Helm, read_helm_states
 from aksci.deploy.tracking.diagnose import Diagnosis, diagnose
 from aksci.deploy.tracking.health import Patience
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from aksci.core.reporting import Reporter
     from aksci.deploy.deploy_plan import ServicePlan
     from aksci.deploy.kubernetes.cluster import Cluster
-    from aksci.deploy.state.desired import Release
+    from aksci.deploy.state.desired import OpenedRelease
 
-__all__ = ["Hands", "ServiceResult", "roll_out"]
+__all__ = ["RolloutTools", "ServiceResult", "roll_out"]
 
 _BACK = 120  # seconds that a rolled back service gets to be well again, at most
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hands:
+class RolloutTools:
     """What a rollout works with."""
 
     cluster: Cluster
@@ -65,7 +65,9 @@ class ServiceResult:
         return {**asdict(self), "seconds": round(self.seconds, 3)}
 
 
-def roll_out(plan: ServicePlan, release: Release, hands: Hands, ledger: Ledger) -> ServiceResult:
+def roll_out(
+    plan: ServicePlan, release: OpenedRelease, tools: RolloutTools, records: RecordKeeper
+) -> ServiceResult:
     """Do what the plan says for one service; when it fails, put this service back, and only it.
 
     :raises StepError: a step failed. After a failed pre step nothing was touched.
@@ -73,14 +75,14 @@ def roll_out(plan: ServicePlan, release: Release, hands: Hands, ledger: Ledger) 
         was rolled back.
     :raises DeployError: Helm or Kubernetes refused it.
     """
-    run = _Rollout(plan, release, hands, ledger)
+    run = _Rollout(plan, release, tools, records)
     started = time.monotonic()
     if plan.action == "skip":
         revision = plan.state.latest.number if plan.state.latest else 0
         return ServiceResult(
             service=plan.name, action="skip", revision=revision, steps=(), seconds=0
         )
-    hands.check()
+    tools.check()
     steps = run.steps(plan.config.pre) if plan.pre_steps else ()
     revision = run.apply()
     steps += run.finish()
@@ -95,27 +97,29 @@ def roll_out(plan: ServicePlan, release: Release, hands: Hands, ledger: Ledger) 
 
 
 class _Rollout:
-    def __init__(self, plan: ServicePlan, release: Release, hands: Hands, ledger: Ledger) -> None:
+    def __init__(
+        self, plan: ServicePlan, release: OpenedRelease, tools: RolloutTools, records: RecordKeeper
+    ) -> None:
         self.plan = plan
         self.release = release
-        self.hands = hands
-        self.ledger = ledger
+        self.tools = tools
+        self.records = records
         self.name = plan.name
         self.workloads: tuple[str, ...] = ()
         self.images: dict[str, dict[str, str]] = {}
 
     def say(self, text: str) -> None:
-        self.hands.reporter.line(f"{self.name}: {text}")
+        self.tools.reporter.line(f"{self.name}: {text}")
 
     def steps(self, steps: Sequence[Step]) -> tuple[StepResult, ...]:
         return tuple(
             run_step(
-                self.hands.cluster,
+                self.tools.cluster,
                 step,
                 service=self.name,
                 release=self.release,
                 say=self.say,
-                check=self.hands.check,
+                check=self.tools.check,
                 again=self.plan.lost,
             )
             for step in steps
@@ -127,7 +131,7 @@ class _Rollout:
             self.say("was applied by an earlier run; following its rollout")
             return self._revision()
         self._repair()
-        self.hands.check()
+        self.tools.check()
         self._go_on()
         number = self._revision() + 1
         labels = {
@@ -137,7 +141,7 @@ class _Rollout:
         }
         self.say(f"{self.plan.action} (Helm revision {number})")
         try:
-            self.hands.helm.upgrade(
+            self.tools.helm.upgrade(
                 self.name,
                 self.plan.service.chart,
                 values=self.plan.values,
@@ -174,7 +178,7 @@ class _Rollout:
             workloads=self.workloads,
             images=self.images,
         )
-        self.ledger.update(lambda record: record.with_service(self.name, service))
+        self.records.update(lambda record: record.with_service(self.name, service))
 
     def _follow(self, timeout: float) -> Diagnosis | None:
         manifest = self._manifest()
@@ -183,17 +187,17 @@ class _Rollout:
             name: dict(images_of(each)) for each in manifest for name in workloads_of([each])
         }
         outcome = track(
-            self.hands.cluster,
+            self.tools.cluster,
             self.workloads,
             timeout=timeout,
             say=self.say,
-            check=self.hands.check,
-            patience=self.hands.patience,
+            check=self.tools.check,
+            patience=self.tools.patience,
         )
         if outcome.complete:
             self.say(f"rolled out ({outcome.seconds:.1f} s)")
             return None
-        return diagnose(self.hands.cluster, self.name, outcome)
+        return diagnose(self.tools.cluster, self.name, outcome)
 
     def _repair(self) -> None:
         """Free a release that a killed Helm left pending: no upgrade is possible before."""
@@ -204,23 +208,23 @@ class _Rollout:
         target = deployed[-1] if deployed else self.plan.rollback_to
         if target is None:
             self.say(f"revision {latest.number} is {latest.status}: removing what it left behind")
-            self.hands.helm.uninstall(self.name, timeout=self.plan.config.timeout)
+            self.tools.helm.uninstall(self.name, timeout=self.plan.config.timeout)
         else:
             self.say(
                 f"revision {latest.number} is {latest.status}: back to revision {target} first"
             )
-            self.hands.helm.rollback(self.name, target, timeout=self.plan.config.timeout)
+            self.tools.helm.rollback(self.name, target, timeout=self.plan.config.timeout)
 
     def _undo(self) -> str:
         """Put the service back, and say in one sentence what it is now."""
         self._go_on()
         target = self.plan.rollback_to
         try:
-            self.hands.check()
+            self.tools.check()
             if target is not None:
                 return self._roll_back(target)
             if self.plan.state.latest is None or self.plan.action == "install":
-                self.hands.helm.uninstall(self.name, timeout=self.plan.config.timeout)
+                self.tools.helm.uninstall(self.name, timeout=self.plan.config.timeout)
                 return f"{self.name} had no earlier revision and was removed again."
         except (Interrupted, LockError):
             raise
@@ -230,16 +234,16 @@ class _Rollout:
 
     def _go_on(self) -> None:
         """Raise after Ctrl-C: what fails then, has failed because we stopped it."""
-        if self.hands.cluster.halt.is_set():
+        if self.tools.cluster.halt.is_set():
             raise Interrupted("Stopped during the deployment; the next run takes it up again.")
 
     def _roll_back(self, target: int) -> str:
         self.say(f"rolling back to revision {target}")
-        self.hands.helm.rollback(self.name, target, timeout=self.plan.config.timeout)
+        self.tools.helm.rollback(self.name, target, timeout=self.plan.config.timeout)
         revision, good = self._revision(), self.plan.good
         if good:
             same = ServiceRecord(**{**_fields(good), "revision": revision})
-            self.ledger.update(lambda record: record.with_service(self.name, same))
+            self.records.update(lambda record: record.with_service(self.name, same))
         self._free_stateful_sets()
         diagnosis = self._follow(min(self.plan.config.timeout, _BACK))
         where = f"{self.name} was rolled back to revision {target} (as revision {revision})"
@@ -253,7 +257,7 @@ class _Rollout:
 
         Source: Kubernetes documentation, StatefulSets, "Forced rollback".
         """
-        cluster = self.hands.cluster
+        cluster = self.tools.cluster
         sets = [each for each in self._manifest() if each.get("kind") == "StatefulSet"]
         for each in sets:
             found = cluster.get("StatefulSet", each["metadata"]["name"]) or {"metadata": {}}
@@ -266,13 +270,13 @@ class _Rollout:
 
     def _manifest(self) -> list[dict[str, Any]]:
         try:
-            return self.hands.helm.manifest(self.name)
+            return self.tools.helm.manifest(self.name)
         except ProcessError:
             self._revision()  # waits for an API server that was away for a moment
-            return self.hands.helm.manifest(self.name)
+            return self.tools.helm.manifest(self.name)
 
     def _revision(self) -> int:
-        state = read_helm_states(self.hands.cluster).get(self.name)
+        state = read_helm_states(self.tools.cluster).get(self.name)
         return state.latest.number if state and state.latest else 0
 
 

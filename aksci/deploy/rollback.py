@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from aksci.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from aksci.deploy.state.deploy_record import Record
+    from aksci.deploy.state.deploy_record import DeployRecord
 
 __all__ = ["choose_release"]
 
 _SHORTEST = 6  # digits of a digest that name a release
 
 
-def choose_release(record: Record, to: str | None) -> str:
+def choose_release(record: DeployRecord, to: str | None) -> str:
     """Return the reference of the release to roll back to, from the cluster's history.
 
     A rollback that has not ended well is continued: repeating the command never leads on to the
@@ -48,7 +48,7 @@ def choose_release(record: Record, to: str | None) -> str:
     return found.pop()
 
 
-def _before_current(record: Record) -> list[str]:
+def _before_current(record: DeployRecord) -> list[str]:
     """Return what was deployed before the current release was deployed for the first time.
 
     After R1, R2 and the way back to R1, R2 is what was left, not what came before.

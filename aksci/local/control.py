@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from aksci.local.host import Host
     from aksci.local.layout import Layout, Network, Ports
 
-__all__ = ["Cluster", "control_parts", "kubeconfig"]
+__all__ = ["ControlPlane", "control_parts", "kubeconfig"]
 
 NODE = "local"
 CONTEXT = "aksci-local"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cluster:
+class ControlPlane:
     """What all parts of the cluster are declared from."""
 
     layout: Layout
@@ -50,7 +50,7 @@ class Cluster:
         return self.layout.config / name
 
 
-def control_parts(cluster: Cluster) -> dict[str, Part]:
+def control_parts(cluster: ControlPlane) -> dict[str, Part]:
     """Declare the control plane's parts, by name."""
     parts = (
         _etcd(cluster),
@@ -102,7 +102,7 @@ def client_tls(pki: Path, user: str) -> Callable[[], ssl.SSLContext]:
     return make
 
 
-def _etcd(cluster: Cluster) -> Part:
+def _etcd(cluster: ControlPlane) -> Part:
     ports, data = cluster.ports, cluster.layout.data / "etcd"
     url = f"https://127.0.0.1:{ports.etcd}"
     peer = f"https://127.0.0.1:{ports.etcd_peer}"
@@ -135,7 +135,7 @@ def _etcd(cluster: Cluster) -> Part:
     )
 
 
-def _apiserver(cluster: Cluster) -> Part:
+def _apiserver(cluster: ControlPlane) -> Part:
     network, ports = cluster.network, cluster.ports
     arguments = {
         "advertise-address": network.node,
@@ -177,7 +177,7 @@ def _apiserver(cluster: Cluster) -> Part:
     )
 
 
-def _controller_manager(cluster: Cluster) -> Part:
+def _controller_manager(cluster: ControlPlane) -> Part:
     config = cluster.config("controller-manager.kubeconfig")
     port = cluster.ports.controller_manager
     arguments = {
@@ -198,7 +198,7 @@ def _controller_manager(cluster: Cluster) -> Part:
     return _kube_part(cluster, "controller-manager", arguments, {config: content}, port)
 
 
-def _scheduler(cluster: Cluster) -> Part:
+def _scheduler(cluster: ControlPlane) -> Part:
     config = cluster.config("scheduler.kubeconfig")
     port = cluster.ports.scheduler
     arguments = {
@@ -213,7 +213,7 @@ def _scheduler(cluster: Cluster) -> Part:
 
 
 def _kube_part(
-    cluster: Cluster, name: str, arguments: dict[str, str], files: dict[Path, str], port: int
+    cluster: ControlPlane, name: str, arguments: dict[str, str], files: dict[Path, str], port: int
 ) -> Part:
     return Part(
         name=name,

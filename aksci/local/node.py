@@ -11,7 +11,7 @@ from aksci.local.part import Part, answers, listens
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aksci.local.control import Cluster
+    from aksci.local.control import ControlPlane
     from aksci.local.host import Host
     from aksci.local.layout import Layout, Network, Ports
 
@@ -48,7 +48,7 @@ def containerd_part(layout: Layout, ports: Ports, network: Network, host: Host, 
     )
 
 
-def kubelet_part(cluster: Cluster) -> Part:
+def kubelet_part(cluster: ControlPlane) -> Part:
     """Declare kubelet."""
     layout, ports = cluster.layout, cluster.ports
     config, access = cluster.config("kubelet.json"), cluster.config("kubelet.kubeconfig")
@@ -78,7 +78,7 @@ def kubelet_part(cluster: Cluster) -> Part:
     )
 
 
-def proxy_part(cluster: Cluster) -> Part:
+def proxy_part(cluster: ControlPlane) -> Part:
     """Declare kube-proxy.
 
     In iptables mode, because only there a NodePort answers on 127.0.0.1; and there alone, not on
@@ -175,7 +175,7 @@ def _cni(layout: Layout, network: Network) -> dict[str, Any]:
     return {"cniVersion": "1.0.0", "name": CNI_NETWORK, "plugins": [bridge, ports, firewall]}
 
 
-def _kubelet(cluster: Cluster, resolver: Path) -> dict[str, Any]:
+def _kubelet(cluster: ControlPlane, resolver: Path) -> dict[str, Any]:
     layout, ports = cluster.layout, cluster.ports
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",

@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING
 
 from aksci.local.part import Part, answers
-from aksci.local.pki import Subject, ensure_pki
+from aksci.local.pki import CertificateSubject, ensure_pki
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ NOTARY = "notary-server"
 def ensure_notary_pki(layout: Layout) -> str:
     """Make the authority and the certificate of the server unless they are there; hash them."""
     layout.notary_pki.mkdir(exist_ok=True, mode=0o700)
-    subject = Subject(common_name=NOTARY, names=("localhost", "127.0.0.1"))
+    subject = CertificateSubject(common_name=NOTARY, names=("localhost", "127.0.0.1"))
     return ensure_pki(layout.notary_pki, {NOTARY: subject})
 
 

@@ -30,7 +30,7 @@ _VERSION = 1  # of the set of certificates below
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class CertificateSubject:
     """Whom a certificate names: the common name is Kubernetes' user, the organisation its group."""
 
     common_name: str
@@ -39,11 +39,11 @@ class Subject:
     """DNS names and IP addresses."""
 
 
-def subjects(network: Network, node: str) -> dict[str, Subject]:
+def subjects(network: Network, node: str) -> dict[str, CertificateSubject]:
     """Return every certificate that the cluster needs, by file name."""
     service = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
     return {
-        "apiserver": Subject(
+        "apiserver": CertificateSubject(
             common_name="kube-apiserver",
             names=(
                 "localhost",
@@ -54,20 +54,22 @@ def subjects(network: Network, node: str) -> dict[str, Subject]:
                 network.node,
             ),
         ),
-        "etcd": Subject(common_name="etcd", names=("localhost", "127.0.0.1")),
-        "kubelet": Subject(
+        "etcd": CertificateSubject(common_name="etcd", names=("localhost", "127.0.0.1")),
+        "kubelet": CertificateSubject(
             common_name=f"system:node:{node}",
             organisation="system:nodes",
             names=(node, "localhost", "127.0.0.1", network.node),
         ),
-        "admin": Subject(common_name="aksci-admin", organisation="system:masters"),
-        "controller-manager": Subject(common_name="system:kube-controller-manager"),
-        "scheduler": Subject(common_name="system:kube-scheduler"),
-        "proxy": Subject(common_name="system:kube-proxy"),
+        "admin": CertificateSubject(common_name="aksci-admin", organisation="system:masters"),
+        "controller-manager": CertificateSubject(common_name="system:kube-controller-manager"),
+        "scheduler": CertificateSubject(common_name="system:kube-scheduler"),
+        "proxy": CertificateSubject(common_name="system:kube-proxy"),
     }
 
 
-def ensure_pki(folder: Path, wanted: dict[str, Subject], *, now: datetime | None = None) -> str:
+def ensure_pki(
+    folder: Path, wanted: dict[str, CertificateSubject], *, now: datetime | None = None
+) -> str:
     """Make the keys and certificates unless they are complete, as wanted, and valid for 30 days.
 
     Return a hash of them. All are made together; the stamp that makes them count is written last,
@@ -114,13 +116,13 @@ def _hashes(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def _make_all(folder: Path, wanted: dict[str, Subject], now: datetime) -> None:
+def _make_all(folder: Path, wanted: dict[str, CertificateSubject], now: datetime) -> None:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority = _certify(
-        Subject(common_name="aksci-local-ca"), authority_key, None, authority_key, now
+        CertificateSubject(common_name="aksci-local-ca"), authority_key, None, authority_key, now
     )
     _store(folder, "ca", authority_key, authority)
     for name, subject in wanted.items():
@@ -133,7 +135,7 @@ def _make_all(folder: Path, wanted: dict[str, Subject], now: datetime) -> None:
 
 
 def _certify(
-    subject: Subject,
+    subject: CertificateSubject,
     key: EllipticCurvePrivateKey,
     issuer: x509.Certificate | None,
     issuer_key: EllipticCurvePrivateKey,

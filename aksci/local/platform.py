@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from aksci.core.errors import PlatformError
 from aksci.local.api import Api, node_ready
 from aksci.local.builders import buildkitd_part, registry_part
-from aksci.local.control import Cluster, control_parts
+from aksci.local.control import ControlPlane, control_parts
 from aksci.local.daemon import find_marked, part_of, read_record, started_at, stop
 from aksci.local.dns import dns_answers
 from aksci.local.host import Host, require_root
@@ -198,7 +198,9 @@ def _declare(layout: Layout, ports: Ports) -> list[Part]:
     if not is_complete(layout.pki):
         return parts
     host = Host(may_lower_oom_score=True, cni_plugins=program, nameservers=())
-    cluster = Cluster(layout=layout, ports=ports, network=network, host=host, kube=program, pki="")
+    cluster = ControlPlane(
+        layout=layout, ports=ports, network=network, host=host, kube=program, pki=""
+    )
     return [
         *parts,
         containerd_part(layout, ports, network, host, pause=""),

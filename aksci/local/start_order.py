@@ -1,4 +1,4 @@
-"""Work that depends on other work, each as early as it can: ``Task``, ``run_tasks``."""
+"""Work that depends on other work, each as early as it can: ``StartTask``, ``run_tasks``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
 
-__all__ = ["Task", "run_tasks"]
+__all__ = ["StartTask", "run_tasks"]
 
 
 class _SkippedError(Exception):
@@ -18,7 +18,7 @@ class _SkippedError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class StartTask:
     """A function of the results of the tasks that it needs."""
 
     action: Callable[[Mapping[str, Any]], Any]
@@ -26,7 +26,7 @@ class Task:
 
 
 def run_tasks(
-    tasks: Mapping[str, Task], *, stopping: threading.Event, on_interrupt: Callable[[], None]
+    tasks: Mapping[str, StartTask], *, stopping: threading.Event, on_interrupt: Callable[[], None]
 ) -> dict[str, Any]:
     """Run tasks in parallel, each once its needs are done, and return their results.
 
@@ -39,7 +39,7 @@ def run_tasks(
     futures: dict[str, Future[Any]] = {}
     failures: list[BaseException] = []
 
-    def perform(task: Task) -> Any:
+    def perform(task: StartTask) -> Any:
         done = [futures[name].exception() for name in task.needs]
         if failures or any(done):
             raise _SkippedError

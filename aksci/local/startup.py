@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aksci.core.files import write_atomically
 from aksci.local.api import Api, node_ready, wait_for
 from aksci.local.builders import buildkitd_part, registry_part
-from aksci.local.control import NODE, Cluster, control_parts, kubeconfig
+from aksci.local.control import NODE, ControlPlane, control_parts, kubeconfig
 from aksci.local.daemon import started_at
 from aksci.local.dns import Dns, ensure_dns
 from aksci.local.host import daemon_environment, has_cni_plugins, look_at_host, require_space
@@ -21,7 +21,7 @@ from aksci.local.notary import ensure_notary_pki, notary_part
 from aksci.local.part import running, start_part
 from aksci.local.pki import ensure_pki, subjects
 from aksci.local.seed_images import Seed, push_program, seed_image
-from aksci.local.start_order import Task
+from aksci.local.start_order import StartTask
 from aksci.local.teardown import clear_stale_sandboxes, make_cgroups
 
 if TYPE_CHECKING:
@@ -75,45 +75,47 @@ class Startup:
     """Set when something failed or Ctrl-C came: waiting is then in vain."""
     _speak: threading.Lock = field(default_factory=threading.Lock)
 
-    def tasks(self, *, kubernetes: bool, notary: bool = False) -> dict[str, Task]:
+    def tasks(self, *, kubernetes: bool, notary: bool = False) -> dict[str, StartTask]:
         """Return all that there is to do, needs first."""
         tools = ["registry", "buildkitd", *(("pause", "coredns", "kube") if kubernetes else ())]
         tools += ["notary-server"] if notary else []
         tasks = {
-            "packages": Task(action=lambda _: self._install_packages(kubernetes=kubernetes)),
+            "packages": StartTask(action=lambda _: self._install_packages(kubernetes=kubernetes)),
             **self._tool_tasks(tools),
-            "registry": Task(action=self._registry, needs=("tool:registry",)),
-            "buildkitd": Task(action=self._buildkitd, needs=("tool:buildkitd", "packages")),
+            "registry": StartTask(action=self._registry, needs=("tool:registry",)),
+            "buildkitd": StartTask(action=self._buildkitd, needs=("tool:buildkitd", "packages")),
         }
         if notary:
-            tasks["notary"] = Task(action=self._notary, needs=("tool:notary-server",))
+            tasks["notary"] = StartTask(action=self._notary, needs=("tool:notary-server",))
         for seed in self.seeds:
             needs = ("registry", "packages")
-            tasks[f"seed:{seed.name}"] = Task(action=self._seed_action(seed), needs=needs)
+            tasks[f"seed:{seed.name}"] = StartTask(action=self._seed_action(seed), needs=needs)
         return {**tasks, **(self._cluster_tasks() if kubernetes else {})}
 
-    def _cluster_tasks(self) -> dict[str, Task]:
+    def _cluster_tasks(self) -> dict[str, StartTask]:
         cluster = ("cluster",)
         tasks = {
-            "host": Task(action=lambda _: look_at_host(), needs=("packages",)),
-            "network": Task(action=self._network, needs=("packages",)),
-            "pki": Task(action=self._pki),
-            "images": Task(action=self._images, needs=("registry", "tool:pause", "tool:coredns")),
-            "containerd": Task(action=self._containerd, needs=("host", "images")),
-            "cluster": Task(action=self._cluster, needs=("host", "pki", "tool:kube")),
-            "etcd": Task(action=self._control("etcd"), needs=cluster),
-            "apiserver": Task(
+            "host": StartTask(action=lambda _: look_at_host(), needs=("packages",)),
+            "network": StartTask(action=self._network, needs=("packages",)),
+            "pki": StartTask(action=self._pki),
+            "images": StartTask(
+                action=self._images, needs=("registry", "tool:pause", "tool:coredns")
+            ),
+            "containerd": StartTask(action=self._containerd, needs=("host", "images")),
+            "cluster": StartTask(action=self._cluster, needs=("host", "pki", "tool:kube")),
+            "etcd": StartTask(action=self._control("etcd"), needs=cluster),
+            "apiserver": StartTask(
                 action=self._control("apiserver"), needs=(*cluster, "etcd", "network")
             ),
         }
         for name in ("controller-manager", "scheduler"):
-            tasks[name] = Task(action=self._control(name), needs=(*cluster, "apiserver"))
+            tasks[name] = StartTask(action=self._control(name), needs=(*cluster, "apiserver"))
         return {
             **tasks,
-            "proxy": Task(action=self._proxy, needs=(*cluster, "apiserver")),
-            "kubelet": Task(action=self._kubelet, needs=(*cluster, "apiserver", "containerd")),
-            "node": Task(action=self._node, needs=("kubelet",)),
-            "dns": Task(
+            "proxy": StartTask(action=self._proxy, needs=(*cluster, "apiserver")),
+            "kubelet": StartTask(action=self._kubelet, needs=(*cluster, "apiserver", "containerd")),
+            "node": StartTask(action=self._node, needs=("kubelet",)),
+            "dns": StartTask(
                 action=self._dns,
                 needs=("host", "images", "pki", "node", "proxy", "controller-manager", "scheduler"),
             ),
@@ -134,12 +136,12 @@ class Startup:
 
             ensure_packages(missing, self.runner, self.reporter)
 
-    def _tool_tasks(self, names: Iterable[str]) -> dict[str, Task]:
+    def _tool_tasks(self, names: Iterable[str]) -> dict[str, StartTask]:
         """One after the other, since building one takes all processors; the most wanted first."""
-        tasks: dict[str, Task] = {}
+        tasks: dict[str, StartTask] = {}
         before: tuple[str, ...] = ()
         for name in names:
-            tasks[f"tool:{name}"] = Task(action=self._ensure(name), needs=before)
+            tasks[f"tool:{name}"] = StartTask(action=self._ensure(name), needs=before)
             before = (f"tool:{name}",)
         return tasks
 
@@ -223,12 +225,12 @@ class Startup:
 
         return RegistryClient(f"localhost:{self.ports.registry}", plain_http=True)
 
-    def _cluster(self, done: Mapping[str, Any]) -> Cluster:
+    def _cluster(self, done: Mapping[str, Any]) -> ControlPlane:
         server = f"https://127.0.0.1:{self.ports.apiserver}"
         content = kubeconfig(self.layout.pki, "admin", server)
         if not _holds(self.layout.kubeconfig, content):
             write_atomically(self.layout.kubeconfig, content)
-        return Cluster(
+        return ControlPlane(
             layout=self.layout,
             ports=self.ports,
             network=self.network,

@@ -15,7 +15,7 @@ from aksci.tools.tool_versions import matches
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SOURCES", "Denial", "Edit", "GoSource", "Pin", "Release", "load_pins"]
+__all__ = ["SOURCES", "Denial", "Edit", "GoSource", "Pin", "ReleaseFile", "load_pins"]
 
 SOURCES = Path(__file__).parent / "sources"
 _RECIPE = 1  # raise it when the way of building changes what comes out
@@ -53,7 +53,7 @@ class GoSource:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Release:
+class ReleaseFile:
     """A file that the publisher released for one platform."""
 
     url: str
@@ -87,7 +87,7 @@ class Pin:
     """The versions that suit when found on PATH; without it PATH is never asked."""
     deny: tuple[Denial, ...] = ()
     go: GoSource | None = None
-    release: Mapping[str, Release] = field(default_factory=dict)
+    release: Mapping[str, ReleaseFile] = field(default_factory=dict)
     """By platform, ``linux/amd64``."""
 
     def denial(self, version: str) -> Denial | None:
@@ -151,7 +151,7 @@ def _pin(name: str, table: Mapping[str, Any]) -> Pin:
                 "deny": tuple(Denial(**deny) for deny in values.get("deny", ())),
                 "go": _go(values["go"]) if "go" in values else None,
                 "release": {
-                    platform: Release(**release)
+                    platform: ReleaseFile(**release)
                     for platform, release in values.get("release", {}).items()
                 },
             }

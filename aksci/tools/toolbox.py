@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from aksci.core.reporting import Reporter
-    from aksci.tools.pins import GoSource, Pin, Release
+    from aksci.tools.pins import GoSource, Pin, ReleaseFile
 
 __all__ = ["Activity", "Toolbox", "unpack", "watch"]
 
@@ -205,11 +205,13 @@ class Toolbox:
             slot.part.unlink(missing_ok=True)
         return slot.binary
 
-    def release(self, pin: Pin) -> Release | None:
+    def release(self, pin: Pin) -> ReleaseFile | None:
         """Return the pinned release for this platform, if there is one."""
         return pin.release.get(self.platform)
 
-    def _from_release(self, release: Release, slot: Slot, built: Path, activity: Activity) -> None:
+    def _from_release(
+        self, release: ReleaseFile, slot: Slot, built: Path, activity: Activity
+    ) -> None:
         activity.begin("downloading")
         download(
             release.url,

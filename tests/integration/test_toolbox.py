@@ -24,7 +24,7 @@ from aksci.core.process import Runner
 from aksci.tools import debian
 from aksci.tools import download as download_module
 from aksci.tools.debian import ensure_packages
-from aksci.tools.pins import Pin, Release, load_pins
+from aksci.tools.pins import Pin, ReleaseFile, load_pins
 from aksci.tools.schemas import SCHEMA_LOCATION, ensure_schemas
 from aksci.tools.toolbox import Toolbox
 
@@ -127,7 +127,7 @@ def archive(member, body):
 
 
 def pin(url, body, member=None):
-    release = Release(url=url, sha256=hashlib.sha256(body).hexdigest(), member=member)
+    release = ReleaseFile(url=url, sha256=hashlib.sha256(body).hexdigest(), member=member)
     return Pin(
         name="demo",
         version="1.2.3",

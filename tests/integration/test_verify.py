@@ -22,7 +22,7 @@ from aksci.config.models import EnvironmentConfig, NotationConfig, ServiceConfig
 from aksci.core.errors import DeployError
 from aksci.deploy.deploy import deploy_release
 from aksci.deploy.kubernetes.cluster import connect
-from aksci.deploy.state.desired import Release, ServiceRelease
+from aksci.deploy.state.desired import OpenedRelease, ServiceRelease
 from aksci.deploy.targets.helm import Helm
 from aksci.oci.artifact import Content, canonical_json, push_artifact, push_image
 from aksci.oci.client import RegistryClient
@@ -178,7 +178,7 @@ class Site:
         """Roll a release out as ``deploy`` does."""
         (self.root / "web.yaml").write_text("")
         service = release.services["web"]
-        opened = Release(
+        opened = OpenedRelease(
             reference=str(release.ref),
             services={
                 "web": ServiceRelease(

@@ -1,4 +1,4 @@
-"""Decide which images ACR Tasks can build, and how, and say what a task does otherwise than aksci."""
+"""Decide which images ACR Tasks can build, how, and what a task does otherwise than aksci."""
 
 from __future__ import annotations
 

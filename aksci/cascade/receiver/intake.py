@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from aksci.cascade.receiver.event_store import EventStore
-    from aksci.cascade.receiver.push_filter import Wanted
+    from aksci.cascade.receiver.push_filter import PushFilter
     from aksci.cascade.receiver.webhook_events import Push
     from aksci.core.reporting import Reporter
 
@@ -42,7 +42,7 @@ class Intake:
     """Take events in; safe from several threads."""
 
     store: EventStore
-    wanted: Wanted
+    wanted: PushFilter
     max_age: int
     """Seconds."""
     now: Callable[[], datetime]

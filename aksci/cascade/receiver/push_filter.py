@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from aksci.cascade.receiver.webhook_events import Push
 
-__all__ = ["Wanted"]
+__all__ = ["PushFilter"]
 
 _OURS = ("in-", "unchecked-")
 """Tags that only aksci's builds set: see ``aksci.images.keys``."""
@@ -24,7 +24,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "[::1]"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class PushFilter:
     """Tell what a push changes for this project.
 
     What the project itself pushes never counts: its cascades would start cascades.

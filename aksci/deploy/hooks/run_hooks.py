@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from aksci.config.models import HttpStep, JobStep, Step
     from aksci.deploy.kubernetes.cluster import Cluster
-    from aksci.deploy.state.desired import Release
+    from aksci.deploy.state.desired import OpenedRelease
     from aksci.oci.references import ImageRef
 
 __all__ = ["StepResult", "job_manifest", "run_step"]
@@ -48,7 +48,7 @@ def run_step(
     step: Step,
     *,
     service: str,
-    release: Release,
+    release: OpenedRelease,
     say: Callable[[str], None],
     check: Callable[[], None],
     again: bool = False,

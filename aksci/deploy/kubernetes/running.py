@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from aksci.deploy.kubernetes.cluster import Cluster
-    from aksci.deploy.state.deploy_record import Record
+    from aksci.deploy.state.deploy_record import DeployRecord
     from aksci.deploy.targets.helm import HelmState
 
 __all__ = [
@@ -64,7 +64,7 @@ class Container:
 class Running:
     """One namespace, as it was found."""
 
-    record: Record
+    record: DeployRecord
     helm: Mapping[str, HelmState]
     containers: tuple[Container, ...]
 

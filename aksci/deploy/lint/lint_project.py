@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aksci.config.models import Config, EnvironmentConfig
     from aksci.core.process import Runner
 
-__all__ = ["Finding", "LintTools", "check_manifests", "lint_project"]
+__all__ = ["LintFinding", "LintTools", "check_manifests", "lint_project"]
 
 Level = Literal["error", "warning", "info"]
 
@@ -29,7 +29,7 @@ _SERVING = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
-class Finding:
+class LintFinding:
     """One thing that is wrong, and where."""
 
     path: str
@@ -65,7 +65,7 @@ class LintTools:
 
 def lint_project(
     config: Config, root: Path, dockerfiles: Sequence[Path], tools: LintTools
-) -> list[Finding]:
+) -> list[LintFinding]:
     """Check every Dockerfile, and every service's chart with the values of every environment.
 
     :param dockerfiles: those that were discovered, absolute.
@@ -86,7 +86,7 @@ def lint_project(
     return sorted(set(findings))
 
 
-def check_manifests(path: str, manifests: Sequence[Mapping[str, Any]]) -> list[Finding]:
+def check_manifests(path: str, manifests: Sequence[Mapping[str, Any]]) -> list[LintFinding]:
     """Check manifests for what we ask beyond Kubernetes' schema: digests, probes, resources."""
     findings = []
     for each in manifests:
@@ -119,7 +119,7 @@ def _pod_spec(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
     return spec if isinstance(spec, dict) else None
 
 
-def _lint_dockerfiles(paths: Sequence[Path], root: Path, tools: LintTools) -> list[Finding]:
+def _lint_dockerfiles(paths: Sequence[Path], root: Path, tools: LintTools) -> list[LintFinding]:
     if tools.hadolint is None or not paths:
         return []
     config = root / ".hadolint.yaml"
@@ -128,7 +128,7 @@ def _lint_dockerfiles(paths: Sequence[Path], root: Path, tools: LintTools) -> li
     result = tools.runner.run(argv, cwd=root, timeout=120)
     levels: dict[str, Level] = {"error": "error", "warning": "warning"}
     return [
-        Finding(
+        LintFinding(
             path=_relative(each["file"], root),
             line=each["line"],
             level=levels.get(each["level"], "info"),
@@ -147,7 +147,7 @@ def _lint_chart(
     environment: EnvironmentConfig,
     images: Mapping[str, ImageRef],
     tools: LintTools,
-) -> list[Finding]:
+) -> list[LintFinding]:
     path = f"{_relative(str(chart), root)} ({environment_name})"
     try:
         values = values_files(root, environment, name)
@@ -171,7 +171,7 @@ def _lint_chart(
     return [*check_manifests(path, manifests), *_conform(path, rendered.stdout, tools)]
 
 
-def _conform(path: str, manifests: str, tools: LintTools) -> list[Finding]:
+def _conform(path: str, manifests: str, tools: LintTools) -> list[LintFinding]:
     if tools.kubeconform is None:
         return []
     where = ["-schema-location", tools.schema_location] if tools.schema_location else []
@@ -214,5 +214,5 @@ def _relative(path: str, root: Path) -> str:
     return path.removeprefix(f"{root}/")
 
 
-def _error(path: str, rule: str, message: str) -> Finding:
-    return Finding(path=path, line=0, level="error", rule=rule, message=message)
+def _error(path: str, rule: str, message: str) -> LintFinding:
+    return LintFinding(path=path, line=0, level="error", rule=rule, message=message)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from aksci.deploy.kubernetes.cluster import Cluster
 
-__all__ = ["Deployed", "Ledger", "Record", "ServiceRecord", "read_record"]
+__all__ = ["DeployRecord", "Deployed", "RecordKeeper", "ServiceRecord", "read_record"]
 
 _NAME = "aksci-release"
 _KEEP = 10
@@ -49,7 +49,7 @@ class Deployed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class DeployRecord:
     """The whole of it."""
 
     services: dict[str, ServiceRecord] = field(default_factory=dict)
@@ -65,11 +65,11 @@ class Record:
         """The last release that was deployed completely; empty when there is none."""
         return self.history[-1].release if self.history else ""
 
-    def with_service(self, name: str, service: ServiceRecord) -> Record:
+    def with_service(self, name: str, service: ServiceRecord) -> DeployRecord:
         """Return it with one service's new good state."""
         return replace(self, services={**self.services, name: service})
 
-    def finished(self, entry: Deployed) -> Record:
+    def finished(self, entry: Deployed) -> DeployRecord:
         """Return it with a release that is now deployed completely.
 
         The same one again has run unchanged since now only: something was changed, or another
@@ -82,7 +82,7 @@ class Record:
         return replace(self, history=history, attempt="", rollback=False)
 
 
-def read_record(cluster: Cluster) -> Record:
+def read_record(cluster: Cluster) -> DeployRecord:
     """Read the namespace's record; an empty one when there is none yet.
 
     :raises DeployError: it is damaged.
@@ -90,14 +90,14 @@ def read_record(cluster: Cluster) -> Record:
     return _parse(cluster.get("ConfigMap", _NAME))
 
 
-class Ledger:
+class RecordKeeper:
     """Change the record from several threads. The caller holds the environment's lock."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._lock = threading.Lock()
 
-    def update(self, change: Callable[[Record], Record]) -> None:
+    def update(self, change: Callable[[DeployRecord], DeployRecord]) -> None:
         """Read the record, change it and write it back; written only when it differs."""
         with self._lock:
             for _ in range(5):
@@ -115,7 +115,7 @@ class Ledger:
                 f"The ConfigMap {_NAME} could not be written: others keep changing it."
             )
 
-    def _write(self, found: dict[str, Any] | None, record: Record) -> None:
+    def _write(self, found: dict[str, Any] | None, record: DeployRecord) -> None:
         document = {"schema": 1, **asdict(record)}
         metadata: dict[str, Any] = {
             "name": _NAME,
@@ -135,9 +135,9 @@ class Ledger:
             self._cluster.replace("ConfigMap", body)
 
 
-def _parse(found: dict[str, Any] | None) -> Record:
+def _parse(found: dict[str, Any] | None) -> DeployRecord:
     if found is None:
-        return Record()
+        return DeployRecord()
     try:
         document = json.loads(found["data"]["record.json"])
         services = {
@@ -151,7 +151,7 @@ def _parse(found: dict[str, Any] | None) -> Record:
         texts = [text for each in history for text in (each.release, each.at, each.run)]
         if not all(isinstance(text, str) for text in (*texts, rest["attempt"])):
             raise TypeError("a text is none")  # noqa: TRY301 - one place says so
-        return Record(services=services, history=history, **rest)
+        return DeployRecord(services=services, history=history, **rest)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise DeployError(
             f"The ConfigMap {_NAME} is damaged ({error!r}).",

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from aksci.oci.references import ImageRef
 
 __all__ = [
-    "Inputs",
-    "Release",
+    "DesiredInputs",
+    "OpenedRelease",
     "ServiceRelease",
     "gather_inputs",
     "hash_chart",
@@ -40,7 +40,7 @@ class ServiceRelease:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Release:
+class OpenedRelease:
     """What is deployed together: a verified release, opened."""
 
     reference: str
@@ -58,7 +58,7 @@ class Release:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs:
+class DesiredInputs:
     """Everything that decides what a service looks like in the cluster."""
 
     chart: str
@@ -78,13 +78,13 @@ class Inputs:
 
 
 def gather_inputs(
-    release: Release,
+    release: OpenedRelease,
     service: ServiceRelease,
     config: ServiceConfig,
     values: Sequence[Path],
     *,
     root: Path,
-) -> Inputs:
+) -> DesiredInputs:
     """Hash what a service is made of.
 
     Charts by their files: packing one again changes the tgz and not the chart.
@@ -95,7 +95,7 @@ def gather_inputs(
         for step in steps
         if "image" in step
     }
-    return Inputs(
+    return DesiredInputs(
         chart=hash_chart(service.chart),
         values={os.path.relpath(path, root): _sha256(path.read_bytes()) for path in values},
         images={key: str(image) for key, image in sorted(service.images.items())},

@@ -10,7 +10,7 @@ from aksci.core.reporting import sanitise
 if TYPE_CHECKING:
     from aksci.deploy.kubernetes.cluster import Cluster
     from aksci.deploy.tracking.health import Fault
-    from aksci.deploy.tracking.tracker import Outcome
+    from aksci.deploy.tracking.tracker import RolloutOutcome
 
 __all__ = ["Diagnosis", "diagnose", "refine"]
 
@@ -87,7 +87,7 @@ class Diagnosis:
         return "\n".join(lines)
 
 
-def diagnose(cluster: Cluster, service: str, outcome: Outcome) -> Diagnosis:
+def diagnose(cluster: Cluster, service: str, outcome: RolloutOutcome) -> Diagnosis:
     """Gather the evidence for a failed rollout's first fault."""
     if outcome.fault is None:
         msg = "a complete rollout has nothing to diagnose"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from aksci.deploy.kubernetes.cluster import Cluster
 
-__all__ = ["Outcome", "Snapshot", "take_snapshot", "track", "workloads_of"]
+__all__ = ["RolloutOutcome", "Snapshot", "take_snapshot", "track", "workloads_of"]
 
 _POLL = 0.5
 
@@ -37,7 +37,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class RolloutOutcome:
     """How a rollout ended: complete, or with the first fault."""
 
     healths: tuple[Health, ...]
@@ -81,7 +81,7 @@ def track(
     say: Callable[[str], None],
     check: Callable[[], None],
     patience: Patience | None = None,
-) -> Outcome:
+) -> RolloutOutcome:
     """Wait until all workloads are rolled out, or one has a fault that waiting will not cure.
 
     :param timeout: seconds for all of them together.
@@ -106,7 +106,9 @@ def track(
             failed = _timed_out(healths, timeout)
         if failed or all(each.done for each in healths):
             workload, fault = failed or ("", None)
-            return Outcome(healths=healths, fault=fault, workload=workload, seconds=now - started)
+            return RolloutOutcome(
+                healths=healths, fault=fault, workload=workload, seconds=now - started
+            )
         if cluster.halt.wait(_POLL):
             raise Interrupted("Stopped during the rollout; the next run takes it up again.")
 

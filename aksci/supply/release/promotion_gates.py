@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from aksci.config.models import GatesConfig
 
-__all__ = ["Facts", "Running", "check_gates", "database_time", "running_since"]
+__all__ = ["ReleaseFacts", "RunningRelease", "check_gates", "database_time", "running_since"]
 
 _MINUTE = dt.timedelta(minutes=1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Running:
+class RunningRelease:
     """How a release does in the environment that it comes from."""
 
     since: dt.datetime | None = None
@@ -32,18 +32,18 @@ class Running:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class ReleaseFacts:
     """What is known of a release whose signatures have been verified."""
 
     signed_at: Sequence[dt.datetime | None]
     """The times that its valid signatures claim."""
     databases: Mapping[str, str] = field(default_factory=dict)
     """Image -> identity of the database that its verdict was made with; empty when unknown."""
-    running: Running = Running()
+    running: RunningRelease = RunningRelease()
 
 
 def check_gates(
-    facts: Facts, gates: GatesConfig, *, now: dt.datetime, previous: str
+    facts: ReleaseFacts, gates: GatesConfig, *, now: dt.datetime, previous: str
 ) -> tuple[str, ...]:
     """Return why a release may not pass yet, one sentence a gate and image; nothing if it may.
 
@@ -117,7 +117,9 @@ def _check_verdicts(
             )
 
 
-def _check_soak(running: Running, hours: int, now: dt.datetime, previous: str) -> Iterator[str]:
+def _check_soak(
+    running: RunningRelease, hours: int, now: dt.datetime, previous: str
+) -> Iterator[str]:
     if not hours:
         return
     if running.since is None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from aksci.config.models import ScanConfig
     from aksci.supply.scan.vex import Statement
 
-__all__ = ["NOTHING", "Knowledge", "Source", "load_knowledge"]
+__all__ = ["NOTHING", "Knowledge", "KnowledgeFile", "load_knowledge"]
 
 _CVE = re.compile(r"CVE-\d{4}-\d{4,}")
 _DAMAGES = (
@@ -47,7 +47,7 @@ _LARGEST = 256 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class KnowledgeFile:
     """One file, as it was when it was read."""
 
     key: str
@@ -82,9 +82,9 @@ class Knowledge:
     A remembered verdict names the content by its hash: it was readable when that was made.
     """
 
-    kev: Source | None = None
-    epss: Source | None = None
-    vex: tuple[Source, ...] = ()
+    kev: KnowledgeFile | None = None
+    epss: KnowledgeFile | None = None
+    vex: tuple[KnowledgeFile, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """Return the hashes, for the policy's."""
@@ -127,7 +127,7 @@ def load_knowledge(policy: ScanConfig, root: Path | None) -> Knowledge:
     :raises ConfigError: one is missing, can't be read, or is outside the project.
     """
 
-    def source(key: str, name: str) -> Source:
+    def source(key: str, name: str) -> KnowledgeFile:
         return _source(f"scan.{key}", name, root)
 
     return Knowledge(
@@ -137,14 +137,14 @@ def load_knowledge(policy: ScanConfig, root: Path | None) -> Knowledge:
     )
 
 
-def _source(key: str, name: str, root: Path | None) -> Source:
+def _source(key: str, name: str, root: Path | None) -> KnowledgeFile:
     if root is None:
         raise ConfigError(f"{key} names {name!r}, but there is no project folder to find it in.")
     path = root / name
     try:
         if not path.resolve().is_relative_to(root.resolve()):
             raise ConfigError(f"{path} ({key}) leads out of the project.")
-        return Source(key=key, path=path, content=path.read_bytes())
+        return KnowledgeFile(key=key, path=path, content=path.read_bytes())
     except OSError as error:
         raise ConfigError(
             f"{path} ({key}) can't be read: {error.strerror}.",

@@ -12,7 +12,7 @@ from aksci.oci.artifact import canonical_json
 from aksci.supply.scan.ignores import find_ignore, has_lapsed, ignore_offences
 from aksci.supply.scan.knowledge import NOTHING, Knowledge
 from aksci.supply.scan.safe_text import clean
-from aksci.supply.scan.trivy_report import Facts, read_report
+from aksci.supply.scan.trivy_report import ReportFacts, read_report
 from aksci.supply.scan.verdict import SEVERITIES, Finding, IgnoredFinding, Verdict, rank
 from aksci.supply.scan.vex import decide
 
@@ -185,7 +185,7 @@ def _accepted(
     return None
 
 
-def _whole_image(facts: Facts, policy: ScanConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _whole_image(facts: ReportFacts, policy: ScanConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what is wrong with, and worth knowing about, the image as a whole."""
     problems: list[str] = []
     notes: list[str] = []

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from aksci.oci.references import ImageRef
     from aksci.supply.scan.base_layers import BaseLayers
 
-__all__ = ["Facts", "read_report"]
+__all__ = ["ReportFacts", "read_report"]
 
 _SCHEMA = 2
 _PACKAGES = frozenset({"os-pkgs", "lang-pkgs"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class ReportFacts:
     """What a report says, before any policy."""
 
     findings: tuple[Finding, ...]
@@ -42,7 +42,7 @@ class Facts:
 
 def read_report(
     report: dict[str, Any], ref: ImageRef, *, platform: str = "", base: BaseLayers | None = None
-) -> Facts:
+) -> ReportFacts:
     """Read a report.
 
     :param base: layers that come from the base image; without it, the findings' origin is unknown.
@@ -60,7 +60,7 @@ def read_report(
             for result in results
             if result.get("Packages") or result.get("Vulnerabilities")
         }
-        return Facts(
+        return ReportFacts(
             findings=findings,
             system=clean(f"{system.get('Family')} {system.get('Name')}") if system else "",
             end_of_life=bool(system.get("EOSL")),

@@ -18,7 +18,7 @@ from aksci.config.models import EnvironmentConfig, ServiceConfig
 from aksci.core.process import Runner
 from aksci.deploy.deploy import deploy_release
 from aksci.deploy.kubernetes.cluster import connect
-from aksci.deploy.state.desired import Release, ServiceRelease
+from aksci.deploy.state.desired import OpenedRelease, ServiceRelease
 from aksci.deploy.targets.helm import Helm
 from aksci.oci.artifact import push_image
 from aksci.oci.client import RegistryClient
@@ -114,7 +114,7 @@ class World:
             )
             for name in names or ("web",)
         }
-        return Release(
+        return OpenedRelease(
             reference=f"localhost:5000/t/release@sha256:{self.release_number:064x}",
             services=services,
             images={"tiny": self.image},

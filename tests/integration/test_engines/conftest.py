@@ -28,7 +28,7 @@ from aksci.images.build.build_images import BuildSettings, build_images
 from aksci.images.engines.buildx_builders import connection_error
 from aksci.images.graph import build_graph
 from aksci.local.layout import Network
-from aksci.local.pki import Subject, ensure_pki
+from aksci.local.pki import CertificateSubject, ensure_pki
 from aksci.oci.artifact import push_image
 from aksci.oci.client import RegistryClient
 from pipelines.engines import make_builder
@@ -235,7 +235,9 @@ def cluster_registry(platform, toolbox):
     folder = Path(tempfile.mkdtemp(prefix="aksci-door-"))
     node = Network().node
     (folder / "pki").mkdir()
-    ensure_pki(folder / "pki", {"registry": Subject(common_name="registry", names=(node,))})
+    ensure_pki(
+        folder / "pki", {"registry": CertificateSubject(common_name="registry", names=(node,))}
+    )
     with socket.create_server((node, 0)) as probe:
         port = probe.getsockname()[1]
     settings = json.loads((platform.state / "config" / "registry.json").read_text())

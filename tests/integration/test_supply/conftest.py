@@ -16,7 +16,7 @@ from aksci.oci.artifact import push_image
 from aksci.oci.client import RegistryClient
 from aksci.supply.scan.database import DatabaseSource, ensure_database
 from aksci.supply.scan.trivy import TrivyScanner, read_release
-from aksci.supply.sign.cosign.cosign_keys import cosign_signer
+from aksci.supply.sign.cosign.cosign_signer import cosign_signer
 from aksci.supply.sign.notation.notation_signer import notation_signer
 
 DEBIAN = {

@@ -17,7 +17,7 @@ from aksci.core.errors import ConfigError, DeployError, Interrupted, TrustError
 from aksci.core.process import Runner
 from aksci.deploy.deploy import _check_steps, deploy_release
 from aksci.deploy.state.deploy_record import read_record
-from aksci.deploy.state.desired import Release, ServiceRelease
+from aksci.deploy.state.desired import OpenedRelease, ServiceRelease
 from aksci.deploy.targets.helm import Helm
 from aksci.oci.references import ImageRef
 
@@ -94,7 +94,7 @@ class World:
         )
         web = ServiceRelease(name="web", chart=self.folder / "chart", images={"image": IMAGE})
         return deploy_release(
-            Release(reference=f"r/x@{IMAGE.digest}", services={"web": web}),
+            OpenedRelease(reference=f"r/x@{IMAGE.digest}", services={"web": web}),
             {"web": ServiceConfig.model_validate({"chart": "chart", **service}, strict=False)},
             "test",
             EnvironmentConfig(registry="localhost:5000", namespace="shop", values=()),

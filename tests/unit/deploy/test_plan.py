@@ -12,8 +12,8 @@ from aksci.config.models import EnvironmentConfig, ServiceConfig
 from aksci.core.errors import ConfigError, DeployError, UsageError
 from aksci.deploy.deploy_plan import ClusterState, plan_deploy
 from aksci.deploy.rollback import choose_release
-from aksci.deploy.state.deploy_record import Deployed, Record, ServiceRecord, read_record
-from aksci.deploy.state.desired import Release, ServiceRelease, gather_inputs
+from aksci.deploy.state.deploy_record import Deployed, DeployRecord, ServiceRecord, read_record
+from aksci.deploy.state.desired import OpenedRelease, ServiceRelease, gather_inputs
 from aksci.deploy.targets.helm import HelmState, Revision
 from aksci.deploy.tracking.tracker import Snapshot
 from aksci.oci.references import ImageRef
@@ -40,7 +40,7 @@ def release(root, *names, image=OLD):
         name: ServiceRelease(name=name, chart=root / "chart", images={"image": image})
         for name in names or ("web",)
     }
-    return Release(reference=f"localhost:5000/shop/release@{image.digest}", services=services)
+    return OpenedRelease(reference=f"localhost:5000/shop/release@{image.digest}", services=services)
 
 
 def service(**settings):
@@ -72,7 +72,7 @@ def deployed(root, *, status="deployed", number=3, label=None, image=OLD, snapsh
     history = (Deployed(release=whole.reference, at="2026-01-01T00:00:00+00:00", run="r"),)
     return ClusterState(
         helm={"web": HelmState(name="web", revisions=revisions)},
-        record=Record(services={"web": record}, history=history),
+        record=DeployRecord(services={"web": record}, history=history),
         snapshot=snapshot,
     )
 
@@ -160,7 +160,7 @@ def test_the_revision_that_a_rollback_made_counts_as_what_it_restored(root):
 def test_a_service_without_a_known_good_revision_is_not_rolled_back_to_a_bad_one(root):
     bad = Revision(number=1, status="deployed", desired="other", release="x")
     state = ClusterState(
-        helm={"web": HelmState(name="web", revisions=(bad,))}, record=Record(), snapshot=EMPTY
+        helm={"web": HelmState(name="web", revisions=(bad,))}, record=DeployRecord(), snapshot=EMPTY
     )
     assert plan(root, state).services[0].rollback_to is None
     foreign = replace(bad, desired="", release="")
@@ -174,14 +174,14 @@ def test_services_come_after_what_they_need(root):
         "b": service(),
         "c": service(needs=["b"]),
     }
-    state = ClusterState(helm={}, record=Record(), snapshot=EMPTY)
+    state = ClusterState(helm={}, record=DeployRecord(), snapshot=EMPTY)
     made = plan(root, state, of=release(root, "a", "b", "c"), services=services, values=())
     assert [each.name for each in made.services] == ["b", "c", "a"]
 
 
 def test_needs_that_go_in_a_circle_are_shown_as_one(root):
     services = {"a": service(needs=["b"]), "b": service(needs=["a"])}
-    state = ClusterState(helm={}, record=Record(), snapshot=EMPTY)
+    state = ClusterState(helm={}, record=DeployRecord(), snapshot=EMPTY)
     with pytest.raises(ConfigError, match=r"circle: (a → b → a|b → a → b)"):
         plan(root, state, of=release(root, "a", "b"), services=services, values=())
 
@@ -223,7 +223,7 @@ def record(*releases, attempt="", rollback=False, last_was_rollback=False):
     entries = [Deployed(release=each, at="", run="") for each in releases]
     if last_was_rollback:
         entries[-1] = replace(entries[-1], rollback=True)
-    return Record(history=tuple(entries), attempt=attempt, rollback=rollback)
+    return DeployRecord(history=tuple(entries), attempt=attempt, rollback=rollback)
 
 
 A, B = f"r/x@sha256:{'a' * 64}", f"r/x@sha256:{'b' * 64}"
@@ -266,7 +266,7 @@ def test_a_release_that_is_deployed_again_has_run_unchanged_since_then_only():
     """Another one had begun, or something was changed: the gate ``soak`` counts from now."""
     first = Deployed(release=A, at="2026-01-01T00:00:00+00:00", run="1")
     again = replace(first, at="2026-01-03T00:00:00+00:00", run="2")
-    begun = replace(Record().finished(first), attempt=B)
+    begun = replace(DeployRecord().finished(first), attempt=B)
     assert [(each.release, each.at) for each in begun.finished(again).history] == [(A, again.at)]
 
 

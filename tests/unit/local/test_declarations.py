@@ -11,7 +11,7 @@ import pytest
 from aksci.core.errors import ConfigError
 from aksci.local import seed_images as images
 from aksci.local.builders import buildkitd_part, registry_part
-from aksci.local.control import Cluster, control_parts
+from aksci.local.control import ControlPlane, control_parts
 from aksci.local.dns import corefile, query
 from aksci.local.host import Host
 from aksci.local.layout import Layout, Network, Ports
@@ -45,7 +45,7 @@ def layout(tmp_path):
 @pytest.fixture
 def cluster(layout):
     pki = ensure_pki(layout.pki, subjects(NETWORK, "local"))
-    return Cluster(
+    return ControlPlane(
         layout=layout, ports=PORTS, network=NETWORK, host=_host(), kube=Path("/kube"), pki=pki
     )
 

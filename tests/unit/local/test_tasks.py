@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from aksci.local.start_order import Task, run_tasks
+from aksci.local.start_order import StartTask, run_tasks
 
 
 def _run(tasks, on_interrupt=lambda: None):
@@ -18,16 +18,16 @@ def _run(tasks, on_interrupt=lambda: None):
 
 def test_a_task_gets_the_results_of_what_it_needs():
     tasks = {
-        "a": Task(action=lambda _: 1),
-        "b": Task(action=lambda _: 2),
-        "c": Task(action=dict, needs=("a", "b")),
+        "a": StartTask(action=lambda _: 1),
+        "b": StartTask(action=lambda _: 2),
+        "c": StartTask(action=dict, needs=("a", "b")),
     }
     assert _run(tasks)["c"] == {"a": 1, "b": 2}
 
 
 def test_independent_tasks_run_at_the_same_time():
     meeting = threading.Barrier(3, timeout=5)
-    _run({name: Task(action=lambda _: meeting.wait()) for name in "abc"})
+    _run({name: StartTask(action=lambda _: meeting.wait()) for name in "abc"})
 
 
 def test_the_first_failure_is_raised_and_nothing_that_needs_it_runs():
@@ -37,9 +37,9 @@ def test_the_first_failure_is_raised_and_nothing_that_needs_it_runs():
         raise ValueError("cause")
 
     tasks = {
-        "a": Task(action=fail),
-        "b": Task(action=lambda _: ran.append("b"), needs=("a",)),
-        "c": Task(action=lambda _: ran.append("c"), needs=("b",)),
+        "a": StartTask(action=fail),
+        "b": StartTask(action=lambda _: ran.append("b"), needs=("a",)),
+        "c": StartTask(action=lambda _: ran.append("c"), needs=("b",)),
     }
     with pytest.raises(ValueError, match="cause"):
         _run(tasks)
@@ -54,9 +54,9 @@ def test_ctrl_c_ends_what_waits_and_what_runs():
         os.kill(os.getpid(), signal.SIGINT)
 
     tasks = {
-        "waits": Task(action=lambda _: stopping.wait(30)),
-        "runs a program": Task(action=lambda _: ended.wait(30)),
-        "ctrl-c": Task(action=interrupt),
+        "waits": StartTask(action=lambda _: stopping.wait(30)),
+        "runs a program": StartTask(action=lambda _: ended.wait(30)),
+        "ctrl-c": StartTask(action=interrupt),
     }
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):

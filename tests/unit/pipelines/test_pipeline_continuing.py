@@ -9,7 +9,7 @@ import pytest
 
 from aksci.config.models import EnvironmentConfig, GatesConfig
 from aksci.core.errors import ClusterError, GateError, Interrupted, RolloutError
-from aksci.deploy.state.deploy_record import Deployed, Record
+from aksci.deploy.state.deploy_record import Deployed, DeployRecord
 from aksci.oci.references import ImageRef
 from pipelines.continuing import EnvironmentActions, deploy_continued
 
@@ -59,7 +59,7 @@ def record(*releases, attempt=None, rollback=False, going_back=False):
     history = tuple(Deployed(release=str(each), at="", run="") for each in releases)
     if going_back:
         history = (*history[:-1], replace(history[-1], rollback=True))
-    return Record(history=history, attempt=str(attempt or ""), rollback=rollback)
+    return DeployRecord(history=history, attempt=str(attempt or ""), rollback=rollback)
 
 
 @dataclass
@@ -76,7 +76,7 @@ class World:
 
     def look(self, here):
         self.opened.append(here.environment_name)
-        found = self.clusters.get(here.environment_name, Record())
+        found = self.clusters.get(here.environment_name, DeployRecord())
         if isinstance(found, Exception):
             raise found
         return found

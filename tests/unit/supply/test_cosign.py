@@ -11,8 +11,8 @@ from aksci.config.models import CosignConfig
 from aksci.core.errors import ConfigError, NotFoundInRegistry
 from aksci.core.process import Runner
 from aksci.core.secret import Secret
-from aksci.supply.sign.cosign.cosign_keys import CosignKey, cosign_key, cosign_signer
-from aksci.supply.sign.cosign.cosign_signer import BUNDLE, CosignSigner
+from aksci.supply.sign.cosign.cosign_keys import CosignKey, cosign_key
+from aksci.supply.sign.cosign.cosign_signer import BUNDLE, CosignSigner, cosign_signer
 from aksci.supply.sign.signer import NotSignedError, UntrustedError
 
 

@@ -11,7 +11,7 @@ from aksci.oci.references import ImageRef
 from aksci.supply.sign.dct.metadata import FileMeta, MetadataError, Role, Signed, Targets
 from aksci.supply.sign.dct.migrate import MIGRATED_FROM, TAGS, migrate_repository
 from aksci.supply.sign.dct.seen_metadata import Memory
-from aksci.supply.sign.dct.trust_chain import Branch, Trust
+from aksci.supply.sign.dct.trust_chain import Branch, VerifiedMetadata
 from aksci.supply.sign.signer import REPOSITORY, NotSignedError, Proof
 
 REPO = "shop/catalog"
@@ -35,7 +35,7 @@ class Verified:
 
     def __init__(self, *branches):
         memory = Memory(root=b"", versions={})
-        self.trust = Trust(
+        self.trust = VerifiedMetadata(
             gun="", root=None, branches={each.name: each for each in branches}, memory=memory
         )
 

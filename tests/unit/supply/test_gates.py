@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from aksci.config.models import GatesConfig
 from aksci.supply.release.promotion_gates import (
-    Facts,
-    Running,
+    ReleaseFacts,
+    RunningRelease,
     check_gates,
     database_time,
     running_since,
@@ -24,7 +24,9 @@ OTHER = "a.example/shop/release@sha256:" + "2" * 64
 
 
 def check(gates, **facts):
-    return check_gates(Facts(**{"signed_at": [], **facts}), gates, now=NOW, previous="staging")
+    return check_gates(
+        ReleaseFacts(**{"signed_at": [], **facts}), gates, now=NOW, previous="staging"
+    )
 
 
 def test_without_gates_nothing_is_asked():
@@ -78,17 +80,17 @@ def test_a_release_without_any_verdict_is_refused():
 
 @given(st.integers(1, 1000), st.integers(-100_000, 100_000))
 def test_soak_opens_the_gate_at_its_hour_and_never_before(hours, minutes):
-    running = Running(since=NOW - dt.timedelta(minutes=minutes))
+    running = RunningRelease(since=NOW - dt.timedelta(minutes=minutes))
     assert bool(check(GatesConfig(soak=hours), running=running)) == (minutes < hours * 60)
 
 
 def test_what_does_not_run_in_the_environment_before_is_refused():
-    (refusal,) = check(GatesConfig(soak=1), running=Running())
+    (refusal,) = check(GatesConfig(soak=1), running=RunningRelease())
     assert "'staging'" in refusal
 
 
 def test_what_is_not_healthy_there_now_is_refused_whatever_its_time():
-    running = Running(since=NOW - 100 * HOUR, problems=("the service 'web' is not healthy",))
+    running = RunningRelease(since=NOW - 100 * HOUR, problems=("the service 'web' is not healthy",))
     (refusal,) = check(GatesConfig(soak=1), running=running)
     assert refusal == "soak: in 'staging', the service 'web' is not healthy."
 

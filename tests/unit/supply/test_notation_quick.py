@@ -15,7 +15,7 @@ from aksci.core.errors import RegistryError
 from aksci.oci.references import ImageRef
 from aksci.oci.registry import Manifest
 from aksci.supply.sign.notation.cbor import DoubtError, read
-from aksci.supply.sign.notation.verify_cose import SIGNATURE, Trust, find_proof, prove
+from aksci.supply.sign.notation.verify_cose import SIGNATURE, TrustedRoots, find_proof, prove
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
 
@@ -40,7 +40,7 @@ def corpus(notary, target, moment):
 
 def is_proved(case, target, now):
     try:
-        prove(case.data, target, trust=Trust.read(case.roots, case.identities), now=now)
+        prove(case.data, target, trust=TrustedRoots.read(case.roots, case.identities), now=now)
     except Exception:  # noqa: BLE001 - find_proof takes any for a no, and says so
         return False
     return True
@@ -59,7 +59,9 @@ def test_exactly_the_good_signatures_of_the_corpus_are_proved(corpus, target, mo
 
 def test_a_proof_names_the_signer_the_claims_and_the_time(corpus, target, moment):
     case = corpus["identity of three"]
-    proof = prove(case.data, target, trust=Trust.read(case.roots, case.identities), now=moment)
+    proof = prove(
+        case.data, target, trust=TrustedRoots.read(case.roots, case.identities), now=moment
+    )
     assert proof.signer == "notation"
     assert proof.identity == "CN=leaf,O=aksci corpus,ST=local,C=ZZ"
     assert proof.claims == {"dev.aksci.kind": "corpus"}
@@ -165,7 +167,7 @@ def shelf(target):
 @pytest.fixture
 def find(shelf, corpus, target, moment):
     case = corpus["three certificates"]
-    trust = Trust.read(case.roots, case.identities)
+    trust = TrustedRoots.read(case.roots, case.identities)
     ref = ImageRef("r.example", "shop/catalog", target.digest)
     return lambda claims: find_proof(shelf, ref, claims, trust=trust, now=moment)
 
@@ -247,16 +249,16 @@ def test_odd_annotations_break_nothing(shelf, corpus, target, find, annotations)
 )
 def test_unusual_identities_are_left_to_notation(corpus, identities):
     with pytest.raises(DoubtError):
-        Trust.read(corpus["three certificates"].roots, identities)
+        TrustedRoots.read(corpus["three certificates"].roots, identities)
 
 
 def test_a_trust_store_with_something_else_in_it_is_left_to_notation(notary, moment):
     root = notary.make("root", ca=True, now=moment)
     leaf = notary.make("leaf", issuer=root, now=moment)
     with pytest.raises(DoubtError):
-        Trust.read([root.pem, leaf.pem], ("*",))
+        TrustedRoots.read([root.pem, leaf.pem], ("*",))
     with pytest.raises(ValueError, match="PEM"):
-        Trust.read([root.pem, b"no certificate"], ("*",))
+        TrustedRoots.read([root.pem, b"no certificate"], ("*",))
 
 
 def test_a_root_with_a_key_that_nobody_else_reads_is_left_to_notation(notary, moment):
@@ -272,4 +274,4 @@ def test_a_root_with_a_key_that_nobody_else_reads_is_left_to_notation(notary, mo
     koblitz = notary.make("root", ca=True, now=moment, key=ec.generate_private_key(ec.SECP256K1()))
     for pem in (unknown.public_bytes(Encoding.PEM), koblitz.pem):
         with pytest.raises(DoubtError):
-            Trust.read([pem], ("*",))
+            TrustedRoots.read([pem], ("*",))

@@ -6,7 +6,7 @@ import pytest
 
 from aksci.config.models import ScanConfig
 from aksci.oci.references import ImageRef
-from aksci.supply.scan.knowledge import Knowledge, Source
+from aksci.supply.scan.knowledge import Knowledge, KnowledgeFile
 from aksci.supply.scan.scan_policy import evaluate
 from aksci.supply.scan.vex import read_vex
 
@@ -43,7 +43,7 @@ def document(*statements, **more):
 def judge(report, ref, now, database, tmp_path):
     def run(*documents, index=None, platform=""):
         sources = [
-            Source(key="scan.vex", path=tmp_path, content=json.dumps(one).encode())
+            KnowledgeFile(key="scan.vex", path=tmp_path, content=json.dumps(one).encode())
             for one in documents
         ]
         return evaluate(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from aksci.tools.pins import SOURCES, Edit, GoSource, Release, load_pins
+from aksci.tools.pins import SOURCES, Edit, GoSource, ReleaseFile, load_pins
 from aksci.tools.tool_versions import matches
 
 PINS = load_pins()
@@ -103,7 +103,7 @@ def test_the_recipe_changes_with_whatever_decides_what_the_program_is(tmp_path):
     source = tmp_path / "pause" / "main.go"
     source.write_text("package main\n")
     pin = replace(PINS["pause"], go=GoSource(source="pause"))
-    release = Release(url="https://x/y", sha256="0" * 64)
+    release = ReleaseFile(url="https://x/y", sha256="0" * 64)
     edit = Edit(file="m/a.go", find="a", replace="b")
 
     recipes = {

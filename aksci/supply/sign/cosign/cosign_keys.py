@@ -14,18 +14,15 @@ from aksci.core.errors import ConfigError, ProcessError, TrustError
 from aksci.core.files import write_atomically
 from aksci.core.secret import Secret
 from aksci.supply.sandbox import Sandbox
-from aksci.supply.sign.cosign.cosign_signer import CosignSigner
 from aksci.supply.sign.notation.notation_keys import credentials
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Mapping
 
     from aksci.config.models import CosignConfig
     from aksci.core.process import Runner
-    from aksci.oci.registry import Registry
 
-__all__ = ["CosignKey", "cosign_key", "cosign_signer", "ensure_cosign_key"]
+__all__ = ["CosignKey", "cosign_key", "ensure_cosign_key"]
 
 _PASSWORD = "COSIGN_PASSWORD"  # noqa: S105 - a variable's name
 _ENV = "env://"
@@ -72,49 +69,6 @@ class CosignKey:
 
     def __str__(self) -> str:
         return f"the key {self.private}" if self.private else "an identity of this pipeline"
-
-
-def cosign_signer(
-    config: CosignConfig,
-    *,
-    cosign: Path,
-    runner: Runner,
-    registry: Registry,
-    root: Path,
-    state: Path,
-    variables: Mapping[str, str],
-    local: bool,
-    plain_http: bool,
-    now: dt.datetime,  # noqa: ARG001 - as every maker of a signer; keys have no dates
-    docker_config: Path | None = None,
-) -> CosignSigner:
-    """Make the signer that ``[sign.cosign]`` asks for.
-
-    :param root: the project's folder, which key files are relative to.
-    :param state: the per-user state folder, where the local test key is kept.
-    :param variables: the environment, with the key's password.
-    :param local: the environment is on this machine. The test key signs for nothing else.
-    :raises ConfigError: no key is named although the environment is not local; or the public key
-        can't be read.
-    """
-    key = cosign_key(config, root=root, variables=variables)
-    if key is None:
-        if not local:
-            raise ConfigError(
-                "sign.cosign.key is not set: the local test key signs for the embedded platform "
-                "only.",
-                hint="name key and public_key, or identity and issuer, under [sign.cosign] in "
-                "aksci.toml.",
-            )
-        key = ensure_cosign_key(state / "signing" / "cosign", cosign=cosign, runner=runner)
-    return CosignSigner(
-        cosign=cosign,
-        runner=runner,
-        registry=registry,
-        key=key,
-        plain_http=plain_http,
-        docker_config=docker_config,
-    )
 
 
 def cosign_key(

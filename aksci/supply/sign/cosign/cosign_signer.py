@@ -12,24 +12,27 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import NotFoundInRegistry, ProcessError, TrustError
+from aksci.core.errors import ConfigError, NotFoundInRegistry, ProcessError, TrustError
 from aksci.core.reporting import sanitise
 from aksci.oci.referrers import list_referrers
 from aksci.supply.sandbox import Sandbox
 from aksci.supply.sign.concurrent_signing import sign_steadily
+from aksci.supply.sign.cosign.cosign_keys import cosign_key, ensure_cosign_key
 from aksci.supply.sign.signer import BindingError, NotSignedError, Proof, UntrustedError
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping
     from pathlib import Path
 
+    from aksci.config.models import CosignConfig
     from aksci.core.process import Result, Runner
     from aksci.core.secret import Secret
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
     from aksci.supply.sign.cosign.cosign_keys import CosignKey
 
-__all__ = ["BUNDLE", "CosignSigner", "sign_argv", "verify_argv"]
+__all__ = ["BUNDLE", "CosignSigner", "cosign_signer", "sign_argv", "verify_argv"]
 
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 """The artifact type of signatures, and of attestations."""
@@ -218,3 +221,46 @@ def _valid_claims(text: str, ref: ImageRef) -> list[dict[str, str]]:
 def _claims(document: dict[str, Any]) -> dict[str, str]:
     claims = document.get("optional") or {}
     return {name: text for name, text in claims.items() if isinstance(text, str)}
+
+
+def cosign_signer(
+    config: CosignConfig,
+    *,
+    cosign: Path,
+    runner: Runner,
+    registry: Registry,
+    root: Path,
+    state: Path,
+    variables: Mapping[str, str],
+    local: bool,
+    plain_http: bool,
+    now: dt.datetime,  # noqa: ARG001 - as every maker of a signer; keys have no dates
+    docker_config: Path | None = None,
+) -> CosignSigner:
+    """Make the signer that ``[sign.cosign]`` asks for.
+
+    :param root: the project's folder, which key files are relative to.
+    :param state: the per-user state folder, where the local test key is kept.
+    :param variables: the environment, with the key's password.
+    :param local: the environment is on this machine. The test key signs for nothing else.
+    :raises ConfigError: no key is named although the environment is not local; or the public key
+        can't be read.
+    """
+    key = cosign_key(config, root=root, variables=variables)
+    if key is None:
+        if not local:
+            raise ConfigError(
+                "sign.cosign.key is not set: the local test key signs for the embedded platform "
+                "only.",
+                hint="name key and public_key, or identity and issuer, under [sign.cosign] in "
+                "aksci.toml.",
+            )
+        key = ensure_cosign_key(state / "signing" / "cosign", cosign=cosign, runner=runner)
+    return CosignSigner(
+        cosign=cosign,
+        runner=runner,
+        registry=registry,
+        key=key,
+        plain_http=plain_http,
+        docker_config=docker_config,
+    )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aksci.supply.sign.dct.notary_client import NotaryClient, NotaryHome
     from aksci.supply.sign.dct.private_keys import KeyStore
     from aksci.supply.sign.dct.seen_metadata import Memories
-    from aksci.supply.sign.dct.trust_chain import Branch, Trust
+    from aksci.supply.sign.dct.trust_chain import Branch, VerifiedMetadata
 
 __all__ = ["DctSigner"]
 
@@ -107,7 +107,9 @@ class DctSigner:
             )
         return proofs
 
-    def read(self, gun: str, repository: str, *, every_role: bool = False) -> Trust | None:
+    def read(
+        self, gun: str, repository: str, *, every_role: bool = False
+    ) -> VerifiedMetadata | None:
         """Verify what the server has of a repository, and remember how far it was.
 
         :returns: None where the server knows nothing of it.
@@ -137,7 +139,7 @@ class DctSigner:
 
     # -- signing --
 
-    def _ready(self, ref: ImageRef) -> Trust:
+    def _ready(self, ref: ImageRef) -> VerifiedMetadata:
         """Return the repository's metadata, made first where there is none, with our role in it."""
         trust = self.read(ref.name, ref.repository)
         if trust is None:
@@ -154,7 +156,9 @@ class DctSigner:
             )
         return trust
 
-    def _add(self, ref: ImageRef, claims: Mapping[str, str], size: int, trust: Trust) -> Result:
+    def _add(
+        self, ref: ImageRef, claims: Mapping[str, str], size: int, trust: VerifiedMetadata
+    ) -> Result:
         role = trust.branches[self.role].role
         own = self._keys_of(trust, self.role)
         if not own:
@@ -195,7 +199,7 @@ class DctSigner:
         if done.status and self.read(ref.name, ref.repository) is None:
             raise self._failed(ref, done)
 
-    def _delegate(self, ref: ImageRef, trust: Trust) -> None:
+    def _delegate(self, ref: ImageRef, trust: VerifiedMetadata) -> None:
         """On the embedded platform: give our role a key of its own."""
         parent = self.role.rpartition("/")[0]
         with self._home(trust, self._keys_of(trust, parent)) as home:
@@ -212,12 +216,12 @@ class DctSigner:
         if done.status:
             raise self._failed(ref, done)
 
-    def _home(self, trust: Trust, keys: tuple[Path, ...]) -> NotaryHome:
+    def _home(self, trust: VerifiedMetadata, keys: tuple[Path, ...]) -> NotaryHome:
         """Make a trust folder that believes the root that we have verified, and no other."""
         pins = {trust.gun: sorted(trust.root.roles["root"].keys)}
         return replace(self.client, root_passphrase=None).home(self.keys, keys, pins)
 
-    def _keys_of(self, trust: Trust, role: str) -> tuple[Path, ...]:
+    def _keys_of(self, trust: VerifiedMetadata, role: str) -> tuple[Path, ...]:
         """Return our keys of a role, and of the snapshot where the server does not keep it."""
         roles = (trust.branches[role].role, trust.root.roles["snapshot"])
         own, snapshot = (
@@ -225,7 +229,7 @@ class DctSigner:
         )
         return (*own, *snapshot) if own else ()
 
-    def _moved(self, ref: ImageRef, seen: Trust) -> bool:
+    def _moved(self, ref: ImageRef, seen: VerifiedMetadata) -> bool:
         """Tell whether somebody has published since."""
         now = self.read(ref.name, ref.repository)
         return now is None or now.versions != seen.versions

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from aksci.oci.registry import Registry
-    from aksci.supply.sign.dct.trust_chain import Trust
+    from aksci.supply.sign.dct.trust_chain import VerifiedMetadata
     from aksci.supply.sign.signer import Signer
 
     class Reader(Protocol):
@@ -35,11 +35,13 @@ if TYPE_CHECKING:
         def role(self) -> str:
             """The role whose claims are believed."""
 
-        def read(self, gun: str, repository: str, *, every_role: bool = False) -> Trust | None:
+        def read(
+            self, gun: str, repository: str, *, every_role: bool = False
+        ) -> VerifiedMetadata | None:
             """Return all that is signed in a repository, verified."""
 
 
-__all__ = ["MIGRATED_FROM", "TAGS", "Migration", "migrate_repository", "signed_digests"]
+__all__ = ["MIGRATED_FROM", "TAGS", "TrustMigration", "migrate_repository", "signed_digests"]
 
 MIGRATED_FROM = "dev.aksci.migrated-from"
 TAGS = "dev.aksci.dct-tag"
@@ -47,7 +49,7 @@ _OWN = "sha256-"  # how our own targets begin; others are named by a tag
 
 
 @dataclass(frozen=True, kw_only=True)
-class Migration:
+class TrustMigration:
     """One signed digest, and what has become of it."""
 
     ref: ImageRef
@@ -61,7 +63,7 @@ class Migration:
 
 def migrate_repository(
     repository: str, *, reader: Reader, registry: Registry, signer: Signer, plan: bool
-) -> tuple[Migration, ...]:
+) -> tuple[TrustMigration, ...]:
     """Sign what is signed in a repository; what has been done already is left as it is.
 
     :param plan: only tell what would be signed.
@@ -82,7 +84,9 @@ def migrate_repository(
     )
 
 
-def signed_digests(trust: Trust, host: str, repository: str, *, role: str) -> tuple[Migration, ...]:
+def signed_digests(
+    trust: VerifiedMetadata, host: str, repository: str, *, role: str
+) -> tuple[TrustMigration, ...]:
     """Return each digest with each set of claims that it was signed with, in a steady order.
 
     What was signed for another repository is left out.
@@ -101,7 +105,7 @@ def signed_digests(trust: Trust, host: str, repository: str, *, role: str) -> tu
     )
 
 
-def _targets(trust: Trust, role: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+def _targets(trust: VerifiedMetadata, role: str) -> Iterator[tuple[str, str, dict[str, str]]]:
     from aksci.supply.sign.dct.target import read_claims
 
     for branch in trust.branches.values():
@@ -115,14 +119,16 @@ def _targets(trust: Trust, role: str) -> Iterator[tuple[str, str, dict[str, str]
             yield name, f"sha256:{file.hashes['sha256'].hex()}", claims
 
 
-def _due(ref: ImageRef, claims: dict[str, str], names: Iterable[str]) -> Migration:
+def _due(ref: ImageRef, claims: dict[str, str], names: Iterable[str]) -> TrustMigration:
     tags = tuple(sorted(names))
     told = {TAGS: ",".join(tags)} if tags else {}
     bound = {**claims, REPOSITORY: ref.repository, MIGRATED_FROM: "dct", **told}
-    return Migration(ref=ref, names=tags, claims=bound, state="due")
+    return TrustMigration(ref=ref, names=tags, claims=bound, state="due")
 
 
-def _migrate(due: Migration, *, registry: Registry, signer: Signer, plan: bool) -> Migration:
+def _migrate(
+    due: TrustMigration, *, registry: Registry, signer: Signer, plan: bool
+) -> TrustMigration:
     if registry.resolve(due.ref.repository, due.ref.digest) is None:
         return _now(due, "absent")
     # Tags may be signed later, or removed: they tell where it comes from, and nobody requires them.
@@ -141,5 +147,7 @@ def _is_signed(ref: ImageRef, required: Mapping[str, str], signer: Signer) -> bo
     return True
 
 
-def _now(due: Migration, state: Literal["already", "due", "signed", "absent"]) -> Migration:
-    return Migration(ref=due.ref, names=due.names, claims=due.claims, state=state)
+def _now(
+    due: TrustMigration, state: Literal["already", "due", "signed", "absent"]
+) -> TrustMigration:
+    return TrustMigration(ref=due.ref, names=due.names, claims=due.claims, state=state)

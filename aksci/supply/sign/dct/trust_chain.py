@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from aksci.supply.sign.dct.metadata import FileMeta
 
-__all__ = ["Branch", "Source", "Trust", "read_trust"]
+__all__ = ["Branch", "MetadataSource", "VerifiedMetadata", "read_trust"]
 
 _LARGEST = 16 * 2**20  # bytes of one document
 _LARGEST_TIMESTAMP = 2**20
@@ -39,7 +39,7 @@ _MOST_ROLES = 64  # delegations that are looked at
 _ATTEMPTS = 3  # somebody may publish while we read
 
 
-class Source(Protocol):
+class MetadataSource(Protocol):
     """Where metadata comes from."""
 
     def get(self, gun: str, name: str, *, largest: int) -> bytes | None:
@@ -73,7 +73,7 @@ class Branch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trust:
+class VerifiedMetadata:
     """What is known of a repository once all of it is verified."""
 
     gun: str
@@ -90,7 +90,7 @@ class Trust:
 
 @dataclass(kw_only=True)
 class _Reader:
-    source: Source
+    source: MetadataSource
     gun: str
     pins: frozenset[str]
     now: dt.datetime
@@ -243,14 +243,14 @@ class _Reader:
 
 
 def read_trust(
-    source: Source,
+    source: MetadataSource,
     gun: str,
     *,
     pins: frozenset[str],
     now: dt.datetime,
     role: str | None = "targets",
     before: Memory | None = None,
-) -> Trust | None:
+) -> VerifiedMetadata | None:
     """Verify a repository's metadata as far as a role; None when the server has none.
 
     :param pins: identifiers of root keys, or of their certificates, that are trusted.
@@ -276,7 +276,7 @@ def read_trust(
     raise AssertionError  # pragma: no cover - the last attempt returns or raises
 
 
-def _read(reader: _Reader, data: bytes, role: str | None) -> Trust:
+def _read(reader: _Reader, data: bytes, role: str | None) -> VerifiedMetadata:
     root = reader.root(data)
     files = reader.files(root, data)
     top = reader.branch("targets", root.roles["targets"], ("",), files)
@@ -293,7 +293,7 @@ def _read(reader: _Reader, data: bytes, role: str | None) -> Trust:
             branches[name] = reader.branch(name, each.role, paths, files)
             waiting.append(branches[name])
     memory = Memory(root=data, versions=reader.versions)
-    return Trust(gun=reader.gun, root=root, branches=branches, memory=memory)
+    return VerifiedMetadata(gun=reader.gun, root=root, branches=branches, memory=memory)
 
 
 def _require_same(name: str, wanted: FileMeta, data: bytes) -> None:

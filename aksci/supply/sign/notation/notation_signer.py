@@ -19,7 +19,7 @@ from aksci.supply.sign.concurrent_signing import sign_steadily
 from aksci.supply.sign.notation.cbor import DoubtError
 from aksci.supply.sign.notation.notation_keys import NotationKey, credentials, notation_key
 from aksci.supply.sign.notation.test_certificate import TEST_KEY, TestKey, ensure_test_key
-from aksci.supply.sign.notation.verify_cose import Trust, find_proof
+from aksci.supply.sign.notation.verify_cose import TrustedRoots, find_proof
 from aksci.supply.sign.signer import BindingError, NotSignedError, Proof, UntrustedError
 
 if TYPE_CHECKING:
@@ -206,8 +206,8 @@ class NotationSigner:
 
 
 @lru_cache(maxsize=8)
-def _read_trust(roots: tuple[bytes, ...], identities: tuple[str, ...]) -> Trust:
-    return Trust.read(roots, identities)
+def _read_trust(roots: tuple[bytes, ...], identities: tuple[str, ...]) -> TrustedRoots:
+    return TrustedRoots.read(roots, identities)
 
 
 def notation_signer(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Manifest, Registry
 
-__all__ = ["SIGNATURE", "Trust", "find_proof", "prove"]
+__all__ = ["SIGNATURE", "TrustedRoots", "find_proof", "prove"]
 
 SIGNATURE = "application/vnd.cncf.notary.signature"
 """The artifact type of signatures."""
@@ -42,7 +42,7 @@ _MOST = 50  # signatures of one digest that are looked at
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trust:
+class TrustedRoots:
     """Whom to believe."""
 
     roots: frozenset[bytes]
@@ -51,7 +51,7 @@ class Trust:
     """Parts of subjects, of which one must match; none: any."""
 
     @classmethod
-    def read(cls, roots: Sequence[bytes], identities: Sequence[str]) -> Trust:
+    def read(cls, roots: Sequence[bytes], identities: Sequence[str]) -> TrustedRoots:
         """Read the trust store's PEM files and notation's ``trustedIdentities``.
 
         :raises DoubtError: they are not of the usual form.
@@ -64,7 +64,7 @@ def find_proof(
     ref: ImageRef,
     claims: Mapping[str, str],
     *,
-    trust: Trust,
+    trust: TrustedRoots,
     now: dt.datetime,
 ) -> Proof | None:
     """Return the newest signature that surely proves the claims; None where none surely does.
@@ -88,7 +88,7 @@ def find_proof(
     return None
 
 
-def prove(data: bytes, target: Manifest, *, trust: Trust, now: dt.datetime) -> Proof:
+def prove(data: bytes, target: Manifest, *, trust: TrustedRoots, now: dt.datetime) -> Proof:
     """Return what an envelope proves of a manifest.
 
     :raises DoubtError: nothing surely. Other exceptions mean the same.

@@ -11,7 +11,7 @@ import pytest
 
 from aksci.cascade.receiver.event_store import EventStore
 from aksci.cascade.receiver.intake import Intake
-from aksci.cascade.receiver.push_filter import Wanted
+from aksci.cascade.receiver.push_filter import PushFilter
 from aksci.cascade.receiver.server import open_server
 from aksci.core.secret import Secret
 
@@ -93,7 +93,7 @@ def store(tmp_path, clock):
 
 @pytest.fixture
 def intake(store, clock, log):
-    wanted = Wanted(
+    wanted = PushFilter(
         bases=frozenset(
             {"shop.azurecr.io/bases/python:3.12", "docker.io/library/debian:bookworm-slim"}
         ),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aksci.cascade.receiver.push_filter import Wanted
+from aksci.cascade.receiver.push_filter import PushFilter
 from aksci.cascade.receiver.webhook_events import (
     PayloadError,
     Push,
@@ -148,7 +148,7 @@ def test_text_from_the_network_stands_in_one_short_line():
     assert len(shown("x" * 10_000)) == 121
 
 
-WANTED = Wanted(
+WANTED = PushFilter(
     bases=frozenset({"docker.io/library/debian:12", "shop.azurecr.io/bases/python:3.12"}),
     ranges={"shop.azurecr.io/bases/node": ("shop.azurecr.io/bases/node:20",)},
     project="shop",
@@ -191,7 +191,7 @@ def test_a_push_counts_where_it_changes_what_the_project_stands_on(name, host, c
     ],
 )
 def test_globs_decide_where_there_are_any_but_never_for_what_is_our_own(name, host, counts):
-    wanted = Wanted(
+    wanted = PushFilter(
         globs=("python:*", "shop.azurecr.io/*"),
         project="shop",
         own=WANTED.own,

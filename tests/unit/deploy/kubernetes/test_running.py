@@ -15,7 +15,7 @@ from aksci.deploy.kubernetes.running import (
     other_chart,
     read_running,
 )
-from aksci.deploy.state.deploy_record import Record, ServiceRecord
+from aksci.deploy.state.deploy_record import DeployRecord, ServiceRecord
 from aksci.deploy.targets.helm import HelmState, Revision
 
 NAMESPACE = "namespaces/shop"
@@ -187,7 +187,7 @@ def deployed():
     good = ServiceRecord(desired="d", revision=2, release="r", inputs={"chart": "c"}, workloads=())
     revision = Revision(number=2, status="deployed")
     return Running(
-        record=Record(services={"web": good}),
+        record=DeployRecord(services={"web": good}),
         helm={"web": HelmState(name="web", revisions=(revision,))},
         containers=(),
     )
@@ -201,7 +201,7 @@ def test_the_chart_that_was_deployed_is_the_one_that_is_installed(deployed):
     ("changes", "words"),
     [
         ({"helm": {}}, "no release of this name"),
-        ({"record": Record()}, "aksci has not deployed"),
+        ({"record": DeployRecord()}, "aksci has not deployed"),
         (
             {"helm": {"web": HelmState(name="web", revisions=(Revision(number=3, status="x"),))}},
             r"revision 3 \(x\) is installed",
