@@ -14,8 +14,10 @@ from aksci.ci.choose import choose_reporter
 from aksci.core.process import Runner
 
 # A shell that starts the tests in the background has SIGINT ignored, by them and by all that they
-# start; some of them press Ctrl-C.
+# start; some of them press Ctrl-C. SIGHUP stays ignored under nohup, so that the tests go on when
+# the terminal closes: a test that sends it says how what it starts is to take it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 ROOT = Path(__file__).parents[1]
 SEEDS = {"debian:bookworm-slim": ("ca-certificates",)}

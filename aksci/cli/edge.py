@@ -199,9 +199,9 @@ def _handling(handler: Callable[[int, object], None] | signal.Handlers) -> Itera
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in INTERRUPTS}
-    if before[signal.SIGHUP] is signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    handled = [number for number in INTERRUPTS if not (nohup and number == signal.SIGHUP)]
+    before = {number: signal.signal(number, handler) for number in handled}
     try:
         yield
     finally:

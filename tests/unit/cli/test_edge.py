@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -155,36 +157,63 @@ def test_an_option_of_another_session_is_refused_alone_and_ignored_among_several
 
 
 SLOW = """
-import sys, types
+import signal, sys, types
 from concurrent.futures import ThreadPoolExecutor
 from aksci.__main__ import main
 from aksci.cli.sessions import SESSIONS, SessionSpec
 
 def go(context, options):
     def sleep(_):
-        context.runner.run(["sh", "-c", "echo $$; sleep 60"], on_line=context.reporter.line)
+        argv = ["sh", "-c", "echo $$; sleep 60"]
+        context.runner.run(argv, on_line=context.reporter.line, check=False)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(sleep, range(9)))
 
+signal.signal(signal.SIGHUP, getattr(signal, sys.argv[1]))
 module = types.ModuleType("slow"); module.go = go; sys.modules["slow"] = module
 SESSIONS["slow"] = SessionSpec(summary="x", module="slow", function="go")
 sys.exit(main(["slow"]))
 """
 
 
+def _programs(process):
+    """Yield the number of each program of a slow session as it is started."""
+    return (int(line) for line in process.stderr if line.strip().isdigit())
+
+
+@contextlib.contextmanager
+def _slow_session(folder, *, hangup):
+    """Start a session that runs 9 programs, 2 at once; end them all, whatever becomes of the test.
+
+    Yields the process and the number of its first program, as it has told it on stderr. Who runs the tests may have SIGHUP ignored, as nohup does, and so would all that they start.
+    """
+    argv = [sys.executable, "-c", SLOW, hangup]
+    with subprocess.Popen(argv, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process, next(_programs(process))
+        finally:
+            process.terminate()  # not by SIGKILL, which what it has started would outlive
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_ends_a_pool_of_programs_at_once_even_if_pressed_twice(project, number):
-    argv = [sys.executable, "-c", SLOW]
-    process = subprocess.Popen(argv, cwd=project, stderr=subprocess.PIPE, text=True)
-    while not process.stderr.readline().strip().isdigit():
-        pass
-    process.send_signal(number)
-    time.sleep(0.2)
-    process.send_signal(number)
-    _, error = process.communicate(timeout=10)
+    with _slow_session(project, hangup="SIG_DFL") as (process, _):
+        process.send_signal(number)
+        time.sleep(0.2)
+        process.send_signal(number)
+        _, error = process.communicate(timeout=10)
     assert process.returncode == 130, error
     assert "was interrupted" in error
     assert "Traceback" not in error
+
+
+def test_under_nohup_a_closed_terminal_ends_nothing(project):
+    with _slow_session(project, hangup="SIG_IGN") as (process, first):
+        process.send_signal(signal.SIGHUP)
+        os.killpg(first, signal.SIGTERM)
+        for program in _programs(process):  # the session goes on as long as it has programs to run
+            os.killpg(program, signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
 
 
 def test_the_hint_after_an_interruption_keeps_the_arguments(project, capsys, monkeypatch):
