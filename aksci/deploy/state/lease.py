@@ -32,6 +32,9 @@ class Lock:
 
     name: str
     holder: str
+    _acquired: str = ""
+    """``acquireTime`` in the Lease: with the holder's name, it tells our lock from that of another
+    job of the same run, which can only take over once ours has lapsed, and so at another time."""
     _lost: threading.Event = field(default_factory=threading.Event)
     _done: threading.Event = field(default_factory=threading.Event)
     _renewed: float = -math.inf
@@ -52,11 +55,11 @@ def hold_lock(cluster: Cluster, holder: str, *, say: Callable[[str], None]) -> I
     """Hold the lock of the cluster's namespace for the length of a ``with`` block.
 
     A holder that is alive renews every 5 seconds, so one that is met alive is told from one that
-    was killed within
-    that time: the first makes us give up at once, the second is waited for until its 30 seconds are
-    over.
+    was killed within that time: the first makes us give up at once, the second is waited for until
+    its 30 seconds are over.
 
-    :raises LockError: another run holds it, and is alive.
+    :param holder: who we are, for people: all jobs of one CI run may have one name.
+    :raises LockError: another run, or another job of this one, holds it and is alive.
     """
     lock = Lock(name=_NAME, holder=holder)
     _acquire(cluster, lock, say)
@@ -78,15 +81,16 @@ def _acquire(cluster: Cluster, lock: Lock, say: Callable[[str], None]) -> None:
         lease = cluster.get("Lease", lock.name)
         spec = (lease or {}).get("spec", {})
         holder, renewed = spec.get("holderIdentity") or "", spec.get("renewTime") or ""
-        if not holder or holder == lock.holder or _expired(spec, now):
+        if not holder or _expired(spec, now):
             with contextlib.suppress(Conflict):  # somebody was quicker: look again
                 _write(cluster, lock, lease, now)
                 lock._renewed = begun  # noqa: SLF001 - our own class
                 return
             continue
         if met and met != (holder, renewed):
+            who = "Another job of this run" if holder == lock.holder else "Another run"
             raise LockError(
-                f"Another run holds the lock {lock.name!r} in namespace {cluster.namespace!r}: "
+                f"{who} holds the lock {lock.name!r} in namespace {cluster.namespace!r}: "
                 f"{holder}, since {spec.get('acquireTime', '?')}.",
                 hint="wait until it has ended. A run that was killed loses the lock after "
                 f"{_DURATION} s.",
@@ -105,12 +109,19 @@ def _expired(spec: dict[str, Any], now: datetime) -> bool:
     return now > renewed + timedelta(seconds=spec.get("leaseDurationSeconds", _DURATION))
 
 
+def _is_ours(lease: dict[str, Any], lock: Lock) -> bool:
+    spec = lease["spec"]
+    mine = (lock.holder, lock._acquired)  # noqa: SLF001 - our own class
+    return (spec.get("holderIdentity"), spec.get("acquireTime")) == mine
+
+
 def _write(cluster: Cluster, lock: Lock, lease: dict[str, Any] | None, now: datetime) -> None:
+    lock._acquired = now.strftime(_SINCE)  # noqa: SLF001 - our own class
     spec = {
         "holderIdentity": lock.holder,
         "leaseDurationSeconds": _DURATION,
-        "acquireTime": now.strftime(_SINCE),
-        "renewTime": now.strftime(_SINCE),
+        "acquireTime": lock._acquired,  # noqa: SLF001
+        "renewTime": lock._acquired,  # noqa: SLF001
     }
     metadata: dict[str, Any] = {"name": lock.name, "namespace": cluster.namespace}
     if lease is None:
@@ -128,7 +139,7 @@ def _renew(cluster: Cluster, lock: Lock) -> None:
         try:
             begun, now = time.monotonic(), cluster.clock()
             lease = cluster.get("Lease", lock.name)
-            if lease is None or lease["spec"].get("holderIdentity") != lock.holder:
+            if lease is None or not _is_ours(lease, lock):
                 lock._lost.set()  # noqa: SLF001
                 return
             if _expired(lease["spec"], now):
@@ -144,6 +155,6 @@ def _renew(cluster: Cluster, lock: Lock) -> None:
 
 def _release(cluster: Cluster, lock: Lock) -> None:
     lease = cluster.get("Lease", lock.name)
-    if lease and lease["spec"].get("holderIdentity") == lock.holder:
+    if lease and _is_ours(lease, lock):
         lease["spec"] = {"leaseDurationSeconds": _DURATION}
         cluster.replace("Lease", lease)

@@ -185,7 +185,8 @@ def _programs(process):
 def _slow_session(folder, *, hangup):
     """Start a session that runs 9 programs, 2 at once; end them all, whatever becomes of the test.
 
-    Yields the process and the number of its first program, as it has told it on stderr. Who runs the tests may have SIGHUP ignored, as nohup does, and so would all that they start.
+    Yields the process and the number of its first program, as it has told it on stderr. Who runs
+    the tests may have SIGHUP ignored, as nohup does, and so would all that they start.
     """
     argv = [sys.executable, "-c", SLOW, hangup]
     with subprocess.Popen(argv, cwd=folder, stderr=subprocess.PIPE, text=True) as process:

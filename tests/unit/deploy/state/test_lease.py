@@ -54,3 +54,37 @@ def test_a_slow_renewal_counts_from_when_it_was_begun(api, cluster, monkeypatch)
 def test_all_environments_of_a_namespace_share_one_lock(api, cluster):
     with hold_lock(cluster, "run", say=lambda _: None):
         assert api.writes == [LEASE]
+
+
+def test_of_two_jobs_of_one_run_one_holds_the_lock(cluster, monkeypatch):
+    monkeypatch.setattr(module, "_RENEW", 0.1)
+    monkeypatch.setattr(module, "_DURATION", 30)
+    with hold_lock(cluster, "run-1", say=lambda _: None) as first:
+        with (
+            pytest.raises(LockError, match=r"Another job of this run holds .*: run-1, since"),
+            hold_lock(cluster, "run-1", say=lambda _: None),
+        ):
+            pass
+        first.check()
+
+
+def test_a_lock_that_another_job_of_the_run_took_over_is_lost(api, cluster, monkeypatch):
+    monkeypatch.setattr(module, "_RENEW", 0.1)
+    with hold_lock(cluster, "run-1", say=lambda _: None) as lock:
+        held = api.objects[LEASE]["spec"]
+        api.objects[LEASE]["spec"] = {**held, "acquireTime": "2020-01-01T00:00:00.000000Z"}
+        assert lock._lost.wait(10)
+        with pytest.raises(LockError, match="was lost"):
+            lock.check()
+    assert api.objects[LEASE]["spec"]["holderIdentity"] == "run-1"  # not ours to give back
+
+
+def test_a_run_that_was_killed_takes_its_own_lock_back_when_it_has_lapsed(api, cluster):
+    said = []
+    since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    spec = {"holderIdentity": "run-1", "leaseDurationSeconds": 1, "renewTime": since}
+    metadata = {"name": "aksci-deploy", "resourceVersion": "1"}
+    api.objects[LEASE] = {"metadata": metadata, "spec": spec}
+    with hold_lock(cluster, "run-1", say=said.append) as lock:
+        lock.check()
+    assert said
