@@ -1,7 +1,13 @@
-"""Run records: ``.aksci/runs/<id>-<session>.json``, one for each session of each run."""
+"""Run records: ``.aksci/runs/<id>-<session>.json``, one for each session of each run.
+
+All jobs of one CI run, and each attempt at them, may have one id: the second record of a session is
+``<id>.2-<session>.json``.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +39,27 @@ def write_run_record(
         "outcome": outcome,
         **details,
     }
-    path = folder / f"{run_id}-{session}.json"
+    path = _claim(folder, run_id, session)
     write_atomically(path, json.dumps(document, indent=2) + "\n", mode=0o666)
-    for old in sorted(folder.glob("*.json"))[:-_KEEP]:
-        old.unlink(missing_ok=True)
+    _prune(folder)
     return path
+
+
+def _claim(folder: Path, run_id: str, session: str) -> Path:
+    """Make the file under a name that no other job of the run has taken."""
+    for number in itertools.count(1):
+        again = f".{number}" if number > 1 else ""
+        path = folder / f"{run_id}{again}-{session}.json"
+        with contextlib.suppress(FileExistsError):
+            path.touch(exist_ok=False)
+            return path
+    raise AssertionError  # pragma: no cover - numbers have no end
+
+
+def _prune(folder: Path) -> None:
+    """Remove the oldest. Names don't tell: a run's number may have one digit more than the last."""
+    records = list(folder.glob("*.json"))
+    if len(records) > _KEEP:
+        with contextlib.suppress(FileNotFoundError):  # another job removes some, too
+            for old in sorted(records, key=lambda path: path.stat().st_mtime)[:-_KEEP]:
+                old.unlink(missing_ok=True)
