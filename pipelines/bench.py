@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from aksci.core.errors import RegistryError, UsageError
+from aksci.core.errors import (
+    ConfigError,
+    ProcessError,
+    RegistryError,
+    ToolError,
+    TrustError,
+    UsageError,
+)
 from aksci.images.build.build_images import BuildSettings
 from aksci.images.build.build_record import read_build_record
 from aksci.images.build.credentials import load_secrets, load_ssh
@@ -31,6 +38,7 @@ if TYPE_CHECKING:
     from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.engines.builder import Builder
     from aksci.images.graph import Graph
+    from aksci.images.validate.own_validations import OwnValidations
     from aksci.images.validate.validator import Validator
     from aksci.oci.client import RegistryClient
     from aksci.supply.scan.trivy import TrivyScanner
@@ -112,12 +120,19 @@ class Bench:
             run_id=context.run_id,
         )
 
-    def bases_of(
-        self, graph: Graph, vouched: Callable[[ImageRef, str], bool] | None
-    ) -> Callable[[str], Bases] | None:
-        """Return what the bases of each image are to be; None: no policy says so."""
+    def bases_of(self, graph: Graph) -> Callable[[str], Bases] | None:
+        """Return what the bases of each image are to be; None: no policy says so.
+
+        What an image recorded must be trusted even where this session signs nothing: a later job
+        signs what was built on it, since our own run has built it.
+        """
         return policy_bases(
-            self.context, graph, self.registry, self.resolver, self.resolve_base, vouched
+            self.context,
+            graph,
+            self.registry,
+            self.resolver,
+            self.resolve_base,
+            self._surely_trusted,
         )
 
     @cached_property
@@ -125,7 +140,29 @@ class Bench:
         """What runs images; None: nobody does."""
         from pipelines.validate import make_validator
 
-        return make_validator(self.context, toolbox=self.toolbox, registry=self.registry)
+        return make_validator(
+            self.context,
+            toolbox=self.toolbox,
+            registry=self.registry,
+            own=self.validations,
+            signed=self._signed_validation,
+        )
+
+    @cached_property
+    def validations(self) -> OwnValidations:
+        """Which checks runs of this project have seen images pass."""
+        from aksci.images.validate.own_validations import OwnValidations
+
+        return OwnValidations(self.context.work, ours=lambda: self._remembers)
+
+    def validated(self, name: str, ref: ImageRef) -> str:
+        """Return the hash of the check that an image is known to have passed; empty: of none."""
+        from aksci.config.models import ValidateConfig
+        from aksci.images.validate.checks import spec_hash
+
+        known = self.context.config.images
+        spec = spec_hash(known[name].validation if name in known else ValidateConfig())
+        return spec if self.validations.find(name, ref, spec) else ""
 
     @cached_property
     def scanner(self) -> TrivyScanner:
@@ -225,6 +262,12 @@ class Bench:
 
         return self.own.has(ref, key) or self._signed(ref, build_claims(ref, input_key=key))
 
+    def _surely_trusted(self, ref: ImageRef, key: str) -> bool:
+        """Tell whether a build is our own or signed; where nobody can tell, it is not."""
+        from aksci.supply.sign.signer import build_claims
+
+        return self.own.has(ref, key) or self._surely_signed(ref, build_claims(ref, input_key=key))
+
     def _vouches_for_verdict(self, verdict: Verdict) -> bool:
         images = self.record.images.values()
         keys = {one.input_key for one in images if one.ref == verdict.image}
@@ -262,6 +305,22 @@ class Bench:
                 ".aksci/ in .gitignore."
             )
         return brought
+
+    def _signed_validation(self, ref: ImageRef, spec: str) -> bool:
+        """Tell whether a trusted signature says that an image passed a check."""
+        from aksci.supply.sign.signer import validation_claims
+
+        return self._surely_signed(ref, validation_claims(ref, spec))
+
+    def _surely_signed(self, ref: ImageRef, claims: Mapping[str, str]) -> bool:
+        """Tell whether a trusted signature covers the claims; in any doubt, none does.
+
+        :raises RegistryError: the registry can't be asked, which never means "not signed".
+        """
+        try:
+            return self._signed(ref, claims)
+        except (ConfigError, ToolError, TrustError, ProcessError):  # no key, no program to ask
+            return False
 
     def _signed(self, ref: ImageRef, claims: Mapping[str, str]) -> bool:
         from aksci.supply.sign.signer import BindingError, NotSignedError, UntrustedError

@@ -172,7 +172,7 @@ def _build(bench: Bench, graph: Graph, selected: frozenset[str], options: Option
         validator=bench.check,
         failures=read_failures(context.work),
         vouched=vouched,
-        bases_of=bench.bases_of(graph, vouched),
+        bases_of=bench.bases_of(graph),
     )
 
 
@@ -282,7 +282,12 @@ def _sign(bench: Bench) -> dict[str, Any]:
     def one(name: str) -> bool:
         image = record.images[name]
         return sign_image(
-            image.ref, verdicts[name], input_key=image.input_key, signer=signer, origin=origin
+            image.ref,
+            verdicts[name],
+            input_key=image.input_key,
+            signer=signer,
+            origin=origin,
+            validated=bench.validated(name, image.ref),
         )
 
     with ThreadPoolExecutor(_SIGNERS, thread_name_prefix="sign") as pool:

@@ -52,7 +52,14 @@ class Gatekeeper:
         verdict = self.verdicts[image.name] = gate.scan(ref, self._ref_of(base) if base else None)
         policy, now = bench.context.config.scan, bench.context.now()
         require_pass([verdict], policy=policy, now=now, complete=False)
-        sign_image(ref, verdict, input_key=image.input_key, signer=bench.signer, origin=self.origin)
+        sign_image(
+            ref,
+            verdict,
+            input_key=image.input_key,
+            signer=bench.signer,
+            origin=self.origin,
+            validated=bench.validated(image.name, ref),
+        )
 
     @cached_property
     def _gate(self) -> Gate:

@@ -10,8 +10,12 @@ from aksci.images.validate.validator import Validator
 from pipelines.platform import prepare
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aksci.context import Context
     from aksci.images.validate.engine import Engine
+    from aksci.images.validate.own_validations import OwnValidations
+    from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
     from aksci.tools.toolbox import Toolbox
 
@@ -21,10 +25,18 @@ _NAMESPACE = "aksci-validate"
 """On the embedded platform, which is ours; elsewhere pods are run in the environment's own."""
 
 
-def make_validator(context: Context, toolbox: Toolbox, registry: Registry) -> Validator | None:
+def make_validator(
+    context: Context,
+    toolbox: Toolbox,
+    registry: Registry,
+    *,
+    own: OwnValidations,
+    signed: Callable[[ImageRef, str], bool],
+) -> Validator | None:
     """Return what validates images; None where aksci.toml says ``[build] validate = false``.
 
     Neither Docker nor the cluster is touched before an image really must be run. ``close`` it.
+    The other parameters are those of ``Validator``.
     """
     config = context.config
     if not config.build.validate_images:
@@ -33,6 +45,8 @@ def make_validator(context: Context, toolbox: Toolbox, registry: Registry) -> Va
         registry=registry,
         make_engine=lambda: _engine(context, toolbox),
         configs={name: image.validation for name, image in config.images.items()},
+        own=own,
+        signed=signed,
         reporter=context.reporter,
         now=context.now,
         run=context.run_id,

@@ -27,6 +27,7 @@ from aksci.deploy.kubernetes.in_pod import PodEngine, pod_manifest
 from aksci.images.validate.checks import Check, spec_hash
 from aksci.images.validate.engine import Task
 from aksci.images.validate.in_docker import DockerEngine
+from aksci.images.validate.own_validations import OwnValidations
 from aksci.images.validate.result import ARTIFACT_TYPE
 from aksci.images.validate.validator import Validator
 from aksci.oci.artifact import push_image
@@ -122,7 +123,13 @@ def notes():
 
 
 @pytest.fixture
-def validate(registry, engine, notes):
+def own(tmp_path):
+    """What this project's own runs have seen."""
+    return OwnValidations(tmp_path, ours=lambda: True)
+
+
+@pytest.fixture
+def validate(registry, engine, notes, own):
     """Check an image with some configuration; nothing may be left behind."""
 
     def check(ref, *, make_engine=lambda: engine.made, **config):
@@ -130,6 +137,7 @@ def validate(registry, engine, notes):
             registry=registry,
             make_engine=make_engine,
             configs={"app": ValidateConfig(**config)},
+            own=own,
             reporter=notes,
             now=now,
             run="20261124T000000Z-abcdef",
@@ -394,12 +402,13 @@ def test_an_image_for_other_machines_is_told_and_not_remembered(
     ]
 
 
-def test_ctrl_c_leaves_no_container(engine, registry, make_image, notes):
+def test_ctrl_c_leaves_no_container(engine, registry, make_image, notes, own):
     ref = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
     validator = Validator(
         registry=registry,
         make_engine=lambda: engine.made,
         configs={"app": ValidateConfig(command=("sleep", "300"), timeout=300)},
+        own=own,
         reporter=notes,
         now=now,
         run="r",
@@ -423,13 +432,14 @@ def test_ctrl_c_leaves_no_container(engine, registry, make_image, notes):
     assert stored(registry, ref) == []
 
 
-def test_several_failures_are_told_together(engine, registry, make_image, notes):
+def test_several_failures_are_told_together(engine, registry, make_image, notes, own):
     good = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
     bad = make_image('FROM debian:bookworm-slim\nCMD ["/nope"]')
     validator = Validator(
         registry=registry,
         make_engine=lambda: engine.made,
         configs={},
+        own=own,
         reporter=notes,
         now=now,
         run="r",
@@ -482,7 +492,7 @@ def test_a_pod_that_a_killed_run_left_is_removed_once_its_time_is_over(platform)
 
 
 def test_on_the_embedded_platform_pods_have_a_namespace_of_their_own(
-    platform, toolbox, runner, registry, make_image, notes, tmp_path
+    platform, toolbox, runner, registry, make_image, notes, own, tmp_path
 ):
     (tmp_path / "aksci.toml").write_text(
         'schema = 1\n[project]\nname = "shop"\n'
@@ -503,6 +513,7 @@ def test_on_the_embedded_platform_pods_have_a_namespace_of_their_own(
         run_id="r",
     )
     ref = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
-    with closing(make_validator(context, toolbox, registry)) as validator:
+    made = make_validator(context, toolbox, registry, own=own, signed=lambda *_: False)
+    with closing(made) as validator:
         assert validator.check("app", ref).outcome.engine.startswith("kubernetes 1.")
         assert validator._made._cluster.namespace == "aksci-validate"

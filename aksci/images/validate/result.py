@@ -1,4 +1,8 @@
-"""What a check came to, stored beside the image in the registry as a referrer."""
+"""What a check came to, stored beside the image in the registry as a referrer.
+
+It is there for people, and goes with the image where that is promoted. No decision is taken from
+it: whoever may push could have written it (docs/adr/0007-who-vouches.md).
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.oci.artifact import Content, canonical_json, push_artifact
-from aksci.oci.references import ImageRef
-from aksci.oci.referrers import list_referrers
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from aksci.images.validate.checks import Check
     from aksci.images.validate.engine import Outcome
+    from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 
-__all__ = ["ARTIFACT_TYPE", "Validation", "find_passing", "judge", "store"]
+__all__ = ["ARTIFACT_TYPE", "Validation", "judge", "store"]
 
 ARTIFACT_TYPE = "application/vnd.aksci.validation.v1+json"
 _CREATED = "org.opencontainers.image.created"
@@ -44,12 +47,12 @@ class Validation:
     spec: str = ""
     """``spec_hash`` of what was asked; empty when nothing was."""
     check: Check | None = None
-    """None: remembered from an earlier run, or not asked."""
+    """None: remembered, or not asked."""
     outcome: Outcome | None = None
     platform: str = ""
     stored: ImageRef | None = None
     remembered: bool = False
-    """An earlier run had stored it."""
+    """It passed before, as a run of ours has seen or a trusted signature says."""
 
     def document(self) -> dict[str, Any]:
         """Return what is stored. Values of variables are not in it, only their names."""
@@ -109,25 +112,8 @@ def _judge_start(check: Check, outcome: Outcome) -> tuple[bool, str]:
     return True, f"its process starts, and {_ended(outcome)} by itself"
 
 
-def find_passing(registry: Registry, image: str, ref: ImageRef, spec: str) -> Validation | None:
-    """Return an earlier run's passing result of the same check; None when there is none."""
-    for entry in list_referrers(registry, ref, artifact_type=ARTIFACT_TYPE):
-        notes = entry.get("annotations") or {}
-        if notes.get(_SPEC) == spec and notes.get(_PASSED) == "true":
-            return Validation(
-                image=image,
-                ref=ref,
-                passed=True,
-                finding=str(notes.get(_FINDING, "")),
-                spec=spec,
-                stored=ImageRef(ref.registry, ref.repository, entry["digest"]),
-                remembered=True,
-            )
-    return None
-
-
 def store(registry: Registry, validation: Validation, *, run: str, now: datetime) -> ImageRef:
-    """Store a result beside its image. Passing or not, it is kept; only a pass is ever reused."""
+    """Store a result beside its image, passing or not."""
     document = {**validation.document(), "run": run}
     return push_artifact(
         registry,

@@ -12,7 +12,7 @@ from aksci.images.schedule import run_ready
 from aksci.images.validate.checks import plan_check, spec_hash
 from aksci.images.validate.engine import Task
 from aksci.images.validate.image_facts import configurations
-from aksci.images.validate.result import Validation, find_passing, judge, store
+from aksci.images.validate.result import Validation, judge, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aksci.core.reporting import Reporter
     from aksci.images.validate.checks import Check
     from aksci.images.validate.engine import Engine
+    from aksci.images.validate.own_validations import OwnValidations
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 
@@ -32,6 +33,9 @@ class Validator:
 
     :param make_engine: called once, when the first image really must be run.
     :param configs: image -> its table; those without one get the default.
+    :param own: the passes that runs of ours have seen; what is seen now is added.
+    :param signed: tells whether a trusted signature says that a digest passed the check of a
+        ``spec_hash``. Without this, none does.
     :param concurrency: how many containers run at once.
     """
 
@@ -41,6 +45,8 @@ class Validator:
         registry: Registry,
         make_engine: Callable[[], Engine],
         configs: Mapping[str, ValidateConfig],
+        own: OwnValidations,
+        signed: Callable[[ImageRef, str], bool] | None = None,
         reporter: Reporter,
         now: Callable[[], datetime],
         run: str,
@@ -49,6 +55,8 @@ class Validator:
         self._registry = registry
         self._make_engine = make_engine
         self._configs = configs
+        self._own = own
+        self._signed = signed
         self._reporter = reporter
         self._now = now
         self._run = run
@@ -59,19 +67,26 @@ class Validator:
         self._halt = threading.Event()
 
     def check(self, name: str, ref: ImageRef) -> Validation:
-        """Return an image's result, remembered or new.
+        """Return the result of an image that was just made: seen before by a run of ours, or new.
 
         Call it in a worker thread: Ctrl-C then reaches only the main one, which calls ``stop``.
 
         :raises ValidationError: it does not run as it must; the message ends with its log.
         """
+        return self._check(name, ref, None)  # it would take a program to learn that nobody signed
+
+    def _check(
+        self, name: str, ref: ImageRef, signed: Callable[[ImageRef, str], bool] | None
+    ) -> Validation:
         config = self._configs.get(name, ValidateConfig())
         if config.skip:
             return Validation(image=name, ref=ref, passed=True, finding="not asked for (skip)")
         spec = spec_hash(config)
-        known = find_passing(self._registry, name, ref, spec)
+        known = self._own.find(name, ref, spec)
         if known:
             return known
+        if signed and signed(ref, spec):
+            return self._remembered(name, ref, spec)
         result = self._examine(name, ref, config, spec)
         self._tell(result)
         if not result.passed:
@@ -79,13 +94,13 @@ class Validator:
         return result
 
     def check_all(self, images: Mapping[str, ImageRef]) -> dict[str, Validation]:
-        """Return the results of several images by name.
+        """Return the results of several images by name: remembered, signed or new.
 
         :raises ValidationError: some don't run as they must; all of them are named.
         """
         outcome = run_ready(
             dict.fromkeys(images, frozenset[str]()),
-            lambda name, _parents: self.check(name, images[name]),
+            lambda name, _parents: self._check(name, images[name], self._signed),
             workers=max(8, self._concurrency),  # most are only looked up
             stop=self.stop,
         )
@@ -158,7 +173,19 @@ class Validator:
 
     def _stored(self, result: Validation) -> Validation:
         stored = store(self._registry, result, run=self._run, now=self._now())
-        return replace(result, stored=stored)
+        result = replace(result, stored=stored)
+        if result.passed:
+            self._own.add(result)
+        return result
+
+    def _remembered(self, name: str, ref: ImageRef, spec: str) -> Validation:
+        """Keep what a signature says, so that the next signature can say it too."""
+        finding = "it passed before, as a trusted signature says"
+        result = Validation(
+            image=name, ref=ref, passed=True, finding=finding, spec=spec, remembered=True
+        )
+        self._own.add(result)
+        return result
 
     def _engine(self) -> Engine:
         """Make the engine once; one that can't be made is not tried again for each image."""

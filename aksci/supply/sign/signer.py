@@ -31,6 +31,7 @@ __all__ = [
     "image_claims",
     "kind_claims",
     "sign_image",
+    "validation_claims",
     "verify_image",
 ]
 
@@ -42,6 +43,8 @@ there, and a promotion to another registry keeps it."""
 KIND = f"{PREFIX}kind"
 VERDICT = f"{PREFIX}verdict"
 INPUT_KEY = f"{PREFIX}input-key"
+VALIDATED = f"{PREFIX}validated"
+"""Of an image: ``spec_hash`` of the check that it passed when it was run."""
 POLICY = f"{PREFIX}policy"
 COMMIT = f"{PREFIX}commit"
 RUN = f"{PREFIX}run"
@@ -154,6 +157,14 @@ def image_claims(ref: ImageRef, *, verdict: str, input_key: str) -> dict[str, st
     return {**build_claims(ref, input_key=input_key), VERDICT: verdict}
 
 
+def validation_claims(ref: ImageRef, spec: str) -> dict[str, str]:
+    """Return what tells that somebody trusted saw the image pass a check.
+
+    :param spec: ``spec_hash`` of what was asked.
+    """
+    return {REPOSITORY: ref.repository, VALIDATED: spec}
+
+
 def kind_claims(ref: ImageRef, kind: str) -> dict[str, str]:
     """Return what the signature of a release or of a chart must bind.
 
@@ -163,10 +174,17 @@ def kind_claims(ref: ImageRef, kind: str) -> dict[str, str]:
 
 
 def sign_image(
-    ref: ImageRef, verdict: Verdict, *, input_key: str, signer: Signer, origin: Origin | None = None
+    ref: ImageRef,
+    verdict: Verdict,
+    *,
+    input_key: str,
+    signer: Signer,
+    origin: Origin | None = None,
+    validated: str = "",
 ) -> bool:
     """Sign an image that passed the gate, unless it is already signed just so.
 
+    :param validated: ``spec_hash`` of the check that we know it to have passed; empty: of none.
     :returns: whether a signature was added.
     :raises TrustError: the verdict is on another image, did not pass or is not stored.
     """
@@ -177,6 +195,8 @@ def sign_image(
     if verdict.stored is None:
         raise TrustError(f"{ref} is not signed: its verdict is not in the registry.")
     required = image_claims(ref, verdict=verdict.stored.digest, input_key=input_key)
+    if validated:
+        required |= validation_claims(ref, validated)
     told = {POLICY: verdict.policy, **(origin or Origin()).claims()}
     return ensure_signed(ref, {**told, **required}, required=required, signer=signer)
 

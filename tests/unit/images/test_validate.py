@@ -20,7 +20,8 @@ from aksci.core.errors import (
 )
 from aksci.images.validate.checks import Check, plan_check, spec_hash
 from aksci.images.validate.engine import LOG_LINES, Outcome, end_of
-from aksci.images.validate.result import judge
+from aksci.images.validate.own_validations import OwnValidations
+from aksci.images.validate.result import Validation, judge, store
 from aksci.images.validate.validator import Validator
 from aksci.oci.references import ImageRef
 from aksci.oci.registry import Manifest
@@ -272,12 +273,19 @@ def notes():
 
 
 @pytest.fixture
-def make(registry, notes):
+def own(tmp_path):
+    """What runs of this project have seen; each call is another run's look."""
+    return lambda **given: OwnValidations(tmp_path / ".aksci", **{"ours": lambda: True, **given})
+
+
+@pytest.fixture
+def make(registry, notes, own):
     def validator(engine, configs=None, **options):
         return Validator(
             registry=registry,
             make_engine=engine if callable(engine) else lambda: engine,
             configs=configs or {},
+            own=options.pop("own", None) or own(),
             reporter=notes,
             now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
             run="r1",
@@ -303,6 +311,83 @@ def test_a_pass_is_remembered_by_digest_and_by_what_was_asked(make, registry):
     other = ref(registry.image({"Cmd": ["z"]}))
     assert not make(engine).check("app", other).remembered
     assert len(engine.tasks) == 3
+
+
+def planted(registry, image, **config):
+    """Store a passing result as ours is, in the name of whoever may push."""
+    spec = spec_hash(ValidateConfig(**config))
+    result = Validation(image="app", ref=image, passed=True, finding="planted", spec=spec)
+    return store(registry, result, run="r1", now=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_a_planted_passing_result_is_not_trusted_and_the_image_is_run(make, registry):
+    image = ref(registry.image({"Cmd": ["x"]}))
+    planted(registry, image)
+    engine = ListedEngine(outcome(started=False, refusal="why"))
+    for attempt in (make(engine).check_all, make(engine, signed=lambda *_: False).check_all):
+        with pytest.raises(ValidationError, match="does not run as it must"):
+            attempt({"app": image})
+    assert len(engine.tasks) == 2
+
+
+def test_what_a_trusted_signature_covers_is_not_run_and_can_be_signed_again(make, registry, own):
+    image, asked = ref(registry.image({"Cmd": ["x"]})), []
+
+    def signed(*question):
+        asked.append(question)
+        return True
+
+    nobody = make(lambda: pytest.fail("nothing had to be run"), signed=signed)
+    result = nobody.check_all({"app": image})["app"]
+    assert (result.passed, result.remembered) == (True, True)
+    spec = spec_hash(ValidateConfig())
+    assert asked == [(image, spec)]
+    assert own().find("app", image, spec)
+
+
+def test_a_signature_over_another_check_does_not_count(make, registry):
+    """A check that the project asks since yesterday was never made of yesterday's image."""
+    image = ref(registry.image({"Cmd": ["x"]}))
+    before = spec_hash(ValidateConfig())
+    engine = ListedEngine(outcome(exit_code=0))
+    stricter = {"app": ValidateConfig(command=("y",))}
+    planted(registry, image, command=("y",))
+    make(engine, stricter, signed=lambda _, spec: spec == before).check_all({"app": image})
+    assert len(engine.tasks) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"\xff", b'{"schema": 2, "passed": {}}', b'{"schema": 1, "passed": []}',
+     b'{"schema": 1, "passed": {"r:1/app@x": {"s": {"finding": "no digest"}}}}'],
+)  # fmt: skip
+def test_a_damaged_memory_knows_of_no_pass_and_is_written_anew(make, registry, tmp_path, content):
+    (tmp_path / ".aksci").mkdir()
+    (tmp_path / ".aksci/validations.json").write_bytes(content)
+    engine = ListedEngine()
+    image = ref(registry.image({"Cmd": ["x"]}))
+    assert not make(engine).check("app", image).remembered
+    assert make(engine).check("app", image).remembered
+    assert len(engine.tasks) == 1
+
+
+def test_a_memory_that_git_brings_with_the_sources_knows_of_no_pass(make, registry, own):
+    image = ref(registry.image({"Cmd": ["x"]}))
+    engine = ListedEngine()
+    make(engine).check("app", image)
+    assert not make(engine, own=own(ours=lambda: False)).check("app", image).remembered
+    assert len(engine.tasks) == 2
+
+
+def test_two_sessions_at_once_forget_nothing_and_the_oldest_images_go_first(registry, own):
+    first, second = own(most=8), own(most=8)
+    images = [ref(registry.image({"Cmd": [str(number)]})) for number in range(10)]
+    assert first.find("app", images[0], "s") is None  # it has read the file now
+    for number, image in enumerate(images):
+        result = Validation(image="app", ref=image, passed=True, finding="f", spec="s")
+        (second if number % 2 else first).add(result)
+    known = [own().find("app", image, "s") is not None for image in images]
+    assert known == [False, False, *[True] * 8]
 
 
 def test_a_failure_is_stored_and_asked_again(make, registry):

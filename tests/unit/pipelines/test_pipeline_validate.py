@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
+from aksci.cascade import chosen_bases
+from aksci.cascade.edge_drift import Published
 from aksci.config.loader import load_config
-from aksci.config.models import EnvironmentConfig
+from aksci.config.models import EnvironmentConfig, ImageConfig, ValidateConfig
 from aksci.context import Context
-from aksci.core.errors import ConfigError, DockerError
+from aksci.core.errors import (
+    ConfigError,
+    DockerError,
+    DownloadError,
+    ToolError,
+    TrustError,
+    UnreachableError,
+)
+from aksci.core.process import Runner
+from aksci.images.bases import BaseResolver
+from aksci.images.lineage import Lineage
+from aksci.images.validate.checks import spec_hash
+from aksci.images.validate.result import Validation
+from aksci.oci.references import ImageRef
+from aksci.supply.sign.signer import BindingError, NotSignedError, Proof
 from pipelines import validate
+from pipelines.bench import Bench
 
 TOML = """\
 schema = 1
@@ -36,7 +56,7 @@ def context(tmp_path):
             ),
             variables={"DOCKER_HOST": f"unix://{tmp_path}/no.sock"},
             now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
-            runner=None,
+            runner=Runner(environment=dict(os.environ), log=lambda _: None),
             reporter=None,
             cache=tmp_path,
             state=tmp_path,
@@ -48,11 +68,11 @@ def context(tmp_path):
 
 def test_nobody_validates_where_the_project_says_so(context):
     off = context(TOML + "[build]\nvalidate = false\n")
-    assert validate.make_validator(off, None, None) is None
+    assert validate.make_validator(off, None, None, own=None, signed=None) is None
 
 
 def test_making_a_validator_asks_nobody(context):
-    made = validate.make_validator(context(), None, None)
+    made = validate.make_validator(context(), None, None, own=None, signed=None)
     made.stop()
     made.close()
 
@@ -68,3 +88,91 @@ def test_the_cluster_is_used_where_the_environment_says_so(context):
     elsewhere = context(validate_in="cluster", kubeconfig="nowhere")
     with pytest.raises(ConfigError, match=r"The kubeconfig .*nowhere does not exist"):
         validate._engine(elsewhere, None)
+
+
+SPEC = "5" * 64
+OLD, NEW = (f"sha256:{digit * 64}" for digit in "12")
+WEB = ImageRef("r.example", "shop/web", OLD)
+
+
+class Signed:
+    """A signer whose key has signed these claims; or that can't be asked."""
+
+    def __init__(self, claims=None, error=None):
+        self.claims, self.error = claims, error
+
+    def verify(self, ref, claims):
+        if self.error:
+            raise self.error
+        if not self.claims:
+            raise NotSignedError(f"{ref} is not signed")
+        if not claims.items() <= self.claims.items():
+            raise BindingError("it covers something else")
+        return (Proof(signer="s", identity="i", claims=self.claims),)
+
+
+@pytest.fixture
+def bench(context):
+    def make(signer, toml=TOML):
+        made = Bench(context=context(toml))
+        made.__dict__["_signer"] = signer
+        return made
+
+    return make
+
+
+def test_a_pass_counts_where_a_signature_of_this_very_image_and_check_says_so(bench):
+    good = {"dev.aksci.repository": "shop/web", "dev.aksci.validated": SPEC}
+    assert bench(Signed(good))._signed_validation(WEB, SPEC)
+    for other in (
+        {},
+        {**good, "dev.aksci.repository": "shop/other"},
+        {**good, "dev.aksci.validated": "6" * 64},
+        {"dev.aksci.repository": "shop/web"},
+    ):
+        assert not bench(Signed(other))._signed_validation(WEB, SPEC)
+
+
+@pytest.mark.parametrize("error", [ConfigError, ToolError, DownloadError, TrustError])
+def test_where_nobody_can_tell_who_signed_the_image_is_run_and_no_error_told(bench, error):
+    assert not bench(Signed(error=error("no key")))._signed_validation(WEB, SPEC)
+
+
+def test_a_registry_that_cannot_be_asked_is_an_error_and_not_unsigned(bench):
+    with pytest.raises(UnreachableError):
+        bench(Signed(error=UnreachableError("away")))._signed_validation(WEB, SPEC)
+
+
+def test_the_job_that_signs_knows_what_the_job_that_validated_saw_pass(bench):
+    """The folder .aksci goes from one to the other."""
+    validating, signing = bench(None), bench(None)
+    config = ValidateConfig()
+    passed = Validation(
+        image="web", ref=WEB, passed=True, finding="it runs", spec=spec_hash(config)
+    )
+    validating.validations.add(passed)
+    assert signing.validated("web", WEB) == spec_hash(config)
+    assert signing.validated("web", replace(WEB, digest=NEW)) == ""
+    asks_more = bench(None)
+    asks_more.context.config.images["web"] = ImageConfig(validate=ValidateConfig(command=("x",)))
+    assert asks_more.validated("web", WEB) == ""
+
+
+@pytest.mark.parametrize(("signed", "digest"), [(True, OLD), (False, NEW)])
+def test_a_build_that_signs_nothing_stays_on_an_old_base_only_where_that_is_trusted(
+    bench, project, monkeypatch, signed, digest
+):
+    """A later job signs what this one has built: nobody looks at its base again."""
+    debian = "docker.io/library/debian:12"
+    graph = project({"web/Dockerfile": "FROM debian:12\n"})
+    lineage = Lineage(
+        image="web", key_schema=1, input_key="k", source={}, parents={debian: OLD}, revision=""
+    )
+    published = Published(image="web", ref=WEB, lineage=lineage)
+    monkeypatch.setattr(chosen_bases, "read_published", lambda *_: published)
+    claims = {"dev.aksci.repository": "shop/web", "dev.aksci.input-key": "k"}
+    made = bench(Signed(claims if signed else {}), TOML + '[cascade.edges]\nruntime = "ignore"\n')
+    mirror = SimpleNamespace(host="r:1", resolve=lambda *_: NEW)
+    resolver = BaseResolver(mirror=mirror, connect=lambda _host: mirror)
+    made.__dict__.update(registry=mirror, resolver=resolver, resolve_base=resolver)
+    assert made.bases_of(graph)("web")(debian) == digest

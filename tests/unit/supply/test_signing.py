@@ -18,7 +18,13 @@ from aksci.supply.scan.scan_policy import evaluate
 from aksci.supply.sign.notation.notation_keys import credentials
 from aksci.supply.sign.notation.notation_signer import notation_signer, trust_policy
 from aksci.supply.sign.notation.test_certificate import ensure_test_key
-from aksci.supply.sign.signer import BindingError, NotSignedError, UntrustedError, sign_image
+from aksci.supply.sign.signer import (
+    BindingError,
+    NotSignedError,
+    UntrustedError,
+    sign_image,
+    validation_claims,
+)
 
 
 @pytest.fixture
@@ -37,6 +43,36 @@ def test_nothing_is_signed_without_a_stored_passing_verdict_on_that_digest(passi
     ):
         with pytest.raises(TrustError, match=words):
             sign_image(ref, verdict, input_key="k", signer=object())
+
+
+class Shelf:
+    """A signer that keeps what it was asked to sign."""
+
+    def __init__(self):
+        self.signed = []
+
+    def verify(self, ref, claims):
+        if not any(claims.items() <= each.items() for each in self.signed):
+            raise BindingError(f"{ref} has no such signature")
+
+    def sign(self, _ref, claims):
+        self.signed.append(claims)
+
+
+def test_a_signature_tells_which_check_the_image_passed_and_another_check_gets_another(
+    passing, ref
+):
+    signer = Shelf()
+
+    def sign(validated):
+        return sign_image(ref, passing, input_key="k", signer=signer, validated=validated)
+
+    assert [sign(""), sign("5" * 64), sign("5" * 64), sign(""), sign("6" * 64)] == [
+        True, True, False, False, True,
+    ]  # fmt: skip
+    told = [claims.get("dev.aksci.validated") for claims in signer.signed]
+    assert told == [None, "5" * 64, "6" * 64]
+    signer.verify(ref, validation_claims(ref, "5" * 64))
 
 
 def test_the_test_certificate_satisfies_notarys_requirements(tmp_path, now):
