@@ -229,18 +229,22 @@ class Bench:
 
     @cached_property
     def before(self) -> dict[str, Verdict] | None:
-        """The verdicts of the last release, to tell what changed since; None: there is none."""
+        """The verdicts of the last release, to tell what changed since; None: there is none.
+
+        The tag ``latest`` may be anybody's: findings would not be told as new on his word.
+        """
         from aksci.supply.release.find_release import last_release
         from aksci.supply.release.make_release import load_release
         from aksci.supply.release.release_evidence import release_verdicts
+        from aksci.supply.sign.signer import kind_claims
 
         ref = last_release(self.registry, self.context.config.project.name)
         try:
-            release = load_release(self.registry, ref) if ref else None
+            if ref is None or not self._surely_signed(ref, kind_claims(ref, "release")):
+                return None
+            release = load_release(self.registry, ref)
         except RegistryError:
             return None  # a hint that leads nowhere; nothing depends on it
-        if release is None:
-            return None
         stored = {one.stored.digest: one for one in self.verdicts.values() if one.stored}
         same = {n: stored[i.verdict] for n, i in release.images.items() if i.verdict in stored}
         others = {n: image for n, image in release.images.items() if n not in same}

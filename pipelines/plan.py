@@ -117,7 +117,7 @@ def base_resolver(
             if host == registry.host
             else connect_registry(host, plain_http=False, variables=context.variables)
         ),
-        cache=context.work / "onbuild",
+        cache=context.cache / "onbuild",
         brief=brief,
     )
 

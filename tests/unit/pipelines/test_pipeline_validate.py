@@ -31,6 +31,7 @@ from aksci.oci.references import ImageRef
 from aksci.supply.sign.signer import BindingError, NotSignedError, Proof
 from pipelines import validate
 from pipelines.bench import Bench
+from pipelines.plan import base_resolver
 
 TOML = """\
 schema = 1
@@ -176,3 +177,18 @@ def test_a_build_that_signs_nothing_stays_on_an_old_base_only_where_that_is_trus
     resolver = BaseResolver(mirror=mirror, connect=lambda _host: mirror)
     made.__dict__.update(registry=mirror, resolver=resolver, resolve_base=resolver)
     assert made.bases_of(graph)("web")(debian) == digest
+
+
+def test_a_release_that_nobody_signed_does_not_tell_what_is_new_since(bench):
+    """Whoever may push can move ``latest`` to one that has all findings already."""
+    made = bench(Signed({}))
+    release = SimpleNamespace(host="r.example", resolve=lambda *_: NEW, manifest=pytest.fail)
+    made.__dict__.update(registry=release)
+    assert made.before is None
+
+
+def test_what_git_brings_in_our_folder_tells_no_onbuild_of_a_base(context):
+    """What is remembered of a base is never asked again: its digest does not change."""
+    made = context()
+    resolver = base_resolver(made, SimpleNamespace(host="r.example"))
+    assert not resolver._cache.is_relative_to(made.work)
