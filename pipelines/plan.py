@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aksci.cli.options import WORK_TO_DO
 from aksci.core.errors import RegistryError, UsageError
 from aksci.images.bases import BaseResolver
 from aksci.images.build.failures import read_failures
+from aksci.images.build.past_builds import recorded_reasons
 from aksci.images.explain import explain_image
 from aksci.images.graph import graph_document
 from aksci.images.plan import plan_build, plan_document
@@ -73,7 +75,7 @@ def plan(context: Context, options: Options) -> dict[str, Any]:
 
 
 def why(context: Context, options: Options) -> dict[str, Any]:
-    """Explain one image: why it would be built, or why not, down to the first cause."""
+    """Explain one image: why it would be built, or why it was, down to the first cause."""
     render = renderer_of("why", options, WHY_FORMATS)
     if len(options.words) != 1:
         raise UsageError("Which image?", hint="nox -s why -- IMAGE; nox -s graph lists them.")
@@ -83,7 +85,9 @@ def why(context: Context, options: Options) -> dict[str, Any]:
     selected = select(found, [image])
     planned = _plan_of(context, found, force=frozenset(options.force) & selected, selected=selected)
     registry = reach_registry(context, locate(context))
-    document = explain_image(planned, image, registry)
+    document = explain_image(
+        planned, image, registry, recorded=partial(recorded_reasons, context.work)
+    )
     deliver(context, options, render(document), code=options.format == "json")
     return {"image": image, "action": document["action"]}
 

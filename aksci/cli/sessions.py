@@ -42,7 +42,7 @@ SESSIONS: dict[str, SessionSpec] = {
         ),
     ),
     "why": SessionSpec(
-        summary="Explain one image: why it would be built, or why not.",
+        summary="Explain one image: why it would be built, or why it was.",
         module="pipelines.plan",
         function="why",
         recorded=False,

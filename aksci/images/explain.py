@@ -1,17 +1,18 @@
-"""One image explained: why it would be built, or why not, down to the first cause."""
+"""One image explained: why it would be built, or why it was, down to the first cause."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aksci.images.history import lineage_of
 from aksci.images.keys import in_tag
-from aksci.images.lineage import Lineage, read_files, read_lineage
-from aksci.images.reasons import changed_files, reasons_between, waits
+from aksci.images.lineage import Lineage, read_files, read_lineage, read_lineage_before
+from aksci.images.reasons import Reason, changed_files, reasons_between, waits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from aksci.images.plan import BuildPlan
     from aksci.oci.registry import Registry
@@ -20,12 +21,24 @@ __all__ = ["explain_image"]
 
 _DEEPEST = 20
 """Builds that are followed back, for one parent whose digest has changed."""
+_MOST_BUILDS = 200
+"""Finished builds among which the one before the last is looked for: two requests for each."""
+
+Recorded = Callable[[str, str, str], tuple[Reason, ...]]
+"""Tells why a run (its id) built an image (its name) with a digest; nothing: nobody here knows."""
 
 
-def explain_image(plan: BuildPlan, name: str, registry: Registry) -> dict[str, Any]:
+def explain_image(
+    plan: BuildPlan,
+    name: str,
+    registry: Registry,
+    *,
+    recorded: Recorded = lambda _run, _image, _digest: (),
+) -> dict[str, Any]:
     """Return all that is known, as schemas/why.schema.json describes it. Nothing is written.
 
     :param plan: of the image and what it needs, at least.
+    :param recorded: what the runs of this machine have written down.
     :raises RegistryError: the registry could not be asked.
     """
     work, spec = plan.by_name[name], plan.graph.images[name].spec
@@ -44,7 +57,7 @@ def explain_image(plan: BuildPlan, name: str, registry: Registry) -> dict[str, A
             found
             for reason in work.reasons
             if reason["code"] == "PARENT" and reason.get("old") and reason.get("new")
-            for found in _earlier(plan, registry, reason)
+            for found in _earlier(plan, registry, reason, recorded)
         ],
         "repository": f"{registry.host}/{spec.repository}",
         "digest": work.digest,
@@ -53,7 +66,48 @@ def explain_image(plan: BuildPlan, name: str, registry: Registry) -> dict[str, A
         "source": {"key": inputs.source.key if inputs else None, **source},
         "parents": _parents(plan, name),
         "built": _made(built) if built else None,
+        "lastBuild": _last_build(plan, name, registry, built, recorded) if built else None,
     }
+
+
+def _last_build(
+    plan: BuildPlan, name: str, registry: Registry, last: Lineage, recorded: Recorded
+) -> dict[str, Any] | None:
+    """Return why an image that is up to date was built; None where that is not known.
+
+    What its run recorded is exact. Where another machine ran it, the registry's lineage is compared
+    with that of the build before, which does not tell of ``--force``.
+    """
+    repository = plan.graph.images[name].spec.repository
+    reasons = recorded(last.run, name, plan.by_name[name].digest or "")
+    if not reasons:
+        compared = _since_earlier_build(registry, repository, last)
+        if compared is None:
+            return None
+        reasons = compared
+    causes = [
+        found
+        for reason in reasons
+        if reason["code"] == "PARENT" and reason.get("old") and reason.get("new")
+        for found in _earlier(plan, registry, reason, recorded)
+    ]
+    return {"reasons": list(reasons), "causes": causes}
+
+
+def _since_earlier_build(
+    registry: Registry, repository: str, last: Lineage
+) -> tuple[Reason, ...] | None:
+    """Return what differs from the build before; None where there are too many to find it."""
+    finished = [tag for tag in registry.tags(repository) if tag.startswith(in_tag(""))]
+    if len(finished) > _MOST_BUILDS:
+        return None
+    before = read_lineage_before(registry, repository, finished, last)
+    if before is None:
+        return ({"code": "MISSING", "known": False},)
+    reasons = reasons_between(
+        before, last, files=_files_between(registry, repository, before, last)
+    )
+    return tuple(each for each in reasons if each["code"] != "MISSING")
 
 
 def _causes(plan: BuildPlan, name: str) -> list[dict[str, Any]]:
@@ -75,7 +129,7 @@ def _causes(plan: BuildPlan, name: str) -> list[dict[str, Any]]:
 
 
 def _earlier(
-    plan: BuildPlan, registry: Registry, reason: Mapping[str, Any]
+    plan: BuildPlan, registry: Registry, reason: Mapping[str, Any], recorded: Recorded
 ) -> Iterator[dict[str, Any]]:
     """Yield why a parent that is finished has another digest than it had, down to the first cause.
 
@@ -96,6 +150,7 @@ def _earlier(
             continue
         reasons = reasons_between(old, new, files=_files_between(registry, repository, old, new))
         told = [each for each in reasons if each["code"] != "MISSING"]
+        told = told or list(recorded(new.run, way[-1], after))
         yield {"way": list(way), "reasons": told, "built": _made(new)}
         waiting.extend(
             ((*way, each["image"]), each["old"], each["new"])

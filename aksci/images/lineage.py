@@ -19,7 +19,7 @@ from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from aksci.oci.registry import Manifest, Registry
@@ -31,6 +31,7 @@ __all__ = [
     "load_lineage",
     "read_files",
     "read_lineage",
+    "read_lineage_before",
     "write_lineage",
 ]
 
@@ -160,6 +161,33 @@ def read_lineage(
     except _DAMAGE:
         return None
     return load_lineage(registry, repository, latest)
+
+
+def read_lineage_before(
+    registry: Registry, repository: str, tags: Iterable[str], last: Lineage
+) -> Lineage | None:
+    """Return the inputs of an image's build before another one; None: nobody knows of one.
+
+    :param tags: of finished builds, in any order.
+    """
+    digests = {registry.resolve(repository, tag) for tag in tags} - {None}
+    refs = [ImageRef(registry.host, repository, str(digest)) for digest in digests]
+    records = [
+        (created, record)
+        for ref in refs
+        for record in list_referrers(registry, ref, artifact_type=ARTIFACT_TYPE)
+        if (created := _created(record)) < last.created
+    ]
+    for _, record in sorted(records, key=lambda one: one[0], reverse=True):
+        lineage = load_lineage(registry, repository, record)
+        if lineage and lineage.image == last.image:  # several images may have one repository
+            return lineage
+    return None
+
+
+def _created(record: Mapping[str, Any]) -> str:
+    notes = record.get("annotations")
+    return str(notes.get(_CREATED, "")) if isinstance(notes, dict) else ""
 
 
 def load_lineage(registry: Registry, repository: str, record: Mapping[str, Any]) -> Lineage | None:

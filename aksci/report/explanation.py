@@ -8,7 +8,7 @@ from aksci.images.reason_wording import explain
 from aksci.report.plan_report import cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["why_markdown", "why_text"]
 
@@ -17,6 +17,8 @@ def why_text(document: Mapping[str, Any]) -> str:
     """Return an explanation as text."""
     lines = [_verdict(document)]
     lines += [f"  {line}" for line in _reason_lines(document)]
+    then, because = _last_build(document)
+    lines += [*then, *(f"  {line}" for line in because)]
     lines += ["", "What it is made of:"]
     lines += [f"  {key:12} {value}" for key, value in _facts(document)]
     return "\n".join(lines)
@@ -26,6 +28,8 @@ def why_markdown(document: Mapping[str, Any]) -> str:
     """Return an explanation as Markdown."""
     lines = [f"## {cell(document['image'])}", "", cell(_verdict(document)), ""]
     lines += [f"- {cell(line)}" for line in _reason_lines(document)]
+    then, because = _last_build(document)
+    lines += ["", *map(cell, then), "", *(f"- {cell(line)}" for line in because)] if then else []
     lines += ["", "| input | |", "| --- | --- |"]
     lines += [f"| {cell(key)} | {cell(value)} |" for key, value in _facts(document)]
     return "\n".join(lines)
@@ -55,10 +59,29 @@ def _reason_lines(document: Mapping[str, Any]) -> Iterator[str]:
     for one in document["causes"]:
         why = "; ".join(map(explain, one["reasons"]))
         yield f"{' ← '.join(one['way'])}: {why}"
-    for one in document["earlier"]:
+    yield from _further_up(document["image"], document["earlier"])
+
+
+def _further_up(image: str, causes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what changed in parents that are finished, and in theirs."""
+    for one in causes:
         why = "; ".join(map(explain, one["reasons"])) or "built again from the same inputs"
-        way = " ← ".join((document["image"], *one["way"]))
+        way = " ← ".join((image, *one["way"]))
         yield f"{way}{_when(one['built'])}: {why}"
+
+
+def _last_build(document: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return why an image that is up to date was built the last time: a sentence, its reasons."""
+    if not document["built"] or "lastBuild" not in document:
+        return [], []
+    last = document["lastBuild"]
+    if last is None:
+        return ["Why it was built then is not known here."], []
+    reasons = [*map(explain, last["reasons"])] or ["nothing differed from the build before"]
+    return ["It was built then, because:"], [
+        *reasons,
+        *_further_up(document["image"], last["causes"]),
+    ]
 
 
 def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

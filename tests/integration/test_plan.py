@@ -146,9 +146,11 @@ def test_after_a_build_nothing_is_work_and_why_says_what_is_reused(shop, tmp_pat
     assert (document["action"], document["digest"]) == ("reuse", image.ref.digest)
     assert document["tag"] == f"in-{image.input_key}"
     assert document["built"]["run"] == "run-7"
+    assert document["lastBuild"] == {"reasons": list(image.reasons), "causes": []}
     text = shop.aksci("why", "catalog").stdout
     assert f"{shop.name}/catalog@{image.ref.digest}, built 20" in text
     assert "by run run-7" in text
+    assert "It was built then, because:\n  no build of it was published yet\n" in text
     assert (
         "catalog is not to be built" in shop.aksci("why", "catalog", "--format", "markdown").stdout
     )
