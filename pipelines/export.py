@@ -14,7 +14,7 @@ from pipelines.graph import project_graph
 from pipelines.platform import locate
 
 if TYPE_CHECKING:
-    from aksci.azure.acr_tasks.acr_export import AcrExport
+    from aksci.azure.acr_tasks.plan_tasks import AcrExport
     from aksci.cli.options import Options
     from aksci.context import Context
 

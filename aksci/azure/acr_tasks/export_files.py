@@ -1,4 +1,4 @@
-"""All files of an export: an ARM template, the Azure CLI's commands, and a README beside them.
+"""All files of an export: the tasks, an ARM template, the Azure CLI's commands, a README.
 
 The template carries the tasks' files in itself. Source: "Microsoft.ContainerRegistry
 registries/tasks", API version 2019-04-01: the newest that is no preview, and it has all that is
@@ -8,6 +8,10 @@ templates"), so data is in parameters and in base64.
 The commands: "az acr task" in the Azure CLI reference. ``--git-access-token @-`` reads the token
 from stdin ("Use the Azure CLI successfully", "@" loads a value), so that no list of processes
 shows it.
+
+A task's own file: "ACR Tasks reference: YAML". Before the YAML is read, ``$Alias`` is filled in
+(``$$`` is a dollar), then ``{{ }}`` as a Go template; ``build`` then goes to ``/bin/sh``
+(github.com/Azure/acr-builder). Each text there is written through all of them.
 """
 
 from __future__ import annotations
@@ -18,14 +22,20 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from aksci.azure.acr_tasks.taskfile import one_line, task_yaml
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aksci.azure.acr_tasks.acr_export import AcrExport, AcrTask
+    from aksci.azure.acr_tasks.plan_tasks import AcrExport, AcrTask
 
-__all__ = ["arm_template", "create_script", "export_files", "readme", "run_script"]
+__all__ = [
+    "arm_template",
+    "create_script",
+    "export_files",
+    "one_line",
+    "readme",
+    "run_script",
+    "task_yaml",
+]
 
 
 def export_files(export: AcrExport, *, tasks: str) -> dict[str, str]:
@@ -41,6 +51,78 @@ def export_files(export: AcrExport, *, tasks: str) -> dict[str, str]:
         **{f"{task.name}.yaml": task_yaml(task, export) for task in export.tasks},
     }
 
+
+# Each task
+
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+
+
+def task_yaml(task: AcrTask, export: AcrExport) -> str:
+    """Return a task's file."""
+    references = [f"$Registry/{task.repository}:{tag}" for tag in (*task.tags, "{{.Run.ID}}")]
+    comments = (
+        f"The image {task.image} of the project {export.project}.",
+        'Written by "nox -s export -- acr-tasks"; the next export writes it anew.',
+        "Not validated, not scanned, not signed, and in no release: README.md tells.",
+        *task.notes,
+    )
+    return "\n".join(
+        [
+            *(f"# {one_line(comment)}" for comment in comments),
+            "version: v1.1.0",
+            f"stepTimeout: {export.step_timeout}",
+            "steps:",
+            "  - id: build",
+            f"    build: {_quoted(_build(task, references))}",
+            "    env:",
+            '      - "DOCKER_BUILDKIT=1"',
+            "  - id: push",
+            "    push:",
+            *(f"      - {_quoted(reference)}" for reference in references),
+            "",
+        ]
+    )
+
+
+def one_line(text: str) -> str:
+    """Return a text that can't end the line it is in, nor begin a template."""
+    return _UNPRINTABLE.sub("", " ".join(text.split())).replace("{{", "{ {")
+
+
+def _build(task: AcrTask, references: list[str]) -> str:
+    """Return the arguments of ``docker build``.
+
+    The Dockerfile, the target and the context come last: of several, the last counts.
+    """
+    words = [word for reference in references for word in ("-t", reference)]
+    for arg, rest in task.registry_args.items():
+        words += ["--build-arg", f"{arg}=$Registry{_data(rest)}"]
+    for arg, value in task.args.items():
+        words += ["--build-arg", _data(f"{arg}={value}")]
+    words += ["--platform", task.platform]
+    if task.target:
+        words += ["--target", _data(task.target)]
+    return " ".join([*words, "-f", _path(task.dockerfile), _path(task.context)])
+
+
+def _path(text: str) -> str:
+    return _data(f"./{text}" if text.startswith("-") else text)
+
+
+def _data(text: str) -> str:
+    """Write a text so that shell, template and aliases all leave it as it is."""
+    quoted = shlex.quote(text) if text else ""
+    return quoted.replace("$", "$$").replace("{{", "{{`{{`}}")
+
+
+def _quoted(text: str) -> str:
+    """Return a text as YAML has it in double quotes: JSON's way, but for what YAML can't print."""
+    return _UNPRINTABLE.sub(
+        lambda one: f"\\u{ord(one[0]):04x}", json.dumps(text, ensure_ascii=False)
+    )
+
+
+# The template
 
 _SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
 _API_VERSION = "2019-04-01"
@@ -149,6 +231,8 @@ def _resource(export: AcrExport, task: AcrTask) -> dict[str, Any]:
     }
 
 
+# The commands
+
 _HEAD = """\
 #!/usr/bin/env bash
 # {title}
@@ -235,6 +319,8 @@ def _create(export: AcrExport, task: AcrTask) -> str:
         trigger=task.trigger,
     )
 
+
+# The README
 
 _MARKUP = re.compile(r"([\\`*_<>|\[\]])")
 _USE = """\

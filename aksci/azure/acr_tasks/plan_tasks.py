@@ -1,28 +1,97 @@
-"""Decide which images ACR Tasks can build, how, and what a task does otherwise than aksci."""
+"""Decide which images ACR Tasks can build, how, and what a task does otherwise than aksci.
+
+Sources: "About base image updates for ACR Tasks"; "ACR Tasks overview";
+github.com/Azure/acr-builder.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-from aksci.azure.acr_tasks.acr_export import AcrExport, AcrTask, LeftOut
-from aksci.azure.acr_tasks.obstacles import obstacles_of, uses_mount
 from aksci.azure.acr_tasks.project_bases import place_bases
 from aksci.azure.acr_tasks.seen_bases import ScanError, SeenBases, scan_bases
+from aksci.images.discovery.specs import INLINE
 from aksci.images.platforms import normalise_platform
 from aksci.oci.names import parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from aksci.azure.acr_tasks.project_bases import Placed
     from aksci.azure.acr_tasks.seen_bases import SeenBases
     from aksci.azure.acr_tasks.source_location import SourceLocation
     from aksci.config.models import Config
+    from aksci.images.discovery.specs import ImageSpec
     from aksci.images.graph import Edge, External, Graph, Image
 
-__all__ = ["notes_of", "plan_acr_tasks", "registry_name", "task_name"]
+__all__ = [
+    "AcrExport",
+    "AcrTask",
+    "LeftOut",
+    "notes_of",
+    "obstacles_of",
+    "plan_acr_tasks",
+    "registry_name",
+    "task_name",
+    "uses_mount",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcrTask:
+    """One image that ACR Tasks can build."""
+
+    image: str
+    name: str
+    """The task's: 5 to 50 letters, digits and dashes."""
+    repository: str
+    tags: tuple[str, ...]
+    """Stable ones."""
+    dockerfile: str
+    """Relative to the project, as is ``context``."""
+    context: str
+    target: str | None
+    args: Mapping[str, str]
+    registry_args: Mapping[str, str]
+    """Build arguments that begin with the registry -> what follows it: ``/shop/base:latest``."""
+    platform: str
+    trigger: Literal["Runtime", "All"]
+    """Which bases ACR Tasks is asked to follow."""
+    notes: tuple[str, ...] = ()
+    """What the task does otherwise than aksci, as sentences."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """One image that ACR Tasks can't build as it is."""
+
+    image: str
+    reasons: tuple[str, ...]
+    """Sentences; each says what to do where something can be done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcrExport:
+    """Everything that an export writes."""
+
+    project: str
+    registry: str | None
+    """The name of the Azure container registry; None: the environment's is another kind."""
+    source: SourceLocation
+    tasks: tuple[AcrTask, ...]
+    """Bases before what stands on them."""
+    left_out: tuple[LeftOut, ...]
+    step_timeout: int
+    """Seconds."""
+
+    @property
+    def run_timeout(self) -> int:
+        """Seconds for both steps of a run (``az acr task create --timeout``: 300 to 28,800)."""
+        return min(28_800, max(300, 2 * self.step_timeout))
+
 
 _LOGIN = re.compile(r"([a-z0-9]{5,50})(?:-[a-z0-9]+)?\.azurecr\.(?:io|cn|us)")
 _UNNAMED = "registry.azurecr.io"
@@ -121,6 +190,8 @@ def _task(
     )
 
 
+# What a task does otherwise than aksci
+
 _PUBLIC = frozenset({"docker.io", "mcr.microsoft.com"})
 _UNSEEN = frozenset({"copy", "mount", "syntax"})
 _ACR = re.compile(r"[a-z0-9-]+\.azurecr\.(io|cn|us)")
@@ -135,9 +206,7 @@ def notes_of(
     tasks: Collection[str],
     login: str,
 ) -> tuple[str, ...]:
-    """Return them as sentences, about the bases first.
-
-    Sources: "About base image updates for ACR Tasks"; github.com/Azure/acr-builder.
+    """Return what a task does otherwise than aksci, as sentences, about the bases first.
 
     :param tasks: the images before it that have a task.
     :param login: the registry that the tasks run in.
@@ -202,3 +271,102 @@ def _of_build(image: Image) -> Iterator[str]:
         yield "No secret is mounted; where one is required, the build fails."
     if image.spec.attestations.words:
         yield "No provenance and no SBOM is attached."
+
+
+# Why ACR Tasks can't build an image as it is
+
+_PLATFORMS = ("linux/amd64", "linux/arm64", "linux/arm/v6", "linux/arm/v7", "linux/386")
+"""ACR Tasks overview, "Image platforms"; there is Windows, too, which BuildKit here does not do."""
+
+_ARGS = ("REGISTRY", "OUR_REGISTRY", "PROJECT_REGISTRY", "ACR_REGISTRY")
+
+
+def obstacles_of(
+    graph: Graph, name: str, placed: Placed, seen: SeenBases | ScanError, *, ssh: bool
+) -> tuple[str, ...]:
+    """Return all that stands in an image's way, as sentences; none: ACR Tasks can build it."""
+    image = graph.images[name]
+    return (
+        *_of_spec(image.spec),
+        *_of_dockerfile(image, seen, ssh=ssh),
+        *_lost(image, placed.lost),
+        *_previous(graph, name),
+    )
+
+
+def uses_mount(image: Image, kind: str) -> bool:
+    """Tell whether an image's RUN instructions mount something of a kind."""
+    return any(
+        flag == "mount" and f"type={kind}" in value.replace('"', "").split(",")
+        for one in image.recipe.instructions
+        for flag, value in one.flags
+    )
+
+
+def _of_spec(spec: ImageSpec) -> Iterator[str]:
+    if spec.contexts:
+        names = ", ".join(sorted(spec.contexts))
+        yield f"It has named contexts ({names}), which only buildx knows."
+    if len(spec.platforms) > 1:
+        platforms = ", ".join(spec.platforms)
+        yield (
+            f"It is for {platforms}: a task builds one platform, and its push would take the "
+            "others away from the tag."
+        )
+    elif normalise_platform(spec.platforms[0]) not in _PLATFORMS:
+        yield f"ACR Tasks has no {spec.platforms[0]}; it has {', '.join(_PLATFORMS)}."
+    if spec.dockerfile.startswith(f"{INLINE}/"):
+        yield "Its Dockerfile is text in another tool's file; a task needs it in the repository."
+    if any(len(text.split()) > 1 for text in (spec.dockerfile, spec.context)):
+        yield f"ACR Tasks can't read a path with blanks ({spec.dockerfile}, {spec.context})."
+    for arg, value in sorted(spec.args.items()):
+        words = f"{arg}={value}".split()
+        if any(word.startswith("-") for word in words[1:]) or "\0" in value:
+            yield (
+                f"ACR Tasks would take words of the build argument {arg} for options: it splits at "
+                "blanks whatever stands in quotes."
+            )
+
+
+def _of_dockerfile(image: Image, seen: SeenBases | ScanError, *, ssh: bool) -> Iterator[str]:
+    if not image.dockerfile.standard_frontend:
+        yield (
+            f"Nobody knows what it is built from: its frontend {image.dockerfile.frontend} has a "
+            "grammar of its own."
+        )
+    elif isinstance(seen, ScanError):
+        yield f"ACR Tasks would not build {image.spec.dockerfile}: {seen}."
+    if ssh and uses_mount(image, "ssh"):
+        yield "It logs in by SSH (RUN --mount=type=ssh), and a task has no keys."
+
+
+def _lost(image: Image, edges: tuple[Edge, ...]) -> Iterator[str]:
+    """Say which bases would be looked for elsewhere, and how to write them."""
+    if not edges:
+        return
+    names = sorted({edge.reference for edge in edges})
+    arg = next((one for one in _ARGS if one not in image.recipe.declared), _ARGS[-1])
+    ways = dict.fromkeys(_way(edge, arg) for edge in edges)
+    yield (
+        f"In {image.spec.dockerfile}, ACR Tasks would not find {', '.join(names)} in the task's "
+        f"registry, but take what has that name elsewhere, or nothing. Write ARG {arg}=docker.io "
+        f"before the first FROM, and {', '.join(ways)}; an export then sets {arg}."
+    )
+
+
+def _way(edge: Edge, arg: str) -> str:
+    reference = parse_reference(edge.reference)
+    way = f"FROM ${{{arg}}}/{reference.repository}:{reference.tag}"
+    if edge.type in {"copy", "mount"}:
+        stage = edge.base.rpartition("/")[2]
+        return f"{way} AS {stage} for --from={stage}"
+    return way
+
+
+def _previous(graph: Graph, name: str) -> Iterator[str]:
+    for one in graph.external_of[name]:
+        if one.previous:
+            yield (
+                f"It takes files from what {one.reference} was before, which ACR Tasks would look "
+                "for there, and not in the task's registry."
+            )

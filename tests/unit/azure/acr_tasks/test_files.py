@@ -14,10 +14,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.azure.acr_tasks.acr_export import AcrExport, AcrTask
-from aksci.azure.acr_tasks.export_files import export_files
+from aksci.azure.acr_tasks.export_files import export_files, task_yaml
+from aksci.azure.acr_tasks.plan_tasks import AcrExport, AcrTask
 from aksci.azure.acr_tasks.source_location import SourceLocation
-from aksci.azure.acr_tasks.taskfile import task_yaml
 
 GOLDEN = Path(__file__).parent / "shop"
 ALIASES = {"Registry": "shopstaging.azurecr.io", "ID": "ca1", "Date": "today"}

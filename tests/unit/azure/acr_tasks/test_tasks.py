@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from aksci.azure.acr_tasks.export_files import task_yaml
 from aksci.azure.acr_tasks.plan_tasks import registry_name, task_name
-from aksci.azure.acr_tasks.taskfile import task_yaml
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
 
