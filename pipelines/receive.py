@@ -15,7 +15,7 @@ from pipelines.platform import locate
 if TYPE_CHECKING:
     from aksci.cascade.receiver.push_filter import PushFilter
     from aksci.cascade.receiver.server import ReceiverServer
-    from aksci.cascade.receiver.worker import Start, Worker
+    from aksci.cascade.receiver.start_cascades import Start, Worker
     from aksci.cli.options import Options
     from aksci.context import Context
     from aksci.images.graph import Graph
@@ -37,7 +37,7 @@ def receive(context: Context, _options: Options) -> dict[str, Any]:
     from aksci.cascade.receiver.event_store import EventStore
     from aksci.cascade.receiver.intake import Intake
     from aksci.cascade.receiver.server import open_server
-    from aksci.cascade.receiver.worker import Worker
+    from aksci.cascade.receiver.start_cascades import Worker
 
     config = context.config.cascade.receiver
     secret = _secret(context)
@@ -102,7 +102,7 @@ def _secret(context: Context) -> Secret:
 
 def _start(context: Context) -> Start:
     """Return what starts cascades: here, or in the pipeline of the configured target."""
-    from aksci.cascade.receiver.starts import CascadeHere, CascadeThere
+    from aksci.cascade.receiver.start_cascades import CascadeHere, CascadeThere
 
     config = context.config.cascade
     if config.receiver.target is None:

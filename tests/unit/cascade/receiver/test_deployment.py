@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aksci.cascade.receiver.starts import CascadeHere, CascadeThere
+from aksci.cascade.receiver.start_cascades import CascadeHere, CascadeThere
 from aksci.cascade.receiver.webhook_events import Push
 from aksci.config.loader import load_config
 from aksci.context import Context

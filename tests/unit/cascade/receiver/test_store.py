@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from aksci.cascade.receiver.event_store import EventStore
+from aksci.cascade.receiver.start_cascades import Worker
 from aksci.cascade.receiver.webhook_events import Push
-from aksci.cascade.receiver.worker import Worker
 from aksci.core.errors import DiskFullError, Interrupted, ProcessError, RegistryError, UsageError
 
 DIGEST = "sha256:" + "a" * 64

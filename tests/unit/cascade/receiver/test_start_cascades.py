@@ -11,9 +11,8 @@ import time
 import pytest
 
 from aksci.cascade.receiver.event_store import Batch
-from aksci.cascade.receiver.starts import CascadeHere, CascadeThere
+from aksci.cascade.receiver.start_cascades import CascadeHere, CascadeThere, Worker
 from aksci.cascade.receiver.webhook_events import Push
-from aksci.cascade.receiver.worker import Worker
 from aksci.core.errors import Interrupted, ProcessError
 from aksci.core.process import Runner
 
