@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import TrustError, UsageError
-from aksci.deploy.deploy import deploy_release
 from aksci.deploy.deploy_plan import plan_deploy, read_state
+from aksci.deploy.deploy_release import deploy_release
 from aksci.deploy.kubernetes.cluster import connect
 from aksci.deploy.kubernetes.environment_status import read_status
 from aksci.deploy.rollback import choose_release
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from aksci.cli.options import Options
     from aksci.context import Context
-    from aksci.deploy.deploy import DeployResult
+    from aksci.deploy.deploy_release import DeployResult
     from aksci.deploy.kubernetes.cluster import Cluster
     from aksci.oci.client import RegistryClient
     from aksci.supply.release.release import Release as SignedRelease

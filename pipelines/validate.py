@@ -78,7 +78,7 @@ def _docker(context: Context) -> Engine:
 
 def _cluster(context: Context, toolbox: Toolbox) -> Engine:
     from aksci.deploy.kubernetes.cluster import connect
-    from aksci.deploy.kubernetes.in_pod import PodEngine
+    from aksci.deploy.kubernetes.pod_engine import PodEngine
 
     environment = context.environment
     found = prepare(context, toolbox, cluster=True)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, NotFoundInRegistry, UsageError
-from aksci.deploy.kubernetes.running import other_chart, read_running
 from aksci.deploy.kubernetes.running_audit import (
     Evidence,
     audit_containers,
     images_to_open,
     refs_to_judge,
 )
+from aksci.deploy.kubernetes.running_containers import other_chart, read_running
 from aksci.deploy.state.desired import hash_chart
 from aksci.oci.names import parse_reference
 from aksci.oci.references import ImageRef
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from aksci.cli.options import Options
     from aksci.context import Context
-    from aksci.deploy.kubernetes.running import Running
+    from aksci.deploy.kubernetes.running_containers import Running
     from aksci.oci.client import RegistryClient
     from aksci.supply.verify.judge import Judgement
     from pipelines.platform import Surroundings

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.core.errors import ConfigError
-from aksci.deploy.kubernetes.containers import images_of
+from aksci.deploy.kubernetes.manifest_images import images_of
 from aksci.deploy.state.deploy_record import DeployRecord, ServiceRecord, read_record
 from aksci.deploy.state.desired import (
     DesiredInputs,
@@ -16,8 +16,8 @@ from aksci.deploy.state.desired import (
     values_files,
 )
 from aksci.deploy.targets.helm import HelmState, read_helm_states
-from aksci.deploy.tracking.health import Patience
-from aksci.deploy.tracking.tracker import Snapshot, take_snapshot
+from aksci.deploy.tracking.track_rollout import Snapshot, take_snapshot
+from aksci.deploy.tracking.workload_health import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,12 +16,12 @@ from aksci.core.errors import (
     StepError,
 )
 from aksci.deploy.hooks.run_hooks import StepResult, run_step
-from aksci.deploy.kubernetes.containers import images_of
+from aksci.deploy.kubernetes.manifest_images import images_of
 from aksci.deploy.state.deploy_record import RecordKeeper, ServiceRecord
 from aksci.deploy.targets.helm import DESIRED, RELEASE, REVISION, Helm, read_helm_states
 from aksci.deploy.tracking.diagnose import Diagnosis, diagnose
-from aksci.deploy.tracking.health import Patience
-from aksci.deploy.tracking.tracker import track, workloads_of
+from aksci.deploy.tracking.track_rollout import track, workloads_of
+from aksci.deploy.tracking.workload_health import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

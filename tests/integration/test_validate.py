@@ -23,7 +23,7 @@ from aksci.context import Context
 from aksci.core.errors import DockerError, Interrupted, RegistryError, ValidationError
 from aksci.core.process import Runner
 from aksci.deploy.kubernetes.cluster import connect
-from aksci.deploy.kubernetes.in_pod import PodEngine, pod_manifest
+from aksci.deploy.kubernetes.pod_engine import PodEngine, pod_manifest
 from aksci.images.validate.checks import Check, spec_hash
 from aksci.images.validate.engine import Task
 from aksci.images.validate.in_docker import DockerEngine

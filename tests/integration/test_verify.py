@@ -20,7 +20,7 @@ from jsonschema import Draft202012Validator
 from aksci.cli.edge import run_session
 from aksci.config.models import EnvironmentConfig, NotationConfig, ServiceConfig
 from aksci.core.errors import DeployError
-from aksci.deploy.deploy import deploy_release
+from aksci.deploy.deploy_release import deploy_release
 from aksci.deploy.kubernetes.cluster import connect
 from aksci.deploy.state.desired import OpenedRelease, ServiceRelease
 from aksci.deploy.targets.helm import Helm

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aksci.core.errors import ConfigError, Interrupted, StepError
 from aksci.core.reporting import sanitise
 from aksci.deploy.kubernetes.cluster import Conflict
-from aksci.deploy.tracking.health import Patience, pod_fault
+from aksci.deploy.tracking.workload_health import Patience, pod_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.deploy.deploy_plan import read_state
-from aksci.deploy.tracking.health import Patience
+from aksci.deploy.tracking.workload_health import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,7 +16,7 @@ from aksci.supply.verify.judge import Outcome
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from aksci.deploy.kubernetes.running import Container
+    from aksci.deploy.kubernetes.running_containers import Container
     from aksci.oci.names import Reference
     from aksci.supply.verify.judge import Judgement
 

@@ -9,8 +9,8 @@ from aksci.core.reporting import sanitise
 
 if TYPE_CHECKING:
     from aksci.deploy.kubernetes.cluster import Cluster
-    from aksci.deploy.tracking.health import Fault
-    from aksci.deploy.tracking.tracker import RolloutOutcome
+    from aksci.deploy.tracking.track_rollout import RolloutOutcome
+    from aksci.deploy.tracking.workload_health import Fault
 
 __all__ = ["Diagnosis", "diagnose", "refine"]
 

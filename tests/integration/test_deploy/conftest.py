@@ -16,7 +16,7 @@ import pytest
 
 from aksci.config.models import EnvironmentConfig, ServiceConfig
 from aksci.core.process import Runner
-from aksci.deploy.deploy import deploy_release
+from aksci.deploy.deploy_release import deploy_release
 from aksci.deploy.kubernetes.cluster import connect
 from aksci.deploy.state.desired import OpenedRelease, ServiceRelease
 from aksci.deploy.targets.helm import Helm

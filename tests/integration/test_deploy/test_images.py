@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aksci.config.loader import load_config
-from aksci.deploy.kubernetes.containers import check_images, images_of, parse_manifests
+from aksci.deploy.kubernetes.manifest_images import check_images, images_of, parse_manifests
 from aksci.deploy.state.desired import values_files
 from aksci.deploy.targets.helm import template_argv
 from aksci.oci.references import ImageRef

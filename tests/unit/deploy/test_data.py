@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aksci.deploy.targets.helm import template_argv, upgrade_argv
-from aksci.deploy.tracking.health import Patience, workload_health
+from aksci.deploy.tracking.workload_health import Patience, workload_health
 from aksci.oci.references import ImageRef
 
 HERE = Path(__file__).parent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aksci.deploy.tracking.diagnose import Diagnosis, refine
-from aksci.deploy.tracking.health import Fault
+from aksci.deploy.tracking.workload_health import Fault
 
 POD = {
     "metadata": {"name": "web-1", "creationTimestamp": "2026-01-01T00:00:00Z"},

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from aksci.core.errors import NotFoundInRegistry, RegistryError, TrustError
-from aksci.deploy.kubernetes.running import Container
 from aksci.deploy.kubernetes.running_audit import (
     Evidence,
     audit_containers,
@@ -20,6 +19,7 @@ from aksci.deploy.kubernetes.running_audit import (
     refs_to_judge,
     running_digest,
 )
+from aksci.deploy.kubernetes.running_containers import Container
 from aksci.oci.references import ImageRef
 from aksci.oci.registry import Manifest
 from aksci.report.audit_report import audit_markdown, audit_text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import Interrupted
-from aksci.deploy.tracking.health import TRACKED, Fault, Health, Patience, workload_health
+from aksci.deploy.tracking.workload_health import TRACKED, Fault, Health, Patience, workload_health
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -15,7 +15,7 @@ from aksci.deploy.rollback import choose_release
 from aksci.deploy.state.deploy_record import Deployed, DeployRecord, ServiceRecord, read_record
 from aksci.deploy.state.desired import OpenedRelease, ServiceRelease, gather_inputs
 from aksci.deploy.targets.helm import HelmState, Revision
-from aksci.deploy.tracking.tracker import Snapshot
+from aksci.deploy.tracking.track_rollout import Snapshot
 from aksci.oci.references import ImageRef
 
 OLD, NEW = (ImageRef("localhost:5000", "shop/web", f"sha256:{digit * 64}") for digit in "12")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.errors import AksciError, ConfigError, Interrupted, RolloutError
 from aksci.deploy.deploy_plan import DeployPlan, ServicePlan, plan_deploy, read_state
 from aksci.deploy.deploy_service import RolloutTools, ServiceResult, roll_out
-from aksci.deploy.kubernetes.containers import check_images, parse_manifests
+from aksci.deploy.kubernetes.manifest_images import check_images, parse_manifests
 from aksci.deploy.state.deploy_record import Deployed, DeployRecord, RecordKeeper
 from aksci.deploy.state.lease import hold_lock
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.deploy.kubernetes.containers import images_of
+from aksci.deploy.kubernetes.manifest_images import images_of
 from aksci.deploy.state.deploy_record import read_record
 from aksci.deploy.targets.helm import read_helm_states
 

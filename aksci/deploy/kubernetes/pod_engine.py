@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ClusterError, DeployError, Interrupted, RegistryError
 from aksci.core.reporting import sanitise
-from aksci.deploy.tracking.health import Patience, pod_fault
+from aksci.deploy.tracking.workload_health import Patience, pod_fault
 from aksci.images.validate.engine import (
     LOG_LINES,
     MEMORY,

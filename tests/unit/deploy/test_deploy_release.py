@@ -15,7 +15,7 @@ import pytest
 from aksci.config.models import EnvironmentConfig, ServiceConfig
 from aksci.core.errors import ConfigError, DeployError, Interrupted, TrustError
 from aksci.core.process import Runner
-from aksci.deploy.deploy import _check_steps, deploy_release
+from aksci.deploy.deploy_release import _check_steps, deploy_release
 from aksci.deploy.state.deploy_record import read_record
 from aksci.deploy.state.desired import OpenedRelease, ServiceRelease
 from aksci.deploy.targets.helm import Helm

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aksci.deploy.kubernetes.in_pod import _state, pod_manifest
+from aksci.deploy.kubernetes.pod_engine import _state, pod_manifest
 from aksci.images.validate.checks import Check
 from aksci.images.validate.engine import Task
 from aksci.oci.references import ImageRef

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from aksci.core.errors import DeployError
-from aksci.deploy.kubernetes.running import (
+from aksci.deploy.kubernetes.running_containers import (
     Running,
     containers_of_pod,
     containers_of_workload,

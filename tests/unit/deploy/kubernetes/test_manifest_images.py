@@ -7,7 +7,7 @@ import json
 import pytest
 
 from aksci.core.errors import ConfigError, TrustError
-from aksci.deploy.kubernetes.containers import check_images, parse_manifests
+from aksci.deploy.kubernetes.manifest_images import check_images, parse_manifests
 
 OURS = "localhost:5000/shop/web@sha256:" + "1" * 64
 
