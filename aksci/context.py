@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from aksci.config.models import Config, EnvironmentConfig
+    from aksci.config.deploy_models import EnvironmentConfig
+    from aksci.config.models import Config
     from aksci.core.process import Runner
     from aksci.core.reporting import Reporter
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from aksci.cascade.cascade_report import Became
-    from aksci.config.models import EnvironmentConfig
+    from aksci.config.deploy_models import EnvironmentConfig
     from aksci.context import Context
     from aksci.deploy.state.deploy_record import DeployRecord
 

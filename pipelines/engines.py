@@ -18,7 +18,8 @@ from aksci.oci.client import is_loopback
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aksci.config.models import BuilderConfig, Config
+    from aksci.config.deploy_models import BuilderConfig
+    from aksci.config.models import Config
     from aksci.context import Context
     from aksci.images.engines.builder import Builder
     from aksci.tools.toolbox import Toolbox

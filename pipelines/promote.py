@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aksci.cli.options import Options
-from aksci.config.models import EnvironmentConfig
+from aksci.config.deploy_models import EnvironmentConfig
 from aksci.core.errors import ConfigError, GateError, NotFoundInRegistry, UsageError
 from aksci.deploy.kubernetes.environment_status import read_status
 from aksci.deploy.state.deploy_record import read_record

@@ -26,7 +26,8 @@ from aksci.core.process import Runner
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from aksci.config.models import Config, EnvironmentConfig
+    from aksci.config.deploy_models import EnvironmentConfig
+    from aksci.config.models import Config
     from aksci.context import Context
     from aksci.core.reporting import Reporter
 
@@ -137,8 +138,8 @@ def _make_context(options: Options, folder: Path, reporter: Reporter, runner: Ru
 
 
 def _environment(config: Config, name: str, root: Path) -> EnvironmentConfig:
+    from aksci.config.deploy_models import EnvironmentConfig
     from aksci.config.loader import CONFIG_NAME
-    from aksci.config.models import EnvironmentConfig
 
     if name in config.environments:
         return config.environments[name]

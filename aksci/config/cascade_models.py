@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from aksci.config.base import STRICT, Label, Seconds
+from aksci.config.strict_model import Label, Seconds, StrictModel
 
 __all__ = [
     "AzurePipelinesTarget",
@@ -28,11 +28,7 @@ Glob = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Address = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
 
 
-class _Model(BaseModel):
-    model_config = STRICT
-
-
-class BaseRule(_Model):
+class BaseRule(StrictModel):
     """[[cascade.bases]]: what a change of some images from outside means. The first that fits."""
 
     base: Glob
@@ -54,7 +50,7 @@ class BaseRule(_Model):
         return self
 
 
-class GithubTarget(_Model):
+class GithubTarget(StrictModel):
     """[cascade.targets.NAME] with kind = "github": a repository_dispatch event."""
 
     kind: Literal["github"]
@@ -66,7 +62,7 @@ class GithubTarget(_Model):
     api: Address = "https://api.github.com"
 
 
-class AzurePipelinesTarget(_Model):
+class AzurePipelinesTarget(StrictModel):
     """[cascade.targets.NAME] with kind = "azure-pipelines": a run of a pipeline."""
 
     kind: Literal["azure-pipelines"]
@@ -85,7 +81,7 @@ class AzurePipelinesTarget(_Model):
 Target = Annotated[GithubTarget | AzurePipelinesTarget, Field(discriminator="kind")]
 
 
-class OwnerRule(_Model):
+class OwnerRule(StrictModel):
     """[[cascade.owners]]: who sees to other repositories of the registry. The first that fits."""
 
     repositories: Annotated[tuple[Glob, ...], Field(min_length=1)]
@@ -94,7 +90,7 @@ class OwnerRule(_Model):
     """The entry of [cascade.targets] that is asked to run."""
 
 
-class ReceiverConfig(_Model):
+class ReceiverConfig(StrictModel):
     """[cascade.receiver]: the webhook receiver, ``nox -s receive``."""
 
     listen: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:\[\]-]+:[0-9]{1,5}$")] = (
@@ -116,7 +112,7 @@ class ReceiverConfig(_Model):
     """Times that a cascade is tried before it is given up."""
 
 
-class CascadeConfig(_Model):
+class CascadeConfig(StrictModel):
     """[cascade]: what happens when an image from outside changes."""
 
     edges: dict[Edge, Update] = {}

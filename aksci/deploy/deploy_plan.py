@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from aksci.config.models import EnvironmentConfig, ServiceConfig
+    from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
     from aksci.deploy.kubernetes.cluster import Cluster
 
 __all__ = ["ClusterState", "DeployPlan", "ServicePlan", "plan_deploy", "read_state"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from aksci.config.models import EnvironmentConfig, ServiceConfig
+    from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
     from aksci.core.reporting import Reporter
     from aksci.deploy.kubernetes.cluster import Cluster
     from aksci.deploy.state.desired import OpenedRelease

@@ -26,7 +26,7 @@ from aksci.deploy.tracking.workload_health import Patience
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from aksci.config.models import Step
+    from aksci.config.deploy_models import Step
     from aksci.core.reporting import Reporter
     from aksci.deploy.deploy_plan import ServicePlan
     from aksci.deploy.kubernetes.cluster import Cluster

@@ -18,7 +18,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from aksci.cli.edge import run_session
-from aksci.config.models import EnvironmentConfig, NotationConfig, ServiceConfig
+from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
+from aksci.config.supply_models import NotationConfig
 from aksci.core.errors import DeployError
 from aksci.deploy.deploy_release import deploy_release
 from aksci.deploy.kubernetes.cluster import connect

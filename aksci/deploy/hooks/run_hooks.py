@@ -18,7 +18,7 @@ from aksci.deploy.tracking.workload_health import Patience, pod_fault
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aksci.config.models import HttpStep, JobStep, Step
+    from aksci.config.deploy_models import HttpStep, JobStep, Step
     from aksci.deploy.kubernetes.cluster import Cluster
     from aksci.deploy.state.desired import OpenedRelease
     from aksci.oci.references import ImageRef

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from aksci.config.models import Config, EnvironmentConfig
+    from aksci.config.deploy_models import EnvironmentConfig
+    from aksci.config.models import Config
     from aksci.core.process import Runner
 
 __all__ = ["LintFinding", "LintTools", "check_manifests", "lint_project"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from aksci.config.models import EnvironmentConfig, ServiceConfig
+    from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
     from aksci.oci.references import ImageRef
 
 __all__ = [

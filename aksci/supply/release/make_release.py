@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from aksci.config.models import Config, ServiceConfig
+    from aksci.config.deploy_models import ServiceConfig
+    from aksci.config.models import Config
     from aksci.images.build.build_record import Base, BuildRecord, BuiltImage
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from aksci.config.models import GatesConfig
+    from aksci.config.deploy_models import GatesConfig
 
 __all__ = ["ReleaseFacts", "RunningRelease", "check_gates", "database_time", "running_since"]
 

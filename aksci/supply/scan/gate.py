@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from aksci.config.models import ScanConfig
+    from aksci.config.supply_models import ScanConfig
     from aksci.core.reporting import Reporter
     from aksci.oci.registry import Manifest, Registry
     from aksci.supply.scan.base_layers import BaseLayers

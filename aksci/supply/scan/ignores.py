@@ -12,7 +12,7 @@ from aksci.supply.scan.safe_text import clean
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aksci.config.models import ScanConfig, ScanIgnore
+    from aksci.config.supply_models import ScanConfig, ScanIgnore
     from aksci.supply.scan.verdict import Finding, Verdict
 
 __all__ = ["check_ignores", "find_ignore", "has_lapsed", "ignore_offences", "ignore_warnings"]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from aksci.config.models import ScanConfig
+    from aksci.config.supply_models import ScanConfig
     from aksci.supply.scan.vex import Statement
 
 __all__ = ["NOTHING", "Knowledge", "KnowledgeFile", "load_knowledge"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable
 
-    from aksci.config.models import ScanConfig
+    from aksci.config.supply_models import ScanConfig
     from aksci.oci.references import ImageRef
     from aksci.supply.scan.base_layers import BaseLayers
     from aksci.supply.scan.database import Database

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.config.models import CosignConfig, NotationConfig
+from aksci.config.supply_models import CosignConfig, NotationConfig
 from aksci.core.errors import TrustError
 from aksci.images.build.build_record import BuiltImage
 from aksci.oci.client import RegistryClient

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aksci.config.models import EnvironmentConfig, ServiceConfig
+from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
 from aksci.core.process import Runner
 from aksci.deploy.deploy_release import deploy_release
 from aksci.deploy.kubernetes.cluster import connect

@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from aksci.config.models import SignConfig
+from aksci.config.supply_models import SignConfig
 from aksci.core.errors import NotFoundInRegistry, RegistryError, TrustError
 from aksci.oci.copy import apply_transfer, copy_image
 from aksci.oci.copy_plan import plan_transfer

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.config.models import CosignConfig, NotationConfig
+from aksci.config.supply_models import CosignConfig, NotationConfig
 from aksci.oci.artifact import push_image
 from aksci.oci.client import RegistryClient
 from aksci.supply.scan.database import DatabaseSource, ensure_database

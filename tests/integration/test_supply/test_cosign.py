@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from aksci.config.models import CosignConfig
+from aksci.config.supply_models import CosignConfig
 from aksci.core.errors import TrustError
 from aksci.core.process import Runner
 from aksci.core.secret import Secret

@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from aksci.cli.options import Options
-from aksci.config.models import Config, DctConfig, ServiceConfig
+from aksci.config.deploy_models import ServiceConfig
+from aksci.config.models import Config
+from aksci.config.supply_models import DctConfig
 from aksci.context import Context
 from aksci.core.errors import ConfigError, TrustError
 from aksci.core.process import Runner

@@ -15,7 +15,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from aksci.cli.options import parse_options
-from aksci.config.models import Config, EnvironmentConfig
+from aksci.config.deploy_models import EnvironmentConfig
+from aksci.config.models import Config
 from aksci.context import Context
 from aksci.core.errors import TrustError, UsageError
 from aksci.images.build.build_record import Base, BuildRecord, BuiltImage

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 
-from aksci.config.models import ScanConfig
+from aksci.config.supply_models import ScanConfig
 from aksci.core.errors import GateError
 from aksci.core.process import Runner
 from aksci.oci.artifact import Content, push_artifact

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 
-from aksci.config.models import ScanConfig
+from aksci.config.supply_models import ScanConfig
 from aksci.core.errors import AksciError, ConfigError, GateError
 from aksci.oci.artifact import Content, canonical_json, push_artifact, push_image
 from aksci.oci.references import ImageRef

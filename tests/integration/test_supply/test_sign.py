@@ -43,7 +43,7 @@ def signatures(registry):
 def test_an_image_is_signed_once_with_its_verdict_and_input_key_bound_in(
     image, scanner, registry, notes, session_now, signer, signatures
 ):
-    from aksci.config.models import ScanConfig
+    from aksci.config.supply_models import ScanConfig
 
     verdict = scan_image(
         image,

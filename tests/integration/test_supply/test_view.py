@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from aksci.config.models import ScanConfig
+from aksci.config.supply_models import ScanConfig
 from aksci.core.errors import GateError, UnreachableError
 from aksci.core.process import Runner
 from aksci.oci.artifact import push_artifact, push_image

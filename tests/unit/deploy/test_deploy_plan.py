@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from aksci.config.models import EnvironmentConfig, ServiceConfig
+from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
 from aksci.core.errors import ConfigError, DeployError, UsageError
 from aksci.deploy.deploy_plan import ClusterState, plan_deploy
 from aksci.deploy.rollback import choose_release

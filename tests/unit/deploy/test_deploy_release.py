@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aksci.config.models import EnvironmentConfig, ServiceConfig
+from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
 from aksci.core.errors import ConfigError, DeployError, Interrupted, TrustError
 from aksci.core.process import Runner
 from aksci.deploy.deploy_release import _check_steps, deploy_release

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aksci.config.models import EnvironmentConfig, GatesConfig
+from aksci.config.deploy_models import EnvironmentConfig, GatesConfig
 from aksci.core.errors import ClusterError, GateError, Interrupted, RolloutError
 from aksci.deploy.state.deploy_record import Deployed, DeployRecord
 from aksci.oci.references import ImageRef

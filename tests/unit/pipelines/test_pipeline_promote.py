@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.config.models import EnvironmentConfig
+from aksci.config.deploy_models import EnvironmentConfig
 from aksci.core.errors import ConfigError, UsageError
 from aksci.oci.references import ImageRef
 from aksci.supply.release.release import Release

@@ -11,8 +11,9 @@ import pytest
 
 from aksci.cascade import chosen_bases
 from aksci.cascade.edge_drift import Published
+from aksci.config.deploy_models import EnvironmentConfig
 from aksci.config.loader import load_config
-from aksci.config.models import EnvironmentConfig, ImageConfig, ValidateConfig
+from aksci.config.models import ImageConfig, ValidateConfig
 from aksci.context import Context
 from aksci.core.errors import (
     ConfigError,

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from aksci.config.models import CosignConfig
+from aksci.config.supply_models import CosignConfig
 from aksci.core.errors import ConfigError, NotFoundInRegistry
 from aksci.core.process import Runner
 from aksci.core.secret import Secret

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.config.models import DctConfig
+from aksci.config.supply_models import DctConfig
 from aksci.core.errors import ConfigError, TrustError
 from aksci.core.process import Runner
 from aksci.core.secret import Secret

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.config.models import GatesConfig
+from aksci.config.deploy_models import GatesConfig
 from aksci.supply.release.promotion_gates import (
     ReleaseFacts,
     RunningRelease,

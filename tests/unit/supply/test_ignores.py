@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.config.models import ScanConfig, ScanIgnore
+from aksci.config.supply_models import ScanConfig, ScanIgnore
 from aksci.core.errors import ConfigError, GateError
 from aksci.supply.scan.ignores import check_ignores, has_lapsed, ignore_warnings
 from aksci.supply.scan.purls import covers, parse_pattern

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from aksci.config.models import ScanConfig
+from aksci.config.supply_models import ScanConfig
 from aksci.core.errors import ConfigError
 from aksci.supply.scan.knowledge import load_knowledge
 from aksci.supply.scan.scan_policy import evaluate, hash_policy

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from aksci.config.models import ScanConfig, ScanIgnore
+from aksci.config.supply_models import ScanConfig, ScanIgnore
 from aksci.core.errors import GateError
 from aksci.report.verdict_table import verdicts_document, verdicts_markdown, verdicts_table
 from aksci.supply.scan.scan_policy import evaluate, hash_policy, require_pass

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from aksci.config.models import ScanConfig
+from aksci.config.supply_models import ScanConfig
 from aksci.core.errors import GateError
 from aksci.report.verdict_table import verdicts_markdown, verdicts_table
 from aksci.supply.scan.base_layers import BaseLayers

@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from aksci.config.models import NotationConfig, ScanConfig
+from aksci.config.supply_models import NotationConfig, ScanConfig
 from aksci.core.errors import ConfigError, TrustError
 from aksci.core.process import Runner
 from aksci.supply.scan.scan_policy import evaluate

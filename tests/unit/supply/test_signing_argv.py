@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from aksci.config.models import CosignConfig, NotationConfig
+from aksci.config.supply_models import CosignConfig, NotationConfig
 from aksci.supply.sign.cosign import cosign_signer as cosign
 from aksci.supply.sign.cosign.cosign_keys import cosign_key
 from aksci.supply.sign.notation import notation_signer as notation

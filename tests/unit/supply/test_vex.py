@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from aksci.config.models import ScanConfig
+from aksci.config.supply_models import ScanConfig
 from aksci.oci.references import ImageRef
 from aksci.supply.scan.knowledge import Knowledge, KnowledgeFile
 from aksci.supply.scan.scan_policy import evaluate

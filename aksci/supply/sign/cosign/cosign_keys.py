@@ -19,7 +19,7 @@ from aksci.supply.sign.notation.notation_keys import credentials
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aksci.config.models import CosignConfig
+    from aksci.config.supply_models import CosignConfig
     from aksci.core.process import Runner
 
 __all__ = ["CosignKey", "cosign_key", "ensure_cosign_key"]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from aksci.config.models import CosignConfig
+    from aksci.config.supply_models import CosignConfig
     from aksci.core.process import Result, Runner
     from aksci.core.secret import Secret
     from aksci.oci.references import ImageRef

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from azure.core.credentials import TokenCredential
 
-    from aksci.config.models import DctConfig
+    from aksci.config.supply_models import DctConfig
     from aksci.core.process import Runner
     from aksci.oci.registry import Registry
 

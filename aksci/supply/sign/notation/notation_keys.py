@@ -10,7 +10,7 @@ from aksci.core.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aksci.config.models import NotationConfig
+    from aksci.config.supply_models import NotationConfig
 
 __all__ = ["NotationKey", "credentials", "notation_key"]
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from aksci.config.models import NotationConfig
+    from aksci.config.supply_models import NotationConfig
     from aksci.core.process import Result, Runner
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.config.models import JobStep
+from aksci.config.deploy_models import JobStep
 from aksci.deploy.hooks.run_hooks import job_manifest
 from aksci.oci.references import ImageRef
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Annotated
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-__all__ = ["STRICT", "InsidePath", "Label", "Name", "Seconds", "Tag"]
+__all__ = ["InsidePath", "Label", "Name", "Seconds", "StrictModel", "Tag"]
 
 
 def _inside(value: str) -> str:
@@ -27,5 +27,9 @@ Label = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
 Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
 InsidePath = Annotated[str, AfterValidator(_inside)]
 Seconds = Annotated[int, Field(gt=0, le=86_400)]
-STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
-"""Of every model: no key that it does not know, no value of another type."""
+
+
+class StrictModel(BaseModel):
+    """A table of aksci.toml: no key that it does not know, no value of another type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
