@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         ImageOutcome,
         TagMove,
     )
-    from aksci.cascade.edge_drift import EdgeDrift
+    from aksci.cascade.drift import EdgeDrift
     from aksci.context import Context
     from aksci.images.bases import BaseResolver
     from aksci.images.build.build_record import BuiltImage

@@ -6,10 +6,10 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from aksci.cascade.base_policy import EdgePolicy
 from aksci.cascade.chosen_bases import types_of
 from aksci.cascade.dependents.find import find_dependents
 from aksci.cascade.dependents.lineage_cache import LineageCache
-from aksci.cascade.edge_drift import EdgePolicy
 from aksci.core.errors import AksciError, RegistryError
 from aksci.oci.names import parse_reference
 from pipelines.asking import TO_COME, Asking

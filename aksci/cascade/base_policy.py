@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from aksci.cascade.edge_drift import EdgePolicy
 from aksci.cascade.tag_versions import check_range
 from aksci.core.errors import ConfigError
 from aksci.oci.names import parse_reference
@@ -17,7 +17,21 @@ if TYPE_CHECKING:
     from aksci.images.dockerfile.recipe import EdgeType
     from aksci.oci.names import Reference
 
-__all__ = ["check_policy", "policy_of"]
+__all__ = ["EdgePolicy", "check_policy", "policy_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgePolicy:
+    """What aksci.toml says of one edge to an image from outside."""
+
+    update: Literal["now", "batch", "ignore"] = "now"
+    digest: str | None = None
+    """This digest is meant, whatever the tag means."""
+    tags: str | None = None
+    """The newest tag in this range of versions is meant."""
+    rule: str = "default"
+    """Where that stands, for people: ``cascade.bases[0]``, ``cascade.edges.syntax``."""
+
 
 _HUB = "docker.io"
 _HUB_FORMS = ("docker.io/", "index.docker.io/", "")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aksci.cascade.edge_drift import EdgeDrift
+    from aksci.cascade.drift import EdgeDrift
 
 __all__ = [
     "CascadeReport",

@@ -14,7 +14,8 @@ from aksci.core.errors import BuildError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aksci.cascade.edge_drift import EdgeDrift, Published
+    from aksci.cascade.drift import EdgeDrift
+    from aksci.cascade.published import Published
     from aksci.config.cascade_models import CascadeConfig
     from aksci.images.build.failures import Failure
     from aksci.images.dockerfile.onbuild import Bases

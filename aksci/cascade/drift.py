@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
-from aksci.cascade.base_policy import policy_of
-from aksci.cascade.edge_drift import EdgeDrift
+from aksci.cascade.base_policy import EdgePolicy, policy_of
 from aksci.cascade.tag_versions import newest_tag
 from aksci.core.errors import RegistryError
 from aksci.images.bases import BaseImageError
@@ -17,13 +16,42 @@ from aksci.oci.names import parse_reference
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aksci.cascade.edge_drift import EdgePolicy, EdgeState, Published
+    from aksci.cascade.published import Published
     from aksci.config.cascade_models import CascadeConfig
     from aksci.images.bases import BaseResolver
     from aksci.images.dockerfile.recipe import EdgeType
     from aksci.oci.names import Reference
 
-__all__ = ["Meanings", "compare_edges"]
+__all__ = ["EdgeDrift", "EdgeState", "Meanings", "compare_edges"]
+
+EdgeState = Literal["same", "drifted", "batched", "ignored", "waiting"]
+"""``same``: as recorded. ``drifted``: another digest is meant now, and the cascade takes it.
+``batched``, ``ignored``: another is meant, and the policy leaves it. ``waiting``: the parent, an
+image of this project, is itself to be made again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeDrift:
+    """One recorded edge of one image, compared with the registry now."""
+
+    image: str
+    reference: str
+    """In full, as recorded."""
+    type: EdgeType
+    parent: str = ""
+    """The image of this project that it leads to; empty: it comes from outside."""
+    recorded: str
+    """Digest."""
+    current: str | None
+    """Digest that is meant now; None while the parent is to be made again."""
+    state: EdgeState
+    policy: EdgePolicy = field(default_factory=EdgePolicy)
+    tag: str = ""
+    """The tag that the policy's range has led to, where it isn't the reference's own."""
+    note: str = ""
+    """What a person should know, as a sentence: that the Dockerfile pins a digest whose tag has
+    moved, for example."""
+
 
 _T = TypeVar("_T")
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
-from aksci.cascade.edge_drift import Published
 from aksci.core.errors import ConfigError, NotFoundInRegistry
 from aksci.images.annotations import BASE_DIGEST, BASE_NAME
 from aksci.images.build.finished import content_identity
@@ -32,7 +32,22 @@ if TYPE_CHECKING:
     from aksci.images.lineage import Lineage
     from aksci.oci.registry import Manifest, Registry
 
-__all__ = ["read_published"]
+__all__ = ["Published", "read_published"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What the registry has under an image's first stable tag, and what that was made of."""
+
+    image: str
+    ref: ImageRef
+    lineage: Lineage | None
+    """None: nothing is recorded, or a record that can't be trusted."""
+    problem: str = ""
+    """Why the record can't be trusted, as a clause; empty: it can, or there is none."""
+    identity: str = ""
+    """What it counts as in the keys of what needs it: see ``content_identity``."""
+
 
 _CREATED = "org.opencontainers.image.created"
 _MOST_RECORDS = 20

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         FindingMove,
         ImageOutcome,
     )
-    from aksci.cascade.edge_drift import EdgeDrift
+    from aksci.cascade.drift import EdgeDrift
 
 __all__ = ["report_document"]
 

@@ -10,8 +10,9 @@ from aksci.images.reason_wording import short_digest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from aksci.cascade.base_policy import EdgePolicy
     from aksci.cascade.cascade_report import CascadeReport, FindingMove
-    from aksci.cascade.edge_drift import EdgeDrift, EdgePolicy
+    from aksci.cascade.drift import EdgeDrift
 
 __all__ = [
     "answer",

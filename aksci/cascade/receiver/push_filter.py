@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aksci.cascade.base_policy import policy_of
-from aksci.cascade.edge_drift import EdgePolicy
+from aksci.cascade.base_policy import EdgePolicy, policy_of
 from aksci.config.cascade_models import BaseRule, CascadeConfig
 from aksci.oci.names import parse_reference
 

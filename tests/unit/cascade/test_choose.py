@@ -12,7 +12,7 @@ from aksci.cascade import chosen_bases as bases
 from aksci.cascade.choose import Chooser
 from aksci.cascade.chosen_bases import PolicyBases
 from aksci.cascade.drift import Meanings
-from aksci.cascade.edge_drift import Published
+from aksci.cascade.published import Published
 from aksci.config.cascade_models import CascadeConfig
 from aksci.images.bases import BaseResolver
 from aksci.images.history import lineage_of

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from aksci.cascade.base_policy import EdgePolicy
 from aksci.cascade.drift import Meanings, compare_edges
-from aksci.cascade.edge_drift import EdgePolicy, Published
+from aksci.cascade.published import Published
 from aksci.config.cascade_models import CascadeConfig
 from aksci.core.errors import ConfigError, RegistryError
 from aksci.images.bases import BaseResolver

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.cascade.base_policy import policy_of
-from aksci.cascade.edge_drift import EdgePolicy
+from aksci.cascade.base_policy import EdgePolicy, policy_of
 from aksci.config.cascade_models import CascadeConfig
 
 PYTHON = "docker.io/library/python:3.12"

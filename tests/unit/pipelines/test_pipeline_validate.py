@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from aksci.cascade import chosen_bases
-from aksci.cascade.edge_drift import Published
+from aksci.cascade.published import Published
 from aksci.config.deploy_models import EnvironmentConfig
 from aksci.config.loader import load_config
 from aksci.config.models import ImageConfig, ValidateConfig

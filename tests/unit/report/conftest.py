@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from aksci.cascade.base_policy import EdgePolicy
 from aksci.cascade.cascade_report import (
     CascadeReport,
     Dependent,
@@ -16,7 +17,7 @@ from aksci.cascade.cascade_report import (
     Spent,
     TagMove,
 )
-from aksci.cascade.edge_drift import EdgeDrift, EdgePolicy
+from aksci.cascade.drift import EdgeDrift
 
 DEBIAN = "docker.io/library/debian:bookworm-slim"
 GOLANG = "docker.io/library/golang:1.23"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aksci.cascade.cascade_report import EnvironmentOutcome, ImageOutcome
-from aksci.cascade.edge_drift import EdgeDrift
+from aksci.cascade.drift import EdgeDrift
 from aksci.report.cascade_render import REPORT_FORMATS
 
 GOLDEN = Path(__file__).parent / "golden"
