@@ -8,12 +8,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from aksci.cascade.cascade_plan import plan_cascade
-from aksci.cascade.cascade_run import CascadeRun
-from aksci.cascade.choose import Chooser
+from aksci.cascade.cascade_plan import Chooser, plan_cascade
+from aksci.cascade.cascade_report import outcomes_of, planned_outcomes
+from aksci.cascade.cascade_run import CascadeRun, withheld
 from aksci.cascade.drift import Meanings
-from aksci.cascade.groups import withheld
-from aksci.cascade.outcomes import outcomes_of, planned_outcomes
 from aksci.core.errors import AksciError
 from aksci.images.build.build_images import BuildResult
 from aksci.images.build.build_run import Run

@@ -1,20 +1,226 @@
-"""What a cascade would do now, without doing it."""
+"""What a cascade makes again, why, and on which bases: decided image by image, parents first.
+
+``plan_cascade`` decides on all of them and does nothing; ``cascade_run`` decides as it goes.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from aksci.cascade.base_policy import policy_of
+from aksci.cascade.chosen_bases import ChosenBases, types_of
+from aksci.cascade.drift import Meanings, compare_edges
+from aksci.cascade.published import read_published
+from aksci.core.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from aksci.cascade.choose import Choice, Chooser
+    from aksci.cascade.drift import EdgeDrift
+    from aksci.cascade.published import Published
+    from aksci.config.cascade_models import CascadeConfig
+    from aksci.images.build.failures import Failure
+    from aksci.images.dockerfile.onbuild import Bases
+    from aksci.images.dockerfile.recipe import EdgeType
+    from aksci.images.lineage import Lineage
     from aksci.images.lookup import Lookup
+    from aksci.images.reasons import Reason
     from aksci.images.schedule import Outcome
+    from aksci.oci.references import ImageRef
 
-__all__ = ["Planned", "plan_cascade"]
+__all__ = ["LOOKUPS", "Choice", "Chooser", "Planned", "plan_cascade"]
 
-_LOOKUPS = 16
+LOOKUPS = 16
+"""Threads of a cascade: most images are only looked at or scanned; builds have their own limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What a cascade does with one image."""
+
+    image: str
+    published: Published | None
+    """None: its first stable tag does not exist."""
+    edges: tuple[EdgeDrift, ...] = ()
+    """As compared; empty where nothing that can be trusted is recorded."""
+    reasons: tuple[Reason, ...] = ()
+    """Empty: it is kept."""
+    bases: Bases
+    """What its build is to be based on."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether what is published stays."""
+        return not self.reasons
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chooser:
+    """Chooses for each image. Its methods are called from several threads."""
+
+    lookup: Lookup
+    config: CascadeConfig
+    meanings: Meanings
+    only: frozenset[str] | None = None
+    """Full references of images from outside, or names of images: no other change counts."""
+    batch: bool = False
+    """Take what the policy keeps for a batch."""
+    failures: Mapping[str, Failure]
+    trusted: Callable[[ImageRef, str], bool] | None = None
+    """Tells whether a digest with an input key is trusted. None: all are."""
+
+    def choose(self, name: str, identities: Mapping[str, str | None]) -> Choice:
+        """Decide on one image.
+
+        :param identities: each image of this project that it needs -> what it counts as now, or
+            None where that is still to be made.
+        :raises BuildError: it is to be made again, and its sources are not those of its last build.
+        :raises RegistryError: the registry could not be asked: that never means "nothing moved".
+        """
+        published = read_published(self.lookup.registry, self.lookup.graph.images[name].spec)
+        bases = ChosenBases(chosen=self._meant(name, {}), otherwise=self.lookup.resolve_external)
+        distrust = self._distrust(name, published, identities)
+        if published is None or distrust:
+            reasons = (*distrust, *self._waiting(name, identities))
+            return Choice(image=name, published=published, reasons=reasons, bases=bases)
+        edges = compare_edges(
+            published,
+            graph_parents={**identities, **self._renamed(name, published, identities)},
+            meanings=self.meanings,
+            config=self.config,
+            only=self.only,
+            batch=self.batch,
+        )
+        reasons = tuple(reason for edge in edges if (reason := _reason(edge)))
+        if not reasons:
+            return Choice(image=name, published=published, edges=edges, bases=bases)
+        self._require_same_sources(name, published, identities)
+        failed = self._failed(name)
+        chosen = self._meant(name, _chosen(edges))
+        return Choice(
+            image=name,
+            published=published,
+            edges=edges,
+            reasons=(*reasons, *failed),
+            bases=ChosenBases(chosen=chosen, otherwise=self.lookup.resolve_external),
+        )
+
+    def _distrust(
+        self, name: str, published: Published | None, identities: Mapping[str, str | None]
+    ) -> tuple[Reason, ...]:
+        """Say why nothing can be kept, whatever has moved."""
+        if published is None:
+            return ({"code": "MISSING", "known": False},)
+        if published.problem:
+            return ({"code": "BASELINE", "why": published.problem},)
+        if published.lineage is None:
+            return ({"code": "BASELINE", "why": "nothing is recorded of what it was built from"},)
+        key = published.lineage.input_key
+        if self.trusted is not None and not self.trusted(published.ref, key):
+            return ({"code": "UNSIGNED", "digest": published.ref.digest},)
+        # Two images may have one repository and be the same; whoever may push can take one of them
+        # for the other.
+        lineage = published.lineage
+        if lineage.image != name and not self._has_sources_of(name, lineage, identities):
+            return ({"code": "BASELINE", "why": "its tag means another image of the project"},)
+        return ()
+
+    def _renamed(
+        self, name: str, published: Published, identities: Mapping[str, str | None]
+    ) -> dict[str, str | None]:
+        """Return parents by the names that they had when the image was built."""
+        now = {edge.reference: edge.base for edge in self.lookup.graph.edges_to[name]}
+        edges = published.lineage.edges if published.lineage else {}
+        return {
+            edge["image"]: identities[now[reference]]
+            for reference, edge in edges.items()
+            if reference in now and edge.get("image") not in {None, "", *identities}
+        }
+
+    def _waiting(self, name: str, identities: Mapping[str, str | None]) -> tuple[Reason, ...]:
+        kinds = {edge.base: edge.type for edge in self.lookup.graph.edges_to[name]}
+        return tuple(
+            {"code": "PARENT", "image": parent, "edge": kinds[parent], "waiting": True}
+            for parent, identity in sorted(identities.items())
+            if identity is None
+        )
+
+    def _meant(self, name: str, chosen: Mapping[str, str]) -> dict[str, str]:
+        """Return the digests of what an image needs from outside: chosen, or by its policy."""
+        found = dict(chosen)
+        for reference, kind in types_of(self.lookup.graph, name).items():
+            if reference not in found:
+                policy = policy_of(self.config, reference, kind)
+                if policy.digest or policy.tags:
+                    found[reference] = self.meanings.meaning(reference, policy)[0]
+        return found
+
+    def _require_same_sources(
+        self, name: str, published: Published, identities: Mapping[str, str | None]
+    ) -> None:
+        """Refuse to ship what a cascade is not for: a change of the sources."""
+        lineage = published.lineage
+        if lineage and not self._has_sources_of(name, lineage, identities):
+            raise BuildError(
+                f"{name}: its sources are not those of its last build, {published.ref}"
+                f"{_of_commit(lineage.revision)}. A cascade changes bases, and nothing else.",
+                hint="nox -s build, which takes the new sources and the new bases together.",
+            )
+
+    def _has_sources_of(
+        self, name: str, lineage: Lineage, identities: Mapping[str, str | None]
+    ) -> bool:
+        """Tell whether an image's sources are those of a build.
+
+        They are read with the bases that were recorded, whose ONBUILD was part of the build.
+        """
+        bases = ChosenBases(chosen=lineage.digests, otherwise=self.lookup.resolve_external)
+        inputs = self.lookup.inputs(
+            name,
+            built=dict.fromkeys(identities),
+            identities={},
+            resolve_external=bases,
+        )
+        return inputs.source.document() == lineage.source
+
+    def _failed(self, name: str) -> tuple[Reason, ...]:
+        failure = self.failures.get(name)
+        if failure is None:
+            return ()
+        return ({"code": "PREVIOUSLY_FAILED", "error": failure.error, "run": failure.run},)
+
+
+def _chosen(edges: tuple[EdgeDrift, ...]) -> dict[str, str]:
+    """Return which digests an image from outside is to mean, for an image that is made again.
+
+    What waits for a batch goes along; what is ignored stays.
+    """
+    return {
+        edge.reference: edge.recorded if edge.state == "ignored" else cast("str", edge.current)
+        for edge in edges
+        if not edge.parent and "@" not in edge.reference
+    }
+
+
+def _reason(edge: EdgeDrift) -> Reason | None:
+    kind: EdgeType = edge.type
+    if edge.state == "waiting":
+        return {"code": "PARENT", "image": edge.parent, "edge": kind, "waiting": True}
+    if edge.state != "drifted":
+        return None
+    subject = {"code": "PARENT", "image": edge.parent} if edge.parent else {"code": "BASE_DRIFT"}
+    return {
+        **subject,
+        "reference": edge.reference,
+        "edge": kind,
+        "old": edge.recorded,
+        "new": edge.current,
+    }
+
+
+def _of_commit(revision: str) -> str:
+    return f" (of {revision[:12]})" if revision else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,4 +248,4 @@ def plan_cascade(lookup: Lookup, chooser: Chooser) -> Outcome[Planned]:
             return Planned(choice=choice)
         return Planned(choice=choice, digest=published.ref.digest, identity=published.identity)
 
-    return lookup.run(one, selected=None, workers=_LOOKUPS, stop=lambda: None)
+    return lookup.run(one, selected=None, workers=LOOKUPS, stop=lambda: None)

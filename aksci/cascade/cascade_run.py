@@ -1,4 +1,7 @@
-"""Make again what is based on what moved: each image once its parents are done and gated."""
+"""Make again what is based on what moved: each image once its parents are done and gated.
+
+Where one fails, ``withheld`` names the images whose tags then stay (``cascade.together``).
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,18 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from aksci.cascade.cascade_plan import LOOKUPS
 from aksci.images.build.build_record import Base, BuiltImage
 from aksci.images.build.build_run import ImageDone
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-    from aksci.cascade.choose import Choice, Chooser
+    from aksci.cascade.cascade_plan import Choice, Chooser
     from aksci.images.build.build_run import Run
     from aksci.images.schedule import Outcome
 
-__all__ = ["CascadeRun", "ImageGate"]
-
-_LOOKUPS = 16
-"""Threads: most images are only looked at or scanned. Builds have a limit of their own."""
+__all__ = ["CascadeRun", "ImageGate", "withheld"]
 
 
 class ImageGate(Protocol):
@@ -52,7 +53,7 @@ class CascadeRun:
         return self.run.lookup.run(
             self.image,
             selected=None,
-            workers=max(_LOOKUPS, self.run.settings.concurrency),
+            workers=max(LOOKUPS, self.run.settings.concurrency),
             stop=self.run.stop,
         )
 
@@ -98,3 +99,31 @@ class CascadeRun:
         )
         self.run.keys[choice.image] = lineage.input_key
         return ImageDone(image=image, identity=published.identity)
+
+
+def withheld(parents: Mapping[str, Collection[str]], failed: Collection[str]) -> frozenset[str]:
+    """Return all images of the groups in which one has failed."""
+    groups = [group for group in _groups(parents) if not group.isdisjoint(failed)]
+    return frozenset().union(*groups)
+
+
+def _groups(parents: Mapping[str, Collection[str]]) -> tuple[frozenset[str], ...]:
+    """Return the connected components of a graph, by their first names."""
+    neighbours: dict[str, set[str]] = {name: set() for name in parents}
+    for name, needed in parents.items():
+        for parent in needed:
+            neighbours[name].add(parent)
+            neighbours[parent].add(name)
+    seen: set[str] = set()
+    found = []
+    for name in sorted(neighbours):
+        if name in seen:
+            continue
+        group, waiting = {name}, [name]
+        while waiting:
+            fresh = neighbours[waiting.pop()] - group
+            group |= fresh
+            waiting += fresh
+        seen |= group
+        found.append(frozenset(group))
+    return tuple(found)

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.cascade import choose
+from aksci.cascade import cascade_plan as choose
 from aksci.cascade import chosen_bases as bases
-from aksci.cascade.choose import Chooser
+from aksci.cascade.cascade_plan import Chooser
 from aksci.cascade.chosen_bases import PolicyBases
 from aksci.cascade.drift import Meanings
 from aksci.cascade.published import Published
