@@ -15,7 +15,7 @@ from aksci.core.errors import AksciError
 
 if TYPE_CHECKING:
     from aksci.cascade.cascade_report import DependentAction
-    from aksci.cascade.dependents.survey_result import Found
+    from aksci.cascade.dependents.find_dependents import FoundDependent
     from aksci.config.cascade_models import AzurePipelinesTarget, GithubTarget
     from aksci.oci.references import ImageRef
     from pipelines.cascading import Cascading
@@ -34,10 +34,10 @@ class Asking:
     chain: tuple[str, ...]
     """The projects that have asked each other for this cascade."""
     error: AksciError | None = None
-    _noted: dict[str, list[Found]] = field(default_factory=lambda: defaultdict(list))
+    _noted: dict[str, list[FoundDependent]] = field(default_factory=lambda: defaultdict(list))
     _told: dict[ImageRef, Dependent] = field(default_factory=dict)
 
-    def note(self, found: Found, target: str | None) -> None:
+    def note(self, found: FoundDependent, target: str | None) -> None:
         """Note that the owner of an image is to be asked.
 
         :param target: the entry of [cascade.targets]; None: nobody sees to the image.
@@ -64,7 +64,7 @@ class Asking:
             for found in self._noted[target]:
                 self._tell(found, action, target, detail)
 
-    def outcome(self, found: Found) -> Dependent:
+    def outcome(self, found: FoundDependent) -> Dependent:
         """Return what became of an image that was noted."""
         return self._told[found.ref]
 
@@ -118,7 +118,9 @@ class Asking:
     def _me(self) -> str:
         return f"{self.work.registry.host}/{self.work.context.config.project.name}"
 
-    def _tell(self, found: Found, action: DependentAction, target: str, detail: str) -> None:
+    def _tell(
+        self, found: FoundDependent, action: DependentAction, target: str, detail: str
+    ) -> None:
         self._told[found.ref] = Dependent(
             repository=found.ref.repository,
             tag=found.tags[0] if found.tags else "",

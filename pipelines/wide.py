@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aksci.cascade.base_policy import EdgePolicy
 from aksci.cascade.chosen_bases import types_of
-from aksci.cascade.dependents.find import find_dependents
+from aksci.cascade.dependents.find_dependents import find_dependents
 from aksci.cascade.dependents.lineage_cache import LineageCache
 from aksci.core.errors import AksciError, RegistryError
 from aksci.oci.names import parse_reference
@@ -17,7 +17,7 @@ from pipelines.asking import TO_COME, Asking
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aksci.cascade.dependents.survey_result import Found, Survey
+    from aksci.cascade.dependents.find_dependents import FoundDependent, Survey
     from pipelines.cascading import Cascading, Done
 
 __all__ = ["ask_owners"]
@@ -105,7 +105,7 @@ def _problems(work: Cascading, survey: Survey) -> AksciError | None:
     )
 
 
-def _owner(work: Cascading, found: Found) -> str | None:
+def _owner(work: Cascading, found: FoundDependent) -> str | None:
     """Return the target of the first entry of [[cascade.owners]] that fits; None: there is none."""
     repository = found.ref.repository
     for rule in work.context.config.cascade.owners:

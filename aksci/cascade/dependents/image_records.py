@@ -1,23 +1,55 @@
-"""Read what an image in a registry says of itself. All of it is whatever somebody has pushed."""
+"""Read what images in a registry say of themselves: whatever somebody has pushed.
+
+``ImageReader`` asks for all images of some repositories. It takes one request for each repository
+and one for each stable tag; what an image says is asked once and then known from the cache, but
+for lineage that isn't there: it may come later.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from aksci.cascade.dependents.survey_result import Record
+from aksci.cascade.dependents.recorded_names import is_stable
+from aksci.core.errors import NotFoundInRegistry, RegistryError
 from aksci.images.annotations import BASE_DIGEST, BASE_NAME
 from aksci.images.lineage import ARTIFACT_TYPE, read_lineage
+from aksci.oci.references import ImageRef, is_repository
 from aksci.oci.referrers import list_referrers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from aksci.cascade.dependents.lineage_cache import LineageCache
     from aksci.images.lineage import Lineage
-    from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 
-__all__ = ["DAMAGE", "read_lineage_of", "read_record"]
+__all__ = [
+    "AT_ONCE",
+    "DAMAGE",
+    "ImageReader",
+    "ImageRecord",
+    "Problem",
+    "read_lineage_of",
+    "read_record",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRecord:
+    """What one image says of itself."""
+
+    image: bool
+    """False: it is an artifact, such as a chart, a signature or a layer cache."""
+    base: tuple[str, str] | None = None
+    """``org.opencontainers.image.base.name`` and ``.digest``, which an index may have on its
+    platforms' manifests only."""
+    lineage: Lineage | None = None
+
 
 DAMAGE = (
     ValueError,
@@ -44,7 +76,7 @@ _MANIFESTS = frozenset(
 _KIND = "vnd.docker.reference.type"
 
 
-def read_record(registry: Registry, ref: ImageRef) -> Record:
+def read_record(registry: Registry, ref: ImageRef) -> ImageRecord:
     """Read one image: two requests where it has no lineage, up to six otherwise.
 
     :raises RegistryError: the registry failed.
@@ -53,14 +85,14 @@ def read_record(registry: Registry, ref: ImageRef) -> Record:
     annotations = _texts(document.get("annotations"))
     platforms = [one for one in document.get("manifests") or [] if _is_platform(one)]
     if not (platforms or _is_image(document)):
-        return Record(image=False)
+        return ImageRecord(image=False)
     lineage = read_lineage_of(registry, ref)
     base = _base(annotations)
     if lineage is None and base is None and platforms:
         # Annotations of an image with several platforms may be on each of them only.
         child = registry.manifest(ref.repository, platforms[0]["digest"])
         base = _base(_texts(json.loads(child.content).get("annotations")))
-    return Record(image=True, base=base, lineage=lineage)
+    return ImageRecord(image=True, base=base, lineage=lineage)
 
 
 def read_lineage_of(registry: Registry, ref: ImageRef) -> Lineage | None:
@@ -94,3 +126,148 @@ def _is_platform(entry: dict[str, Any]) -> bool:
     """Tell a platform's manifest from an attestation, and from a layer of a cache."""
     annotations = entry.get("annotations") or {}
     return entry.get("mediaType") in _MANIFESTS and _KIND not in annotations
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Something that could not be looked at."""
+
+    where: str
+    """``repository``, ``repository:tag`` or ``repository@digest``; it comes from the network."""
+    text: str
+    """A sentence."""
+    error: bool
+    """Whether dependents may have been missed because the registry failed. Otherwise it is a
+    warning: the thing is damaged, or went away meanwhile."""
+    hint: str | None = None
+
+
+AT_ONCE = 8
+"""Requests that are under way at the same time. A registry that throttles (429) is obeyed by the
+client; ACR's limits are those of its tier."""
+_MOST_ERRORS = 20
+"""After so many the registry counts as down, and is not asked for the rest."""
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+class ImageReader:
+    """Read images, some at once, and collect what goes wrong on the way.
+
+    :param most: tags that are looked at.
+    """
+
+    def __init__(self, registry: Registry, cache: LineageCache, *, most: int) -> None:
+        self._registry = registry
+        self._cache = cache
+        self._most = most
+        self._lock = threading.Lock()
+        self._errors = 0
+        self._fresh: set[ImageRef] = set()
+        self.problems: list[Problem] = []
+
+    def images(self, repositories: Iterable[str]) -> dict[ImageRef, tuple[str, ...]]:
+        """Return all that stable tags mean, and those tags."""
+        valid = []
+        for name in sorted(repositories):
+            if is_repository(name):
+                valid.append(name)
+            else:
+                self.problem(name, "it is not the name of a repository", error=False)
+        lists = self._each(valid, str, self._stable_tags)
+        pairs = list(islice(chain.from_iterable(lists.values()), self._most + 1))
+        if len(pairs) > self._most:
+            text = f"it has more than {self._most:,} tags; the rest was not looked at"
+            self.problem(self._registry.host, text, error=True)
+        refs = self._each(pairs[: self._most], ":".join, self._resolve)
+        found: dict[ImageRef, list[str]] = {}
+        for (_, tag), ref in refs.items():
+            found.setdefault(ref, []).append(tag)
+        return {ref: tuple(sorted(tags)) for ref, tags in sorted(found.items())}
+
+    def records(self, refs: Iterable[ImageRef]) -> dict[ImageRef, ImageRecord]:
+        """Return what images say of themselves."""
+        return self._each(list(refs), str, self._read)
+
+    def again(
+        self, refs: Iterable[ImageRef], known: Mapping[ImageRef, ImageRecord]
+    ) -> dict[ImageRef, ImageRecord] | None:
+        """Ask again for what was remembered of some images; None if nothing was.
+
+        What was remembered of an image holds where it can't be asked for: that is a problem.
+        """
+        stale = [ref for ref in refs if ref not in self._fresh]
+        if not stale:
+            return None
+        self._fresh.update(stale)  # once is enough, even where it fails
+        return {**known, **self._each(stale, str, lambda ref: self._refresh(ref, known[ref]))}
+
+    def problem(self, where: str, text: str, *, error: bool, hint: str | None = None) -> None:
+        """Remember that something could not be looked at."""
+        with self._lock:
+            self.problems.append(Problem(where=where, text=text, error=error, hint=hint))
+            self._errors += error
+            if error and self._errors == _MOST_ERRORS:
+                text = f"{_MOST_ERRORS} questions failed; the rest was not asked"
+                self.problems.append(Problem(where=self._registry.host, text=text, error=True))
+
+    # One of each
+
+    def _stable_tags(self, repository: str) -> list[tuple[str, str]]:
+        tags = sorted(set(self._registry.tags(repository)))
+        return [(repository, tag) for tag in tags if is_stable(tag)]
+
+    def _resolve(self, name: tuple[str, str]) -> ImageRef:
+        repository, tag = name
+        digest = self._registry.resolve(repository, tag)
+        if digest is None:
+            raise NotFoundInRegistry(tag)
+        return ImageRef(self._registry.host, repository, digest)
+
+    def _read(self, ref: ImageRef) -> ImageRecord:
+        record = self._cache.get(ref)
+        if record is None:
+            record = read_record(self._registry, ref)
+        elif record.image and record.lineage is None:
+            return self._refresh(ref, record)
+        else:
+            return record
+        return self._remember(ref, record)
+
+    def _refresh(self, ref: ImageRef, record: ImageRecord) -> ImageRecord:
+        lineage = read_lineage_of(self._registry, ref)
+        return self._remember(ref, replace(record, lineage=lineage))
+
+    def _remember(self, ref: ImageRef, record: ImageRecord) -> ImageRecord:
+        self._fresh.add(ref)
+        self._cache.put(ref, record)
+        return record
+
+    # All of them
+
+    def _each(
+        self, things: Sequence[_T], name: Callable[[_T], str], ask: Callable[[_T], _R]
+    ) -> dict[_T, _R]:
+        """Ask for things, some at once; what fails is a problem and left out."""
+        answers: dict[_T, _R] = {}
+
+        def one(thing: _T) -> None:
+            if self._errors < _MOST_ERRORS:
+                self._guarded(name(thing), lambda: answers.update({thing: ask(thing)}))
+
+        pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="aksci-dependents")
+        try:
+            list(pool.map(one, things))
+        finally:
+            pool.shutdown(cancel_futures=True)  # after Ctrl-C, nothing else is asked for
+        return {thing: answers[thing] for thing in things if thing in answers}
+
+    def _guarded(self, where: str, ask: Callable[[], None]) -> None:
+        try:
+            ask()
+        except NotFoundInRegistry:
+            self.problem(where, "it went away while it was read", error=False)
+        except RegistryError as error:
+            self.problem(where, error.message, error=True, hint=error.hint)
+        except DAMAGE:
+            self.problem(where, "it is damaged, and was left out", error=False)

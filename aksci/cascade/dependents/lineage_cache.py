@@ -13,8 +13,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from aksci.cascade.dependents.image_records import DAMAGE
-from aksci.cascade.dependents.survey_result import Record
+from aksci.cascade.dependents.image_records import DAMAGE, ImageRecord
 from aksci.core.files import write_atomically
 from aksci.images.lineage import Lineage, Step
 
@@ -43,7 +42,7 @@ class LineageCache:
         self._folder = folder
         self._most = most
 
-    def get(self, ref: ImageRef) -> Record | None:
+    def get(self, ref: ImageRef) -> ImageRecord | None:
         """Return what is remembered of an image."""
         path = self._path(ref)
         try:
@@ -56,7 +55,7 @@ class LineageCache:
         except (OSError, *DAMAGE):
             return None
 
-    def put(self, ref: ImageRef, record: Record) -> None:
+    def put(self, ref: ImageRef, record: ImageRecord) -> None:
         """Remember an image."""
         document = {"schema": _SCHEMA, "image": str(ref), "record": dataclasses.asdict(record)}
         content = json.dumps(document)  # ASCII: a record may hold half of a surrogate pair
@@ -80,12 +79,12 @@ class LineageCache:
         return self._folder / f"{hashlib.sha256(str(ref).encode()).hexdigest()}.json"
 
 
-def _record(document: dict[str, Any]) -> Record:
+def _record(document: dict[str, Any]) -> ImageRecord:
     lineage = document["lineage"]
     base = document["base"]
     if not isinstance(document["image"], bool):
         raise TypeError(document["image"])
-    return Record(
+    return ImageRecord(
         image=document["image"],
         base=None if base is None else (str(base[0]), str(base[1])),
         lineage=None if lineage is None else _lineage(lineage),

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from aksci.cascade.dependents.asked import Asked, asked_lately, asking_key
-from aksci.cascade.dependents.find import find_dependents
+from aksci.cascade.dependents.find_dependents import find_dependents
 from aksci.cascade.dependents.lineage_cache import LineageCache
 from aksci.images.lineage import Lineage, write_lineage
 from aksci.oci.artifact import push_image

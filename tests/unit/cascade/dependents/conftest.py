@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from aksci.cascade.dependents.find import find_dependents
+from aksci.cascade.dependents.find_dependents import find_dependents
 from aksci.cascade.dependents.lineage_cache import LineageCache
 from aksci.images.lineage import Lineage, write_lineage
 from aksci.oci.client import RegistryClient

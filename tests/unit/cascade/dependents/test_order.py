@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.cascade.dependents.order import in_order
-from aksci.cascade.dependents.survey_result import Found, Move
+from aksci.cascade.dependents.find_dependents import FoundDependent, Move, in_order
 from aksci.oci.references import ImageRef
 
 DIGEST = "sha256:" + "1" * 64
@@ -19,7 +18,7 @@ def ref(number):
 def graph(edges):
     """Make images of ``{child: parents}``; one without parents is based on what moved."""
     return {
-        ref(child): Found(
+        ref(child): FoundDependent(
             ref=ref(child),
             tags=("1",),
             moves=tuple(

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
+from aksci.cascade.dependents.image_records import ImageRecord
 from aksci.cascade.dependents.lineage_cache import LineageCache
-from aksci.cascade.dependents.survey_result import Record
 from aksci.images.lineage import Lineage, Step
 from aksci.oci.references import ImageRef
 
@@ -25,7 +25,7 @@ LINEAGE = Lineage(
     run="run-7",
     created="2026-11-24T12:00:00Z",
 )
-RECORD = Record(image=True, base=("\ud800", "y"), lineage=LINEAGE)
+RECORD = ImageRecord(image=True, base=("\ud800", "y"), lineage=LINEAGE)
 
 
 @pytest.fixture
@@ -38,7 +38,9 @@ def cache(folder):
     return LineageCache(folder, most=3)
 
 
-@pytest.mark.parametrize("record", [RECORD, Record(image=False), Record(image=True, base=None)])
+@pytest.mark.parametrize(
+    "record", [RECORD, ImageRecord(image=False), ImageRecord(image=True, base=None)]
+)
 def test_what_was_put_is_got(cache, record):
     assert cache.get(REF) is None
     cache.put(REF, record)
@@ -109,7 +111,7 @@ def test_a_lineage_with_another_shape_is_the_same_as_none(cache, folder, name, v
 
 
 def test_what_is_very_large_is_not_kept(cache, folder):
-    cache.put(REF, Record(image=True, base=("x" * (1 << 20), "")))
+    cache.put(REF, ImageRecord(image=True, base=("x" * (1 << 20), "")))
     assert not folder.exists()
 
 
