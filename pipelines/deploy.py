@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.errors import TrustError, UsageError
 from aksci.deploy.deploy_plan import plan_deploy, read_state
 from aksci.deploy.deploy_release import deploy_release
+from aksci.deploy.environment_status import read_status
 from aksci.deploy.kubernetes.cluster import connect
-from aksci.deploy.kubernetes.environment_status import read_status
 from aksci.deploy.rollback import choose_release
 from aksci.deploy.state.deploy_record import read_record
 from aksci.deploy.state.desired import OpenedRelease, ServiceRelease

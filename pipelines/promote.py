@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.cli.options import Options
 from aksci.config.deploy_models import EnvironmentConfig
 from aksci.core.errors import ConfigError, GateError, NotFoundInRegistry, UsageError
-from aksci.deploy.kubernetes.environment_status import read_status
+from aksci.deploy.environment_status import read_status
 from aksci.deploy.state.deploy_record import read_record
 from aksci.oci.copy import apply_transfer
 from aksci.oci.copy_plan import plan_transfer

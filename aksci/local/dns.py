@@ -9,13 +9,13 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.local.api import wait_for
+from aksci.local.api_server import wait_for
 
 if TYPE_CHECKING:
     import threading
     from pathlib import Path
 
-    from aksci.local.api import Api
+    from aksci.local.api_server import Api
     from aksci.local.layout import Network
 
 __all__ = ["dns_answers", "ensure_dns"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from aksci.local.control import NODE, kubeconfig
+from aksci.local.control_plane import NODE, kubeconfig
 from aksci.local.part import Part, answers, listens
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aksci.local.control import ControlPlane
+    from aksci.local.control_plane import ControlPlane
     from aksci.local.host import Host
     from aksci.local.layout import Layout, Network, Ports
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import PlatformError
-from aksci.local.api import Api, node_ready
-from aksci.local.builders import buildkitd_part, registry_part
-from aksci.local.control import ControlPlane, control_parts
+from aksci.local.api_server import Api, node_ready
+from aksci.local.build_parts import buildkitd_part, registry_part
+from aksci.local.control_plane import ControlPlane, control_parts
 from aksci.local.daemon import find_marked, part_of, read_record, started_at, stop
 from aksci.local.dns import dns_answers
 from aksci.local.host import Host, require_root
+from aksci.local.host_network import network_is_ours, remove_network
 from aksci.local.layout import Layout, Network, PlatformEndpoints, Ports
-from aksci.local.netsetup import network_is_ours, remove_network
 from aksci.local.node import containerd_part, kubelet_part, proxy_part
 from aksci.local.notary import NOTARY, notary_part
 from aksci.local.pki import is_complete

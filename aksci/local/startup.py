@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aksci.core.files import write_atomically
-from aksci.local.api import Api, node_ready, wait_for
-from aksci.local.builders import buildkitd_part, registry_part
-from aksci.local.control import NODE, ControlPlane, control_parts, kubeconfig
+from aksci.local.api_server import Api, node_ready, wait_for
+from aksci.local.build_parts import buildkitd_part, registry_part
+from aksci.local.control_plane import NODE, ControlPlane, control_parts, kubeconfig
 from aksci.local.daemon import started_at
 from aksci.local.dns import Dns, ensure_dns
 from aksci.local.host import daemon_environment, has_cni_plugins, look_at_host, require_space
-from aksci.local.netsetup import ensure_network
+from aksci.local.host_network import ensure_network
 from aksci.local.node import containerd_part, kubelet_part, proxy_part
 from aksci.local.notary import ensure_notary_pki, notary_part
 from aksci.local.part import running, start_part

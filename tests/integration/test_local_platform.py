@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from aksci.core.errors import DiskFullError, PlatformError, PortTakenError
-from aksci.local.api import Api
+from aksci.local.api_server import Api
 from aksci.local.daemon import find_marked, identify
 from aksci.local.daemon import stop as kill
 from aksci.local.layout import Layout, Network, Ports, endpoints

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from aksci.deploy.kubernetes.environment_status import read_status
+from aksci.deploy.environment_status import read_status
 from aksci.deploy.rollback import choose_release
 from aksci.deploy.state.deploy_record import read_record
 

@@ -10,12 +10,12 @@ import pytest
 
 from aksci.core.errors import ConfigError
 from aksci.local import seed_images as images
-from aksci.local.builders import buildkitd_part, registry_part
-from aksci.local.control import ControlPlane, control_parts
+from aksci.local.build_parts import buildkitd_part, registry_part
+from aksci.local.control_plane import ControlPlane, control_parts
 from aksci.local.dns import corefile, query
 from aksci.local.host import Host
+from aksci.local.host_network import removal_script
 from aksci.local.layout import Layout, Network, Ports
-from aksci.local.netsetup import removal_script
 from aksci.local.node import containerd_part, kubelet_part, proxy_part
 from aksci.local.notary import ensure_notary_pki, notary_part
 from aksci.local.pki import ensure_pki, subjects

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 
-from aksci.local.control import kubeconfig
+from aksci.local.control_plane import kubeconfig
 from aksci.local.layout import Network
 from aksci.local.pki import ensure_pki, is_complete, subjects
 

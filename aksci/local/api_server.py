@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import PlatformError
-from aksci.local.control import NODE, client_tls
+from aksci.local.control_plane import NODE, client_tls
 
 if TYPE_CHECKING:
     import threading
