@@ -55,7 +55,7 @@ def receive(context: Context, _options: Options) -> dict[str, Any]:
         worker = Worker(store=store, start=start, settle=config.settle, reporter=context.reporter)
         intake = Intake(
             store=store,
-            wanted=wanted,
+            push_filter=wanted,
             max_age=config.max_age,
             now=context.now,
             reporter=context.reporter,

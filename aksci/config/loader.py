@@ -1,4 +1,4 @@
-"""Read aksci.toml, and tell every mistake in it with file, key and suggestion."""
+"""Read aksci.toml, and tell every error in it with file, key and suggestion."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def load_config(path: Path) -> Config:
     """Read and check one aksci.toml.
 
     :raises ConfigError: it can't be read, is not TOML, or a key is unknown, missing or wrong. All
-        mistakes are listed at once.
+        errors are listed at once.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))

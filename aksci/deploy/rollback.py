@@ -62,7 +62,7 @@ def _before_current(record: DeployRecord) -> list[str]:
 
 def _matches(release: str, to: str) -> bool:
     digits = release.rpartition("sha256:")[2]
-    wanted = to.rpartition("sha256:")[2]
+    given = to.rpartition("sha256:")[2]
     return release == to or (
-        len(wanted) >= _SHORTEST and "/" not in wanted and digits.startswith(wanted)
+        len(given) >= _SHORTEST and "/" not in given and digits.startswith(given)
     )

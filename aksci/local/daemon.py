@@ -4,7 +4,7 @@ This module is the one exception to "programs start through ``aksci.core.process
 waits for the end of what it starts and ends it with the run, and a daemon is there to stay.
 
 A process is ours when it carries the mark ``AKSCI_PLATFORM=<state folder>`` in its environment. A
-record file names the part's process quickly; it counts only while boot, pid and start time all
+record file names the part's process at once; it counts only while boot, pid and start time all
 agree, so that a recycled pid is never killed.
 """
 
@@ -34,7 +34,7 @@ _POLL = 0.02  # seconds
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
-    """One process, named so that no other process can ever be mistaken for it."""
+    """One process, named so that no other process can ever be taken for it."""
 
     pid: int
     started: int
@@ -118,13 +118,13 @@ def find_marked(state: Path, part: str | None = None) -> list[Process]:
 
     Children inherit the mark: containerd's shims are found under the part ``containerd``.
     """
-    wanted = {f"{MARK}={state}".encode()}
+    marks = {f"{MARK}={state}".encode()}
     if part:
-        wanted.add(f"{PART}={part}".encode())
+        marks.add(f"{PART}={part}".encode())
     found = []
     for pid in _pids():
         with contextlib.suppress(OSError):
-            if wanted <= set(Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")):
+            if marks <= set(Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")):
                 process = identify(pid)
                 if process and pid != os.getpid():
                     found.append(process)

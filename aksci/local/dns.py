@@ -42,22 +42,22 @@ class Dns:
     """The cluster's CA certificate."""
 
 
-def ensure_dns(api: Api, wanted: Dns, *, stopping: threading.Event, logs: Path) -> bool:
+def ensure_dns(api: Api, dns: Dns, *, stopping: threading.Event, logs: Path) -> bool:
     """Create or update CoreDNS and wait until it answers; return whether there was anything to do.
 
     :param stopping: when it is set, nobody waits any more.
     :param logs: where pods log.
     :raises PlatformError: the server refused it, or it did not become ready.
     """
-    items = resources(wanted)
+    items = resources(dns)
     revision = hashlib.sha256(json.dumps(items).encode()).hexdigest()
     deployment = api.get(_DEPLOYMENT)
-    if deployment and _revision(deployment) == revision and dns_answers(wanted.network):
+    if deployment and _revision(deployment) == revision and dns_answers(dns.network):
         return False
     # A pod that starts with an outdated authority would distrust the API server for good.
     wait_for(
         "The cluster's authority",
-        lambda: _published_authority(api) == wanted.authority,
+        lambda: _published_authority(api) == dns.authority,
         patience=_PATIENCE,
         stopping=stopping,
         logs=logs,
@@ -69,7 +69,7 @@ def ensure_dns(api: Api, wanted: Dns, *, stopping: threading.Event, logs: Path) 
         api.apply(path, resource)
     wait_for(
         "The cluster's DNS",
-        lambda: dns_answers(wanted.network),
+        lambda: dns_answers(dns.network),
         patience=_PATIENCE,
         stopping=stopping,
         logs=logs,
@@ -123,18 +123,18 @@ def corefile(network: Network, *, forward: bool) -> str:
     )
 
 
-def resources(wanted: Dns) -> list[tuple[str, dict[str, Any]]]:
+def resources(dns: Dns) -> list[tuple[str, dict[str, Any]]]:
     """Return what CoreDNS consists of, each with the path to apply it to."""
     core = f"/api/v1/namespaces/{_NAMESPACE}"
     meta = {"name": _NAME, "namespace": _NAMESPACE, "labels": _LABELS}
-    wide = {"name": "system:coredns"}
+    cluster_wide = {"name": "system:coredns"}
     subject = {"kind": "ServiceAccount", "name": _NAME, "namespace": _NAMESPACE}
-    forward = bool(wanted.nameservers)
-    configuration = {"Corefile": corefile(wanted.network, forward=forward)}
+    forward = bool(dns.nameservers)
+    configuration = {"Corefile": corefile(dns.network, forward=forward)}
     # A pod keeps the resolver and the authority that it started with: others must be another pod.
     notes = {
-        "dev.aksci/resolver": " ".join(wanted.nameservers),
-        "dev.aksci/authority": hashlib.sha256(wanted.authority.encode()).hexdigest(),
+        "dev.aksci/resolver": " ".join(dns.nameservers),
+        "dev.aksci/authority": hashlib.sha256(dns.authority.encode()).hexdigest(),
     }
     return [
         (
@@ -146,7 +146,7 @@ def resources(wanted: Dns) -> list[tuple[str, dict[str, Any]]]:
             {
                 "apiVersion": f"{_RBAC}/v1",
                 "kind": "ClusterRole",
-                "metadata": wide,
+                "metadata": cluster_wide,
                 "rules": [
                     _may_watch("", "endpoints", "services", "pods", "namespaces"),
                     _may_watch("discovery.k8s.io", "endpointslices"),
@@ -158,8 +158,8 @@ def resources(wanted: Dns) -> list[tuple[str, dict[str, Any]]]:
             {
                 "apiVersion": f"{_RBAC}/v1",
                 "kind": "ClusterRoleBinding",
-                "metadata": wide,
-                "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": wide["name"]},
+                "metadata": cluster_wide,
+                "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": cluster_wide["name"]},
                 "subjects": [subject],
             },
         ),
@@ -178,7 +178,7 @@ def resources(wanted: Dns) -> list[tuple[str, dict[str, Any]]]:
                     "selector": {"matchLabels": _LABELS},
                     "template": {
                         "metadata": {"labels": _LABELS, "annotations": notes},
-                        "spec": _pod(wanted.image),
+                        "spec": _pod(dns.image),
                     },
                 },
             },
@@ -191,7 +191,7 @@ def resources(wanted: Dns) -> list[tuple[str, dict[str, Any]]]:
                 "metadata": {**meta, "name": "kube-dns"},
                 "spec": {
                     "selector": _LABELS,
-                    "clusterIP": wanted.network.dns,
+                    "clusterIP": dns.network.dns,
                     "ports": [
                         {"name": "dns", "port": 53, "protocol": "UDP"},
                         {"name": "dns-tcp", "port": 53, "protocol": "TCP"},

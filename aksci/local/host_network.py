@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["ensure_network", "network_is_ours", "network_is_up", "remove_network"]
 
 _SYSCTL = Path("/proc/sys")
-_WANTED = {
+_REQUIRED = {
     "net/ipv4/ip_forward": "1",
     "net/bridge/bridge-nf-call-iptables": "1",  # a pod that calls itself through a Service
 }
 # What kubelet and kube-proxy change besides; remembered before they run, put back by `down`.
 _REMEMBERED = (
-    *_WANTED,
+    *_REQUIRED,
     "net/ipv4/conf/all/route_localnet",
     "vm/overcommit_memory",
     "vm/panic_on_oom",
@@ -77,7 +77,7 @@ def ensure_network(layout: Layout, network: Network, ports: Ports, runner: Runne
         runner.run(["ip", "route", "replace", *route], quiet=True)
     if not (_SYSCTL / "net/bridge").exists() and shutil.which("modprobe"):
         runner.run(["modprobe", "br_netfilter"], check=False, quiet=True)
-    for name, value in _WANTED.items():
+    for name, value in _REQUIRED.items():
         with contextlib.suppress(OSError):
             (_SYSCTL / name).write_text(value)
     rule = _loopback_rule(network, ports)

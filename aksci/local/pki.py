@@ -68,19 +68,19 @@ def subjects(network: Network, node: str) -> dict[str, CertificateSubject]:
 
 
 def ensure_pki(
-    folder: Path, wanted: dict[str, CertificateSubject], *, now: datetime | None = None
+    folder: Path, subjects: dict[str, CertificateSubject], *, now: datetime | None = None
 ) -> str:
-    """Make the keys and certificates unless they are complete, as wanted, and valid for 30 days.
+    """Make the keys and certificates unless they are complete, as requested, and valid for 30 days.
 
     Return a hash of them. All are made together; the stamp that makes them count is written last,
     so a kill in between leaves nothing half-made.
     """
     now = now or datetime.now(UTC)
-    request = repr((_VERSION, sorted(wanted.items())))
+    request = repr((_VERSION, sorted(subjects.items())))
     stamp = _read_stamp(folder)
     if stamp is None or stamp["request"] != request or _expired(stamp["renew"], now):
         (folder / _STAMP).unlink(missing_ok=True)
-        _make_all(folder, wanted, now)
+        _make_all(folder, subjects, now)
         stamp = {
             "request": request,
             "renew": (now + _LIFE - _RENEW_BEFORE).isoformat(),
@@ -116,7 +116,7 @@ def _hashes(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def _make_all(folder: Path, wanted: dict[str, CertificateSubject], now: datetime) -> None:
+def _make_all(folder: Path, subjects: dict[str, CertificateSubject], now: datetime) -> None:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -125,7 +125,7 @@ def _make_all(folder: Path, wanted: dict[str, CertificateSubject], now: datetime
         CertificateSubject(common_name="aksci-local-ca"), authority_key, None, authority_key, now
     )
     _store(folder, "ca", authority_key, authority)
-    for name, subject in wanted.items():
+    for name, subject in subjects.items():
         key = ec.generate_private_key(ec.SECP256R1())
         _store(folder, name, key, _certify(subject, key, authority, authority_key, now))
     signer = ec.generate_private_key(ec.SECP256R1())

@@ -124,11 +124,13 @@ class Startup:
     # -- programs --
 
     def _install_packages(self, *, kubernetes: bool) -> None:
-        wanted = {**_BUILD_PROGRAMS, **(_CLUSTER_PROGRAMS if kubernetes else {})}
+        programs = {**_BUILD_PROGRAMS, **(_CLUSTER_PROGRAMS if kubernetes else {})}
         path = daemon_environment(self.runner.environment)["PATH"]
         # By program, not by package: runc and containerd also come with Docker's own packages,
         # which exclude Debian's.
-        missing = [package for name, package in wanted.items() if not shutil.which(name, path=path)]
+        missing = [
+            package for name, package in programs.items() if not shutil.which(name, path=path)
+        ]
         if kubernetes and not has_cni_plugins():
             missing.append("containernetworking-plugins")
         if missing:
@@ -137,7 +139,7 @@ class Startup:
             ensure_packages(missing, self.runner, self.reporter)
 
     def _tool_tasks(self, names: Iterable[str]) -> dict[str, StartTask]:
-        """One after the other, since building one takes all processors; the most wanted first."""
+        """One after the other, since building one takes all processors; the most needed first."""
         tasks: dict[str, StartTask] = {}
         before: tuple[str, ...] = ()
         for name in names:
@@ -257,13 +259,13 @@ class Startup:
 
     def _dns(self, done: Mapping[str, Any]) -> None:
         began = time.monotonic()
-        wanted = Dns(
+        dns = Dns(
             network=self.network,
             image=done["images"][1],
             nameservers=done["host"].nameservers,
             authority=(self.layout.pki / "ca.crt").read_text(),
         )
-        if ensure_dns(self._api(), wanted, stopping=self.stopping, logs=self.layout.pod_logs):
+        if ensure_dns(self._api(), dns, stopping=self.stopping, logs=self.layout.pod_logs):
             self._say("dns", "the cluster's DNS answers", began)
 
 

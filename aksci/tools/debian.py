@@ -36,24 +36,24 @@ def ensure_packages(names: Iterable[str], runner: Runner, reporter: Reporter) ->
     :raises PrivilegeError: something is missing and we are not root.
     :raises ToolError: there is no apt here, or it failed.
     """
-    wanted = sorted(set(names))
+    packages = sorted(set(names))
     if not shutil.which("dpkg-query") or not shutil.which("apt-get"):
         raise ToolError(
             "These Debian packages are needed, and there is no apt here to install them: "
-            f"{' '.join(wanted)}.",
+            f"{' '.join(packages)}.",
             hint="install what they hold by your own system's means",
         )
-    if not missing_packages(wanted, runner):
+    if not missing_packages(packages, runner):
         _sweep()
         return ()
     if os.geteuid() != 0:
-        command = f"sudo apt-get install {' '.join(missing_packages(wanted, runner))}"
+        command = f"sudo apt-get install {' '.join(missing_packages(packages, runner))}"
         raise PrivilegeError(
-            f"Debian packages are missing, and only root can install them: {' '.join(wanted)}.",
+            f"Debian packages are missing, and only root can install them: {' '.join(packages)}.",
             hint=command,
         )
     with _alone(reporter), _nothing_starts():
-        missing = missing_packages(wanted, runner)  # another process may have installed them
+        missing = missing_packages(packages, runner)  # another process may have installed them
         if missing:
             reporter.line(f"installing Debian packages: {' '.join(missing)}")
             _install(missing, runner)

@@ -189,12 +189,12 @@ class Go:
         said: dict[str, Any] = json.loads(self._run(["go", "mod", "edit", "-json", file], folder))
         return {"Go": _OLDEST, **said}
 
-    def _require_version(self, wanted: str) -> None:
-        if not self.may_switch and _numbers(self.version) < _numbers(wanted):
+    def _require_version(self, required: str) -> None:
+        if not self.may_switch and _numbers(self.version) < _numbers(required):
             raise ToolError(
-                f"Go {wanted} is needed; Go {self.version} is installed, and GOTOOLCHAIN=local "
+                f"Go {required} is needed; Go {self.version} is installed, and GOTOOLCHAIN=local "
                 "forbids it to fetch a newer one.",
-                hint=_HINT.format(version=wanted),
+                hint=_HINT.format(version=required),
             )
 
     def _run(

@@ -120,7 +120,7 @@ class Pin:
 def load_pins(path: Path = Path(__file__).parent / "pins.toml") -> Mapping[str, Pin]:
     """Read the pin file.
 
-    :raises ValueError: a pin is wrong. The file is our own: this is no user's mistake.
+    :raises ValueError: a pin is wrong. The file is our own: no user can mend it.
     """
     tables = tomllib.loads(path.read_text(encoding="utf-8"))
     return {name: _pin(name, table) for name, table in tables.items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ToolError
-from aksci.tools.tool_cache import Slot
+from aksci.tools.tool_cache import CacheEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,15 +44,15 @@ def ensure_schemas(toolbox: Toolbox) -> Path:
     :raises DiskFullError: no space is left.
     """
     version = f"v{toolbox.pins['kube'].version}"
-    slot = Slot(root=toolbox.cache, name="schemas", key=f"{version}-strict-{_FORM}")
-    folder = slot.folder / slot.key
+    entry = CacheEntry(root=toolbox.cache, name="schemas", key=f"{version}-strict-{_FORM}")
+    folder = entry.folder / entry.key
     if folder.is_dir():
         return folder
-    with slot.locked(toolbox.reporter):
+    with entry.locked(toolbox.reporter):
         if folder.is_dir():
             return folder
         toolbox.reporter.line(f"making the schemas of Kubernetes {version}")
-        with slot.workspace() as work:
+        with entry.workspace() as work:
             document = _document(toolbox, version, work)
             made = work / "schemas"
             made.mkdir()

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from aksci.core.reporting import Reporter
 
-__all__ = ["Slot"]
+__all__ = ["CacheEntry"]
 
 _TEMPORARY = ".tmp-"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slot:
+class CacheEntry:
     """Where one recipe of one tool lives: ``<cache>/tools/<name>/<version>-<recipe>/<name>``."""
 
     root: Path

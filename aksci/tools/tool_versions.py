@@ -49,12 +49,12 @@ class Version:
         return f"Version({self.text!r})"
 
 
-def matches(version: str, wanted: str) -> bool:
+def matches(version: str, accepted: str) -> bool:
     """Say whether a version lies in a range such as ``>=4.0,<5``; what is no version never does.
 
     :raises ValueError: the range itself is wrong.
     """
-    clauses = [_clause(part, wanted) for part in wanted.split(",")]
+    clauses = [_clause(part, accepted) for part in accepted.split(",")]
     try:
         have = Version(version)
     except ValueError:
@@ -62,11 +62,11 @@ def matches(version: str, wanted: str) -> bool:
     return all(_holds(have, operator, bound) for operator, bound in clauses)
 
 
-def _clause(part: str, wanted: str) -> tuple[str, Version]:
+def _clause(part: str, accepted: str) -> tuple[str, Version]:
     match = _CLAUSE.match(part)
     if not match:
         raise ValueError(
-            f"{wanted!r} is not a range: {part!r} needs >=, <=, ==, > or < and a version"
+            f"{accepted!r} is not a range: {part!r} needs >=, <=, ==, > or < and a version"
         )
     return match[1], Version(match[2])
 

@@ -22,7 +22,7 @@ from aksci.core.process import Runner
 from aksci.tools.download import download
 from aksci.tools.golang import Go
 from aksci.tools.pins import load_pins
-from aksci.tools.tool_cache import Slot
+from aksci.tools.tool_cache import CacheEntry
 from aksci.tools.tool_versions import matches
 
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ class Toolbox:
 
     def ensure_all(self, names: Iterable[str]) -> dict[str, Path]:
         """Return each tool's program by name. While one is built, the next ones' modules arrive."""
-        wanted = list(dict.fromkeys(names))
-        for name in wanted:
+        requested = list(dict.fromkeys(names))
+        for name in requested:
             self._pin(name)
-        missing = [name for name in wanted if self._find(name) is None]
+        missing = [name for name in requested if self._find(name) is None]
         if missing:
             # One order for every process: who waits for a tool waits for one that is being made.
             self._install_all([name for name in self.pins if name in missing])
-        return {name: self._found[name] for name in wanted}
+        return {name: self._found[name] for name in requested}
 
     def go(self) -> Go:
         """Return this machine's Go, found once.
@@ -97,15 +97,15 @@ class Toolbox:
                 f"{name!r} is not in the toolbox; it has {', '.join(sorted(self.pins))}."
             ) from None
 
-    def _slot(self, pin: Pin) -> Slot:
+    def _entry(self, pin: Pin) -> CacheEntry:
         key = f"{pin.version}-{pin.recipe(self.platform)}"
-        return Slot(root=self.cache / "tools", name=pin.name, key=key)
+        return CacheEntry(root=self.cache / "tools", name=pin.name, key=key)
 
     def _find(self, name: str) -> Path | None:
         if name not in self._found:
             pin = self._pin(name)
-            slot = self._slot(pin)
-            path = self._on_path(pin) or (slot.binary if slot.installed else None)
+            entry = self._entry(pin)
+            path = self._on_path(pin) or (entry.binary if entry.installed else None)
             if path is None:
                 return None
             self._found[name] = path
@@ -169,19 +169,19 @@ class Toolbox:
         """Fill Go's module cache for a later tool. A failure is reported when its turn comes."""
         if self.platform in pin.release or not pin.go:
             return
-        slot = Slot(root=self.cache / "tools" / ".ahead", name=pin.name, key="")
+        entry = CacheEntry(root=self.cache / "tools" / ".ahead", name=pin.name, key="")
         try:
-            with slot.locked(None), slot.workspace() as work:
+            with entry.locked(None), entry.workspace() as work:
                 replace(self.go(), runner=runner).prepare(pin.go, work, lambda _: None)
         except (AksciError, OSError):
             return
 
     def _install(self, pin: Pin, step: int, steps: int) -> Path:
-        slot = self._slot(pin)
-        with slot.locked(self.reporter), ExitStack() as stack:
-            if slot.installed:  # another process was quicker
-                return slot.binary
-            work = stack.enter_context(slot.workspace())
+        entry = self._entry(pin)
+        with entry.locked(self.reporter), ExitStack() as stack:
+            if entry.installed:  # another process has made it meanwhile
+                return entry.binary
+            work = stack.enter_context(entry.workspace())
             activity = stack.enter_context(
                 watch(
                     self.reporter,
@@ -195,32 +195,32 @@ class Toolbox:
             built = work / pin.name
             release = self.release(pin)
             if release:
-                self._from_release(release, slot, built, activity)
+                self._from_release(release, entry, built, activity)
             elif pin.go:
                 self._from_source(pin.go, work, built, activity)
             else:
                 raise ToolError(f"{pin.name} {pin.version} has no release for {self.platform}.")
             self._require_version(pin, built)
-            slot.publish(built)
-            slot.part.unlink(missing_ok=True)
-        return slot.binary
+            entry.publish(built)
+            entry.part.unlink(missing_ok=True)
+        return entry.binary
 
     def release(self, pin: Pin) -> ReleaseFile | None:
         """Return the pinned release for this platform, if there is one."""
         return pin.release.get(self.platform)
 
     def _from_release(
-        self, release: ReleaseFile, slot: Slot, built: Path, activity: Activity
+        self, release: ReleaseFile, entry: CacheEntry, built: Path, activity: Activity
     ) -> None:
         activity.begin("downloading")
         download(
             release.url,
             release.sha256,
-            slot.part,
+            entry.part,
             variables=self.variables,
             received=activity.received,
         )
-        unpack(slot.part, release.url, release.member, built)
+        unpack(entry.part, release.url, release.member, built)
         built.chmod(0o755)
 
     def _from_source(self, source: GoSource, work: Path, built: Path, activity: Activity) -> None:

@@ -228,7 +228,7 @@ def test_a_part_that_is_longer_than_the_file_is_thrown_away(server, tmp_path):
     server.files["/demo"] = body = program()
     pins = {"demo": pin(server.url("/demo"), body)}
     tools = box(tmp_path, pins)
-    part = tools._slot(pins["demo"]).part
+    part = tools._entry(pins["demo"]).part
     part.parent.mkdir(parents=True)
     part.write_bytes(b"x" * 1000)
     assert tools.ensure("demo").read_bytes() == body

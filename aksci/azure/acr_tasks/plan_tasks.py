@@ -82,7 +82,7 @@ class AcrExport:
     """The name of the Azure container registry; None: the environment's is another kind."""
     source: SourceLocation
     tasks: tuple[AcrTask, ...]
-    """Bases before what stands on them."""
+    """Bases before their dependents."""
     left_out: tuple[LeftOut, ...]
     step_timeout: int
     """Seconds."""
@@ -225,12 +225,12 @@ def _of_runtime(runtime: str, true: str, login: str) -> Iterator[str]:
         yield f"ACR Tasks takes {runtime} for its base, which is {true}: no update of that counts."
         return
     if runtime == "scratch":
-        yield "It stands on nothing: no base triggers it."
+        yield "It is based on nothing: no base triggers it."
         return
     reference = parse_reference(runtime)
     shown = runtime if reference.registry != login else f"$Registry{runtime.removeprefix(login)}"
     if reference.digest:
-        yield f"It stands on {shown}, which is pinned: no update of it triggers a run."
+        yield f"It is based on {shown}, which is pinned: no update of it triggers a run."
     elif reference.registry == login:
         yield f"Triggered when {shown} is pushed."
     elif reference.registry in _PUBLIC:
@@ -247,7 +247,7 @@ def _of_runtime(runtime: str, true: str, login: str) -> Iterator[str]:
 def _of_others(graph: Graph, name: str, seen: SeenBases) -> Iterator[str]:
     if seen.others:
         yield (
-            "Other stages stand on further images, which ACR Tasks is asked to follow "
+            "Other stages are based on further images, which ACR Tasks is asked to follow "
             "(--base-image-trigger-type All); Microsoft's documentation says that it follows the "
             "runtime image only."
         )

@@ -34,7 +34,7 @@ class Placed:
     lost: tuple[Edge, ...]
     """What would be looked for elsewhere all the same."""
     runtime: str
-    """What the image then stands on, in full; ``scratch``: nothing."""
+    """What the image is then based on, in full; ``scratch``: nothing."""
 
 
 def place_bases(graph: Graph, name: str, *, login: str, hosts: frozenset[str]) -> Placed:

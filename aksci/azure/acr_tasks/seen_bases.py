@@ -31,9 +31,9 @@ class SeenBases:
     """The images that ACR Tasks sees, in full."""
 
     runtime: str
-    """What the final stage stands on; ``scratch`` is an image to it."""
+    """What the final stage is based on; ``scratch`` is an image to it."""
     others: tuple[str, ...]
-    """What other stages stand on, whether they are needed or not."""
+    """What other stages are based on, whether they are needed or not."""
 
 
 def scan_bases(text: str, args: Mapping[str, str], target: str | None) -> SeenBases:
@@ -42,7 +42,7 @@ def scan_bases(text: str, args: Mapping[str, str], target: str | None) -> SeenBa
     :raises ScanError: it would refuse the Dockerfile.
     """
     values = dict(args)
-    origins: dict[str, str] = {}  # stage -> the image that it stands on
+    origins: dict[str, str] = {}  # stage -> the image that it is based on
     images: dict[str, None] = {}
     runtime = ""
     for line in text.removeprefix("\ufeff").split("\n"):

@@ -42,7 +42,7 @@ class Intake:
     """Take events in; safe from several threads."""
 
     store: EventStore
-    wanted: PushFilter
+    push_filter: PushFilter
     max_age: int
     """Seconds."""
     now: Callable[[], datetime]
@@ -106,7 +106,7 @@ class Intake:
         return True
 
     def _store(self, push: Push) -> int:
-        bases = self.wanted.changed(push)
+        bases = self.push_filter.changed(push)
         if not bases:
             return 0
         new = self.store.add(push, bases)

@@ -141,15 +141,15 @@ def _judged(row: Row, container: Container, digest: str, evidence: Evidence) -> 
 def _digests(container: Container, evidence: Evidence) -> list[str]:
     """Return all that must be verified: what runs, and what would run at the next start."""
     spec, running = _parse(container.image), running_digest(container.running)
-    wanted = spec.digest if spec is not None else None
+    specified = spec.digest if spec is not None else None
     if container.running and not running:
         return []
     if not running:
-        return [wanted] if wanted else []
+        return [specified] if specified else []
     ref = _spec_ref(container, evidence.registry)
-    same = wanted is None or wanted == running
+    same = specified is None or specified == running
     inside = ref is not None and running in evidence.contents.get(ref, ())
-    return [running] if same or inside else [running, str(wanted)]
+    return [running] if same or inside else [running, str(specified)]
 
 
 def _candidates(container: Container, digest: str, evidence: Evidence) -> list[ImageRef]:
@@ -218,7 +218,7 @@ def _warnings(
 
 
 def _by_tag(row: Row, pods: list[Row]) -> Row:
-    """Believe a workload's tag to be what all the pods that name it run."""
+    """Take a workload's tag for what all the pods that name it run."""
     if row.outcome is not Outcome.UNKNOWN or row.digest or not pods:
         return row
     if any(pod.outcome is not Outcome.VERIFIED for pod in pods):

@@ -78,10 +78,12 @@ def workload_health(
     if status.get("observedGeneration", 0) < workload["metadata"].get("generation", 1):
         return Health(workload=name, done=False, text="not observed yet")
     new, old = _split(workload, pods, replica_sets)
-    wanted, updated, available = _counts(workload)
+    desired, updated, available = _counts(workload)
     total = status.get("replicas", status.get("currentNumberScheduled", 0))
-    done = updated >= wanted and available >= wanted and total <= max(wanted, updated) and not old
-    text = f"{updated}/{wanted} updated, {available} available"
+    done = (
+        updated >= desired and available >= desired and total <= max(desired, updated) and not old
+    )
+    text = f"{updated}/{desired} updated, {available} available"
     text += f", {len(old)} old left" if old else ""
     fault = None if done else _workload_fault(workload, patience) or _first_fault(new, patience)
     return Health(workload=name, done=done, text=text, fault=fault)
@@ -133,7 +135,7 @@ def _crash(state: dict[str, Any], where: dict[str, Any]) -> Fault | None:
     return Fault(code=code, message=message, exit_code=exit_code, **where)
 
 
-# The kubelet hands on containerd's words and nothing else: no status code travels in a pod's
+# The kubelet passes on containerd's words and nothing else: no status code travels in a pod's
 # status.
 _PULL = (
     ("IMAGE_PULL_PLATFORM", r"no match for platform"),
@@ -193,22 +195,22 @@ def _first_fault(pods: list[dict[str, Any]], patience: Patience) -> Fault | None
 
 
 def _counts(workload: dict[str, Any]) -> tuple[int, int, int]:
-    """Return wanted, updated and available replicas."""
+    """Return desired, updated and available replicas."""
     spec, status, kind = workload["spec"], workload.get("status", {}), workload["kind"]
     if kind == "DaemonSet":
-        wanted = status.get("desiredNumberScheduled", 0)
+        desired = status.get("desiredNumberScheduled", 0)
         available = status.get("numberAvailable", 0)
         if spec.get("updateStrategy", {}).get("type") == "OnDelete":
-            return wanted, wanted, available
-        return wanted, status.get("updatedNumberScheduled", 0), available
-    wanted = spec.get("replicas", 1)
+            return desired, desired, available
+        return desired, status.get("updatedNumberScheduled", 0), available
+    desired = spec.get("replicas", 1)
     updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
     if kind == "StatefulSet":
         strategy = spec.get("updateStrategy", {})
         kept = strategy.get("rollingUpdate", {}).get("partition", 0)
         on_delete = strategy.get("type") == "OnDelete"
-        updated = wanted if on_delete else min(wanted, updated + kept)
-    return wanted, updated, available
+        updated = desired if on_delete else min(desired, updated + kept)
+    return desired, updated, available
 
 
 def _split(

@@ -60,7 +60,7 @@ CAT = "/bin/cat"
 
 def installed(box, name):
     """Put a program where the cache keeps it, so that nothing has to be built."""
-    binary = box._slot(box.pins[name]).binary
+    binary = box._entry(box.pins[name]).binary
     binary.parent.mkdir(parents=True)
     binary.write_text("#!/bin/sh\n")
     binary.chmod(0o755)

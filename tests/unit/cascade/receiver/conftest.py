@@ -103,7 +103,7 @@ def intake(store, clock, log):
         mirror="localhost:5000",
     )
     return Intake(
-        store=store, wanted=wanted, max_age=300, now=clock, reporter=log, wake=lambda: None
+        store=store, push_filter=wanted, max_age=300, now=clock, reporter=log, wake=lambda: None
     )
 
 
