@@ -95,6 +95,7 @@ class Chooser:
         reasons = tuple(reason for edge in edges if (reason := _reason(edge)))
         if not reasons:
             return Choice(image=name, published=published, edges=edges, bases=bases)
+        # Not before: what is kept ships nothing, whatever its sources are by now.
         self._require_same_sources(name, published, identities)
         failed = self._failed(name)
         chosen = self._meant(name, _chosen(edges))

@@ -171,6 +171,8 @@ class _Comparison:
         return self._outside(reference, recorded, kind)
 
     def _ours(self, reference: str, recorded: str, kind: EdgeType, parent: str) -> EdgeDrift:
+        # What a parent counts as, which is not always its digest: one that was built again to the
+        # same content moves nobody.
         current = self.parents.get(parent)
         waits = parent in self.parents and current is None
         state: EdgeState = "same" if current == recorded else "waiting" if waits else "drifted"
@@ -233,6 +235,7 @@ def _once(
     with lock:
         first = key not in asked
         future = asked.setdefault(key, Future())
+    # Outside of the lock: a slow registry holds up only who needs its answer.
     if first:
         try:
             future.set_result(ask())

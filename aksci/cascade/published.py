@@ -102,6 +102,8 @@ def _consistent(
         lineage = _record_of(registry, ref, image, records)
         if lineage is None:
             return None, "the record of what it was built from is damaged"
+        # Whoever may push could have written it, so it must agree with what others have written:
+        # the annotations came with the image, the materials from BuildKit.
         problem = _contradiction(lineage) or _other_base(lineage, annotations)
         if not problem:
             problem = _other_materials(lineage, _used(registry, ref, lineage))

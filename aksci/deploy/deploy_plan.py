@@ -233,6 +233,7 @@ def _decide(  # noqa: PLR0911 - one return a case, in the order in which they ex
     latest = helm.latest
     if latest is None:
         return "install", [{"code": "NEW"}]
+    # Helm was killed. It refuses each upgrade until that is repaired, even one to the same.
     if latest.pending:
         action: Action = "upgrade" if len(helm.revisions) > 1 else "install"
         return action, [{"code": "PENDING", "status": latest.status}]
@@ -249,10 +250,12 @@ def _decide(  # noqa: PLR0911 - one return a case, in the order in which they ex
     healths = [snapshot.health(name, Patience()) for name in good.workloads]
     absent = [each for each in healths if each.workload not in snapshot.workloads]
     drift = _drift(good, snapshot)
+    # What is gone, or was changed by hand, only Helm brings back.
     if absent or drift:
         missing = [{"code": "MISSING", "workload": each.workload} for each in absent]
         return "upgrade", [*missing, *drift]
     ill = [each for each in healths if not each.done]
+    # All is applied as it should be. Another revision would change nothing: watch this one.
     if ill:
         return "resume", [
             {"code": "UNHEALTHY", "workload": each.workload, "state": each.text} for each in ill

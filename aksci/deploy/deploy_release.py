@@ -88,6 +88,7 @@ def deploy_release(
     if plan.nothing_to_do:
         return _finish(plan, [_skipped(each) for each in plan.services], started)
     with hold_lock(cluster, run_id, say=reporter.line) as lock:
+        # Another run may have deployed between our look and our lock.
         plan = plan_now()
         for line in plan.text().splitlines():
             reporter.line(line)
@@ -112,6 +113,7 @@ def apply_deploy(
     _check_charts(plan, tools)
     records = RecordKeeper(tools.cluster)
     reference = plan.release.reference
+    # First of all: whoever comes after a kill must see that this release is there in part.
     if any(each.action != "skip" for each in plan.services):
         records.update(lambda record: replace(record, attempt=reference, rollback=plan.rollback))
     results = _Schedule(plan, tools, records).run()
@@ -184,6 +186,8 @@ class _Schedule:
 
     def _loop(self, pool: ThreadPoolExecutor) -> None:
         while self._queue.is_active():
+            # After a failure nothing new starts. What runs goes on to its end: a service that is
+            # left between two states is neither the old nor the new one.
             if not self._errors:
                 for name in self._queue.get_ready():
                     future = pool.submit(
@@ -207,6 +211,8 @@ class _Schedule:
             self._errors[name] = error
 
     def _stop(self) -> None:
+        # What waits, ends by itself; Helm gets a moment to finish what it writes, so that it
+        # leaves no release pending.
         self._tools.cluster.halt.set()
         wait(self._running, timeout=_GRACE)
         self._tools.helm.runner.terminate_all()

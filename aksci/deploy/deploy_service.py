@@ -86,6 +86,7 @@ def roll_out(
     steps = run.steps(plan.config.pre) if plan.pre_steps else ()
     revision = run.apply()
     steps += run.finish()
+    # Only now: what a rollback goes back to has passed its post steps, too.
     run.remember(revision)
     return ServiceResult(
         service=plan.name,
@@ -131,6 +132,7 @@ class _Rollout:
             self.say("was applied by an earlier run; following its rollout")
             return self._revision()
         self._repair()
+        # That took as long as Helm needs: the lock may be lost by now, or Ctrl-C have come.
         self.tools.check()
         self._go_on()
         number = self._revision() + 1
@@ -161,6 +163,7 @@ class _Rollout:
     def finish(self) -> tuple[StepResult, ...]:
         """Wait for the rollout and run the post steps."""
         diagnosis = self._follow(self.plan.config.timeout)
+        # It is diagnosed by now: going back deletes the pods that show the cause.
         if diagnosis:
             self.say(f"failed: {diagnosis.fault.code}: {diagnosis.fault.message}")
             raise RolloutError(f"{diagnosis.text()}\n\n{self._undo()}", hint=diagnosis.suggestion)
@@ -223,6 +226,7 @@ class _Rollout:
             self.tools.check()
             if target is not None:
                 return self._roll_back(target)
+            # There is nothing to go back to; half an installation would be in the next one's way.
             if self.plan.state.latest is None or self.plan.action == "install":
                 self.tools.helm.uninstall(self.name, timeout=self.plan.config.timeout)
                 return f"{self.name} had no earlier revision and was removed again."
@@ -241,6 +245,8 @@ class _Rollout:
         self.say(f"rolling back to revision {target}")
         self.tools.helm.rollback(self.name, target, timeout=self.plan.config.timeout)
         revision, good = self._revision(), self.plan.good
+        # The same content has a new number now: the next plan would otherwise find a revision
+        # that nobody has recorded, and act on it.
         if good:
             same = ServiceRecord(**{**_fields(good), "revision": revision})
             self.records.update(lambda record: record.with_service(self.name, same))

@@ -90,6 +90,7 @@ def start_part(
         return False  # somebody's kill left it while it was starting
     # What is left of it goes; its children (shims with their pods, for example) stay.
     stop([p for p in find_marked(layout.state, part.name) if _leads_session(p)], grace=part.grace)
+    # Only now that our own is gone: whoever still has the port is somebody else.
     for address, port in part.listens:
         require_free(address, port, part.name)
     for folder in part.folders:

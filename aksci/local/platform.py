@@ -122,6 +122,7 @@ def up(
     began = time.monotonic()
     layout = Layout(state.absolute())
     layout.make()
+    # A part that was asked for before is in what `status` tells; `up` must not leave it down.
     if parts >= ALL_PARTS and layout.record(NOTARY).exists():
         parts |= TRUST_PARTS
     startup = Startup(
@@ -165,6 +166,7 @@ def down(*, state: Path, runner: Runner, reporter: Reporter, purge: bool = False
     with _exclusive(layout, reporter):
         had_cluster = network_is_ours(layout) or _runs(layout, "containerd")
         _stop_everything(layout)
+        # Before the run folder is cleared: what is mounted in it must not be deleted with it.
         unmount_all(layout)
         remove_cgroups(layout)
         clear_run_folder(layout)

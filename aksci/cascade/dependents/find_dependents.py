@@ -126,6 +126,8 @@ def find_dependents(
     images = reader.images(set(repositories) - set(own))
     records: dict[ImageRef, ImageRecord] | None = reader.records(images)
     found: dict[ImageRef, FoundDependent] = {}
+    # What is remembered of a dependent may be old, so the registry is asked for it again. That may
+    # bring in others that are only remembered yet: until none is left.
     while records is not None:
         found = search.dependents(images, records)
         records = reader.again(found, records)

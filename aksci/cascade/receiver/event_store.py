@@ -124,6 +124,8 @@ class EventStore:
         with self._transaction() as do:
             do("DELETE FROM seen WHERE at < ?", now - self._remember)
             do("DELETE FROM entries WHERE ended < ?", now - _KEPT)
+            # In one transaction with its entries: known without them, the event would be lost when
+            # it is sent once more.
             new = do("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", push.source, push.id, now)
             if not new.rowcount:
                 return False
@@ -145,9 +147,11 @@ class EventStore:
         now = self._now()
         with self._transaction() as do:
             ready = [one for one, at in self._when(do, settle) if at <= now]
+            # By base: of two pushes of one, only the last one's digest counts, so they go together.
             chosen = dict.fromkeys(one.base for one in ready)
             first = set(list(chosen)[:_LARGEST])
             taken = [one for one in ready if one.base in first]
+            # Counted as it begins: what takes the receiver down with it is not tried for ever.
             for one in taken:
                 do(
                     "UPDATE entries SET state = 'running', attempts = attempts + 1 WHERE id = ?",

@@ -69,6 +69,7 @@ class Worker:
     def run(self) -> None:
         """Work until an exception ends it, such as ``KeyboardInterrupt``."""
         while True:
+            # Before the look: what comes in after it ends the wait.
             self._awake.clear()
             if not self.work_once():
                 self._awake.wait(self.store.due_in(self.settle))
@@ -80,11 +81,13 @@ class Worker:
             return False
         try:
             self.start.start(batch)
+        # An AksciError, and no failure of the cascade: it does not count as an attempt.
         except Interrupted:
             self.store.release(batch)
             raise
         except AksciError as error:
             self._failed(batch, error)
+        # A fault of our own ends the receiver. It counts, or each restart would die of it again.
         except Exception as error:
             self.store.failed(batch, type(error).__name__)
             raise

@@ -94,14 +94,17 @@ def track(
     since: dict[tuple[str, str, str], float] = {}
     while True:
         check()
+        # Lists, not a watch: a watch that broke off unseen would leave us waiting on old news.
         snapshot = take_snapshot(cluster, kinds) if workloads else None
         healths = tuple(snapshot.health(name, patience) for name in workloads) if snapshot else ()
         now = time.monotonic()
         for health in healths:
+            # Only what is new: a rollout of minutes would fill the log with one line.
             if seen.get(health.workload) != health.text:
                 seen[health.workload] = health.text
                 say(f"{health.workload}: {health.text}")
         failed = _first_lasting(cluster, healths, since, now)
+        # A fault comes before the time-out: it says why.
         if failed is None and now - started > timeout and not all(each.done for each in healths):
             failed = _timed_out(healths, timeout)
         if failed or all(each.done for each in healths):
@@ -125,6 +128,8 @@ def _first_lasting(
         for each in healths
         if each.fault
     }
+    # It has to last without a break: who recovers and fails again starts anew. The message is not
+    # part of the key, for a back-off's seconds change in it at each look.
     for key in set(since) - set(present):
         del since[key]
     for key, fault in present.items():
@@ -144,6 +149,7 @@ def _node_is_coming(cluster: Cluster, pod: str) -> bool:
 
 def _timed_out(healths: tuple[Health, ...], timeout: float) -> tuple[str, Fault]:
     late = next(each for each in healths if not each.done)
+    # It has not lasted long enough to count, but it says more than that time is up.
     if late.fault:
         return late.workload, late.fault
     message = f"not complete after {timeout:g} s: {late.text}"

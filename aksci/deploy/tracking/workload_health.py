@@ -75,11 +75,14 @@ def workload_health(
     if kind == "Job":
         return _job(name, workload, _owned(pods, {workload["metadata"].get("uid", "")}), patience)
     status = workload.get("status", {})
+    # Until the controller has seen this generation, it counts the pods of the one before: all would
+    # seem done before anything has begun.
     if status.get("observedGeneration", 0) < workload["metadata"].get("generation", 1):
         return Health(workload=name, done=False, text="not observed yet")
     new, old = _split(workload, pods, replica_sets)
     desired, updated, available = _counts(workload)
     total = status.get("replicas", status.get("currentNumberScheduled", 0))
+    # Old pods are looked for themselves: some are still there when no replica counts them any more.
     done = (
         updated >= desired and available >= desired and total <= max(desired, updated) and not old
     )
@@ -108,6 +111,7 @@ def _container_fault(pod: str, state: dict[str, Any], patience: Patience) -> Fau
     waiting = state.get("state", {}).get("waiting", {})
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     where: dict[str, Any] = {"pod": pod, "container": state["name"]}
+    # ErrImagePull is a first failure, which may pass; ImagePullBackOff, that it was tried again.
     if reason in {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}:
         return Fault(code=_pull_code(message), message=message or reason, **where)
     if reason == "CreateContainerConfigError":
@@ -200,6 +204,7 @@ def _counts(workload: dict[str, Any]) -> tuple[int, int, int]:
     if kind == "DaemonSet":
         desired = status.get("desiredNumberScheduled", 0)
         available = status.get("numberAvailable", 0)
+        # Nobody replaces a pod before somebody deletes it: who waited for that would wait for ever.
         if spec.get("updateStrategy", {}).get("type") == "OnDelete":
             return desired, desired, available
         return desired, status.get("updatedNumberScheduled", 0), available
@@ -209,6 +214,7 @@ def _counts(workload: dict[str, Any]) -> tuple[int, int, int]:
         strategy = spec.get("updateStrategy", {})
         kept = strategy.get("rollingUpdate", {}).get("partition", 0)
         on_delete = strategy.get("type") == "OnDelete"
+        # Below the partition, pods stay old on purpose.
         updated = desired if on_delete else min(desired, updated + kept)
     return desired, updated, available
 
