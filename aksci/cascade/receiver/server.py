@@ -65,7 +65,7 @@ class ReceiverServer(ThreadingHTTPServer):
         self._lock = threading.Lock()
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
-        super().__init__(address, _Handler)
+        super().__init__(address, _ReceiverHandler)
 
     def knows(self, authorization: str | None) -> bool:
         """Tell whether the header shows the secret, in a time that does not tell how much of it."""
@@ -135,7 +135,7 @@ def open_server(
         ) from None
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _ReceiverHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "aksci"
     sys_version = ""

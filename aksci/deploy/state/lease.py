@@ -82,11 +82,13 @@ def _acquire(cluster: Cluster, lock: Lock, say: Callable[[str], None]) -> None:
         spec = (lease or {}).get("spec", {})
         holder, renewed = spec.get("holderIdentity") or "", spec.get("renewTime") or ""
         if not holder or _expired(spec, now):
-            with contextlib.suppress(Conflict):  # somebody was quicker: look again
+            with contextlib.suppress(Conflict):  # somebody has taken it meanwhile: look again
                 _write(cluster, lock, lease, now)
                 lock._renewed = begun  # noqa: SLF001 - our own class
                 return
             continue
+        # Renewed since we last looked, or taken by somebody else: whoever has it is alive. One that
+        # stays as it is may be a killed run's, and is waited for until it lapses.
         if met and met != (holder, renewed):
             who = "Another job of this run" if holder == lock.holder else "Another run"
             raise LockError(
@@ -137,6 +139,8 @@ _KIND = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
 def _renew(cluster: Cluster, lock: Lock) -> None:
     while not lock._done.wait(_RENEW):  # noqa: SLF001 - our own class
         try:
+            # Our own clock first: a slow answer of the server then makes us stop too early,
+            # and never too late.
             begun, now = time.monotonic(), cluster.clock()
             lease = cluster.get("Lease", lock.name)
             if lease is None or not _is_ours(lease, lock):
