@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import NotFoundInRegistry
+from aksci.oci.answers import is_digest
 from aksci.oci.artifact import Content, canonical_json, push_artifact
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
@@ -197,7 +198,10 @@ def load_lineage(registry: Registry, repository: str, record: Mapping[str, Any])
     """
     try:
         manifest = json.loads(registry.manifest(repository, record["digest"]).content)
-        document = json.loads(registry.blob(repository, manifest["layers"][0]["digest"]))
+        digests = [str(layer["digest"]) for layer in manifest["layers"]]
+        if not all(map(is_digest, digests)):  # a client refuses them as it does a broken answer
+            return None
+        document = json.loads(registry.blob(repository, digests[0]))
         return _lineage(manifest, document)
     except (NotFoundInRegistry, *_DAMAGE):
         return None

@@ -212,12 +212,20 @@ class MemoryRegistry(TransferRegistry):
             self.store.tags[repository][tag] = digest
 
     def plant(
-        self, repository: str, digest: str, content: bytes, *, media_type: str | None = None
-    ) -> None:
-        """Keep content under a digest that need not be its own, and hand it out unchecked.
+        self,
+        repository: str,
+        content: bytes,
+        *,
+        digest: str | None = None,
+        media_type: str | None = None,
+    ) -> str:
+        """Keep any content under any digest, and hand it out unchecked; return the digest.
 
-        It is a manifest if a media type is given or one was there, else a blob.
+        It is a manifest if a media type is given or one has the digest, else a blob.
+
+        :param digest: its own unless told.
         """
+        digest = digest or digest_of(content)
         with self.store.lock:
             before = self.store.manifests[repository].get(digest)
             if media_type or before:
@@ -226,6 +234,7 @@ class MemoryRegistry(TransferRegistry):
                 self.store.manifests[repository][digest] = manifest
             else:
                 self.store.blobs[repository][digest] = content
+        return digest
 
     def list_referrer(self, repository: str, subject: str, descriptor: dict[str, Any]) -> None:
         """Enter a descriptor in the list of what refers to a digest, whether or not it is true."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
-from aksci.core.errors import ConfigError, NotFoundInRegistry, RegistryError
+from aksci.core.errors import ConfigError, RegistryError
 from aksci.images.bases import BaseResolver
 from aksci.images.context.hasher import TreeHasher
 from aksci.images.graph import read_image
 from aksci.images.inputs import inputs_of
+from aksci.testing.registry import MemoryRegistry
+from aksci.testing.sample_images import MANIFEST
 
-EMPTY = SimpleNamespace(resolve=lambda _repository, _reference: None)
+EMPTY = MemoryRegistry()
 
 
 @pytest.mark.parametrize(
@@ -48,65 +49,55 @@ CONTENT = {
 }
 
 
-class Shelf:
-    """A registry of a few documents that notes what it is asked for."""
-
-    host = "r.io"
-
-    def __init__(self, content=CONTENT):
-        self.content = content
-        self.asked = []
-
-    def resolve(self, _repository, _reference):
-        return INDEX
-
-    def blob(self, _repository, digest):
-        self.asked.append(digest)
-        if digest not in self.content:
-            raise NotFoundInRegistry(digest)
-        return json.dumps(self.content[digest]).encode()
-
-    def manifest(self, repository, digest):
-        return SimpleNamespace(content=self.blob(repository, digest))
+def shelf(content=CONTENT):
+    """Return a registry that has a few documents in each of its repositories."""
+    registry = MemoryRegistry("r.io")
+    for repository in ("x", "library/x", "library/debian", "shop/base"):
+        registry.move_tag(repository, "latest", INDEX)
+        for digest, document in content.items():
+            text = json.dumps(document).encode()
+            registry.plant(repository, text, digest=digest)
+            registry.plant(repository, text, digest=digest, media_type=MANIFEST)
+    return registry
 
 
 def test_onbuild_is_read_for_the_platforms_that_are_built_once_a_run_and_kept(tmp_path):
-    shelf = Shelf()
-    resolve = BaseResolver(mirror=None, connect=lambda _: shelf, cache=tmp_path)
+    found = shelf()
+    resolve = BaseResolver(mirror=None, connect=lambda _: found, cache=tmp_path)
     for _ in range(2):
         assert resolve.onbuild("r.io/x:1", INDEX, ["linux/amd64"]) == tuple(ADDED)
-    assert shelf.asked == [INDEX, AMD, CONFIG]
+    assert found.asked() == [INDEX, AMD, CONFIG]
     assert resolve.onbuild("r.io/x:1", INDEX, ["linux/arm64/v8"]) == ()
-    later = Shelf()
+    later = shelf()
     resolve = BaseResolver(mirror=None, connect=lambda _: later, cache=tmp_path)
     assert resolve.onbuild("r.io/x:1", INDEX, ["linux/amd64"]) == tuple(ADDED)
-    assert later.asked == []
+    assert later.asked() == []
 
 
 def test_what_a_kill_left_of_the_cache_is_read_again(tmp_path):
-    shelf = Shelf()
+    found = shelf()
     for _ in range(2):
-        resolve = BaseResolver(mirror=None, connect=lambda _: shelf, cache=tmp_path)
+        resolve = BaseResolver(mirror=None, connect=lambda _: found, cache=tmp_path)
         assert resolve.onbuild("r.io/x:1", AMD, ["linux/amd64"]) == tuple(ADDED)
         for path in tmp_path.iterdir():
             path.write_text("[1")
-    assert len(shelf.asked) == 4
+    assert len(found.asked()) == 4
 
 
 def test_a_cache_that_cant_be_written_keeps_nobody_from_planning(tmp_path):
     (tmp_path / "file").write_text("")
-    resolve = BaseResolver(mirror=None, connect=lambda _: Shelf(), cache=tmp_path / "file/onbuild")
+    resolve = BaseResolver(mirror=None, connect=lambda _: shelf(), cache=tmp_path / "file/onbuild")
     assert resolve.onbuild("r.io/x:1", AMD, ["linux/amd64"]) == tuple(ADDED)
 
 
 def test_onbuild_comes_from_docker_hub_where_the_mirror_has_not_the_digest():
-    shelf = Shelf()
-    resolve = BaseResolver(mirror=Shelf({}), connect=lambda _: shelf)
+    found = shelf()
+    resolve = BaseResolver(mirror=shelf({}), connect=lambda _: found)
     assert resolve.onbuild("docker.io/library/x:1", AMD, ["linux/amd64"]) == tuple(ADDED)
 
 
 def test_something_that_is_no_image_is_a_clear_error():
-    resolve = BaseResolver(mirror=None, connect=lambda _: Shelf({AMD: [1]}))
+    resolve = BaseResolver(mirror=None, connect=lambda _: shelf({AMD: [1]}))
     with pytest.raises(RegistryError, match=f"r.io/x@{AMD} is not an image"):
         resolve.onbuild("r.io/x:1", AMD, ["linux/amd64"])
 
@@ -124,7 +115,7 @@ def inputs(graph, resolver, built=None, name="app"):
 
 def test_what_onbuild_of_an_outside_base_reads_counts(project):
     graph = project({"app/Dockerfile": "FROM debian\nCOPY a /", "app/a": "", "app/b": ""})
-    found = inputs(graph, BaseResolver(mirror=None, connect=lambda _: Shelf()))
+    found = inputs(graph, BaseResolver(mirror=None, connect=lambda _: shelf()))
     assert graph.images["app"].recipe.sources == {"a"}
     assert found.image.recipe.sources is None
     assert found.source.key != inputs(graph, project.outside(lambda _: INDEX)).source.key
@@ -135,7 +126,7 @@ def test_what_onbuild_of_an_outside_base_reads_counts(project):
 def test_onbuild_of_our_own_base_that_another_frontend_reads_is_asked_for_by_digest(project):
     files = {"base/Dockerfile": "# syntax=other/x\n!", "app/Dockerfile": "FROM shop/base"}
     graph = project(files)
-    resolver = BaseResolver(mirror=None, connect=lambda _: Shelf())
+    resolver = BaseResolver(mirror=None, connect=lambda _: shelf())
     found = inputs(graph, resolver, built={"base": AMD})
     assert [one.keyword for one in found.image.recipe.instructions] == ["FROM", "COPY", "RUN"]
     assert inputs(graph, resolver, built={"base": None}).key is None

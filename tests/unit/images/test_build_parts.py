@@ -8,13 +8,14 @@ import json
 import pytest
 
 from aksci.config.loader import load_config
-from aksci.core.errors import BuildError, ConfigError, NotFoundInRegistry, UsageError
+from aksci.core.errors import BuildError, ConfigError, UsageError
 from aksci.images.build.build_record import BuildRecord, read_build_record, write_build_record
 from aksci.images.build.credentials import load_ssh
 from aksci.images.build.failures import Failure, read_failures, update_failures
 from aksci.images.build.finished import content_identity, find_finished
 from aksci.images.engines.builder import Attestations, LazyBuilder
 from aksci.oci.registry import Manifest
+from aksci.testing.registry import MemoryRegistry
 
 HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 
@@ -86,31 +87,16 @@ def test_an_image_of_several_platforms_is_known_by_all_of_them_in_any_order():
     assert len({first, *others}) == 4
 
 
-class OneAnswer:
-    """A registry that has one manifest, and counts how often it is asked."""
-
-    def __init__(self, found):
-        self.found, self.asked = found, []
-
-    def resolve(self, _repository, reference):
-        self.asked.append(reference)
-        return self.found.digest if self.found else None
-
-    def manifest(self, _repository, reference):
-        self.asked.append(reference)
-        if self.found is None:
-            raise NotFoundInRegistry(reference)
-        return self.found
-
-
 @pytest.mark.parametrize("attested", [False, True])
 def test_what_is_finished_is_found_by_one_request(attested):
     image = manifest({"manifests": [entry("sha256:a", "amd64"), attestation("sha256:x")]})
-    registry = OneAnswer(image)
+    registry = MemoryRegistry()
+    registry.plant("shop/web", image.content, digest=image.digest, media_type=image.media_type)
+    registry.move_tag("shop/web", "in-k", image.digest)
     found = find_finished(registry, "shop/web", "k", attested=attested)
-    assert (found.digest, registry.asked) == (image.digest, ["in-k"])
+    assert (found.digest, registry.asked()) == (image.digest, ["in-k"])
     assert found.identity == ("sha256:a" if attested else image.digest)
-    assert find_finished(OneAnswer(None), "shop/web", "k", attested=attested) is None
+    assert find_finished(MemoryRegistry(), "shop/web", "k", attested=attested) is None
 
 
 def test_attestations_count_in_keys_as_words():

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import threading
 import time
-from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -17,7 +15,6 @@ from aksci.ci.console import ConsoleReporter
 from aksci.core.errors import (
     BuildError,
     ConfigError,
-    NotFoundInRegistry,
     RegistryError,
     ValidationError,
 )
@@ -27,52 +24,11 @@ from aksci.images.engines.builder import BuildOutput
 from aksci.images.keys import in_tag
 from aksci.images.plan import plan_build
 from aksci.oci.references import ImageRef
-from aksci.oci.registry import Manifest
+from aksci.testing.registry import MemoryRegistry
 
 MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
 FILES = {"app/Dockerfile": "FROM scratch\nCOPY x /\n", "app/x": "1"}
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
-
-
-class MemoryRegistry:
-    """A registry in memory."""
-
-    host = "r:1"
-
-    def __init__(self):
-        self.tags = {}
-        self.contents = {}
-        self.found = defaultdict(list)
-
-    def resolve(self, repository, reference):
-        return self.tags.get((repository, reference))
-
-    def manifest(self, repository, reference):
-        digest = self.tags.get((repository, reference), reference)
-        if digest not in self.contents:
-            raise NotFoundInRegistry(reference)
-        return Manifest(media_type=MEDIA_TYPE, digest=digest, content=self.contents[digest])
-
-    def put_manifest(self, repository, content, media_type, *, tag=None):
-        digest = self.put_blob(repository, content)
-        subject = json.loads(content).get("subject")
-        if subject:
-            entry = {"mediaType": media_type, "digest": digest}
-            self.found[subject["digest"]].append(entry | json.loads(content))
-        if tag:
-            self.tags[repository, tag] = digest
-        return digest
-
-    def blob(self, _repository, digest):
-        return self.contents[digest]
-
-    def put_blob(self, _repository, content):
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        self.contents[digest] = content
-        return digest
-
-    def referrers(self, _repository, digest):
-        return self.found[digest]
 
 
 class Engine:
@@ -101,7 +57,7 @@ class Engine:
 @pytest.fixture
 def run(project):
     """Build graphs with one engine into one registry."""
-    registry = MemoryRegistry()
+    registry = MemoryRegistry("r:1")
     engine = Engine(registry)
 
     def build(graph, digest_of=lambda _: ONE, **options):
@@ -125,7 +81,8 @@ def run(project):
 
 
 def finished(registry):
-    return [tag for _, tag in registry.tags if tag.startswith("in-")]
+    tags = registry.store.tags
+    return [tag for repository in tags for tag in tags[repository] if tag.startswith("in-")]
 
 
 def test_what_is_built_once_is_reused(project, run):
@@ -229,7 +186,7 @@ def test_what_cant_be_read_for_sure_is_never_reused(project, run, case):
     toml = f'[images.app]\ndockerfile = "app/Dockerfile"\nargs = {{ {args} }}\n'
     graph = project(FILES | {"app/Dockerfile": text}, toml)
     first = run(graph)["app"]
-    run.registry.tags["shop/app", "latest"] = first.ref.digest
+    run.registry.move_tag("shop/app", "latest", first.ref.digest)
     plan = run.plan(graph)
     assert plan.to_build == ("app",)
     assert [reason["code"] for reason in plan.work[0].reasons] == ["OPAQUE"]
@@ -246,7 +203,8 @@ class Check:
         self.registry, self.refused, self.seen = registry, refused, []
 
     def check(self, name, ref):
-        self.seen.append((name, ref.digest in self.registry.contents, finished(self.registry)))
+        pushed = self.registry.resolve(ref.repository, ref.digest) == ref.digest
+        self.seen.append((name, pushed, finished(self.registry)))
         if name in self.refused:
             raise ValidationError(f"{name} does not start.")
 
@@ -417,7 +375,7 @@ def test_what_somebody_else_finishes_while_we_build_is_not_remembered_as_our_own
     """``build --until scan`` takes it; a later job with the key must not take it for ours."""
     graph = project(FILES)
     good = run(graph)["app"]
-    run.registry.tags.clear()
+    run.registry.store.tags.clear()
     run.engine.while_building = lambda: planted(run, good)
     taken = run(graph)["app"]
     assert taken.ref.digest != good.ref.digest

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
 from aksci.core.errors import RegistryError, UnreachableError
@@ -11,6 +9,7 @@ from aksci.images.bases import BaseImageError, BaseResolver
 from aksci.images.plan import plan_build
 from aksci.images.undecided import UndecidedError
 from aksci.report.plan_report import undecided_text
+from aksci.testing.registry import MemoryRegistry
 
 FILES = {
     "base/Dockerfile": "FROM gone.example/os:1\nCOPY --from=lost.example/tool:2 /x /x\n",
@@ -19,25 +18,21 @@ FILES = {
     "fine/Dockerfile": "FROM scratch\nCOPY x /\n",
     "fine/x": "x",
 }
-EMPTY = SimpleNamespace(host="r:1", resolve=lambda _repository, _reference: None)
+EMPTY = MemoryRegistry("r:1")
 
 
-class Unreachable:
-    """A registry that nobody answers for."""
-
-    def __init__(self, host):
-        self.host = host
-        self.asked = []
-
-    def resolve(self, _repository, reference):
-        self.asked.append(reference)
-        raise UnreachableError(f"The registry {self.host} can't be reached: no.", hint="look.")
+def unreachable(host):
+    """Return a registry that nobody answers for."""
+    registry = MemoryRegistry(host)
+    error = UnreachableError(f"The registry {host} can't be reached: no.", hint="look.")
+    registry.fail("resolve", error)
+    return registry
 
 
 @pytest.fixture
 def undecided(project):
     graph = project(FILES)
-    bases = BaseResolver(mirror=None, connect=Unreachable, brief=True)
+    bases = BaseResolver(mirror=None, connect=unreachable, brief=True)
     with pytest.raises(UndecidedError) as caught:
         plan_build(graph, registry=EMPTY, resolve_external=bases)
     return caught.value
@@ -72,10 +67,8 @@ def test_what_can_be_told_is_shown_and_nothing_else_counts_as_planned(undecided)
 def test_a_registry_of_the_project_that_fails_is_no_matter_of_bases(project):
     """Else a plan would be shown as if only bases were missing."""
 
-    def refuse(*_):
-        raise RegistryError("The registry r:1 answered 503.")
-
-    failing = SimpleNamespace(host="r:1", resolve=refuse)
+    failing = MemoryRegistry("r:1")
+    failing.fail("resolve", RegistryError("The registry r:1 answered 503."))
     with pytest.raises(RegistryError, match="503") as caught:
         plan_build(project(FILES), registry=failing, resolve_external=project.outside(lambda _: ""))
     assert not isinstance(caught.value, UndecidedError)
@@ -84,12 +77,12 @@ def test_a_registry_of_the_project_that_fails_is_no_matter_of_bases(project):
 @pytest.mark.parametrize(("brief", "asked"), [(True, ["1"]), (False, ["1", "1", "2"])])
 def test_only_a_brief_look_gives_up_on_a_registry_for_good(brief, asked):
     """A build of an hour must not fail for what was out of reach at its beginning."""
-    lost = Unreachable("lost.example")
+    lost = unreachable("lost.example")
     bases = BaseResolver(mirror=None, connect=lambda _: lost, brief=brief)
     for reference in ("lost.example/a:1", "lost.example/a:1", "lost.example/b:2"):
         with pytest.raises(BaseImageError, match="can't be reached"):
             bases(reference)
-    assert lost.asked == asked
+    assert lost.asked() == asked
 
 
 def test_a_base_that_nobody_can_make_gets_no_hint_to_make_it():

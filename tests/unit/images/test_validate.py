@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from datetime import UTC, datetime
@@ -14,7 +13,6 @@ from aksci.core.errors import (
     ConfigError,
     DockerError,
     Interrupted,
-    NotFoundInRegistry,
     RegistryError,
     ValidationError,
 )
@@ -24,7 +22,9 @@ from aksci.images.validate.own_validations import OwnValidations
 from aksci.images.validate.result import Validation, judge, store
 from aksci.images.validate.validator import Validator
 from aksci.oci.references import ImageRef
-from aksci.oci.registry import Manifest
+from aksci.testing.registry import MemoryRegistry
+from aksci.testing.reporter import RecordingReporter
+from aksci.testing.sample_images import push_sample
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
@@ -179,44 +179,22 @@ def test_the_end_of_a_log_is_bounded_and_harmless():
     assert len(lines[-1]) == 500
 
 
-class MemoryRegistry:
-    """A registry in memory."""
+def put(registry, document):
+    """Store a manifest, whatever is in it; return its digest."""
+    return registry.plant("app", json.dumps(document).encode(), media_type=MANIFEST)
 
-    host = "r:1"
 
-    def __init__(self):
-        self.contents = {}
-        self.found = []
+def store_image(registry, runs, architecture="amd64"):
+    return push_sample(registry, "app", runs=runs, platform=f"linux/{architecture}").digest
 
-    def manifest(self, _repository, digest):
-        if digest not in self.contents:
-            raise NotFoundInRegistry(digest)
-        return Manifest(media_type=MANIFEST, digest=digest, content=self.contents[digest])
 
-    def put_manifest(self, repository, content, media_type, *, tag=None):
-        assert tag is None
-        digest = self.put_blob(repository, content)
-        self.found.append({"mediaType": media_type, "digest": digest, **json.loads(content)})
-        return digest
-
-    def blob(self, _repository, digest):
-        return self.contents[digest]
-
-    def put_blob(self, _repository, content):
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        self.contents[digest] = content
-        return digest
-
-    def referrers(self, _repository, digest):
-        return [each for each in self.found if each["subject"]["digest"] == digest]
-
-    def put(self, document):
-        return self.put_blob("app", json.dumps(document).encode())
-
-    def image(self, runs, architecture="amd64"):
-        """Store an image; return its digest."""
-        config = {"os": "linux", "architecture": architecture, "config": runs}
-        return self.put({"config": {"digest": self.put(config)}})
+def results(registry):
+    """Return all results of validations that are stored."""
+    return [
+        json.loads(content)
+        for content in registry.store.blobs["app"].values()
+        if b'"passed"' in content
+    ]
 
 
 class ListedEngine:
@@ -251,25 +229,14 @@ class ListedEngine:
         self.closed = True
 
 
-class Notes:
-    def __init__(self):
-        self.lines, self.warnings = [], []
-
-    def line(self, text):
-        self.lines.append(text)
-
-    def warning(self, text):
-        self.warnings.append(text)
-
-
 @pytest.fixture
 def registry():
-    return MemoryRegistry()
+    return MemoryRegistry("r:1")
 
 
 @pytest.fixture
 def notes():
-    return Notes()
+    return RecordingReporter()
 
 
 @pytest.fixture
@@ -300,7 +267,7 @@ def ref(digest):
 
 
 def test_a_pass_is_remembered_by_digest_and_by_what_was_asked(make, registry):
-    image = ref(registry.image({"Cmd": ["x"]}))
+    image = ref(store_image(registry, {"Cmd": ["x"]}))
     engine = ListedEngine(outcome(exit_code=0))
     first = make(engine).check("app", image)
     again = make(engine).check("app", image)
@@ -308,7 +275,7 @@ def test_a_pass_is_remembered_by_digest_and_by_what_was_asked(make, registry):
     assert again.finding == first.finding
     changed = {"app": ValidateConfig(command=("y",))}
     assert not make(engine, changed).check("app", image).remembered
-    other = ref(registry.image({"Cmd": ["z"]}))
+    other = ref(store_image(registry, {"Cmd": ["z"]}))
     assert not make(engine).check("app", other).remembered
     assert len(engine.tasks) == 3
 
@@ -321,7 +288,7 @@ def planted(registry, image, **config):
 
 
 def test_a_planted_passing_result_is_not_trusted_and_the_image_is_run(make, registry):
-    image = ref(registry.image({"Cmd": ["x"]}))
+    image = ref(store_image(registry, {"Cmd": ["x"]}))
     planted(registry, image)
     engine = ListedEngine(outcome(started=False, refusal="why"))
     for attempt in (make(engine).check_all, make(engine, signed=lambda *_: False).check_all):
@@ -331,7 +298,7 @@ def test_a_planted_passing_result_is_not_trusted_and_the_image_is_run(make, regi
 
 
 def test_what_a_trusted_signature_covers_is_not_run_and_can_be_signed_again(make, registry, own):
-    image, asked = ref(registry.image({"Cmd": ["x"]})), []
+    image, asked = ref(store_image(registry, {"Cmd": ["x"]})), []
 
     def signed(*question):
         asked.append(question)
@@ -347,7 +314,7 @@ def test_what_a_trusted_signature_covers_is_not_run_and_can_be_signed_again(make
 
 def test_a_signature_over_another_check_does_not_count(make, registry):
     """A check that the project asks since yesterday was never made of yesterday's image."""
-    image = ref(registry.image({"Cmd": ["x"]}))
+    image = ref(store_image(registry, {"Cmd": ["x"]}))
     before = spec_hash(ValidateConfig())
     engine = ListedEngine(outcome(exit_code=0))
     stricter = {"app": ValidateConfig(command=("y",))}
@@ -365,14 +332,14 @@ def test_a_damaged_memory_knows_of_no_pass_and_is_written_anew(make, registry, t
     (tmp_path / ".aksci").mkdir()
     (tmp_path / ".aksci/validations.json").write_bytes(content)
     engine = ListedEngine()
-    image = ref(registry.image({"Cmd": ["x"]}))
+    image = ref(store_image(registry, {"Cmd": ["x"]}))
     assert not make(engine).check("app", image).remembered
     assert make(engine).check("app", image).remembered
     assert len(engine.tasks) == 1
 
 
 def test_a_memory_that_git_brings_with_the_sources_knows_of_no_pass(make, registry, own):
-    image = ref(registry.image({"Cmd": ["x"]}))
+    image = ref(store_image(registry, {"Cmd": ["x"]}))
     engine = ListedEngine()
     make(engine).check("app", image)
     assert not make(engine, own=own(ours=lambda: False)).check("app", image).remembered
@@ -381,7 +348,7 @@ def test_a_memory_that_git_brings_with_the_sources_knows_of_no_pass(make, regist
 
 def test_two_sessions_at_once_forget_nothing_and_the_oldest_images_go_first(registry, own):
     first, second = own(most=8), own(most=8)
-    images = [ref(registry.image({"Cmd": [str(number)]})) for number in range(10)]
+    images = [ref(store_image(registry, {"Cmd": [str(number)]})) for number in range(10)]
     assert first.find("app", images[0], "s") is None  # it has read the file now
     for number, image in enumerate(images):
         result = Validation(image="app", ref=image, passed=True, finding="f", spec="s")
@@ -391,21 +358,19 @@ def test_two_sessions_at_once_forget_nothing_and_the_oldest_images_go_first(regi
 
 
 def test_a_failure_is_stored_and_asked_again(make, registry):
-    image = ref(registry.image({"Cmd": ["x"]}))
+    image = ref(store_image(registry, {"Cmd": ["x"]}))
     engine = ListedEngine(outcome(started=False, refusal="why"))
     for _ in range(2):
         with pytest.raises(ValidationError, match=r"app does not run as it must: .*why"):
             make(engine).check("app", image)
     assert len(engine.tasks) == 2
-    documents = [
-        json.loads(registry.contents[each["layers"][0]["digest"]]) for each in registry.found
-    ]
+    documents = results(registry)
     assert {each["passed"] for each in documents} == {False}
     assert documents[0]["run"] == "r1"
 
 
 def test_no_engine_is_made_before_something_must_be_run(make, registry):
-    data = ref(registry.image({}))
+    data = ref(store_image(registry, {}))
     skipped = {"skipped": ValidateConfig(skip=True)}
     validator = make(lambda: pytest.fail("nothing had to be run"), skipped)
     assert validator.check("data", data).stored
@@ -422,7 +387,7 @@ def test_an_engine_that_cannot_be_made_is_asked_for_once(make, registry):
 
     validator = make(engine)
     for number in range(3):
-        image = ref(registry.image({"Cmd": [str(number)]}))
+        image = ref(store_image(registry, {"Cmd": [str(number)]}))
         with pytest.raises(DockerError):
             validator.check("app", image)
     assert len(asked) == 1
@@ -436,7 +401,7 @@ def test_an_engine_is_made_once_and_closed(make, registry):
         return made[-1]
 
     validator = make(engine)
-    images = {f"i{n}": ref(registry.image({"Cmd": [str(n)]})) for n in range(20)}
+    images = {f"i{n}": ref(store_image(registry, {"Cmd": [str(n)]})) for n in range(20)}
     assert list(validator.check_all(images)) == sorted(images)
     validator.close()
     (one,) = made
@@ -449,27 +414,27 @@ def test_nothing_is_run_after_a_stop(make, registry):
     validator = make(lambda: pytest.fail("it was stopped"))
     validator.stop()
     with pytest.raises(Interrupted):
-        validator.check("app", ref(registry.image({"Cmd": ["x"]})))
+        validator.check("app", ref(store_image(registry, {"Cmd": ["x"]})))
 
 
 def test_a_pull_that_fails_stores_nothing_and_is_no_failed_validation(make, registry):
-    image = ref(registry.image({"Cmd": ["x"]}))
+    image = ref(store_image(registry, {"Cmd": ["x"]}))
     with pytest.raises(RegistryError):
         make(ListedEngine(RegistryError("no"))).check_all({"app": image})
-    assert registry.found == []
+    assert results(registry) == []
 
 
 def index(registry, *platforms):
     entries = [
-        {"digest": registry.image({"Cmd": [each]}, each), "platform": {"os": "linux"}}
+        {"digest": store_image(registry, {"Cmd": [each]}, each), "platform": {"os": "linux"}}
         for each in platforms
     ]
     attestation = {
-        "digest": registry.put({"layers": []}),
+        "digest": put(registry, {"layers": []}),
         "platform": {"os": "unknown", "architecture": "unknown"},
         "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
     }
-    return ref(registry.put({"manifests": [*entries, attestation]}))
+    return ref(put(registry, {"manifests": [*entries, attestation]}))
 
 
 def test_the_engines_platform_of_several_is_run(make, registry):
@@ -503,11 +468,11 @@ def test_an_engine_that_does_not_know_its_platforms_chooses_itself(
 )
 def test_what_is_no_image_does_not_pass(make, registry, document):
     with pytest.raises(ValidationError, match="no container image"):
-        make(ListedEngine()).check("app", ref(registry.put(document)))
+        make(ListedEngine()).check("app", ref(put(registry, document)))
 
 
 def test_a_weak_pass_says_how_to_ask_more(make, registry, notes):
-    image = ref(registry.image({"Cmd": ["x"]}))
+    image = ref(store_image(registry, {"Cmd": ["x"]}))
     make(ListedEngine(outcome(exit_code=1))).check("a/b.c", image)
     (line,) = notes.lines
     assert line.endswith("set 'command' or 'health' in [images.\"a/b.c\".validate]")

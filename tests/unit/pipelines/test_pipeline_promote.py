@@ -12,6 +12,7 @@ from aksci.core.errors import ConfigError, UsageError
 from aksci.oci.references import ImageRef
 from aksci.supply.release.release import Release
 from aksci.supply.sign.signer import AllSigners, NotSignedError, Proof, UntrustedError
+from aksci.testing.registry import MemoryRegistry
 from pipelines.promote import _sign_again, previous
 
 
@@ -93,7 +94,7 @@ def test_nobody_but_docker_content_trust_signs_again_at_the_target(monkeypatch):
     reporter = SimpleNamespace(line=lambda _: None)
     target = SimpleNamespace(
         context=SimpleNamespace(config=config, reporter=reporter),
-        registry=SimpleNamespace(host="b.example"),
+        registry=MemoryRegistry("b.example"),
         signer=AllSigners([notation, dct]),
         toolbox=None,
         found=None,

@@ -10,29 +10,19 @@ from aksci.core.errors import RegistryError
 from aksci.images.build.build_record import BuildRecord, BuiltImage
 from aksci.images.build.tags import publish_tags
 from aksci.oci.references import ImageRef
-from aksci.oci.registry import Manifest
+from aksci.testing.registry import MemoryRegistry
+from aksci.testing.sample_images import MANIFEST
 from pipelines.publishing import Publishing
 
 PARENTS = {"base": frozenset(), "app": frozenset({"base"}), "lone": frozenset()}
 
 
-class Shelf:
-    """A registry of tags that notes which are set."""
-
-    host = "r:1"
-
-    def __init__(self):
-        self.tags, self.set = {}, []
-
-    def resolve(self, repository, tag):
-        return self.tags.get((repository, tag))
-
-    def manifest(self, _repository, digest):
-        return Manifest(media_type="m", digest=digest, content=digest.encode())
-
-    def put_manifest(self, repository, content, _media_type, *, tag):
-        self.tags[repository, tag] = content.decode()
-        self.set.append(tag)
+def shelf(*references):
+    """Return a registry that has some digests, in their repositories."""
+    registry = MemoryRegistry("r:1")
+    for one in references:
+        registry.plant(one.repository, b"{}", digest=one.digest, media_type=MANIFEST)
+    return registry
 
 
 def ref(name, number):
@@ -72,7 +62,7 @@ def publishing(published, *, released=None, codes=None, commit="abc", before="ab
         run_id="run",
         environment_name="local",
     )
-    bench = SimpleNamespace(context=context, commit=commit, registry=Shelf(), signer=None)
+    bench = SimpleNamespace(context=context, commit=commit, registry=shelf(), signer=None)
     images = {
         name: SimpleNamespace(ref=ref(name, number))
         for name, number in (released or published).items()
@@ -139,12 +129,12 @@ def test_sources_that_could_not_be_compared_are_released_of_the_released_commit_
 
 def test_a_tag_that_somebody_else_moved_stops_the_release_too():
     found, last, _ = publishing({"lone": 1})
-    found.bench.registry.tags["lone", "latest"] = ref("lone", 9).digest
+    found.bench.registry.move_tag("lone", "latest", ref("lone", 9).digest)
     moving = {"lone": made("lone", 2)}
     for publish in (lambda: found.go_on(last, moving), lambda: found.move_tags(moving)):
         with pytest.raises(RegistryError, match="by somebody else"):
             publish()
-    assert found.bench.registry.set == []
+    assert found.bench.registry.asked("put_manifest") == []
 
 
 def test_an_image_without_stable_tags_is_no_mistake():
@@ -154,9 +144,10 @@ def test_an_image_without_stable_tags_is_no_mistake():
 
 def test_the_tag_that_tells_what_is_published_moves_last():
     """A run that dies in between is found to have died: ADR 11."""
-    shelf = Shelf()
     image = made("lone", 2, tags=("latest", "1", "1.2"))
+    registry = shelf(image.ref)
     record = BuildRecord(run_id="", commit="", environment="", images={"lone": image})
-    publish_tags(record, shelf)
-    assert shelf.set[-1] == "latest"
-    assert sorted(shelf.set) == ["1", "1.2", "latest"]
+    publish_tags(record, registry)
+    tags = registry.asked("put_manifest")
+    assert tags[-1] == "latest"
+    assert sorted(tags) == ["1", "1.2", "latest"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
 import pytest
@@ -11,7 +10,6 @@ from aksci.config.models import Config
 from aksci.core.errors import NotFoundInRegistry, TrustError, UnreachableError, UsageError
 from aksci.images.build.build_record import Base, BuildRecord, BuiltImage
 from aksci.oci.references import ImageRef
-from aksci.oci.registry import Manifest
 from aksci.supply.release.continued import chain_of, continue_release, continues, publish_continued
 from aksci.supply.release.make_release import load_release, make_release
 from aksci.supply.release.sign_release import publish_release, sign_release
@@ -26,7 +24,9 @@ from aksci.supply.sign.signer import (
     Proof,
     kind_claims,
 )
+from aksci.testing.registry import MemoryRegistry
 
+HOST = "localhost:5000"
 CONFIG = {
     "schema": 1,
     "project": {"name": "shop", "source": "https://example.com/shop"},
@@ -37,35 +37,8 @@ CONFIG = {
 }
 
 
-class Shelf:
-    """A registry in memory."""
-
-    host = "localhost:5000"
-
-    def __init__(self):
-        self.content, self.tagged = {}, {}
-        self.writes = 0
-
-    def put_blob(self, _repository, content):
-        self.writes += 1
-        found = "sha256:" + hashlib.sha256(content).hexdigest()
-        self.content[found] = content
-        return found
-
-    def put_manifest(self, repository, content, _media_type, *, tag=None):
-        found = self.put_blob(repository, content)
-        if tag:
-            self.tagged[repository, tag] = found
-        return found
-
-    def blob(self, _repository, digest):
-        return self.content[digest]
-
-    def manifest(self, repository, digest):
-        return Manifest(media_type="x", digest=digest, content=self.blob(repository, digest))
-
-    def resolve(self, repository, reference):
-        return self.tagged.get((repository, reference))
+def writes(registry):
+    return len(registry.asked("put_blob", "put_manifest"))
 
 
 class Seals:
@@ -115,7 +88,7 @@ def verdict(ref, **changes):
 def built(name, number, *, base=1):
     return BuiltImage(
         name=name,
-        ref=ImageRef(Shelf.host, f"shop/{name}", digest(number)),
+        ref=ImageRef(HOST, f"shop/{name}", digest(number)),
         input_key=f"key-{number}",
         tags=("latest",),
         action="built",
@@ -126,8 +99,8 @@ def built(name, number, *, base=1):
 
 
 @pytest.fixture
-def shelf():
-    return Shelf()
+def registry():
+    return MemoryRegistry(HOST)
 
 
 @pytest.fixture
@@ -145,34 +118,34 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def before(root, shelf):
+def before(root, registry):
     images = {name: built(name, number) for name, number in (("base", 10), ("web", 11))}
     return make_release(
         BuildRecord(run_id="1", commit="c" * 40, environment="local", images=images),
         config=Config.model_validate(CONFIG, strict=False),
         root=root,
         verdicts={name: verdict(image.ref) for name, image in images.items()},
-        registry=shelf,
+        registry=registry,
     )
 
 
-def go_on(shelf, before, *images):
+def go_on(registry, before, *images):
     return continue_release(
         before,
         {image.name: image for image in images},
         {image.name: verdict(image.ref) for image in images},
-        registry=shelf,
+        registry=registry,
     )
 
 
 # -- what it is made of --
 
 
-def test_only_the_images_differ_though_the_checkout_has_gone_on(shelf, before, root):
+def test_only_the_images_differ_though_the_checkout_has_gone_on(registry, before, root):
     (root / "chart/Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 2.0.0\n")
     (root / "db/2_second.sql").write_text("drop table t")
     image = built("web", 12, base=2)
-    found = go_on(shelf, before, image)
+    found = go_on(registry, before, image)
     assert found.id != before.id
     assert replace(found, ref=before.ref, images=before.images) == before
     assert found.images["base"] == before.images["base"]
@@ -184,45 +157,45 @@ def test_only_the_images_differ_though_the_checkout_has_gone_on(shelf, before, r
         "public@2026-11-24T00:00:00Z",
     )
     assert [base.digest for base in web.bases] == [digest(2)]
-    assert load_release(shelf, found.ref) == found
-    assert shelf.resolve("shop/release", found.tag) == found.id
+    assert load_release(registry, found.ref) == found
+    assert registry.resolve("shop/release", found.tag) == found.id
 
 
-def test_it_is_what_a_build_of_the_same_images_would_have_made(shelf, before, root):
+def test_it_is_what_a_build_of_the_same_images_would_have_made(registry, before, root):
     images = {"base": built("base", 10), "web": built("web", 12)}
     again = make_release(
         BuildRecord(run_id="2", commit="c" * 40, environment="local", images=images),
         config=Config.model_validate(CONFIG, strict=False),
         root=root,
         verdicts={name: verdict(image.ref) for name, image in images.items()},
-        registry=shelf,
+        registry=registry,
     )
-    assert go_on(shelf, before, images["web"]) == again
+    assert go_on(registry, before, images["web"]) == again
 
 
-def test_the_same_images_make_the_same_release_also_by_way_of_another(shelf, before):
+def test_the_same_images_make_the_same_release_also_by_way_of_another(registry, before):
     base, web = built("base", 20), built("web", 21)
-    once = go_on(shelf, before, base, web)
-    assert go_on(shelf, before, web, base) == once
-    assert go_on(shelf, go_on(shelf, before, base), web) == once
-    read = load_release(shelf, before.ref)
-    assert go_on(shelf, read, base, web) == once
+    once = go_on(registry, before, base, web)
+    assert go_on(registry, before, web, base) == once
+    assert go_on(registry, go_on(registry, before, base), web) == once
+    read = load_release(registry, before.ref)
+    assert go_on(registry, read, base, web) == once
 
 
-def test_where_nothing_differs_it_is_the_release_before_and_nothing_is_written(shelf, before):
-    writes = shelf.writes
-    assert go_on(shelf, before, built("web", 11)) is before
-    assert go_on(shelf, before) is before
-    assert shelf.writes == writes
+def test_where_nothing_differs_it_is_the_release_before_and_nothing_is_written(registry, before):
+    written = writes(registry)
+    assert go_on(registry, before, built("web", 11)) is before
+    assert go_on(registry, before) is before
+    assert writes(registry) == written
 
 
-def test_an_image_that_no_release_has_yet_is_left_out(shelf, before):
-    assert go_on(shelf, before, built("new", 30)) is before
-    found = go_on(shelf, before, built("new", 30), built("web", 12))
+def test_an_image_that_no_release_has_yet_is_left_out(registry, before):
+    assert go_on(registry, before, built("new", 30)) is before
+    found = go_on(registry, before, built("new", 30), built("web", 12))
     assert set(found.images) == {"base", "web"}
 
 
-def test_only_images_with_stored_passing_verdicts_are_taken(shelf, before):
+def test_only_images_with_stored_passing_verdicts_are_taken(registry, before):
     image = built("web", 12)
     good = verdict(image.ref)
     for bad in (
@@ -232,33 +205,33 @@ def test_only_images_with_stored_passing_verdicts_are_taken(shelf, before):
         {"web": verdict(built("web", 13).ref)},
     ):
         with pytest.raises(TrustError, match="no stored, passing verdict"):
-            continue_release(before, {"web": image}, bad, registry=shelf)
+            continue_release(before, {"web": image}, bad, registry=registry)
 
 
-def test_what_is_in_another_registry_is_refused_with_what_to_do(shelf, before):
+def test_what_is_in_another_registry_is_refused_with_what_to_do(registry, before):
     elsewhere = replace(before, ref=replace(before.ref, registry="other.example"))
     with pytest.raises(
         UsageError, match=r"other\.example/shop/release@.* is not in localhost:5000"
     ):
-        go_on(shelf, elsewhere, built("web", 12))
+        go_on(registry, elsewhere, built("web", 12))
     image = built("web", 12)
     moved = replace(image, ref=replace(image.ref, registry="other.example"))
     with pytest.raises(UsageError, match=r"other\.example/shop/web@"):
-        go_on(shelf, before, moved)
+        go_on(registry, before, moved)
 
 
 # -- who vouches --
 
 
 @pytest.fixture
-def chain(shelf, seals, before):
+def chain(registry, seals, before):
     """Three releases, each of which continues the one before it."""
     first = Origin(commit=before.commit, run="1")
-    publish_release(before, registry=shelf, signer=seals, origin=first)
+    publish_release(before, registry=registry, signer=seals, origin=first)
     releases = [before]
     for number in (12, 13):
-        made = go_on(shelf, releases[-1], built("web", number))
-        publish_continued(made, before=releases[-1], registry=shelf, signer=seals, run="2")
+        made = go_on(registry, releases[-1], built("web", number))
+        publish_continued(made, before=releases[-1], registry=registry, signer=seals, run="2")
         releases.append(made)
     return releases
 
@@ -287,45 +260,45 @@ def test_a_signature_tells_commit_run_and_what_is_continued_and_a_charts_does_no
 
 
 def test_a_release_that_a_build_had_signed_already_is_signed_again_with_what_it_continues(
-    shelf, seals, chain
+    registry, seals, chain
 ):
-    made = go_on(shelf, chain[2], built("web", 14))
+    made = go_on(registry, chain[2], built("web", 14))
     sign_release(made, signer=seals)
     remembering = RememberingSigner(seals)
     remembering.verify(made.ref, kind_claims(made.ref, "release"))
-    given = {"before": chain[2], "registry": shelf, "signer": remembering, "run": "3"}
+    given = {"before": chain[2], "registry": registry, "signer": remembering, "run": "3"}
     assert publish_continued(made, **given)
     assert not publish_continued(made, **given)
     assert chain_of(made.ref, signer=seals)[0] == chain[2].ref
 
 
-def test_a_release_made_twice_continues_both_though_one_signature_is_shown(shelf, seals, chain):
+def test_a_release_made_twice_continues_both_though_one_signature_is_shown(registry, seals, chain):
     first, second, third = chain
-    other = go_on(shelf, first, built("base", 20))
-    publish_continued(other, before=first, registry=shelf, signer=seals, run="4")
+    other = go_on(registry, first, built("base", 20))
+    publish_continued(other, before=first, registry=registry, signer=seals, run="4")
     seals.sign(third.ref, {**kind_claims(third.ref, "release"), CONTINUES: other.id})
     assert chain_of(third.ref, signer=seals) == (other.ref, first.ref)
     assert continues(third.ref, second.ref, signer=seals)
     assert continues(third.ref, other.ref, signer=seals)
 
 
-def test_latest_moves_from_the_release_before_only(shelf, seals, chain, before):
+def test_latest_moves_from_the_release_before_only(registry, seals, chain, before):
     def latest():
-        return shelf.resolve("shop/release", "latest")
+        return registry.resolve("shop/release", "latest")
 
     assert latest() == chain[2].id
-    late = go_on(shelf, before, built("base", 40))
-    publish_continued(late, before=before, registry=shelf, signer=seals, run="5")
+    late = go_on(registry, before, built("base", 40))
+    publish_continued(late, before=before, registry=registry, signer=seals, run="5")
     assert latest() == chain[2].id
     signed = len(seals.signed)
-    publish_continued(before, before=before, registry=shelf, signer=seals, run="5")
+    publish_continued(before, before=before, registry=registry, signer=seals, run="5")
     assert (latest(), len(seals.signed)) == (chain[2].id, signed)
 
 
-def test_a_release_that_nobody_signed_ends_the_chain(shelf, seals, chain):
-    unsigned = go_on(shelf, chain[0], built("base", 50))
-    made = go_on(shelf, unsigned, built("web", 51))
-    publish_continued(made, before=unsigned, registry=shelf, signer=seals, run="6")
+def test_a_release_that_nobody_signed_ends_the_chain(registry, seals, chain):
+    unsigned = go_on(registry, chain[0], built("base", 50))
+    made = go_on(registry, unsigned, built("web", 51))
+    publish_continued(made, before=unsigned, registry=registry, signer=seals, run="6")
     assert chain_of(made.ref, signer=seals) == ()
     assert not continues(made.ref, unsigned.ref, signer=seals)
     with pytest.raises(NotSignedError):
@@ -337,9 +310,9 @@ def test_a_release_that_nobody_signed_ends_the_chain(shelf, seals, chain):
     [{"dev.aksci.repository": "other/release"}, {"dev.aksci.kind": "chart"}],
     ids=["another repository", "another kind"],
 )
-def test_a_signature_over_something_else_does_not_link(shelf, seals, chain, changes):
+def test_a_signature_over_something_else_does_not_link(registry, seals, chain, changes):
     """The same bytes may be signed for another project, or as something else."""
-    made = go_on(shelf, chain[2], built("web", 60))
+    made = go_on(registry, chain[2], built("web", 60))
     claims = {**kind_claims(made.ref, "release"), CONTINUES: chain[2].id}
     seals.sign(made.ref, {**claims, **changes})
     with pytest.raises(BindingError):
@@ -349,7 +322,7 @@ def test_a_signature_over_something_else_does_not_link(shelf, seals, chain, chan
     assert not continues(made.ref, chain[2].ref, signer=seals)
 
 
-def test_every_signer_must_vouch_for_a_link(shelf, seals, chain):
+def test_every_signer_must_vouch_for_a_link(registry, seals, chain):
     other = Seals("cosign")
     for release in chain:
         sign_release(release, signer=other)

@@ -8,12 +8,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from aksci.config.supply_models import CosignConfig
-from aksci.core.errors import ConfigError, NotFoundInRegistry
+from aksci.core.errors import ConfigError
 from aksci.core.process import Runner
 from aksci.core.secret import Secret
 from aksci.supply.sign.cosign.cosign_keys import CosignKey, cosign_key
 from aksci.supply.sign.cosign.cosign_signer import BUNDLE, CosignSigner, cosign_signer
 from aksci.supply.sign.signer import NotSignedError, UntrustedError
+from aksci.testing.registry import MemoryRegistry
+from aksci.testing.sample_images import MANIFEST
 
 
 @pytest.fixture
@@ -100,19 +102,15 @@ def test_a_public_key_that_is_none_is_said_at_once(tmp_path, content):
     ],
 )
 def test_what_a_stranger_lists_as_a_signature_is_refused_and_breaks_nothing(ref, entry, error):
-    known = {ref.digest: b"{}", "sha256:" + "1" * 64: b"[]"}
-
-    def manifest(_repository, digest):
-        if digest not in known:
-            raise NotFoundInRegistry(digest)
-        return SimpleNamespace(content=known[digest])
-
-    listed = [{"artifactType": BUNDLE, **entry}]
+    registry = MemoryRegistry()
+    for digest, content in ((ref.digest, b"{}"), ("sha256:" + "1" * 64, b"[]")):
+        registry.plant(ref.repository, content, digest=digest, media_type=MANIFEST)
+    registry.list_referrer(ref.repository, ref.digest, {"artifactType": BUNDLE, **entry})
     failed = SimpleNamespace(status=1, stdout="", stderr="")
     signer = CosignSigner(
         cosign=Path("cosign"),
         runner=SimpleNamespace(environment={}, run=lambda *_, **__: failed, redact=str),
-        registry=SimpleNamespace(manifest=manifest, referrers=lambda *_: listed),
+        registry=registry,
         key=CosignKey(public="cosign.pub", identity="the key"),
     )
     with pytest.raises(error):

@@ -13,6 +13,8 @@ from aksci.supply.sign.dct.migrate import MIGRATED_FROM, TAGS, migrate_repositor
 from aksci.supply.sign.dct.seen_metadata import Memory
 from aksci.supply.sign.dct.trust_chain import Branch, VerifiedMetadata
 from aksci.supply.sign.signer import REPOSITORY, NotSignedError, Proof
+from aksci.testing.registry import MemoryRegistry
+from aksci.testing.sample_images import MANIFEST
 
 REPO = "shop/catalog"
 ONE, TWO = "1" * 64, "2" * 64
@@ -69,10 +71,10 @@ def signer():
 
 @pytest.fixture
 def registry():
-    known = {f"sha256:{ONE}", f"sha256:{TWO}"}
-    return SimpleNamespace(
-        host="r.example", resolve=lambda _, digest: digest if digest in known else None
-    )
+    found = MemoryRegistry("r.example")
+    for digest in (ONE, TWO):
+        found.plant(REPO, b"{}", digest=f"sha256:{digest}", media_type=MANIFEST)
+    return found
 
 
 def migrate(reader, registry, signer, *, plan=False):

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from aksci.core.errors import RegistryError
 from aksci.oci.references import ImageRef
 from aksci.oci.registry import Manifest
 from aksci.supply.sign.notation.cbor import DoubtError, read
 from aksci.supply.sign.notation.verify_cose import SIGNATURE, TrustedRoots, find_proof, prove
+from aksci.testing.registry import MemoryRegistry
 
+REPOSITORY = "shop/catalog"
 OCI = "application/vnd.oci.image.manifest.v1+json"
 
 
@@ -119,64 +120,43 @@ def test_what_another_library_writes_is_read_as_it_was_meant(value):
     assert read(cbor2.dumps(value)) == value
 
 
-class Shelf:
-    """A registry of one image and what refers to it."""
+@pytest.fixture
+def registry(target):
+    """One image, and what refers to it: the digests of that are made up."""
+    found = MemoryRegistry("r.example")
+    found.plant(REPOSITORY, target.content, digest=target.digest, media_type=target.media_type)
+    return found
 
-    host = "r.example"
 
-    def __init__(self, target):
-        self.manifests = {target.digest: target}
-        self.blobs = {}
-        self.listed = []
-        self.asked = []
-
-    def add(self, digit, data, subject, **changes):
-        digest, blob = (f"sha256:{kind}{digit}" + "0" * 62 for kind in "bc")
-        layer = {"mediaType": "application/cose", "digest": blob, "size": len(data)}
-        content = {
-            "artifactType": SIGNATURE,
-            "config": {"mediaType": "application/vnd.oci.empty.v1+json"},
-            "layers": [layer],
-            "subject": {"digest": subject},
-        }
-        text = json.dumps(content | changes.pop("manifest", {})).encode()
-        self.manifests[digest] = Manifest(media_type=OCI, digest=digest, content=text)
-        self.blobs[blob] = data
-        entry = {"mediaType": OCI, "artifactType": SIGNATURE, "digest": digest, "size": len(text)}
-        self.listed.append(entry | changes)
-
-    def manifest(self, _repository, reference):
-        self.asked.append(reference)
-        if reference not in self.manifests:
-            raise RegistryError("gone")
-        return self.manifests[reference]
-
-    def blob(self, _repository, digest):
-        self.asked.append(digest)
-        return self.blobs[digest]
-
-    def referrers(self, _repository, _digest):
-        return self.listed
+def add(registry, digit, data, subject, **changes):
+    digest, blob = ("sha256:" + f"{kind}{digit}".ljust(64, "0") for kind in "bc")
+    layer = {"mediaType": "application/cose", "digest": blob, "size": len(data)}
+    content = {
+        "artifactType": SIGNATURE,
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json"},
+        "layers": [layer],
+        "subject": {"digest": subject},
+    }
+    text = json.dumps(content | changes.pop("manifest", {})).encode()
+    registry.plant(REPOSITORY, text, digest=digest, media_type=OCI)
+    registry.plant(REPOSITORY, data, digest=blob)
+    entry = {"mediaType": OCI, "artifactType": SIGNATURE, "digest": digest, "size": len(text)}
+    registry.list_referrer(REPOSITORY, subject, entry | changes)
 
 
 @pytest.fixture
-def shelf(target):
-    return Shelf(target)
-
-
-@pytest.fixture
-def find(shelf, corpus, target, moment):
+def find(registry, corpus, target, moment):
     case = corpus["three certificates"]
     trust = TrustedRoots.read(case.roots, case.identities)
-    ref = ImageRef("r.example", "shop/catalog", target.digest)
-    return lambda claims: find_proof(shelf, ref, claims, trust=trust, now=moment)
+    ref = ImageRef("r.example", REPOSITORY, target.digest)
+    return lambda claims: find_proof(registry, ref, claims, trust=trust, now=moment)
 
 
-def test_a_good_signature_is_found_among_bad_ones(shelf, corpus, target, find):
+def test_a_good_signature_is_found_among_bad_ones(registry, corpus, target, find):
     assert find({}) is None
-    shelf.add(1, b"rubbish", target.digest)
-    shelf.add(2, corpus["another root"].data, target.digest)
-    shelf.add(3, corpus["three certificates"].data, target.digest)
+    add(registry, 1, b"rubbish", target.digest)
+    add(registry, 2, corpus["another root"].data, target.digest)
+    add(registry, 3, corpus["three certificates"].data, target.digest)
     assert find({"dev.aksci.kind": "corpus"}).claims == {"dev.aksci.kind": "corpus"}
     assert find({"dev.aksci.kind": "other"}) is None
     assert find({"dev.aksci.kind": "corpus", "more": "x"}) is None
@@ -198,48 +178,48 @@ def test_a_good_signature_is_found_among_bad_ones(shelf, corpus, target, find):
     ],
 )
 def test_a_signature_that_is_stored_in_an_unusual_way_is_not_believed(
-    shelf, corpus, target, find, changes
+    registry, corpus, target, find, changes
 ):
-    shelf.add(1, corpus["three certificates"].data, target.digest, **changes)
+    add(registry, 1, corpus["three certificates"].data, target.digest, **changes)
     assert find({}) is None
 
 
 @pytest.mark.parametrize(
     "layer", [{"size": 1 << 30}, {"size": 3}, {"mediaType": "application/jose+json"}]
 )
-def test_a_large_or_strange_envelope_is_not_even_fetched(shelf, corpus, target, find, layer):
+def test_a_large_or_strange_envelope_is_not_even_fetched(registry, corpus, target, find, layer):
     data = corpus["three certificates"].data
     plain = {"mediaType": "application/cose", "digest": "sha256:c1" + "0" * 62, "size": len(data)}
-    shelf.add(1, data, target.digest, manifest={"layers": [plain | layer]})
+    add(registry, 1, data, target.digest, manifest={"layers": [plain | layer]})
     assert find({}) is None
-    assert (plain["digest"] in shelf.asked) == (layer.get("size") == 3)
+    assert (plain["digest"] in registry.asked()) == (layer.get("size") == 3)
 
 
-def test_a_flood_of_signatures_is_left_to_notation(shelf, corpus, target, find):
-    shelf.add(1, corpus["three certificates"].data, target.digest)
+def test_a_flood_of_signatures_is_left_to_notation(registry, corpus, target, find):
+    add(registry, 1, corpus["three certificates"].data, target.digest)
     for number in range(50):
-        shelf.add(number + 10, b"rubbish", target.digest)
+        add(registry, number + 20, b"rubbish", target.digest)
     assert find({}) is None
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_of_many_signatures_the_newest_are_looked_at(shelf, corpus, target, find, order):
+def test_of_many_signatures_the_newest_are_looked_at(registry, corpus, target, find, order):
     def signed(day):
         created = f"2026-{1 + day // 28:02}-{1 + day % 28:02}T00:00:00Z"
         return {"annotations": {"org.opencontainers.image.created": created}}
 
-    for number in range(60):
-        shelf.add(number + 10, b"from before", target.digest, **signed(number))
-    shelf.add(1, corpus["three certificates"].data, target.digest, **signed(99))
-    shelf.listed = shelf.listed[::order]
+    cases = [(number + 20, b"from before", number) for number in range(60)]
+    cases.append((1, corpus["three certificates"].data, 99))
+    for digit, data, day in cases[::order]:
+        add(registry, digit, data, target.digest, **signed(day))
     assert find({}).claims == {"dev.aksci.kind": "corpus"}
-    assert len(shelf.asked) == 3
+    assert len(registry.asked()) == 3
 
 
 @pytest.mark.parametrize("annotations", ["x", ["x"], {"org.opencontainers.image.created": {}}])
-def test_odd_annotations_break_nothing(shelf, corpus, target, find, annotations):
-    shelf.add(1, corpus["three certificates"].data, target.digest)
-    shelf.add(2, b"rubbish", target.digest, annotations=annotations)
+def test_odd_annotations_break_nothing(registry, corpus, target, find, annotations):
+    add(registry, 1, corpus["three certificates"].data, target.digest)
+    add(registry, 2, b"rubbish", target.digest, annotations=annotations)
     assert find({}).claims == {"dev.aksci.kind": "corpus"}
 
 

@@ -25,6 +25,7 @@ from aksci.supply.sign.signer import (
     sign_image,
     validation_claims,
 )
+from aksci.testing.registry import MemoryRegistry
 
 
 @pytest.fixture
@@ -207,9 +208,8 @@ class Notation:
 
 
 def by_notation(tmp_path, now, *signatures, unread=False):
-    registry = SimpleNamespace(manifest=lambda *_: None, referrers=lambda *_: [])
     signer = make_notation(tmp_path, now, NotationConfig(), local=True)
-    return replace(signer, runner=Notation(*signatures, unread=unread), registry=registry)
+    return replace(signer, runner=Notation(*signatures, unread=unread), registry=MemoryRegistry())
 
 
 def test_notations_proof_has_all_that_the_signature_covers(tmp_path, now, ref):

@@ -155,7 +155,7 @@ def test_what_was_planted_is_handed_out_and_the_client_sees_through_it(memory):
     digest = memory.put_blob("shop/web", b"good")
     ref = push_sample(memory, "shop/web")
     for name in (digest, ref.digest):
-        memory.plant("shop/web", name, b'{"schemaVersion": 2}')
+        assert memory.plant("shop/web", b'{"schemaVersion": 2}', digest=name) == name
     assert memory.blob("shop/web", digest) == b'{"schemaVersion": 2}'
     assert memory.manifest("shop/web", ref.digest).content == b'{"schemaVersion": 2}'
     with serve(memory) as server:

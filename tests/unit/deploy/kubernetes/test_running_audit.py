@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from importlib.resources import files
 
@@ -11,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from aksci.core.errors import NotFoundInRegistry, RegistryError, TrustError
+from aksci.core.errors import RegistryError, TrustError
 from aksci.deploy.kubernetes.running_audit import (
     Evidence,
     audit_containers,
@@ -21,7 +20,6 @@ from aksci.deploy.kubernetes.running_audit import (
 )
 from aksci.deploy.kubernetes.running_containers import Container
 from aksci.oci.references import ImageRef
-from aksci.oci.registry import Manifest
 from aksci.report.audit_report import audit_markdown, audit_text
 from aksci.supply.scan.verdict import SEVERITIES
 from aksci.supply.sign.signer import (
@@ -34,6 +32,8 @@ from aksci.supply.sign.signer import (
 )
 from aksci.supply.verify.audit import Audit, Row
 from aksci.supply.verify.judge import Judge, Judgement, Outcome, Subject
+from aksci.testing.registry import MemoryRegistry
+from aksci.testing.sample_images import MANIFEST
 
 HOST = "localhost:5000"
 HEX = "0123456789abcdef"
@@ -285,35 +285,9 @@ def test_the_json_is_as_its_schema_says_and_capitals_fail(each):
 # The judge, with a registry and signers in memory
 
 
-class Shelf:
-    """A registry in memory."""
-
-    host = HOST
-
-    def __init__(self):
-        self.content = {}
-        self.broken = False
-
-    def put(self, document):
-        content = json.dumps(document).encode()
-        digest = "sha256:" + hashlib.sha256(content).hexdigest()
-        self.content[digest] = content
-        return digest
-
-    def resolve(self, _repository, digest):
-        if self.broken:
-            raise RegistryError("it does not answer")
-        return digest if digest in self.content else None
-
-    def manifest(self, repository, digest):
-        return Manifest(media_type="x", digest=digest, content=self.blob(repository, digest))
-
-    def blob(self, _repository, digest):
-        if self.broken:
-            raise RegistryError("it does not answer")
-        if digest not in self.content:
-            raise NotFoundInRegistry(digest)
-        return self.content[digest]
+def put(registry, document):
+    """Store a manifest, whatever is in it; return its digest."""
+    return registry.plant("shop/web", json.dumps(document).encode(), media_type=MANIFEST)
 
 
 class Seals:
@@ -337,8 +311,8 @@ class Seals:
 
 
 @pytest.fixture
-def shelf():
-    return Shelf()
+def registry():
+    return MemoryRegistry(HOST)
 
 
 @pytest.fixture
@@ -347,17 +321,17 @@ def seals():
 
 
 @pytest.fixture
-def judge(shelf, seals):
-    return Judge(signer=seals, registry=shelf)
+def judge(registry, seals):
+    return Judge(signer=seals, registry=registry)
 
 
 @pytest.fixture
-def image(shelf):
-    return ImageRef(HOST, "shop/web", shelf.put({"config": {"digest": CONFIG.digest}}))
+def image(registry):
+    return ImageRef(HOST, "shop/web", put(registry, {"config": {"digest": CONFIG.digest}}))
 
 
 @pytest.fixture
-def verdict(shelf, image):
+def verdict(registry, image):
     """Store a verdict as the gate does, and return its digest."""
     from aksci.supply.scan.verdict import Verdict
 
@@ -375,8 +349,8 @@ def verdict(shelf, image):
             test_database=False,
             policy="sha256:" + "e" * 64,
         )
-        layer = shelf.put(made.document())
-        return shelf.put({"subject": {"digest": subject.digest}, "layers": [{"digest": layer}]})
+        layer = registry.put_blob("shop/web", json.dumps(made.document()).encode())
+        return put(registry, {"subject": {"digest": subject.digest}, "layers": [{"digest": layer}]})
 
     return store
 
@@ -412,16 +386,16 @@ def test_a_signature_whose_verdict_is_no_good_is_refused(judge, seals, image, ve
         verdict(on=other),
         verdict(subject=other),
         ref("8").digest,
-        judge.registry.put({"no": "verdict"}),
+        put(judge.registry, {"no": "verdict"}),
     ):
         sign(seals, image, digest)
         found = judge.judge(Subject(ref=image))
         assert found.outcome is Outcome.REFUSED, found
 
 
-def test_a_verdict_that_is_bound_by_a_tag_is_none(judge, shelf, seals, image, verdict):
+def test_a_verdict_that_is_bound_by_a_tag_is_none(judge, registry, seals, image, verdict):
     """A tag can be moved after the signature was made."""
-    shelf.content["latest"] = shelf.content[verdict()]
+    registry.move_tag("shop/web", "latest", verdict())
     sign(seals, image, "latest")
     assert judge.judge(Subject(ref=image)).outcome is Outcome.UNBOUND
 
@@ -454,8 +428,8 @@ def test_each_way_to_fail_has_its_outcome(judge, seals, image, error, expected):
     assert (found.outcome, found.reason) == (expected, "x")
 
 
-def test_a_registry_that_does_not_answer_is_an_error(judge, shelf, image):
-    shelf.broken = True
+def test_a_registry_that_does_not_answer_is_an_error(judge, registry, image):
+    registry.fail("*", RegistryError("it does not answer"))
     with pytest.raises(RegistryError):
         judge.judge_all([Subject(ref=image)])
     with pytest.raises(RegistryError):
@@ -475,10 +449,10 @@ def test_each_digest_is_verified_once(judge, seals, image, verdict, monkeypatch)
     assert asked == [Subject(ref=image)]
 
 
-def test_an_index_contains_its_platforms_and_their_configurations(judge, shelf, image):
+def test_an_index_contains_its_platforms_and_their_configurations(judge, registry, image):
     gone = ref("7").digest
     entries = [{"digest": image.digest}, {"digest": gone}]
-    index = ImageRef(HOST, "shop/web", shelf.put({"manifests": entries}))
+    index = ImageRef(HOST, "shop/web", put(registry, {"manifests": entries}))
     assert judge.contents_of(index) == {index.digest, image.digest, CONFIG.digest, gone}
     assert judge.contents_of(image) == {image.digest, CONFIG.digest}
 
@@ -494,11 +468,11 @@ def test_an_index_contains_its_platforms_and_their_configurations(judge, shelf, 
         {"manifests": [{"digest": "sha512:" + "0" * 128}]},
     ],
 )
-def test_a_damaged_manifest_contains_itself_only(judge, shelf, document):
-    one = ImageRef(HOST, "shop/web", shelf.put(document))
+def test_a_damaged_manifest_contains_itself_only(judge, registry, document):
+    one = ImageRef(HOST, "shop/web", put(registry, document))
     assert judge.contents_of(one) == {one.digest}
 
 
-def test_what_is_no_json_contains_itself_only(judge, shelf, image):
-    shelf.content[image.digest] = b"\xff"
+def test_what_is_no_json_contains_itself_only(judge, registry, image):
+    registry.plant("shop/web", b"\xff", digest=image.digest)
     assert judge.contents_of(image) == {image.digest}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 from dataclasses import replace
 
@@ -15,7 +14,6 @@ from jsonschema import Draft202012Validator
 from aksci.core.errors import ConfigError
 from aksci.oci.artifact import canonical_json
 from aksci.oci.references import ImageRef
-from aksci.oci.registry import Manifest
 from aksci.supply.release.make_release import RELEASE_TYPE, NoReleaseError, load_release
 from aksci.supply.release.release import (
     Migration,
@@ -25,6 +23,8 @@ from aksci.supply.release.release import (
     ReleaseService,
 )
 from aksci.supply.release.release_document import parse_release, release_document
+from aksci.testing.registry import MemoryRegistry
+from aksci.testing.sample_images import MANIFEST
 
 REF = ImageRef("localhost:5000", "shop/release", "sha256:" + "0" * 64)
 
@@ -173,39 +173,19 @@ def test_a_text_with_control_characters_is_refused(text):
         parse_release(put(document(), ("commit",), text), REF)
 
 
-class Shelf:
-    """A registry in memory."""
-
-    host = REF.registry
-
-    def __init__(self):
-        self.content = {}
-
-    def put(self, content):
-        found = "sha256:" + hashlib.sha256(content).hexdigest()
-        self.content[found] = content
-        return found
-
-    def blob(self, _repository, digest):
-        return self.content[digest]
-
-    def manifest(self, repository, digest):
-        return Manifest(media_type="x", digest=digest, content=self.blob(repository, digest))
-
-
-def stored(shelf, text, *more):
-    layers = [{"digest": shelf.put(each)} for each in (text, *more)]
+def stored(registry, text, *more):
+    layers = [{"digest": registry.put_blob(REF.repository, each)} for each in (text, *more)]
     outer = canonical_json({"artifactType": RELEASE_TYPE, "layers": layers})
-    return replace(REF, digest=shelf.put(outer))
+    return replace(REF, digest=registry.put_manifest(REF.repository, outer, MANIFEST))
 
 
 def test_a_release_that_two_readers_could_read_differently_is_refused():
-    text, shelf = canonical_json(document()), Shelf()
-    assert load_release(shelf, stored(shelf, text)).project == "shop"
+    text, registry = canonical_json(document()), MemoryRegistry(REF.registry)
+    assert load_release(registry, stored(registry, text)).project == "shop"
     twice = text.replace(b'"schema":2', b'"schema":2,"project":"shop"')
     other = text.replace(b'"images":{', b'"images":{"catalog":{},', 1)
     for damaged in (twice, other, text + b" ", b"\xef\xbb\xbf" + text):
         with pytest.raises(NoReleaseError):
-            load_release(shelf, stored(shelf, damaged))
+            load_release(registry, stored(registry, damaged))
     with pytest.raises(NoReleaseError):
-        load_release(shelf, stored(shelf, text, b"{}"))
+        load_release(registry, stored(registry, text, b"{}"))
