@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-__all__ = ["Call", "MemoryRegistry", "RefusedError", "Store"]
+__all__ = ["Call", "MemoryRegistry", "RefusedError", "Store", "subject_of"]
 
 _PIECE = 1 << 16
 
@@ -80,7 +80,7 @@ class Store:
             self.manifests[repository][manifest.digest] = manifest
             if tag:
                 self.tags[repository][tag] = manifest.digest
-            if subject := _subject(document):
+            if subject := subject_of(document):
                 self.list_referrer(repository, subject, _descriptor(manifest, document))
         return manifest
 
@@ -108,6 +108,12 @@ class Store:
                 if name == repository:
                     entries.pop(reference, None)
             return manifest is not None or blob is not None
+
+    def tagged(self) -> dict[str, str]:
+        """Return the digest of each ``repository:tag``."""
+        with self.lock:
+            every = [(name, tag) for name, tags in self.tags.items() for tag in tags]
+            return {f"{name}:{tag}": self.tags[name][tag] for name, tag in every}
 
     def repositories(self) -> list[str]:
         """Return the names of all repositories that have something."""
@@ -388,14 +394,16 @@ def _document(content: bytes, media_type: str) -> dict[str, Any]:
     return document
 
 
-def _subject(document: dict[str, Any]) -> str:
+def subject_of(document: dict[str, Any]) -> str:
+    """Return the digest that a manifest refers to, or nothing."""
     subject = document.get("subject")
     return str(subject.get("digest") or "") if isinstance(subject, dict) else ""
 
 
 def _descriptor(manifest: Manifest, document: dict[str, Any]) -> dict[str, Any]:
     """Describe what refers to something. Distribution specification 1.1, "Listing Referrers"."""
-    kind = document.get("artifactType") or (document.get("config") or {}).get("mediaType")
+    config = document.get("config")
+    kind = document.get("artifactType") or (isinstance(config, dict) and config.get("mediaType"))
     annotations = document.get("annotations")
     return {
         "mediaType": manifest.media_type,

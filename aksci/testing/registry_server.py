@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from aksci.oci.answers import digest_of
 from aksci.oci.references import is_repository
-from aksci.testing.registry import MemoryRegistry, RefusedError
+from aksci.testing.registry import MemoryRegistry, RefusedError, subject_of
 
 if TYPE_CHECKING:
     import socket
@@ -220,9 +220,9 @@ class RegistryServer:
             "Docker-Content-Digest": digest,
             "Location": f"/v2/{repository}/manifests/{digest}",
         }
-        subject = json.loads(asked.body).get("subject")
+        subject = subject_of(json.loads(asked.body))
         if subject and self.registry.referrers_api:
-            headers["OCI-Subject"] = str(subject["digest"])
+            headers["OCI-Subject"] = subject
         return 201, headers, b""
 
     # Lists

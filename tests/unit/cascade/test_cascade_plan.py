@@ -18,6 +18,7 @@ from aksci.images.bases import BaseResolver
 from aksci.images.history import lineage_of
 from aksci.images.lookup import Lookup
 from aksci.oci.references import ImageRef
+from aksci.testing.registry import MemoryRegistry
 
 OLD, NEW = (f"sha256:{digit * 64}" for digit in "12")
 DEBIAN = "docker.io/library/debian:12"
@@ -35,7 +36,8 @@ FILES = {
 def shop(project, monkeypatch):
     """A graph whose published images are all based on an old Debian."""
     graph = project(FILES)
-    registry = SimpleNamespace(host="r:1", resolve=lambda *_: NEW)
+    registry = MemoryRegistry("r:1")
+    registry.move_tag("library/debian", "12", NEW)
     lookup = Lookup(
         graph=graph, registry=registry, resolve_external=project.outside(lambda _reference: OLD)
     )
@@ -119,7 +121,7 @@ def test_a_parent_that_is_called_otherwise_now_is_the_same_parent(project, monke
     graph = project(files)
     lookup = Lookup(
         graph=graph,
-        registry=SimpleNamespace(host="r:1"),
+        registry=MemoryRegistry("r:1"),
         resolve_external=project.outside(lambda _reference: OLD),
     )
     inputs = lookup.inputs("app", built={"base": OLD}, identities={"base": OLD})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,14 +10,15 @@ from types import SimpleNamespace
 import pytest
 
 from aksci.cascade.published import read_published
-from aksci.core.errors import NotFoundInRegistry, RegistryError
+from aksci.core.errors import RegistryError
 from aksci.images.context.hasher import TreeHasher
 from aksci.images.history import lineage_of
 from aksci.images.inputs import inputs_of
 from aksci.images.keys import Source, input_key
 from aksci.images.lineage import write_lineage
 from aksci.oci.references import ImageRef
-from aksci.oci.registry import Manifest
+from aksci.testing.registry import MemoryRegistry
+from aksci.testing.sample_images import MANIFEST
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DEBIAN, TOOL, BASE, OTHER, ARM = (f"sha256:{digit * 64}" for digit in "12345")
@@ -34,52 +34,6 @@ FILES = {
 BASE_NAME, BASE_DIGEST = (f"org.opencontainers.image.base.{word}" for word in ("name", "digest"))
 
 
-class Shelf:
-    """A registry in memory, which notes what it is asked for."""
-
-    host = "r:1"
-
-    def __init__(self):
-        self.contents = {}
-        self.tags = {}
-        self.found = []
-        self.asked = []
-        self.fails = None
-
-    def resolve(self, _repository, reference):
-        self.asked.append(reference)
-        return self.tags.get(reference, reference if reference in self.contents else None)
-
-    def manifest(self, repository, reference):
-        self.asked.append(reference)
-        digest = self.tags.get(reference, reference)
-        return Manifest(media_type="m", digest=digest, content=self.blob(repository, digest))
-
-    def blob(self, _repository, digest):
-        if self.fails and self.fails in {digest, "all"}:
-            raise RegistryError("503")
-        if digest not in self.contents:
-            raise NotFoundInRegistry(digest)
-        return self.contents[digest]
-
-    def put_blob(self, _repository, content):
-        digest = "sha256:" + hashlib.sha256(content).hexdigest()
-        self.contents[digest] = content
-        return digest
-
-    def put_manifest(self, repository, content, _media_type, *, tag=None):
-        digest = self.put_blob(repository, content)
-        document = json.loads(content)
-        if "subject" in document:
-            self.found.append({"digest": digest, **document})
-        if tag:
-            self.tags[tag] = digest
-        return digest
-
-    def referrers(self, _repository, digest):
-        return [one for one in self.found if one["subject"]["digest"] == digest]
-
-
 def purl(name, digest):
     return {"uri": f"pkg:docker/{name}?digest={digest}&platform=linux%2Famd64"}
 
@@ -87,7 +41,7 @@ def purl(name, digest):
 @pytest.fixture
 def shop(project):
     """Publish an image as a build does: the manifest, its annotations, its record."""
-    shelf = Shelf()
+    registry = MemoryRegistry("r:1")
 
     def lineage(name, files=FILES, built=None, **changed):
         graph = project(files)
@@ -96,24 +50,34 @@ def shop(project):
             graph,
             name,
             hasher=TreeHasher(graph.root),
-            registry_host=shelf.host,
+            registry_host=registry.host,
             built=built or {"base": BASE},
             resolve_external=project.outside(OUTSIDE.__getitem__),
         )
         return replace(lineage_of(graph, name, inputs), **changed)
 
-    def publish(record, *, annotations=None, materials=None, content=None, now=NOW):
+    def publish(
+        record, *, annotations=None, materials=None, content=None, now=NOW, repository=None
+    ):
+        repository = repository or f"shop/{record.image}"
         document = content or {"schemaVersion": 2, "annotations": annotations or {}}
-        digest = shelf.put_manifest("", json.dumps(document).encode(), "m", tag="latest")
-        ref = ImageRef(shelf.host, f"shop/{record.image}", digest)
+        digest = registry.plant(repository, json.dumps(document).encode(), media_type=MANIFEST)
+        registry.move_tag(repository, "latest", digest)
+        ref = ImageRef(registry.host, repository, digest)
         provenance = None if materials is None else {"materials": materials}
-        return write_lineage(shelf, ref, record, provenance=provenance, now=now)
+        return write_lineage(registry, ref, record, provenance=provenance, now=now)
 
     def read(name="base"):
-        return read_published(shelf, shop.specs[name])
+        return read_published(registry, shop.specs[name])
 
-    shop = SimpleNamespace(shelf=shelf, lineage=lineage, publish=publish, read=read)
+    shop = SimpleNamespace(registry=registry, lineage=lineage, publish=publish, read=read)
     return shop
+
+
+def layers_of(shop, record):
+    """Return the digests of the layers of a record."""
+    manifest = shop.registry.manifest(record.repository, record.digest)
+    return [layer["digest"] for layer in json.loads(manifest.content)["layers"]]
 
 
 def rekeyed(record, **changed):
@@ -136,37 +100,39 @@ def test_the_baseline_is_what_the_image_itself_recorded(shop):
     }
     assert found.lineage.edges == record.edges
     assert found.lineage.input_key == record.input_key
-    assert found.identity == found.ref.digest == shop.shelf.tags["latest"]
+    assert found.identity == found.ref.digest == shop.registry.resolve("shop/app", "latest")
     assert str(found.ref).startswith("r:1/shop/app@")
 
 
 def test_a_tag_that_does_not_exist_is_not_published(shop):
     shop.lineage("base")
     assert shop.read() is None
-    assert read_published(shop.shelf, replace(shop.specs["base"], tags=())) is None
+    assert read_published(shop.registry, replace(shop.specs["base"], tags=())) is None
 
 
 def test_a_registry_error_is_not_not_found(shop):
     """EDGE-CASES: wherever on the way it fails, it is neither "not published" nor a problem."""
     record = shop.publish(shop.lineage("base"), materials=[purl("debian", DEBIAN)])
-    layers = json.loads(shop.shelf.contents[record.digest])["layers"]
-    for fails in ("all", record.digest, *(layer["digest"] for layer in layers)):
-        shop.shelf.fails = fails
+    for fails in (None, record.digest, *layers_of(shop, record)):
+        for method in ("manifest", "blob"):
+            shop.registry.fail(method, RegistryError("503"), reference=fails)
         with pytest.raises(RegistryError, match="503"):
             shop.read()
+        shop.registry.recover()
 
 
 def test_the_tag_is_asked_for_once_though_it_may_move(shop):
     shop.publish(shop.lineage("base"))
-    shop.shelf.asked.clear()
+    shop.registry.calls.clear()
     shop.read()
-    assert shop.shelf.asked[0] == "latest"
-    assert "latest" not in shop.shelf.asked[1:]
+    asked = shop.registry.asked()
+    assert asked[0] == "latest"
+    assert "latest" not in asked[1:]
 
 
 def test_an_image_without_a_record_is_no_problem_and_has_no_baseline(shop):
-    shop.publish(shop.lineage("base"))
-    shop.shelf.found.clear()
+    record = shop.publish(shop.lineage("base"))
+    shop.registry.delete("shop/base", record.digest)
     found = shop.read()
     assert (found.lineage, found.problem) == (None, "")
 
@@ -181,7 +147,7 @@ def test_an_index_counts_without_its_attestations(shop):
     index = {"schemaVersion": 2, "manifests": [platform, attestation]}
     shop.publish(shop.lineage("base"), content=index)
     found = shop.read()
-    assert found.ref.digest == shop.shelf.tags["latest"]
+    assert found.ref.digest == shop.registry.resolve("shop/base", "latest")
     assert found.identity == ARM
 
 
@@ -246,9 +212,9 @@ def test_a_damaged_record_is_a_problem_and_never_a_traceback(shop, change):
 @pytest.mark.parametrize("part", ["manifest", "record", "provenance"])
 def test_whatever_lies_where_a_record_should_is_a_problem(shop, damage, part):
     ref = shop.publish(shop.lineage("base"), materials=[purl("debian", DEBIAN)])
-    layers = json.loads(shop.shelf.contents[ref.digest])["layers"]
-    digests = {"manifest": ref.digest, "record": layers[0]["digest"]}
-    shop.shelf.contents[digests.get(part, layers[-1]["digest"])] = damage
+    layers = layers_of(shop, ref)
+    digests = {"manifest": ref.digest, "record": layers[0]}
+    shop.registry.plant("shop/base", damage, digest=digests.get(part, layers[-1]))
     found = shop.read()
     if part == "provenance" and damage in {b"{}", b'{"layers": []}', b'{"layers": 1}'}:
         assert found.problem == ""  # it says of nothing that it was used
@@ -264,14 +230,16 @@ def test_hostile_materials_are_a_problem(shop, materials):
 
 def test_a_provenance_that_is_gone_is_a_problem(shop):
     ref = shop.publish(shop.lineage("base"), materials=[purl("debian", DEBIAN)])
-    del shop.shelf.contents[json.loads(shop.shelf.contents[ref.digest])["layers"][-1]["digest"]]
+    shop.registry.delete("shop/base", layers_of(shop, ref)[-1])
     assert shop.read().problem == "a part of the record of what it was built from is missing"
 
 
 @pytest.mark.parametrize("notes", [["x"], "x", {"dev.aksci.input-key": [1]}])
 def test_hostile_notes_in_the_list_of_records_are_no_traceback(shop, notes):
     shop.publish(shop.lineage("base"))
-    shop.shelf.found[0]["annotations"] = notes
+    digest = shop.registry.resolve("shop/base", "latest")
+    (entry,) = shop.registry.referrers("shop/base", digest)
+    shop.registry.list_referrer("shop/base", digest, {**entry, "annotations": notes})
     shop.read()
 
 
@@ -342,10 +310,11 @@ def test_materials_of_each_platform_count(shop):
         platform: {"materials": [purl("debian", digest)]}
         for platform, digest in (("linux/amd64", DEBIAN), ("linux/arm64", ARM))
     }
-    shop.publish(shop.lineage("base"))
-    shop.shelf.found.clear()
-    ref = ImageRef(shop.shelf.host, "shop/base", shop.shelf.tags["latest"])
-    write_lineage(shop.shelf, ref, shop.lineage("base"), provenance=of_each, now=NOW)
+    record = shop.publish(shop.lineage("base"))
+    shop.registry.delete("shop/base", record.digest)
+    digest = shop.registry.resolve("shop/base", "latest")
+    ref = ImageRef(shop.registry.host, "shop/base", digest)
+    write_lineage(shop.registry, ref, shop.lineage("base"), provenance=of_each, now=NOW)
     assert shop.read().problem == ""
 
 
@@ -362,11 +331,11 @@ def test_what_an_older_aksci_recorded_beyond_changes_nothing(shop):
     record = shop.lineage("base")
     notes = {BASE_NAME: "docker.io/library/debian:12", BASE_DIGEST: DEBIAN}
     stored = shop.publish(record, annotations={**notes, "dev.aksci.rebase": OTHER})
-    manifest = json.loads(shop.shelf.contents[stored.digest])
-    layer = manifest["layers"][0]["digest"]
-    document = json.loads(shop.shelf.contents[layer])
+    layer = layers_of(shop, stored)[0]
+    document = json.loads(shop.registry.blob("shop/base", layer))
     facts = {"schema": 1, "steps": ["COPY"], "layers": 1}
-    shop.shelf.contents[layer] = json.dumps({**document, "rebase": facts}).encode()
+    changed = json.dumps({**document, "rebase": facts}).encode()
+    shop.registry.plant("shop/base", changed, digest=layer)
     found = shop.read()
     assert (found.problem, found.lineage.parents) == ("", record.parents)
     assert found.lineage.input_key == record.input_key
@@ -407,7 +376,7 @@ def test_the_record_of_another_image_that_is_the_same_bytes_is_not_taken(shop):
         replace(shop.lineage("base"), image="twin"), parents={"docker.io/library/debian:12": OTHER}
     )
     shop.publish(shop.lineage("base"))
-    shop.publish(twin, now=NOW.replace(hour=13))
+    shop.publish(twin, now=NOW.replace(hour=13), repository="shop/base")
     assert shop.read().lineage.image == "base"
     shop.specs["base"] = replace(shop.specs["base"], name="third")
     assert shop.read().lineage.image == "twin"  # the latest, where it has none of its own

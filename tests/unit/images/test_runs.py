@@ -81,8 +81,8 @@ def run(project):
 
 
 def finished(registry):
-    tags = registry.store.tags
-    return [tag for repository in tags for tag in tags[repository] if tag.startswith("in-")]
+    tags = [name.partition(":")[2] for name in registry.store.tagged()]
+    return [tag for tag in tags if tag.startswith("in-")]
 
 
 def test_what_is_built_once_is_reused(project, run):

@@ -213,7 +213,7 @@ def test_of_many_signatures_the_newest_are_looked_at(registry, corpus, target, f
     for digit, data, day in cases[::order]:
         add(registry, digit, data, target.digest, **signed(day))
     assert find({}).claims == {"dev.aksci.kind": "corpus"}
-    assert len(registry.asked()) == 3
+    assert len(registry.asked("manifest", "blob")) == 3
 
 
 @pytest.mark.parametrize("annotations", ["x", ["x"], {"org.opencontainers.image.created": {}}])

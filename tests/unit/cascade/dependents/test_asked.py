@@ -23,10 +23,10 @@ def asked(registry):
     return Asked(registry, "shop/cascade")
 
 
-def test_what_one_runner_remembers_another_one_sees(shelf, asked):
+def test_what_one_runner_remembers_another_one_sees(server, asked):
     assert asked.when(KEY) is None
     asked.remember(KEY, now=NOW, detail={"target": "github:pay/api"})
-    other = RegistryClient(shelf.host, plain_http=True)
+    other = RegistryClient(server.host, plain_http=True)
     assert Asked(other, "shop/cascade").when(KEY) == NOW
     assert Asked(other, "pay/cascade").when(KEY) is None
     other.close()
@@ -39,10 +39,10 @@ def test_the_last_request_counts_in_whatever_zone_it_was_made(asked):
     assert asked.when(KEY) == later
 
 
-def test_the_detail_can_be_read_by_a_person(shelf, asked):
+def test_the_detail_can_be_read_by_a_person(server, asked):
     asked.remember(KEY, now=NOW, detail={"target": "github:pay/api"})
-    manifest = json.loads(shelf.manifests["shop/cascade", shelf.tags["shop/cascade", TAG]][1])
-    document = json.loads(shelf.blobs[manifest["layers"][0]["digest"]])
+    manifest = json.loads(server.registry.manifest("shop/cascade", TAG).content)
+    document = json.loads(server.registry.blob("shop/cascade", manifest["layers"][0]["digest"]))
     assert document == {"schema": 1, "target": "github:pay/api"}
 
 
@@ -79,8 +79,8 @@ def test_what_is_damaged_was_not_asked(registry, asked, document):
     assert asked.when(KEY) == NOW
 
 
-def test_a_registry_that_fails_is_an_error_and_not_never(shelf, asked):
-    shelf.answers[f"GET /v2/shop/cascade/manifests/{TAG}"] = 500
+def test_a_registry_that_fails_is_an_error_and_not_never(server, asked):
+    server.answers[f"GET /v2/shop/cascade/manifests/{TAG}"] = [(500, {}, b"")]
     with pytest.raises(RegistryError, match="500"):
         asked.when(KEY)
 

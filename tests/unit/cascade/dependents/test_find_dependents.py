@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from datetime import UTC, datetime
 
@@ -68,11 +67,11 @@ def test_a_base_without_a_digest_is_told_of_because_nobody_can_compare_it(world)
     assert survey.complete
 
 
-def test_the_projects_own_repositories_are_not_looked_at(world, shelf):
+def test_the_projects_own_repositories_are_not_looked_at(world, server):
     world.image("shop/web:1", parents={DEBIAN: OLD})
-    shelf.asked.clear()
+    server.asked.clear()
     assert world.find({DEBIAN: NEW}).found == ()
-    assert shelf.asked == ["GET /v2/_catalog"]
+    assert server.lines() == ["GET /v2/_catalog"]
 
 
 def test_one_platforms_digest_is_compared_with_the_platforms_of_the_index(world):
@@ -116,7 +115,7 @@ def test_what_is_pinned_by_digest_follows_no_tag(world):
     assert world.find({DEBIAN: NEW}).found == ()
 
 
-def test_tags_and_manifests_that_are_no_images_are_left_out(world, shelf):
+def test_tags_and_manifests_that_are_no_images_are_left_out(world, server):
     parents = {DEBIAN: OLD}
     image = world.image("pay/api:1", parents=parents)
     for tag in (
@@ -128,7 +127,7 @@ def test_tags_and_manifests_that_are_no_images_are_left_out(world, shelf):
         f"sha256-{'a' * 64}.sig",
         f"sha256-{'a' * 64}.att",
     ):
-        shelf.tags["pay/api", tag] = image.digest
+        server.registry.move_tag("pay/api", tag, image.digest)
     cache = {"mediaType": "application/vnd.buildkit.cacheconfig.v0", "digest": OLD, "size": 1}
     chart = {"mediaType": "application/vnd.cncf.helm.config.v1+json", "digest": OLD, "size": 1}
     image_config = {"mediaType": "application/vnd.oci.image.config.v1+json"}
@@ -141,11 +140,11 @@ def test_tags_and_manifests_that_are_no_images_are_left_out(world, shelf):
         world.put("pay/typed:v1", {"artifactType": "a/b", "config": {**chart, **image_config}}),
     ):
         world.record(ref, parents)
-    shelf.asked.clear()
+    server.asked.clear()
     survey = world.find({DEBIAN: NEW})
     assert names(survey) == ["pay/api:1"]
     assert survey.problems == ()
-    assert not any("in-" in line or "sha256-" in line for line in shelf.asked)
+    assert not any("in-" in line or "sha256-" in line for line in server.lines())
 
 
 def test_a_tag_that_only_looks_like_a_mark_is_an_images(world):
@@ -157,9 +156,9 @@ def test_a_tag_that_only_looks_like_a_mark_is_an_images(world):
     ]
 
 
-def test_all_stable_tags_of_a_digest_are_told(world, shelf):
+def test_all_stable_tags_of_a_digest_are_told(world, server):
     ref = world.image("pay/api:1", parents={DEBIAN: OLD})
-    shelf.tags["pay/api", "latest"] = ref.digest
+    server.registry.move_tag("pay/api", "latest", ref.digest)
     assert names(world.find({DEBIAN: NEW})) == ["pay/api:1,latest"]
 
 
@@ -244,25 +243,25 @@ def test_images_that_stand_on_each_other_end_and_are_told_of(world):
     assert survey.complete
 
 
-def test_the_second_time_what_was_seen_is_not_asked_again(world, shelf):
+def test_the_second_time_what_was_seen_is_not_asked_again(world, server):
     for number in range(6):
         world.image(f"pay/a{number}:1", str(number), parents={"docker.io/library/other:1": OLD})
     world.image("pay/found:1", "f", parents={DEBIAN: OLD})
     world.image("pay/plain:1", "p")
-    shelf.asked.clear()
+    server.asked.clear()
     first = world.find({DEBIAN: NEW})
-    before = len(shelf.asked)
-    shelf.asked.clear()
+    before = len(server.lines())
+    server.asked.clear()
     again = world.find({DEBIAN: NEW})
     assert again == first
-    counts = shelf.counts()
-    assert counts["tags"] == counts["/v2/_catalog"] * 8 == 8
-    heads = [line for line in shelf.asked if line.startswith("HEAD") and "sha256:" not in line]
+    counts = server.counts()
+    assert counts["GET tags"] == counts["GET /v2/_catalog"] * 8 == 8
+    heads = [line for line in server.lines() if line.startswith("HEAD") and "sha256:" not in line]
     assert len(heads) == 8
     # What isn't known yet, and what is found: that an image has no lineage is not remembered.
-    others = [line for line in shelf.asked if "/a" in line and "/tags/" not in line]
+    others = [line for line in server.lines() if "/a" in line and "/tags/" not in line]
     assert len(others) == 6
-    assert len(shelf.asked) < before / 2 + 5
+    assert len(server.lines()) < before / 2 + 5
 
 
 def test_lineage_that_comes_later_is_seen(world):
@@ -280,20 +279,20 @@ def test_a_build_that_gave_the_same_bytes_from_the_new_base_is_no_dependent_any_
     assert world.find({DEBIAN: NEW}).found == ()
 
 
-def test_no_more_than_eight_requests_are_under_way(world, shelf):
+def test_no_more_than_eight_requests_are_under_way(world, server):
     for number in range(24):
         world.image(f"pay/a{number}:1", str(number), parents={DEBIAN: OLD})
-    shelf.slow = 0.01
-    shelf.most = 0
+    server.registry.delay = 0.01
+    server.most = 0
     assert len(world.find({DEBIAN: NEW}).found) == 24
-    assert 2 <= shelf.most <= 8
+    assert 2 <= server.most <= 8
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
-def test_a_repository_that_can_not_be_read_is_an_error_beside_what_was_found(world, shelf, status):
+def test_a_repository_that_can_not_be_read_is_an_error_beside_what_was_found(world, server, status):
     world.image("pay/api:1", parents={DEBIAN: OLD})
     world.image("bad/api:1", parents={DEBIAN: OLD})
-    shelf.answers["GET /v2/bad/api/tags/list?n=1000"] = status
+    server.answers["GET /v2/bad/api/tags/list?n=1000"] = [(status, {}, b"")]
     survey = world.find({DEBIAN: NEW})
     assert names(survey) == ["pay/api:1"]
     assert not survey.complete
@@ -303,32 +302,33 @@ def test_a_repository_that_can_not_be_read_is_an_error_beside_what_was_found(wor
     assert str(status) in problem.text
 
 
-def test_an_image_whose_lineage_can_not_be_read_is_an_error_and_not_unrelated(world, shelf):
+def test_an_image_whose_lineage_can_not_be_read_is_an_error_and_not_unrelated(world, server):
     ref = world.image("bad/api:1", parents={DEBIAN: OLD})
-    shelf.answers[f"GET /v2/bad/api/referrers/{ref.digest}"] = 500
+    server.answers[f"GET /v2/bad/api/referrers/{ref.digest}"] = [(500, {}, b"")]
     survey = world.find({DEBIAN: NEW})
     assert (survey.found, survey.complete) == ((), False)
-    shelf.answers.clear()
+    server.answers.clear()
     assert names(world.find({DEBIAN: NEW})) == ["bad/api:1"]
 
 
-def test_a_dependent_that_is_remembered_is_kept_when_it_can_not_be_asked_for_again(world, shelf):
+def test_a_dependent_that_is_remembered_is_kept_when_it_can_not_be_asked_for_again(world, server):
     ref = world.image("pay/api:1", parents={DEBIAN: OLD})
     world.find({DEBIAN: NEW})
-    shelf.answers[f"GET /v2/pay/api/referrers/{ref.digest}"] = 503
+    server.answers[f"GET /v2/pay/api/referrers/{ref.digest}"] = [(503, {}, b"")]
     survey = world.find({DEBIAN: NEW})
     assert names(survey) == ["pay/api:1"]
     assert not survey.complete
 
 
-def test_what_goes_away_while_it_is_read_is_a_warning(world, shelf):
+def test_what_goes_away_while_it_is_read_is_a_warning(world, server):
     world.image("pay/api:1", parents={DEBIAN: OLD})
     world.image("pay/tag:1", "t")
     image = world.image("pay/image:1", "i")
-    shelf.gone = {
+    for line in (
         "HEAD /v2/pay/tag/manifests/1",
         f"GET /v2/pay/image/manifests/{image.digest}",
-    }
+    ):
+        server.answers[line] = [(404, {}, b"")]
     survey = world.find({DEBIAN: NEW})
     assert names(survey) == ["pay/api:1"]
     assert [one.where for one in survey.problems] == [f"{image.name}@{image.digest}", "pay/tag:1"]
@@ -367,53 +367,53 @@ def test_a_damaged_manifest_is_a_warning_and_stops_nothing(world, damaged):
         {"\ud800": OLD},
     ],
 )
-def test_lineage_with_nonsense_in_it_is_no_dependents_and_stops_nothing(world, parents, shelf):
+def test_lineage_with_nonsense_in_it_is_no_dependents_and_stops_nothing(world, parents, server):
     ref = world.image("bad/api:1")
     world.record(ref, {"docker.io/a/b:1": OLD})
-    (old,) = [one for one in shelf.blobs.values() if b"keySchema" in one]
+    (old,) = [one for one in blobs(server) if b"keySchema" in one]
     document = {**json.loads(old), "parents": parents, "edges": {DEBIAN: {"type": ["x"]}}}
-    replace_blob(shelf, ref, document)
+    replace_blob(server, ref, document)
     world.image("pay/api:1", "p", parents={DEBIAN: OLD})
     for _ in range(2):
         assert names(world.find({DEBIAN: NEW})) == ["pay/api:1"]
 
 
-def replace_blob(shelf, ref, document):
-    """Let what refers to an image be whatever somebody has pushed."""
+def blobs(server):
+    return [one for kept in server.registry.store.blobs.values() for one in kept.values()]
 
+
+def replace_blob(server, ref, document):
+    """Let what refers to an image be whatever somebody has pushed."""
     content = document if isinstance(document, bytes) else json.dumps(document).encode()
-    digest = "sha256:" + hashlib.sha256(content).hexdigest()
-    shelf.blobs[digest] = content
-    for key, (kind, old) in list(shelf.manifests.items()):
-        manifest = json.loads(old)
-        if (manifest.get("subject") or {}).get("digest") == ref.digest:
-            del shelf.manifests[key]
-            manifest["layers"][0]["digest"] = digest
-            new = json.dumps(manifest).encode()
-            shelf.manifests[key[0], "sha256:" + hashlib.sha256(new).hexdigest()] = (kind, new)
+    registry = server.registry
+    (entry,) = registry.referrers(ref.repository, ref.digest)
+    manifest = json.loads(registry.manifest(ref.repository, entry["digest"]).content)
+    registry.delete(ref.repository, entry["digest"])
+    manifest["layers"][0]["digest"] = registry.put_blob(ref.repository, content)
+    registry.put_manifest(ref.repository, json.dumps(manifest).encode(), entry["mediaType"])
 
 
 @pytest.mark.parametrize(
     "content", [b"[" * 100_000, b"3", b"\xff", {"steps": [["RUN", "h", float("inf"), 1]]}]
 )
-def test_a_damaged_lineage_stops_nothing(world, shelf, content):
+def test_a_damaged_lineage_stops_nothing(world, server, content):
     ref = world.image("bad/api:1", parents={DEBIAN: OLD})
     if isinstance(content, dict):  # JSON has Infinity in Python
-        (whole,) = [one for one in shelf.blobs.values() if b"keySchema" in one]
+        (whole,) = [one for one in blobs(server) if b"keySchema" in one]
         content = {**json.loads(whole), **content}
-    replace_blob(shelf, ref, content)
+    replace_blob(server, ref, content)
     world.image("pay/api:1", "p", parents={DEBIAN: OLD})
     survey = world.find({DEBIAN: NEW})
     assert names(survey) == ["pay/api:1"]
     assert survey.complete
 
 
-def test_a_repository_with_an_impossible_name_is_told_of_and_not_asked_for(world, shelf):
+def test_a_repository_with_an_impossible_name_is_told_of_and_not_asked_for(world, server):
     world.image("pay/api:1", parents={DEBIAN: OLD})
-    shelf.extra = ["../../etc", "UPPER", "a b", "##vso[x]"]
+    server.extra = ["../../etc", "UPPER", "a b", "##vso[x]"]
     survey = world.find({DEBIAN: NEW})
     assert names(survey) == ["pay/api:1"]
-    assert sorted(one.where for one in survey.problems) == sorted(shelf.extra)
+    assert sorted(one.where for one in survey.problems) == sorted(server.extra)
 
 
 def test_a_registry_that_lists_nothing_is_an_error_because_the_token_may_see_too_little(world):
@@ -423,22 +423,22 @@ def test_a_registry_that_lists_nothing_is_an_error_because_the_token_may_see_too
     assert "registry:catalog:*" in survey.problems[0].hint
 
 
-def test_a_registry_without_a_list_is_an_error(world, shelf):
-    shelf.answers["GET /v2/_catalog"] = 500
+def test_a_registry_without_a_list_is_an_error(world, server):
+    server.answers["GET /v2/_catalog"] = [(500, {}, b"")]
     with pytest.raises(RegistryError, match="500"):
         world.find({DEBIAN: NEW})
 
 
-def test_a_registry_that_is_down_is_not_asked_for_all_the_rest(world, shelf):
+def test_a_registry_that_is_down_is_not_asked_for_all_the_rest(world, server):
     world.image("pay/api:1", parents={DEBIAN: OLD})
-    shelf.extra = [f"bad/a{number:03}" for number in range(300)]
-    for name in shelf.extra:
-        shelf.answers[f"GET /v2/{name}/tags/list?n=1000"] = 500
-    shelf.asked.clear()
+    server.extra = [f"bad/a{number:03}" for number in range(300)]
+    for name in server.extra:
+        server.answers[f"GET /v2/{name}/tags/list?n=1000"] = [(500, {}, b"")]
+    server.asked.clear()
     survey = world.find({DEBIAN: NEW})
     assert not survey.complete
     assert any("the rest was not asked" in one.text for one in survey.problems)
-    assert len({line for line in shelf.asked if "/tags/" in line}) < 40
+    assert len({line for line in server.lines() if "/tags/" in line}) < 40
 
 
 def test_more_tags_than_are_looked_at_are_an_error(world):
