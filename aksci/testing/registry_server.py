@@ -25,12 +25,15 @@ from aksci.testing.registry import MemoryRegistry, RefusedError, subject_of
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
 __all__ = ["Answer", "Asked", "RegistryServer", "serve"]
 
-Answer = tuple[int, "Mapping[str, str]", bytes]
-"""Status, headers and body. Status 0 hangs up; a negative one is silence of so many seconds."""
+Answer = tuple[int, "Mapping[str, str]", "bytes | Iterable[bytes]"]
+"""Status, headers and body. Status 0 hangs up; a negative one is silence of so many seconds.
+
+A body in pieces is written as it is, under headers that tell its length or that it is chunked.
+"""
 
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _PATH = re.compile(r"/v2/(.+)/(manifests|blobs/uploads|blobs|tags|referrers)/([^/]*)")
@@ -439,20 +442,25 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(pieces)
 
-    def _send(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
+    def _send(
+        self, status: int, headers: Mapping[str, str], content: bytes | Iterable[bytes]
+    ) -> None:
         self.send_response(status)
         for key, value in headers.items():
             self.send_header(key, value)
-        if status != 204:  # noqa: PLR2004 - it has no content and no length. RFC 9110, 8.6
+        if isinstance(content, bytes) and status != 204:  # noqa: PLR2004 - it has no content and no length. RFC 9110, 8.6
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command == "HEAD":
             return
-        blob = "/blobs/" in self.path and self.command == "GET" and len(content) > 1
-        if blob and self.server.kept.take("break_reads"):
-            content, self.close_connection = content[: len(content) // 2], True
+        if isinstance(content, bytes):
+            blob = "/blobs/" in self.path and self.command == "GET" and len(content) > 1
+            if blob and self.server.kept.take("break_reads"):
+                content, self.close_connection = content[: len(content) // 2], True
+            content = (content,)
         with contextlib.suppress(ConnectionError):  # whoever asked may have been killed
-            self.wfile.write(content)
+            for piece in content:
+                self.wfile.write(piece)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
         """Say nothing."""

@@ -28,6 +28,13 @@ def slept():
 
 
 @pytest.fixture
+def server(server):
+    """A registry that has neither list."""
+    server.answers[OTHER] = [(404, {}, b"")]
+    return server
+
+
+@pytest.fixture
 def client(server, slept):
     client = RegistryClient(server.host, plain_http=True, sleep=slept.append)
     yield client
@@ -59,7 +66,7 @@ def test_an_acr_is_asked_for_its_own_list_page_by_page(server, acr):
     server.answers[ACR] = [(200, link(more), names("a", "b"))]
     server.answers[f"GET {more}"] = [(200, JSON, names("c/d"))]
     assert acr.repositories() == ["a", "b", "c/d"]
-    assert server.paths() == [ACR, f"GET {more}"]
+    assert server.lines() == [ACR, f"GET {more}"]
 
 
 def test_acr_gets_the_token_that_its_challenge_asks_for(server, acr):
@@ -79,7 +86,7 @@ def test_another_registry_is_asked_for_the_distributions_list_page_by_page(serve
     server.answers[OTHER] = [(200, link(more), names("a", "b"))]
     server.answers[f"GET {more}"] = [(200, JSON, names("c"))]
     assert client.repositories() == ["a", "b", "c"]
-    assert ACR not in server.paths()
+    assert ACR not in server.lines()
 
 
 def test_where_one_list_is_not_there_the_other_is_asked_for(server, client, acr):
@@ -119,8 +126,8 @@ def test_a_registry_that_fails_is_not_asked_for_its_other_list(server, client, a
         server.asked.clear()
         with pytest.raises(RegistryError, match=str(status)):
             one.repositories()
-        assert line in server.paths()
-        assert other not in server.paths()
+        assert line in server.lines()
+        assert other not in server.lines()
 
 
 def test_a_registry_that_throttles_is_waited_for(server, client, acr, slept):
@@ -135,6 +142,7 @@ def test_a_list_that_breaks_off_is_an_error_even_where_there_is_another_list(ser
     for one, line, other in lists:
         page = f"{line.removeprefix('GET ').partition('?')[0]}?last=a"
         server.answers[line] = [(200, link(page), names("a"))]
+        server.answers[f"GET {page}"] = [(404, {}, b"")]
         server.answers[other] = [(200, JSON, names("b"))]
         with pytest.raises(RegistryError, match="404"):
             one.repositories()
@@ -163,7 +171,7 @@ def test_a_list_without_an_end_is_given_up(server, acr, monkeypatch):
         server.answers[f"GET /acr/v1/_catalog?p={number}"] = [(200, following, names("a"))]
     with pytest.raises(RegistryError, match="without an end"):
         acr.repositories()
-    assert len(server.paths()) == 3
+    assert len(server.lines()) == 3
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from azure.core.pipeline import PipelineContext, PipelineRequest, PipelineResponse
@@ -95,7 +93,7 @@ def test_server_errors_are_tried_five_times(server, client, slept):
     server.answers[HEAD] = [(503, {}, b"")]
     with pytest.raises(RegistryError, match="503"):
         client.resolve("shop/web", "latest")
-    assert server.paths() == [HEAD] * 5
+    assert server.lines() == [HEAD] * 5
     assert slept == pytest.approx([0.2, 0.4, 0.8, 1.6])
 
 
@@ -213,7 +211,7 @@ def test_an_interrupted_file_upload_starts_again(server, client, tmp_path):
 def test_a_stored_blob_is_not_sent_again(server, client):
     server.answers[f"HEAD /v2/shop/web/blobs/{DIGEST}"] = [(200, {}, b"")]
     assert client.put_blob("shop/web", CONTENT) == DIGEST
-    assert server.paths() == [f"HEAD /v2/shop/web/blobs/{DIGEST}"]
+    assert server.lines() == [f"HEAD /v2/shop/web/blobs/{DIGEST}"]
 
 
 def test_a_damaged_blob_is_refused(server, client):
@@ -243,8 +241,8 @@ def test_one_token_serves_all_threads_and_later_questions(server, client):
         thread.start()
     for thread in threads:
         thread.join()
-    assert server.paths().count(f"GET {where}") == 1
-    assert server.paths().count(HEAD) == 22
+    assert server.lines().count(f"GET {where}") == 1
+    assert server.lines().count(HEAD) == 22
     assert server.asked[-1][1]["Authorization"] == "Bearer T"
 
 
@@ -261,7 +259,7 @@ def test_acr_exchanges_an_identity_for_its_own_token(server, slept):
     server.answers["POST /oauth2/exchange"] = [(200, {}, b'{"refresh_token":"R"}')]
     server.answers["POST /oauth2/token"] = [(200, {}, b'{"access_token":"A"}')]
     assert client.resolve("shop/web", "latest") == DIGEST
-    assert server.paths() == [HEAD, "POST /oauth2/exchange", "POST /oauth2/token", HEAD]
+    assert server.lines() == [HEAD, "POST /oauth2/exchange", "POST /oauth2/token", HEAD]
     assert b"access_token=entra" in server.asked[1][2]
     assert b"grant_type=refresh_token" in server.asked[2][2]
     assert server.asked[3][1]["Authorization"] == "Bearer A"
@@ -379,40 +377,23 @@ def test_a_manifest_that_is_nested_without_measure_is_no_manifest(server, client
 
 @pytest.mark.parametrize("quick", [True, False])
 @pytest.mark.parametrize("told", [True, False])
-def test_an_answer_that_would_fill_the_memory_is_not_read(monkeypatch, quick, told):
+def test_an_answer_that_would_fill_the_memory_is_not_read(monkeypatch, server, client, quick, told):
     monkeypatch.setattr("aksci.oci.answers.LARGEST", 1 << 20)
     monkeypatch.setattr("aksci.oci.quick.LARGEST", 1 << 20)
     sent = []
 
-    class Endless(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def endless():
+        piece = b"x" * (1 << 16)
+        while len(sent) < 1000:
+            yield piece if told else b"10000\r\n" + piece + b"\r\n"
+            sent.append(len(piece))
 
-        def do_GET(self):
-            self.send_response(200)
-            header = ("Content-Length", str(1 << 40)) if told else ("Transfer-Encoding", "chunked")
-            self.send_header(*header)
-            self.end_headers()
-            piece = b"x" * (1 << 16)
-            with contextlib.suppress(OSError):
-                while len(sent) < 1000:
-                    self.wfile.write(piece if told else b"10000\r\n" + piece + b"\r\n")
-                    sent.append(len(piece))
-
-        def log_message(self, *args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
-        server.handle_error = lambda *_: None
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        client = RegistryClient(f"127.0.0.1:{server.server_port}", plain_http=True)
-        if not quick:
-            client._connection.quick = None
-        with pytest.raises(RegistryError, match="more than 1 MiB"):
-            client.manifest("shop/web", "latest")
-        client.close()
-        server.shutdown()
-        thread.join()
+    headers = {"Content-Length": str(1 << 40)} if told else {"Transfer-Encoding": "chunked"}
+    server.answers[GET] = [(200, headers, endless())]
+    if not quick:
+        client._connection.quick = None
+    with pytest.raises(RegistryError, match="more than 1 MiB"):
+        client.manifest("shop/web", "latest")
     assert len(sent) < 1000
 
 

@@ -6,8 +6,6 @@ import datetime as dt
 import ssl
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from cryptography import x509
@@ -17,69 +15,29 @@ from cryptography.x509.oid import NameOID
 
 from aksci.core.errors import RegistryError
 from aksci.oci.client import RegistryClient
+from aksci.testing.registry_server import serve
 
 DIGEST = "sha256:" + "5" * 64
 HEAD = "HEAD /v2/shop/web/manifests/latest"
 
 
-class Counting(ThreadingHTTPServer):
-    """Answers every question alike, and counts connections."""
-
-    daemon_threads = True
-
-    def __init__(self, *, kept=10**6):
-        self.connections = self.questions = 0
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def setup(self):
-                super().setup()
-                outer.connections += 1
-                self.answered = 0
-
-            def do_HEAD(self):
-                outer.questions += 1
-                self.answered += 1
-                self.send_response(200)
-                self.send_header("Docker-Content-Digest", DIGEST)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                # Hang up without a word, as servers do with idle connections.
-                self.close_connection = self.answered >= kept
-
-            def log_message(self, *args):
-                pass
-
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    def __enter__(self):
-        self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02})
-        self.thread.start()
-        return self
-
-    def __exit__(self, *args):
-        self.shutdown()
-        self.thread.join()
-        self.server_close()
+FOUND = (200, {"Docker-Content-Digest": DIGEST}, b"")
 
 
-def test_one_connection_serves_many_questions():
-    with Counting() as server:
-        client = RegistryClient(f"127.0.0.1:{server.server_port}", plain_http=True)
-        assert {client.resolve("shop/web", "latest") for _ in range(20)} == {DIGEST}
-        client.close()
-    assert (server.connections, server.questions) == (1, 20)
+def test_one_connection_serves_many_questions(server):
+    server.answers[HEAD] = [FOUND]
+    client = RegistryClient(server.host, plain_http=True)
+    assert {client.resolve("shop/web", "latest") for _ in range(20)} == {DIGEST}
+    client.close()
+    assert (server.connections, len(server.asked)) == (1, 20)
 
 
-def test_a_kept_connection_that_was_closed_meanwhile_is_replaced_without_a_wait():
+def test_a_kept_connection_that_was_closed_meanwhile_is_replaced_without_a_wait(server):
     slept = []
-    with Counting(kept=1) as server:
-        host = f"127.0.0.1:{server.server_port}"
-        client = RegistryClient(host, plain_http=True, sleep=slept.append)
-        assert [client.resolve("shop/web", "latest") for _ in range(3)] == [DIGEST] * 3
-        client.close()
+    server.answers[HEAD], server.keep_alive = [FOUND], 1
+    client = RegistryClient(server.host, plain_http=True, sleep=slept.append)
+    assert [client.resolve("shop/web", "latest") for _ in range(3)] == [DIGEST] * 3
+    client.close()
     assert (server.connections, slept) == (3, [])
 
 
@@ -88,7 +46,7 @@ def test_a_compressed_answer_is_left_to_the_pipeline(server):
     squeezed = {"Docker-Content-Digest": DIGEST, "Content-Encoding": "gzip"}
     server.answers[HEAD] = [(200, squeezed, b"")]
     assert client.resolve("shop/web", "latest") == DIGEST
-    assert server.paths() == [HEAD, HEAD]
+    assert server.lines() == [HEAD, HEAD]
     client.close()
 
 
@@ -103,7 +61,7 @@ def test_plain_answers_load_no_pipeline(server):
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
-    assert server.paths() == [HEAD, "GET /v2/", HEAD]
+    assert server.lines() == [HEAD, "GET /v2/", HEAD]
 
 
 def test_behind_a_proxy_every_question_takes_the_pipeline():
@@ -149,10 +107,9 @@ def test_certificates_and_names_are_checked(tmp_path, named, trusted, fine):
     chain, private = certificate(tmp_path, named)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain, private)
-    with Counting() as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        server.handle_error = lambda *_: None  # the client hangs up on it: that is the test
-        host = f"localhost:{server.server_port}"
+    with serve(tls=context) as server:
+        server.answers[HEAD] = [FOUND]
+        host = f"localhost:{server.host.partition(':')[2]}"
         client = RegistryClient(host, verify=str(chain) if trusted else True)
         if fine:
             assert client.resolve("shop/web", "latest") == DIGEST
@@ -160,5 +117,5 @@ def test_certificates_and_names_are_checked(tmp_path, named, trusted, fine):
         else:
             with pytest.raises(RegistryError, match=r"(?i)certificate"):
                 client.resolve("shop/web", "latest")
-            assert server.questions == 0
+            assert server.asked == []
         client.close()

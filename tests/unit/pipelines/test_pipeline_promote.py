@@ -13,6 +13,7 @@ from aksci.oci.references import ImageRef
 from aksci.supply.release.release import Release
 from aksci.supply.sign.signer import AllSigners, NotSignedError, Proof, UntrustedError
 from aksci.testing.registry import MemoryRegistry
+from aksci.testing.reporter import RecordingReporter
 from pipelines.promote import _sign_again, previous
 
 
@@ -91,9 +92,8 @@ def test_nobody_but_docker_content_trust_signs_again_at_the_target(monkeypatch):
     monkeypatch.setattr("pipelines.promote.make_dct", lambda *_: dct)
     one = ImageRef("a.example", "shop/release", "sha256:" + "1" * 64)
     config = SimpleNamespace(sign=SimpleNamespace(signers=("notation", "dct")))
-    reporter = SimpleNamespace(line=lambda _: None)
     target = SimpleNamespace(
-        context=SimpleNamespace(config=config, reporter=reporter),
+        context=SimpleNamespace(config=config, reporter=RecordingReporter()),
         registry=MemoryRegistry("b.example"),
         signer=AllSigners([notation, dct]),
         toolbox=None,

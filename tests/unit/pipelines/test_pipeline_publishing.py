@@ -11,6 +11,7 @@ from aksci.images.build.build_record import BuildRecord, BuiltImage
 from aksci.images.build.tags import publish_tags
 from aksci.oci.references import ImageRef
 from aksci.testing.registry import MemoryRegistry
+from aksci.testing.reporter import RecordingReporter
 from aksci.testing.sample_images import MANIFEST
 from pipelines.publishing import Publishing
 
@@ -47,7 +48,6 @@ def publishing(published, *, released=None, codes=None, commit="abc", before="ab
     :param published: image -> number of its digest when the cascade looked.
     :param released: the same, of the last release.
     """
-    warnings = []
     choices = {
         name: SimpleNamespace(
             published=SimpleNamespace(ref=ref(name, number)),
@@ -57,8 +57,9 @@ def publishing(published, *, released=None, codes=None, commit="abc", before="ab
     }
     graph = SimpleNamespace(order=tuple(PARENTS), parents=PARENTS)
     run = SimpleNamespace(choices=choices, run=SimpleNamespace(lookup=SimpleNamespace(graph=graph)))
+    reporter = RecordingReporter()
     context = SimpleNamespace(
-        reporter=SimpleNamespace(warning=warnings.append, line=print),
+        reporter=reporter,
         run_id="run",
         environment_name="local",
     )
@@ -68,7 +69,7 @@ def publishing(published, *, released=None, codes=None, commit="abc", before="ab
         for name, number in (released or published).items()
     }
     last = SimpleNamespace(images=images, commit=before)
-    return Publishing(bench=bench, run=run, verdicts={}), last, warnings
+    return Publishing(bench=bench, run=run, verdicts={}), last, reporter.warnings
 
 
 def released(found, last, *images):

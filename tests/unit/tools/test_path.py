@@ -3,38 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
 
 import pytest
 
 from aksci.core.errors import ToolError
 from aksci.core.process import Runner
+from aksci.testing.reporter import RecordingReporter
 from aksci.tools.toolbox import Toolbox
-
-
-class Lines:
-    """Remember what is reported."""
-
-    def __init__(self):
-        self.lines = []
-        self.warnings = []
-
-    def line(self, text):
-        self.lines.append(text)
-
-    def warning(self, text):
-        self.warnings.append(text)
-
-    error = warning
-
-    def group(self, title):
-        return nullcontext(self.line(title))
-
-    def mask(self, secret): ...
-
-    def output(self, name, value): ...
-
-    def summary(self, markdown): ...
 
 
 @pytest.fixture
@@ -43,7 +18,7 @@ def box(tmp_path):
     (tmp_path / "bin").mkdir()
     variables = {"PATH": f"{tmp_path / 'bin'}:/nowhere", "HOME": str(tmp_path)}
     runner = Runner(environment=variables, log=lambda _: None)
-    return Toolbox(tmp_path / "cache", runner, Lines(), variables)
+    return Toolbox(tmp_path / "cache", runner, RecordingReporter(), variables)
 
 
 def on_path(tmp_path, name, prints, status=0):

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from aksci.config.loader import load_config
+from aksci.testing.reporter import RecordingReporter
 from pipelines.cascading import Done
 from pipelines.wide import ask_owners
 
@@ -49,9 +50,7 @@ def look(world, registry, github, tmp_path):
             now=lambda: NOW,
             run_id="run",
             cache=tmp_path / "cache",
-            reporter=SimpleNamespace(
-                line=lambda _: None, warning=lambda _: None, group=lambda _: nullcontext()
-            ),
+            reporter=RecordingReporter(),
         )
         work = SimpleNamespace(
             context=context,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -14,37 +13,12 @@ from aksci.cascade.receiver.intake import Intake
 from aksci.cascade.receiver.push_filter import PushFilter
 from aksci.cascade.receiver.server import open_server
 from aksci.core.secret import Secret
+from aksci.testing.clock import Clock
+from aksci.testing.reporter import RecordingReporter
 
 SECRET = "a-made-up-secret-of-32-characters"
 DIGEST = "sha256:" + "a" * 64
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-
-
-class Clock:
-    def __init__(self):
-        self.time = datetime(2026, 5, 1, 12, tzinfo=UTC)
-
-    def __call__(self):
-        return self.time
-
-    def pass_by(self, seconds):
-        self.time += timedelta(seconds=seconds)
-
-
-class Log:
-    """A reporter that remembers."""
-
-    def __init__(self):
-        self.lines = []
-
-    def line(self, text):
-        self.lines.append(text)
-
-    warning = error = line
-
-    @property
-    def text(self):
-        return "\n".join(self.lines)
 
 
 def acr_event(clock, number="1", **changes):
@@ -81,7 +55,7 @@ def clock():
 
 @pytest.fixture
 def log():
-    return Log()
+    return RecordingReporter()
 
 
 @pytest.fixture
