@@ -74,6 +74,8 @@ class RegistryServer:
     """Whether each request is refused by 429 when it is sent for the first time."""
     ranges: bool = True
     """Whether a part of a blob may be asked for."""
+    absolute: bool = False
+    """Whether the Location of an upload names this host, too."""
     damage: bool = False
     """Whether a byte of each blob is changed when it is read."""
     break_reads: int = 0
@@ -350,8 +352,9 @@ class RegistryServer:
 
     def _place(self, repository: str, session: str) -> dict[str, str]:
         size = len(self._uploads[session])
+        here = f"http://{self.host}" if self.absolute else ""
         return {
-            "Location": f"/v2/{repository}/blobs/uploads/{session}?state={session[:4]}",
+            "Location": f"{here}/v2/{repository}/blobs/uploads/{session}?state={session[:4]}",
             "Range": f"0-{max(size - 1, 0)}",
             "Docker-Upload-UUID": session,
         }

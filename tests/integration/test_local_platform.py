@@ -45,9 +45,9 @@ UP = """
 import os, sys
 from pathlib import Path
 from aksci.ci.choose import choose_reporter
-from aksci.local import up
 from aksci.core.process import Runner
-from aksci.tools import Toolbox
+from aksci.local.platform import up
+from aksci.tools.toolbox import Toolbox
 reporter = choose_reporter({}, sys.stderr)
 runner = Runner(environment=dict(os.environ), log=lambda line: None)
 toolbox = Toolbox(cache=Path(sys.argv[2]), runner=runner, reporter=reporter, variables=os.environ)
@@ -59,7 +59,7 @@ UP_WITH_SEED = UP.replace(
     "reporter=reporter)\n",
     "reporter=reporter, seeds={'debian:bookworm-slim': ()}, parts=BUILD_PARTS,"
     " ports=Ports(registry=int(sys.argv[3])))\n",
-).replace("import up", "import BUILD_PARTS, Ports, up")
+).replace("import up", "import BUILD_PARTS, up\nfrom aksci.local.layout import Ports")
 SERVER = """
 use IO::Socket::INET;
 my $server = IO::Socket::INET->new(LocalPort => 8080, Listen => 16, ReuseAddr => 1) or die;

@@ -14,13 +14,14 @@ import tarfile
 import threading
 import time
 import zipfile
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from aksci.core.errors import DiskFullError, DownloadError, ToolError
 from aksci.core.process import Runner
+from aksci.testing.reporter import RecordingReporter
 from aksci.tools import debian
 from aksci.tools import download as download_module
 from aksci.tools.debian import ensure_packages
@@ -30,23 +31,6 @@ from aksci.tools.toolbox import Toolbox
 
 PLATFORM = "linux/amd64"
 ROOT = Path(__file__).parents[2]
-
-
-class Lines:
-    """Remember what is reported."""
-
-    def __init__(self):
-        self.lines = []
-
-    def line(self, text):
-        self.lines.append(text)
-
-    warning = error = mask = summary = line
-
-    def output(self, name, value): ...
-
-    def group(self, title):
-        return nullcontext(self.line(title))
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -141,7 +125,7 @@ def box(cache, pins=None, **variables):
     environment = {**os.environ, **variables}
     runner = Runner(environment=environment, log=lambda _: None)
     options = {"pins": pins} if pins else {}
-    return Toolbox(cache, runner, Lines(), environment, platform=PLATFORM, **options)
+    return Toolbox(cache, runner, RecordingReporter(), environment, platform=PLATFORM, **options)
 
 
 def left_over(cache):
@@ -290,7 +274,7 @@ import os, sys
 from pathlib import Path
 from contextlib import nullcontext
 from aksci.core.process import Runner
-from aksci.tools import Toolbox
+from aksci.tools.toolbox import Toolbox
 from aksci.tools.pins import load_pins
 class Lines:
     def line(self, text): print(text, flush=True)
@@ -540,12 +524,12 @@ def test_a_packages_service_does_not_start_and_no_policy_stays(at_package, runne
     own = "#!/bin/sh\nexit 0\n"  # a machine's own policy, which would let it start
     debian._POLICY.write_text(own)
     debian._POLICY.chmod(0o755)
-    assert ensure_packages([at_package], runner, Lines()) == (at_package,)
+    assert ensure_packages([at_package], runner, RecordingReporter()) == (at_package,)
     assert Path("/usr/sbin/atd").exists()
     assert daemons() == []
     assert debian._POLICY.read_text() == own
     assert not debian._KEPT.exists()
-    assert ensure_packages([at_package], runner, Lines()) == ()
+    assert ensure_packages([at_package], runner, RecordingReporter()) == ()
 
 
 @pytest.mark.usefixtures("no_policy")
@@ -555,11 +539,11 @@ def test_a_policy_that_a_killed_run_left_forbids_nothing_and_is_removed(runner):
     debian._POLICY.write_text(debian._policy(ended.pid))
     debian._POLICY.chmod(0o755)
     assert subprocess.run([debian._POLICY, "x", "start"], check=False).returncode == 0
-    assert ensure_packages(["dpkg"], runner, Lines()) == ()
+    assert ensure_packages(["dpkg"], runner, RecordingReporter()) == ()
     assert not debian._POLICY.exists()
 
 
 def test_a_package_that_does_not_exist_is_told_by_name(runner):
     with pytest.raises(ToolError, match="no-such-package-of-aksci") as caught:
-        ensure_packages(["no-such-package-of-aksci"], runner, Lines())
+        ensure_packages(["no-such-package-of-aksci"], runner, RecordingReporter())
     assert caught.value.hint == "apt-get install no-such-package-of-aksci shows why"

@@ -34,24 +34,12 @@ from aksci.oci.artifact import push_image
 from aksci.oci.client import RegistryClient
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
+from aksci.testing.reporter import RecordingReporter
 from pipelines.validate import make_validator
 
 NAMESPACE = "aksci-validate-test"
 CAPABILITIES = 0b100_1110_1011  # chown dac_override fowner kill setgid setuid net_bind_service
 SLEEP = 'CMD ["sleep", "300"]'
-
-
-class Notes:
-    """A reporter that remembers."""
-
-    def __init__(self):
-        self.lines, self.warnings = [], []
-
-    def line(self, text):
-        self.lines.append(text)
-
-    def warning(self, text):
-        self.warnings.append(text)
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +107,7 @@ def engine(request, platform):
 
 @pytest.fixture
 def notes():
-    return Notes()
+    return RecordingReporter()
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ from aksci.supply.release.sign_release import sign_release
 from aksci.supply.scan.verdict import SEVERITIES, Verdict
 from aksci.supply.sign.notation.notation_signer import notation_signer
 from aksci.supply.sign.signer import Origin, sign_image
+from aksci.testing.reporter import RecordingReporter
 
 HERE = Path(__file__).parent / "test_deploy"
 POLICY = "sha256:" + "e" * 64
@@ -66,13 +67,6 @@ def layer(toolbox, tmp_path_factory):
         with (folder / "tiny").open("rb") as content:
             archive.addfile(info, content)
     return folder / "layer.tar"
-
-
-class Quiet:
-    def line(self, _text):
-        pass
-
-    warning = error = line
 
 
 @dataclass
@@ -200,7 +194,7 @@ class Site:
             root=self.root,
             cluster=self.cluster,
             helm=self.helm,
-            reporter=Quiet(),
+            reporter=RecordingReporter(),
             now=lambda: dt.datetime.now(dt.UTC),
             run_id="run-7",
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-from types import SimpleNamespace
 
 import pytest
 
@@ -25,6 +24,7 @@ from aksci.supply.sign.cosign.cosign_signer import cosign_signer
 from aksci.supply.sign.notation.notation_signer import notation_signer
 from aksci.supply.sign.remembering import RememberingSigner
 from aksci.supply.sign.signer import AllSigners
+from aksci.testing.reporter import RecordingReporter
 
 
 @pytest.fixture
@@ -135,7 +135,6 @@ def test_both_signers_vouch_for_a_chain_and_nobody_else_does(registry, make_sign
         chain_of(forged.ref, signer=make_signer())
 
     other = f"{project}-other/release"
-    silent = SimpleNamespace(line=lambda _: None, warning=lambda _: None)
-    copy_image(registry, registry, third.ref, reporter=silent, repository=other)
+    copy_image(registry, registry, third.ref, reporter=RecordingReporter(), repository=other)
     with pytest.raises(TrustError):
         chain_of(ImageRef(registry.host, other, third.id), signer=make_signer())

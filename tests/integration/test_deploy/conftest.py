@@ -22,6 +22,7 @@ from aksci.deploy.state.desired import OpenedRelease, ServiceRelease
 from aksci.deploy.targets.helm import Helm
 from aksci.oci.artifact import push_image
 from aksci.oci.client import RegistryClient
+from aksci.testing.reporter import RecordingReporter
 
 if TYPE_CHECKING:
     from aksci.oci.references import ImageRef
@@ -55,22 +56,6 @@ def image(platform, toolbox, tmp_path_factory):
 
 
 @dataclass
-class Narration:
-    """A reporter that remembers what it was told."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def line(self, text):
-        self.lines.append(text)
-
-    warning = error = line
-
-    @property
-    def text(self):
-        return "\n".join(self.lines)
-
-
-@dataclass
 class World:
     """One namespace, with the ways to deploy into it and to look at it."""
 
@@ -81,7 +66,7 @@ class World:
     runner: object
     image: ImageRef
     cluster: object
-    reporter: Narration = field(default_factory=Narration)
+    reporter: RecordingReporter = field(default_factory=RecordingReporter)
     release_number: int = 0
 
     @property

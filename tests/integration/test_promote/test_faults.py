@@ -23,7 +23,9 @@ SIGNATURE = "application/vnd.example.signature.v1"
 LARGE = 10_000_000  # bytes: three chunks
 COPY = """\
 import sys
-from aksci.oci import ImageRef, RegistryClient, copy_image
+from aksci.oci.client import RegistryClient
+from aksci.oci.copy import copy_image
+from aksci.oci.references import ImageRef
 
 class Reporter:
     def line(self, text):
@@ -39,10 +41,6 @@ print("peak", status.partition("VmHWM:")[2].split()[0], done.streamed)
 """
 
 
-def through(server, ref):
-    return ImageRef(server.host, ref.repository, ref.digest)
-
-
 def same(source, target, ref):
     """Whether a manifest and its blobs are the same in both."""
     here = source.manifest(ref.repository, ref.digest).content
@@ -56,7 +54,7 @@ def test_a_strict_busy_registry_with_a_referrers_api_and_a_login_gets_all(
     source, connect, difficult, make, notes
 ):
     """429 to each first attempt, absolute Locations, no mounts, Basic authentication."""
-    server = difficult(login="bob:hunter2", busy=True)
+    server = difficult(login=("bob", "hunter2"), busy=True)
     target = connect(server.host, login=("bob", Secret("hunter2")))
     ref = make.manifest(secrets.token_bytes(100), secrets.token_bytes(LARGE))
     make.manifest(b"signature", subject=ref, kind=SIGNATURE)
@@ -69,9 +67,9 @@ def test_a_strict_busy_registry_with_a_referrers_api_and_a_login_gets_all(
 
 
 def test_two_registries_have_logins_of_their_own(connect, difficult, maker, notes, repository):
-    hosts = [difficult(login=login) for login in ("ann:secret1", "bob:secret2")]
+    hosts = [difficult(login=login) for login in (("ann", "secret1"), ("bob", "secret2"))]
     source, target = (
-        connect(each.host, login=(each.login[:3], Secret(each.login[4:]))) for each in hosts
+        connect(each.host, login=(each.login[0], Secret(each.login[1]))) for each in hosts
     )
     ref = maker(source, repository).manifest(b"layer")
     copy_image(source, target, ref, reporter=notes)
@@ -80,14 +78,15 @@ def test_two_registries_have_logins_of_their_own(connect, difficult, maker, note
 
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_read_that_breaks_goes_on_where_it_ended_or_begins_anew(
-    platform, target, connect, difficult, make, notes, ranges
+    target, connect, difficult, maker, repository, notes, ranges
 ):
-    ref = make.manifest(secrets.token_bytes(LARGE))
-    server = difficult(platform.registry, break_reads=4, ranges=ranges)
-    server.referrers = {}
-    copy_image(connect(server.host), target, through(server, ref), reporter=notes)
+    server = difficult(ranges=ranges)
+    source = connect(server.host)
+    ref = maker(source, repository).manifest(secrets.token_bytes(LARGE))
+    server.break_reads = 4
+    copy_image(source, target, ref, reporter=notes)
     assert server.break_reads == 0
-    same(make.registry, target, ref)
+    same(source, target, ref)
 
 
 @pytest.mark.parametrize("fault", ["break_chunks", "lose_uploads"])
@@ -115,15 +114,16 @@ def test_a_registry_that_never_takes_it_is_an_error_and_nothing_is_seen(
 
 @pytest.mark.parametrize("size", [1000, LARGE])
 def test_a_blob_that_is_damaged_on_its_way_is_refused_and_not_stored(
-    platform, target, connect, difficult, make, notes, size
+    target, connect, difficult, maker, repository, notes, size
 ):
-    layer = secrets.token_bytes(size)
-    ref = make.manifest(layer)
-    server = difficult(platform.registry, damage=True)
+    server = difficult()
+    source = connect(server.host)
+    ref = maker(source, repository).manifest(secrets.token_bytes(size))
+    server.damage = True
     with pytest.raises(RegistryError, match="damaged or replaced"):
-        copy_image(connect(server.host), target, through(server, ref), reporter=notes)
+        copy_image(source, target, ref, reporter=notes)
     assert target.resolve(ref.repository, ref.digest) is None
-    blobs = json.loads(make.registry.manifest(ref.repository, ref.digest).content)
+    blobs = json.loads(source.manifest(ref.repository, ref.digest).content)
     assert not target.has_blob(ref.repository, blobs["layers"][0]["digest"])
 
 
@@ -136,28 +136,27 @@ def test_a_blob_of_another_size_than_its_manifest_says_is_refused(source, target
 
 
 def test_a_copy_that_is_killed_shows_nothing_and_the_next_one_finishes(
-    source, connect, difficult, start_registry, make, notes
+    source, connect, difficult, make, notes
 ):
-    host = start_registry()
-    slow = difficult(host)
+    server = difficult()
     ref = make.manifest(*(secrets.token_bytes(LARGE) for _ in range(8)))
     make.manifest(b"signature", subject=ref, kind=SIGNATURE)
-    process = _start_copy(ref, slow.host)
+    process = _start_copy(ref, server.host)
     deadline = time.monotonic() + 60
-    while slow.asked["PATCH uploads"] < 12:  # of 24
+    while server.counts()["PATCH blobs/uploads"] < 12:  # of 24
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=20)
-    target = connect(host)
+    target = connect(server.host)
     assert target.resolve(ref.repository, ref.digest) is None
     assert target.tags(ref.repository) == []
     done = copy_image(source, target, ref, reporter=notes, tags=("v1",))
     assert done.manifests == 2
     assert done.streamed <= 10
     same(source, target, ref)
-    assert len(list_referrers(target, ImageRef(host, ref.repository, ref.digest))) == 1
+    assert len(list_referrers(target, ImageRef(server.host, ref.repository, ref.digest))) == 1
 
 
 def test_a_blob_of_200_mb_is_copied_in_bounded_memory(source, target, make, tmp_path):

@@ -6,7 +6,6 @@ import datetime as dt
 import io
 import tarfile
 import uuid
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +17,7 @@ from aksci.supply.scan.database import DatabaseSource, ensure_database
 from aksci.supply.scan.trivy import TrivyScanner, read_release
 from aksci.supply.sign.cosign.cosign_signer import cosign_signer
 from aksci.supply.sign.notation.notation_signer import notation_signer
+from aksci.testing.reporter import RecordingReporter
 
 DEBIAN = {
     "etc/os-release": 'ID=debian\nVERSION_ID="12"\n',
@@ -48,23 +48,9 @@ def files():
     )
 
 
-@dataclass
-class Notes:
-    """A reporter that remembers."""
-
-    lines: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def line(self, text):
-        self.lines.append(text)
-
-    def warning(self, text):
-        self.warnings.append(text)
-
-
 @pytest.fixture
 def notes():
-    return Notes()
+    return RecordingReporter()
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +105,7 @@ def database(toolbox, trivy, trivydb, session_now, tmp_path_factory):
         max_age=dt.timedelta(hours=168),
         now=session_now,
         runner=toolbox.runner,
-        reporter=Notes(),
+        reporter=RecordingReporter(),
     )
 
 

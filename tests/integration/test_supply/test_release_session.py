@@ -26,20 +26,12 @@ from aksci.supply.release.release_file import write_release_file
 from aksci.supply.release.sign_release import publish_release
 from aksci.supply.scan.gate import scan_images
 from aksci.supply.sign.signer import Origin, sign_image
+from aksci.testing.reporter import RecordingReporter
 from pipelines.release import release as session
 from pipelines.signers import make_signer
 
 NAMES = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com"}
 NAMES |= {"GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.com"}
-
-
-class Voice:
-    """A reporter that remembers."""
-
-    def __init__(self):
-        self.lines, self.errors = [], []
-        self.line = self.warning = self.lines.append
-        self.error = self.errors.append
 
 
 @pytest.fixture
@@ -79,7 +71,7 @@ def context(root, runner, toolbox, tmp_path):
         variables=dict(os.environ),
         now=lambda: dt.datetime.now(dt.UTC),
         runner=runner,
-        reporter=Voice(),
+        reporter=RecordingReporter(),
         cache=toolbox.cache,
         state=tmp_path / "state",
         run_id="run-0",

@@ -16,6 +16,7 @@ from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
 from aksci.supply.sign.notation.verify_cose import SIGNATURE
 from aksci.supply.sign.signer import UntrustedError, ensure_signed
+from aksci.testing.registry import MemoryRegistry
 
 CLAIMS = {"dev.aksci.kind": "corpus"}
 
@@ -65,7 +66,7 @@ def test_whatever_is_proved_here_notation_verifies_and_what_is_good_both_do(
         mine = replace(signer, roots=tuple(roots), identities=case.identities)
         ours = mine._find_proof(there, {}) is not None
         try:
-            replace(mine, registry=Blind(registry)).verify(there, {})
+            replace(mine, registry=blind(registry, there)).verify(there, {})
         except TrustError:
             return label, case.good, ours, False
         return label, case.good, ours, True
@@ -80,17 +81,12 @@ def test_whatever_is_proved_here_notation_verifies_and_what_is_good_both_do(
     assert "an intermediate pinned" in {row[0] for row in judged if row[3] and not row[2]}
 
 
-class Blind:
-    """A registry in which Python finds nothing: notation, which has its own client, is asked."""
-
-    def __init__(self, registry):
-        self._registry = registry
-
-    def manifest(self, *words):
-        return self._registry.manifest(*words)
-
-    def referrers(self, *_words):
-        return []
+def blind(registry, image):
+    """Return a registry in which Python finds no signature: notation has a client of its own."""
+    found = registry.manifest(image.repository, image.digest)
+    memory = MemoryRegistry(registry.host)
+    memory.put_manifest(image.repository, found.content, found.media_type)
+    return memory
 
 
 def test_notations_own_signature_is_verified_without_any_program(image, signer, idle):
@@ -109,7 +105,7 @@ def test_what_is_not_sure_is_notations_to_say_and_its_proof_has_all_that_was_sig
 ):
     signer.sign(image, CLAIMS | {"more": "x"})
     make_signer("other").sign(image, CLAIMS | {"more": "x", "yet": "another"})
-    (proof,) = replace(signer, registry=Blind(registry)).verify(image, CLAIMS)
+    (proof,) = replace(signer, registry=blind(registry, image)).verify(image, CLAIMS)
     assert proof.claims == CLAIMS | {"more": "x"}
     assert "CN=aksci-local-test" in proof.identity
 
@@ -121,7 +117,9 @@ def test_rubbish_beside_it_neither_hides_a_signature_nor_keeps_us_from_signing(
     with pytest.raises(UntrustedError, match="can't be read"):
         signer.verify(image, CLAIMS)
     assert ensure_signed(image, CLAIMS, required=CLAIMS, signer=signer)
-    assert replace(signer, registry=Blind(registry)).verify(image, CLAIMS)[0].claims == CLAIMS
+    assert (
+        replace(signer, registry=blind(registry, image)).verify(image, CLAIMS)[0].claims == CLAIMS
+    )
 
 
 def test_a_jws_signature_is_notations_to_verify(image, signer, registry, runner, tmp_path):
