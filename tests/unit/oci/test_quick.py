@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import ssl
 import subprocess
 import sys
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from aksci.core.errors import RegistryError
 from aksci.oci.client import RegistryClient
@@ -69,42 +64,13 @@ def test_behind_a_proxy_every_question_takes_the_pipeline():
     assert client._connection.quick is None
 
 
-def certificate(folder, name):
-    """Write a certificate of its own authority for one DNS name; return it and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(minutes=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    chain, private = folder / "cert.pem", folder / "key.pem"
-    chain.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return chain, private
-
-
 @pytest.mark.parametrize(
     ("named", "trusted", "fine"),
     [("localhost", True, True), ("localhost", False, False), ("elsewhere", True, False)],
 )
-def test_certificates_and_names_are_checked(tmp_path, named, trusted, fine):
+def test_certificates_and_names_are_checked(make_certificate, named, trusted, fine):
     """The certificate's common name is localhost in all cases: it must not count."""
-    chain, private = certificate(tmp_path, named)
+    chain, private = make_certificate(named)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain, private)
     with serve(tls=context) as server:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
+import ssl
 import threading
 
 import pytest
@@ -216,3 +218,27 @@ def test_when_it_has_ended_it_can_not_be_reached(memory):
     with pytest.raises(UnreachableError):
         client.resolve("shop/web", "1")
     client.close()
+
+
+def test_a_client_that_is_not_ours_pushes_and_pulls(memory, make_certificate):
+    """azure-containerregistry, which insists on TLS."""
+    from azure.containerregistry import ContainerRegistryClient
+
+    chain, private = make_certificate("localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, private)
+    with serve(memory, tls=context) as server:
+        endpoint = f"https://localhost:{server.host.partition(':')[2]}"
+        audience = "https://management.azure.com"
+        options = {"credential": None, "audience": audience, "connection_verify": str(chain)}
+        with ContainerRegistryClient(endpoint, **options) as client:
+            digest, size = client.upload_blob("shop/web", io.BytesIO(LARGE))
+            assert (digest, size) == (digest_of(LARGE), len(LARGE))
+            assert b"".join(client.download_blob("shop/web", digest)) == LARGE
+            config = {"mediaType": "a/b", "digest": digest, "size": size}
+            document = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []}
+            stored = client.set_manifest("shop/web", document, tag="1")
+            assert client.get_manifest("shop/web", "1").digest == stored
+            client.delete_manifest("shop/web", stored)
+            client.delete_blob("shop/web", digest)
+    assert memory.repositories() == []
