@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,7 +13,6 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from aksci.cli.run_record import write_run_record
-from aksci.core.errors import NotFoundInRegistry
 from aksci.images.build.build_record import BuildRecord, BuiltImage, write_build_record
 from aksci.images.build.past_builds import recorded_reasons
 from aksci.images.explain import explain_image
@@ -24,8 +22,9 @@ from aksci.images.lineage import write_lineage
 from aksci.images.lookup import Lookup
 from aksci.images.plan import plan_build
 from aksci.oci.references import ImageRef
-from aksci.oci.registry import Manifest
 from aksci.report.explanation import why_markdown, why_text
+from aksci.testing.registry import MemoryRegistry
+from aksci.testing.sample_images import MANIFEST
 
 FILES = {
     "base/Dockerfile": "FROM scratch\nCOPY one /\n",
@@ -38,59 +37,16 @@ DIGEST = "sha256:" + "2" * 64
 ASKED = ({"code": "FORCED"},)
 
 
-class Shelf:
-    """A registry in memory."""
-
-    host = "r:1"
-
-    def __init__(self):
-        self.contents, self.named, self.found = {}, {}, []
-
-    def resolve(self, repository, reference):
-        return self.named.get((repository, reference)) or (
-            reference if reference in self.contents else None
-        )
-
-    def manifest(self, repository, reference):
-        digest = self.resolve(repository, reference)
-        return Manifest(media_type="m", digest=digest, content=self.blob(repository, digest))
-
-    def blob(self, _repository, digest):
-        if digest not in self.contents:
-            raise NotFoundInRegistry(digest)
-        return self.contents[digest]
-
-    def put_blob(self, _repository, content):
-        digest = "sha256:" + hashlib.sha256(content).hexdigest()
-        self.contents[digest] = content
-        return digest
-
-    def put_manifest(self, repository, content, _media_type, *, tag=None):
-        digest = self.put_blob(repository, content)
-        document = json.loads(content)
-        if "subject" in document:
-            self.found.append({"digest": digest, **document})
-        if tag:
-            self.named[repository, tag] = digest
-        return digest
-
-    def tags(self, repository):
-        return [tag for name, tag in self.named if name == repository]
-
-    def referrers(self, _repository, digest):
-        return [one for one in self.found if one["subject"]["digest"] == digest]
-
-
 @pytest.fixture
 def shop(project):
     """Images that are built, as a build leaves them in the registry, and explained."""
-    shelf, runs = Shelf(), []
+    registry, runs = MemoryRegistry("r:1"), []
 
     def build(forced="", **changed):
         graph = project(
             {**FILES, **{name.replace("_", "/"): text for name, text in changed.items()}}
         )
-        lookup = Lookup(graph=graph, registry=shelf, resolve_external=project.outside(str))
+        lookup = Lookup(graph=graph, registry=registry, resolve_external=project.outside(str))
         runs.append(f"run-{len(runs) + 1}")
         done = {}
         for name in graph.order:
@@ -99,10 +55,10 @@ def shop(project):
             salt = runs[-1] if name == forced else ""  # a build need not give the same bytes again
             content = json.dumps({"made of": inputs.key + salt}).encode()
             for tag in ("latest", in_tag(inputs.key)):
-                done[name] = shelf.put_manifest(repository, content, "m", tag=tag)
+                done[name] = registry.put_manifest(repository, content, MANIFEST, tag=tag)
             write_lineage(
-                shelf,
-                ImageRef(shelf.host, repository, done[name]),
+                registry,
+                ImageRef(registry.host, repository, done[name]),
                 lineage_of(graph, name, inputs, revision="abc", run=runs[-1]),
                 provenance=None,
                 now=BEGAN + timedelta(hours=len(runs)),
@@ -111,13 +67,13 @@ def shop(project):
         return graph, done
 
     def why(graph, name="web", **options):
-        plan = plan_build(graph, registry=shelf, resolve_external=project.outside(str))
-        document = explain_image(plan, name, shelf, **options)
+        plan = plan_build(graph, registry=registry, resolve_external=project.outside(str))
+        document = explain_image(plan, name, registry, **options)
         _check(document)
         assert document["action"] == "reuse"
         return document
 
-    return SimpleNamespace(build=build, why=why, shelf=shelf)
+    return SimpleNamespace(build=build, why=why, registry=registry)
 
 
 def _check(document):
@@ -192,7 +148,7 @@ def test_a_parent_that_was_built_again_by_force_says_so(shop):
 def test_where_there_are_too_many_builds_to_look_through_it_is_not_made_up(shop):
     graph, _ = shop.build()
     for number in range(201):
-        shop.shelf.named["shop/web", in_tag(str(number))] = DIGEST
+        shop.registry.move_tag("shop/web", in_tag(str(number)), DIGEST)
     document = shop.why(graph)
     assert document["lastBuild"] is None
     assert why_text(document).splitlines()[1] == "Why it was built then is not known here."
@@ -201,8 +157,8 @@ def test_where_there_are_too_many_builds_to_look_through_it_is_not_made_up(shop)
 def test_an_image_that_is_to_be_built_has_its_reasons_and_no_others(shop, project):
     shop.build()
     graph = project({**FILES, "web/page": "2"})
-    plan = plan_build(graph, registry=shop.shelf, resolve_external=project.outside(str))
-    document = explain_image(plan, "web", shop.shelf)
+    plan = plan_build(graph, registry=shop.registry, resolve_external=project.outside(str))
+    document = explain_image(plan, "web", shop.registry)
     _check(document)
     assert (document["action"], document["lastBuild"]) == ("build", None)
     assert "It was built then" not in why_text(document)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pytest
 
@@ -30,6 +29,7 @@ from aksci.images.validate.checks import spec_hash
 from aksci.images.validate.result import Validation
 from aksci.oci.references import ImageRef
 from aksci.supply.sign.signer import BindingError, NotSignedError, Proof
+from aksci.testing.registry import Call, MemoryRegistry
 from pipelines import validate
 from pipelines.bench import Bench
 from pipelines.plan import base_resolver
@@ -174,7 +174,8 @@ def test_a_build_that_signs_nothing_stays_on_an_old_base_only_where_that_is_trus
     monkeypatch.setattr(chosen_bases, "read_published", lambda *_: published)
     claims = {"dev.aksci.repository": "shop/web", "dev.aksci.input-key": "k"}
     made = bench(Signed(claims if signed else {}), TOML + '[cascade.edges]\nruntime = "ignore"\n')
-    mirror = SimpleNamespace(host="r:1", resolve=lambda *_: NEW)
+    mirror = MemoryRegistry("r:1")
+    mirror.move_tag("library/debian", "12", NEW)
     resolver = BaseResolver(mirror=mirror, connect=lambda _host: mirror)
     made.__dict__.update(registry=mirror, resolver=resolver, resolve_base=resolver)
     assert made.bases_of(graph)("web")(debian) == digest
@@ -183,13 +184,15 @@ def test_a_build_that_signs_nothing_stays_on_an_old_base_only_where_that_is_trus
 def test_a_release_that_nobody_signed_does_not_tell_what_is_new_since(bench):
     """Whoever may push can move ``latest`` to one that has all findings already."""
     made = bench(Signed({}))
-    release = SimpleNamespace(host="r.example", resolve=lambda *_: NEW, manifest=pytest.fail)
+    release = MemoryRegistry("r.example")
+    release.move_tag("shop/release", "latest", NEW)
     made.__dict__.update(registry=release)
     assert made.before is None
+    assert release.calls == [Call("resolve", "shop/release", "latest")]
 
 
 def test_what_git_brings_in_our_folder_tells_no_onbuild_of_a_base(context):
     """What is remembered of a base is never asked again: its digest does not change."""
     made = context()
-    resolver = base_resolver(made, SimpleNamespace(host="r.example"))
+    resolver = base_resolver(made, MemoryRegistry("r.example"))
     assert not resolver._cache.is_relative_to(made.work)
