@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.cascade.cascade_report import EnvironmentOutcome
 from aksci.cli.options import Options
 from aksci.core.errors import AksciError, ConfigError, GateError, Interrupted
-from aksci.core.reporting import sanitise
+from aksci.core.text import one_line
 from aksci.deploy.state.deploy_record import read_record
 from aksci.oci.references import ImageRef
 from aksci.supply.release.continued import continues
@@ -117,7 +117,7 @@ class _Tour:
             raise
         except AksciError as error:
             self.error = self.error or error
-            found = _told(here, "failed", _line(error.message.partition("\n")[0]))
+            found = _told(here, "failed", one_line(error.message.partition("\n")[0]))
         seconds = round(time.monotonic() - started, 3)
         self.outcomes[here.environment_name] = replace(found, seconds=seconds)
 
@@ -184,11 +184,13 @@ class _Tour:
         ref = replace(self.release, registry=self.actions.registry(source))
         if self.plan_only:
             refusals = self.actions.refusals(here, ref)
-            return _told(here, "waits" if refusals else "would deploy", _line("; ".join(refusals)))
+            return _told(
+                here, "waits" if refusals else "would deploy", one_line("; ".join(refusals))
+            )
         try:
             result = self.actions.promote(here, ref)
         except GateError as error:
-            return _told(here, "waits", _line(error.message))
+            return _told(here, "waits", one_line(error.message))
         return _told(here, "deployed", services=_services(result["deploy"]))
 
     def _promised(self, here: Context, source: str) -> EnvironmentOutcome:
@@ -270,8 +272,4 @@ def _parse(text: str) -> ImageRef | None:
 def _name(text: str) -> str:
     """Name a release in few words."""
     found = _parse(text)
-    return release_tag(found.digest) if found else repr(_line(text)[:100])
-
-
-def _line(text: str) -> str:
-    return " ".join(sanitise(text).split())
+    return release_tag(found.digest) if found else repr(one_line(text)[:100])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aksci.core.errors import UsageError
 from aksci.core.files import write_atomically
-from aksci.core.reporting import sanitise
+from aksci.core.text import sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, TextIO
 
 from aksci.ci.task_lines import PlainTask
-from aksci.core.reporting import sanitise
+from aksci.core.text import sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

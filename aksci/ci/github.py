@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, TextIO
 
 from aksci.ci.groups import GroupingReporter
-from aksci.core.reporting import sanitise
+from aksci.core.text import sanitise
 
 __all__ = ["GitHubReporter"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, TextIO
 
 from aksci.ci.console import ConsoleReporter
 from aksci.ci.task_lines import GroupedTask
-from aksci.core.reporting import sanitise
+from aksci.core.text import sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,7 +14,7 @@ import unicodedata
 from typing import TYPE_CHECKING, TextIO
 
 from aksci.ci.console import ConsoleReporter
-from aksci.core.reporting import sanitise
+from aksci.core.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,7 +161,7 @@ def _one_line(text: str) -> str:
 
     Variation selectors go, too: some terminals make an emoji wider for them, some don't.
     """
-    words = " ".join(sanitise(text).split())
+    words = one_line(text)
     return "".join(
         one
         for one in words

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import DiskFullError, Interrupted, ProcessError, ProcessTimeout, ToolError
-from aksci.core.reporting import sanitise
 from aksci.core.secret import Secret
+from aksci.core.text import sanitise
 
 if TYPE_CHECKING:
     import subprocess

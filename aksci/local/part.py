@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from aksci.core.errors import PlatformError, PortTakenError
 from aksci.core.files import write_atomically
-from aksci.core.reporting import sanitise
+from aksci.core.text import sanitise
 from aksci.local.daemon import Process, find_marked, read_record, spawn, stop
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aksci.core.reporting import markdown_cell as cell
+from aksci.core.text import escape_markdown
 from aksci.supply.verify.judge import Outcome
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def audit_markdown(audit: Audit) -> str:
     """Return one table, worst first."""
     word = "verified" if audit.passed else "NOT VERIFIED"
     lines = [
-        f"**{word}**: {cell(audit.environment)}, {_counts(audit)}",
+        f"**{word}**: {escape_markdown(audit.environment)}, {_counts(audit)}",
         "",
         "| outcome | what | image | signed by | commit | run | verdict |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -55,7 +55,7 @@ def audit_markdown(audit: Audit) -> str:
         outcome = f"**{row.outcome}**" if row.outcome.bad else str(row.outcome)
         image = row.image if row.digest in row.image else f"{row.image} ({row.digest})"
         cells = (what, image, "; ".join(row.by), row.commit, row.run, row.verdict)
-        lines.append(f"| {outcome} | {' | '.join(cell(text) for text in cells)} |")
+        lines.append(f"| {outcome} | {' | '.join(escape_markdown(text) for text in cells)} |")
     return "\n".join(lines)
 
 

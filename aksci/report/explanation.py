@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.text import escape_markdown
 from aksci.images.reason_wording import explain
-from aksci.report.plan_report import cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -26,12 +26,25 @@ def why_text(document: Mapping[str, Any]) -> str:
 
 def why_markdown(document: Mapping[str, Any]) -> str:
     """Return an explanation as Markdown."""
-    lines = [f"## {cell(document['image'])}", "", cell(_verdict(document)), ""]
-    lines += [f"- {cell(line)}" for line in _reason_lines(document)]
+    lines = [
+        f"## {escape_markdown(document['image'])}",
+        "",
+        escape_markdown(_verdict(document)),
+        "",
+    ]
+    lines += [f"- {escape_markdown(line)}" for line in _reason_lines(document)]
     then, because = _last_build(document)
-    lines += ["", *map(cell, then), "", *(f"- {cell(line)}" for line in because)] if then else []
+    if then:
+        told = [
+            *map(escape_markdown, then),
+            "",
+            *(f"- {escape_markdown(line)}" for line in because),
+        ]
+        lines += ["", *told]
     lines += ["", "| input | |", "| --- | --- |"]
-    lines += [f"| {cell(key)} | {cell(value)} |" for key, value in _facts(document)]
+    lines += [
+        f"| {escape_markdown(key)} | {escape_markdown(value)} |" for key, value in _facts(document)
+    ]
     return "\n".join(lines)
 
 

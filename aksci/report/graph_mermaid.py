@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aksci.core.text import one_line
+
 if TYPE_CHECKING:
     from aksci.report.graph_drawing import Drawing, Node
 
@@ -40,5 +42,6 @@ def _label(node: Node) -> str:
 def _escape(text: str) -> str:
     """Write what Mermaid or HTML would read as their own as character codes."""
     return "".join(
-        char if char.isalnum() or char in " ./:@_-," else f"#{ord(char)};" for char in text
+        char if char.isalnum() or char in " ./:@_-," else f"#{ord(char)};"
+        for char in one_line(text)
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import json
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.text import escape_html
 from aksci.report.graph_layout import place_nodes
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def draw_page(drawing: Drawing) -> str:
     for char in "<>&\u2028\u2029":  # so that no name ends the script element that holds the data
         data = data.replace(char, f"\\u{ord(char):04x}")
     data = data.replace("##", "#\\u0023")  # nor is a command to a CI system, on stdout
-    return template.replace("{{title}}", html.escape(drawing.title)).replace("{{data}}", data)
+    return template.replace("{{title}}", escape_html(drawing.title)).replace("{{data}}", data)
 
 
 def _document(drawing: Drawing) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from aksci.core.reporting import sanitise
+from aksci.core.text import one_line
 from aksci.report.verdict_table import finding_text
 
 if TYPE_CHECKING:
@@ -89,4 +89,4 @@ def _lines(lines: Iterable[str]) -> str:
 
 
 def _text(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", " ".join(sanitise(text).split()))
+    return _NOT_XML.sub("\ufffd", one_line(text))

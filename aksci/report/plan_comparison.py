@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.text import escape_markdown
 from aksci.images.plan_compare import DIFFERENCES
 from aksci.images.reason_wording import explain, short_digest
-from aksci.report.plan_report import cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,14 +28,15 @@ def comparison_text(document: Mapping[str, Any]) -> str:
 
 def comparison_markdown(document: Mapping[str, Any]) -> str:
     """Return a comparison as Markdown."""
-    lines = ["## Plan, compared", "", f"With the plan of {cell(_since(document))}."]
+    lines = ["## Plan, compared", "", f"With the plan of {escape_markdown(_since(document))}."]
     if document["same"]:
         lines += ["", "Nothing differs."]
     for kind, words in DIFFERENCES.items():
         if document[kind]:
             lines += ["", f"### {words.capitalize()}", "", "| image | |", "| --- | --- |"]
         lines += [
-            f"| {cell(one['image'])} | {'<br>'.join(map(cell, _told(kind, one)))} |"
+            f"| {escape_markdown(one['image'])} | "
+            f"{'<br>'.join(map(escape_markdown, _told(kind, one)))} |"
             for one in document[kind]
         ]
     return "\n".join(lines)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from aksci.core.text import escape_markdown
 from aksci.images.reason_wording import explain
 from aksci.images.reasons import waits
 from aksci.images.undecided import shown_reference
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
     from aksci.images.plan import BuildPlan, Work
     from aksci.images.undecided import Undecided, UndecidedError
 
-__all__ = ["cause_text", "cell", "plan_markdown", "plan_text", "undecided_text"]
+__all__ = ["cause_text", "plan_markdown", "plan_text", "undecided_text"]
 
-_MARKUP = re.compile(r"([\\`*_\[\]|~#])")
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
 _ROWS = 1000
 """Of a table: GitHub takes 1 MiB for a step's summary."""
 
@@ -68,7 +66,7 @@ def plan_markdown(plan: BuildPlan) -> str:
     if builds:
         lines += ["", "| image | why |", "| --- | --- |"]
     lines += [
-        f"| {cell(one.image)} | {'<br>'.join(cell(text) for text in _told(plan, one))} |"
+        f"| {escape_markdown(one.image)} | {'<br>'.join(map(escape_markdown, _told(plan, one)))} |"
         for one in builds[:_ROWS]
     ]
     if len(builds) > _ROWS:
@@ -82,18 +80,6 @@ def cause_text(plan: BuildPlan, name: str) -> str:
     root = plan.by_name[plan.causes[name][-1]]
     why = next((explain(reason) for reason in root.reasons if not waits(reason)), "")
     return f"{' '.join(f'← {parent}' for parent in way)}: {why}"
-
-
-def cell(text: str) -> str:
-    """Return text that is no Markdown, no HTML and no mention, on one line.
-
-    Names of files and values of arguments are whatever a pull request says they are.
-
-    Source: GitHub Flavored Markdown Spec, "Backslash escapes", "Tables (extension)".
-    """
-    plain = " ".join(text.split())
-    plain = "".join(_ENTITIES.get(character, character) for character in plain)
-    return re.sub(r"&\\#64;", "&#64;", _MARKUP.sub(r"\\\1", plain))
 
 
 def _told(plan: BuildPlan, one: Work) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.reporting import markdown_cell as cell
+from aksci.core.text import escape_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +37,11 @@ def comparison_markdown(comparison: Comparison) -> str:
     """Return what differs as Markdown: nested lists under a heading."""
     lines = ["## Release, compared", ""]
     for depth, line in _lines(comparison):
-        lines.append(f"{cell(line)}\n" if not depth else "  " * (depth - 1) + f"- {cell(line)}")
+        lines.append(
+            f"{escape_markdown(line)}\n"
+            if not depth
+            else "  " * (depth - 1) + f"- {escape_markdown(line)}"
+        )
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.reporting import markdown_cell as cell
-from aksci.core.reporting import sanitise
+from aksci.core.text import escape_markdown, one_line
 from aksci.supply.sign.signer import COMMIT, RUN
 
 if TYPE_CHECKING:
@@ -106,19 +105,26 @@ def release_text(shown: ShownRelease) -> str:
 def release_markdown(shown: ShownRelease) -> str:
     """Return a release as Markdown."""
     release = shown.release
-    lines = [f"## Release {release.tag}", "", cell(str(release.ref)), ""]
-    lines += [f"- {cell(line)}" for line in _trust_lines(shown)]
-    lines += [f"- commit {cell(release.commit or 'not known')}", ""]
+    lines = [
+        f"## Release {escape_markdown(release.tag)}",
+        "",
+        escape_markdown(str(release.ref)),
+        "",
+    ]
+    lines += [f"- {escape_markdown(line)}" for line in _trust_lines(shown)]
+    lines += [f"- commit {escape_markdown(release.commit or 'not known')}", ""]
     lines += ["| image | digest | bases | database |", "| --- | --- | --- | --- |"]
     for name, image in release.images.items():
         bases = ", ".join(f"{base.name} ({base.type})" for base in image.bases)
         cells = (name, image.ref.digest, bases, image.database)
-        lines.append(f"| {' | '.join(map(cell, cells))} |")
+        lines.append(f"| {' | '.join(map(escape_markdown, cells))} |")
     lines += ["", "| service | chart | images | schema |", "| --- | --- | --- | --- |"]
     for name, service in release.services.items():
         images = ", ".join(f"{key}: {image}" for key, image in service.images.items())
         chart = f"{service.chart_name} {service.chart_version}"
-        lines.append(f"| {' | '.join(map(cell, (name, chart, images, _schema(service))))} |")
+        lines.append(
+            f"| {' | '.join(map(escape_markdown, (name, chart, images, _schema(service))))} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -151,14 +157,14 @@ def list_text(releases: Sequence[ListedRelease]) -> str:
     lines = []
     for row, why in zip(rows, ["", *(entry.why for entry in releases)], strict=True):
         words = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-        lines += ["  ".join(words).rstrip(), *([f"    {_line(why)}"] if why else [])]
+        lines += ["  ".join(words).rstrip(), *([f"    {one_line(why)}"] if why else [])]
     return "\n".join(lines)
 
 
 def list_markdown(releases: Sequence[ListedRelease]) -> str:
     """Return the list as a table."""
     lines = [f"| {' | '.join((*_LIST, 'problem'))} |", "| --- " * (len(_LIST) + 1) + "|"]
-    lines += [f"| {' | '.join(map(cell, (*_row(one), one.why)))} |" for one in releases]
+    lines += [f"| {' | '.join(map(escape_markdown, (*_row(one), one.why)))} |" for one in releases]
     return "\n".join(lines) + "\n"
 
 
@@ -171,8 +177,8 @@ def _row(entry: ListedRelease) -> tuple[str, ...]:
         entry.tag,
         entry.state,
         f"{min(times):%Y-%m-%d %H:%M:%SZ}" if times else "-",
-        _line(claims.get(COMMIT, ""))[:12] or "-",
-        _line(claims.get(RUN, "")) or "-",
+        one_line(claims.get(COMMIT, ""))[:12] or "-",
+        one_line(claims.get(RUN, "")) or "-",
         str(len(release.images)) if release else "-",
         str(len(release.services)) if release else "-",
     )
@@ -180,14 +186,14 @@ def _row(entry: ListedRelease) -> tuple[str, ...]:
 
 def _trust_lines(shown: ShownRelease) -> list[str]:
     if shown.problem:
-        return [f"NOT VERIFIED: {_line(shown.problem)}"]
+        return [f"NOT VERIFIED: {one_line(shown.problem)}"]
     return [f"signed {_proof_text(proof)}" for proof in shown.proofs]
 
 
 def _proof_text(proof: Proof) -> str:
     when = f" at {proof.signed_at:%Y-%m-%d %H:%M:%SZ}" if proof.signed_at else ""
     run = proof.claims.get(RUN, "")
-    return _line(f"by {proof.identity} ({proof.signer}){when}" + (f", run {run}" if run else ""))
+    return one_line(f"by {proof.identity} ({proof.signer}){when}" + (f", run {run}" if run else ""))
 
 
 def _proof_document(proof: Proof) -> dict[str, Any]:
@@ -203,7 +209,3 @@ def _proof_document(proof: Proof) -> dict[str, Any]:
 def _schema(service: ReleaseService) -> str:
     found = service.schema_range
     return f"{found[0]}…{found[1]} ({len(service.migrations)})" if found else ""
-
-
-def _line(text: str) -> str:
-    return " ".join(sanitise(text).split())

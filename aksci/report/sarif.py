@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from aksci.core.reporting import sanitise
+from aksci.core.text import one_line
 from aksci.oci.artifact import canonical_json
 
 if TYPE_CHECKING:
@@ -89,13 +89,13 @@ def _result(name: str, verdict: Verdict, finding: Finding, level: str) -> dict[s
             )
         },
         "properties": {
-            "image": _line(name),
+            "image": one_line(name),
             "severity": finding.severity,
             "kind": finding.kind,
             "origin": finding.origin,
             "knownExploited": finding.kev,
             "epss": finding.epss,
-            "platform": _line(finding.platform),
+            "platform": one_line(finding.platform),
         },
     }
 
@@ -110,7 +110,7 @@ def _location(verdict: Verdict, finding: Finding | None = None) -> dict[str, Any
         }
     }
     if finding is not None:
-        purl = _line(finding.purl or finding.package)
+        purl = one_line(finding.purl or finding.package)
         location["logicalLocations"] = [{"fullyQualifiedName": purl, "kind": "package"}]
     return location
 
@@ -124,7 +124,7 @@ def _suppression(entry: IgnoredFinding) -> dict[str, Any]:
     return {
         "kind": "external",
         "status": "accepted",
-        "justification": _line(f"{entry.owner}: {entry.reason}{until}"),
+        "justification": one_line(f"{entry.owner}: {entry.reason}{until}"),
     }
 
 
@@ -152,12 +152,12 @@ def _rule(finding: Finding) -> dict[str, Any]:
         },
     }
     if finding.url.startswith(("https://", "http://")):
-        rule["helpUri"] = quote(_line(finding.url), safe=":/?#[]@!$&'()*+,;=%~")
+        rule["helpUri"] = quote(one_line(finding.url), safe=":/?#[]@!$&'()*+,;=%~")
     return rule
 
 
 def _rule_id(finding: Finding) -> str:
-    return _line(finding.id) or "unnamed"
+    return one_line(finding.id) or "unnamed"
 
 
 def _hash(verdict: Verdict, *words: str) -> str:
@@ -166,8 +166,4 @@ def _hash(verdict: Verdict, *words: str) -> str:
 
 def _message(text: str) -> str:
     """Return plain text (3.11.5, 3.11.6): braces are no placeholders, brackets no links."""
-    return _line(text).replace("{", "{{").replace("}", "}}").replace("](", "] (")
-
-
-def _line(text: str) -> str:
-    return " ".join(sanitise(text).split())
+    return one_line(text).replace("{", "{{").replace("}", "}}").replace("](", "] (")

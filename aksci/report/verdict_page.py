@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import json
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.reporting import sanitise
+from aksci.core.text import escape_html, one_line
 from aksci.supply.scan.verdict_changes import changes_since
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def verdicts_page(
     for char in "<>&\u2028\u2029":  # so that no title ends the script element that holds the data
         data = data.replace(char, f"\\u{ord(char):04x}")
     data = data.replace("##", "#\\u0023")  # nor is a command to a CI system, on stdout
-    return template.replace("{{title}}", html.escape(_line(title))).replace("{{data}}", data)
+    return template.replace("{{title}}", escape_html(title)).replace("{{data}}", data)
 
 
 def _document(
@@ -43,13 +42,13 @@ def _document(
         "testDatabase": any(verdict.test_database for verdict in verdicts.values()),
         "images": [
             {
-                "name": _line(name),
+                "name": one_line(name),
                 "ref": str(verdict.image),
                 "passed": verdict.passed,
-                "problems": [_line(text) for text in verdict.problems],
-                "notes": [_line(text) for text in verdict.notes],
-                "scanner": _line(verdict.scanner),
-                "database": _line(verdict.database),
+                "problems": [one_line(text) for text in verdict.problems],
+                "notes": [one_line(text) for text in verdict.notes],
+                "scanner": one_line(verdict.scanner),
+                "database": one_line(verdict.database),
             }
             for name, verdict in sorted(verdicts.items())
         ],
@@ -97,7 +96,7 @@ def _row(name: str, finding: Finding, state: str, why: str, since: str) -> dict[
         "url": address,
     }
     return {
-        **{key: _line(text) for key, text in texts.items()},
+        **{key: one_line(text) for key, text in texts.items()},
         "kev": finding.kev,
         "epss": finding.epss,
     }
@@ -105,7 +104,3 @@ def _row(name: str, finding: Finding, state: str, why: str, since: str) -> dict[
 
 def _key(finding: Finding) -> tuple[str, str, str]:
     return finding.kind, finding.id, finding.package
-
-
-def _line(text: str) -> str:
-    return " ".join(sanitise(text).split())

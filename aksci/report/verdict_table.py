@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from aksci.core.reporting import markdown_cell as cell
-from aksci.core.reporting import sanitise
+from aksci.core.text import escape_markdown, one_line
 from aksci.supply.scan.verdict import SEVERITIES
 from aksci.supply.scan.verdict_changes import all_findings, changes_since
 
@@ -63,8 +62,8 @@ def verdicts_table(
     lines = []
     for name, verdict in sorted(verdicts.items()):
         word = "pass" if verdict.passed else "FAIL"
-        lines.append(f"{word}  {_line(name):<{width}}  {_counts(verdict)}")
-        lines += [f"      {_line(text)}" for text in (*verdict.problems, *verdict.notes)]
+        lines.append(f"{word}  {one_line(name):<{width}}  {_counts(verdict)}")
+        lines += [f"      {one_line(text)}" for text in (*verdict.problems, *verdict.notes)]
         lines += [f"      {finding_text(finding)}" for finding in _ranked(verdict)]
         lines += [f"      {_ignored(entry)}" for entry in verdict.ignored]
     lines += _licences_text(verdicts)
@@ -83,7 +82,7 @@ def verdicts_markdown(
     lines = ["| image | verdict | findings |", "| --- | --- | --- |"]
     for name, verdict in sorted(verdicts.items()):
         word = "pass" if verdict.passed else "**fail**"
-        lines.append(f"| {cell(name)} | {word} | {_counts(verdict)} |")
+        lines.append(f"| {escape_markdown(name)} | {word} | {_counts(verdict)} |")
     lines += _failing_markdown(verdicts)
     lines += _ignored_markdown(verdicts)
     if before is not None:
@@ -101,7 +100,7 @@ def finding_text(finding: Finding) -> str:
     fix = f", fixed in {finding.fixed}" if finding.fixed else ""
     marks = "".join(f", {mark}" for mark in _marks(finding))
     text = f"{finding.id} in {where}{fix}{marks}{platform}: {finding.title}"
-    return f"{_line(finding.severity):<8} {_line(text)}"
+    return f"{one_line(finding.severity):<8} {one_line(text)}"
 
 
 def _failing_markdown(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
@@ -112,9 +111,9 @@ def _failing_markdown(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- | --- | --- |"
     for name, verdict in failed.items():
         for text in verdict.problems:
-            yield f"| {cell(name)} | {cell(text)} | | | | | |"
+            yield f"| {escape_markdown(name)} | {escape_markdown(text)} | | | | | |"
         for finding in _ranked(verdict):
-            yield f"| {cell(name)} | {_cells(finding)} |"
+            yield f"| {escape_markdown(name)} | {_cells(finding)} |"
 
 
 def _ignored_markdown(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
@@ -125,7 +124,7 @@ def _ignored_markdown(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- | --- |"
     for name, one in entries:
         found = (one.finding.id, name, one.finding.package, one.expires, one.owner, one.reason)
-        yield f"| {' | '.join(map(cell, found))} |"
+        yield f"| {' | '.join(map(escape_markdown, found))} |"
 
 
 def _changes_markdown(
@@ -147,7 +146,7 @@ def _changes_markdown(
             for finding in findings:
                 package = f"{finding.package} {finding.installed}"
                 found = (word, name, finding.id, finding.severity, package, finding.title)
-                yield f"| {' | '.join(map(cell, found))} |"
+                yield f"| {' | '.join(map(escape_markdown, found))} |"
 
 
 def _changes_text(verdicts: Mapping[str, Verdict], before: Mapping[str, Verdict]) -> Iterator[str]:
@@ -161,14 +160,14 @@ def _changes_text(verdicts: Mapping[str, Verdict], before: Mapping[str, Verdict]
         for word, findings in zip(words, (one.introduced, one.fixed), strict=True):
             for finding in findings:
                 package = f"{finding.package} {finding.installed}"
-                yield _line(f"{word} in {name}: {finding.severity} {finding.id} in {package}")
+                yield one_line(f"{word} in {name}: {finding.severity} {finding.id} in {package}")
 
 
 def _licences_text(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
     found = sorted({name for verdict in verdicts.values() for name in verdict.licences})
     if found:
         more = f" and {len(found) - _LICENCES} more" if len(found) > _LICENCES else ""
-        yield _line(f"licences: {', '.join(found[:_LICENCES])}{more}")
+        yield one_line(f"licences: {', '.join(found[:_LICENCES])}{more}")
 
 
 def _licences_markdown(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
@@ -184,7 +183,7 @@ def _licences_markdown(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
             for image, verdict in sorted(verdicts.items())
             if name in verdict.licences
         )
-        yield f"| {cell(name)} | {cell(', '.join(counted))} |"
+        yield f"| {escape_markdown(name)} | {escape_markdown(', '.join(counted))} |"
     yield from ("", "</details>")
 
 
@@ -218,20 +217,16 @@ def _ignored(entry: IgnoredFinding) -> str:
     finding = entry.finding
     until = f" until {entry.expires}" if entry.expires else ""
     where = f"{finding.id} in {finding.package}"
-    return _line(f"ignored{until}: {where} ({entry.owner}: {entry.reason})")
+    return one_line(f"ignored{until}: {where} ({entry.owner}: {entry.reason})")
 
 
 def _cells(finding: Finding) -> str:
     package = f"{finding.package} {finding.installed}"
     name = " ".join([finding.id, *(["(exploited)"] if finding.kev else [])])
     fields = (name, finding.severity, package, finding.fixed, finding.origin, finding.title)
-    return " | ".join(map(cell, fields))
+    return " | ".join(map(escape_markdown, fields))
 
 
 def _named(finding: Finding) -> dict[str, str]:
     names = ("kind", "id", "severity", "package", "installed", "fixed", "title")
     return {name: str(getattr(finding, name)) for name in names}
-
-
-def _line(text: str) -> str:
-    return " ".join(sanitise(text).split())

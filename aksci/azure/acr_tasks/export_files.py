@@ -22,6 +22,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.text import escape_markdown, one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -31,7 +33,6 @@ __all__ = [
     "arm_template",
     "create_script",
     "export_files",
-    "one_line",
     "readme",
     "run_script",
     "task_yaml",
@@ -68,7 +69,7 @@ def task_yaml(task: AcrTask, export: AcrExport) -> str:
     )
     return "\n".join(
         [
-            *(f"# {one_line(comment)}" for comment in comments),
+            *(f"# {_comment(comment)}" for comment in comments),
             "version: v1.1.0",
             f"stepTimeout: {export.step_timeout}",
             "steps:",
@@ -84,9 +85,9 @@ def task_yaml(task: AcrTask, export: AcrExport) -> str:
     )
 
 
-def one_line(text: str) -> str:
+def _comment(text: str) -> str:
     """Return a text that can't end the line it is in, nor begin a template."""
-    return _UNPRINTABLE.sub("", " ".join(text.split())).replace("{{", "{ {")
+    return _UNPRINTABLE.sub("", one_line(text)).replace("{{", "{ {")
 
 
 def _build(task: AcrTask, references: list[str]) -> str:
@@ -307,7 +308,7 @@ def _head(export: AcrExport, title: str) -> str:
         registry = f"registry=${{REGISTRY:-{shlex.quote(export.registry)}}}"
     else:
         registry = "registry=${REGISTRY:?the name of the container registry, without .azurecr.io}"
-    return _HEAD.format(title=one_line(title), registry=registry)
+    return _HEAD.format(title=_comment(title), registry=registry)
 
 
 def _create(export: AcrExport, task: AcrTask) -> str:
@@ -322,7 +323,6 @@ def _create(export: AcrExport, task: AcrTask) -> str:
 
 # The README
 
-_MARKUP = re.compile(r"([\\`*_<>|\[\]])")
 _USE = """\
 Either deploy the template, which has the task files in itself:
 
@@ -391,8 +391,8 @@ def _tasks(export: AcrExport) -> Iterator[str]:
     yield "| image | task | what it follows |"
     yield "| --- | --- | --- |"
     for task in export.tasks:
-        notes = " ".join(_text(note) for note in task.notes)
-        yield f"| {_text(task.image)} | `{task.name}` | {notes} |"
+        notes = " ".join(escape_markdown(note) for note in task.notes)
+        yield f"| {escape_markdown(task.image)} | `{task.name}` | {notes} |"
     yield ""
 
 
@@ -404,11 +404,6 @@ def _left_out(export: AcrExport) -> Iterator[str]:
     yield "ACR Tasks can't build these as they are."
     yield ""
     for one in export.left_out:
-        yield f"- **{_text(one.image)}**"
-        yield from (f"  - {_text(reason)}" for reason in one.reasons)
+        yield f"- **{escape_markdown(one.image)}**"
+        yield from (f"  - {escape_markdown(reason)}" for reason in one.reasons)
     yield ""
-
-
-def _text(text: str) -> str:
-    """Return a text as Markdown that means nothing but itself."""
-    return _MARKUP.sub(r"\\\1", one_line(text))

@@ -11,8 +11,8 @@ from urllib.parse import quote, urlsplit
 
 from aksci.cascade.dispatch.post import Poster, require_safe
 from aksci.core.errors import ConfigError, DispatchError
-from aksci.core.reporting import sanitise
 from aksci.core.secret import Secret
+from aksci.core.text import sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from aksci.cascade.dispatch.ask import MaybeAskedError
 from aksci.core.errors import ConfigError, DispatchError
-from aksci.core.reporting import sanitise
+from aksci.core.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,7 +48,7 @@ class Answer:
         message = self.document.get("message") if isinstance(self.document, dict) else None
         if not isinstance(message, str) or not message.strip():
             return ""
-        return f": {' '.join(sanitise(message).split())[:_SHOWN]}"
+        return f": {one_line(message)[:_SHOWN]}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.core.errors import ConfigError, Interrupted, StepError
-from aksci.core.reporting import sanitise
+from aksci.core.text import sanitise
 from aksci.deploy.kubernetes.cluster import Conflict
 from aksci.deploy.tracking.workload_health import Patience, pod_fault
 

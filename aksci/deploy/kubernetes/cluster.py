@@ -357,7 +357,7 @@ def _ensure_namespace(cluster: Cluster, *, create: bool) -> None:
 
 
 def _status_message(response: Any) -> str:
-    from aksci.core.reporting import sanitise
+    from aksci.core.text import sanitise
 
     try:
         return sanitise(str(response.json()["message"]))

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ClusterError, DeployError, Interrupted, RegistryError
-from aksci.core.reporting import sanitise
+from aksci.core.text import sanitise
 from aksci.deploy.tracking.workload_health import Patience, pod_fault
 from aksci.images.validate.engine import (
     LOG_LINES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.reporting import sanitise
+from aksci.core.text import one_line, sanitise
 
 if TYPE_CHECKING:
     from aksci.deploy.kubernetes.cluster import Cluster
@@ -175,7 +175,7 @@ def _events_about(cluster: Cluster, names: set[str]) -> tuple[str, ...]:
         f"{event.get('reason', '')}: {event.get('message', '')}".strip()
         for event in sorted(found, key=_when)
     ]
-    unique = list(dict.fromkeys(" ".join(sanitise(line).split()) for line in lines))
+    unique = list(dict.fromkeys(one_line(line) for line in lines))
     return tuple(unique[-_EVENTS:])
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import BuildError, EngineError, ProcessError, ProcessTimeout
-from aksci.core.reporting import sanitise
 from aksci.core.secret import Secret
+from aksci.core.text import sanitise
 from aksci.images.engines.build_progress import Progress
 from aksci.images.engines.builder import BuildOutput, BuildRequest, BuildSecret
 from aksci.images.engines.buildx_builders import BuilderSpec, BuilderStore

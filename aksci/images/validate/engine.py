@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from aksci.core.reporting import sanitise
+from aksci.core.text import sanitise
 
 if TYPE_CHECKING:
     import threading

@@ -9,7 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import DockerError, Interrupted, RegistryError
-from aksci.core.reporting import sanitise
+from aksci.core.text import sanitise
 from aksci.images.validate.engine import (
     LOG_LINES,
     MEMORY,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ToolError
-from aksci.core.reporting import sanitise
+from aksci.core.text import one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,15 +86,10 @@ def _log(root: Path, first: str, last: str, note: str, runner: Runner) -> Commit
     entries = list(filter(None, result.stdout.split("\0")))
     for entry in entries:
         name, _, subject = entry[1:].partition(" ")
-        sides[entry[0]].append(Commit(hash=name, subject=_line(subject)))
+        sides[entry[0]].append(Commit(hash=name, subject=one_line(subject, _LONGEST)))
     notes = [note, f"only the last {_MOST} are listed" if len(entries) >= _MOST else ""]
     return CommitRange(
         added=tuple(sides[">"]),
         removed=tuple(sides["<"]),
         note="; ".join(filter(None, notes)),
     )
-
-
-def _line(text: str) -> str:
-    line = " ".join(sanitise(text).split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import RegistryError
-from aksci.supply.scan.safe_text import clean
+from aksci.core.text import short_line
 
 if TYPE_CHECKING:
     from aksci.core.reporting import Reporter
@@ -71,7 +71,7 @@ def _in_one_way(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def platform_name(platform: dict[str, Any]) -> str:
     """Return ``os/arch`` or ``os/arch/variant``."""
     parts = (platform.get("os"), platform.get("architecture"), platform.get("variant"))
-    return clean("/".join(str(part) for part in parts if part))
+    return short_line("/".join(str(part) for part in parts if part))
 
 
 def _layers(registry: Registry, base: ImageRef, platform: str) -> tuple[str, ...] | None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import GateError, NotFoundInRegistry
+from aksci.core.text import short_line
 from aksci.oci.artifact import Content, canonical_json, push_artifact
 from aksci.oci.references import ImageRef
 from aksci.supply.scan.base_layers import platform_name, platforms_of, read_base
 from aksci.supply.scan.ignores import check_ignores
 from aksci.supply.scan.knowledge import load_knowledge
-from aksci.supply.scan.safe_text import clean
 from aksci.supply.scan.scan_evidence import store_bill, store_report
 from aksci.supply.scan.scan_policy import evaluate, hash_policy, wanted_scanners
 from aksci.supply.scan.verdict import Verdict, merge_verdicts
@@ -178,7 +178,7 @@ class Gate:
             return None
         except ValueError as error:
             self.reporter.warning(
-                f"The stored verdict {name} is damaged ({clean(error)}): scanning again."
+                f"The stored verdict {name} is damaged ({short_line(error)}): scanning again."
             )
             return None
         if verdict.passed and not (self.vouched and self.vouched(verdict)):
@@ -201,7 +201,7 @@ class Gate:
                 raise ValueError("its digests do not agree")
             verdict = Verdict.load(json.loads(content), ref)
         except (LookupError, TypeError, AttributeError, RecursionError, NotFoundInRegistry) as odd:
-            raise ValueError(clean(repr(odd))) from None
+            raise ValueError(short_line(repr(odd))) from None
         made = (verdict.policy, verdict.database, verdict.scanner, verdict.base)
         base_digest = base.digest if base else ""
         database = self.scanner.database.identity

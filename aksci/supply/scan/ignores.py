@@ -6,8 +6,8 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
+from aksci.core.text import short_line
 from aksci.supply.scan.purls import covers, parse_pattern
-from aksci.supply.scan.safe_text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +30,8 @@ def check_ignores(policy: ScanConfig) -> None:
             parse_pattern(entry.purl)
         except ValueError as error:
             raise ConfigError(
-                f"scan.ignore of {clean(entry.id)}: its purl does not name a package: "
-                f"{clean(error)}",
+                f"scan.ignore of {short_line(entry.id)}: its purl does not name a package: "
+                f"{short_line(error)}",
                 hint="write one such as pkg:deb/debian/openssl; without purl and package, an "
                 "entry accepts its id in every package.",
             ) from None
@@ -60,7 +60,7 @@ def ignore_offences(
     """Return what is wrong with entries: lapsed, or needed by no image of a complete scan."""
     offences = []
     for entry in policy.ignore:
-        owner = f"(owner: {clean(entry.owner)})"
+        owner = f"(owner: {short_line(entry.owner)})"
         if has_lapsed(entry, now):
             offences.append(f"{_label(entry)} expired on {entry.expires} {owner}")
         elif complete and not any(_uses(verdict, entry) for verdict in verdicts):
@@ -73,7 +73,7 @@ def ignore_warnings(policy: ScanConfig, now: dt.datetime) -> tuple[str, ...]:
     today = now.astimezone(dt.UTC).date()
     return tuple(
         f"{_label(entry)} expires in {_days((entry.expires - today).days)}, on {entry.expires} "
-        f"(owner: {clean(entry.owner)})"
+        f"(owner: {short_line(entry.owner)})"
         for entry in policy.ignore
         if 0 < (entry.expires - today).days <= policy.ignore_warning_days
     )
@@ -88,14 +88,14 @@ def _matches(entry: ScanIgnore, finding: Finding) -> bool:
 def _uses(verdict: Verdict, entry: ScanIgnore) -> bool:
     return any(
         _matches(entry, used.finding)
-        and (used.owner, used.reason) == (clean(entry.owner), clean(entry.reason))
+        and (used.owner, used.reason) == (short_line(entry.owner), short_line(entry.reason))
         for used in verdict.ignored
     )
 
 
 def _label(entry: ScanIgnore) -> str:
     where = entry.package or entry.purl
-    return f"the ignore of {clean(entry.id)}" + (f" in {clean(where)}" if where else "")
+    return f"the ignore of {short_line(entry.id)}" + (f" in {short_line(where)}" if where else "")
 
 
 def _days(count: int) -> str:

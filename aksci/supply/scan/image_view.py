@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import GateError
+from aksci.core.text import short_line
 from aksci.oci.answers import digest_of
-from aksci.supply.scan.safe_text import clean
 
 if TYPE_CHECKING:
     from aksci.oci.references import ImageRef
@@ -146,8 +146,8 @@ def restore(report: dict[str, Any], view: View, shown: ImageRef, ref: ImageRef) 
         or (metadata.get("DiffIDs") or []) != layers
     ):
         raise GateError(
-            f"The report that should be on {ref} is on {clean(report.get('ArtifactName'))}, or "
-            "not on all of it, so the image does not pass."
+            f"The report that should be on {ref} is on {short_line(report.get('ArtifactName'))}, "
+            "or not on all of it, so the image does not pass."
         )
     known: dict[str, Any] = _restored(report, dict(view.diff_ids), str(shown), str(ref))
     known["Metadata"] |= {"ImageID": view.real_config, "ImageConfig": view.real}
@@ -209,14 +209,16 @@ def _read_manifest(manifest: Manifest) -> dict[str, Any]:
     _require_plain(found, "manifest")
     named = found.get("mediaType") or manifest.media_type
     if manifest.media_type not in _MANIFESTS or named != manifest.media_type:
-        raise ValueError(f"{clean(manifest.media_type)} is no image's type")
+        raise ValueError(f"{short_line(manifest.media_type)} is no image's type")
     if found["layers"] is None:  # as BuildKit writes that there is none
         found["layers"] = []
     if "manifests" in found or not isinstance(found["layers"], list):
         raise ValueError("it is not an image's manifest")
     config = _descriptor(found["config"])
     if config["mediaType"] not in _CONFIGS:
-        raise ValueError(f"its configuration is {clean(config['mediaType'])}: it is an artifact")
+        raise ValueError(
+            f"its configuration is {short_line(config['mediaType'])}: it is an artifact"
+        )
     if config["size"] > _LARGEST:
         raise ValueError(f"its configuration has more than {_LARGEST >> 20} MiB")
     return found
@@ -261,7 +263,7 @@ def _require_plain(found: dict[str, Any], kind: str) -> None:
     folded = {field.casefold() for field in fields}
     odd = [key for key in found if key.casefold() in folded and key not in fields]
     if odd:
-        raise ValueError(f"{clean(odd[0])!r} can be read in two ways")
+        raise ValueError(f"{short_line(odd[0])!r} can be read in two ways")
 
 
 def _is_digest(value: Any) -> bool:
@@ -272,7 +274,7 @@ def _refusal(ref: ImageRef, error: Exception) -> GateError:
     reason = str(error) if type(error) is ValueError else repr(error)
     return GateError(
         f"{ref} could not be scanned, so it does not pass: it is no image that is understood "
-        f"({clean(reason)})."
+        f"({short_line(reason)})."
     )
 
 

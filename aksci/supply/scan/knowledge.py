@@ -19,7 +19,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
-from aksci.supply.scan.safe_text import clean
+from aksci.core.text import short_line
 from aksci.supply.scan.vex import read_vex
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class KnowledgeFile:
         try:
             return reader(self.content)
         except _DAMAGES as error:
-            what = clean(str(error) if isinstance(error, ValueError) else repr(error))
+            what = short_line(str(error) if isinstance(error, ValueError) else repr(error))
             raise ConfigError(
                 f"{self.path} ({self.key}) can't be read: {what}.",
                 hint="fetch or write the file again; where it is not needed, remove its key.",

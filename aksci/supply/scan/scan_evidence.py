@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import GateError, NotFoundInRegistry
+from aksci.core.text import short_line
 from aksci.oci.artifact import Content, canonical_json, push_artifact
-from aksci.supply.scan.safe_text import clean
 from aksci.supply.scan.sbom import BILL_TYPES
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def load_report(registry: Registry, verdict: Verdict, digest: str) -> dict[str, 
     except NotFoundInRegistry:
         raise GateError(f"The report {name} is not in the registry any more.") from None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
-        raise GateError(f"The report {name} is not used: {clean(error)}.") from None
+        raise GateError(f"The report {name} is not used: {short_line(error)}.") from None
     except (EOFError, zlib.error):
         raise GateError(f"The report {name} is not used: it is damaged.") from None
     return dict(report)
@@ -121,10 +121,10 @@ def _packages(report: dict[str, Any]) -> Iterator[Package]:
         for result in report.get("Results") or []:
             for entry in result.get("Packages") or []:
                 yield Package(
-                    name=clean(entry["Name"]),
+                    name=short_line(entry["Name"]),
                     version=_version(entry),
-                    purl=clean((entry.get("Identifier") or {}).get("PURL"), 1000),
-                    licences=tuple(sorted(map(clean, entry.get("Licenses") or []))),
+                    purl=short_line((entry.get("Identifier") or {}).get("PURL"), 1000),
+                    licences=tuple(sorted(map(short_line, entry.get("Licenses") or []))),
                 )
     except (KeyError, TypeError, AttributeError) as error:
         raise GateError(f"A stored report's packages are not understood: {error!r}.") from None
@@ -134,7 +134,7 @@ def _version(entry: dict[str, Any]) -> str:
     """Return a version as Trivy prints it: distributions' come in parts."""
     epoch = f"{entry['Epoch']}:" if entry.get("Epoch") else ""
     release = f"-{entry['Release']}" if entry.get("Release") else ""
-    return clean(f"{epoch}{entry.get('Version') or ''}{release}")
+    return short_line(f"{epoch}{entry.get('Version') or ''}{release}")
 
 
 def _require_about(report: dict[str, Any], image: str, *, kind: str) -> None:

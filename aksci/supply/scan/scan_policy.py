@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import GateError
+from aksci.core.text import short_line
 from aksci.oci.artifact import canonical_json
 from aksci.supply.scan.ignores import find_ignore, has_lapsed, ignore_offences
 from aksci.supply.scan.knowledge import NOTHING, Knowledge
-from aksci.supply.scan.safe_text import clean
 from aksci.supply.scan.trivy_report import ReportFacts, read_report
 from aksci.supply.scan.verdict import SEVERITIES, Finding, IgnoredFinding, Verdict, rank
 from aksci.supply.scan.vex import decide
@@ -174,8 +174,8 @@ def _accepted(
     if entry := find_ignore(finding, policy, now):
         return IgnoredFinding(
             finding=finding,
-            owner=clean(entry.owner),
-            reason=clean(entry.reason),
+            owner=short_line(entry.owner),
+            reason=short_line(entry.reason),
             expires=entry.expires.isoformat(),
         )
     if statement := decide(knowledge.statements, finding, images):

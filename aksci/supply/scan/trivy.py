@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aksci.core.errors import GateError, ProcessError
+from aksci.core.text import short_line
 from aksci.supply.sandbox import Sandbox
 from aksci.supply.scan.cache_folders import take_slot
 from aksci.supply.scan.image_view import restore
 from aksci.supply.scan.java_index import JAVA_HINT
 from aksci.supply.scan.layer_registry import LayerRegistry, read_view, serve_view
-from aksci.supply.scan.safe_text import clean
 from aksci.supply.scan.sbom import BillFormat, make_reproducible, without_findings
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class TrivyScanner:
 
     def list_parts(self, report: dict[str, Any], form: BillFormat) -> dict[str, Any]:
         """Return a report's packages as a bill of materials. It needs no cache, no network."""
-        name = clean(report.get("ArtifactName"))
+        name = short_line(report.get("ArtifactName"))
         with Sandbox(self.runner.environment) as sandbox:
             bill = sandbox.files / "bill.json"
             argv = bill_argv(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import GateError
-from aksci.supply.scan.safe_text import clean
+from aksci.core.text import short_line
 from aksci.supply.scan.verdict import SEVERITIES, Finding
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def read_report(
         }
         return ReportFacts(
             findings=findings,
-            system=clean(f"{system.get('Family')} {system.get('Name')}") if system else "",
+            system=short_line(f"{system.get('Family')} {system.get('Name')}") if system else "",
             end_of_life=bool(system.get("EOSL")),
             # Trivy has a result for the system's packages even where it finds none of them, as in
             # an image that has os-release and no longer has its package manager's database.
@@ -73,15 +73,18 @@ def read_report(
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise GateError(
-            f"Trivy's report on {ref} is not understood ({clean(repr(error))}), so the image does "
-            "not pass."
+            f"Trivy's report on {ref} is not understood ({short_line(repr(error))}), so the image "
+            "does not pass."
         ) from None
 
 
 def _licences(results: list[dict[str, Any]]) -> dict[str, int]:
     packages = (entry for result in results for entry in result.get("Packages") or [])
     found = Counter(
-        name for entry in packages for name in {*map(clean, entry.get("Licenses") or [])} if name
+        name
+        for entry in packages
+        for name in {*map(short_line, entry.get("Licenses") or [])}
+        if name
     )
     return dict(sorted(found.items()))
 
@@ -90,7 +93,7 @@ def _require_report_on(report: dict[str, Any], ref: ImageRef) -> None:
     if report.get("SchemaVersion") != _SCHEMA or report.get("ArtifactType") != "container_image":
         raise GateError(
             f"Trivy's report on {ref} has an unknown format (schema "
-            f"{clean(report.get('SchemaVersion'))}), so the image does not pass."
+            f"{short_line(report.get('SchemaVersion'))}), so the image does not pass."
         )
     metadata = report.get("Metadata")
     digests = metadata.get("RepoDigests") if isinstance(metadata, dict) else None
@@ -98,8 +101,8 @@ def _require_report_on(report: dict[str, Any], ref: ImageRef) -> None:
     named = {str(digest).rpartition("@")[2] for digest in listed}
     if report.get("ArtifactName") != str(ref) or ref.digest not in named:
         raise GateError(
-            f"The report that should be on {ref} is on {clean(report.get('ArtifactName'))}, so "
-            "the image does not pass."
+            f"The report that should be on {ref} is on {short_line(report.get('ArtifactName'))}, "
+            "so the image does not pass."
         )
 
 
@@ -121,7 +124,7 @@ def _findings(
     for result in results:
         # What is in no file is in the image's configuration; its target is the image's name.
         target = result.get("Target")
-        place = "image configuration" if target == str(ref) else clean(target)
+        place = "image configuration" if target == str(ref) else short_line(target)
         for entry in result.get("Vulnerabilities") or []:
             yield _vulnerability(entry, platform, inherited)
         for entry in result.get("Secrets") or []:
@@ -137,15 +140,15 @@ def _vulnerability(
     layer = _layer(entry)
     return Finding(
         kind="vulnerability",
-        id=clean(entry["VulnerabilityID"]),
-        package=clean(entry["PkgName"]),
-        installed=clean(entry.get("InstalledVersion")),
-        fixed=clean(entry.get("FixedVersion")),
+        id=short_line(entry["VulnerabilityID"]),
+        package=short_line(entry["PkgName"]),
+        installed=short_line(entry.get("InstalledVersion")),
+        fixed=short_line(entry.get("FixedVersion")),
         severity=_severity(entry),
-        title=clean(entry.get("Title")),
+        title=short_line(entry.get("Title")),
         layer=layer,
         platform=platform,
-        purl=clean((entry.get("PkgIdentifier") or {}).get("PURL"), 1000),
+        purl=short_line((entry.get("PkgIdentifier") or {}).get("PURL"), 1000),
         origin=_origin(layer, inherited),
         url=_url(entry),
     )
@@ -165,12 +168,12 @@ def _other(
     layer = _layer(entry)
     return Finding(
         kind=kind,
-        id=clean(identifier),
+        id=short_line(identifier),
         package=place,
         installed=f"line {line}" if line else "",
         fixed="",
         severity=_severity(entry),
-        title=clean(entry.get("Title")),
+        title=short_line(entry.get("Title")),
         layer=layer,
         platform=platform,
         origin=_origin(layer, inherited),
@@ -179,7 +182,7 @@ def _other(
 
 
 def _layer(entry: dict[str, Any]) -> str:
-    return clean((entry.get("Layer") or {}).get("DiffID"))
+    return short_line((entry.get("Layer") or {}).get("DiffID"))
 
 
 def _origin(layer: str, inherited: frozenset[str] | None) -> str:
@@ -195,5 +198,5 @@ def _severity(entry: dict[str, Any]) -> str:
 
 def _url(entry: dict[str, Any]) -> str:
     """Return the finding's page; pages print it as a link, so it is one or nothing."""
-    url = clean(entry.get("PrimaryURL"), 500)
+    url = short_line(entry.get("PrimaryURL"), 500)
     return url if url.startswith("https://") else ""

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.core.errors import GateError
-from aksci.supply.scan.safe_text import clean
+from aksci.core.text import short_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -153,7 +153,7 @@ class Verdict:
             msg = "it does not have the fields of a verdict"
             raise ValueError(msg)
         if type(document["schema"]) is not int or document["schema"] != _SCHEMA:
-            raise ValueError(f"schema {clean(document['schema'], 20)!r}")
+            raise ValueError(f"schema {short_line(document['schema'], 20)!r}")
         if document["image"] != f"{image.repository}@{image.digest}":
             raise ValueError("it is about another image")
         verdict = cls(
@@ -302,19 +302,19 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise ValueError(f"{clean(value, 40)!r} is no list")  # noqa: TRY004 - the document's fault
+        raise ValueError(f"{short_line(value, 40)!r} is no list")  # noqa: TRY004 - the document's fault
     return value
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{clean(value, 40)!r} is no text")  # noqa: TRY004 - the document's fault
-    if clean(value, _LONGEST) != value:  # it is printed: ours have passed the sanitiser
-        raise ValueError(f"{clean(value, 40)!r} holds what no verdict of ours does")
+        raise ValueError(f"{short_line(value, 40)!r} is no text")  # noqa: TRY004 - the document's fault
+    if short_line(value, _LONGEST) != value:  # it is printed: ours have passed the sanitiser
+        raise ValueError(f"{short_line(value, 40)!r} holds what no verdict of ours does")
     return value
 
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f"{clean(value, 40)!r} is no flag")  # noqa: TRY004 - the document's fault
+        raise ValueError(f"{short_line(value, 40)!r} is no flag")  # noqa: TRY004 - the document's fault
     return value

@@ -10,8 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.text import short_line
 from aksci.supply.scan.purls import covers, parse_pattern
-from aksci.supply.scan.safe_text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -118,7 +118,7 @@ def _statement(entry: Any, document: dict[str, Any], number: int) -> Statement:
 def _read(entry: dict[str, Any], document: dict[str, Any]) -> Statement:
     status = entry["status"]
     if status not in _STATUSES:
-        raise ValueError(f"unknown status {clean(status)!r}")
+        raise ValueError(f"unknown status {short_line(status)!r}")
     products = tuple(_product(each) for each in entry["products"])
     if not products:
         raise ValueError("it names no product, so it would be about everything")
@@ -128,8 +128,8 @@ def _read(entry: dict[str, Any], document: dict[str, Any]) -> Statement:
         vulnerabilities=_names(entry["vulnerability"]),
         products=products,
         status=status,
-        author=clean(_text(document["author"])),
-        reason=_reason(entry) if status == "not_affected" else clean(status),
+        author=short_line(_text(document["author"])),
+        reason=_reason(entry) if status == "not_affected" else short_line(status),
         timestamp=_time(entry.get("timestamp") or document["timestamp"]),
     )
 
@@ -152,9 +152,9 @@ def _exact(product: Product) -> bool:
 
 def _reason(entry: dict[str, Any]) -> str:
     justification = entry.get("justification")
-    impact = clean(entry.get("impact_statement"))
+    impact = short_line(entry.get("impact_statement"))
     if justification is not None and justification not in _JUSTIFICATIONS:
-        raise ValueError(f"unknown justification {clean(justification)!r}")
+        raise ValueError(f"unknown justification {short_line(justification)!r}")
     if not justification and not impact:
         raise ValueError("not_affected needs a justification or an impact_statement")
     return ": ".join(filter(None, (justification, impact)))
@@ -162,14 +162,14 @@ def _reason(entry: dict[str, Any]) -> str:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{clean(value)!r} should be a text")
+        raise ValueError(f"{short_line(value)!r} should be a text")
     return value
 
 
 def _time(value: Any) -> dt.datetime:
     moment = dt.datetime.fromisoformat(_text(value))
     if moment.tzinfo is None:
-        raise ValueError(f"the timestamp {clean(value)!r} has no time zone")
+        raise ValueError(f"the timestamp {short_line(value)!r} has no time zone")
     return moment
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import TrustError
-from aksci.core.reporting import sanitise
+from aksci.core.text import one_line
 from aksci.supply.verify.judge import Outcome
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Audit", "Row", "origin_of", "row_of"]
 
-_TOLD = 500
+_TOLD = 501
 """Characters of any one text that are shown."""
 
 
@@ -42,9 +42,11 @@ class Row:
 
     def __post_init__(self) -> None:
         for name in ("where", "image", "reason", "commit", "run", "verdict", "policy"):
-            object.__setattr__(self, name, _line(getattr(self, name)))
+            object.__setattr__(self, name, one_line(getattr(self, name), _TOLD))
         for name in ("warnings", "by"):
-            object.__setattr__(self, name, tuple(_line(text) for text in getattr(self, name)))
+            object.__setattr__(
+                self, name, tuple(one_line(text, _TOLD) for text in getattr(self, name))
+            )
 
     def as_json(self) -> dict[str, Any]:
         """Return it for machines."""
@@ -97,7 +99,7 @@ class Audit:
             "schema": 1,
             "environment": self.environment,
             "registry": self.registry,
-            "release": _line(self.release),
+            "release": one_line(self.release, _TOLD),
             "passed": self.passed,
             "counts": self.counts,
             "rows": [row.as_json() for row in self.rows],
@@ -142,8 +144,3 @@ def origin_of(judgement: Judgement) -> dict[str, Any]:
     """Return what a judgement says of who signed, and where it comes from, for a row."""
     names = ("by", "commit", "run", "verdict", "policy")
     return {name: getattr(judgement, name) for name in names}
-
-
-def _line(text: str) -> str:
-    words = " ".join(sanitise(text).split())
-    return words if len(words) <= _TOLD else f"{words[:_TOLD]}…"

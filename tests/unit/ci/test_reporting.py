@@ -12,7 +12,7 @@ from aksci.ci.azure_pipelines import AzurePipelinesReporter
 from aksci.ci.choose import choose_reporter
 from aksci.ci.console import ConsoleReporter
 from aksci.ci.github import GitHubReporter
-from aksci.core.reporting import sanitise
+from aksci.core.text import sanitise
 
 HOSTILE = st.lists(
     st.sampled_from(

@@ -115,5 +115,5 @@ def test_why_tells_what_changed_in_a_parent_that_is_finished():
 
 def test_markdown_says_the_same_without_markup_of_others():
     text = why_markdown(TO_BUILD)
-    assert "- web ← base: files in its context changed: a\\|b.py (removed)" in text
+    assert "- web ← base: files in its context changed: a\\|b.py \\(removed\\)" in text
     assert "| arg V | 1 |" in text

@@ -231,7 +231,7 @@ def test_nothing_is_markup_in_markdown(reports, bad):
     for table in re.findall(r"(?:^\|.*\n?)+", told, re.MULTILINE):
         widths = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in table.splitlines()}
         assert len(widths) == 1, table
-    plain = re.sub(r"\\.", "", told)
+    plain = re.sub(r"\\.", "", told).replace("<!-- -->", "")
     assert not re.search(r"<|`|\*|\[|\]|!|@|~|://|www\.", plain)
     assert set(re.findall(r"^#+", told, re.MULTILINE)) == {"##", "###"}
 

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
+from aksci.core.text import short_line
 from aksci.oci.references import ImageRef
-from aksci.supply.scan.safe_text import clean
 from aksci.supply.scan.verdict import SEVERITIES, Finding, IgnoredFinding, Verdict, rank
 
 SCHEMA = json.loads(files("aksci.report").joinpath("schemas/verdict.schema.json").read_text())
 REF = ImageRef("localhost:5000", "shop/catalog", "sha256:" + "a" * 64)
-TEXT = st.text(max_size=5).map(clean)
+TEXT = st.text(max_size=5).map(short_line)
 FINDINGS = st.builds(
     Finding,
     kind=st.sampled_from(["vulnerability", "secret", "misconfiguration"]),
@@ -113,8 +113,8 @@ HOSTILE = st.text(st.sampled_from("#[:vso \n\r\x1b\x00%0A\u2028\ud800m31x]"), ma
 
 @given(st.text() | HOSTILE)
 def test_cleaning_leaves_one_harmless_line_and_what_is_clean_alone(text):
-    line = clean(text)
-    assert clean(line) == line
+    line = short_line(text)
+    assert short_line(line) == line
     assert line.isprintable() or not set(line) & set("\n\r\x1b\x00\u2028\u2029")
     assert not {"##[", "##vso["} & {
         line.lower()[i : i + n] for i in range(len(line)) for n in (3, 6)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, NotFoundInRegistry, ProcessError, TrustError
-from aksci.core.reporting import sanitise
+from aksci.core.text import sanitise
 from aksci.oci.referrers import list_referrers
 from aksci.supply.sandbox import Sandbox
 from aksci.supply.sign.concurrent_signing import sign_steadily

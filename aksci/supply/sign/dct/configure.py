@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError, TrustError
-from aksci.core.reporting import sanitise
 from aksci.core.secret import Secret
+from aksci.core.text import sanitise
 from aksci.supply.sign.dct.dct_signer import DctSigner
 from aksci.supply.sign.dct.notary_client import NotaryClient
 from aksci.supply.sign.dct.notary_server import TrustServer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from aksci.core.errors import TrustError
-from aksci.core.reporting import sanitise
+from aksci.core.text import sanitise
 from aksci.supply.sign.dct.canonical_json import encode
 from aksci.supply.sign.dct.notary_client import add_words
 from aksci.supply.sign.dct.target import read_claims, target_name

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.reporting import sanitise
+from aksci.core.text import sanitise
 from aksci.supply.sign.dct.canonical_json import encode, parse
 from aksci.supply.sign.dct.public_keys import KINDS, Key
 from aksci.supply.sign.signer import UntrustedError

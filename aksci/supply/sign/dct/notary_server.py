@@ -72,7 +72,7 @@ class TrustServer:
             finally:
                 answer.close()
         except (AzureError, OSError) as error:
-            from aksci.core.reporting import sanitise
+            from aksci.core.text import sanitise
 
             raise TrustError(
                 f"The trust server {self.url} does not answer: {sanitise(str(error))[:300]}",

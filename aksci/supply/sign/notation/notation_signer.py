@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, ProcessError, TrustError
 from aksci.core.files import write_atomically
-from aksci.core.reporting import sanitise
+from aksci.core.text import one_line, sanitise
 from aksci.supply.sandbox import Sandbox
 from aksci.supply.sign.concurrent_signing import sign_steadily
 from aksci.supply.sign.notation.cbor import DoubtError
@@ -370,7 +370,7 @@ def _signer(signature: dict[str, Any]) -> str:
 
 def _subject(signature: dict[str, Any]) -> str:
     name = str(_first_certificate(signature).get("issuedTo", "nobody"))
-    return " ".join(sanitise(name).split())
+    return one_line(name)
 
 
 def _first_certificate(signature: dict[str, Any]) -> dict[str, Any]:

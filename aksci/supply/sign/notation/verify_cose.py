@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import RegistryError
-from aksci.core.reporting import sanitise
+from aksci.core.text import one_line
 from aksci.oci.referrers import list_referrers
 from aksci.supply.sign.notation.cbor import DoubtError
 from aksci.supply.sign.notation.certificate_chain import (
@@ -100,7 +100,7 @@ def prove(data: bytes, target: Manifest, *, trust: TrustedRoots, now: dt.datetim
     require_identity(certificate, trust.identities)
     if envelope.expires and not envelope.signed_at < envelope.expires > now:
         raise DoubtError("it has expired")
-    subject = " ".join(sanitise(certificate.subject.rfc4514_string()).split())
+    subject = one_line(certificate.subject.rfc4514_string())
     return Proof(
         signer="notation",
         identity=subject,

@@ -264,4 +264,4 @@ def test_nothing_can_end_a_line_or_a_cell_of_the_readme():
     task = replace(TASK, notes=("a | b\n# c <script> [x](y) `z`",))
     text = export_files(replace(EXPORT, tasks=(task,)), tasks="acr")["README.md"]
     (row,) = [line for line in text.splitlines() if line.startswith("| web")]
-    assert row.endswith(r"| a \| b # c \<script\> \[x\](y) \`z\` |")
+    assert row.endswith(r"| a \| b \# c \<script\> \[x\]\(y\) \`z\` |")

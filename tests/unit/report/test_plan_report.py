@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from aksci.core.text import escape_markdown
 from aksci.images.plan import BuildPlan, Work, plan_document
-from aksci.report.plan_report import cell, plan_markdown, plan_text
+from aksci.report.plan_report import plan_markdown, plan_text
 
 FILES = {
     "base/Dockerfile": "FROM scratch\n",
@@ -73,8 +74,26 @@ def test_the_markdown_has_a_table_in_which_nothing_is_markup(plan):
     text = plan_markdown(plan)
     assert "4 to build, 1 to reuse." in text
     assert "| left | ← base: files in its context changed: a.py |" in text
-    assert r"V changed from '1' to '\|\`&lt;b&gt;&#64;me \#\#vso\[x\]'" in text
+    assert r"V changed from '1' to '\|\`\<b\>\@<!-- -->me \# \#vso\[x\]'" in text
     assert "lone" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "obeyed"),
+    [
+        ("https://evil.example/x", "https://"),
+        ("www.evil.example", "www."),
+        ("![a](x)", "]("),
+        ("$x$", "$x$"),
+        ("a\u202eb", "\u202e"),
+        ("@user", "&#64;user"),  # the entity is gone before GitHub looks for names
+        ("#1", "\\#1"),
+    ],
+)
+def test_what_a_pull_request_names_its_files_is_neither_link_nor_mention(project, text, obeyed):
+    named = {**CHANGED, "files": [{"path": text, "change": "changed"}]}
+    graph = project({"lone/Dockerfile": "FROM scratch\n"})
+    assert obeyed not in plan_markdown(BuildPlan(graph=graph, work=(build("lone", named),)))
 
 
 def test_a_plan_with_nothing_to_build_has_no_table(project):
@@ -90,4 +109,4 @@ def test_a_very_large_table_is_cut(project):
 
 
 def test_a_cell_is_one_line():
-    assert cell("a\r\nb | c") == r"a b \| c"
+    assert escape_markdown("a\r\nb | c") == r"a b \| c"

@@ -1,0 +1,92 @@
+"""Text that others wrote, made harmless for where it is shown: a terminal, Markdown, HTML, JSON.
+
+Names of files, values of arguments, titles of vulnerabilities and output of programs are whatever
+a pull request, an image or a registry says they are.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from typing import Any
+
+__all__ = ["escape_html", "escape_markdown", "one_line", "safe_json", "sanitise", "short_line"]
+
+# CSI and OSC sequences as ECMA-48 defines them, then any other two-character escape.
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
+# Azure Pipelines obeys ``##vso[`` anywhere in a line; GitHub obeys ``##[`` anywhere.
+_HASH_COMMAND = re.compile(r"##(?=\[|vso\[)", re.IGNORECASE)
+# GitHub obeys ``::command::`` at the line's start, white space aside.
+_COLON_COMMAND = re.compile(r"^(\s*)::", re.MULTILINE)
+_TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What changes the direction of all that follows it in the line (Unicode, UAX #9, section 2)."""
+_MARKS = re.compile(r"([\\`*_{}\[\]<>()|#@!~$&])")
+_ADDRESS = re.compile(r"(?<=[a-z])(://)|(?<=www)(\.)", re.IGNORECASE)
+# The digest of ``repository@sha256:…`` is nobody's name: such a reference stays whole in the text.
+_MENTION = re.compile(
+    r"(?<!\w)\\@|\\@(?!sha(?:256|512):)|\\[#!](?=\d)|\bGH-(?=\d)", re.IGNORECASE | re.ASCII
+)
+_NOTHING = "<!-- -->"
+_SHORT = 200
+
+
+def sanitise(text: str) -> str:
+    """Make text from a program or a cluster harmless to a terminal and to both CI systems.
+
+    ANSI escapes and control characters go; a lone carriage return becomes a line break; ``##vso[``
+    and ``##[`` become ``# #vso[`` and ``# #[``, and ``::cmd::`` at a line's start becomes ``:
+    :cmd::``, so that they stay readable and are not obeyed.
+
+    Sources: Azure Pipelines "Logging commands"; GitHub Actions "Workflow commands".
+    """
+    text = _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    text = _CONTROL.sub("", text)
+    text = _HASH_COMMAND.sub("# #", text)
+    return _COLON_COMMAND.sub(r"\1: :", text)
+
+
+def one_line(text: str, longest: int | None = None) -> str:
+    """Return text as one harmless line, of at most so many characters.
+
+    What is harmless stays as it is.
+    """
+    # JSON can hold half a surrogate pair, and the name of a file any byte: neither is UTF-8.
+    known = text.encode("utf-8", "replace").decode()
+    line = " ".join(sanitise(_TURNS.sub("", known)).split())
+    return line if longest is None or len(line) <= longest else line[: longest - 1] + "…"
+
+
+def short_line(value: object, longest: int = _SHORT) -> str:
+    """Return a value that others wrote as one harmless, short line; nothing is an empty text."""
+    return "" if value is None else one_line(str(value), longest)
+
+
+def escape_markdown(text: str, longest: int | None = None) -> str:
+    """Return text as one line that GitHub Flavored Markdown shows as it is, also in a table.
+
+    Its "Backslash escapes" (2.4) cover punctuation. Bare addresses become links by themselves
+    ("Autolinks", 6.9): their colon is written as an entity. GitHub looks for ``@somebody`` and
+    ``#1`` (Azure DevOps for ``#1`` and ``!1``) only when backslashes and entities are gone again:
+    an empty comment keeps the two apart (github.com/github/cmark-gfm, issue 181).
+    """
+    escaped = _ADDRESS.sub(_entity, _MARKS.sub(r"\\\1", one_line(text, longest)))
+    return _MENTION.sub(rf"\g<0>{_NOTHING}", escaped)
+
+
+def escape_html(text: str, longest: int | None = None) -> str:
+    """Return text as one line that HTML shows as it is, in an element or in an attribute."""
+    return html.escape(one_line(text, longest))
+
+
+def safe_json(document: Any) -> str:
+    """Return a document as JSON that no CI system takes for a command of its own.
+
+    ``##`` can only be in a string, where the second may be written as JSON's escape of ``#``.
+    """
+    return json.dumps(document, indent=2).replace("##", "#\\u0023")
+
+
+def _entity(match: re.Match[str]) -> str:
+    return "&#58;//" if match[1] else "&#46;"
