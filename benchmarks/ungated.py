@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.cascade.base_policy import check_policy
 from aksci.cli.edge import run_session
 from aksci.cli.sessions import SESSIONS, SessionSpec
-from aksci.report.cascade_render import save_report
-from aksci.report.cascade_text import report_text
+from aksci.report.cascade_formats import report_text, save_report
 from pipelines.bench import Bench
 from pipelines.cascade import report_of
 from pipelines.cascading import Cascading

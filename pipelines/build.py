@@ -65,7 +65,7 @@ def scan(context: Context, options: Options) -> dict[str, Any]:
 
     ``--format`` shows the verdicts in one of several formats, whether they pass or not.
     """
-    from aksci.report.verdict_render import CODE_FORMATS, VERDICT_FORMATS, render_verdicts
+    from aksci.report.verdict_formats import CODE_FORMATS, VERDICT_FORMATS, render_verdicts
 
     renderer_of("scan", options, VERDICT_FORMATS)
     bench = Bench(context=context)
@@ -241,7 +241,7 @@ def _validate(bench: Bench) -> dict[str, Any]:
 
 
 def _scan(bench: Bench) -> dict[str, Any]:
-    from aksci.report.verdict_table import verdicts_markdown, verdicts_table
+    from aksci.report.verdict_report import verdicts_markdown, verdicts_table
     from aksci.supply.scan.ignores import ignore_warnings
 
     context = bench.context

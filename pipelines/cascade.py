@@ -13,9 +13,12 @@ from aksci.cascade.dependents.loop_guard import chain_of
 from aksci.cli.options import WORK_TO_DO
 from aksci.core.errors import AksciError, ConfigError, UsageError
 from aksci.oci.names import parse_reference
-from aksci.report.cascade_document import report_document
-from aksci.report.cascade_markdown import report_markdown
-from aksci.report.cascade_render import REPORT_FORMATS, save_report
+from aksci.report.cascade_formats import (
+    REPORT_FORMATS,
+    report_document,
+    report_markdown,
+    save_report,
+)
 from pipelines.bench import Bench
 from pipelines.cascading import Cascading, Done
 from pipelines.graph import project_graph

@@ -18,14 +18,17 @@ from aksci.images.plan_compare import compare_plans, load_plan, save_plan
 from aksci.images.plan_matrix import make_matrices, matrix_document, matrix_value
 from aksci.images.selection import require_images, select
 from aksci.images.undecided import UndecidedError
-from aksci.report.explanation import why_markdown, why_text
-from aksci.report.graph_dot import draw_dot
-from aksci.report.graph_drawing import drawing_of
-from aksci.report.graph_mermaid import draw_mermaid
+from aksci.report.graph_drawing import draw_dot, draw_mermaid, draw_tree, drawing_of
 from aksci.report.graph_page import draw_page
-from aksci.report.graph_tree import draw_tree
-from aksci.report.plan_comparison import comparison_markdown, comparison_text
-from aksci.report.plan_report import plan_markdown, plan_text, undecided_text
+from aksci.report.plan_report import (
+    plan_comparison_markdown,
+    plan_comparison_text,
+    plan_markdown,
+    plan_text,
+    undecided_text,
+    why_markdown,
+    why_text,
+)
 from pipelines.graph import project_graph
 from pipelines.output import as_json, deliver, place_for, renderer_of
 from pipelines.platform import locate
@@ -258,9 +261,9 @@ PLAN_FORMATS: dict[str, Callable[[BuildPlan], str]] = {
     "markdown": plan_markdown,
 }
 COMPARISON_FORMATS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "text": comparison_text,
+    "text": plan_comparison_text,
     "json": as_json,
-    "markdown": comparison_markdown,
+    "markdown": plan_comparison_markdown,
 }
 WHY_FORMATS: dict[str, Callable[[dict[str, Any]], str]] = {
     "text": why_text,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aksci.core.text import escape_markdown
+from aksci.report.markup import Markup, markdown_table
 from aksci.supply.verify.judge import Outcome
 
 if TYPE_CHECKING:
@@ -43,20 +44,18 @@ def audit_text(audit: Audit) -> str:
 def audit_markdown(audit: Audit) -> str:
     """Return one table, worst first."""
     word = "verified" if audit.passed else "NOT VERIFIED"
-    lines = [
-        f"**{word}**: {escape_markdown(audit.environment)}, {_counts(audit)}",
-        "",
-        "| outcome | what | image | signed by | commit | run | verdict |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for row in sorted(audit.rows, key=lambda row: not row.outcome.bad):
-        notes = "; ".join(text for text in (row.reason, *row.warnings) if text)
-        what = f"{row.kind} {row.where}" + (f": {notes}" if notes else "")
-        outcome = f"**{row.outcome}**" if row.outcome.bad else str(row.outcome)
-        image = row.image if row.digest in row.image else f"{row.image} ({row.digest})"
-        cells = (what, image, "; ".join(row.by), row.commit, row.run, row.verdict)
-        lines.append(f"| {outcome} | {' | '.join(escape_markdown(text) for text in cells)} |")
-    return "\n".join(lines)
+    columns = ("outcome", "what", "image", "signed by", "commit", "run", "verdict")
+    rows = map(_cells, sorted(audit.rows, key=lambda row: not row.outcome.bad))
+    title = f"**{word}**: {escape_markdown(audit.environment)}, {_counts(audit)}"
+    return "\n".join([title, *markdown_table(columns, rows)])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    notes = "; ".join(text for text in (row.reason, *row.warnings) if text)
+    what = f"{row.kind} {row.where}" + (f": {notes}" if notes else "")
+    outcome = Markup(f"**{row.outcome}**") if row.outcome.bad else str(row.outcome)
+    image = row.image if row.digest in row.image else f"{row.image} ({row.digest})"
+    return (outcome, what, image, "; ".join(row.by), row.commit, row.run, row.verdict)
 
 
 def _details(row: Row) -> Iterator[str]:

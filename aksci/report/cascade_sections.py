@@ -1,12 +1,12 @@
-"""A cascade's report as sections, which each format draws in its own way."""
+"""A cascade's report as sections of lines and tables, which each format draws in its own way."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aksci.core.text import one_line
 from aksci.images.reason_wording import explain
-from aksci.report.cascade_escape import one_line
-from aksci.report.cascade_tables import Entry, Section, make_table
 from aksci.report.cascade_wording import (
     by_severity,
     chain,
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     )
     from aksci.cascade.drift import EdgeDrift
 
-__all__ = ["finding_table", "sections_of"]
+__all__ = ["Section", "finding_table", "sections_of"]
 
+_NAME = 1
+"""The column of the names."""
 _IDS = 3
 """Vulnerabilities named in a row."""
 _ERROR = 200
@@ -46,6 +48,31 @@ _DEPENDENTS = {
     "loop": "not asked for: that would go in a circle",
     "none": "nobody sees to it",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """Lines, a table, or both. Texts are as they came: whoever draws them makes them harmless."""
+
+    title: str
+    lines: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    more: int = 0
+    """Things that are neither in a line nor in a row."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """One thing of a table, which may share its row with others where there are too many."""
+
+    name: str
+    own: str = ""
+    """What no other has, such as a digest; left out of a row that several share."""
+    shared: tuple[str, ...]
+    """What others may have as well: the first column, and those after ``own``."""
+    count: int = 1
+    """Things that it stands for."""
 
 
 def sections_of(report: CascadeReport, limit: int) -> tuple[Section, ...]:
@@ -70,14 +97,14 @@ def sections_of(report: CascadeReport, limit: int) -> tuple[Section, ...]:
 def finding_table(report: CascadeReport, limit: int) -> Section:
     """Return every vulnerability that came or went, with its title, the worst first."""
     entries = [
-        Entry(
+        _Entry(
             name=one.image,
             shared=(one.change, one.severity.lower(), one.id, one.package, one.title),
         )
         for one in worst_first(report.findings)
     ]
     columns = ("", "image", "", "severity", "id", "package", "title")
-    return make_table("Vulnerabilities, one by one", columns, entries, limit)
+    return _table("Vulnerabilities, one by one", columns, entries, limit)
 
 
 def _drift(report: CascadeReport, limit: int) -> Section:
@@ -87,14 +114,14 @@ def _drift(report: CascadeReport, limit: int) -> Section:
             told = (_STATES[one.state], move(one.recorded, one.current), _remarks(one))
             alike.setdefault((one.reference, *told), []).append(one)
     entries = [
-        Entry(name=reference, own=digests, shared=(state, _uses(edges), remarks))
+        _Entry(name=reference, own=digests, shared=(state, _uses(edges), remarks))
         for (reference, state, digests, remarks), edges in alike.items()
     ]
     same = sum(one.state == "same" for one in report.drift)
     verb = "is" if same == 1 else "are"
     lines = (f"{counted(same, 'edge')} {verb} as recorded",) if same else ()
     columns = ("", "reference", "digest", "used by", "policy")
-    return make_table("Bases", columns, entries, limit, lines)
+    return _table("Bases", columns, entries, limit, lines)
 
 
 def _remarks(one: EdgeDrift) -> str:
@@ -112,7 +139,7 @@ def _uses(edges: Sequence[EdgeDrift]) -> str:
 
 def _images(report: CascadeReport, limit: int) -> Section:
     entries = [
-        Entry(
+        _Entry(
             name=one.image,
             own=move(one.before, one.after) if one.after else "",
             shared=(_PLANS.get(one.action, one.action), _why(one)),
@@ -121,8 +148,8 @@ def _images(report: CascadeReport, limit: int) -> Section:
         if one.action != "kept"
     ]
     if kept := [one.image for one in report.images if one.action == "kept"]:
-        entries.append(Entry(name=listed(kept), shared=("kept", ""), count=len(kept)))
-    return make_table("Images", ("", "image", "digest", "why"), entries, limit)
+        entries.append(_Entry(name=listed(kept), shared=("kept", ""), count=len(kept)))
+    return _table("Images", ("", "image", "digest", "why"), entries, limit)
 
 
 def _why(one: ImageOutcome) -> str:
@@ -162,12 +189,12 @@ def _findings(report: CascadeReport, limit: int) -> Section:
     for one in report.findings:
         by_image.setdefault((one.image, one.change), []).append(one)
     entries = [
-        Entry(name=image, shared=(change, by_severity(_distinct(found)), _ids(found)))
+        _Entry(name=image, shared=(change, by_severity(_distinct(found)), _ids(found)))
         for (image, change), found in by_image.items()
     ]
     columns = ("", "image", "", "how many", "which")
     lines = tuple(_finding_totals(report))
-    return make_table("Vulnerabilities", columns, entries, limit, lines)
+    return _table("Vulnerabilities", columns, entries, limit, lines)
 
 
 def _finding_totals(report: CascadeReport) -> Iterator[str]:
@@ -191,12 +218,12 @@ def _ids(found: Sequence[FindingMove]) -> str:
 
 def _tags(report: CascadeReport, limit: int) -> Section:
     entries = [
-        Entry(name=f"{one.repository}:{one.tag}", own=move(one.old, one.new), shared=("",))
+        _Entry(name=f"{one.repository}:{one.tag}", own=move(one.old, one.new), shared=("",))
         for one in report.tags
     ]
     verb = "would move" if report.planned else "moved"
     lines = (f"{counted(len(entries), 'tag')} {verb}",) if entries else ()
-    return make_table("Tags", ("", "tag", "digest"), entries, limit, lines)
+    return _table("Tags", ("", "tag", "digest"), entries, limit, lines)
 
 
 def _release(report: CascadeReport) -> Iterator[str]:
@@ -210,26 +237,26 @@ def _release(report: CascadeReport) -> Iterator[str]:
 def _environments(report: CascadeReport, limit: int) -> Section:
     columns = ("", "environment", "", "services", "time", "detail")
     entries = [_environment(one) for one in report.environments]
-    return make_table("Environments", columns, entries, limit)
+    return _table("Environments", columns, entries, limit)
 
 
-def _environment(one: EnvironmentOutcome) -> Entry:
+def _environment(one: EnvironmentOutcome) -> _Entry:
     word = _ENVIRONMENTS.get(one.outcome, one.outcome)
     seconds = f"{one.seconds:.1f} s" if one.seconds else ""
-    return Entry(name=one.name, shared=(word, listed(one.services), seconds, one.detail))
+    return _Entry(name=one.name, shared=(word, listed(one.services), seconds, one.detail))
 
 
 def _dependents(report: CascadeReport, limit: int) -> Section:
     columns = ("", "image", "digest of the base", "base", "asked", "detail")
     entries = [_dependent(one) for one in report.dependents]
-    return make_table("Other repositories", columns, entries, limit)
+    return _table("Other repositories", columns, entries, limit)
 
 
-def _dependent(one: Dependent) -> Entry:
+def _dependent(one: Dependent) -> _Entry:
     name = f"{one.repository}:{one.tag}" if one.tag else f"{one.repository}@{one.digest}"
     word = _DEPENDENTS.get(one.action, one.action)
     digests = move(one.recorded, one.current)
-    return Entry(name=name, own=digests, shared=(word, one.reference, one.target, one.detail))
+    return _Entry(name=name, own=digests, shared=(word, one.reference, one.target, one.detail))
 
 
 def _time(report: CascadeReport) -> Iterator[str]:
@@ -242,3 +269,41 @@ def _time(report: CascadeReport) -> Iterator[str]:
         ratio = f"{making / seconds:.2f}×"  # noqa: RUF001 - it is how many times as long
         path = f"critical path {chain(names)} {seconds:.1f} s ({ratio})"
         yield f"images in {making:.1f} s; {path}"
+
+
+def _table(
+    title: str,
+    columns: tuple[str, ...],
+    entries: Sequence[_Entry],
+    limit: int,
+    lines: tuple[str, ...] = (),
+) -> Section:
+    """Return a section with a row an entry or, beyond the limit, one for all that are alike.
+
+    Columns in which there is nothing are left out, that of the names aside.
+
+    :param columns: the first of ``shared``, ``name``, ``own``, then the others of ``shared``.
+    """
+    rows, more = _rows(entries, limit)
+    used = [at for at in range(len(columns)) if at == _NAME or any(row[at] for row in rows)]
+    return Section(
+        title=title,
+        lines=lines,
+        columns=tuple(columns[at] for at in used),
+        rows=tuple(tuple(row[at] for at in used) for row in rows),
+        more=more,
+    )
+
+
+def _rows(entries: Sequence[_Entry], limit: int) -> tuple[list[tuple[str, ...]], int]:
+    def row(name: str, own: str, shared: tuple[str, ...]) -> tuple[str, ...]:
+        return (shared[0], name, own, *shared[1:])
+
+    if len(entries) <= limit:
+        return [row(one.name, one.own, one.shared) for one in entries], 0
+    alike: dict[tuple[str, ...], list[_Entry]] = {}
+    for one in entries:
+        alike.setdefault(one.shared, []).append(one)
+    groups = list(alike.items())
+    shown = [row(listed([one.name for one in group]), "", cells) for cells, group in groups[:limit]]
+    return shown, sum(one.count for _, group in groups[limit:] for one in group)

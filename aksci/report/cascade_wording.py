@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aksci.cascade.drift import EdgeDrift
 
 __all__ = [
+    "LONGEST",
     "answer",
     "by_severity",
     "chain",
@@ -31,6 +32,8 @@ _AGAIN = {"rebuilt": "rebuilt", "rebuild": "rebuilt"}
 """What counts as made again, done or planned, in words."""
 _OTHERS = ("reused", "kept", "failed", "blocked")
 _RANKS = {"CRITICAL": 0, "HIGH": 1, "MEDIUM": 2, "LOW": 3, "UNKNOWN": 4}
+LONGEST = 400
+"""Characters of one text, wherever it is shown."""
 _FEW = 5
 """Names in a list."""
 

@@ -1,4 +1,8 @@
-"""What is drawn: nodes and arrows, the same for every form of drawing."""
+"""The graph as a drawing, and the drawing as a tree of text, in DOT and in Mermaid.
+
+Sources: "The DOT Language" of Graphviz, quoted identifiers; Mermaid's "Flowcharts: Basic Syntax".
+GitHub and Azure DevOps draw Mermaid; Azure DevOps knows the keyword ``graph`` in every version.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,38 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from aksci.core.text import one_line
 from aksci.images.reason_wording import explain
 from aksci.oci.names import parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from aksci.images.graph import Graph
     from aksci.images.plan import Work
 
-__all__ = ["Arrow", "Drawing", "Node", "drawing_of"]
+__all__ = ["Arrow", "Drawing", "Node", "draw_dot", "draw_mermaid", "draw_tree", "drawing_of"]
 
 State = Literal["build", "reuse", "unknown", "external"]
+_SHORT = len("sha256:") + 12
+_STATES = {
+    "build": "  to build",
+    "reuse": "  up to date",
+    "unknown": "",
+    "external": "  (external)",
+}
+_DOT_STYLES = {
+    "build": 'style="filled" fillcolor="#ffd9a0"',
+    "reuse": 'style="filled" fillcolor="#cfe8cf"',
+    "unknown": 'style="filled" fillcolor="#ffffff"',
+    "external": 'style="dashed"',
+}
+_MERMAID_CLASSES = (
+    "classDef build fill:#ffd9a0,stroke:#b36b00,color:#000",
+    "classDef reuse fill:#cfe8cf,stroke:#3c763d,color:#000",
+    "classDef unknown fill:#fff,stroke:#555,color:#000",
+    "classDef external fill:#eee,stroke:#888,color:#000,stroke-dasharray:4",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,3 +145,100 @@ def _image(graph: Graph, name: str, work: Work | None) -> Node:
     reasons = [explain(reason) for reason in work.reasons]
     told = [*reasons, *([work.digest] if work.digest else [])]
     return Node(name=name, state=work.action, title=name, details=(*told, *details))
+
+
+def draw_tree(drawing: Drawing) -> str:
+    """Return the tree. An image that needs several others is drawn in full below the first of them.
+
+    Below the others, it is named with an arrow: ``↑`` means that it was drawn above.
+    """
+    roots = [node.name for node in drawing.nodes if not drawing.parents[node.name]]
+    drawn: set[str] = set()
+    return "\n".join(line for root in roots for line in _branch(drawing, root, drawn))
+
+
+def _branch(drawing: Drawing, root: str, drawn: set[str]) -> Iterator[str]:
+    """Yield a root's lines. It keeps its own stack: a chain of images may be long."""
+    yield _tree_label(drawing.by_name[root])
+    drawn.add(root)
+    stack = [("", iter(_with_last(drawing.children[root])))]
+    while stack:
+        prefix, children = stack[-1]
+        following = next(children, None)
+        if following is None:
+            stack.pop()
+            continue
+        arrow, last = following
+        how = ", ".join(arrow.types)
+        how = "" if how == "runtime" else f"  [{how}]"
+        above = arrow.end in drawn
+        mark = "  ↑" if above else ""
+        line = f"{prefix}{'└── ' if last else '├── '}"
+        yield f"{line}{_tree_label(drawing.by_name[arrow.end], short=above)}{how}{mark}"
+        if not above:
+            drawn.add(arrow.end)
+            deeper = prefix + ("    " if last else "│   ")
+            stack.append((deeper, iter(_with_last(drawing.children[arrow.end]))))
+
+
+def _with_last(items: list[Arrow]) -> list[tuple[Arrow, bool]]:
+    return [(item, index == len(items) - 1) for index, item in enumerate(items)]
+
+
+def _tree_label(node: Node, *, short: bool = False) -> str:
+    if short or node.state == "unknown":
+        return node.title
+    why = node.details[0] if node.details and node.state != "external" else ""
+    if node.state == "reuse":
+        why = why[:_SHORT]
+    return f"{node.title}{_STATES[node.state]}{why and f': {why}'}"
+
+
+def draw_dot(drawing: Drawing) -> str:
+    """Return a digraph, bases on the left; the type of an edge other than runtime is its label."""
+    lines = [
+        f"digraph {_quote(drawing.title)} {{",
+        "  rankdir=LR;",
+        '  node [shape=box fontname="sans-serif"];',
+        *(f"  {_dot_node(node)}" for node in drawing.nodes),
+    ]
+    for arrow in drawing.arrows:
+        how = ", ".join(arrow.types)
+        label = "" if how == "runtime" else f" [label={_quote(how)}]"
+        lines.append(f"  {_quote(arrow.start)} -> {_quote(arrow.end)}{label};")
+    return "\n".join([*lines, "}"])
+
+
+def _dot_node(node: Node) -> str:
+    tip, style = _quote("\n".join(node.details)), _DOT_STYLES[node.state]
+    return f"{_quote(node.name)} [label={_quote(node.title)} tooltip={tip} {style}];"
+
+
+def _quote(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def draw_mermaid(drawing: Drawing) -> str:
+    """Return a flow chart, bases on the left; names are labels, so that they can hold anything."""
+    ids = {node.name: f"n{index}" for index, node in enumerate(drawing.nodes)}
+    lines = ["graph LR"]
+    lines += [f"  {ids[node.name]}{_mermaid_label(node)}:::{node.state}" for node in drawing.nodes]
+    for arrow in drawing.arrows:
+        how = ", ".join(arrow.types)
+        label = "" if how == "runtime" else f'|"{_mermaid_text(how)}"|'
+        lines.append(f"  {ids[arrow.start]} -->{label} {ids[arrow.end]}")
+    lines += [f"  {text}" for text in _MERMAID_CLASSES]
+    return "\n".join(lines)
+
+
+def _mermaid_label(node: Node) -> str:
+    return f'["{_mermaid_text(node.title)}"]'
+
+
+def _mermaid_text(text: str) -> str:
+    """Write what Mermaid or HTML would read as their own as character codes."""
+    return "".join(
+        char if char.isalnum() or char in " ./:@_-," else f"#{ord(char)};"
+        for char in one_line(text)
+    )

@@ -1,28 +1,31 @@
-"""The graph as one page of HTML that needs nothing else: zoom, search, state and reasons."""
+"""The graph as one page of HTML that needs nothing else: zoom, search, state and reasons.
+
+Nodes stand in layers from left to right, with few crossings. Source: Sugiyama, Tagawa, Toda,
+"Methods for Visual Understanding of Hierarchical System Structures", 1981: layers by the longest
+path, then sweeps that move each node to the mean place of its neighbours.
+"""
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.text import escape_html
-from aksci.report.graph_layout import place_nodes
+from aksci.report.markup import fill_page, page_data
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aksci.report.graph_drawing import Drawing
 
-__all__ = ["draw_page"]
+__all__ = ["draw_page", "place_nodes"]
+
+_SWEEPS = 8
 
 
 def draw_page(drawing: Drawing) -> str:
     """Return the page. All names reach it as data, never as markup or as a script."""
-    template = files("aksci.report").joinpath("graph.html").read_text(encoding="utf-8")
-    data = json.dumps(_document(drawing), separators=(",", ":"))
-    for char in "<>&\u2028\u2029":  # so that no name ends the script element that holds the data
-        data = data.replace(char, f"\\u{ord(char):04x}")
-    data = data.replace("##", "#\\u0023")  # nor is a command to a CI system, on stdout
-    return template.replace("{{title}}", escape_html(drawing.title)).replace("{{data}}", data)
+    title, data = escape_html(drawing.title), page_data(_document(drawing))
+    return fill_page("graph.html", title=title, data=data)
 
 
 def _document(drawing: Drawing) -> dict[str, Any]:
@@ -44,3 +47,48 @@ def _document(drawing: Drawing) -> dict[str, Any]:
             for arrow in drawing.arrows
         ],
     }
+
+
+def place_nodes(drawing: Drawing) -> dict[str, tuple[int, float]]:
+    """Return name -> (layer, place in it). Layer 0 needs nothing; places are 1 or more apart."""
+    layers: dict[str, int] = {}
+    for node in drawing.nodes:  # parents before children
+        needed = drawing.parents[node.name]
+        layers[node.name] = 1 + max((layers[name] for name in needed), default=-1)
+    columns: dict[int, list[str]] = {}
+    for name, layer in layers.items():
+        columns.setdefault(layer, []).append(name)
+    neighbours = {
+        node.name: [
+            *drawing.parents[node.name],
+            *(arrow.end for arrow in drawing.children[node.name]),
+        ]
+        for node in drawing.nodes
+    }
+    places = {name: float(at) for names in columns.values() for at, name in enumerate(names)}
+    order = sorted(columns)
+    for sweep in range(_SWEEPS):
+        for layer in order if sweep % 2 == 0 else reversed(order):
+            _settle(columns[layer], neighbours, places)
+    return {name: (layers[name], places[name]) for name in layers}
+
+
+def _settle(
+    names: list[str], neighbours: Mapping[str, list[str]], places: dict[str, float]
+) -> None:
+    """Order a column by the mean place of each node's neighbours, and keep its nodes apart."""
+
+    def mean(name: str) -> float:
+        around = neighbours[name]
+        return sum(places[each] for each in around) / len(around) if around else places[name]
+
+    wanted = {name: mean(name) for name in names}
+    names.sort(key=lambda name: (wanted[name], name))
+    free = float("-inf")
+    for name in names:
+        places[name] = max(wanted[name], free)
+        free = places[name] + 1
+    # Pushing only downwards would let the picture drift: move the column back to its middle.
+    drift = sum(places[name] - wanted[name] for name in names) / len(names)
+    for name in names:
+        places[name] -= drift

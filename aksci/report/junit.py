@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from aksci.core.text import one_line
-from aksci.report.verdict_table import finding_text
+from aksci.report.verdict_report import finding_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,21 +1,34 @@
-"""A plan for people: as text, and as Markdown for a CI system's summary page."""
+"""What ``plan`` and ``why`` have found, for people: as text, and as Markdown.
+
+Markdown is for a CI system's summary page.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aksci.core.text import escape_markdown
-from aksci.images.reason_wording import explain
+from aksci.images.plan_compare import DIFFERENCES
+from aksci.images.reason_wording import explain, short_digest
 from aksci.images.reasons import waits
 from aksci.images.undecided import shown_reference
+from aksci.report.markup import joined, markdown_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from aksci.images.plan import BuildPlan, Work
     from aksci.images.undecided import Undecided, UndecidedError
 
-__all__ = ["cause_text", "plan_markdown", "plan_text", "undecided_text"]
+__all__ = [
+    "plan_comparison_markdown",
+    "plan_comparison_text",
+    "plan_markdown",
+    "plan_text",
+    "undecided_text",
+    "why_markdown",
+    "why_text",
+]
 
 _ROWS = 1000
 """Of a table: GitHub takes 1 MiB for a step's summary."""
@@ -64,11 +77,8 @@ def plan_markdown(plan: BuildPlan) -> str:
     lines = ["## Plan", "", _total(plan)]
     builds = [one for one in plan.work if one.action == "build"]
     if builds:
-        lines += ["", "| image | why |", "| --- | --- |"]
-    lines += [
-        f"| {escape_markdown(one.image)} | {'<br>'.join(map(escape_markdown, _told(plan, one)))} |"
-        for one in builds[:_ROWS]
-    ]
+        rows = ((one.image, joined(_told(plan, one), "<br>")) for one in builds[:_ROWS])
+        lines += markdown_table(("image", "why"), rows)
     if len(builds) > _ROWS:
         lines += ["", f"… and {len(builds) - _ROWS} more."]
     return "\n".join(lines)
@@ -91,3 +101,146 @@ def _told(plan: BuildPlan, one: Work) -> list[str]:
 def _total(plan: BuildPlan) -> str:
     count = len(plan.to_build)
     return f"{count} to build, {len(plan.work) - count} to reuse."
+
+
+def plan_comparison_text(document: Mapping[str, Any]) -> str:
+    """Return a comparison as text."""
+    lines = [f"Compared with the plan of {_since(document)}:"]
+    for kind, words in DIFFERENCES.items():
+        if document[kind]:
+            lines.append(f"{words}:")
+        for one in document[kind]:
+            first, *more = _difference(kind, one)
+            lines += [f"  {one['image']}: {first}", *(f"    {text}" for text in more)]
+    return "\n".join([*lines, *(["nothing differs"] if document["same"] else [])])
+
+
+def plan_comparison_markdown(document: Mapping[str, Any]) -> str:
+    """Return a comparison as Markdown."""
+    lines = ["## Plan, compared", "", f"With the plan of {escape_markdown(_since(document))}."]
+    if document["same"]:
+        lines += ["", "Nothing differs."]
+    for kind, words in DIFFERENCES.items():
+        if document[kind]:
+            told = ((one["image"], _difference(kind, one)) for one in document[kind])
+            rows = ((image, joined(texts, "<br>")) for image, texts in told)
+            lines += ["", f"### {words.capitalize()}", *markdown_table(("image", ""), rows)]
+    return "\n".join(lines)
+
+
+def _difference(kind: str, one: Mapping[str, Any]) -> Iterable[str]:
+    old, new = one["old"], one["new"]
+    if kind == "new":
+        return [explain(reason) for reason in new["reasons"]]
+    if kind == "gone":
+        return [f"reuses {short_digest(new['digest'])}" if new else "is not in the plan any more"]
+    if kind == "moved":
+        return [f"{short_digest(old['digest'])} → {short_digest(new['digest'])}"]
+    return list(_changes(old["reasons"], new["reasons"]))
+
+
+def _changes(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> Iterator[str]:
+    yield from (f"+ {explain(reason)}" for reason in new if reason not in old)
+    yield from (f"- {explain(reason)}" for reason in old if reason not in new)
+
+
+def _since(document: Mapping[str, Any]) -> str:
+    made = document["since"]
+    commit = f" of commit {made['commit']}" if made.get("commit") else ""
+    return f"{made.get('created', 'an unknown time')}{commit}"
+
+
+def why_text(document: Mapping[str, Any]) -> str:
+    """Return an explanation as text."""
+    lines = [_verdict(document)]
+    lines += [f"  {line}" for line in _reason_lines(document)]
+    then, because = _last_build(document)
+    lines += [*then, *(f"  {line}" for line in because)]
+    lines += ["", "What it is made of:"]
+    lines += [f"  {key:12} {value}" for key, value in _facts(document)]
+    return "\n".join(lines)
+
+
+def why_markdown(document: Mapping[str, Any]) -> str:
+    """Return an explanation as Markdown."""
+    title = escape_markdown(document["image"])
+    lines = [f"## {title}", "", escape_markdown(_verdict(document)), ""]
+    lines += _bullets(_reason_lines(document))
+    then, because = _last_build(document)
+    lines += ["", *map(escape_markdown, then), "", *_bullets(because)] if then else []
+    lines += markdown_table(("input", ""), _facts(document))
+    return "\n".join(lines)
+
+
+def _bullets(lines: Iterable[str]) -> Iterator[str]:
+    return (f"- {escape_markdown(line)}" for line in lines)
+
+
+def _verdict(document: Mapping[str, Any]) -> str:
+    name = document["image"]
+    if document["action"] == "build":
+        return f"{name} is to be built, because:"
+    when = _when(document["built"]) if document["built"] else ""
+    return (
+        f"{name} is not to be built: the registry has the finished build of these very inputs, "
+        f"{document['repository']}@{document['digest']}{when}."
+    )
+
+
+def _when(built: Mapping[str, Any]) -> str:
+    at = f"built {built['at']}" if built["at"] else "built at an unknown time"
+    commit = f" of commit {built['commit']}" if built["commit"] else ""
+    run = f" by run {built['run']}" if built["run"] else ""
+    return f", {at}{commit}{run}"
+
+
+def _reason_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the image's reasons, then the way to each cause further up."""
+    yield from map(explain, document["reasons"])
+    for one in document["causes"]:
+        why = "; ".join(map(explain, one["reasons"]))
+        yield f"{' ← '.join(one['way'])}: {why}"
+    yield from _further_up(document["image"], document["earlier"])
+
+
+def _further_up(image: str, causes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what changed in parents that are finished, and in theirs."""
+    for one in causes:
+        why = "; ".join(map(explain, one["reasons"])) or "built again from the same inputs"
+        way = " ← ".join((image, *one["way"]))
+        yield f"{way}{_when(one['built'])}: {why}"
+
+
+def _last_build(document: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return why an image that is up to date was built the last time: a sentence, its reasons."""
+    if not document["built"] or "lastBuild" not in document:
+        return [], []
+    last = document["lastBuild"]
+    if last is None:
+        return ["Why it was built then is not known here."], []
+    reasons = [*map(explain, last["reasons"])] or ["nothing differed from the build before"]
+    return ["It was built then, because:"], [
+        *reasons,
+        *_further_up(document["image"], last["causes"]),
+    ]
+
+
+def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each input with its value."""
+    yield "input key", document["key"] or "not known before its parents are built"
+    if document["tag"]:
+        yield "tag", f"{document['repository']}:{document['tag']}"
+    source = document["source"]
+    for name, value in source.items():
+        if name == "args":
+            yield from ((f"arg {key}", str(text)) for key, text in sorted(value.items()))
+        elif value:
+            shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+            yield (
+                {"key": "source key", "tree": "files", "recipe": "instructions"}.get(name, name),
+                str(shown),
+            )
+    for parent in document["parents"]:
+        where = "of this project" if parent["image"] else "external"
+        digest = parent["digest"] or "still to be built"
+        yield parent["edge"], f"{parent['reference']} ({where}): {digest}"

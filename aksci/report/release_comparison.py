@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.text import escape_markdown
+from aksci.report.verdict_report import finding_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -187,8 +188,8 @@ def _image_document(change: ImageChange) -> dict[str, Any]:
         "findings": findings
         and {
             "sameImage": findings.same_image,
-            "introduced": [_finding_document(finding) for finding in findings.introduced],
-            "fixed": [_finding_document(finding) for finding in findings.fixed],
+            "introduced": [finding_document(finding) for finding in findings.introduced],
+            "fixed": [finding_document(finding) for finding in findings.fixed],
         },
         "ignores": {
             "added": [_ignore_document(entry) for entry in change.ignores_added],
@@ -207,11 +208,6 @@ def _side(image: ReleaseImage | None) -> dict[str, str] | None:
         "inputKey": image.input_key,
         "verdict": image.verdict,
     }
-
-
-def _finding_document(finding: Finding) -> dict[str, str]:
-    names = ("kind", "id", "severity", "package", "installed", "fixed", "title")
-    return {name: str(getattr(finding, name)) for name in names}
 
 
 def _ignore_document(entry: IgnoredFinding) -> dict[str, str]:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.text import escape_markdown, one_line
+from aksci.report.markup import markdown_table
 from aksci.supply.sign.signer import COMMIT, RUN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aksci.supply.release.find_release import ListedRelease
-    from aksci.supply.release.release import Release, ReleaseService
+    from aksci.supply.release.release import Release, ReleaseImage, ReleaseService
     from aksci.supply.sign.signer import Proof
 
 __all__ = [
@@ -30,7 +31,7 @@ _LIST = ("release", "state", "signed", "commit", "run", "images", "services")
 
 @dataclass(frozen=True, kw_only=True)
 class ShownRelease:
-    """A release, and whether it may be believed."""
+    """A release, and whether it is trusted."""
 
     release: Release
     proofs: tuple[Proof, ...]
@@ -112,20 +113,22 @@ def release_markdown(shown: ShownRelease) -> str:
         "",
     ]
     lines += [f"- {escape_markdown(line)}" for line in _trust_lines(shown)]
-    lines += [f"- commit {escape_markdown(release.commit or 'not known')}", ""]
-    lines += ["| image | digest | bases | database |", "| --- | --- | --- | --- |"]
-    for name, image in release.images.items():
-        bases = ", ".join(f"{base.name} ({base.type})" for base in image.bases)
-        cells = (name, image.ref.digest, bases, image.database)
-        lines.append(f"| {' | '.join(map(escape_markdown, cells))} |")
-    lines += ["", "| service | chart | images | schema |", "| --- | --- | --- | --- |"]
-    for name, service in release.services.items():
-        images = ", ".join(f"{key}: {image}" for key, image in service.images.items())
-        chart = f"{service.chart_name} {service.chart_version}"
-        lines.append(
-            f"| {' | '.join(map(escape_markdown, (name, chart, images, _schema(service))))} |"
-        )
+    lines.append(f"- commit {escape_markdown(release.commit or 'not known')}")
+    images = ((name, *_image_cells(image)) for name, image in release.images.items())
+    services = ((name, *_service_cells(service)) for name, service in release.services.items())
+    lines += markdown_table(("image", "digest", "bases", "database"), images)
+    lines += markdown_table(("service", "chart", "images", "schema"), services)
     return "\n".join(lines) + "\n"
+
+
+def _image_cells(image: ReleaseImage) -> tuple[str, ...]:
+    bases = ", ".join(f"{base.name} ({base.type})" for base in image.bases)
+    return (image.ref.digest, bases, image.database)
+
+
+def _service_cells(service: ReleaseService) -> tuple[str, ...]:
+    images = ", ".join(f"{key}: {image}" for key, image in service.images.items())
+    return (f"{service.chart_name} {service.chart_version}", images, _schema(service))
 
 
 def list_document(releases: Sequence[ListedRelease]) -> dict[str, Any]:
@@ -163,8 +166,7 @@ def list_text(releases: Sequence[ListedRelease]) -> str:
 
 def list_markdown(releases: Sequence[ListedRelease]) -> str:
     """Return the list as a table."""
-    lines = [f"| {' | '.join((*_LIST, 'problem'))} |", "| --- " * (len(_LIST) + 1) + "|"]
-    lines += [f"| {' | '.join(map(escape_markdown, (*_row(one), one.why)))} |" for one in releases]
+    _, *lines = markdown_table((*_LIST, "problem"), ((*_row(one), one.why) for one in releases))
     return "\n".join(lines) + "\n"
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.text import escape_html, one_line
+from aksci.report.markup import fill_page, page_data
 from aksci.supply.scan.verdict_changes import changes_since
 
 if TYPE_CHECKING:
@@ -25,12 +24,8 @@ def verdicts_page(
     title: str = "Scan",
 ) -> str:
     """Return the page. All text reaches it as data, never as markup or as a script."""
-    template = files("aksci.report").joinpath("verdicts.html").read_text(encoding="utf-8")
-    data = json.dumps(_document(verdicts, before), separators=(",", ":"))
-    for char in "<>&\u2028\u2029":  # so that no title ends the script element that holds the data
-        data = data.replace(char, f"\\u{ord(char):04x}")
-    data = data.replace("##", "#\\u0023")  # nor is a command to a CI system, on stdout
-    return template.replace("{{title}}", escape_html(title)).replace("{{data}}", data)
+    data = page_data(_document(verdicts, before))
+    return fill_page("verdicts.html", title=escape_html(title), data=data)
 
 
 def _document(

@@ -1,8 +1,9 @@
-"""Projects made of text."""
+"""Projects made of text, and verdicts to report on."""
 
 from __future__ import annotations
 
 import datetime as dt
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -14,8 +15,15 @@ from aksci.config.loader import load_config
 from aksci.images.discovery.sources.imported import Importer
 from aksci.images.discovery.specs import discover_images
 from aksci.images.graph import build_graph
+from aksci.oci.references import ImageRef
+from aksci.supply.scan.verdict import SEVERITIES, Finding, IgnoredFinding, Verdict
 
 HEAD = 'schema = 1\n[project]\nname = "shop"\n'
+HOSTILE = (
+    "##vso[task.setvariable variable=a]b ##[error]c \r::error::d\n::warning::e | f <script>alert(1)"
+    "</script> ]]> --> \x1b[31mred\x1b[0m \x00 %0A::error::g [link](https://evil.example) `h` "
+    "{0} \ufffe \x9b31m https://evil.example/x @team #1"
+)
 
 
 class Outside:
@@ -101,3 +109,142 @@ def make_certificate(tmp_path):
         return chain, private
 
     return make
+
+
+def finding(**changes):
+    """A vulnerability of openssl in our own layer."""
+    given = {
+        "kind": "vulnerability",
+        "id": "CVE-2024-5535",
+        "package": "libssl3",
+        "installed": "3.0.11-1~deb12u1",
+        "fixed": "3.0.15-1~deb12u1",
+        "severity": "CRITICAL",
+        "title": "reads past its buffer",
+        "layer": "sha256:" + "b" * 64,
+        "platform": "",
+        "purl": "pkg:deb/debian/libssl3@3.0.11-1~deb12u1?arch=amd64",
+        "origin": "own",
+        "url": "https://avd.aquasec.com/nvd/cve-2024-5535",
+    }
+    return Finding(**{**given, **changes})
+
+
+def ignored(found, **changes):
+    """The same, accepted for a while."""
+    given = {
+        "owner": "ann@example.com",
+        "reason": "not reachable from outside",
+        "expires": "2027-01-31",
+    }
+    return IgnoredFinding(finding=found, **{**given, **changes})
+
+
+def verdict(name="catalog", digest="a", **changes):
+    """A verdict that passed, unless something fails it."""
+    given = {"problems": (), "notes": (), "failing": (), "ignored": (), "tolerated": ()} | changes
+    found = [
+        *given["failing"],
+        *(one.finding for one in given["ignored"]),
+        *given["tolerated"],
+    ]
+    return Verdict(
+        image=ImageRef("localhost:5000", f"shop/{name}", "sha256:" + digest * 64),
+        passed=not given["failing"] and not given["problems"],
+        counts={word: sum(one.severity == word for one in found) for word in SEVERITIES},
+        scanner="trivy 0.72.0",
+        database="public@2026-11-23T00:00:00Z",
+        test_database=False,
+        policy="sha256:" + "c" * 64,
+        **{name: given[name] for name in ("problems", "notes", "failing", "ignored", "tolerated")},
+    )
+
+
+def sample():
+    """Two images: one fails in every way, one passes with something ignored."""
+    return {
+        "catalog": verdict(
+            failing=(
+                finding(),
+                finding(
+                    id="CVE-2023-4911",
+                    package="libc6",
+                    severity="HIGH",
+                    origin="base",
+                    kev=True,
+                    epss=0.931,
+                    title="buffer overflow in ld.so",
+                ),
+                finding(
+                    kind="secret",
+                    id="private-key",
+                    package="/app/key.pem",
+                    installed="line 1",
+                    fixed="",
+                    severity="HIGH",
+                    purl="",
+                    url="",
+                ),
+            ),
+            tolerated=(finding(id="CVE-2011-3374", package="apt", severity="LOW", fixed=""),),
+            problems=("debian 9 is past its end of life: it gets no security fixes",),
+        ),
+        "web": verdict("web", "d", ignored=(ignored(finding(id="CVE-2024-0001")),)),
+    }
+
+
+def earlier():
+    """The verdicts of the release before: one finding was there already, one is gone now."""
+    return {
+        "catalog": verdict(
+            digest="e",
+            tolerated=(
+                finding(id="CVE-2011-3374", package="apt", severity="LOW", fixed=""),
+                finding(id="CVE-2022-3996", package="openssl", severity="HIGH"),
+            ),
+        ),
+        "web": verdict("web", "d"),
+    }
+
+
+@pytest.fixture(scope="session")
+def make():
+    """Make findings, ignores and verdicts."""
+    return SimpleNamespace(finding=finding, ignored=ignored, verdict=verdict)
+
+
+@pytest.fixture(scope="session")
+def hostile():
+    """Verdicts whose every text from outside is hostile, in each place that a report shows."""
+    bad = finding(
+        id=f"CVE-1 {HOSTILE}",
+        package=f"p {HOSTILE}",
+        installed=HOSTILE,
+        fixed=HOSTILE,
+        title=HOSTILE,
+        purl=f"pkg:deb/{HOSTILE}",
+        url=f"https://x.example/{HOSTILE}",
+        platform=HOSTILE,
+    )
+    script = finding(id="CVE-2", url="javascript:alert(1)")
+    return {
+        f"web {HOSTILE}": verdict(
+            failing=(bad, script),
+            ignored=(ignored(bad, owner=HOSTILE, reason=HOSTILE),),
+            tolerated=(bad,),
+            problems=(HOSTILE,),
+            notes=(HOSTILE,),
+        )
+    }
+
+
+@pytest.fixture
+def verdicts():
+    """Two images: one fails in every way, one passes with something ignored."""
+    return sample()
+
+
+@pytest.fixture
+def before():
+    """The verdicts of the release before."""
+    return earlier()

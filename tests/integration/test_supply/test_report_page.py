@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from aksci.oci.references import ImageRef
-from aksci.report.verdict_render import render_verdicts
+from aksci.report.verdict_formats import render_verdicts
 from aksci.supply.scan.verdict import Finding, Verdict
 from aksci.tools.debian import ensure_packages
 

@@ -8,7 +8,7 @@ import pytest
 
 from aksci.core.errors import UsageError
 from aksci.images.plan_compare import compare_plans, load_plan, save_plan
-from aksci.report.plan_comparison import comparison_markdown, comparison_text
+from aksci.report.plan_report import plan_comparison_markdown, plan_comparison_text
 
 MADE = {
     "project": "shop",
@@ -71,7 +71,7 @@ def test_a_comparison_tells_new_gone_changed_and_moved(kept):
     }
     assert names == {"new": ["a", "n"], "gone": ["b", "z"], "changed": ["c"], "moved": ["e"]}
     assert not found["same"]
-    assert comparison_text(found).splitlines() == [
+    assert plan_comparison_text(found).splitlines() == [
         "Compared with the plan of 2026-11-23T12:00:00Z of commit abc:",
         "to build now, and not then:",
         "  a: V changed from '1' to '2'",
@@ -85,7 +85,7 @@ def test_a_comparison_tells_new_gone_changed_and_moved(kept):
         "reused then and now, with another digest:",
         "  e: 111111111111 → 222222222222",
     ]
-    assert "| z | is not in the plan any more |" in comparison_markdown(found)
+    assert "| z | is not in the plan any more |" in plan_comparison_markdown(found)
 
 
 def test_the_same_plan_differs_in_nothing(kept):
@@ -93,8 +93,8 @@ def test_the_same_plan_differs_in_nothing(kept):
         kept(plan(build("a", ARG), reuse("b", "1"))), plan(build("a", ARG), reuse("b", "1"))
     )
     assert found["same"]
-    assert comparison_text(found).endswith("nothing differs")
-    assert "Nothing differs." in comparison_markdown(found)
+    assert plan_comparison_text(found).endswith("nothing differs")
+    assert "Nothing differs." in plan_comparison_markdown(found)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from aksci.images.lineage import write_lineage
 from aksci.images.lookup import Lookup
 from aksci.images.plan import plan_build
 from aksci.oci.references import ImageRef
-from aksci.report.explanation import why_markdown, why_text
+from aksci.report.plan_report import why_markdown, why_text
 from aksci.testing.registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST
 

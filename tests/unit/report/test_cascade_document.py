@@ -9,8 +9,7 @@ from importlib.resources import files
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from aksci.report.cascade_document import report_document
-from aksci.report.cascade_render import report_json, save_report
+from aksci.report.cascade_formats import report_document, report_json, save_report
 
 SCHEMA = json.loads(files("aksci.report").joinpath("schemas/cascade.schema.json").read_text())
 

@@ -12,7 +12,7 @@ import pytest
 
 from aksci.cascade.cascade_report import EnvironmentOutcome, ImageOutcome
 from aksci.cascade.drift import EdgeDrift
-from aksci.report.cascade_render import REPORT_FORMATS
+from aksci.report.cascade_formats import REPORT_FORMATS
 
 GOLDEN = Path(__file__).parent / "golden"
 HOSTILE = {

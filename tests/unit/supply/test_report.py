@@ -7,7 +7,7 @@ import pytest
 
 from aksci.config.supply_models import ScanConfig
 from aksci.core.errors import GateError
-from aksci.report.verdict_table import verdicts_markdown, verdicts_table
+from aksci.report.verdict_report import verdicts_markdown, verdicts_table
 from aksci.supply.scan.base_layers import BaseLayers
 from aksci.supply.scan.scan_policy import evaluate, require_pass
 from aksci.supply.scan.trivy import _read

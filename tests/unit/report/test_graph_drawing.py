@@ -13,12 +13,16 @@ from hypothesis import strategies as st
 
 from aksci.config.loader import load_config
 from aksci.images.graph import build_graph
-from aksci.report.graph_dot import draw_dot
-from aksci.report.graph_drawing import Arrow, Drawing, Node, drawing_of
-from aksci.report.graph_layout import place_nodes
-from aksci.report.graph_mermaid import draw_mermaid
-from aksci.report.graph_page import draw_page
-from aksci.report.graph_tree import draw_tree
+from aksci.report.graph_drawing import (
+    Arrow,
+    Drawing,
+    Node,
+    draw_dot,
+    draw_mermaid,
+    draw_tree,
+    drawing_of,
+)
+from aksci.report.graph_page import draw_page, place_nodes
 
 FILES = {
     "aksci.toml": 'schema = 1\n[project]\nname = "p"\n[discover]\ndockerfiles = ["*/Dockerfile"]\n',

@@ -1,4 +1,4 @@
-"""A cascade's report as the JSON document of schemas/cascade.schema.json."""
+"""A cascade's report in every format that ``cascade -- --format`` takes, and as a file."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aksci.report.cascade_escape import one_line
-from aksci.report.cascade_wording import answer, moved
+from aksci.core.files import write_atomically
+from aksci.core.text import escape_markdown, one_line, safe_json
+from aksci.report.cascade_page import report_html
+from aksci.report.cascade_sections import sections_of
+from aksci.report.cascade_wording import LONGEST, answer, is_quiet, moved
 from aksci.report.critical_path import critical_path
+from aksci.report.markup import markdown_row, markdown_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from aksci.cascade.cascade_report import (
         CascadeReport,
@@ -21,9 +26,24 @@ if TYPE_CHECKING:
         ImageOutcome,
     )
     from aksci.cascade.drift import EdgeDrift
+    from aksci.report.cascade_sections import Section
 
-__all__ = ["report_document"]
+__all__ = [
+    "REPORT_FORMATS",
+    "report_document",
+    "report_json",
+    "report_markdown",
+    "report_text",
+    "save_report",
+]
 
+_TEXT_ROWS = 30
+_WIDEST = 48
+"""Characters that a column is padded to; a longer text pushes the rest of its own line."""
+_MARKDOWN_ROWS = 200
+_MARKDOWN_BYTES = 48 * 1024
+"""Of one section's lines, and of its rows: there are ten sections, and GitHub takes 1 MiB for a
+step's summary ("Workflow commands", step isolation and limits)."""
 _MOST = 2000
 """Entries of a list that others make long: edges, findings, tags, images elsewhere."""
 _TEXT = 1000
@@ -31,6 +51,73 @@ _TEXT = 1000
 _ENTRIES = 100
 """Entries of a list inside one image's entry, such as the files of a reason."""
 _T = TypeVar("_T")
+
+
+def save_report(work: Path, report: CascadeReport) -> Path:
+    """Write ``cascade.json`` into a project's ``.aksci``, atomically; return its path."""
+    work.mkdir(exist_ok=True)
+    path = work / "cascade.json"
+    write_atomically(path, report_json(report) + "\n", mode=0o666)
+    return path
+
+
+def report_text(report: CascadeReport) -> str:
+    """Return the answer in one line and, unless nothing moved, a paragraph a section."""
+    lines = [one_line(answer(report), LONGEST)]
+    if not is_quiet(report):
+        for section in sections_of(report, _TEXT_ROWS):
+            lines += ["", section.title, *(f"  {line}" for line in _text_lines(section))]
+    return "\n".join(lines)
+
+
+def _text_lines(section: Section) -> Iterator[str]:
+    yield from (one_line(line, LONGEST) for line in section.lines)
+    cells = [[one_line(text, LONGEST) for text in row] for row in section.rows]
+    widths = [min(_WIDEST, max(map(len, column))) for column in zip(*cells, strict=True)]
+    for row in cells:
+        padded = (f"{text:{width}}" for text, width in zip(row, widths, strict=True))
+        yield "  ".join(padded).rstrip()
+    if section.more:
+        yield f"and {section.more} more"
+
+
+def report_markdown(report: CascadeReport) -> str:
+    """Return a heading, the answer, and tables."""
+    title = "## Cascade plan" if report.planned else "## Cascade"
+    lines = [title, "", escape_markdown(answer(report), LONGEST)]
+    if not is_quiet(report):
+        for section in sections_of(report, _MARKDOWN_ROWS):
+            lines += ["", f"### {section.title}", *_markdown_lines(section)]
+    return "\n".join(lines)
+
+
+def _markdown_lines(section: Section) -> Iterator[str]:
+    lines, lost = _fitting(f"- {escape_markdown(text, LONGEST)}" for text in section.lines)
+    rows, cut = _fitting(markdown_row(row, LONGEST) for row in section.rows)
+    if lines:
+        yield from ("", *lines)
+    if rows:
+        yield from (*markdown_table(section.columns, ()), *rows)
+    if more := section.more + lost + cut:
+        yield from ("", f"… and {more} more.")
+
+
+def _fitting(lines: Iterable[str]) -> tuple[list[str], int]:
+    """Return the first lines that there is room for, and how many there is none for."""
+    shown: list[str] = []
+    room, lost = _MARKDOWN_BYTES, 0
+    for line in lines:
+        room -= len(line.encode()) + 1
+        if room >= 0:
+            shown.append(line)
+        else:
+            lost += 1
+    return shown, lost
+
+
+def report_json(report: CascadeReport) -> str:
+    """Return the document of schemas/cascade.schema.json as text."""
+    return safe_json(report_document(report))
 
 
 def report_document(report: CascadeReport) -> dict[str, Any]:
@@ -43,7 +130,7 @@ def report_document(report: CascadeReport) -> dict[str, Any]:
         "run": report.run,
         "created": report.created,
         "planned": report.planned,
-        "answer": one_line(answer(report)),
+        "answer": one_line(answer(report), LONGEST),
         "moved": len(moved(report.drift, "drifted")),
         "actions": dict(Counter(one.action for one in report.images)),
         "drift": {
@@ -130,3 +217,11 @@ def _counts(findings: Sequence[FindingMove]) -> dict[str, dict[str, int]]:
 
 def _environment(one: EnvironmentOutcome) -> dict[str, Any]:
     return {**asdict(one), "detail": _plain(one.detail), "services": list(one.services)}
+
+
+REPORT_FORMATS: dict[str, Callable[[CascadeReport], str]] = {
+    "text": report_text,
+    "json": report_json,
+    "markdown": report_markdown,
+    "html": report_html,
+}

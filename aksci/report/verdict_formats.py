@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aksci.core.errors import UsageError
+from aksci.core.text import safe_json
 from aksci.report.junit import verdicts_junit
 from aksci.report.sarif import verdicts_sarif
 from aksci.report.verdict_page import verdicts_page
-from aksci.report.verdict_table import verdicts_document, verdicts_markdown, verdicts_table
+from aksci.report.verdict_report import verdicts_document, verdicts_markdown, verdicts_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,16 +36,11 @@ def render_verdicts(verdicts: Verdicts, form: str, before: Verdicts | None = Non
     return VERDICT_FORMATS[form](verdicts, before)
 
 
-def _json(document: Any) -> str:
-    """Return JSON; ``##`` is in strings only, where the second may be written as an escape."""
-    return json.dumps(document, indent=2).replace("##", "#\\u0023")
-
-
 VERDICT_FORMATS: dict[str, Callable[[Verdicts, Verdicts | None], str]] = {
     "text": verdicts_table,
-    "json": lambda verdicts, before: _json(verdicts_document(verdicts, before)),
+    "json": lambda verdicts, before: safe_json(verdicts_document(verdicts, before)),
     "markdown": verdicts_markdown,
-    "sarif": lambda verdicts, _before: _json(verdicts_sarif(verdicts)),
+    "sarif": lambda verdicts, _before: safe_json(verdicts_sarif(verdicts)),
     "junit": lambda verdicts, _before: verdicts_junit(verdicts),
     "html": verdicts_page,
 }

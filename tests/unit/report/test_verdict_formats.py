@@ -10,7 +10,7 @@ import pytest
 
 from aksci.core.errors import UsageError
 from aksci.core.text import escape_markdown
-from aksci.report.verdict_render import CODE_FORMATS, VERDICT_FORMATS, render_verdicts
+from aksci.report.verdict_formats import CODE_FORMATS, VERDICT_FORMATS, render_verdicts
 from aksci.supply.scan.verdict_changes import changes_since, compare_verdicts
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from aksci.core.text import escape_markdown, one_line
+from aksci.core.text import one_line
+from aksci.report.markup import Markup, markdown_table
 from aksci.supply.scan.verdict import SEVERITIES
 from aksci.supply.scan.verdict_changes import all_findings, changes_since
 
@@ -13,8 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from aksci.supply.scan.verdict import Finding, IgnoredFinding, Verdict
+    from aksci.supply.scan.verdict_changes import FindingChanges
 
-__all__ = ["finding_text", "verdicts_document", "verdicts_markdown", "verdicts_table"]
+__all__ = [
+    "finding_document",
+    "finding_text",
+    "verdicts_document",
+    "verdicts_markdown",
+    "verdicts_table",
+]
 
 _LICENCES = 6
 """Named in a line; the other formats have all of them."""
@@ -43,8 +51,8 @@ def verdicts_document(
         and {
             name: {
                 "sameImage": one.same_image,
-                "introduced": [_named(finding) for finding in one.introduced],
-                "fixed": [_named(finding) for finding in one.fixed],
+                "introduced": [finding_document(finding) for finding in one.introduced],
+                "fixed": [finding_document(finding) for finding in one.fixed],
             }
             for name, one in changes.items()
         },
@@ -79,10 +87,11 @@ def verdicts_markdown(
 
     :param before: the verdicts of the last release, to tell what came and went since.
     """
-    lines = ["| image | verdict | findings |", "| --- | --- | --- |"]
-    for name, verdict in sorted(verdicts.items()):
-        word = "pass" if verdict.passed else "**fail**"
-        lines.append(f"| {escape_markdown(name)} | {word} | {_counts(verdict)} |")
+    rows = (
+        (name, Markup("pass" if one.passed else "**fail**"), Markup(_counts(one)))
+        for name, one in sorted(verdicts.items())
+    )
+    _, *lines = markdown_table(("image", "verdict", "findings"), rows)
     lines += _failing_markdown(verdicts)
     lines += _ignored_markdown(verdicts)
     if before is not None:
@@ -103,28 +112,25 @@ def finding_text(finding: Finding) -> str:
     return f"{one_line(finding.severity):<8} {one_line(text)}"
 
 
-def _failing_markdown(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
-    failed = {name: verdict for name, verdict in sorted(verdicts.items()) if not verdict.passed}
-    if not failed:
-        return
-    yield from ("", "| image | finding | severity | package | fixed in | from | title |")
-    yield "| --- | --- | --- | --- | --- | --- | --- |"
-    for name, verdict in failed.items():
-        for text in verdict.problems:
-            yield f"| {escape_markdown(name)} | {escape_markdown(text)} | | | | | |"
-        for finding in _ranked(verdict):
-            yield f"| {escape_markdown(name)} | {_cells(finding)} |"
+def _failing_markdown(verdicts: Mapping[str, Verdict]) -> list[str]:
+    columns = ("image", "finding", "severity", "package", "fixed in", "from", "title")
+    rows: list[tuple[str, ...]] = []
+    for name, verdict in sorted(verdicts.items()):
+        if not verdict.passed:
+            rows += [(name, text, *[""] * (len(columns) - 2)) for text in verdict.problems]
+            rows += [(name, *_cells(finding)) for finding in _ranked(verdict)]
+    failed = any(not verdict.passed for verdict in verdicts.values())
+    return markdown_table(columns, rows) if failed else []
 
 
-def _ignored_markdown(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
-    entries = [(name, one) for name, verdict in sorted(verdicts.items()) for one in verdict.ignored]
-    if not entries:
-        return
-    yield from ("", "| ignored | image | package | until | owner | reason |")
-    yield "| --- | --- | --- | --- | --- | --- |"
-    for name, one in entries:
-        found = (one.finding.id, name, one.finding.package, one.expires, one.owner, one.reason)
-        yield f"| {' | '.join(map(escape_markdown, found))} |"
+def _ignored_markdown(verdicts: Mapping[str, Verdict]) -> list[str]:
+    columns = ("ignored", "image", "package", "until", "owner", "reason")
+    rows = [
+        (one.finding.id, name, one.finding.package, one.expires, one.owner, one.reason)
+        for name, verdict in sorted(verdicts.items())
+        for one in verdict.ignored
+    ]
+    return markdown_table(columns, rows) if rows else []
 
 
 def _changes_markdown(
@@ -135,18 +141,13 @@ def _changes_markdown(
         sum(len(getattr(one, side)) for one in changes.values()) for side in ("introduced", "fixed")
     )
     yield from ("", f"Since the last release: {came} introduced, {went} fixed.")
-    if not changes:
-        return
-    yield from ("", "| | image | finding | severity | package | title |")
-    yield "| --- | --- | --- | --- | --- | --- |"
-    for name, one in changes.items():
-        # The same image has the same packages: a later database knows more, or less, of them.
-        words = ("known now", "known no longer") if one.same_image else ("introduced", "fixed")
-        for word, findings in zip(words, (one.introduced, one.fixed), strict=True):
-            for finding in findings:
-                package = f"{finding.package} {finding.installed}"
-                found = (word, name, finding.id, finding.severity, package, finding.title)
-                yield f"| {' | '.join(map(escape_markdown, found))} |"
+    if changes:
+        columns = ("", "image", "finding", "severity", "package", "title")
+        rows = (
+            (word, name, one.id, one.severity, f"{one.package} {one.installed}", one.title)
+            for word, name, one in _came_and_went(changes)
+        )
+        yield from markdown_table(columns, rows)
 
 
 def _changes_text(verdicts: Mapping[str, Verdict], before: Mapping[str, Verdict]) -> Iterator[str]:
@@ -155,12 +156,19 @@ def _changes_text(verdicts: Mapping[str, Verdict], before: Mapping[str, Verdict]
         yield "nothing introduced and nothing fixed since the last release"
         return
     yield "since the last release:"
+    for word, name, one in _came_and_went(changes):
+        yield one_line(
+            f"{word} in {name}: {one.severity} {one.id} in {one.package} {one.installed}"
+        )
+
+
+def _came_and_went(changes: Mapping[str, FindingChanges]) -> Iterator[tuple[str, str, Finding]]:
+    """Yield what became of it, the image, and the finding."""
     for name, one in changes.items():
+        # The same image has the same packages: a later database knows more, or less, of them.
         words = ("known now", "known no longer") if one.same_image else ("introduced", "fixed")
         for word, findings in zip(words, (one.introduced, one.fixed), strict=True):
-            for finding in findings:
-                package = f"{finding.package} {finding.installed}"
-                yield one_line(f"{word} in {name}: {finding.severity} {finding.id} in {package}")
+            yield from ((word, name, finding) for finding in findings)
 
 
 def _licences_text(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
@@ -175,16 +183,15 @@ def _licences_markdown(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
     names = sorted({name for verdict in verdicts.values() for name in verdict.licences})
     if not names:
         return
-    yield from ("", f"<details><summary>{len(names)} licences</summary>", "")
-    yield from ("| licence | packages |", "| --- | --- |")
-    for name in names:
-        counted = (
-            f"{image} {verdict.licences[name]}"
-            for image, verdict in sorted(verdicts.items())
-            if name in verdict.licences
-        )
-        yield f"| {escape_markdown(name)} | {escape_markdown(', '.join(counted))} |"
+    rows = ((name, _having(name, verdicts)) for name in names)
+    yield from ("", f"<details><summary>{len(names)} licences</summary>")
+    yield from markdown_table(("licence", "packages"), rows)
     yield from ("", "</details>")
+
+
+def _having(licence: str, verdicts: Mapping[str, Verdict]) -> str:
+    found = ((image, verdict.licences.get(licence)) for image, verdict in sorted(verdicts.items()))
+    return ", ".join(f"{image} {count}" for image, count in found if count is not None)
 
 
 def _counts(verdict: Verdict) -> str:
@@ -220,13 +227,13 @@ def _ignored(entry: IgnoredFinding) -> str:
     return one_line(f"ignored{until}: {where} ({entry.owner}: {entry.reason})")
 
 
-def _cells(finding: Finding) -> str:
+def _cells(finding: Finding) -> tuple[str, ...]:
     package = f"{finding.package} {finding.installed}"
     name = " ".join([finding.id, *(["(exploited)"] if finding.kev else [])])
-    fields = (name, finding.severity, package, finding.fixed, finding.origin, finding.title)
-    return " | ".join(map(escape_markdown, fields))
+    return (name, finding.severity, package, finding.fixed, finding.origin, finding.title)
 
 
-def _named(finding: Finding) -> dict[str, str]:
+def finding_document(finding: Finding) -> dict[str, str]:
+    """Return what tells a finding from others, and its title."""
     names = ("kind", "id", "severity", "package", "installed", "fixed", "title")
     return {name: str(getattr(finding, name)) for name in names}

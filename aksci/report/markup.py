@@ -1,0 +1,59 @@
+"""What reports write alike: tables in Markdown, and pages of HTML that need nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from aksci.core.text import escape_markdown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["Markup", "fill_page", "joined", "markdown_row", "markdown_table", "page_data"]
+
+
+class Markup(str):
+    """Markdown of ours, which is written as it is; all other text is escaped."""
+
+    __slots__ = ()
+
+
+def joined(texts: Iterable[str], separator: str) -> Markup:
+    """Return others' texts in one cell, with our own markup between them."""
+    return Markup(separator.join(map(escape_markdown, texts)))
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """Return a table's lines, and the empty line before it.
+
+    :param columns: our own words.
+    :param rows: cells; a ``Markup`` is written as it is.
+    """
+    head = (f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|")
+    return ["", *head, *map(markdown_row, rows)]
+
+
+def markdown_row(cells: Iterable[str], longest: int | None = None) -> str:
+    """Return a row of a table.
+
+    :param longest: characters of a cell.
+    """
+    shown = (cell if isinstance(cell, Markup) else escape_markdown(cell, longest) for cell in cells)
+    return f"| {' | '.join(shown)} |"
+
+
+def fill_page(name: str, **parts: str) -> str:
+    """Return a page of this folder with its parts, which are HTML, or JSON by ``page_data``."""
+    page = files("aksci.report").joinpath(name).read_text(encoding="utf-8")
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], page)
+
+
+def page_data(document: Any) -> str:
+    """Return JSON for a script element: no text in it ends the element, or is a CI's command."""
+    data = json.dumps(document, separators=(",", ":"))
+    for char in "<>&\u2028\u2029":
+        data = data.replace(char, f"\\u{ord(char):04x}")
+    return data.replace("##", "#\\u0023")
