@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.cascade.base_policy import check_policy
 from aksci.cli.edge import run_session
 from aksci.cli.sessions import SESSIONS, SessionSpec
-from aksci.report.cascade_formats import report_text, save_report
+from aksci.report.cascade_formats import cascade_text, save_cascade_report
 from pipelines.bench import Bench
 from pipelines.cascade import report_of
 from pipelines.cascading import Cascading
@@ -51,8 +51,8 @@ def cascade(context: Context, options: Options) -> dict[str, Any]:
         work = _Ungated(bench=bench, graph=graph, only=None, batch=False, planning=False)
         done = work.apply()
     report = report_of(context, done, began, planned=False)
-    save_report(context.work, report)
-    deliver(context, options, report_text(report))
+    save_cascade_report(context.work, report)
+    deliver(context, options, cascade_text(report))
     if done.error:
         raise done.error
     return {}

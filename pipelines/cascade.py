@@ -14,10 +14,10 @@ from aksci.cli.options import WORK_TO_DO
 from aksci.core.errors import AksciError, ConfigError, UsageError
 from aksci.oci.names import parse_reference
 from aksci.report.cascade_formats import (
-    REPORT_FORMATS,
-    report_document,
-    report_markdown,
-    save_report,
+    CASCADE_FORMATS,
+    cascade_document,
+    cascade_markdown,
+    save_cascade_report,
 )
 from pipelines.bench import Bench
 from pipelines.cascading import Cascading, Done
@@ -42,7 +42,7 @@ def cascade(context: Context, options: Options) -> dict[str, Any]:
 
     :raises AksciError: an image failed; what did not need it is done nevertheless.
     """
-    render = renderer_of("cascade", options, REPORT_FORMATS)
+    render = renderer_of("cascade", options, CASCADE_FORMATS)
     began = time.monotonic()
     check_policy(context.config.cascade)
     graph = project_graph(context)
@@ -64,7 +64,7 @@ def cascade(context: Context, options: Options) -> dict[str, Any]:
     _tell(context, options, report, render)
     if done.error:
         raise done.error
-    details: dict[str, Any] = {"cascade": report_document(report)}
+    details: dict[str, Any] = {"cascade": cascade_document(report)}
     if options.exit_code and options.plan and _to_do(report):
         details["exit_status"] = WORK_TO_DO
     return details
@@ -159,8 +159,8 @@ def _tell(
     render: Callable[[CascadeReport], str],
 ) -> None:
     if not report.planned:
-        save_report(context.work, report)
-    context.reporter.summary(report_markdown(report))
+        save_cascade_report(context.work, report)
+    context.reporter.summary(cascade_markdown(report))
     deliver(context, options, render(report), code=options.format in {"json", "html"})
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aksci.core.files import write_atomically
 from aksci.core.text import escape_markdown, one_line, safe_json
-from aksci.report.cascade_page import report_html
+from aksci.report.cascade_page import cascade_html
 from aksci.report.cascade_sections import sections_of
 from aksci.report.cascade_wording import LONGEST, answer, is_quiet, moved
 from aksci.report.critical_path import critical_path
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from aksci.report.cascade_sections import Section
 
 __all__ = [
-    "REPORT_FORMATS",
-    "report_document",
-    "report_json",
-    "report_markdown",
-    "report_text",
-    "save_report",
+    "CASCADE_FORMATS",
+    "cascade_document",
+    "cascade_json",
+    "cascade_markdown",
+    "cascade_text",
+    "save_cascade_report",
 ]
 
 _TEXT_ROWS = 30
@@ -53,15 +53,15 @@ _ENTRIES = 100
 _T = TypeVar("_T")
 
 
-def save_report(work: Path, report: CascadeReport) -> Path:
+def save_cascade_report(work: Path, report: CascadeReport) -> Path:
     """Write ``cascade.json`` into a project's ``.aksci``, atomically; return its path."""
     work.mkdir(exist_ok=True)
     path = work / "cascade.json"
-    write_atomically(path, report_json(report) + "\n", mode=0o666)
+    write_atomically(path, cascade_json(report) + "\n", mode=0o666)
     return path
 
 
-def report_text(report: CascadeReport) -> str:
+def cascade_text(report: CascadeReport) -> str:
     """Return the answer in one line and, unless nothing moved, a paragraph a section."""
     lines = [one_line(answer(report), LONGEST)]
     if not is_quiet(report):
@@ -81,7 +81,7 @@ def _text_lines(section: Section) -> Iterator[str]:
         yield f"and {section.more} more"
 
 
-def report_markdown(report: CascadeReport) -> str:
+def cascade_markdown(report: CascadeReport) -> str:
     """Return a heading, the answer, and tables."""
     title = "## Cascade plan" if report.planned else "## Cascade"
     lines = [title, "", escape_markdown(answer(report), LONGEST)]
@@ -115,12 +115,12 @@ def _fitting(lines: Iterable[str]) -> tuple[list[str], int]:
     return shown, lost
 
 
-def report_json(report: CascadeReport) -> str:
+def cascade_json(report: CascadeReport) -> str:
     """Return the document of schemas/cascade.schema.json as text."""
-    return safe_json(report_document(report))
+    return safe_json(cascade_document(report))
 
 
-def report_document(report: CascadeReport) -> dict[str, Any]:
+def cascade_document(report: CascadeReport) -> dict[str, Any]:
     """Return the whole report; edges that are as recorded are only counted."""
     names, seconds = critical_path(report.images)
     return {
@@ -219,9 +219,9 @@ def _environment(one: EnvironmentOutcome) -> dict[str, Any]:
     return {**asdict(one), "detail": _plain(one.detail), "services": list(one.services)}
 
 
-REPORT_FORMATS: dict[str, Callable[[CascadeReport], str]] = {
-    "text": report_text,
-    "json": report_json,
-    "markdown": report_markdown,
-    "html": report_html,
+CASCADE_FORMATS: dict[str, Callable[[CascadeReport], str]] = {
+    "text": cascade_text,
+    "json": cascade_json,
+    "markdown": cascade_markdown,
+    "html": cascade_html,
 }

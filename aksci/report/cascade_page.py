@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aksci.cascade.cascade_report import CascadeReport, ImageOutcome
     from aksci.report.cascade_sections import Section
 
-__all__ = ["report_html"]
+__all__ = ["cascade_html"]
 
 _ROWS = 1000
 _TINTED = frozenset({"blocked", "deployed", "failed", "fixed", "introduced", "rebuilt"})
@@ -31,7 +31,7 @@ _NAME = 28
 """Characters of a name."""
 
 
-def report_html(report: CascadeReport) -> str:
+def cascade_html(report: CascadeReport) -> str:
     """Return the page. Every text is escaped, and the page's policy lets no script run."""
     failed = any(one.action in {"failed", "blocked"} for one in report.images)
     failed |= any(one.outcome == "failed" for one in report.environments)

@@ -9,7 +9,7 @@ from importlib.resources import files
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from aksci.report.cascade_formats import report_document, report_json, save_report
+from aksci.report.cascade_formats import cascade_document, cascade_json, save_cascade_report
 
 SCHEMA = json.loads(files("aksci.report").joinpath("schemas/cascade.schema.json").read_text())
 
@@ -23,11 +23,11 @@ def test_the_schema_is_one():
 
 
 def test_each_report_is_what_the_schema_says(each):
-    check(report_document(each[1]))
+    check(cascade_document(each[1]))
 
 
 def test_a_document_with_a_key_too_many_or_too_few_is_not_what_the_schema_says(reports):
-    document = report_document(reports["mixed"]())
+    document = cascade_document(reports["mixed"]())
     for wrong in (
         {**document, "more": 1},
         {name: value for name, value in document.items() if name != "images"},
@@ -39,20 +39,20 @@ def test_a_document_with_a_key_too_many_or_too_few_is_not_what_the_schema_says(r
 
 
 def test_edges_that_are_as_recorded_are_only_counted(reports):
-    drift = report_document(reports["mixed"]())["drift"]
+    drift = cascade_document(reports["mixed"]())["drift"]
     assert drift["counts"] == {"drifted": 3, "batched": 1, "same": 1}
     assert [one["state"] for one in drift["listed"]] == ["drifted"] * 3 + ["batched"]
     assert drift["more"] == 0
 
 
 def test_findings_are_counted_by_severity(reports):
-    findings = report_document(reports["mixed"]())["findings"]
+    findings = cascade_document(reports["mixed"]())["findings"]
     assert findings["counts"] == {"fixed": {"HIGH": 2, "CRITICAL": 1}, "introduced": {"LOW": 1}}
     assert findings["listed"][0]["title"] == "Overflow"
 
 
 def test_what_was_done_with_each_image_is_told_with_its_reasons(reports):
-    base = report_document(reports["mixed"]())["images"][0]
+    base = cascade_document(reports["mixed"]())["images"][0]
     assert base["action"] == "rebuilt"
     assert base["reasons"][0]["code"] == "BASE_DRIFT"
     assert base["seconds"] == {"make": 6.0, "gate": 2.0}
@@ -61,7 +61,7 @@ def test_what_was_done_with_each_image_is_told_with_its_reasons(reports):
 def test_lists_and_texts_that_others_make_long_are_cut_and_counted(reports):
     large = reports["large"](2500)
     finding = replace(large.findings[0], title="x" * 10_000)
-    document = report_document(replace(large, findings=(finding, *large.findings[1:])))
+    document = cascade_document(replace(large, findings=(finding, *large.findings[1:])))
     assert len(document["findings"]["listed"]) == 2000
     assert document["findings"]["more"] == 500
     assert document["findings"]["counts"]["fixed"] == {"HIGH": 2500}
@@ -71,16 +71,16 @@ def test_lists_and_texts_that_others_make_long_are_cut_and_counted(reports):
 
 
 def test_half_of_a_surrogate_pair_is_no_trouble(reports):
-    text = report_json(reports["hostile"]("\ud800"))
+    text = cascade_json(reports["hostile"]("\ud800"))
     check(json.loads(text))
     text.encode()
 
 
 def test_the_file_is_the_document_and_replaces_the_last_one(reports, tmp_path):
     work = tmp_path / ".aksci"
-    first = save_report(work, reports["plan"]())
+    first = save_cascade_report(work, reports["plan"]())
     assert first == work / "cascade.json"
-    save_report(work, reports["mixed"]())
+    save_cascade_report(work, reports["mixed"]())
     document = json.loads(first.read_text())
-    assert document == report_document(reports["mixed"]())
+    assert document == cascade_document(reports["mixed"]())
     assert [path.name for path in work.iterdir()] == ["cascade.json"], "no draft is left"

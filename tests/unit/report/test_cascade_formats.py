@@ -12,7 +12,7 @@ import pytest
 
 from aksci.cascade.cascade_report import EnvironmentOutcome, ImageOutcome
 from aksci.cascade.drift import EdgeDrift
-from aksci.report.cascade_formats import REPORT_FORMATS
+from aksci.report.cascade_formats import CASCADE_FORMATS
 
 GOLDEN = Path(__file__).parent / "golden"
 HOSTILE = {
@@ -56,11 +56,11 @@ class Page(HTMLParser):
 
 
 def text(report):
-    return REPORT_FORMATS["text"](report)
+    return CASCADE_FORMATS["text"](report)
 
 
 def markdown(report):
-    return REPORT_FORMATS["markdown"](report)
+    return CASCADE_FORMATS["markdown"](report)
 
 
 def section(report, title):
@@ -73,7 +73,7 @@ def section(report, title):
 @pytest.mark.parametrize("form", ["text", "markdown"])
 def test_a_typical_report_reads_so(reports, name, form):
     """Write the files anew by what this compares them with, and read the difference."""
-    assert REPORT_FORMATS[form](reports[name]()) + "\n" == (GOLDEN / f"{name}.{form}").read_text()
+    assert CASCADE_FORMATS[form](reports[name]()) + "\n" == (GOLDEN / f"{name}.{form}").read_text()
 
 
 def test_a_base_that_one_edge_takes_and_another_ignores_counts_once(reports):
@@ -187,15 +187,15 @@ def test_the_markdown_of_a_very_large_report_is_what_github_takes(reports):
 
 def test_every_format_shows_every_report(each):
     name, report = each
-    for form, render in REPORT_FORMATS.items():
+    for form, render in CASCADE_FORMATS.items():
         assert render(report), (name, form)
         assert not render(report).endswith("\n"), "whoever writes it ends the line"
 
 
 @pytest.mark.parametrize("bad", HOSTILE.values(), ids=HOSTILE)
-@pytest.mark.parametrize("form", REPORT_FORMATS)
+@pytest.mark.parametrize("form", CASCADE_FORMATS)
 def test_no_text_is_a_command_to_a_terminal_or_to_a_ci_system(reports, form, bad):
-    told = REPORT_FORMATS[form](reports["hostile"](bad))
+    told = CASCADE_FORMATS[form](reports["hostile"](bad))
     told.encode()
     assert "##vso[" not in told
     assert "##[" not in told
@@ -205,7 +205,7 @@ def test_no_text_is_a_command_to_a_terminal_or_to_a_ci_system(reports, form, bad
 
 @pytest.mark.parametrize("form", ["text", "markdown", "html"])
 def test_no_text_turns_what_follows_it_around(reports, form):
-    told = REPORT_FORMATS[form](reports["hostile"](HOSTILE["direction"]))
+    told = CASCADE_FORMATS[form](reports["hostile"](HOSTILE["direction"]))
     assert not re.search("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]", told)
 
 
@@ -214,8 +214,8 @@ def test_an_environment_that_failed_is_in_the_answer_which_is_not_green(reports,
     left = EnvironmentOutcome(name="staging", outcome="failed", detail="rolled back")
     failed = replace(reports["mixed"](), environments=(left,), planned=planned)
     assert "deployment to staging failed" in text(failed).splitlines()[0]
-    assert 'class="answer bad"' in REPORT_FORMATS["html"](failed)
-    assert 'class="answer bad"' not in REPORT_FORMATS["html"](reports["mixed"]())
+    assert 'class="answer bad"' in CASCADE_FORMATS["html"](failed)
+    assert 'class="answer bad"' not in CASCADE_FORMATS["html"](reports["mixed"]())
 
 
 @pytest.mark.parametrize("bad", HOSTILE.values(), ids=HOSTILE)
@@ -238,8 +238,8 @@ def test_nothing_is_markup_in_markdown(reports, bad):
 
 @pytest.mark.parametrize("bad", HOSTILE.values(), ids=HOSTILE)
 def test_nothing_is_markup_in_html(reports, bad):
-    plain = Page(REPORT_FORMATS["html"](reports["hostile"]("plain")))
-    page = Page(REPORT_FORMATS["html"](reports["hostile"](bad)))
+    plain = Page(CASCADE_FORMATS["html"](reports["hostile"]("plain")))
+    page = Page(CASCADE_FORMATS["html"](reports["hostile"](bad)))
     assert not {"script", "img", "a", "link", "iframe"} & set(page.elements)
     assert page.open == [], "each element is closed"
     assert not [name for name in page.attributes if name.startswith("on")]
@@ -249,30 +249,30 @@ def test_nothing_is_markup_in_html(reports, bad):
 
 
 def test_the_page_shows_a_hostile_text_as_it_is(reports):
-    shown = Page(REPORT_FORMATS["html"](reports["hostile"]("<b>&amp;{{body}}"))).texts
+    shown = Page(CASCADE_FORMATS["html"](reports["hostile"]("<b>&amp;{{body}}"))).texts
     assert "<b>&amp;{{body}}" in shown
 
 
 def test_the_page_asks_for_nothing_and_runs_nothing(each):
-    page = REPORT_FORMATS["html"](each[1])
+    page = CASCADE_FORMATS["html"](each[1])
     assert "default-src 'none'" in page
     assert not re.search(r"https?://|url\(|@import|<script|\{\{", page)
 
 
 def test_the_page_has_a_bar_for_each_image_that_was_made(reports):
-    page = REPORT_FORMATS["html"](reports["mixed"]())
+    page = CASCADE_FORMATS["html"](reports["mixed"]())
     assert page.count("<rect") == 5
     assert page.count('class="long"') == 3, "base, python, catalog"
-    assert "<svg" not in REPORT_FORMATS["html"](reports["plan"]())
+    assert "<svg" not in CASCADE_FORMATS["html"](reports["plan"]())
 
 
 def test_the_page_of_a_large_report_has_the_forty_bars_that_count(reports):
-    page = REPORT_FORMATS["html"](reports["large"]())
+    page = CASCADE_FORMATS["html"](reports["large"]())
     assert page.count("<rect") == 40
     assert page.count('class="long"') == 2
 
 
 def test_the_json_is_one_document(each):
-    document = json.loads(REPORT_FORMATS["json"](each[1]))
+    document = json.loads(CASCADE_FORMATS["json"](each[1]))
     assert document["schema"] == 1
     assert document["answer"] == text(each[1]).splitlines()[0]
