@@ -54,7 +54,7 @@ def run_session(
     try:
         with _interruptible(runner):
             options = parse_options(arguments)
-            require_known(name, options, SESSIONS[name].options, shared=shared)
+            require_known(name, options, shared=shared)
             context = _make_context(options, (folder or Path.cwd()).resolve(), reporter, runner)
             return _record(name, context, options)
     except AksciError as error:

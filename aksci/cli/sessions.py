@@ -1,4 +1,7 @@
-"""The table of sessions: what each does and which pipeline it calls."""
+"""The table of sessions: what each does and which pipeline it calls.
+
+Which options a session takes, the options say (``aksci.cli.options``).
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,6 @@ class SessionSpec:
     function: str
     recorded: bool = True
     """Write a run record."""
-    options: frozenset[str] = frozenset()
-    """The options that mean something to it, beyond ``env``."""
 
 
 SESSIONS: dict[str, SessionSpec] = {
@@ -26,56 +27,28 @@ SESSIONS: dict[str, SessionSpec] = {
         module="pipelines.plan",
         function="plan",
         recorded=False,
-        options=frozenset(
-            {
-                "compare",
-                "exit_code",
-                "force",
-                "format",
-                "group",
-                "matrix",
-                "only",
-                "output",
-                "save",
-                "with_dependents",
-            }
-        ),
     ),
     "why": SessionSpec(
         summary="Explain one image: why it would be built, or why it was.",
         module="pipelines.plan",
         function="why",
         recorded=False,
-        options=frozenset({"force", "format", "output", "words"}),
     ),
     "graph": SessionSpec(
         summary="Print the image graph: text, DOT, Mermaid, JSON, or a page of HTML.",
         module="pipelines.plan",
         function="graph",
         recorded=False,
-        options=frozenset({"format", "output"}),
     ),
     "build": SessionSpec(
         summary="Build, validate, scan, sign and publish what changed, and make a release.",
         module="pipelines.build",
         function="build",
-        options=frozenset({"force", "keep_going", "only", "plan", "until", "with_dependents"}),
     ),
     "cascade": SessionSpec(
         summary="Rebuild what is based on bases that changed; scan, sign, deploy it.",
         module="pipelines.cascade",
         function="cascade",
-        options=frozenset(
-            {
-                "base",
-                "batch",
-                "exit_code",
-                "format",
-                "output",
-                "plan",
-                "registry_wide",
-            }
-        ),
     ),
     "receive": SessionSpec(
         summary="Wait for webhooks of registries, and start cascades.",
@@ -88,7 +61,6 @@ SESSIONS: dict[str, SessionSpec] = {
         module="pipelines.export",
         function="export",
         recorded=False,
-        options=frozenset({"output", "words"}),
     ),
     "validate": SessionSpec(
         summary="Run the last build's images that were not validated yet.",
@@ -99,7 +71,6 @@ SESSIONS: dict[str, SessionSpec] = {
         summary="Scan the last build's images and apply the gate.",
         module="pipelines.build",
         function="scan",
-        options=frozenset({"format", "output"}),
     ),
     "sign": SessionSpec(
         summary="Sign the last build's images that passed the gate.",
@@ -115,45 +86,38 @@ SESSIONS: dict[str, SessionSpec] = {
         summary="Verify an image, a chart, a release, or all that runs in the environment.",
         module="pipelines.verify",
         function="verify",
-        options=frozenset({"format", "output", "words"}),
     ),
     "release": SessionSpec(
         summary="Show a release, the difference of two, or the list of them.",
         module="pipelines.release",
         function="release",
         recorded=False,
-        options=frozenset({"format", "output", "words"}),
     ),
     "promote": SessionSpec(
         summary="Bring a release from the environment before: copy, verify and deploy it.",
         module="pipelines.promote",
         function="promote",
-        options=frozenset({"plan", "release"}),
     ),
     "migrate-trust": SessionSpec(
         summary="Sign with today's signers what Docker Content Trust has signed.",
         module="pipelines.trust",
         function="migrate_trust",
-        options=frozenset({"plan", "words"}),
     ),
     "deploy": SessionSpec(
         summary="Verify the release and roll it out: pre steps, Helm, rollout, post steps.",
         module="pipelines.deploy",
         function="deploy",
-        options=frozenset({"plan", "release"}),
     ),
     "rollback": SessionSpec(
         summary="Go back to an earlier release.",
         module="pipelines.deploy",
         function="rollback",
-        options=frozenset({"plan", "to"}),
     ),
     "status": SessionSpec(
         summary="Show the local platform, and what runs in the environment.",
         module="pipelines.deploy",
         function="status",
         recorded=False,
-        options=frozenset({"format"}),
     ),
     "lint": SessionSpec(
         summary="Check Dockerfiles, charts and rendered manifests.",
@@ -169,6 +133,5 @@ SESSIONS: dict[str, SessionSpec] = {
         summary="Stop the embedded local platform.",
         module="pipelines.platform",
         function="down",
-        options=frozenset({"purge"}),
     ),
 }
