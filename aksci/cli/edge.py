@@ -1,9 +1,14 @@
-"""The edge: the only code that reads the process's environment, working directory and clock."""
+"""The edge: it reads the process's environment, working directory and clock, and nothing else does.
+
+It runs a session, tells what went wrong, and keeps a record of each run.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
+import json
 import os
 import re
 import secrets
@@ -21,6 +26,7 @@ from aksci.ci.choose import choose_reporter
 from aksci.cli.options import Options, parse_options, require_known
 from aksci.cli.sessions import SESSIONS
 from aksci.core.errors import AksciError, ConfigError, DiskFullError, Interrupted, UsageError
+from aksci.core.files import write_atomically
 from aksci.core.process import Runner
 
 if TYPE_CHECKING:
@@ -31,12 +37,14 @@ if TYPE_CHECKING:
     from aksci.context import Context
     from aksci.core.reporting import Reporter
 
-__all__ = ["INTERRUPTS", "run_session"]
+__all__ = ["INTERRUPTS", "run_session", "write_run_record"]
 
 _RUN_ID = "AKSCI_RUN_ID"
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What ends a run: Ctrl-C, a cancelled CI job, a closed terminal."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_RECORDS = 200
+"""Run records that are kept."""
 
 
 def run_session(
@@ -44,7 +52,7 @@ def run_session(
 ) -> int:
     """Run one session and return its exit status (see ``aksci.core.errors``).
 
-    Errors are told on stderr, without a traceback when they are the user's or the surroundings'.
+    Errors are told on stderr, without a traceback when they are the user's or the machine's.
 
     :param folder: where to look for aksci.toml, upwards. Default: the working directory.
     :param shared: other sessions are handed the same arguments.
@@ -73,15 +81,13 @@ def run_session(
     except OSError as error:
         if error.filename is None and error.errno not in _FULL:
             raise  # not about a file of the user's: a defect of ours
-        told = _surroundings(error)
+        told = _system_fault(error)
         _tell(reporter, told)
         return told.exit_status
 
 
 def _record(name: str, context: Context, options: Options) -> int:
     """Run a session, write its record, and return its exit status: 0, or ``exit_status``."""
-    from aksci.cli.run_record import write_run_record
-
     session = SESSIONS[name]
     details: dict[str, Any] = {"environment": context.environment_name}
     outcome = "ok"
@@ -113,6 +119,53 @@ def _record(name: str, context: Context, options: Options) -> int:
                     raise
                 context.reporter.warning(f"The run record could not be written: {error}.")
     return status
+
+
+def write_run_record(
+    work: Path, *, run_id: str, session: str, seconds: float, outcome: str, details: dict[str, Any]
+) -> Path:
+    """Write what a session decided and did: ``.aksci/runs/<id>-<session>.json``.
+
+    All jobs of one CI run, and each attempt at them, may have one id: the second record of a
+    session is ``<id>.2-<session>.json``.
+
+    :param outcome: ``"ok"`` or the error's code.
+    :param details: inputs, decisions, reasons, durations and digests, as JSON.
+    """
+    folder = work / "runs"
+    folder.mkdir(parents=True, exist_ok=True)
+    document = {
+        "schema": 1,
+        "run": run_id,
+        "session": session,
+        "seconds": round(seconds, 3),
+        "outcome": outcome,
+        **details,
+    }
+    path = _claim(folder, run_id, session)
+    write_atomically(path, json.dumps(document, indent=2) + "\n", mode=0o666)
+    _prune(folder)
+    return path
+
+
+def _claim(folder: Path, run_id: str, session: str) -> Path:
+    """Make the file under a name that no other job of the run has taken."""
+    for number in itertools.count(1):
+        again = f".{number}" if number > 1 else ""
+        path = folder / f"{run_id}{again}-{session}.json"
+        with contextlib.suppress(FileExistsError):
+            path.touch(exist_ok=False)
+            return path
+    raise AssertionError  # pragma: no cover - numbers have no end
+
+
+def _prune(folder: Path) -> None:
+    """Remove the oldest. Names don't tell: a run's number may have one digit more than the last."""
+    records = list(folder.glob("*.json"))
+    if len(records) > _RECORDS:
+        with contextlib.suppress(FileNotFoundError):  # another job removes some, too
+            for old in sorted(records, key=lambda path: path.stat().st_mtime)[:-_RECORDS]:
+                old.unlink(missing_ok=True)
 
 
 def _make_context(options: Options, folder: Path, reporter: Reporter, runner: Runner) -> Context:
@@ -177,7 +230,7 @@ def _tell(reporter: Reporter, error: AksciError) -> None:
         reporter.line(f"\nhint: {error.hint}")
 
 
-def _surroundings(error: OSError) -> AksciError:
+def _system_fault(error: OSError) -> AksciError:
     """Say what the operating system refused: a full disk, a read-only folder, a file in the way."""
     if error.errno in _FULL:
         return DiskFullError(

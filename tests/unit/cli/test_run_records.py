@@ -6,7 +6,7 @@ import json
 import os
 import threading
 
-from aksci.cli.run_record import write_run_record
+from aksci.cli.edge import write_run_record
 
 
 def write(work, *, run="github-1-1", session="build", **details):

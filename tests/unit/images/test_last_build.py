@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from aksci.cli.run_record import write_run_record
+from aksci.cli.edge import write_run_record
 from aksci.images.build.build_record import BuildRecord, BuiltImage, write_build_record
 from aksci.images.build.past_builds import recorded_reasons
 from aksci.images.explain import explain_image
