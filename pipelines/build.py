@@ -163,7 +163,7 @@ def _build(bench: Bench, graph: Graph, selected: frozenset[str], options: Option
         graph,
         registry=bench.registry,
         builder=bench.builder,
-        resolve_external=bench.resolve_base,
+        bases=bench.bases_under_policy(graph),
         settings=bench.settings,
         reporter=context.reporter,
         now=context.now,
@@ -172,7 +172,6 @@ def _build(bench: Bench, graph: Graph, selected: frozenset[str], options: Option
         validator=bench.check,
         failures=read_failures(context.work),
         vouched=vouched,
-        bases_of=bench.bases_of(graph),
     )
 
 

@@ -34,9 +34,8 @@ if TYPE_CHECKING:
     )
     from aksci.cascade.drift import EdgeDrift
     from aksci.context import Context
-    from aksci.images.bases import BaseResolver
+    from aksci.images.bases import BaseResolver, RegistryBases
     from aksci.images.build.build_record import BuiltImage
-    from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.graph import Graph
     from aksci.oci.client import RegistryClient
     from aksci.oci.references import ImageRef
@@ -88,7 +87,7 @@ class Cascading:
         return self.bench.registry
 
     @cached_property
-    def resolver(self) -> BaseResolver:
+    def resolver(self) -> RegistryBases:
         """What asks registries for external images."""
         if self.planning:
             return base_resolver(self.context, self.registry, brief=True)
@@ -97,11 +96,11 @@ class Cascading:
     @cached_property
     def lookup(self) -> Lookup:
         """One look at the graph and the registry."""
-        resolve: Bases = self.resolver if self.planning else self.bench.resolve_base
+        bases: BaseResolver = self.resolver if self.planning else self.bench.bases
         return Lookup(
             graph=self.graph,
             registry=self.registry,
-            resolve_external=resolve,
+            bases=bases,
             failures=read_failures(self.context.work),
             vouched=None if self.planning else self.bench.vouches,
         )

@@ -71,7 +71,7 @@ def _moved(work: Cascading, done: Done, bases: Sequence[str]) -> dict[str, str]:
         if text not in work.graph.images:
             parsed = parse_reference(text)
             reference = f"{parsed.name}:{parsed.tag}"
-            found.setdefault(reference, work.resolver(reference))
+            found.setdefault(reference, work.resolver.digest(reference))
     for outcome in done.images:
         spec = work.graph.images[outcome.image].spec
         stays = outcome.withheld or outcome.action in {"failed", "blocked"}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from aksci.cascade.published import Published
     from aksci.config.cascade_models import CascadeConfig
-    from aksci.images.bases import BaseResolver
+    from aksci.images.bases import RegistryBases
     from aksci.images.dockerfile.recipe import EdgeType
     from aksci.oci.names import Reference
 
@@ -63,8 +63,8 @@ class Meanings:
     images may be based on one.
     """
 
-    def __init__(self, resolve: BaseResolver) -> None:
-        self._resolve = resolve
+    def __init__(self, bases: RegistryBases) -> None:
+        self._bases = bases
         self._lock = threading.Lock()
         self._digests: dict[str, Future[str]] = {}
         self._tags: dict[str, Future[tuple[str, ...]]] = {}
@@ -90,7 +90,7 @@ class Meanings:
         return self._digest(reference), ""
 
     def _digest(self, reference: str) -> str:
-        return _once(self._lock, self._digests, reference, lambda: self._resolve(reference))
+        return _once(self._lock, self._digests, reference, lambda: self._bases.digest(reference))
 
     def _newest_of(self, own: Reference, span: str) -> str | None:
         """Look through the tags once, too: there may be thousands."""
@@ -103,7 +103,7 @@ class Meanings:
 
     def _list(self, reference: str) -> tuple[str, ...]:
         try:
-            registry, repository = self._resolve.where(reference)
+            registry, repository = self._bases.where(reference)
             return tuple(registry.tags(repository))
         except RegistryError as error:
             raise BaseImageError(

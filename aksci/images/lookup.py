@@ -17,8 +17,8 @@ from aksci.oci.references import ImageRef
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from aksci.images.bases import BaseResolver
     from aksci.images.build.failures import Failure
-    from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.graph import Graph
     from aksci.images.reasons import Reason
     from aksci.oci.registry import Registry
@@ -34,7 +34,8 @@ class Lookup:
 
     graph: Graph
     registry: Registry
-    resolve_external: Bases
+    bases: BaseResolver
+    """Tells what FROM means now."""
     force: frozenset[str] = frozenset()
     """Images to build in any case."""
     failures: Mapping[str, Failure] = field(default_factory=dict)
@@ -42,8 +43,6 @@ class Lookup:
     vouched: Callable[[ImageRef, str], bool] | None = None
     """Tells whether a finished build of an input key may be believed: whoever may push can set its
     tag. None: all are."""
-    bases_of: Callable[[str], Bases] | None = None
-    """What the bases of one image are to be. None: what their references mean now."""
     hasher: TreeHasher = field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,9 +77,12 @@ class Lookup:
         *,
         built: Mapping[str, str | None],
         identities: Mapping[str, str],
-        resolve_external: Bases | None = None,
+        bases: BaseResolver | None = None,
     ) -> Inputs:
-        """Collect an image's inputs; the parameters are those of ``inputs_of``."""
+        """Collect an image's inputs; the parameters are those of ``inputs_of``.
+
+        :param bases: None: what tells them for a plan or a build of this image.
+        """
         return inputs_of(
             self.graph,
             name,
@@ -88,12 +90,8 @@ class Lookup:
             registry_host=self.registry.host,
             built=built,
             identities=identities,
-            resolve_external=resolve_external or self.bases(name),
+            bases=bases or self.bases.for_image(name),
         )
-
-    def bases(self, name: str) -> Bases:
-        """Return what tells the bases of one image."""
-        return self.bases_of(name) if self.bases_of else self.resolve_external
 
     def find(self, name: str, inputs: Inputs) -> Finished | None:
         """Return the finished image that can be used as it is, or None."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from aksci.images.plan import shown_reference
 from aksci.images.reason_wording import explain
 from aksci.images.reasons import waits
-from aksci.images.undecided import shown_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aksci.images.plan import BuildPlan, Work
-    from aksci.images.undecided import Undecided, UndecidedError
+    from aksci.images.plan import BuildPlan, Undecided, UndecidedError, Work
 
 __all__ = ["cause_text", "cell", "plan_markdown", "plan_text", "undecided_text"]
 

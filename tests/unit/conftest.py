@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from aksci.config.loader import load_config
+from aksci.images.bases import BaseResolver
 from aksci.images.discovery.sources.imported import Importer
 from aksci.images.discovery.specs import discover_images
 from aksci.images.graph import build_graph
@@ -18,13 +19,13 @@ from aksci.images.graph import build_graph
 HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 
 
-class Outside:
-    """Images from outside whose digests a function tells; none of them has ONBUILD."""
+class Outside(BaseResolver):
+    """Base images whose digests a function tells; none of them has ONBUILD."""
 
     def __init__(self, digest_of):
         self._digest_of = digest_of
 
-    def __call__(self, reference):
+    def digest(self, reference):
         return self._digest_of(reference)
 
     def onbuild(self, *_):

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from aksci.core.reporting import Reporter, Task
+    from aksci.images.bases import BaseResolver
     from aksci.images.build.finished import Finished
-    from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.engines.builder import Builder, BuildOutput
     from aksci.images.inputs import Inputs
     from aksci.images.lookup import Lookup
@@ -95,12 +95,12 @@ class Run:
         name: str,
         parents: Mapping[str, ImageDone],
         *,
-        bases: Bases | None = None,
+        bases: BaseResolver | None = None,
         reasons: tuple[Reason, ...] = (),
     ) -> ImageDone:
         """Look one image up, or make it.
 
-        :param bases: what it is to stand on, where that isn't what its references mean now.
+        :param bases: tells what it is based on, where that isn't what FROM means now.
         :param reasons: why it is made, where that is known.
         """
         started = time.monotonic()
@@ -108,7 +108,7 @@ class Run:
             name,
             built={parent: one.image.ref.digest for parent, one in parents.items()},
             identities={parent: one.identity for parent, one in parents.items()},
-            resolve_external=bases,
+            bases=bases,
         )
         key = inputs.key
         if key is None:  # pragma: no cover - all parents are in ``parents``

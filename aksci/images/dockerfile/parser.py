@@ -8,9 +8,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
 from aksci.images.dockerfile.expand import SPACE, UnresolvedError, shell_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "KEYWORDS",
@@ -18,6 +22,7 @@ __all__ = [
     "Instruction",
     "json_strings",
     "parse_dockerfile",
+    "parse_onbuild",
     "split_blanks",
     "unwrap_onbuild",
 ]
@@ -111,6 +116,18 @@ def parse_dockerfile(content: bytes, *, name: str, syntax: str | None = None) ->
         escape=escape,
         text=text,
         doubts=tuple(reader.doubts),
+    )
+
+
+def parse_onbuild(texts: Iterable[str], *, name: str) -> tuple[Instruction, ...]:
+    """Read the instructions of an image's configuration.
+
+    :raises ConfigError: BuildKit would refuse one.
+    """
+    return tuple(
+        one
+        for text in texts
+        for one in parse_dockerfile(text.encode("utf-8", "replace"), name=name).instructions
     )
 
 

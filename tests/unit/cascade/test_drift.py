@@ -12,7 +12,7 @@ from aksci.cascade.drift import Meanings, compare_edges
 from aksci.cascade.published import Published
 from aksci.config.cascade_models import CascadeConfig
 from aksci.core.errors import ConfigError, RegistryError
-from aksci.images.bases import BaseResolver
+from aksci.images.bases import RegistryBases
 from aksci.images.context.hasher import TreeHasher
 from aksci.images.history import lineage_of
 from aksci.images.inputs import inputs_of
@@ -43,7 +43,7 @@ def asked(hub):
 
 
 def meanings_of(hub):
-    return Meanings(BaseResolver(mirror=None, connect=lambda _host: hub))
+    return Meanings(RegistryBases(mirror=None, connect=lambda _host: hub))
 
 
 def published(parents, edges=None, image="app"):
@@ -255,7 +255,7 @@ def lineage(project, text, built):
         hasher=TreeHasher(graph.root),
         registry_host="r:1",
         built=built,
-        resolve_external=project.outside(lambda _: OLD),
+        bases=project.outside(lambda _: OLD),
     )
     return lineage_of(graph, "app", inputs)
 

@@ -52,7 +52,7 @@ def shop(project):
             hasher=TreeHasher(graph.root),
             registry_host=registry.host,
             built=built or {"base": BASE},
-            resolve_external=project.outside(OUTSIDE.__getitem__),
+            bases=project.outside(OUTSIDE.__getitem__),
         )
         return replace(lineage_of(graph, name, inputs), **changed)
 
@@ -354,7 +354,7 @@ def test_a_named_context_that_nothing_uses_is_no_problem(shop, project):
         hasher=TreeHasher(graph.root),
         registry_host="r:1",
         built={},
-        resolve_external=project.outside(OUTSIDE.__getitem__),
+        bases=project.outside(OUTSIDE.__getitem__),
     )
     shop.specs = {"base": graph.images["base"].spec}
     shop.publish(lineage_of(graph, "base", inputs), materials=[purl("r.io/m", ARM)])

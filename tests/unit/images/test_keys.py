@@ -296,7 +296,7 @@ def inputs(project, files, name="app", built=None, digests=None, toml=None):
         hasher=TreeHasher(graph.root),
         registry_host="r:1",
         built=built or {},
-        resolve_external=project.outside((digests or {}).__getitem__),
+        bases=project.outside((digests or {}).__getitem__),
     )
 
 

@@ -65,7 +65,7 @@ def run(project):
             graph,
             registry=registry,
             builder=engine,
-            resolve_external=project.outside(digest_of),
+            bases=project.outside(digest_of),
             settings=BuildSettings(),
             reporter=ConsoleReporter(io.StringIO()),
             now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
@@ -73,7 +73,7 @@ def run(project):
         ).require()
 
     def plan(graph):
-        return plan_build(graph, registry=registry, resolve_external=project.outside(lambda _: ONE))
+        return plan_build(graph, registry=registry, bases=project.outside(lambda _: ONE))
 
     build.registry, build.engine, build.plan = registry, engine, plan
     build.outside = project.outside
@@ -217,7 +217,7 @@ def attempt(run, graph, check, **options):
         graph,
         registry=run.registry,
         builder=run.engine,
-        resolve_external=run.outside(lambda _: ONE),
+        bases=run.outside(lambda _: ONE),
         settings=options.pop("settings", BuildSettings()),
         reporter=ConsoleReporter(io.StringIO()),
         now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
