@@ -22,7 +22,6 @@ __all__ = ["GlobalArgs"]
 class GlobalArgs:
     """The global ARGs of a Dockerfile and their values.
 
-    :param head: the instructions before the first FROM.
     :param args: build arguments: they take the place of defaults.
     :param automatic: what BuildKit sets itself.
     :raises ConfigError: another instruction stands there, or a default can't be read.
@@ -31,14 +30,13 @@ class GlobalArgs:
     def __init__(
         self,
         dockerfile: Dockerfile,
-        head: Iterable[Instruction],
         args: Mapping[str, str],
         automatic: Mapping[str, str],
     ) -> None:
         self._dockerfile = dockerfile
         self._uses: dict[str, set[str]] = {}
         self.values = {name: args.get(name, value) for name, value in automatic.items()}
-        for one in head:
+        for one in dockerfile.head:
             if one.keyword != "ARG":
                 raise ConfigError(
                     f"{dockerfile.name}, line {one.line}: {one.keyword} before the first FROM; "

@@ -1,6 +1,6 @@
-"""Read a Dockerfile into instructions, after BuildKit's documented grammar.
+"""Read a Dockerfile into instructions and stages, after BuildKit's documented grammar.
 
-Dockerfile reference: "Format", "Parser directives", "Escape", "Here-Documents".
+Dockerfile reference: "Format", "Parser directives", "Escape", "Here-Documents", "FROM".
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
@@ -20,6 +22,7 @@ __all__ = [
     "KEYWORDS",
     "Dockerfile",
     "Instruction",
+    "Stage",
     "json_strings",
     "parse_dockerfile",
     "parse_onbuild",
@@ -37,6 +40,7 @@ _HEREDOC_WORD = re.compile(r"\d*<<(-?)\s*([^<]+)")
 _BLANKS = re.compile(r"[\t\v\f\r ]+")
 _FRONTEND = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?::([^@]+))?(?:@.+)?")
 _VERSION = re.compile(r"(\d+)(?:\.(\d+))?(?:[.-].*)?")
+_STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
 _SINCE_HEREDOCS = (1, 4)
 _LATEST = (1, 1 << 30)
 
@@ -64,6 +68,29 @@ class Instruction:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage as it is written: what its variables mean depends on target and arguments."""
+
+    index: int
+    name: str
+    """In lower case, as BuildKit compares them; empty: it has none."""
+    base: str
+    """What FROM names: an image or an earlier stage, variables not expanded."""
+    instructions: tuple[Instruction, ...]
+    """FROM itself is the first."""
+
+    @property
+    def line(self) -> int:
+        """Of its FROM."""
+        return self.instructions[0].line
+
+    @property
+    def platform(self) -> str | None:
+        """What ``--platform`` says, variables not expanded."""
+        return self.instructions[0].flag("platform")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dockerfile:
     """A parsed Dockerfile."""
 
@@ -77,6 +104,26 @@ class Dockerfile:
     text: str
     doubts: tuple[str, ...] = ()
     """Why what was read may not be what BuildKit reads."""
+
+    @cached_property
+    def head(self) -> tuple[Instruction, ...]:
+        """What stands before the first FROM: only ARG may."""
+        return tuple(takewhile(lambda one: one.keyword != "FROM", self.instructions))
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """Its stages in order, read once for all targets, platforms and arguments.
+
+        :raises ConfigError: there is no FROM, or one is wrong.
+        """
+        if len(self.head) == len(self.instructions):
+            raise ConfigError(f"{self.name}: the Dockerfile has no FROM.")
+        groups: list[list[Instruction]] = []
+        for one in self.instructions[len(self.head) :]:
+            if one.keyword == "FROM":
+                groups.append([])
+            groups[-1].append(one)
+        return tuple(_stage(self.name, index, group) for index, group in enumerate(groups))
 
     @property
     def frontend(self) -> str | None:
@@ -129,6 +176,16 @@ def parse_onbuild(texts: Iterable[str], *, name: str) -> tuple[Instruction, ...]
         for text in texts
         for one in parse_dockerfile(text.encode("utf-8", "replace"), name=name).instructions
     )
+
+
+def _stage(file: str, index: int, instructions: list[Instruction]) -> Stage:
+    """Read ``FROM x`` or ``FROM x AS y``."""
+    one = instructions[0]
+    base, *rest = split_blanks(one.text)
+    name = rest[1].lower() if len(rest) == 2 and rest[0].lower() == "as" else None  # noqa: PLR2004 - AS y
+    if (rest and not (name and _STAGE_NAME.fullmatch(name))) or not base:
+        raise ConfigError(f"{file}, line {one.line}: FROM {one.text!r} is wrong.")
+    return Stage(index=index, name=name or "", base=base, instructions=tuple(instructions))
 
 
 def unwrap_onbuild(one: Instruction) -> Instruction:

@@ -6,7 +6,6 @@ Dockerfile reference: "FROM", "Understand how ARG and FROM interact", "COPY --fr
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from aksci.images.dockerfile.contexts import (
 from aksci.images.dockerfile.copying import Origin, context_paths, origins_of, unpinned_sources
 from aksci.images.dockerfile.expand import variables_in
 from aksci.images.dockerfile.globalargs import GlobalArgs
-from aksci.images.dockerfile.parser import KEYWORDS, split_blanks, unwrap_onbuild
+from aksci.images.dockerfile.parser import KEYWORDS, unwrap_onbuild
 from aksci.images.dockerfile.recipe import Need, Recipe
 from aksci.images.dockerfile.scopes import Scope, arg_pairs
 from aksci.oci.names import parse_reference
@@ -28,11 +27,10 @@ from aksci.oci.names import parse_reference
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from aksci.images.dockerfile.parser import Dockerfile, Instruction
+    from aksci.images.dockerfile.parser import Dockerfile, Instruction, Stage
 
 __all__ = ["resolve_stages"]
 
-_STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
 _OBEYED = "SOURCE_DATE_EPOCH"
 _OBEYED_PREFIX = "BUILDKIT_"
 """Build arguments that BuildKit obeys though nobody declares them."""
@@ -40,17 +38,25 @@ _SCANS_CONTEXT = "BUILDKIT_SBOM_SCAN_CONTEXT"
 
 
 @dataclass(kw_only=True)
-class _Stage:
-    index: int
-    name: str
-    line: int
+class _ResolvedStage:
+    """One stage for some arguments and contexts."""
+
+    written: Stage
     base: str
+    """What FROM names, variables expanded."""
     base_stage: int | None
+    """The earlier stage that it means; None: it means an image."""
     context: str | None
     """The named context that stands in for all of it."""
     instructions: list[Instruction]
+    """FROM, what the ONBUILD of its base adds, and its own."""
     origins: list[tuple[Origin, int | None]] = field(default_factory=list)
     """What it takes files from: a stage's index, or else an image."""
+
+    @property
+    def index(self) -> int:
+        """Its place among the stages."""
+        return self.written.index
 
 
 def resolve_stages(
@@ -113,23 +119,17 @@ class _Resolver:
         self._args = args
         self._contexts = contexts
         self._triggers = triggers
-        everything = dockerfile.instructions
-        first = next((i for i, one in enumerate(everything) if one.keyword == "FROM"), None)
-        if first is None:
-            raise ConfigError(f"{dockerfile.name}: the Dockerfile has no FROM.")
-        self._head = everything[:first]
-        self._body = everything[first:]
         self._platform = platform
 
     def recipe(self, target: str | None) -> Recipe:
         """Resolve a target."""
-        last = next(one for one in reversed(self._body) if one.keyword == "FROM")
-        own_name = target or self._split_from(last)[1] or "default"
+        head, written = self._dockerfile.head, self._dockerfile.stages
+        own_name = target or written[-1].name or "default"
         self._globals = GlobalArgs(
-            self._dockerfile, self._head, self._args, {**self._platform, "TARGETSTAGE": own_name}
+            self._dockerfile, self._args, {**self._platform, "TARGETSTAGE": own_name}
         )
         stages = self._stages()
-        names = {stage.name: stage.index for stage in stages if stage.name}
+        names = {one.name: one.index for one in written if one.name}
         self._add_triggers(stages)
         for stage in stages:
             self._note_origins(stage, stages, names)
@@ -138,13 +138,13 @@ class _Resolver:
         for stage in used:
             self._check(stage, stages)
         counting = [one for stage in used for one in _counting(stage)]
-        declared = self._declared((*self._head, *counting))
+        declared = self._declared((*head, *counting))
         in_stages = self._declared(counting)
         sources, unpinned = self._sources(used, declared)
         return Recipe(
             needs=self._needs(stages, used, final),
             runtime=self._runtime(stages, final),
-            instructions=(*self._head, *counting),
+            instructions=(*head, *counting),
             declared=declared,
             stage_names=frozenset(names),
             opaque=(*self._dockerfile.doubts, *self._doubts(used), *unpinned),
@@ -161,60 +161,50 @@ class _Resolver:
 
     # Stages
 
-    def _stages(self) -> list[_Stage]:
-        stages: list[_Stage] = []
+    def _stages(self) -> list[_ResolvedStage]:
+        stages: list[_ResolvedStage] = []
         names: dict[str, int] = {}
-        for one in self._body:
-            if one.keyword != "FROM":
-                stages[-1].instructions.append(one)
-                continue
-            written, name = self._split_from(one)
-            context = substitute(self._contexts, name) if name else None
-            base = self._globals.expand(one, written)
+        for one in self._dockerfile.stages:
+            context = substitute(self._contexts, one.name) if one.name else None
+            base = self._globals.expand(one.instructions[0], one.base)
+            # Only what stands above has a name yet: FROM debian AS debian means the image.
             earlier = names.get(base.lower())
             if earlier is None and context is None:
-                self._check_base(one, written, base)
-            stage = _Stage(
-                index=len(stages),
-                name=name,
-                line=one.line,
-                base=base,
-                base_stage=earlier if context is None else None,
-                context=context,
-                instructions=[one],
+                self._check_base(one, base)
+            stages.append(
+                _ResolvedStage(
+                    written=one,
+                    base=base,
+                    base_stage=earlier if context is None else None,
+                    context=context,
+                    instructions=list(one.instructions),
+                )
             )
-            stages.append(stage)
-            if name:
-                names[name] = stage.index
+            if one.name:
+                names[one.name] = one.index
         return stages
 
-    def _split_from(self, one: Instruction) -> tuple[str, str]:
-        """Return the base as it is written, and the stage's name in lower case."""
-        words = split_blanks(one.text)
-        if len(words) == 1 and words[0]:
-            return words[0], ""
-        wrong = len(words) != 3 or words[1].lower() != "as"  # noqa: PLR2004 - FROM x AS y
-        if wrong or not _STAGE_NAME.fullmatch(words[2].lower()):
-            raise ConfigError(f"{self._where(one.line)}: FROM {one.text!r} is wrong.")
-        return words[0], words[2].lower()
-
-    def _check_base(self, one: Instruction, written: str, base: str) -> None:
+    def _check_base(self, stage: Stage, base: str) -> None:
         try:
             parse_reference(base)
         except ConfigError as error:
+            written = stage.base
             unset = sorted(variables_in(written) - self._globals.values.keys())
             if unset:
                 why = "it has no value"
-                raise self._globals.needs_arg(one, written, unset[0], why) from None
+                raise self._globals.needs_arg(
+                    stage.instructions[0], written, unset[0], why
+                ) from None
             if not base:
                 raise ConfigError(
-                    f"{self._where(one.line)}: FROM {written} is empty once its ARGs are filled in."
+                    f"{self._where(stage.line)}: FROM {written} is empty once its ARGs are filled "
+                    "in."
                 ) from None
             raise ConfigError(
-                f"{self._where(one.line)}: {error.message}", hint=error.hint
+                f"{self._where(stage.line)}: {error.message}", hint=error.hint
             ) from None
 
-    def _add_triggers(self, stages: list[_Stage]) -> None:
+    def _add_triggers(self, stages: list[_ResolvedStage]) -> None:
         """Add ONBUILD instructions of what each stage stands on: they run once, in its child."""
         for stage in stages:
             if stage.base_stage is not None:
@@ -222,10 +212,11 @@ class _Resolver:
             else:
                 added = list(self._triggers.get(self._base_image(stage) or "", ()))
             if added:
-                here = [replace(one, line=stage.line, end_line=stage.line) for one in added]
+                line = stage.written.line
+                here = [replace(one, line=line, end_line=line) for one in added]
                 stage.instructions[1:1] = here
 
-    def _base_image(self, stage: _Stage) -> str | None:
+    def _base_image(self, stage: _ResolvedStage) -> str | None:
         """Return the image that a stage stands on, or the context in its place."""
         if stage.context is not None or stage.base_stage is not None or stage.base == "scratch":
             return None
@@ -234,7 +225,9 @@ class _Resolver:
             return stage.base
         return instead if instead.startswith((OUR_IMAGE, DOCKER_IMAGE)) else None
 
-    def _note_origins(self, stage: _Stage, stages: list[_Stage], names: Mapping[str, int]) -> None:
+    def _note_origins(
+        self, stage: _ResolvedStage, stages: list[_ResolvedStage], names: Mapping[str, int]
+    ) -> None:
         """Note what a stage takes files from: a stage, by index or name, or else an image."""
         if stage.context is not None:
             return
@@ -246,7 +239,7 @@ class _Resolver:
                     index = number if number < len(stages) else None
                 stage.origins.append((origin, index))
 
-    def _check(self, stage: _Stage, stages: list[_Stage]) -> None:
+    def _check(self, stage: _ResolvedStage, stages: list[_ResolvedStage]) -> None:
         """Refuse what BuildKit does: files of a stage that is not there yet, names of no image."""
         for origin, index in stage.origins:
             if index is None:
@@ -267,33 +260,37 @@ class _Resolver:
                 f"{self._where(origin.line)}: {error.message}", hint=error.hint
             ) from None
 
-    def _find_target(self, stages: list[_Stage], target: str | None) -> int:
+    def _find_target(self, stages: list[_ResolvedStage], target: str | None) -> int:
         if target is None:
             return len(stages) - 1
         for stage in reversed(stages):
-            if stage.name == target.lower():
+            if stage.written.name == target.lower():
                 return stage.index
         if target.isdecimal() and int(target[:9]) < len(stages):
             return int(target)
-        known = ", ".join(stage.name for stage in stages if stage.name) or "none has a name"
+        known = (
+            ", ".join(one.written.name for one in stages if one.written.name) or "none has a name"
+        )
         name = self._dockerfile.name
         raise ConfigError(f"{name} has no stage {target!r}. Its stages: {known}.")
 
     # What they mean
 
-    def _runtime_stage(self, stages: list[_Stage], final: int) -> _Stage:
+    def _runtime_stage(self, stages: list[_ResolvedStage], final: int) -> _ResolvedStage:
         stage = stages[final]
         while stage.base_stage is not None:
             stage = stages[stage.base_stage]
         return stage
 
-    def _runtime(self, stages: list[_Stage], final: int) -> str | None:
+    def _runtime(self, stages: list[_ResolvedStage], final: int) -> str | None:
         stage = self._runtime_stage(stages, final)
         if stage.context is None:
             return self._base_image(stage)
         return stage.context if _context_needs({"": stage.context}) else None
 
-    def _needs(self, stages: list[_Stage], used: list[_Stage], final: int) -> tuple[Need, ...]:
+    def _needs(
+        self, stages: list[_ResolvedStage], used: list[_ResolvedStage], final: int
+    ) -> tuple[Need, ...]:
         runtime = self._runtime_stage(stages, final)
         needs = set(_context_needs(self._contexts))
         for stage in used:
@@ -323,7 +320,7 @@ class _Resolver:
             for name, _ in arg_pairs(one, self._dockerfile.escape)
         )
 
-    def _used_args(self, used: list[_Stage], declared: frozenset[str]) -> frozenset[str]:
+    def _used_args(self, used: list[_ResolvedStage], declared: frozenset[str]) -> frozenset[str]:
         """Return the build arguments whose values reach the stages.
 
         They are declared there, used in their FROM, used in defaults of those, or obeyed by
@@ -331,8 +328,8 @@ class _Resolver:
         """
         waiting = set(declared)
         for stage in used:
-            one = stage.instructions[0]
-            waiting |= variables_in(one.text) | variables_in(one.flag("platform") or "")
+            waiting |= variables_in(stage.written.base)
+            waiting |= variables_in(stage.written.platform or "")
         found = self._globals.used_by(waiting)
         found.update(
             name for name in self._args if name.startswith(_OBEYED_PREFIX) or name == _OBEYED
@@ -340,7 +337,7 @@ class _Resolver:
         return frozenset(found)
 
     def _sources(
-        self, used: list[_Stage], declared: frozenset[str]
+        self, used: list[_ResolvedStage], declared: frozenset[str]
     ) -> tuple[frozenset[str] | None, list[str]]:
         """Return what is read of the context, and doubts about what comes from the network."""
         first = Scope(
@@ -364,10 +361,11 @@ class _Resolver:
                 scope.apply(one)
         return None if everything else frozenset(found), list(doubts)
 
-    def _doubts(self, used: list[_Stage]) -> list[str]:
+    def _doubts(self, used: list[_ResolvedStage]) -> list[str]:
         unknown = {
             one.line: f"line {one.line}: the instruction {one.keyword} is not known"
-            for one in self._body
+            for stage in self._dockerfile.stages
+            for one in stage.instructions
             if one.keyword not in KEYWORDS
         }
         unclear = [
@@ -383,16 +381,16 @@ class _Resolver:
         return [*unknown.values(), *dict.fromkeys(unclear)]
 
 
-def _counting(stage: _Stage) -> list[Instruction]:
+def _counting(stage: _ResolvedStage) -> list[Instruction]:
     """Return the instructions that make a stage; of one that a context stands in for, its FROM."""
     return stage.instructions if stage.context is None else stage.instructions[:1]
 
 
-def _onbuild(stage: _Stage) -> list[Instruction]:
+def _onbuild(stage: _ResolvedStage) -> list[Instruction]:
     return [one for one in stage.instructions if one.keyword == "ONBUILD"]
 
 
-def _reachable(stages: list[_Stage], final: int) -> set[int]:
+def _reachable(stages: list[_ResolvedStage], final: int) -> set[int]:
     found: set[int] = set()
     waiting = [final]
     while waiting:
