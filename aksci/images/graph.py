@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import contextlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aksci.core.errors import ConfigError
-from aksci.images.discovery.specs import ImageSpec, discover_images
+from aksci.images.discovery.specs import INLINE, ImageSpec, discover_images
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.dockerfile.parser import Dockerfile, parse_dockerfile
 from aksci.images.dockerfile.recipe import EdgeType, Need, Recipe, unite
 from aksci.images.dockerfile.stages import resolve_stages
-from aksci.images.mistakes import for_each
 from aksci.images.platforms import platform_args, this_platform
 from aksci.oci.names import Reference, parse_reference
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from aksci.config.models import Config
     from aksci.images.discovery.sources.imported import Importer
+    from aksci.images.discovery.specs import ImageSpec
     from aksci.images.dockerfile.parser import Instruction
 
 __all__ = [
@@ -134,9 +135,9 @@ def build_graph(
     specs = discover_images(root, config, builder_platform=builder_platform, importer=importer)
     parsed: dict[str, Dockerfile] = {}
     owners = _owners(config, specs)
-    read = for_each(specs, config, lambda spec: read_image(root, spec, parsed))
-    images = for_each(specs, config, lambda spec: _with_triggers(read[spec.name], read, owners))
-    needs = for_each(
+    read = _for_each(specs, config, lambda spec: read_image(root, spec, parsed))
+    images = _for_each(specs, config, lambda spec: _with_triggers(read[spec.name], read, owners))
+    needs = _for_each(
         specs, config, lambda spec: frozenset(_connect(images[spec.name], specs, owners))
     )
     found = frozenset[Edge | External]().union(*needs.values())
@@ -343,20 +344,13 @@ def _owners(config: Config, specs: Mapping[str, ImageSpec]) -> dict[str, str]:
 
 
 def _order(parents: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
-    waiting = {name: set(needed) for name, needed in parents.items()}
-    children: dict[str, list[str]] = defaultdict(list)
-    for name, needed in parents.items():
-        for parent in needed:
-            children[parent].append(name)
-    ready = sorted(name for name, needed in waiting.items() if not needed)
-    order: list[str] = []
-    while ready:
-        name = ready.pop(0)
-        order.append(name)
-        for child in sorted(children[name]):
-            waiting[child].discard(name)
-            if not waiting[child]:
-                ready.append(child)
+    sorter = TopologicalSorter(parents)
+    with contextlib.suppress(CycleError):  # told below, always by the same names
+        sorter.prepare()
+    order = sorted(sorter.get_ready())
+    for name in order:  # grows as it is gone through
+        sorter.done(name)
+        order += sorted(sorter.get_ready())
     if len(order) < len(parents):
         circle = " -> ".join(_circle(parents, set(parents) - set(order)))
         raise ConfigError(f"Images need each other in a circle: {circle}.")
@@ -371,3 +365,40 @@ def _circle(parents: Mapping[str, frozenset[str]], stuck: set[str]) -> list[str]
         if following in path:
             return [*path[path.index(following) :], following]
         path.append(following)
+
+
+def _for_each(
+    specs: Mapping[str, ImageSpec], config: Config, work: Callable[[ImageSpec], _T]
+) -> dict[str, _T]:
+    """Do something for each image; tell what is wrong of all of them, not of the first alone.
+
+    :raises ConfigError: all that is wrong, at once: a foreign repository may well hold several
+        Dockerfiles that no tool can read, such as templates.
+    """
+    done: dict[str, _T] = {}
+    wrong: dict[str, ConfigError] = {}
+    for name, spec in specs.items():
+        try:
+            done[name] = work(spec)
+        except ConfigError as error:
+            wrong[name] = error
+    if wrong:
+        raise _all_wrong(wrong, specs, config)
+    return done
+
+
+def _all_wrong(
+    wrong: Mapping[str, ConfigError], specs: Mapping[str, ImageSpec], config: Config
+) -> ConfigError:
+    """Make one error of several; a Dockerfile that makes several images is told once."""
+    causes = {(error.message, error.hint): error for error in wrong.values()}
+    hints = list(dict.fromkeys(hint for _, hint in causes if hint))
+    found = sorted({specs[name].dockerfile for name in wrong if name not in config.images})
+    found = [one for one in found if not one.startswith(INLINE)]
+    if found:  # by [discover]; what has a table is meant
+        listed = ", ".join(f'"{dockerfile}"' for dockerfile in found)
+        hints.append(f"leave out what is no image of this project: [discover] exclude = [{listed}]")
+    messages = [message for message, _ in causes]
+    if len(messages) > 1:
+        messages.insert(0, f"{len(messages)} mistakes in Dockerfiles:")
+    return ConfigError("\n".join(messages), hint="\n      ".join(hints) or None)
