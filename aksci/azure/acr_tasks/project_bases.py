@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
-from aksci.images.dockerfile.scopes import arg_pairs
+from aksci.images.dockerfile.variables import arg_pairs
 from aksci.images.graph import interpret
 from aksci.oci.names import parse_reference
 

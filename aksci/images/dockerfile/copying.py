@@ -15,7 +15,7 @@ from aksci.images.dockerfile.parser import json_strings, split_blanks
 
 if TYPE_CHECKING:
     from aksci.images.dockerfile.parser import Instruction
-    from aksci.images.dockerfile.scopes import Scope
+    from aksci.images.dockerfile.variables import Scope
 
 __all__ = ["Origin", "context_paths", "origins_of", "unpinned_sources"]
 

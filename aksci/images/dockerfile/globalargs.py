@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
 from aksci.images.dockerfile.expand import UnresolvedError, expand, variables_in
-from aksci.images.dockerfile.scopes import arg_pairs
+from aksci.images.dockerfile.variables import arg_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -21,7 +21,7 @@ from aksci.images.dockerfile.expand import variables_in
 from aksci.images.dockerfile.globalargs import GlobalArgs
 from aksci.images.dockerfile.parser import KEYWORDS, unwrap_onbuild
 from aksci.images.dockerfile.recipe import Need, Recipe
-from aksci.images.dockerfile.scopes import Scope, arg_pairs
+from aksci.images.dockerfile.variables import Scope, arg_pairs
 from aksci.oci.names import parse_reference
 
 if TYPE_CHECKING:
