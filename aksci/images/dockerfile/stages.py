@@ -18,10 +18,9 @@ from aksci.images.dockerfile.contexts import (
 )
 from aksci.images.dockerfile.copying import Origin, context_paths, origins_of, unpinned_sources
 from aksci.images.dockerfile.expand import variables_in
-from aksci.images.dockerfile.globalargs import GlobalArgs
 from aksci.images.dockerfile.parser import KEYWORDS, unwrap_onbuild
 from aksci.images.dockerfile.recipe import Need, Recipe
-from aksci.images.dockerfile.variables import Scope, arg_pairs
+from aksci.images.dockerfile.variables import GlobalArgs, Scope, arg_pairs
 from aksci.oci.names import parse_reference
 
 if TYPE_CHECKING:

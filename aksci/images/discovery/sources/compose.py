@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.errors import ConfigError
 from aksci.images.discovery.sources.documents import Override, Reset, read_documents
 from aksci.images.discovery.sources.imported import Imported, NotOursError, image_name, locate, text
-from aksci.images.discovery.sources.merge import merge_services
 from aksci.images.discovery.sources.variables import fill_in_all, read_env_file
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ def _load(place: _Place, files: Sequence[str]) -> tuple[dict[str, dict[str, Any]
     for file in files:
         documents = _documents(place, file)
         for document in documents:
-            merged = merge_services(merged, _services(place, file, document))
+            merged = _merge_services(merged, _services(place, file, document))
             project = str(document.get("name") or project)
         for document in documents:
             _include(place, file, document, merged)
@@ -150,7 +149,7 @@ def _service(
     if extends is None:
         return dict(service)
     base = _extended(place, file, services, where, extends, above)
-    return merge_services({name: base}, {name: service})[name]
+    return _merge_services({name: base}, {name: service})[name]
 
 
 def _extended(
@@ -365,3 +364,45 @@ def _words(value: Any) -> list[Any]:
 def _require(valid: Any, where: str, why: str) -> None:
     if not valid:
         raise ConfigError(f"{where}: {why}.")
+
+
+def _merge_services(
+    base: Mapping[str, dict[str, Any]], changes: Mapping[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Return services with what a later file says of them.
+
+    Mappings are merged, sequences are appended, other values are replaced; ``!reset`` and
+    ``!override`` make exceptions.
+    """
+    merged = dict(base)
+    for name, change in changes.items():
+        if change.get("x-reset"):
+            merged.pop(name, None)
+        else:
+            merged[name] = _merge(base.get(name, {}), change)
+    return merged
+
+
+def _merge(base: Any, change: Any) -> Any:
+    if isinstance(change, Override):
+        return _plain(change.value)
+    if isinstance(base, dict) and isinstance(change, dict):
+        merged = dict(base)
+        for key, value in change.items():
+            if isinstance(value, Reset):
+                merged.pop(key, None)
+            else:
+                merged[key] = _merge(base.get(key), value)
+        return merged
+    if isinstance(base, list) and isinstance(change, list):
+        return [*base, *(one for one in change if one not in base)]
+    return _plain(change)
+
+
+def _plain(value: Any) -> Any:
+    """Take the tags off a value that nothing is merged with."""
+    if isinstance(value, Override):
+        return _plain(value.value)
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items() if not isinstance(one, Reset)}
+    return value
