@@ -20,9 +20,13 @@ from aksci.core.errors import (
 )
 from aksci.images.bases import BaseResolver
 from aksci.images.build.build_images import BuildSettings
-from aksci.images.build.build_record import read_build_record
+from aksci.images.build.build_record import (
+    OwnBuilds,
+    read_build_record,
+    read_own_builds,
+    write_own_builds,
+)
 from aksci.images.build.credentials import load_secrets, load_ssh
-from aksci.images.build.own_builds import OwnBuilds, read_own_builds, write_own_builds
 from aksci.images.engines.builder import LazyBuilder
 from aksci.oci.references import ImageRef
 from pipelines.plan import base_resolver, policy_bases

@@ -10,8 +10,13 @@ from aksci.cli.options import BUILD_STAGES, Options
 from aksci.config.loader import CONFIG_NAME
 from aksci.core.errors import AksciError, ConfigError, TrustError, UsageError
 from aksci.images.build.build_images import build_images
-from aksci.images.build.build_record import BuildRecord, write_build_record
-from aksci.images.build.failures import Failure, read_failures, update_failures
+from aksci.images.build.build_record import (
+    BuildRecord,
+    Failure,
+    read_failures,
+    update_failures,
+    write_build_record,
+)
 from aksci.images.build.tags import publish_tags
 from aksci.images.selection import select
 from pipelines.bench import Bench

@@ -14,8 +14,8 @@ from aksci.cascade.cascade_run import CascadeRun, withheld
 from aksci.cascade.drift import Meanings
 from aksci.core.errors import AksciError
 from aksci.images.build.build_images import BuildResult
+from aksci.images.build.build_record import Failure, read_failures, update_failures
 from aksci.images.build.build_run import Run
-from aksci.images.build.failures import Failure, read_failures, update_failures
 from aksci.images.lookup import Lookup
 from pipelines.gatekeeper import Gatekeeper
 from pipelines.plan import base_resolver

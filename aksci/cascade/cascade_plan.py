@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aksci.cascade.published import Published
     from aksci.config.cascade_models import CascadeConfig
     from aksci.images.bases import BaseResolver
-    from aksci.images.build.failures import Failure
+    from aksci.images.build.build_record import Failure
     from aksci.images.dockerfile.recipe import EdgeType
     from aksci.images.lineage import Lineage
     from aksci.images.lookup import Lookup

@@ -6,10 +6,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from aksci.images.history import lineage_of
 from aksci.images.keys import in_tag
 from aksci.images.lineage import Lineage, read_files, read_lineage, read_lineage_before
-from aksci.images.reasons import Reason, changed_files, reasons_between, waits
+from aksci.images.reasons import Reason, changed_files, lineage_of, reasons_between, waits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aksci.images.build.finished import Finished, find_finished
 from aksci.images.context.hasher import TreeHasher
-from aksci.images.history import find_reasons
 from aksci.images.inputs import Inputs, inputs_of
 from aksci.images.keys import trees_of
+from aksci.images.reasons import find_reasons
 from aksci.images.schedule import Outcome, run_ready
 from aksci.images.selection import require_forced
 from aksci.oci.references import ImageRef
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from aksci.images.bases import BaseResolver
-    from aksci.images.build.failures import Failure
+    from aksci.images.build.build_record import Failure
     from aksci.images.graph import Graph
     from aksci.images.reasons import Reason
     from aksci.oci.registry import Registry

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from aksci.core.errors import AksciError
-    from aksci.images.build.failures import Failure
+    from aksci.images.build.build_record import Failure
     from aksci.images.inputs import Inputs
     from aksci.oci.registry import Registry
 

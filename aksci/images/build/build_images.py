@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from aksci.core.errors import AksciError
     from aksci.core.reporting import Reporter
     from aksci.images.bases import BaseResolver
-    from aksci.images.build.build_record import BuiltImage
-    from aksci.images.build.failures import Failure
+    from aksci.images.build.build_record import BuiltImage, Failure
     from aksci.images.engines.builder import Builder
     from aksci.images.graph import Graph
     from aksci.oci.references import ImageRef

@@ -1,4 +1,10 @@
-"""What a build did, as a value and as ``.aksci/build.json``."""
+"""What builds leave in ``.aksci`` for later sessions.
+
+``build.json``: what the last build did. ``failed.json``: which images failed in the last builds; it
+explains, and decides nothing. ``built.json``: which finished builds this project's own runs have
+made. The tag of an input key could be anybody's who may push, so what is not signed yet is trusted
+only if it is named there; everything else is trusted by its signature.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +17,29 @@ from aksci.core.files import write_atomically
 from aksci.oci.references import ImageRef
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-__all__ = ["Base", "BuildRecord", "BuiltImage", "read_build_record", "write_build_record"]
+
+__all__ = [
+    "Base",
+    "BuildRecord",
+    "BuiltImage",
+    "Failure",
+    "OwnBuilds",
+    "read_build_record",
+    "read_failures",
+    "read_own_builds",
+    "update_failures",
+    "write_build_record",
+    "write_own_builds",
+]
 
 Action = Literal["built", "reused", "kept"]
 """``kept``: a cascade left what is published as it is."""
 _SCHEMA = 1
+_BUILT = "built.json"
+_BUILT_SCHEMA = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,3 +167,82 @@ def _image(name: str, entry: dict[str, Any]) -> BuiltImage:
         seconds=entry["seconds"],
         bases=tuple(Base(**base) for base in entry.get("bases", ())),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """One image that did not build."""
+
+    key: str | None
+    """Its input key; None where it failed before that was known."""
+    error: str
+    """The first line."""
+    run: str
+
+
+def read_failures(work: Path) -> dict[str, Failure]:
+    """Return the failures by image; none where the file is missing or damaged."""
+    try:
+        document = json.loads((work / "failed.json").read_text(encoding="utf-8"))
+        return {name: _failure(entry) for name, entry in document.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def update_failures(
+    work: Path, failed: Mapping[str, Failure], *, succeeded: Iterable[str], known: Iterable[str]
+) -> None:
+    """Enter new failures, and take out what has succeeded since or is no image any more.
+
+    :param known: all images of the project.
+    """
+    before = read_failures(work)
+    kept = {name: before[name] for name in before.keys() & set(known) - set(succeeded)}
+    after = dict(sorted({**kept, **failed}.items()))
+    if after == before:
+        return
+    document = {
+        name: {"key": one.key, "error": one.error, "run": one.run} for name, one in after.items()
+    }
+    work.mkdir(parents=True, exist_ok=True)
+    write_atomically(work / "failed.json", json.dumps(document, indent=2) + "\n", mode=0o666)
+
+
+def _failure(entry: Mapping[str, Any]) -> Failure:
+    return Failure(key=entry["key"], error=entry["error"], run=entry["run"])
+
+
+@dataclass(frozen=True)
+class OwnBuilds:
+    """Digest references of builds made here, with their input keys: several can give one digest."""
+
+    keys: Mapping[str, frozenset[str]]
+
+    def has(self, ref: ImageRef, key: str) -> bool:
+        """Tell whether a run of ours has built this digest of this input key."""
+        return key in self.keys.get(str(ref), ())
+
+
+def read_own_builds(work: Path) -> OwnBuilds:
+    """Read the file; after a damaged or missing one, no unsigned build is trusted."""
+    try:
+        document = json.loads((work / _BUILT).read_text(encoding="utf-8"))
+        known = {str(ref): frozenset(map(str, keys)) for ref, keys in document["images"].items()}
+        return OwnBuilds(known if document["schema"] == _BUILT_SCHEMA else {})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return OwnBuilds({})
+
+
+def write_own_builds(work: Path, before: OwnBuilds, images: Iterable[BuiltImage]) -> OwnBuilds:
+    """Remember what a run has built, and of what earlier ones have, what it reused."""
+    kept: dict[str, set[str]] = {}
+    for image in images:
+        if image.made or before.has(image.ref, image.input_key):
+            kept.setdefault(str(image.ref), set()).add(image.input_key)
+    work.mkdir(parents=True, exist_ok=True)
+    document = {
+        "schema": _BUILT_SCHEMA,
+        "images": {ref: sorted(keys) for ref, keys in sorted(kept.items())},
+    }
+    write_atomically(work / _BUILT, json.dumps(document, indent=2) + "\n", mode=0o666)
+    return OwnBuilds({ref: frozenset(keys) for ref, keys in kept.items()})

@@ -15,8 +15,8 @@ from aksci.cascade.drift import Meanings
 from aksci.cascade.published import Published
 from aksci.config.cascade_models import CascadeConfig
 from aksci.images.bases import RegistryBases
-from aksci.images.history import lineage_of
 from aksci.images.lookup import Lookup
+from aksci.images.reasons import lineage_of
 from aksci.oci.references import ImageRef
 from aksci.testing.registry import MemoryRegistry
 

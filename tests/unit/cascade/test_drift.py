@@ -14,9 +14,9 @@ from aksci.config.cascade_models import CascadeConfig
 from aksci.core.errors import ConfigError, RegistryError
 from aksci.images.bases import RegistryBases
 from aksci.images.context.hasher import TreeHasher
-from aksci.images.history import lineage_of
 from aksci.images.inputs import inputs_of
 from aksci.images.lineage import Lineage
+from aksci.images.reasons import lineage_of
 from aksci.oci.references import ImageRef
 from aksci.testing.registry import MemoryRegistry
 

@@ -12,10 +12,10 @@ import pytest
 from aksci.cascade.published import read_published
 from aksci.core.errors import RegistryError
 from aksci.images.context.hasher import TreeHasher
-from aksci.images.history import lineage_of
 from aksci.images.inputs import inputs_of
 from aksci.images.keys import Source, input_key
 from aksci.images.lineage import write_lineage
+from aksci.images.reasons import lineage_of
 from aksci.oci.references import ImageRef
 from aksci.testing.registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST

@@ -9,9 +9,15 @@ import pytest
 
 from aksci.config.loader import load_config
 from aksci.core.errors import BuildError, ConfigError, UsageError
-from aksci.images.build.build_record import BuildRecord, read_build_record, write_build_record
+from aksci.images.build.build_record import (
+    BuildRecord,
+    Failure,
+    read_build_record,
+    read_failures,
+    update_failures,
+    write_build_record,
+)
 from aksci.images.build.credentials import load_ssh
-from aksci.images.build.failures import Failure, read_failures, update_failures
 from aksci.images.build.finished import content_identity, find_finished
 from aksci.images.engines.builder import Attestations, LazyBuilder
 from aksci.oci.registry import Manifest

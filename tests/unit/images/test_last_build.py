@@ -20,7 +20,7 @@ from aksci.images.keys import in_tag
 from aksci.images.lineage import write_lineage
 from aksci.images.lookup import Lookup
 from aksci.images.plan import plan_build
-from aksci.images.history import files_of, lineage_of
+from aksci.images.reasons import files_of, lineage_of
 from aksci.oci.references import ImageRef
 from aksci.report.explanation import why_markdown, why_text
 from aksci.testing.registry import MemoryRegistry
