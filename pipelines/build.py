@@ -163,7 +163,7 @@ def _reaches(options: Options, stage: str) -> bool:
 
 def _build(bench: Bench, graph: Graph, selected: frozenset[str], options: Options) -> BuildResult:
     context = bench.context
-    vouched = bench.vouches if _reaches(options, "sign") else None
+    trusted = bench.vouches if _reaches(options, "sign") else None
     return build_images(
         graph,
         registry=bench.registry,
@@ -176,7 +176,7 @@ def _build(bench: Bench, graph: Graph, selected: frozenset[str], options: Option
         selected=selected,
         validator=bench.check,
         failures=read_failures(context.work),
-        vouched=vouched,
+        trusted=trusted,
     )
 
 

@@ -102,7 +102,7 @@ class Cascading:
             registry=self.registry,
             bases=bases,
             failures=read_failures(self.context.work),
-            vouched=None if self.planning else self.bench.vouches,
+            trusted=None if self.planning else self.bench.vouches,
         )
 
     @cached_property
@@ -120,7 +120,7 @@ class Cascading:
             only=self.only,
             batch=self.batch,
             failures=self.lookup.failures,
-            trusted=self.lookup.vouched,
+            trusted=self.lookup.trusted,
         )
 
     @cached_property

@@ -131,11 +131,11 @@ def policy_bases(
     registry: RegistryClient,
     resolver: RegistryBases,
     bases: BaseResolver,
-    vouched: Callable[[ImageRef, str], bool] | None = None,
+    trusted: Callable[[ImageRef, str], bool] | None = None,
 ) -> BaseResolver:
     """Return what tells the bases of each image, as [cascade] holds them.
 
-    :param vouched: tells whether what a published image has recorded may be believed.
+    :param trusted: tells whether what a published image has recorded is trusted.
     """
     config = context.config.cascade
     if not config.bases and not config.edges:
@@ -151,7 +151,7 @@ def policy_bases(
         config=config,
         meanings=Meanings(resolver),
         otherwise=bases,
-        trusted=vouched,
+        trusted=trusted,
     )
 
 

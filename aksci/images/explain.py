@@ -170,7 +170,7 @@ def _files_between(
 
 
 def _parents(plan: BuildPlan, name: str) -> list[dict[str, Any]]:
-    """Return what the image stands on: of this project, and from outside."""
+    """Return the bases of an image: of this project, and from outside."""
     inputs = plan.by_name[name].inputs
     if inputs is None:
         return []

@@ -55,7 +55,7 @@ class Image:
     dockerfile: Dockerfile
     recipe: Recipe
     triggers: Mapping[str, tuple[Instruction, ...]] = field(default_factory=dict)
-    """What the ONBUILD of an image that it stands on adds: reference -> instructions. They are
+    """What the ONBUILD of its bases adds: reference -> instructions. They are
     part of the recipe already; ``read_image`` needs them to come to the same one again."""
 
 
@@ -152,7 +152,7 @@ def build_graph(
 
 
 def graph_document(graph: Graph) -> dict[str, Any]:
-    """Return the graph as ``graph --format json`` prints it (DESIGN §4)."""
+    """Return the graph as ``graph --format json`` prints it: schemas/graph.schema.json."""
     return {
         "schema": 1,
         "images": [
@@ -187,7 +187,7 @@ def read_image(
     """Read what an image's Dockerfile means.
 
     :param parsed: the Dockerfiles that were read already, by path; this one is added.
-    :param triggers: what the ONBUILD of an image that it stands on adds, as in ``Image.triggers``.
+    :param triggers: what the ONBUILD of its bases adds, as in ``Image.triggers``.
     :raises ConfigError: the Dockerfile is wrong.
     """
     syntax = spec.args.get(SYNTAX_ARG, "").strip() or None
@@ -267,15 +267,15 @@ def _owner_of(spec: ImageSpec, need: Need, owners: Mapping[str, str]) -> str | N
 
 
 def _with_triggers(image: Image, images: Mapping[str, Image], owners: Mapping[str, str]) -> Image:
-    """Add what the ONBUILD of this project's images makes one do that stands on them.
+    """Add what the ONBUILD of this project's images makes their dependents do.
 
-    It may copy from a stage that nothing needed before, which stands on further images.
+    It may copy from a stage that nothing needed before, which is based on further images.
     """
     while True:
         triggers = {}
         for base in image.recipe.bases:
             owner = _owner(base, owners)
-            # The version of itself that it stands on is another one than this.
+            # An image based on itself means an earlier version, not this one.
             if owner is not None and owner in images and owner != image.spec.name:
                 triggers[base] = images[owner].recipe.onbuild
         triggers = {base: found for base, found in triggers.items() if found}
@@ -400,5 +400,5 @@ def _all_wrong(
         hints.append(f"leave out what is no image of this project: [discover] exclude = [{listed}]")
     messages = [message for message, _ in causes]
     if len(messages) > 1:
-        messages.insert(0, f"{len(messages)} mistakes in Dockerfiles:")
+        messages.insert(0, f"{len(messages)} errors in Dockerfiles:")
     return ConfigError("\n".join(messages), hint="\n      ".join(hints) or None)

@@ -45,7 +45,7 @@ class Inputs:
     reusable: bool
     """Whether the key says all: of an opaque image, nobody knows what else it is made of."""
     runtime: str | None
-    """Full reference of what its final stage stands on."""
+    """Full reference of what its final stage is based on."""
     digests: frozenset[str] = frozenset()
     """Of all images that its build may use, by whatever name."""
     unpinned: Mapping[str, str] = field(default_factory=dict)
@@ -98,7 +98,7 @@ def inputs_of(
 
 
 def _full(graph: Graph, reference: str) -> str:
-    """Return the full reference of what a stage stands on, or of the context in its place."""
+    """Return the full reference of what a stage is based on, or of the context in its place."""
     if reference.startswith(OUR_IMAGE):
         return own_reference(graph.images[reference.removeprefix(OUR_IMAGE)].spec)
     return str(parse_reference(reference.removeprefix(DOCKER_IMAGE)))
@@ -208,7 +208,7 @@ class _Collector:
     def _with_triggers(self, image: Image) -> Image:
         """Add the ONBUILD of images that only the registry knows.
 
-        It may copy from a stage that nothing needed before, which stands on further images.
+        It may copy from a stage that nothing needed before, which is based on further images.
         """
         seen: set[str] = set()
         while waiting := image.recipe.bases - seen:

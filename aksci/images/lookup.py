@@ -40,9 +40,9 @@ class Lookup:
     """Images to build in any case."""
     failures: Mapping[str, Failure] = field(default_factory=dict)
     """Of the last runs."""
-    vouched: Callable[[ImageRef, str], bool] | None = None
-    """Tells whether a finished build of an input key may be believed: whoever may push can set its
-    tag. None: all are."""
+    trusted: Callable[[ImageRef, str], bool] | None = None
+    """Tells whether a finished build of an input key is trusted: whoever may push can set its tag.
+    None: all are."""
     hasher: TreeHasher = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,14 +99,14 @@ class Lookup:
         if name in self.force or key is None or not inputs.reusable:
             return None
         found = self.published(name, key)
-        return found if found and self.believes(name, key, found) else None
+        return found if found and self.trusts(name, key, found) else None
 
-    def believes(self, name: str, key: str, found: Finished) -> bool:
-        """Tell whether somebody vouches for what the registry has, or nobody needs to."""
-        if self.vouched is None:
+    def trusts(self, name: str, key: str, found: Finished) -> bool:
+        """Tell whether what the registry has is trusted, or nobody asks for that."""
+        if self.trusted is None:
             return True
         repository = self.graph.images[name].spec.repository
-        return self.vouched(ImageRef(self.registry.host, repository, found.digest), key)
+        return self.trusted(ImageRef(self.registry.host, repository, found.digest), key)
 
     def published(self, name: str, key: str) -> Finished | None:
         """Return what the registry has for an input key, or None."""
@@ -119,7 +119,7 @@ class Lookup:
         if name in self.force:
             return ({"code": "FORCED"},)
         key = inputs.key
-        if self.vouched is not None and key and inputs.reusable:
+        if self.trusted is not None and key and inputs.reusable:
             found = self.published(name, key)
             if found is not None:  # and yet it is to be built
                 return ({"code": "UNSIGNED", "digest": found.digest},)

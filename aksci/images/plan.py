@@ -159,7 +159,7 @@ def plan_build(
 
 
 def plan_document(plan: BuildPlan) -> dict[str, Any]:
-    """Return the plan as ``plan --format json`` prints it (DESIGN §4, schemas/plan.schema.json)."""
+    """Return the plan as ``plan --format json`` prints it (schemas/plan.schema.json)."""
     return {
         **graph_document(plan.graph),
         "work": [

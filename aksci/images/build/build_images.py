@@ -65,9 +65,9 @@ def build_images(
     selected: frozenset[str] | None = None,
     validator: ImageCheck | None = None,
     failures: Mapping[str, Failure] | None = None,
-    vouched: Callable[[ImageRef, str], bool] | None = None,
+    trusted: Callable[[ImageRef, str], bool] | None = None,
 ) -> BuildResult:
-    """Build what is not built yet; a failure stops only what stands on it.
+    """Build what is not built yet; a failure stops only its dependents.
 
     An image is finished when the tag ``in-<input key>`` names it in the registry; that tag is set
     last, after the pushed manifest has been read back and the image was validated. What succeeded
@@ -79,8 +79,8 @@ def build_images(
     :param selected: the images to look at, with all that they need; None: all.
     :param validator: raises ``ValidationError`` for an image that does not run as it must.
     :param failures: of the last runs, to say that an image is tried again.
-    :param vouched: tells whether a finished build (digest, input key) may be believed; what may not
-        is built again.
+    :param trusted: tells whether a finished build (digest, input key) is trusted; what is not, is
+        built again. None: all are.
     :raises ConfigError: an image to build again is not among the selected.
     """
     lookup = Lookup(
@@ -89,7 +89,7 @@ def build_images(
         bases=bases,
         force=force,
         failures=failures or {},
-        vouched=vouched,
+        trusted=trusted,
     )
     run = Run(
         lookup=lookup,

@@ -143,7 +143,7 @@ class Run:
             with self._building:
                 started = time.monotonic()
                 found, made = self._as_task(name, inputs, key, reasons)
-        # What another run has finished meanwhile is not ours: we don't vouch for it.
+        # What another run has finished meanwhile is not ours: built.json does not name it.
         ours = found.digest == made
         image = BuiltImage(
             name=name,
@@ -204,7 +204,7 @@ class Run:
             self.validator.check(name, ref)
         if earlier := self.lookup.find(name, inputs):
             task.step("another run has finished it meanwhile")
-            return earlier  # the first one counts: what stands on it may be built already
+            return earlier  # the first one counts: its dependents may be built already
         task.step("store what it was made of")
         settings = self.settings
         lineage = lineage_of(
@@ -230,7 +230,7 @@ class Run:
                 "else deletes tags.",
                 hint="nox -s build",
             )
-        if tagged.digest != ref.digest and not self.lookup.believes(name, key, tagged):
+        if tagged.digest != ref.digest and not self.lookup.trusts(name, key, tagged):
             raise BuildError(
                 f"{name}: somebody else has set the tag {in_tag(key)} to {tagged.digest}, which no "
                 "trusted signature covers.",
@@ -350,7 +350,7 @@ class _Requests:
         return found
 
     def _base_name(self, inputs: Inputs) -> str:
-        """Return the full name of what the image stands on; ours are in this registry."""
+        """Return the full name of the image's base; ours are in this registry."""
         name = inputs.runtime or ""
         if name not in inputs.internal:
             return name

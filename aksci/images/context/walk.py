@@ -164,7 +164,7 @@ def _scan(  # noqa: C901 - one loop over all entries of all contexts: calls woul
     free = selection.rests is None and not reached
     with _opened(place) as handle, os.scandir(handle) as found:
         for entry in found:
-            if free and entry.is_file(follow_symlinks=False):  # nearly always: make it quick
+            if free and entry.is_file(follow_symlinks=False):  # nearly always: make it fast
                 folder.files.append((entry.name, entry.stat(follow_symlinks=False)))
                 continue
             below = selection.step(entry.name)

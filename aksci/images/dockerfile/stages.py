@@ -1,4 +1,4 @@
-"""Which stages of a Dockerfile a target needs, and which images those stand on.
+"""Which stages of a Dockerfile a target needs, and which images those are based on.
 
 Dockerfile reference: "FROM", "Understand how ARG and FROM interact", "COPY --from", "RUN --mount",
 "ONBUILD".
@@ -72,7 +72,7 @@ def resolve_stages(
     :param args: build arguments.
     :param platform: the platform ARGs (``TARGETARCH``…), which are global.
     :param contexts: named contexts -> what they stand for.
-    :param triggers: image that a stage stands on -> what its ONBUILD adds; others add nothing.
+    :param triggers: base of a stage -> what its ONBUILD adds; others add nothing.
     :raises ConfigError: there is no such target, a base is empty, or an ARG in FROM has no value:
         BuildKit refuses it, too.
     """
@@ -204,7 +204,7 @@ class _Resolver:
             ) from None
 
     def _add_triggers(self, stages: list[_ResolvedStage]) -> None:
-        """Add ONBUILD instructions of what each stage stands on: they run once, in its child."""
+        """Add the ONBUILD instructions of each stage's base: they run once, in its child."""
         for stage in stages:
             if stage.base_stage is not None:
                 added = [unwrap_onbuild(one) for one in _onbuild(stages[stage.base_stage])]
@@ -216,7 +216,7 @@ class _Resolver:
                 stage.instructions[1:1] = here
 
     def _base_image(self, stage: _ResolvedStage) -> str | None:
-        """Return the image that a stage stands on, or the context in its place."""
+        """Return the image that a stage is based on, or the context in its place."""
         if stage.context is not None or stage.base_stage is not None or stage.base == "scratch":
             return None
         instead = substitute(self._contexts, stage.base)

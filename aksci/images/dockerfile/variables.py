@@ -66,7 +66,7 @@ class Scope:
         """What ENV has set here and in the stages below."""
 
     def enter(self, base: Scope | None, *, empty: bool) -> Scope:
-        """Return the scope of a stage that stands on another one's end, or on an image.
+        """Return the scope of a stage that goes on from another one's end, or from an image.
 
         BuildKit 0.34 sets each ENV again where a stage begins, the image's too, over the ARGs of
         the stages below: their values are then known only if the image is ``scratch``.

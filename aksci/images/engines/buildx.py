@@ -169,9 +169,9 @@ def build_argv(
 
 
 def _attestation_flags(request: BuildRequest) -> list[str]:
-    wanted = request.attestations
-    provenance = "false" if wanted.provenance == "off" else f"mode={wanted.provenance}"
-    sbom = f"generator={wanted.sbom}" if wanted.sbom else "false"
+    asked = request.attestations
+    provenance = "false" if asked.provenance == "off" else f"mode={asked.provenance}"
+    sbom = f"generator={asked.sbom}" if asked.sbom else "false"
     return [f"--provenance={provenance}", f"--sbom={sbom}"]
 
 

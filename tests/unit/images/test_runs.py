@@ -343,13 +343,13 @@ def test_a_finished_build_that_nobody_vouches_for_is_built_again_and_its_tag_tak
     evil = planted(run, good)
     assert run(graph)["app"].ref.digest == evil, "without vouching, the tag decides"
 
-    def vouched(ref, key):
+    def trusted(ref, key):
         return (ref, key) == (good.ref, good.input_key)
 
-    again = run(graph, vouched=vouched)["app"]
+    again = run(graph, trusted=trusted)["app"]
     assert (again.ref, again.action) == (good.ref, "built")
     assert again.reasons == ({"code": "UNSIGNED", "digest": evil},)
-    assert run(graph, vouched=vouched)["app"].action == "reused"
+    assert run(graph, trusted=trusted)["app"].action == "reused"
 
 
 def test_a_tag_set_while_we_build_is_believed_only_if_vouched_for(run, project):
@@ -366,7 +366,7 @@ def test_a_tag_set_while_we_build_is_believed_only_if_vouched_for(run, project):
 
     run.registry.put_manifest = racing
     with pytest.raises(BuildError, match="no trusted signature covers"):
-        run(graph, vouched=lambda _ref, _key: False)
+        run(graph, trusted=lambda _ref, _key: False)
 
 
 def test_what_somebody_else_finishes_while_we_build_is_not_remembered_as_our_own(

@@ -32,7 +32,7 @@ _UNUSED = ("entitlements", "extra_hosts", "isolation", "labels", "network", "pri
 
 @dataclass(frozen=True, kw_only=True)
 class _Place:
-    """What the paths and variables of a Compose file stand on."""
+    """Where the paths and variables of a Compose file start from."""
 
     root: Path
     folder: str
@@ -140,8 +140,8 @@ def _service(
         content = content.value
     content = {} if content is None else content
     _require(isinstance(content, dict), where, "must be a mapping")
-    wanted = {key: content[key] for key in _READ if key in content}
-    service = fill_in_all(wanted, place.variables, where=where, unset=place.unset(where))
+    read = {key: content[key] for key in _READ if key in content}
+    service = fill_in_all(read, place.variables, where=where, unset=place.unset(where))
     if "build" in service:
         service["build"] = _build(place, f"{where}.build", service["build"])
     service["x-file"] = file
