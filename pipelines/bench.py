@@ -251,7 +251,7 @@ class Bench:
 
     def _base_of(self, image: BuiltImage) -> ImageRef | None:
         """Return what an image stands on: findings in its layers are its own."""
-        base = next((one for one in image.bases if one.stands_on), None)
+        base = next((one for one in image.bases if one.runtime), None)
         if base is None:
             return None
         if base.image in self.record.images:

@@ -53,8 +53,9 @@ class Base:
     """Of the edge: ``runtime``, ``stage``, ``copy``, ``mount``, ``context``, ``requires``…"""
     image: str = ""
     """The image of this project that it is; empty: it comes from outside."""
-    stands_on: bool = False
-    """The image's own layers lie on top of its layers."""
+    runtime: bool = False
+    """It is what the final stage is based on: the image's own layers lie on top of its layers.
+    ``build.json`` calls it ``stands_on``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +117,7 @@ def write_build_record(work: Path, record: BuildRecord) -> Path:
                 "action": image.action,
                 "reasons": list(image.reasons),
                 "seconds": round(image.seconds, 3),
-                "bases": [asdict(base) for base in image.bases],
+                "bases": [_base_document(base) for base in image.bases],
             }
             for name, image in sorted(record.images.items())
         },
@@ -156,6 +157,16 @@ def read_build_record(work: Path) -> BuildRecord:
         ) from None
 
 
+def _base_document(base: Base) -> dict[str, Any]:
+    document = asdict(base)
+    document["stands_on"] = document.pop("runtime")
+    return document
+
+
+def _base(entry: dict[str, Any]) -> Base:
+    return Base(**{"runtime" if key == "stands_on" else key: entry[key] for key in entry})
+
+
 def _image(name: str, entry: dict[str, Any]) -> BuiltImage:
     return BuiltImage(
         name=name,
@@ -165,7 +176,7 @@ def _image(name: str, entry: dict[str, Any]) -> BuiltImage:
         action=entry["action"],
         reasons=tuple(entry["reasons"]),
         seconds=entry["seconds"],
-        bases=tuple(Base(**base) for base in entry.get("bases", ())),
+        bases=tuple(_base(base) for base in entry.get("bases", ())),
     )
 
 

@@ -366,7 +366,7 @@ class _Requests:
                 digest=_pinned(inputs, reference) or str(digest),
                 type=edges[reference]["type"],
                 image=inputs.internal.get(reference, ""),
-                stands_on=reference == inputs.runtime,
+                runtime=reference == inputs.runtime,
             )
             for reference, digest in sorted(inputs.parents.items())
         )

@@ -401,10 +401,10 @@ def test_an_image_says_what_it_was_built_from(run, project):
     images = run(project(files))
     bases = {base.reference: base for base in images["app"].bases}
     own = bases["docker.io/shop/base:latest"]
-    assert (own.image, own.type, own.stands_on) == ("base", "runtime", True)
+    assert (own.image, own.type, own.runtime) == ("base", "runtime", True)
     assert own.digest == images["base"].ref.digest
     outside = bases["docker.io/library/tools:1"]
-    assert (outside.image, outside.type, outside.stands_on) == ("", "copy", False)
+    assert (outside.image, outside.type, outside.runtime) == ("", "copy", False)
     assert outside.digest == ONE
 
 
