@@ -1,4 +1,8 @@
-"""One image explained: why it would be built, or why it was, down to the first cause."""
+"""One image explained: why it would be built, or why it was, down to the first cause.
+
+The reasons themselves are made in ``reasons``, of the record that ``lineage`` keeps; here they are
+followed from image to image.
+"""
 
 from __future__ import annotations
 

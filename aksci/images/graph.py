@@ -135,6 +135,7 @@ def build_graph(
     specs = discover_images(root, config, builder_platform=builder_platform, importer=importer)
     parsed: dict[str, Dockerfile] = {}
     owners = _owners(config, specs)
+    # Which ONBUILD counts where is known only once every image has been read.
     read = _for_each(specs, config, lambda spec: read_image(root, spec, parsed))
     images = _for_each(specs, config, lambda spec: _with_triggers(read[spec.name], read, owners))
     needs = _for_each(
@@ -191,6 +192,7 @@ def read_image(
     :raises ConfigError: the Dockerfile is wrong.
     """
     syntax = spec.args.get(SYNTAX_ARG, "").strip() or None
+    # Another frontend may read the same file in another way.
     key = f"{spec.dockerfile}\0{syntax}" if syntax else spec.dockerfile
     dockerfile = parsed.get(key)
     if dockerfile is None:
@@ -250,6 +252,7 @@ def _owner(reference: str, owners: Mapping[str, str]) -> str | None:
     if reference.startswith(OUR_IMAGE):
         return reference.removeprefix(OUR_IMAGE)
     parsed = parse_reference(reference.removeprefix(DOCKER_IMAGE))
+    # A digest names one build of the past, even of our own image: nothing of this run replaces it.
     return None if parsed.digest else owners.get(str(parsed))
 
 
@@ -298,8 +301,9 @@ def _connect(
             reference = own_reference(specs[owner or name])
         else:
             reference = str(parse_reference(need.reference.removeprefix(DOCKER_IMAGE)))
+        # A frontend must be there before BuildKit can read the file: it is not built on the way.
+        # An image that copies from itself means its previous version.
         if owner is None or owner == name or need.type == "syntax":
-            # An image that copies from itself means its previous version.
             previous = owner == name
             yield External(image=name, reference=reference, type=need.type, previous=previous)
         else:
@@ -322,6 +326,7 @@ def _unknown(spec: ImageSpec, key: str, name: str, specs: Mapping[str, ImageSpec
 
 def _owners(config: Config, specs: Mapping[str, ImageSpec]) -> dict[str, str]:
     """Return which image a full reference means: with no registry, or with one of the project's."""
+    # One Dockerfile serves all environments: none of their names is an image from outside.
     registries = {_HUB, _EMBEDDED}
     registries |= {env.registry for env in config.environments.values() if env.registry}
     owners: dict[str, str] = {}

@@ -223,7 +223,7 @@ class _Collecting(BaseResolver):
             return self._bases.digest(reference)
         except BaseImageError as error:
             self._failed[error.reference] = error
-            return _UNKNOWN
+            return _UNKNOWN  # of the right form, so that the image's other bases are asked for, too
 
     def onbuild(self, reference: str, digest: str, platforms: Iterable[str]) -> tuple[str, ...]:
         """Return the ONBUILD instructions of a digest; none where they can't be told."""

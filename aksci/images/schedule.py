@@ -54,6 +54,7 @@ def run_ready(
                 future = executor.submit(work, name, results)
                 running[future] = name
                 future.add_done_callback(finished.put)
+            # By name: what starts next must not depend on which of two threads was faster.
             for future in sorted(_some(finished), key=running.__getitem__):
                 queue.finish(running.pop(future), future)
     except BaseException:
@@ -110,6 +111,6 @@ class _Queue(Generic[T]):
     def _block(self, name: str, culprit: str) -> None:
         for child in self._children[name]:
             blame = self.blocked.get(child, frozenset())
-            if culprit not in blame:
+            if culprit not in blame:  # a diamond leads to a descendant more than once
                 self.blocked[child] = blame | {culprit}
                 self._block(child, culprit)

@@ -140,8 +140,8 @@ class Run:
         made: str | None = None
         if found is None:
             reasons = reasons or self.lookup.reasons(name, inputs)
-            with self._building:
-                started = time.monotonic()
+            with self._building:  # a look-up needs no turn, a build does
+                started = time.monotonic()  # waiting for it is not the image's time
                 found, made = self._as_task(name, inputs, key, reasons)
         # What another run has finished meanwhile is not ours: built.json does not name it.
         ours = found.digest == made
@@ -197,6 +197,7 @@ class Run:
     ) -> Finished:
         """Read the image back, validate it, store its lineage, and only then tag it as finished."""
         registry = self.lookup.registry
+        # In this order: whoever finds the tag may rely on all that comes before it, in every run.
         require_known_bases(name, inputs, output.provenance, allowed=self._helpers(name))
         manifest = registry.manifest(ref.repository, ref.digest)
         if self.validator:

@@ -184,7 +184,7 @@ class TreeHasher:
             ignore = parse_ignore(_ignore_text(context, ignore_file))
             try:
                 found = _collect(base, ignore, parse_sources(sources), describe)
-            except LinkedSourceError:
+            except LinkedSourceError:  # where the link leads is for BuildKit to say
                 self._seen.clear()
                 found = _collect(base, ignore, EVERYTHING, describe)
         except StateFoundError as error:
@@ -216,6 +216,7 @@ class TreeHasher:
 
     def _hash_files(self, base: str, folder: Folder) -> str:
         files = sorted(folder.files)
+        # One look-up for all files of a folder: most folders are as they were in the last run.
         key = key_of([(name, *_identity(state)) for name, state in files])
         self._seen.append(key)
         known = self._facts.get(key)
@@ -224,6 +225,7 @@ class TreeHasher:
             for name, state in files:
                 content = self._content(f"{base}/{folder.path}{name}", state)
                 raw = os.fsencode(name)
+                # With its length, no name can look like the end of one and the start of another.
                 total.update(b"%d %s %o " % (len(raw), raw, state.st_mode & _MODE) + content)
             known = total.digest()
             self._facts.put(key, known, [state for _, state in files])

@@ -234,7 +234,9 @@ class _Resolver:
             for origin in origins_of(one):
                 index = None if origin.unclear else names.get(origin.name.lower())
                 if not origin.mount and origin.name.isdecimal():
-                    number = int(origin.name[:9])
+                    number = int(
+                        origin.name[:9]
+                    )  # no file has more stages; int() refuses 4,301 digits
                     index = number if number < len(stages) else None
                 stage.origins.append((origin, index))
 
