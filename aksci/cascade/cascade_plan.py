@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from aksci.images.lineage import Lineage
     from aksci.images.lookup import Lookup
     from aksci.images.reasons import Reason
-    from aksci.images.schedule import Outcome
+    from aksci.images.schedule import QueueOutcome
     from aksci.oci.references import ImageRef
 
 __all__ = ["LOOKUPS", "Choice", "Chooser", "Planned", "plan_cascade"]
@@ -236,7 +236,7 @@ class Planned:
     """What it counts as in the keys of what needs it; None: it is to be made."""
 
 
-def plan_cascade(lookup: Lookup, chooser: Chooser) -> Outcome[Planned]:
+def plan_cascade(lookup: Lookup, chooser: Chooser) -> QueueOutcome[Planned]:
     """Look at every image. The registry is read, nothing is written.
 
     What is based on an image that is to be made counts as to be made, too; the cascade itself may

@@ -10,7 +10,7 @@ from aksci.images.context.hasher import TreeHasher
 from aksci.images.inputs import Inputs, inputs_of
 from aksci.images.keys import trees_of
 from aksci.images.reasons import find_reasons
-from aksci.images.schedule import Outcome, run_ready
+from aksci.images.schedule import QueueOutcome, run_ready
 from aksci.images.selection import require_forced
 from aksci.oci.references import ImageRef
 
@@ -55,7 +55,7 @@ class Lookup:
         selected: frozenset[str] | None,
         workers: int,
         stop: Callable[[], None],
-    ) -> Outcome[T]:
+    ) -> QueueOutcome[T]:
         """Do the work of each image, parents before children, as ``run_ready`` does.
 
         :param selected: the images to look at, with all that they need; None: all.

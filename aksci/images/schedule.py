@@ -13,13 +13,13 @@ from aksci.core.errors import AksciError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Outcome", "run_ready"]
+__all__ = ["QueueOutcome", "run_ready"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome(Generic[T]):
+class QueueOutcome(Generic[T]):
     """What became of each name."""
 
     done: Mapping[str, T]
@@ -34,7 +34,7 @@ def run_ready(
     *,
     workers: int,
     stop: Callable[[], None],
-) -> Outcome[T]:
+) -> QueueOutcome[T]:
     """Do the work of each name, parents before children, as many at once as there are workers.
 
     A failure (``AksciError``) stops only its descendants. Anything else, Ctrl-C above all, stops
@@ -65,7 +65,7 @@ def run_ready(
         raise
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
-    return Outcome(done=queue.done, failed=queue.failed, blocked=queue.blocked)
+    return QueueOutcome(done=queue.done, failed=queue.failed, blocked=queue.blocked)
 
 
 def _some(finished: SimpleQueue[Future[T]]) -> list[Future[T]]:

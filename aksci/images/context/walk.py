@@ -34,7 +34,7 @@ _CLASS = re.compile(r"\[\^?(?:[A-Za-z0-9]-[A-Za-z0-9]|[A-Za-z0-9_.,+@%=:! ])+\]"
 _Rest = tuple[re.Pattern[str], ...]
 
 
-class _DoubtError(ValueError):
+class _UnclearPatternError(ValueError):
     """A pattern may mean something else to BuildKit than to us."""
 
 
@@ -76,21 +76,21 @@ def _parts(source: str) -> _Rest:
     for part in cleaned.split("/") if cleaned else []:
         try:
             found.append(re.compile(_regex(part), re.DOTALL))
-        except (_DoubtError, re.error):
+        except (_UnclearPatternError, re.error):
             break
     return tuple(found)
 
 
 def _regex(part: str) -> str:
     if "**" in part or "\\" in part:  # COPY --parents and plain paths read these in other ways
-        raise _DoubtError(part)
+        raise _UnclearPatternError(part)
     out = []
     at = 0
     while at < len(part):
         char = part[at]
         match = _CLASS.match(part, at)
         if char == "[" and match is None:
-            raise _DoubtError(part)
+            raise _UnclearPatternError(part)
         at = match.end() if match else at + 1
         out.append(match.group() if match else {"*": ".*", "?": "."}.get(char, re.escape(char)))
     return "".join(out)

@@ -152,7 +152,7 @@ def parse_dockerfile(content: bytes, *, name: str, syntax: str | None = None) ->
     if version is None:
         return Dockerfile(name=name, instructions=(), syntax=syntax, escape="\\", text=text)
     escape = _escape(lines, name)
-    reader = _Reader(lines, escape, name, heredocs=version >= _SINCE_HEREDOCS)
+    reader = _LineReader(lines, escape, name, heredocs=version >= _SINCE_HEREDOCS)
     instructions = tuple(reader.read())
     if not instructions:
         raise ConfigError(f"{name}: the Dockerfile has no instructions.")
@@ -276,7 +276,7 @@ def _escape(lines: list[str], name: str) -> str:
     return escape
 
 
-class _Reader:
+class _LineReader:
     """Turn lines into instructions."""
 
     def __init__(self, lines: list[str], escape: str, name: str, *, heredocs: bool) -> None:

@@ -16,7 +16,12 @@ from aksci.images.dockerfile.contexts import (
     normalised_contexts,
     substitute,
 )
-from aksci.images.dockerfile.copying import Origin, context_paths, origins_of, unpinned_sources
+from aksci.images.dockerfile.copying import (
+    CopySource,
+    context_paths,
+    copy_sources_of,
+    unpinned_sources,
+)
 from aksci.images.dockerfile.expand import variables_in
 from aksci.images.dockerfile.parser import KEYWORDS, unwrap_onbuild
 from aksci.images.dockerfile.recipe import Need, Recipe
@@ -49,7 +54,7 @@ class _ResolvedStage:
     """The named context that stands in for all of it."""
     instructions: list[Instruction]
     """FROM, what the ONBUILD of its base adds, and its own."""
-    origins: list[tuple[Origin, int | None]] = field(default_factory=list)
+    copied: list[tuple[CopySource, int | None]] = field(default_factory=list)
     """What it takes files from: a stage's index, or else an image."""
 
     @property
@@ -131,7 +136,7 @@ class _Resolver:
         names = {one.name: one.index for one in written if one.name}
         self._add_triggers(stages)
         for stage in stages:
-            self._note_origins(stage, stages, names)
+            self._note_copy_sources(stage, stages, names)
         final = self._find_target(stages, target)
         used = [stages[index] for index in sorted(_reachable(stages, final))]
         for stage in used:
@@ -224,41 +229,39 @@ class _Resolver:
             return stage.base
         return instead if instead.startswith((OUR_IMAGE, DOCKER_IMAGE)) else None
 
-    def _note_origins(
+    def _note_copy_sources(
         self, stage: _ResolvedStage, stages: list[_ResolvedStage], names: Mapping[str, int]
     ) -> None:
         """Note what a stage takes files from: a stage, by index or name, or else an image."""
         if stage.context is not None:
             return
         for one in stage.instructions:
-            for origin in origins_of(one):
-                index = None if origin.unclear else names.get(origin.name.lower())
-                if not origin.mount and origin.name.isdecimal():
-                    number = int(
-                        origin.name[:9]
-                    )  # no file has more stages; int() refuses 4,301 digits
+            for source in copy_sources_of(one):
+                index = None if source.unclear else names.get(source.name.lower())
+                if not source.mount and source.name.isdecimal():
+                    number = int(source.name[:9])  # int() refuses a text of 4,301 digits
                     index = number if number < len(stages) else None
-                stage.origins.append((origin, index))
+                stage.copied.append((source, index))
 
     def _check(self, stage: _ResolvedStage, stages: list[_ResolvedStage]) -> None:
         """Refuse what BuildKit does: files of a stage that is not there yet, names of no image."""
-        for origin, index in stage.origins:
+        for source, index in stage.copied:
             if index is None:
-                if not origin.unclear and origin.name != "scratch":
-                    self._check_origin(origin)
+                if not source.unclear and source.name != "scratch":
+                    self._check_copy_source(source)
             elif index >= stage.index and stages[index].context is None:
                 raise ConfigError(
-                    f"{self._where(origin.line)}: the stage {origin.name} can't be used here: it "
+                    f"{self._where(source.line)}: the stage {source.name} can't be used here: it "
                     "does not end before this line.",
                     hint="move it up, or give it another name than the image that is meant.",
                 )
 
-    def _check_origin(self, origin: Origin) -> None:
+    def _check_copy_source(self, source: CopySource) -> None:
         try:
-            parse_reference(origin.name)
+            parse_reference(source.name)
         except ConfigError as error:
             raise ConfigError(
-                f"{self._where(origin.line)}: {error.message}", hint=error.hint
+                f"{self._where(source.line)}: {error.message}", hint=error.hint
             ) from None
 
     def _find_target(self, stages: list[_ResolvedStage], target: str | None) -> int:
@@ -299,9 +302,9 @@ class _Resolver:
             if stage.context is None and stage.base_stage is None:
                 images.append(Need(stage.base, "runtime" if stage is runtime else "stage"))
             images += [
-                Need(origin.name, "mount" if origin.mount else "copy")
-                for origin, index in stage.origins
-                if index is None and not origin.unclear
+                Need(source.name, "mount" if source.mount else "copy")
+                for source, index in stage.copied
+                if index is None and not source.unclear
             ]
             needs.update(
                 need
@@ -370,11 +373,11 @@ class _Resolver:
             if one.keyword not in KEYWORDS
         }
         unclear = [
-            f"line {origin.line}: from={origin.name} "
-            + ("uses a variable" if origin.unclear else "is the index of no stage")
+            f"line {source.line}: from={source.name} "
+            + ("uses a variable" if source.unclear else "is the index of no stage")
             for stage in used
-            for origin, index in stage.origins
-            if origin.unclear or (index is None and not origin.mount and origin.name.isdecimal())
+            for source, index in stage.copied
+            if source.unclear or (index is None and not source.mount and source.name.isdecimal())
         ]
         epoch = self._args.get(_OBEYED, "")
         if epoch and not epoch.lstrip("-").isdecimal():
@@ -400,6 +403,6 @@ def _reachable(stages: list[_ResolvedStage], final: int) -> set[int]:
             continue
         found.add(index)
         stage = stages[index]
-        sources = [stage.base_stage, *(at for _, at in stage.origins)]
+        sources = [stage.base_stage, *(at for _, at in stage.copied)]
         waiting.extend(at for at in sources if at is not None)
     return found

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.errors import ConfigError
 from aksci.images.discovery.sources.documents import Override, Reset, read_documents
 from aksci.images.discovery.sources.imported import Imported, NotOursError, image_name, locate, text
-from aksci.images.discovery.sources.variables import fill_in_all, read_env_file
+from aksci.images.discovery.sources.interpolation import fill_in_all, read_env_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ _UNUSED = ("entitlements", "extra_hosts", "isolation", "labels", "network", "pri
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Place:
+class _ComposeScope:
     """Where the paths and variables of a Compose file start from."""
 
     root: Path
@@ -56,7 +56,7 @@ def read_compose(root: Path, files: Sequence[str], importer: Importer) -> list[I
     if not files:
         return []
     folder = posixpath.dirname(files[0])
-    place = _Place(
+    place = _ComposeScope(
         root=root,
         folder=folder,
         variables=_environment(root, folder, (".env",), importer.variables, required=False),
@@ -93,7 +93,7 @@ def _environment(
     return {**found, **variables}
 
 
-def _load(place: _Place, files: Sequence[str]) -> tuple[dict[str, dict[str, Any]], str]:
+def _load(place: _ComposeScope, files: Sequence[str]) -> tuple[dict[str, dict[str, Any]], str]:
     """Return the services of files that are merged, and the project's name if they tell it."""
     merged: dict[str, dict[str, Any]] = {}
     project = ""
@@ -107,13 +107,15 @@ def _load(place: _Place, files: Sequence[str]) -> tuple[dict[str, dict[str, Any]
     return merged, project
 
 
-def _documents(place: _Place, file: str) -> list[dict[str, Any]]:
+def _documents(place: _ComposeScope, file: str) -> list[dict[str, Any]]:
     if file in place.above:
         raise ConfigError(f"{file} includes itself: {' -> '.join([*place.above, file])}.")
     return read_documents(place.root / file, file)
 
 
-def _services(place: _Place, file: str, document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _services(
+    place: _ComposeScope, file: str, document: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
     """Return what is read of each service, variables and ``extends`` resolved."""
     services = document.get("services")
     if services is None:
@@ -126,7 +128,7 @@ def _services(place: _Place, file: str, document: Mapping[str, Any]) -> dict[str
 
 
 def _service(
-    place: _Place,
+    place: _ComposeScope,
     file: str,
     services: Mapping[str, Any],
     name: str,
@@ -153,7 +155,7 @@ def _service(
 
 
 def _extended(
-    place: _Place,
+    place: _ComposeScope,
     file: str,
     services: Mapping[str, Any],
     where: str,
@@ -166,7 +168,7 @@ def _extended(
     other = extends.get("file")
     if other:
         file = _beside(place, str(other), f"{where}.extends.file")
-        place = _Place(
+        place = _ComposeScope(
             root=place.root,
             folder=posixpath.dirname(file),
             variables=place.variables,
@@ -184,7 +186,7 @@ def _extended(
 
 
 def _include(
-    place: _Place, file: str, document: Mapping[str, Any], merged: dict[str, dict[str, Any]]
+    place: _ComposeScope, file: str, document: Mapping[str, Any], merged: dict[str, dict[str, Any]]
 ) -> None:
     """Add the services of included files; each has its own folder and variables."""
     where = f"{file}: include"
@@ -198,7 +200,7 @@ def _include(
         inner = _beside(place, str(folder), where) if folder else posixpath.dirname(paths[0])
         own = [_beside(place, str(path), where) for path in _list(table.get("env_file"))]
         default = posixpath.join(inner, ".env")
-        within = _Place(
+        within = _ComposeScope(
             root=place.root,
             folder="" if inner == "." else inner,
             variables=_environment(
@@ -213,14 +215,14 @@ def _include(
             merged[name] = service
 
 
-def _beside(place: _Place, path: str, where: str) -> str:
+def _beside(place: _ComposeScope, path: str, where: str) -> str:
     try:
         return locate(place.root, place.folder, path, what="file")
     except NotOursError as why:
         raise ConfigError(f"{where}: {path} can't be read: {why}.") from None
 
 
-def _build(place: _Place, where: str, build: Any) -> Any:
+def _build(place: _ComposeScope, where: str, build: Any) -> Any:
     """Return ``build`` as a mapping, its folders relative to the project; others as they are."""
     if build is None or isinstance(build, Reset):
         return build
@@ -241,14 +243,14 @@ def _build(place: _Place, where: str, build: Any) -> Any:
     return table
 
 
-def _folder(place: _Place, path: str, what: str) -> str | NotOursError:
+def _folder(place: _ComposeScope, path: str, what: str) -> str | NotOursError:
     try:
         return locate(place.root, place.folder, path, what=what)
     except NotOursError as why:
         return why  # another file may put another folder in its place
 
 
-def _named(place: _Place, value: str) -> str | NotOursError:
+def _named(place: _ComposeScope, value: str) -> str | NotOursError:
     if value.startswith(("docker-image://", "service:", "target:")):
         return value
     if "://" in value and not value.startswith("file://"):
@@ -256,7 +258,7 @@ def _named(place: _Place, value: str) -> str | NotOursError:
     return _folder(place, value.removeprefix("file://"), "named context")
 
 
-def _arguments(place: _Place, where: str, args: Any) -> dict[str, str]:
+def _arguments(place: _ComposeScope, where: str, args: Any) -> dict[str, str]:
     """Return build arguments; one without a value takes the environment's, or is left out."""
     found = {}
     for name, value in _pairs(where, args).items():
@@ -269,7 +271,7 @@ def _arguments(place: _Place, where: str, args: Any) -> dict[str, str]:
 
 
 def _image(
-    place: _Place,
+    place: _ComposeScope,
     where: str,
     name: str,
     service: Mapping[str, Any],
@@ -328,7 +330,7 @@ def _ours(value: Any) -> str:
     return str(value)
 
 
-def _tell_unused(place: _Place, where: str, build: Mapping[str, Any]) -> None:
+def _tell_unused(place: _ComposeScope, where: str, build: Mapping[str, Any]) -> None:
     if unused := [key for key in _UNUSED if build.get(key)]:
         place.importer.warn(f"{where}.build: not taken over: {', '.join(unused)}")
     secrets = [
