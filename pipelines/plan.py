@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.cli.options import WORK_TO_DO
 from aksci.core.errors import RegistryError, UsageError
 from aksci.images.bases import RegistryBases
-from aksci.images.build.build_record import read_failures
-from aksci.images.build.past_builds import recorded_reasons
+from aksci.images.build.build_record import read_failures, recorded_reasons
 from aksci.images.explain import explain_image
 from aksci.images.graph import graph_document
 from aksci.images.plan import UndecidedError, plan_build, plan_document

@@ -8,6 +8,7 @@ only if it is named there; everything else is trusted by its signature.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,7 +18,7 @@ from aksci.core.files import write_atomically
 from aksci.oci.references import ImageRef
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 
@@ -30,6 +31,7 @@ __all__ = [
     "read_build_record",
     "read_failures",
     "read_own_builds",
+    "recorded_reasons",
     "update_failures",
     "write_build_record",
     "write_own_builds",
@@ -40,6 +42,8 @@ Action = Literal["built", "reused", "kept"]
 _SCHEMA = 1
 _BUILT = "built.json"
 _BUILT_SCHEMA = 2
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What a file that somebody else has written can do to code that trusts its shape."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +141,7 @@ def read_build_record(work: Path) -> BuildRecord:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["schema"] != _SCHEMA:
-            raise ValueError(f"schema {document['schema']!r}")  # noqa: TRY301 - one place says so
+            raise ValueError(f"schema {document['schema']!r}")
         images = {name: _image(name, entry) for name, entry in document["images"].items()}
         return BuildRecord(
             run_id=document["run"],
@@ -151,7 +155,7 @@ def read_build_record(work: Path) -> BuildRecord:
         raise UsageError(
             f"There is no build yet: {path} does not exist.", hint="nox -s build"
         ) from None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except _DAMAGE as error:
         raise UsageError(
             f"{path} is damaged ({error!r}).", hint="nox -s build writes it again."
         ) from None
@@ -257,3 +261,45 @@ def write_own_builds(work: Path, before: OwnBuilds, images: Iterable[BuiltImage]
     }
     write_atomically(work / _BUILT, json.dumps(document, indent=2) + "\n", mode=0o666)
     return OwnBuilds({ref: frozenset(keys) for ref, keys in kept.items()})
+
+
+def recorded_reasons(work: Path, run: str, image: str, digest: str) -> tuple[dict[str, Any], ...]:
+    """Return why a run built a digest of an image; nothing where no record here says it.
+
+    A record of another machine is not here. It explains, and decides nothing.
+
+    :param work: the project's ``.aksci`` folder.
+    :param run: as the registry tells it: anybody may have written that.
+    """
+    for path in (work / "build.json", work / "cascade.json", *_run_records(work, run)):
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            if document["run"] != run:
+                continue
+            for entry in _images_of(document):
+                if entry["image"] == image and _digest_of(entry) == digest and entry["reasons"]:
+                    return tuple(entry["reasons"])
+        except _DAMAGE:
+            continue
+    return ()
+
+
+def _run_records(work: Path, run: str) -> list[Path]:
+    """Return the records of a run's sessions, the last first: a run may build several times."""
+    found = [path for path in (work / "runs").glob("*.json") if path.name.startswith(run)]
+    with contextlib.suppress(FileNotFoundError):  # another session removes old ones
+        found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    return found
+
+
+def _images_of(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the images of a build's or cascade's own file, or of the record of the session."""
+    for part in (document, document.get("build", {}), document.get("cascade", {})):
+        images = part.get("images", [])
+        if isinstance(images, dict):
+            images = [{"image": name, **entry} for name, entry in images.items()]
+        yield from images
+
+
+def _digest_of(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("digest") or entry.get("after") or entry.get("ref", "").rpartition("@")[2])

@@ -13,8 +13,12 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from aksci.cli.run_record import write_run_record
-from aksci.images.build.build_record import BuildRecord, BuiltImage, write_build_record
-from aksci.images.build.past_builds import recorded_reasons
+from aksci.images.build.build_record import (
+    BuildRecord,
+    BuiltImage,
+    recorded_reasons,
+    write_build_record,
+)
 from aksci.images.explain import explain_image
 from aksci.images.keys import in_tag
 from aksci.images.lineage import write_lineage
