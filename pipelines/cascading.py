@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aksci.cascade.cascade_plan import Chooser, plan_cascade
 from aksci.cascade.cascade_report import outcomes_of, planned_outcomes
 from aksci.cascade.cascade_run import CascadeRun, withheld
-from aksci.cascade.drift import Meanings
+from aksci.cascade.drift import PolicyDigests
 from aksci.core.errors import AksciError
 from aksci.images.build.build_images import BuildResult
 from aksci.images.build.build_record import Failure, read_failures, update_failures
@@ -106,9 +106,9 @@ class Cascading:
         )
 
     @cached_property
-    def meanings(self) -> Meanings:
+    def policy_digests(self) -> PolicyDigests:
         """What references mean now."""
-        return Meanings(self.resolver)
+        return PolicyDigests(self.resolver)
 
     @cached_property
     def chooser(self) -> Chooser:
@@ -116,7 +116,7 @@ class Cascading:
         return Chooser(
             lookup=self.lookup,
             config=self.context.config.cascade,
-            meanings=self.meanings,
+            policy_digests=self.policy_digests,
             only=self.only,
             batch=self.batch,
             failures=self.lookup.failures,

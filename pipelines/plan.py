@@ -141,14 +141,14 @@ def policy_bases(
         return bases
     from aksci.cascade.base_policy import check_policy
     from aksci.cascade.chosen_bases import PolicyBases
-    from aksci.cascade.drift import Meanings
+    from aksci.cascade.drift import PolicyDigests
 
     check_policy(config)
     return PolicyBases(
         graph=graph,
         registry=registry,
         config=config,
-        meanings=Meanings(resolver),
+        policy_digests=PolicyDigests(resolver),
         otherwise=bases,
         trusted=trusted,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from aksci.cascade.base_policy import policy_of
 from aksci.cascade.chosen_bases import types_of
-from aksci.cascade.drift import Meanings, compare_edges
+from aksci.cascade.drift import PolicyDigests, compare_edges
 from aksci.cascade.published import read_published
 from aksci.core.errors import BuildError
 from aksci.images.bases import PinnedBases
@@ -62,7 +62,7 @@ class Chooser:
 
     lookup: Lookup
     config: CascadeConfig
-    meanings: Meanings
+    policy_digests: PolicyDigests
     only: frozenset[str] | None = None
     """Full references of images from outside, or names of images: no other change counts."""
     batch: bool = False
@@ -88,7 +88,7 @@ class Chooser:
         edges = compare_edges(
             published,
             graph_parents={**identities, **self._renamed(name, published, identities)},
-            meanings=self.meanings,
+            policy_digests=self.policy_digests,
             config=self.config,
             only=self.only,
             batch=self.batch,
@@ -155,7 +155,7 @@ class Chooser:
             if reference not in found:
                 policy = policy_of(self.config, reference, kind)
                 if policy.digest or policy.tags:
-                    found[reference] = self.meanings.meaning(reference, policy)[0]
+                    found[reference] = self.policy_digests.digest(reference, policy)[0]
         return found
 
     def _require_same_sources(

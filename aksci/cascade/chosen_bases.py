@@ -12,7 +12,7 @@ from aksci.images.bases import BaseResolver, PinnedBases
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from aksci.cascade.drift import Meanings
+    from aksci.cascade.drift import PolicyDigests
     from aksci.config.cascade_models import CascadeConfig
     from aksci.images.dockerfile.recipe import EdgeType
     from aksci.images.graph import Graph
@@ -33,7 +33,7 @@ class PolicyBases(BaseResolver):
     graph: Graph
     registry: Registry
     config: CascadeConfig
-    meanings: Meanings
+    policy_digests: PolicyDigests
     otherwise: BaseResolver
     trusted: Callable[[ImageRef, str], bool] | None = None
     """Tells whether a digest with an input key is trusted. None: all are."""
@@ -57,7 +57,7 @@ class PolicyBases(BaseResolver):
         pinned = {
             reference: recorded[reference]
             if reference in held and reference in recorded
-            else self.meanings.meaning(reference, policy)[0]
+            else self.policy_digests.digest(reference, policy)[0]
             for reference, policy in policies.items()
             if reference in held or policy.digest or policy.tags
         }

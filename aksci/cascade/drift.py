@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aksci.images.dockerfile.recipe import EdgeType
     from aksci.oci.names import Reference
 
-__all__ = ["EdgeDrift", "EdgeState", "Meanings", "compare_edges"]
+__all__ = ["EdgeDrift", "EdgeState", "PolicyDigests", "compare_edges"]
 
 EdgeState = Literal["same", "drifted", "batched", "ignored", "waiting"]
 """``same``: as recorded. ``drifted``: another digest is meant now, and the cascade takes it.
@@ -56,11 +56,11 @@ class EdgeDrift:
 _T = TypeVar("_T")
 
 
-class Meanings:
-    """Tell what references mean now, under a policy. Its methods are called from several threads.
+class PolicyDigests:
+    """Tell the digests that FROM means now under a policy: pinned, or of the newest tag in a range.
 
     Each registry is asked each thing once a run, and what failed is not tried again: hundreds of
-    images may be based on one.
+    images may be based on one. Its methods are called from several threads.
     """
 
     def __init__(self, bases: RegistryBases) -> None:
@@ -70,7 +70,7 @@ class Meanings:
         self._tags: dict[str, Future[tuple[str, ...]]] = {}
         self._newest: dict[str, Future[str | None]] = {}
 
-    def meaning(self, reference: str, policy: EdgePolicy) -> tuple[str, str]:
+    def digest(self, reference: str, policy: EdgePolicy) -> tuple[str, str]:
         """Return the digest that a reference means now, and the tag that led to it.
 
         The tag is empty unless the policy's range has led to another than the reference's own. A
@@ -118,7 +118,7 @@ def compare_edges(
     published: Published,
     *,
     graph_parents: Mapping[str, str | None],
-    meanings: Meanings,
+    policy_digests: PolicyDigests,
     config: CascadeConfig,
     only: frozenset[str] | None,
     batch: bool,
@@ -139,7 +139,7 @@ def compare_edges(
     comparison = _Comparison(
         published=published,
         parents=graph_parents,
-        meanings=meanings,
+        policy_digests=policy_digests,
         config=config,
         only=only,
         batch=batch,
@@ -158,7 +158,7 @@ class _Comparison:
 
     published: Published
     parents: Mapping[str, str | None]
-    meanings: Meanings
+    policy_digests: PolicyDigests
     config: CascadeConfig
     only: frozenset[str] | None
     batch: bool
@@ -192,7 +192,7 @@ class _Comparison:
         if digest := parse_reference(reference).digest:
             current, tag = digest, ""  # the Dockerfile pins it; no tag can move it
         else:
-            current, tag = self.meanings.meaning(reference, policy)
+            current, tag = self.policy_digests.digest(reference, policy)
         state, note = self._state(reference, policy) if current != recorded else ("same", "")
         return EdgeDrift(
             image=self.published.image,

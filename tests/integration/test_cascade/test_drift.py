@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.cascade.drift import Meanings, compare_edges
+from aksci.cascade.drift import PolicyDigests, compare_edges
 from aksci.cascade.published import read_published
 from aksci.config.cascade_models import CascadeConfig
 from aksci.images.bases import RegistryBases
@@ -100,7 +100,7 @@ def edge(registry, spec, **config):
     [found] = compare_edges(
         published,
         graph_parents={},
-        meanings=Meanings(resolver),
+        policy_digests=PolicyDigests(resolver),
         config=CascadeConfig.model_validate(config),
         only=None,
         batch=False,

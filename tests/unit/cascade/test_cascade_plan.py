@@ -11,7 +11,7 @@ from aksci.cascade import cascade_plan as choose
 from aksci.cascade import chosen_bases as bases
 from aksci.cascade.cascade_plan import Chooser
 from aksci.cascade.chosen_bases import PolicyBases
-from aksci.cascade.drift import Meanings
+from aksci.cascade.drift import PolicyDigests
 from aksci.cascade.published import Published
 from aksci.config.cascade_models import CascadeConfig
 from aksci.images.bases import RegistryBases
@@ -39,7 +39,7 @@ def shop(project, monkeypatch):
     registry = MemoryRegistry("r:1")
     registry.move_tag("library/debian", "12", NEW)
     lookup = Lookup(graph=graph, registry=registry, bases=project.outside(lambda _reference: OLD))
-    meanings = Meanings(RegistryBases(mirror=registry, connect=lambda _host: registry))
+    policy_digests = PolicyDigests(RegistryBases(mirror=registry, connect=lambda _host: registry))
 
     def record(name):
         return lineage_of(graph, name, lookup.inputs(name, built={}, identities={}))
@@ -53,14 +53,16 @@ def shop(project, monkeypatch):
             monkeypatch.setattr(module, "read_published", read)
 
     publish("app")
-    return SimpleNamespace(graph=graph, lookup=lookup, meanings=meanings, publish=publish)
+    return SimpleNamespace(
+        graph=graph, lookup=lookup, policy_digests=policy_digests, publish=publish
+    )
 
 
 def choice(shop, *, trusted=True):
     chooser = Chooser(
         lookup=shop.lookup,
         config=CascadeConfig.model_validate({"edges": {"runtime": "ignore"}}),
-        meanings=shop.meanings,
+        policy_digests=shop.policy_digests,
         failures={},
         trusted=lambda *_: trusted,
     )
@@ -82,7 +84,7 @@ def test_a_build_stays_on_an_old_base_only_if_somebody_trusted_has_recorded_it(
         graph=shop.graph,
         registry=shop.lookup.registry,
         config=CascadeConfig.model_validate({"edges": {"runtime": "ignore"}}),
-        meanings=shop.meanings,
+        policy_digests=shop.policy_digests,
         otherwise=shop.lookup.bases,
         trusted=is_trusted,
     )
@@ -135,7 +137,7 @@ def test_a_parent_that_is_called_otherwise_now_is_the_same_parent(project, monke
     chooser = Chooser(
         lookup=lookup,
         config=CascadeConfig(),
-        meanings=Meanings(RegistryBases(mirror=None, connect=lambda _host: None)),
+        policy_digests=PolicyDigests(RegistryBases(mirror=None, connect=lambda _host: None)),
         failures={},
     )
     assert chooser.choose("app", {"base": OLD}).kept
