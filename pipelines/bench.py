@@ -18,10 +18,15 @@ from aksci.core.errors import (
     TrustError,
     UsageError,
 )
+from aksci.images.bases import BaseResolver
 from aksci.images.build.build_images import BuildSettings
-from aksci.images.build.build_record import read_build_record
+from aksci.images.build.build_record import (
+    OwnBuilds,
+    read_build_record,
+    read_own_builds,
+    write_own_builds,
+)
 from aksci.images.build.credentials import load_secrets, load_ssh
-from aksci.images.build.own_builds import OwnBuilds, read_own_builds, write_own_builds
 from aksci.images.engines.builder import LazyBuilder
 from aksci.oci.references import ImageRef
 from pipelines.plan import base_resolver, policy_bases
@@ -29,13 +34,12 @@ from pipelines.platform import locate, make_toolbox, prepare
 from pipelines.supplies import in_sources, reach_registry, source_commit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from aksci.context import Context
-    from aksci.images.bases import BaseResolver
+    from aksci.images.bases import RegistryBases
     from aksci.images.build.build_record import BuildRecord, BuiltImage
     from aksci.images.build.build_run import ImageCheck
-    from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.engines.builder import Builder
     from aksci.images.graph import Graph
     from aksci.images.validate.own_validations import OwnValidations
@@ -90,14 +94,14 @@ class Bench:
         return LazyBuilder(make=self._make_builder, interrupt=self.context.runner.terminate_all)
 
     @cached_property
-    def resolver(self) -> BaseResolver:
+    def resolver(self) -> RegistryBases:
         """What asks registries for external images."""
         return base_resolver(self.context, self.registry)
 
     @cached_property
-    def resolve_base(self) -> _Bases:
+    def bases(self) -> BaseResolver:
         """What tells the digests and the ONBUILD of external images."""
-        return _Bases(self, self.resolver, self._lock)
+        return _PreparedBases(self, self.resolver, self._lock)
 
     @cached_property
     def commit(self) -> str:
@@ -120,19 +124,14 @@ class Bench:
             run_id=context.run_id,
         )
 
-    def bases_of(self, graph: Graph) -> Callable[[str], Bases] | None:
-        """Return what the bases of each image are to be; None: no policy says so.
+    def bases_under_policy(self, graph: Graph) -> BaseResolver:
+        """Return what tells the bases of each image, as [cascade] holds them.
 
         What an image recorded must be trusted even where this session signs nothing: a later job
         signs what was built on it, since our own run has built it.
         """
         return policy_bases(
-            self.context,
-            graph,
-            self.registry,
-            self.resolver,
-            self.resolve_base,
-            self._surely_trusted,
+            self.context, graph, self.registry, self.resolver, self.bases, self._surely_trusted
         )
 
     @cached_property
@@ -252,7 +251,7 @@ class Bench:
 
     def _base_of(self, image: BuiltImage) -> ImageRef | None:
         """Return what an image stands on: findings in its layers are its own."""
-        base = next((one for one in image.bases if one.stands_on), None)
+        base = next((one for one in image.bases if one.runtime), None)
         if base is None:
             return None
         if base.image in self.record.images:
@@ -355,23 +354,23 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class _Bases:
-    """Resolve external images as ``BaseResolver`` does; a repair of the platform may bring one."""
+class _PreparedBases(BaseResolver):
+    """Ask registries for bases; where one is missing, a repair of the platform may bring it."""
 
     bench: Bench
-    resolver: BaseResolver
+    resolver: RegistryBases
     lock: threading.Lock
 
-    def __call__(self, reference: str) -> str:
+    def digest(self, reference: str) -> str:
         """Return the digest that a full reference means."""
         try:
-            return self.resolver(reference)
+            return self.resolver.digest(reference)
         except RegistryError:
             with self.lock:
                 if not self.bench.found.embedded or "prepared" in self.bench.__dict__:
                     raise
                 _ = self.bench.prepared
-        return self.resolver(reference)
+        return self.resolver.digest(reference)
 
     def onbuild(self, reference: str, digest: str, platforms: Iterable[str]) -> tuple[str, ...]:
         """Return the ONBUILD instructions of the digest that a full reference means."""

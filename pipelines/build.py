@@ -10,8 +10,13 @@ from aksci.cli.options import BUILD_STAGES, Options
 from aksci.config.loader import CONFIG_NAME
 from aksci.core.errors import AksciError, ConfigError, TrustError, UsageError
 from aksci.images.build.build_images import build_images
-from aksci.images.build.build_record import BuildRecord, write_build_record
-from aksci.images.build.failures import Failure, read_failures, update_failures
+from aksci.images.build.build_record import (
+    BuildRecord,
+    Failure,
+    read_failures,
+    update_failures,
+    write_build_record,
+)
 from aksci.images.build.tags import publish_tags
 from aksci.images.selection import select
 from pipelines.bench import Bench
@@ -158,12 +163,12 @@ def _reaches(options: Options, stage: str) -> bool:
 
 def _build(bench: Bench, graph: Graph, selected: frozenset[str], options: Options) -> BuildResult:
     context = bench.context
-    vouched = bench.vouches if _reaches(options, "sign") else None
+    trusted = bench.vouches if _reaches(options, "sign") else None
     return build_images(
         graph,
         registry=bench.registry,
         builder=bench.builder,
-        resolve_external=bench.resolve_base,
+        bases=bench.bases_under_policy(graph),
         settings=bench.settings,
         reporter=context.reporter,
         now=context.now,
@@ -171,8 +176,7 @@ def _build(bench: Bench, graph: Graph, selected: frozenset[str], options: Option
         selected=selected,
         validator=bench.check,
         failures=read_failures(context.work),
-        vouched=vouched,
-        bases_of=bench.bases_of(graph),
+        trusted=trusted,
     )
 
 

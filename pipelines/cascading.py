@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from aksci.cascade.cascade_plan import Chooser, plan_cascade
 from aksci.cascade.cascade_report import outcomes_of, planned_outcomes
 from aksci.cascade.cascade_run import CascadeRun, withheld
-from aksci.cascade.drift import Meanings
+from aksci.cascade.drift import PolicyDigests
 from aksci.core.errors import AksciError
 from aksci.images.build.build_images import BuildResult
+from aksci.images.build.build_record import Failure, read_failures, update_failures
 from aksci.images.build.build_run import Run
-from aksci.images.build.failures import Failure, read_failures, update_failures
 from aksci.images.lookup import Lookup
 from pipelines.gatekeeper import Gatekeeper
 from pipelines.plan import base_resolver
@@ -34,9 +34,8 @@ if TYPE_CHECKING:
     )
     from aksci.cascade.drift import EdgeDrift
     from aksci.context import Context
-    from aksci.images.bases import BaseResolver
+    from aksci.images.bases import BaseResolver, RegistryBases
     from aksci.images.build.build_record import BuiltImage
-    from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.graph import Graph
     from aksci.oci.client import RegistryClient
     from aksci.oci.references import ImageRef
@@ -88,7 +87,7 @@ class Cascading:
         return self.bench.registry
 
     @cached_property
-    def resolver(self) -> BaseResolver:
+    def resolver(self) -> RegistryBases:
         """What asks registries for external images."""
         if self.planning:
             return base_resolver(self.context, self.registry, brief=True)
@@ -97,19 +96,19 @@ class Cascading:
     @cached_property
     def lookup(self) -> Lookup:
         """One look at the graph and the registry."""
-        resolve: Bases = self.resolver if self.planning else self.bench.resolve_base
+        bases: BaseResolver = self.resolver if self.planning else self.bench.bases
         return Lookup(
             graph=self.graph,
             registry=self.registry,
-            resolve_external=resolve,
+            bases=bases,
             failures=read_failures(self.context.work),
-            vouched=None if self.planning else self.bench.vouches,
+            trusted=None if self.planning else self.bench.vouches,
         )
 
     @cached_property
-    def meanings(self) -> Meanings:
+    def policy_digests(self) -> PolicyDigests:
         """What references mean now."""
-        return Meanings(self.resolver)
+        return PolicyDigests(self.resolver)
 
     @cached_property
     def chooser(self) -> Chooser:
@@ -117,11 +116,11 @@ class Cascading:
         return Chooser(
             lookup=self.lookup,
             config=self.context.config.cascade,
-            meanings=self.meanings,
+            policy_digests=self.policy_digests,
             only=self.only,
             batch=self.batch,
             failures=self.lookup.failures,
-            trusted=self.lookup.vouched,
+            trusted=self.lookup.trusted,
         )
 
     @cached_property

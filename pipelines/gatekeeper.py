@@ -44,7 +44,7 @@ class Gatekeeper:
         from aksci.supply.scan.scan_policy import require_pass
         from aksci.supply.sign.signer import sign_image
 
-        base = next((one for one in image.bases if one.stands_on), None)
+        base = next((one for one in image.bases if one.runtime), None)
         bench, ref = self.bench, image.ref
         self._keys[ref] = image.input_key
         with self._lock:

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.cli.options import WORK_TO_DO
 from aksci.core.errors import RegistryError, UsageError
-from aksci.images.bases import BaseResolver
-from aksci.images.build.failures import read_failures
-from aksci.images.build.past_builds import recorded_reasons
+from aksci.images.bases import RegistryBases
+from aksci.images.build.build_record import read_failures, recorded_reasons
 from aksci.images.explain import explain_image
 from aksci.images.graph import graph_document
-from aksci.images.plan import plan_build, plan_document
+from aksci.images.plan import UndecidedError, plan_build, plan_document
 from aksci.images.plan_compare import compare_plans, load_plan, save_plan
 from aksci.images.plan_matrix import make_matrices, matrix_document, matrix_value
 from aksci.images.selection import require_images, select
-from aksci.images.undecided import UndecidedError
 from aksci.report.graph_drawing import draw_dot, draw_mermaid, draw_tree, drawing_of
 from aksci.report.graph_page import draw_page
 from aksci.report.plan_report import (
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
 
     from aksci.cli.options import Options
     from aksci.context import Context
-    from aksci.images.dockerfile.onbuild import Bases
+    from aksci.images.bases import BaseResolver
     from aksci.images.graph import Graph
     from aksci.images.plan import BuildPlan, Work
     from aksci.oci.client import RegistryClient
@@ -111,13 +109,13 @@ def graph(context: Context, options: Options) -> dict[str, Any]:
 
 def base_resolver(
     context: Context, registry: RegistryClient, *, brief: bool = False
-) -> BaseResolver:
-    """Return what tells the digests of external images; the embedded registry mirrors docker.io.
+) -> RegistryBases:
+    """Return what tells the digests of base images; the embedded registry mirrors docker.io.
 
     :param brief: for a look of seconds: what failed is not tried again.
     """
     embedded = context.environment.platform == "embedded"
-    return BaseResolver(
+    return RegistryBases(
         mirror=registry if embedded else None,
         connect=lambda host: (
             registry
@@ -133,30 +131,30 @@ def policy_bases(
     context: Context,
     graph: Graph,
     registry: RegistryClient,
-    resolver: BaseResolver,
-    resolve: Bases,
-    vouched: Callable[[ImageRef, str], bool] | None = None,
-) -> Callable[[str], Bases] | None:
-    """Return what the bases of each image are to be by [cascade]; None: it says nothing of them.
+    resolver: RegistryBases,
+    bases: BaseResolver,
+    trusted: Callable[[ImageRef, str], bool] | None = None,
+) -> BaseResolver:
+    """Return what tells the bases of each image, as [cascade] holds them.
 
-    :param vouched: tells whether what a published image has recorded may be believed.
+    :param trusted: tells whether what a published image has recorded is trusted.
     """
     config = context.config.cascade
     if not config.bases and not config.edges:
-        return None
+        return bases
     from aksci.cascade.base_policy import check_policy
     from aksci.cascade.chosen_bases import PolicyBases
-    from aksci.cascade.drift import Meanings
+    from aksci.cascade.drift import PolicyDigests
 
     check_policy(config)
     return PolicyBases(
         graph=graph,
         registry=registry,
         config=config,
-        meanings=Meanings(resolver),
-        resolve=resolve,
-        trusted=vouched,
-    ).of
+        policy_digests=PolicyDigests(resolver),
+        otherwise=bases,
+        trusted=trusted,
+    )
 
 
 def _plan_or_all_that_is_known(context: Context, options: Options) -> BuildPlan:
@@ -187,11 +185,10 @@ def _plan_of(
     return plan_build(
         found,
         registry=registry,
-        resolve_external=resolver,
+        bases=policy_bases(context, found, registry, resolver, resolver),
         force=force,
         selected=selected,
         failures=read_failures(context.work),
-        bases_of=policy_bases(context, found, registry, resolver, resolver),
     )
 
 

@@ -66,12 +66,12 @@ def _moved(work: Cascading, done: Done, bases: Sequence[str]) -> dict[str, str]:
     for name in work.graph.images:
         for reference in types_of(work.graph, name):
             if work.only is None or reference in work.only:
-                found[reference] = work.meanings.meaning(reference, EdgePolicy())[0]
+                found[reference] = work.policy_digests.digest(reference, EdgePolicy())[0]
     for text in bases:
         if text not in work.graph.images:
             parsed = parse_reference(text)
             reference = f"{parsed.name}:{parsed.tag}"
-            found.setdefault(reference, work.resolver(reference))
+            found.setdefault(reference, work.resolver.digest(reference))
     for outcome in done.images:
         spec = work.graph.images[outcome.image].spec
         stays = outcome.withheld or outcome.action in {"failed", "blocked"}

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from aksci.cascade.base_policy import policy_of
-from aksci.cascade.chosen_bases import ChosenBases, types_of
-from aksci.cascade.drift import Meanings, compare_edges
+from aksci.cascade.chosen_bases import types_of
+from aksci.cascade.drift import PolicyDigests, compare_edges
 from aksci.cascade.published import read_published
 from aksci.core.errors import BuildError
+from aksci.images.bases import PinnedBases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
     from aksci.cascade.drift import EdgeDrift
     from aksci.cascade.published import Published
     from aksci.config.cascade_models import CascadeConfig
-    from aksci.images.build.failures import Failure
-    from aksci.images.dockerfile.onbuild import Bases
+    from aksci.images.bases import BaseResolver
+    from aksci.images.build.build_record import Failure
     from aksci.images.dockerfile.recipe import EdgeType
     from aksci.images.lineage import Lineage
     from aksci.images.lookup import Lookup
     from aksci.images.reasons import Reason
-    from aksci.images.schedule import Outcome
+    from aksci.images.schedule import QueueOutcome
     from aksci.oci.references import ImageRef
 
 __all__ = ["LOOKUPS", "Choice", "Chooser", "Planned", "plan_cascade"]
@@ -46,7 +47,7 @@ class Choice:
     """As compared; empty where nothing that can be trusted is recorded."""
     reasons: tuple[Reason, ...] = ()
     """Empty: it is kept."""
-    bases: Bases
+    bases: BaseResolver
     """What its build is to be based on."""
 
     @property
@@ -61,7 +62,7 @@ class Chooser:
 
     lookup: Lookup
     config: CascadeConfig
-    meanings: Meanings
+    policy_digests: PolicyDigests
     only: frozenset[str] | None = None
     """Full references of images from outside, or names of images: no other change counts."""
     batch: bool = False
@@ -79,7 +80,7 @@ class Chooser:
         :raises RegistryError: the registry could not be asked: that never means "nothing moved".
         """
         published = read_published(self.lookup.registry, self.lookup.graph.images[name].spec)
-        bases = ChosenBases(chosen=self._meant(name, {}), otherwise=self.lookup.resolve_external)
+        bases = PinnedBases(self._meant(name, {}), self.lookup.bases)
         distrust = self._distrust(name, published, identities)
         if published is None or distrust:
             reasons = (*distrust, *self._waiting(name, identities))
@@ -87,7 +88,7 @@ class Chooser:
         edges = compare_edges(
             published,
             graph_parents={**identities, **self._renamed(name, published, identities)},
-            meanings=self.meanings,
+            policy_digests=self.policy_digests,
             config=self.config,
             only=self.only,
             batch=self.batch,
@@ -98,13 +99,13 @@ class Chooser:
         # Not before: what is kept ships nothing, whatever its sources are by now.
         self._require_same_sources(name, published, identities)
         failed = self._failed(name)
-        chosen = self._meant(name, _chosen(edges))
+        pinned = self._meant(name, _chosen(edges))
         return Choice(
             image=name,
             published=published,
             edges=edges,
             reasons=(*reasons, *failed),
-            bases=ChosenBases(chosen=chosen, otherwise=self.lookup.resolve_external),
+            bases=PinnedBases(pinned, self.lookup.bases),
         )
 
     def _distrust(
@@ -154,7 +155,7 @@ class Chooser:
             if reference not in found:
                 policy = policy_of(self.config, reference, kind)
                 if policy.digest or policy.tags:
-                    found[reference] = self.meanings.meaning(reference, policy)[0]
+                    found[reference] = self.policy_digests.digest(reference, policy)[0]
         return found
 
     def _require_same_sources(
@@ -176,12 +177,12 @@ class Chooser:
 
         They are read with the bases that were recorded, whose ONBUILD was part of the build.
         """
-        bases = ChosenBases(chosen=lineage.digests, otherwise=self.lookup.resolve_external)
+        bases = PinnedBases(lineage.digests, self.lookup.bases)
         inputs = self.lookup.inputs(
             name,
             built=dict.fromkeys(identities),
             identities={},
-            resolve_external=bases,
+            bases=bases,
         )
         return inputs.source.document() == lineage.source
 
@@ -235,7 +236,7 @@ class Planned:
     """What it counts as in the keys of what needs it; None: it is to be made."""
 
 
-def plan_cascade(lookup: Lookup, chooser: Chooser) -> Outcome[Planned]:
+def plan_cascade(lookup: Lookup, chooser: Chooser) -> QueueOutcome[Planned]:
     """Look at every image. The registry is read, nothing is written.
 
     What is based on an image that is to be made counts as to be made, too; the cascade itself may

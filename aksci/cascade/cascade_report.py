@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aksci.cascade.drift import EdgeDrift
     from aksci.images.build.build_run import ImageDone
     from aksci.images.graph import Graph
-    from aksci.images.schedule import Outcome
+    from aksci.images.schedule import QueueOutcome
 
 __all__ = [
     "CascadeReport",
@@ -166,7 +166,7 @@ _ACTIONS: dict[str, Action] = {
 
 
 def outcomes_of(
-    graph: Graph, run: CascadeRun, outcome: Outcome[ImageDone], *, held: Collection[str]
+    graph: Graph, run: CascadeRun, outcome: QueueOutcome[ImageDone], *, held: Collection[str]
 ) -> tuple[ImageOutcome, ...]:
     """Return what became of each image, parents before children.
 
@@ -175,7 +175,7 @@ def outcomes_of(
     return tuple(_outcome(graph, run, outcome, name, held) for name in graph.order)
 
 
-def planned_outcomes(graph: Graph, outcome: Outcome[Planned]) -> tuple[ImageOutcome, ...]:
+def planned_outcomes(graph: Graph, outcome: QueueOutcome[Planned]) -> tuple[ImageOutcome, ...]:
     """Return what would become of each image, parents before children."""
     found = []
     for name in graph.order:
@@ -201,7 +201,7 @@ def planned_outcomes(graph: Graph, outcome: Outcome[Planned]) -> tuple[ImageOutc
 def _outcome(
     graph: Graph,
     run: CascadeRun,
-    outcome: Outcome[ImageDone],
+    outcome: QueueOutcome[ImageDone],
     name: str,
     held: Collection[str],
 ) -> ImageOutcome:
@@ -230,7 +230,7 @@ def _outcome(
 def _not_done(
     name: str,
     needs: tuple[str, ...],
-    outcome: Outcome[ImageDone] | Outcome[Planned],
+    outcome: QueueOutcome[ImageDone] | QueueOutcome[Planned],
     *,
     before: str | None,
 ) -> ImageOutcome:

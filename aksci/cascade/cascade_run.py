@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from aksci.cascade.cascade_plan import Choice, Chooser
     from aksci.images.build.build_run import Run
-    from aksci.images.schedule import Outcome
+    from aksci.images.schedule import QueueOutcome
 
 __all__ = ["CascadeRun", "ImageGate", "withheld"]
 
@@ -48,7 +48,7 @@ class CascadeRun:
     gated: dict[str, float] = field(default_factory=dict)
     """Seconds in the gate."""
 
-    def work(self) -> Outcome[ImageDone]:
+    def work(self) -> QueueOutcome[ImageDone]:
         """Do all of it."""
         return self.run.lookup.run(
             self.image,

@@ -1,4 +1,4 @@
-"""What the bases of one image are to be: as the registry says now, or as a policy holds them."""
+"""What FROM means now for one image: as the registry says, or as [cascade] holds it."""
 
 from __future__ import annotations
 
@@ -7,46 +7,23 @@ from typing import TYPE_CHECKING
 
 from aksci.cascade.base_policy import policy_of
 from aksci.cascade.published import read_published
-from aksci.core.errors import NotFoundInRegistry
+from aksci.images.bases import BaseResolver, PinnedBases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from aksci.cascade.drift import Meanings
+    from aksci.cascade.drift import PolicyDigests
     from aksci.config.cascade_models import CascadeConfig
-    from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.dockerfile.recipe import EdgeType
     from aksci.images.graph import Graph
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 
-__all__ = ["ChosenBases", "PolicyBases", "types_of"]
+__all__ = ["PolicyBases", "types_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChosenBases:
-    """Answer with the digests that were chosen for one image; implements ``Bases``."""
-
-    chosen: Mapping[str, str]
-    """Full reference -> digest."""
-    otherwise: Bases
-
-    def __call__(self, reference: str) -> str:
-        """Return the digest that is chosen, or that the reference means now."""
-        return self.chosen.get(reference) or self.otherwise(reference)
-
-    def onbuild(self, reference: str, digest: str, platforms: Iterable[str]) -> tuple[str, ...]:
-        """Return the ONBUILD instructions of a digest; of one that is gone, none."""
-        try:
-            return self.otherwise.onbuild(reference, digest, platforms)
-        except NotFoundInRegistry:
-            if self.chosen.get(reference) != digest:
-                raise
-            return ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class PolicyBases:
+class PolicyBases(BaseResolver):
     """The bases of each image under [cascade], for a build.
 
     A base that a cascade would leave is left by a build, too: what the image recorded stays, if the
@@ -56,27 +33,35 @@ class PolicyBases:
     graph: Graph
     registry: Registry
     config: CascadeConfig
-    meanings: Meanings
-    resolve: Bases
+    policy_digests: PolicyDigests
+    otherwise: BaseResolver
     trusted: Callable[[ImageRef, str], bool] | None = None
     """Tells whether a digest with an input key is trusted. None: all are."""
 
-    def of(self, name: str) -> Bases:
-        """Return what the bases of one image are to be."""
+    def digest(self, reference: str) -> str:
+        """Return the digest that a full reference means, where no image's policy counts."""
+        return self.otherwise.digest(reference)
+
+    def onbuild(self, reference: str, digest: str, platforms: Iterable[str]) -> tuple[str, ...]:
+        """Return the ONBUILD instructions of the digest that a full reference means."""
+        return self.otherwise.onbuild(reference, digest, platforms)
+
+    def for_image(self, name: str) -> BaseResolver:
+        """Return what answers for the bases of one image."""
         policies = {
             reference: policy_of(self.config, reference, kind)
             for reference, kind in types_of(self.graph, name).items()
         }
         held = {reference for reference, policy in policies.items() if policy.update != "now"}
         recorded = self._recorded(name) if held else {}
-        chosen = {
+        pinned = {
             reference: recorded[reference]
             if reference in held and reference in recorded
-            else self.meanings.meaning(reference, policy)[0]
+            else self.policy_digests.digest(reference, policy)[0]
             for reference, policy in policies.items()
             if reference in held or policy.digest or policy.tags
         }
-        return ChosenBases(chosen=chosen, otherwise=self.resolve) if chosen else self.resolve
+        return PinnedBases(pinned, self.otherwise) if pinned else self.otherwise
 
     def _recorded(self, name: str) -> Mapping[str, str]:
         published = read_published(self.registry, self.graph.images[name].spec)

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from aksci.cascade.published import Published
     from aksci.config.cascade_models import CascadeConfig
-    from aksci.images.bases import BaseResolver
+    from aksci.images.bases import RegistryBases
     from aksci.images.dockerfile.recipe import EdgeType
     from aksci.oci.names import Reference
 
-__all__ = ["EdgeDrift", "EdgeState", "Meanings", "compare_edges"]
+__all__ = ["EdgeDrift", "EdgeState", "PolicyDigests", "compare_edges"]
 
 EdgeState = Literal["same", "drifted", "batched", "ignored", "waiting"]
 """``same``: as recorded. ``drifted``: another digest is meant now, and the cascade takes it.
@@ -56,21 +56,21 @@ class EdgeDrift:
 _T = TypeVar("_T")
 
 
-class Meanings:
-    """Tell what references mean now, under a policy. Its methods are called from several threads.
+class PolicyDigests:
+    """Tell the digests that FROM means now under a policy: pinned, or of the newest tag in a range.
 
     Each registry is asked each thing once a run, and what failed is not tried again: hundreds of
-    images may be based on one.
+    images may be based on one. Its methods are called from several threads.
     """
 
-    def __init__(self, resolve: BaseResolver) -> None:
-        self._resolve = resolve
+    def __init__(self, bases: RegistryBases) -> None:
+        self._bases = bases
         self._lock = threading.Lock()
         self._digests: dict[str, Future[str]] = {}
         self._tags: dict[str, Future[tuple[str, ...]]] = {}
         self._newest: dict[str, Future[str | None]] = {}
 
-    def meaning(self, reference: str, policy: EdgePolicy) -> tuple[str, str]:
+    def digest(self, reference: str, policy: EdgePolicy) -> tuple[str, str]:
         """Return the digest that a reference means now, and the tag that led to it.
 
         The tag is empty unless the policy's range has led to another than the reference's own. A
@@ -90,7 +90,7 @@ class Meanings:
         return self._digest(reference), ""
 
     def _digest(self, reference: str) -> str:
-        return _once(self._lock, self._digests, reference, lambda: self._resolve(reference))
+        return _once(self._lock, self._digests, reference, lambda: self._bases.digest(reference))
 
     def _newest_of(self, own: Reference, span: str) -> str | None:
         """Look through the tags once, too: there may be thousands."""
@@ -103,7 +103,7 @@ class Meanings:
 
     def _list(self, reference: str) -> tuple[str, ...]:
         try:
-            registry, repository = self._resolve.where(reference)
+            registry, repository = self._bases.where(reference)
             return tuple(registry.tags(repository))
         except RegistryError as error:
             raise BaseImageError(
@@ -118,7 +118,7 @@ def compare_edges(
     published: Published,
     *,
     graph_parents: Mapping[str, str | None],
-    meanings: Meanings,
+    policy_digests: PolicyDigests,
     config: CascadeConfig,
     only: frozenset[str] | None,
     batch: bool,
@@ -139,7 +139,7 @@ def compare_edges(
     comparison = _Comparison(
         published=published,
         parents=graph_parents,
-        meanings=meanings,
+        policy_digests=policy_digests,
         config=config,
         only=only,
         batch=batch,
@@ -158,7 +158,7 @@ class _Comparison:
 
     published: Published
     parents: Mapping[str, str | None]
-    meanings: Meanings
+    policy_digests: PolicyDigests
     config: CascadeConfig
     only: frozenset[str] | None
     batch: bool
@@ -192,7 +192,7 @@ class _Comparison:
         if digest := parse_reference(reference).digest:
             current, tag = digest, ""  # the Dockerfile pins it; no tag can move it
         else:
-            current, tag = self.meanings.meaning(reference, policy)
+            current, tag = self.policy_digests.digest(reference, policy)
         state, note = self._state(reference, policy) if current != recorded else ("same", "")
         return EdgeDrift(
             image=self.published.image,

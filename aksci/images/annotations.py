@@ -1,4 +1,4 @@
-"""How an image's manifest names what it stands on.
+"""How an image's manifest names its base.
 
 Image specification 1.1, "Pre-Defined Annotation Keys".
 """

@@ -1,22 +1,29 @@
-"""Images that a project does not build: which digest their names mean now, and their ONBUILD."""
+"""Base images that a project does not build: which digest FROM means now, and their ONBUILD.
+
+OCI image specification, "Image Index", "Image Manifest"; ``config.OnBuild`` is Docker's own field
+of an image's configuration (Docker image specification v1.2).
+"""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aksci.core.errors import NotFoundInRegistry, RegistryError, UnreachableError
-from aksci.images.dockerfile.onbuild import read_onbuild
+from aksci.core.files import write_atomically
+from aksci.images.platforms import normalise_platform
 from aksci.oci.names import Reference, parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from aksci.oci.registry import Registry
 
-__all__ = ["BaseImageError", "BaseResolver"]
+__all__ = ["BaseImageError", "BaseResolver", "PinnedBases", "RegistryBases"]
 
 _HUB = "docker.io"
 _FRONTENDS = frozenset({"docker/dockerfile", "docker/dockerfile-upstream"})
@@ -35,14 +42,63 @@ class BaseImageError(RegistryError):
         """A sentence that fits other images of the same registry, too."""
 
 
-class BaseResolver:
-    """Resolve the names of external images, each once a run.
+class BaseResolver(Protocol):
+    """Tells what FROM means now, of images that a project does not build.
+
+    Digest and ONBUILD both count in keys: nobody may know the digest of an image and pass over its
+    ONBUILD. That is why one object answers for both. Its methods are called from several threads.
+    """
+
+    def digest(self, reference: str) -> str:
+        """Return the digest that a full reference means.
+
+        :raises BaseImageError: no registry has it, or one can't be asked.
+        """
+
+    def onbuild(self, reference: str, digest: str, platforms: Iterable[str]) -> tuple[str, ...]:
+        """Return the ONBUILD instructions of the digest that a full reference means.
+
+        :param platforms: of the images that are based on it, and of the builder.
+        :raises BaseImageError: no registry has it, or one can't be asked.
+        """
+
+    def for_image(self, name: str) -> BaseResolver:  # noqa: ARG002 - for those who need it
+        """Return what answers for the bases of one image: a policy may hold them, or pin them."""
+        return self
+
+
+class PinnedBases(BaseResolver):
+    """Hold some bases at digests that were chosen; another resolver answers for the rest.
+
+    :param pinned: full reference -> digest.
+    """
+
+    def __init__(self, pinned: Mapping[str, str], otherwise: BaseResolver) -> None:
+        self.pinned = pinned
+        self._otherwise = otherwise
+
+    def digest(self, reference: str) -> str:
+        """Return the digest that is chosen, or that the reference means now."""
+        return self.pinned.get(reference) or self._otherwise.digest(reference)
+
+    def onbuild(self, reference: str, digest: str, platforms: Iterable[str]) -> tuple[str, ...]:
+        """Return the ONBUILD instructions of a digest; of a pinned one that is gone, none."""
+        try:
+            return self._otherwise.onbuild(reference, digest, platforms)
+        except NotFoundInRegistry:
+            if self.pinned.get(reference) != digest:
+                raise
+            return ()
+
+
+class RegistryBases(BaseResolver):
+    """Ask registries for base images, for each once a run.
 
     :param mirror: a registry that stands in for docker.io: asked first, under the same repository.
     :param connect: returns the client of a registry's host; it is asked once for each.
     :param cache: a folder for what never changes; None: nothing is kept.
-    :param brief: for a look of seconds, where hundreds of images may stand on one base: what failed
-        is not tried again, and a registry that can't be reached is not asked for anything else.
+    :param brief: for a look of seconds, where hundreds of images may have one base: what failed is
+        not tried again, and a registry that can't be reached is not asked for anything else.
     """
 
     def __init__(
@@ -65,11 +121,8 @@ class BaseResolver:
         self._failed: dict[str, BaseImageError] = {}
         self._lost: dict[str, UnreachableError] = {}
 
-    def __call__(self, reference: str) -> str:
-        """Return the digest that a full reference means.
-
-        :raises BaseImageError: no registry has it, or one can't be asked.
-        """
+    def digest(self, reference: str) -> str:
+        """Return the digest that a full reference means, as the first answer of this run was."""
         with self._lock_of(reference):
             if reference not in self._known:
                 with self._once(reference):
@@ -77,18 +130,14 @@ class BaseResolver:
             return self._known[reference]
 
     def onbuild(self, reference: str, digest: str, platforms: Iterable[str]) -> tuple[str, ...]:
-        """Return the ONBUILD instructions of the digest that a full reference means.
-
-        :param platforms: of the images that stand on it, and of the builder.
-        :raises BaseImageError: no registry has it, or one can't be asked.
-        """
-        wanted = sorted(set(platforms))
-        key = " ".join([digest, *wanted])
+        """Return the ONBUILD instructions of the digest that a full reference means."""
+        asked = sorted(set(platforms))
+        key = " ".join([digest, *asked])
         with self._lock_of(key):
             if key not in self._onbuild:
                 with self._once(f"{reference} {key}"):
                     self._onbuild[key] = self._read_onbuild(
-                        parse_reference(reference), digest, wanted
+                        parse_reference(reference), digest, asked
                     )
             return self._onbuild[key]
 
@@ -129,14 +178,14 @@ class BaseResolver:
         if host == _HUB:
             if self._mirror is not None:
                 try:
-                    return read_onbuild(
+                    return _onbuild_of(
                         self._mirror, reference.repository, digest, platforms, cache=self._cache
                     )
                 except NotFoundInRegistry:
                     pass
             host = _HUB_HOST
         with self._blaming(reference, host):
-            return read_onbuild(
+            return _onbuild_of(
                 self.client(host), reference.repository, digest, platforms, cache=self._cache
             )
 
@@ -193,3 +242,69 @@ class BaseResolver:
             "without the internet, let `nox -s up` make it: in aksci.toml, "
             f'[local] seeds = {{ "debian:{reference.tag}" = [] }}.'
         )
+
+
+def _onbuild_of(
+    registry: Registry,
+    repository: str,
+    digest: str,
+    platforms: Iterable[str],
+    *,
+    cache: Path | None = None,
+) -> tuple[str, ...]:
+    """Return the ONBUILD instructions of an image for any of some platforms.
+
+    It takes two requests for a manifest, at least three for an index; none once ``cache`` has it.
+
+    :param cache: a folder. What is in it is known by digest, so it never grows old.
+    :raises RegistryError: it can't be read, or is no image.
+    """
+    machines = sorted({_machine(platform) for platform in platforms})
+    # Part of the name: an index of many platforms is read only for those that are asked for.
+    name = hashlib.sha256("\n".join([digest, *machines]).encode()).hexdigest()
+    known = cache / f"{name}.json" if cache is not None else None
+    if known is not None and (found := _kept(known)) is not None:
+        return found
+    texts = tuple(dict.fromkeys(_read(registry, repository, digest, machines)))
+    if known is not None:
+        with contextlib.suppress(OSError):  # a tree that is only read can be planned, too
+            known.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(known, json.dumps(texts))
+    return texts
+
+
+def _kept(path: Path) -> tuple[str, ...] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    good = isinstance(found, list) and all(isinstance(one, str) for one in found)
+    return tuple(found) if good else None
+
+
+def _machine(platform: str) -> str:
+    """Return a platform without its variant: which one of several fits is for BuildKit to say."""
+    return "/".join(normalise_platform(platform).split("/")[:2])
+
+
+def _read(registry: Registry, repository: str, digest: str, machines: list[str]) -> list[str]:
+    try:
+        manifest = json.loads(registry.manifest(repository, digest).content)
+        if "manifests" in manifest:
+            return [
+                text
+                for one in manifest["manifests"]
+                if _is_one_of(one.get("platform") or {}, machines)
+                for text in _read(registry, repository, one["digest"], machines)
+            ]
+        config = manifest.get("config", {}).get("digest")
+        if config is None:
+            return []
+        settings: Any = json.loads(registry.blob(repository, config)).get("config") or {}
+        return [str(text) for text in settings.get("OnBuild") or []]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise RegistryError(f"{registry.host}/{repository}@{digest} is not an image.") from None
+
+
+def _is_one_of(platform: dict[str, Any], machines: list[str]) -> bool:
+    return f"{platform.get('os')}/{platform.get('architecture')}" in machines

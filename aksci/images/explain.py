@@ -1,4 +1,8 @@
-"""One image explained: why it would be built, or why it was, down to the first cause."""
+"""One image explained: why it would be built, or why it was, down to the first cause.
+
+The reasons themselves are made in ``reasons``, of the record that ``lineage`` keeps; here they are
+followed from image to image.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from aksci.images.history import lineage_of
 from aksci.images.keys import in_tag
 from aksci.images.lineage import Lineage, read_files, read_lineage, read_lineage_before
-from aksci.images.reasons import Reason, changed_files, reasons_between, waits
+from aksci.images.reasons import Reason, changed_files, lineage_of, reasons_between, waits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -171,7 +174,7 @@ def _files_between(
 
 
 def _parents(plan: BuildPlan, name: str) -> list[dict[str, Any]]:
-    """Return what the image stands on: of this project, and from outside."""
+    """Return the bases of an image: of this project, and from outside."""
     inputs = plan.by_name[name].inputs
     if inputs is None:
         return []

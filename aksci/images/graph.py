@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import contextlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aksci.core.errors import ConfigError
-from aksci.images.discovery.specs import ImageSpec, discover_images
+from aksci.images.discovery.specs import INLINE, ImageSpec, discover_images
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.dockerfile.parser import Dockerfile, parse_dockerfile
 from aksci.images.dockerfile.recipe import EdgeType, Need, Recipe, unite
 from aksci.images.dockerfile.stages import resolve_stages
-from aksci.images.mistakes import for_each
 from aksci.images.platforms import platform_args, this_platform
 from aksci.oci.names import Reference, parse_reference
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from aksci.config.models import Config
     from aksci.images.discovery.sources.imported import Importer
+    from aksci.images.discovery.specs import ImageSpec
     from aksci.images.dockerfile.parser import Instruction
 
 __all__ = [
@@ -54,7 +55,7 @@ class Image:
     dockerfile: Dockerfile
     recipe: Recipe
     triggers: Mapping[str, tuple[Instruction, ...]] = field(default_factory=dict)
-    """What the ONBUILD of an image that it stands on adds: reference -> instructions. They are
+    """What the ONBUILD of its bases adds: reference -> instructions. They are
     part of the recipe already; ``read_image`` needs them to come to the same one again."""
 
 
@@ -134,9 +135,10 @@ def build_graph(
     specs = discover_images(root, config, builder_platform=builder_platform, importer=importer)
     parsed: dict[str, Dockerfile] = {}
     owners = _owners(config, specs)
-    read = for_each(specs, config, lambda spec: read_image(root, spec, parsed))
-    images = for_each(specs, config, lambda spec: _with_triggers(read[spec.name], read, owners))
-    needs = for_each(
+    # Which ONBUILD counts where is known only once every image has been read.
+    read = _for_each(specs, config, lambda spec: read_image(root, spec, parsed))
+    images = _for_each(specs, config, lambda spec: _with_triggers(read[spec.name], read, owners))
+    needs = _for_each(
         specs, config, lambda spec: frozenset(_connect(images[spec.name], specs, owners))
     )
     found = frozenset[Edge | External]().union(*needs.values())
@@ -151,7 +153,7 @@ def build_graph(
 
 
 def graph_document(graph: Graph) -> dict[str, Any]:
-    """Return the graph as ``graph --format json`` prints it (DESIGN §4)."""
+    """Return the graph as ``graph --format json`` prints it: schemas/graph.schema.json."""
     return {
         "schema": 1,
         "images": [
@@ -186,10 +188,11 @@ def read_image(
     """Read what an image's Dockerfile means.
 
     :param parsed: the Dockerfiles that were read already, by path; this one is added.
-    :param triggers: what the ONBUILD of an image that it stands on adds, as in ``Image.triggers``.
+    :param triggers: what the ONBUILD of its bases adds, as in ``Image.triggers``.
     :raises ConfigError: the Dockerfile is wrong.
     """
     syntax = spec.args.get(SYNTAX_ARG, "").strip() or None
+    # Another frontend may read the same file in another way.
     key = f"{spec.dockerfile}\0{syntax}" if syntax else spec.dockerfile
     dockerfile = parsed.get(key)
     if dockerfile is None:
@@ -249,6 +252,7 @@ def _owner(reference: str, owners: Mapping[str, str]) -> str | None:
     if reference.startswith(OUR_IMAGE):
         return reference.removeprefix(OUR_IMAGE)
     parsed = parse_reference(reference.removeprefix(DOCKER_IMAGE))
+    # A digest names one build of the past, even of our own image: nothing of this run replaces it.
     return None if parsed.digest else owners.get(str(parsed))
 
 
@@ -266,15 +270,15 @@ def _owner_of(spec: ImageSpec, need: Need, owners: Mapping[str, str]) -> str | N
 
 
 def _with_triggers(image: Image, images: Mapping[str, Image], owners: Mapping[str, str]) -> Image:
-    """Add what the ONBUILD of this project's images makes one do that stands on them.
+    """Add what the ONBUILD of this project's images makes their dependents do.
 
-    It may copy from a stage that nothing needed before, which stands on further images.
+    It may copy from a stage that nothing needed before, which is based on further images.
     """
     while True:
         triggers = {}
         for base in image.recipe.bases:
             owner = _owner(base, owners)
-            # The version of itself that it stands on is another one than this.
+            # An image based on itself means an earlier version, not this one.
             if owner is not None and owner in images and owner != image.spec.name:
                 triggers[base] = images[owner].recipe.onbuild
         triggers = {base: found for base, found in triggers.items() if found}
@@ -297,8 +301,9 @@ def _connect(
             reference = own_reference(specs[owner or name])
         else:
             reference = str(parse_reference(need.reference.removeprefix(DOCKER_IMAGE)))
+        # A frontend must be there before BuildKit can read the file: it is not built on the way.
+        # An image that copies from itself means its previous version.
         if owner is None or owner == name or need.type == "syntax":
-            # An image that copies from itself means its previous version.
             previous = owner == name
             yield External(image=name, reference=reference, type=need.type, previous=previous)
         else:
@@ -321,6 +326,7 @@ def _unknown(spec: ImageSpec, key: str, name: str, specs: Mapping[str, ImageSpec
 
 def _owners(config: Config, specs: Mapping[str, ImageSpec]) -> dict[str, str]:
     """Return which image a full reference means: with no registry, or with one of the project's."""
+    # One Dockerfile serves all environments: none of their names is an image from outside.
     registries = {_HUB, _EMBEDDED}
     registries |= {env.registry for env in config.environments.values() if env.registry}
     owners: dict[str, str] = {}
@@ -343,20 +349,13 @@ def _owners(config: Config, specs: Mapping[str, ImageSpec]) -> dict[str, str]:
 
 
 def _order(parents: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
-    waiting = {name: set(needed) for name, needed in parents.items()}
-    children: dict[str, list[str]] = defaultdict(list)
-    for name, needed in parents.items():
-        for parent in needed:
-            children[parent].append(name)
-    ready = sorted(name for name, needed in waiting.items() if not needed)
-    order: list[str] = []
-    while ready:
-        name = ready.pop(0)
-        order.append(name)
-        for child in sorted(children[name]):
-            waiting[child].discard(name)
-            if not waiting[child]:
-                ready.append(child)
+    sorter = TopologicalSorter(parents)
+    with contextlib.suppress(CycleError):  # told below, always by the same names
+        sorter.prepare()
+    order = sorted(sorter.get_ready())
+    for name in order:  # grows as it is gone through
+        sorter.done(name)
+        order += sorted(sorter.get_ready())
     if len(order) < len(parents):
         circle = " -> ".join(_circle(parents, set(parents) - set(order)))
         raise ConfigError(f"Images need each other in a circle: {circle}.")
@@ -371,3 +370,40 @@ def _circle(parents: Mapping[str, frozenset[str]], stuck: set[str]) -> list[str]
         if following in path:
             return [*path[path.index(following) :], following]
         path.append(following)
+
+
+def _for_each(
+    specs: Mapping[str, ImageSpec], config: Config, work: Callable[[ImageSpec], _T]
+) -> dict[str, _T]:
+    """Do something for each image; tell what is wrong of all of them, not of the first alone.
+
+    :raises ConfigError: all that is wrong, at once: a foreign repository may well hold several
+        Dockerfiles that no tool can read, such as templates.
+    """
+    done: dict[str, _T] = {}
+    wrong: dict[str, ConfigError] = {}
+    for name, spec in specs.items():
+        try:
+            done[name] = work(spec)
+        except ConfigError as error:
+            wrong[name] = error
+    if wrong:
+        raise _all_wrong(wrong, specs, config)
+    return done
+
+
+def _all_wrong(
+    wrong: Mapping[str, ConfigError], specs: Mapping[str, ImageSpec], config: Config
+) -> ConfigError:
+    """Make one error of several; a Dockerfile that makes several images is told once."""
+    causes = {(error.message, error.hint): error for error in wrong.values()}
+    hints = list(dict.fromkeys(hint for _, hint in causes if hint))
+    found = sorted({specs[name].dockerfile for name in wrong if name not in config.images})
+    found = [one for one in found if not one.startswith(INLINE)]
+    if found:  # by [discover]; what has a table is meant
+        listed = ", ".join(f'"{dockerfile}"' for dockerfile in found)
+        hints.append(f"leave out what is no image of this project: [discover] exclude = [{listed}]")
+    messages = [message for message, _ in causes]
+    if len(messages) > 1:
+        messages.insert(0, f"{len(messages)} errors in Dockerfiles:")
+    return ConfigError("\n".join(messages), hint="\n      ".join(hints) or None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE, normalised_contexts
-from aksci.images.dockerfile.onbuild import parse_onbuild
+from aksci.images.dockerfile.parser import parse_onbuild
 from aksci.images.graph import Edge, External, Image, interpret, own_reference
 from aksci.images.keys import Source, input_key, source_of
 from aksci.oci.names import Reference, parse_reference
@@ -15,8 +15,8 @@ from aksci.oci.names import Reference, parse_reference
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aksci.images.bases import BaseResolver
     from aksci.images.context.hasher import TreeHasher
-    from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.dockerfile.parser import Instruction
     from aksci.images.graph import Graph
 
@@ -45,7 +45,7 @@ class Inputs:
     reusable: bool
     """Whether the key says all: of an opaque image, nobody knows what else it is made of."""
     runtime: str | None
-    """Full reference of what its final stage stands on."""
+    """Full reference of what its final stage is based on."""
     digests: frozenset[str] = frozenset()
     """Of all images that its build may use, by whatever name."""
     unpinned: Mapping[str, str] = field(default_factory=dict)
@@ -67,16 +67,16 @@ def inputs_of(
     registry_host: str,
     built: Mapping[str, str | None],
     identities: Mapping[str, str] | None = None,
-    resolve_external: Bases,
+    bases: BaseResolver,
 ) -> Inputs:
     """Collect an image's inputs.
 
     :param built: each parent in this project -> its digest, or None while it is not known.
     :param identities: what a parent counts as in the key, where that is not its digest: see
         ``content_identity``.
-    :param resolve_external: knows what full references mean now.
+    :param bases: tells what FROM means now.
     """
-    collected = _Collector(graph, registry_host, built, identities or {}, resolve_external)
+    collected = _Collector(graph, registry_host, built, identities or {}, bases)
     image = collected.collect(name)
     return Inputs(
         image=image,
@@ -98,7 +98,7 @@ def inputs_of(
 
 
 def _full(graph: Graph, reference: str) -> str:
-    """Return the full reference of what a stage stands on, or of the context in its place."""
+    """Return the full reference of what a stage is based on, or of the context in its place."""
     if reference.startswith(OUR_IMAGE):
         return own_reference(graph.images[reference.removeprefix(OUR_IMAGE)].spec)
     return str(parse_reference(reference.removeprefix(DOCKER_IMAGE)))
@@ -113,13 +113,13 @@ class _Collector:
         registry_host: str,
         built: Mapping[str, str | None],
         identities: Mapping[str, str],
-        resolve_external: Bases,
+        bases: BaseResolver,
     ) -> None:
         self._graph = graph
         self._host = registry_host
         self._built = built
         self._identities = identities
-        self._resolve = resolve_external
+        self._bases = bases
         self.parents: dict[str, str | None] = {}
         self.internal: dict[str, str] = {}
         self.pins: dict[str, str] = {}
@@ -167,7 +167,7 @@ class _Collector:
         if reference.digest:
             self.digests.add(reference.digest)
             return
-        digest = self._resolve(one.reference)
+        digest = self._bases.digest(one.reference)
         self.digests.add(digest)
         if not one.previous:  # or its own last version would make it differ for ever
             self.parents[one.reference] = digest
@@ -199,7 +199,7 @@ class _Collector:
             self.pins[context] = pin or self._external_pin(parse_reference(reference))
 
     def _external_pin(self, reference: Reference) -> str:
-        digest = reference.digest or self._resolve(str(reference))
+        digest = reference.digest or self._bases.digest(str(reference))
         self.digests.add(digest)
         return f"{reference.name}@{digest}"
 
@@ -208,7 +208,7 @@ class _Collector:
     def _with_triggers(self, image: Image) -> Image:
         """Add the ONBUILD of images that only the registry knows.
 
-        It may copy from a stage that nothing needed before, which stands on further images.
+        It may copy from a stage that nothing needed before, which is based on further images.
         """
         seen: set[str] = set()
         while waiting := image.recipe.bases - seen:
@@ -226,7 +226,7 @@ class _Collector:
         owner = self._owner(image.spec.name, full)
         if owner is None:
             reference = parse_reference(full)
-            digest = reference.digest or self._resolve(full)
+            digest = reference.digest or self._bases.digest(full)
         elif self._graph.images[owner].dockerfile.standard_frontend:
             return ()  # the graph knows what it says
         else:
@@ -235,7 +235,7 @@ class _Collector:
                 return ()  # without its digest, there is no key either
             full, _, digest = pin.partition("@")
         platforms = {*image.spec.platforms, image.spec.builder_platform}
-        texts = self._resolve.onbuild(full, digest, platforms)
+        texts = self._bases.onbuild(full, digest, platforms)
         return parse_onbuild(texts, name=f"ONBUILD of {full}")
 
     def _owner(self, name: str, full: str) -> str | None:

@@ -85,6 +85,8 @@ def source_of(image: Image, hasher: TreeHasher) -> Source:
 def state_of(image: Image, hasher: TreeHasher) -> tuple[bytes, ...]:
     """Return what changes when a file that ``source_of`` counts is written, be it the same again.
 
+    A key can't tell that a file was changed and changed back while an engine read it; this can.
+
     The Dockerfile itself is not among them.
     """
     spec = image.spec
@@ -110,6 +112,7 @@ def _counting_args(image: Image) -> dict[str, str]:
         )
     else:
         counting = recipe.used_args
+    # A build argument takes the place of BuildKit's own value, as it does in BuildKit.
     values = {**_builder_args(image), **configured}
     return {name: values[name] for name in sorted(counting & values.keys())}
 
@@ -143,6 +146,7 @@ def input_key(source: Source, parents: Mapping[str, str]) -> str:
 
     :param parents: each reference that the Dockerfile needs, in full -> the digest it means.
     """
+    # By name: two bases that change places are another image, though the digests are the same.
     return _hash({"schema": KEY_SCHEMA, "source": source.key, "parents": dict(parents)})
 
 
@@ -160,7 +164,7 @@ def unchecked_tag(key: str) -> str:
 
 
 def _hash_recipe(image: Image) -> str:
-    if image.recipe.opaque:
+    if image.recipe.opaque:  # nobody knows which lines count, so all of them do
         return _hash({"text": image.dockerfile.text})
     return _hash(
         {

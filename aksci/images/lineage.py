@@ -1,7 +1,7 @@
 """What an image was made of, stored beside it in the registry as a referrer.
 
 It is not in the image's own manifest: two builds that give the same bytes then have the same
-digest, whatever commit or comment asked for them, and the images that stand on it need no new build
+digest, whatever commit or comment asked for them, and its dependents need no new build
 (docs/adr/0003-lineage.md). It explains; no decision is taken from it.
 """
 

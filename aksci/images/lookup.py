@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aksci.images.build.finished import Finished, find_finished
 from aksci.images.context.hasher import TreeHasher
-from aksci.images.history import find_reasons
 from aksci.images.inputs import Inputs, inputs_of
 from aksci.images.keys import trees_of
-from aksci.images.schedule import Outcome, run_ready
+from aksci.images.reasons import find_reasons
+from aksci.images.schedule import QueueOutcome, run_ready
 from aksci.images.selection import require_forced
 from aksci.oci.references import ImageRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aksci.images.build.failures import Failure
-    from aksci.images.dockerfile.onbuild import Bases
+    from aksci.images.bases import BaseResolver
+    from aksci.images.build.build_record import Failure
     from aksci.images.graph import Graph
     from aksci.images.reasons import Reason
     from aksci.oci.registry import Registry
@@ -34,16 +34,15 @@ class Lookup:
 
     graph: Graph
     registry: Registry
-    resolve_external: Bases
+    bases: BaseResolver
+    """Tells what FROM means now."""
     force: frozenset[str] = frozenset()
     """Images to build in any case."""
     failures: Mapping[str, Failure] = field(default_factory=dict)
     """Of the last runs."""
-    vouched: Callable[[ImageRef, str], bool] | None = None
-    """Tells whether a finished build of an input key may be believed: whoever may push can set its
-    tag. None: all are."""
-    bases_of: Callable[[str], Bases] | None = None
-    """What the bases of one image are to be. None: what their references mean now."""
+    trusted: Callable[[ImageRef, str], bool] | None = None
+    """Tells whether a finished build of an input key is trusted: whoever may push can set its tag.
+    None: all are."""
     hasher: TreeHasher = field(init=False)
 
     def __post_init__(self) -> None:
@@ -56,7 +55,7 @@ class Lookup:
         selected: frozenset[str] | None,
         workers: int,
         stop: Callable[[], None],
-    ) -> Outcome[T]:
+    ) -> QueueOutcome[T]:
         """Do the work of each image, parents before children, as ``run_ready`` does.
 
         :param selected: the images to look at, with all that they need; None: all.
@@ -78,9 +77,12 @@ class Lookup:
         *,
         built: Mapping[str, str | None],
         identities: Mapping[str, str],
-        resolve_external: Bases | None = None,
+        bases: BaseResolver | None = None,
     ) -> Inputs:
-        """Collect an image's inputs; the parameters are those of ``inputs_of``."""
+        """Collect an image's inputs; the parameters are those of ``inputs_of``.
+
+        :param bases: None: what tells them for a plan or a build of this image.
+        """
         return inputs_of(
             self.graph,
             name,
@@ -88,12 +90,8 @@ class Lookup:
             registry_host=self.registry.host,
             built=built,
             identities=identities,
-            resolve_external=resolve_external or self.bases(name),
+            bases=bases or self.bases.for_image(name),
         )
-
-    def bases(self, name: str) -> Bases:
-        """Return what tells the bases of one image."""
-        return self.bases_of(name) if self.bases_of else self.resolve_external
 
     def find(self, name: str, inputs: Inputs) -> Finished | None:
         """Return the finished image that can be used as it is, or None."""
@@ -101,14 +99,14 @@ class Lookup:
         if name in self.force or key is None or not inputs.reusable:
             return None
         found = self.published(name, key)
-        return found if found and self.believes(name, key, found) else None
+        return found if found and self.trusts(name, key, found) else None
 
-    def believes(self, name: str, key: str, found: Finished) -> bool:
-        """Tell whether somebody vouches for what the registry has, or nobody needs to."""
-        if self.vouched is None:
+    def trusts(self, name: str, key: str, found: Finished) -> bool:
+        """Tell whether what the registry has is trusted, or nobody asks for that."""
+        if self.trusted is None:
             return True
         repository = self.graph.images[name].spec.repository
-        return self.vouched(ImageRef(self.registry.host, repository, found.digest), key)
+        return self.trusted(ImageRef(self.registry.host, repository, found.digest), key)
 
     def published(self, name: str, key: str) -> Finished | None:
         """Return what the registry has for an input key, or None."""
@@ -121,7 +119,7 @@ class Lookup:
         if name in self.force:
             return ({"code": "FORCED"},)
         key = inputs.key
-        if self.vouched is not None and key and inputs.reusable:
+        if self.trusted is not None and key and inputs.reusable:
             found = self.published(name, key)
             if found is not None:  # and yet it is to be built
                 return ({"code": "UNSIGNED", "digest": found.digest},)

@@ -1,28 +1,43 @@
-"""What a build would do, and why, without doing it."""
+"""Plan a build: what it would do, and why; or which images can't be planned, and why not."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from aksci.core.errors import RegistryError
+from aksci.images.bases import BaseImageError, BaseResolver
 from aksci.images.graph import Graph, graph_document
 from aksci.images.lookup import Lookup
 from aksci.images.reasons import Reason, waits
-from aksci.images.undecided import Noting, Undecided, undecided_error
+from aksci.oci.names import parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from aksci.core.errors import AksciError
-    from aksci.images.build.failures import Failure
-    from aksci.images.dockerfile.onbuild import Bases
+    from aksci.images.build.build_record import Failure
     from aksci.images.inputs import Inputs
     from aksci.oci.registry import Registry
 
-__all__ = ["BuildPlan", "Work", "plan_build", "plan_document"]
+__all__ = [
+    "BuildPlan",
+    "Undecided",
+    "UndecidedError",
+    "Work",
+    "plan_build",
+    "plan_document",
+    "shown_reference",
+]
 
 _LOOKUPS = 16
+_UNKNOWN = "sha256:" + "0" * 64
+_SHOWN = 5
+"""Images named for one base; more would hide the other bases."""
+_HINTS = 3
+_DIGEST = len("sha256:") + 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +91,41 @@ class BuildPlan:
         return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class Undecided:
+    """An image that can't be planned."""
+
+    image: str
+    failed: tuple[BaseImageError, ...]
+    """Of its own bases, by reference."""
+    waits: tuple[str, ...]
+    """Images that it needs, and that can't be planned either."""
+    published: bool
+    """Whether its first tag is in the registry."""
+    digest: None = field(default=None, init=False)
+    identity: None = field(default=None, init=False)
+
+
+class UndecidedError(RegistryError):
+    """Some images can't be planned. It holds what is known of the others."""
+
+    def __init__(
+        self, message: str, *, plan: BuildPlan, undecided: tuple[Undecided, ...], hint: str
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.plan = plan
+        """Of the images that could be planned, and only those."""
+        self.undecided = undecided
+
+
 def plan_build(
     graph: Graph,
     *,
     registry: Registry,
-    resolve_external: Bases,
+    bases: BaseResolver,
     force: frozenset[str] = frozenset(),
     selected: frozenset[str] | None = None,
     failures: Mapping[str, Failure] | None = None,
-    bases_of: Callable[[str], Bases] | None = None,
 ) -> BuildPlan:
     """Plan a build. The registry is read, nothing is written.
 
@@ -93,7 +134,6 @@ def plan_build(
 
     :param selected: the images to look at, with all that they need; None: all.
     :param failures: of the last runs: another reason for what is to be built anyway.
-    :param bases_of: what the bases of one image are to be; None: what they mean now.
     :raises ConfigError: an image to build again does not exist, or is not selected.
     :raises UndecidedError: what images from outside are can't be told; it holds all that can.
     :raises RegistryError: the registry could not be asked: that never means "not built".
@@ -101,10 +141,9 @@ def plan_build(
     lookup = Lookup(
         graph=graph,
         registry=registry,
-        resolve_external=resolve_external,
+        bases=bases,
         force=force,
         failures=failures or {},
-        bases_of=bases_of,
     )
     work = partial(_work, lookup)
     outcome = lookup.run(work, selected=selected, workers=_LOOKUPS, stop=lambda: None)
@@ -115,12 +154,12 @@ def plan_build(
     plan = BuildPlan(graph=graph, work=tuple(one for one in done if isinstance(one, Work)))
     undecided = [one for one in done if isinstance(one, Undecided)]
     if undecided:
-        raise undecided_error(plan, undecided)
+        raise _undecided_error(plan, undecided)
     return plan
 
 
 def plan_document(plan: BuildPlan) -> dict[str, Any]:
-    """Return the plan as ``plan --format json`` prints it (DESIGN §4, schemas/plan.schema.json)."""
+    """Return the plan as ``plan --format json`` prints it (schemas/plan.schema.json)."""
     return {
         **graph_document(plan.graph),
         "work": [
@@ -139,12 +178,12 @@ def plan_document(plan: BuildPlan) -> dict[str, Any]:
 
 def _work(lookup: Lookup, name: str, parents: Mapping[str, Work | Undecided]) -> Work | Undecided:
     """Look one image up. Called from several threads."""
-    bases = Noting(lookup.bases(name))
+    bases = _Collecting(lookup.bases.for_image(name))
     inputs = lookup.inputs(
         name,
         built={parent: one.digest for parent, one in parents.items()},
         identities={parent: one.identity for parent, one in parents.items() if one.identity},
-        resolve_external=bases,
+        bases=bases,
     )
     waits = tuple(sorted(one.image for one in parents.values() if isinstance(one, Undecided)))
     if bases.failed or waits:
@@ -161,3 +200,75 @@ def _work(lookup: Lookup, name: str, parents: Mapping[str, Work | Undecided]) ->
         key=inputs.key,
         inputs=inputs,
     )
+
+
+class _Collecting(BaseResolver):
+    """Collect all bases that can't be resolved, so that one error can name them.
+
+    Where there is one, the answers are not to be used.
+    """
+
+    def __init__(self, bases: BaseResolver) -> None:
+        self._bases = bases
+        self._failed: dict[str, BaseImageError] = {}
+
+    @property
+    def failed(self) -> tuple[BaseImageError, ...]:
+        """What could not be resolved, by reference."""
+        return tuple(self._failed[reference] for reference in sorted(self._failed))
+
+    def digest(self, reference: str) -> str:
+        """Return the digest that a full reference means, or something of its form."""
+        try:
+            return self._bases.digest(reference)
+        except BaseImageError as error:
+            self._failed[error.reference] = error
+            return _UNKNOWN  # of the right form, so that the image's other bases are asked for, too
+
+    def onbuild(self, reference: str, digest: str, platforms: Iterable[str]) -> tuple[str, ...]:
+        """Return the ONBUILD instructions of a digest; none where they can't be told."""
+        if digest == _UNKNOWN:
+            return ()
+        try:
+            return self._bases.onbuild(reference, digest, platforms)
+        except BaseImageError as error:
+            self._failed[error.reference] = error
+            return ()
+
+
+def shown_reference(reference: str) -> str:
+    """Return a full reference as short as it is still clear."""
+    parsed = parse_reference(reference)
+    digest = f"@{parsed.digest[:_DIGEST]}…" if parsed.digest else ""
+    return f"{parsed.familiar}{digest}"
+
+
+def _undecided_error(plan: BuildPlan, undecided: Sequence[Undecided]) -> UndecidedError:
+    """Name every base that can't be resolved, why, and the images that need it."""
+    images: dict[str, list[str]] = defaultdict(list)
+    causes: dict[str, set[str]] = defaultdict(set)
+    for one in undecided:
+        for error in one.failed:
+            images[error.reference].append(one.image)
+            causes[error.why].add(error.reference)
+    count = len(images)
+    total = len(undecided) + len(plan.work)
+    bases = "1 base image" if count == 1 else f"{count} base images"
+    told = [f"{bases} can't be resolved, so {len(undecided)} of {total} images can't be planned."]
+    for why in sorted(causes):
+        told.append(why)
+        told += [f"  {_needed_by(name, images)}" for name in sorted(causes[why])]
+    hints = {error.hint for one in undecided for error in one.failed if error.hint}
+    hint = "\n".join(sorted(hints)[:_HINTS])
+    return UndecidedError(
+        "\n".join(told),
+        plan=plan,
+        undecided=tuple(undecided),
+        hint=f"{hint}\nnox -s graph needs no registry; plan -- --only IMAGE plans a part.".lstrip(),
+    )
+
+
+def _needed_by(reference: str, images: Mapping[str, Sequence[str]]) -> str:
+    named = images[reference]
+    more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+    return f"{shown_reference(reference)}, needed by {', '.join(named[:_SHOWN])}{more}"

@@ -125,7 +125,7 @@ def _groups(
     """Return which images are one job, all in the plan's order.
 
     Every job that needs an opaque image builds it, since nobody knows whether it is as before: so
-    whatever stands on one is in the same job.
+    whatever is downstream of one is in the same job.
 
     :param whole: images that need each other are one job.
     """

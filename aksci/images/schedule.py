@@ -13,13 +13,13 @@ from aksci.core.errors import AksciError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Outcome", "run_ready"]
+__all__ = ["QueueOutcome", "run_ready"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome(Generic[T]):
+class QueueOutcome(Generic[T]):
     """What became of each name."""
 
     done: Mapping[str, T]
@@ -34,7 +34,7 @@ def run_ready(
     *,
     workers: int,
     stop: Callable[[], None],
-) -> Outcome[T]:
+) -> QueueOutcome[T]:
     """Do the work of each name, parents before children, as many at once as there are workers.
 
     A failure (``AksciError``) stops only its descendants. Anything else, Ctrl-C above all, stops
@@ -54,6 +54,7 @@ def run_ready(
                 future = executor.submit(work, name, results)
                 running[future] = name
                 future.add_done_callback(finished.put)
+            # By name: what starts next must not depend on which of two threads was faster.
             for future in sorted(_some(finished), key=running.__getitem__):
                 queue.finish(running.pop(future), future)
     except BaseException:
@@ -64,7 +65,7 @@ def run_ready(
         raise
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
-    return Outcome(done=queue.done, failed=queue.failed, blocked=queue.blocked)
+    return QueueOutcome(done=queue.done, failed=queue.failed, blocked=queue.blocked)
 
 
 def _some(finished: SimpleQueue[Future[T]]) -> list[Future[T]]:
@@ -110,6 +111,6 @@ class _Queue(Generic[T]):
     def _block(self, name: str, culprit: str) -> None:
         for child in self._children[name]:
             blame = self.blocked.get(child, frozenset())
-            if culprit not in blame:
+            if culprit not in blame:  # a diamond leads to a descendant more than once
                 self.blocked[child] = blame | {culprit}
                 self._block(child, culprit)

@@ -23,7 +23,7 @@ def select(graph: Graph, only: Iterable[str], *, with_dependents: bool = False) 
     """Return the images that a run is about; all of them where none is named.
 
     :param only: these, and what they need.
-    :param with_dependents: also all that stands on one of ``only``, and what that needs.
+    :param with_dependents: also all that is downstream of one of ``only``, and what that needs.
     :raises ConfigError: there is no such image.
     """
     named = frozenset(only)

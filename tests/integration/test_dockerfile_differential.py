@@ -17,7 +17,7 @@ import pytest
 
 from aksci.config.loader import load_config
 from aksci.core.errors import ConfigError
-from aksci.images.bases import BaseResolver
+from aksci.images.bases import RegistryBases
 from aksci.images.context.hasher import TreeHasher
 from aksci.images.dockerfile.parser import parse_dockerfile
 from aksci.images.dockerfile.stages import resolve_stages
@@ -242,7 +242,7 @@ def materials(built):
 
 def inputs_for(graph, platform):
     registry = RegistryClient(platform.registry, plain_http=True)
-    resolver = BaseResolver(
+    resolver = RegistryBases(
         mirror=registry, connect=lambda host: RegistryClient(host, plain_http=True)
     )
     try:
@@ -252,7 +252,7 @@ def inputs_for(graph, platform):
             hasher=TreeHasher(graph.root),
             registry_host=platform.registry,
             built={},
-            resolve_external=resolver,
+            bases=resolver,
         )
     finally:
         registry.close()

@@ -12,7 +12,7 @@ import pytest
 
 from aksci.config.loader import load_config
 from aksci.core.errors import ConfigError
-from aksci.images.bases import BaseResolver
+from aksci.images.bases import RegistryBases
 from aksci.images.build.build_images import BuildSettings, build_images
 from aksci.images.discovery.sources.bake import print_bake
 from aksci.images.discovery.sources.compose import read_compose
@@ -237,7 +237,7 @@ build:
         graph,
         registry=registry,
         builder=BuildxBuilder(store=store, spec=endpoint),
-        resolve_external=BaseResolver(mirror=registry, connect=RegistryClient),
+        bases=RegistryBases(mirror=registry, connect=RegistryClient),
         settings=BuildSettings(timeout=120),
         reporter=reporter,
         now=lambda: datetime.now(UTC),

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from aksci.config.loader import load_config
-from aksci.images.bases import BaseResolver
+from aksci.images.bases import RegistryBases
 from aksci.images.build.build_record import read_build_record
 from aksci.images.build.tags import publish_tags
 from aksci.images.explain import explain_image
@@ -228,10 +228,8 @@ def test_a_lost_tag_is_missing_though_nothing_differs(shop):
         put_blob = put_manifest
 
     registry = Forgetful(shop.registry.host, plain_http=True)
-    bases = BaseResolver(mirror=registry, connect=RegistryClient)
-    plan = plan_build(
-        graph, registry=registry, resolve_external=bases, selected=frozenset({"tool"})
-    )
+    bases = RegistryBases(mirror=registry, connect=RegistryClient)
+    plan = plan_build(graph, registry=registry, bases=bases, selected=frozenset({"tool"}))
     assert plan.work[0].reasons == ({"code": "MISSING", "known": True},)
     assert explain_image(plan, "tool", registry)["tag"] == f"in-{image.input_key}"
     registry.close()

@@ -25,7 +25,7 @@ from aksci.core.process import Runner
 from aksci.deploy.kubernetes.cluster import connect
 from aksci.deploy.kubernetes.pod_engine import PodEngine, pod_manifest
 from aksci.images.validate.checks import Check, spec_hash
-from aksci.images.validate.engine import Task
+from aksci.images.validate.engine import CheckTask
 from aksci.images.validate.in_docker import DockerEngine
 from aksci.images.validate.own_validations import OwnValidations
 from aksci.images.validate.result import ARTIFACT_TYPE
@@ -320,7 +320,7 @@ def test_an_image_with_a_numeric_user_gets_no_capability(validate, make_image):
 
 def test_stopping_removes_what_runs_at_once(engine, make_image):
     ref = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
-    task = Task(
+    task = CheckTask(
         image="app", ref=ref, platform="linux/amd64", run="r",
         check=Check(kind="command", argv=("sleep", "300"), timeout=300),
     )  # fmt: skip
@@ -338,7 +338,7 @@ def test_stopping_removes_what_runs_at_once(engine, make_image):
 def test_nothing_is_run_any_more_once_it_was_stopped(engine, make_image):
     ref = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
     check = Check(kind="command", argv=("sleep", "300"), timeout=300)
-    task = Task(image="app", ref=ref, platform="linux/amd64", run="r", check=check)
+    task = CheckTask(image="app", ref=ref, platform="linux/amd64", run="r", check=check)
     halt = threading.Event()
     halt.set()
     started = time.monotonic()
@@ -359,7 +359,7 @@ def test_a_check_whose_program_the_image_lacks_says_so(validate, make_image, con
 
 def test_an_image_that_cannot_be_pulled_is_the_registrys_failure(engine, registry):
     ref = ImageRef(registry.host, "validate-test/app", "sha256:" + "0" * 64)
-    task = Task(
+    task = CheckTask(
         image="app", ref=ref, platform="linux/amd64", run="r",
         check=Check(kind="start", argv=("x",)),
     )  # fmt: skip
@@ -464,7 +464,7 @@ def test_a_pod_that_a_killed_run_left_is_removed_once_its_time_is_over(platform)
         platform.kubeconfig, None, NAMESPACE, create_namespace=True, embedded=True
     ) as cluster:
         ref = ImageRef(platform.registry, "aksci/none", "sha256:" + "0" * 64)
-        task = Task(image="app", ref=ref, platform="", check=Check(kind="start"), run="r")
+        task = CheckTask(image="app", ref=ref, platform="", check=Check(kind="start"), run="r")
         for name, deadline in (("over", 1), ("not-yet", 600)):
             pod = pod_manifest(task, f"validate-{name}-{uuid.uuid4().hex[:8]}")
             pod["spec"]["activeDeadlineSeconds"] = deadline

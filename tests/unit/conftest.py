@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from aksci.config.loader import load_config
+from aksci.images.bases import BaseResolver
 from aksci.images.discovery.sources.imported import Importer
 from aksci.images.discovery.specs import discover_images
 from aksci.images.graph import build_graph
@@ -26,13 +27,13 @@ HOSTILE = (
 )
 
 
-class Outside:
-    """Images from outside whose digests a function tells; none of them has ONBUILD."""
+class Outside(BaseResolver):
+    """Base images whose digests a function tells; none of them has ONBUILD."""
 
     def __init__(self, digest_of):
         self._digest_of = digest_of
 
-    def __call__(self, reference):
+    def digest(self, reference):
         return self._digest_of(reference)
 
     def onbuild(self, *_):

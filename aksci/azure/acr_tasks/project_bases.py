@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
-from aksci.images.dockerfile.scopes import arg_pairs
+from aksci.images.dockerfile.variables import arg_pairs
 from aksci.images.graph import interpret
 from aksci.oci.names import parse_reference
 
@@ -85,9 +85,7 @@ def _candidates(
     image: Image, ours: Mapping[str, str], hosts: frozenset[str]
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the ARGs before the first FROM that may name the registry, and what may follow it."""
-    for one in image.dockerfile.instructions:
-        if one.keyword == "FROM":
-            return
+    for one in image.dockerfile.head:
         for arg, default in arg_pairs(one, image.dockerfile.escape):
             value = image.spec.args.get(arg, (default or "").strip("'\""))
             if not value:

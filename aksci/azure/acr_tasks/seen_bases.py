@@ -1,7 +1,8 @@
 """Which bases ACR Tasks sees in a Dockerfile.
 
 It does not ask Docker: before a build, its runner (github.com/Azure/acr-builder, "scan") reads the
-file line by line. What that refuses does not build; what it does not see is never followed.
+file line by line. What that refuses does not build; what it does not see is never followed. So
+this is no second parser of ours: where it differs from BuildKit, it has to.
 """
 
 from __future__ import annotations

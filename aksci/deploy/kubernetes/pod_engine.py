@@ -18,7 +18,7 @@ from aksci.images.validate.engine import (
     MEMORY,
     ROOT_CAPABILITIES,
     SETTLE,
-    Outcome,
+    CheckOutcome,
     end_of,
 )
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from aksci.deploy.kubernetes.cluster import Cluster
     from aksci.images.validate.checks import Check
-    from aksci.images.validate.engine import Task
+    from aksci.images.validate.engine import CheckTask
 
 __all__ = ["PodEngine", "pod_manifest"]
 
@@ -56,7 +56,7 @@ class PodEngine:
         """Return the platforms of the nodes; empty where we may not list those."""
         return self._platforms
 
-    def run(self, task: Task, halt: threading.Event) -> Outcome:
+    def run(self, task: CheckTask, halt: threading.Event) -> CheckOutcome:
         """Run an image until its check is decided, and remove the pod in any case."""
         name = f"validate-{task.ref.digest[7:19]}-{uuid.uuid4().hex[:8]}"
         try:
@@ -78,7 +78,7 @@ class PodEngine:
                 self._cluster.delete("Pod", pod["metadata"]["name"])
 
 
-def pod_manifest(task: Task, name: str) -> dict[str, Any]:
+def pod_manifest(task: CheckTask, name: str) -> dict[str, Any]:
     """Build the pod: no token, no host's anything, no privileges, limited, with a deadline.
 
     It satisfies the Pod Security Standard "baseline", and "restricted" where the image's USER is a
@@ -158,7 +158,7 @@ class _Watch:
     """Follow one pod to its end."""
 
     def __init__(
-        self, cluster: Cluster, engine: str, task: Task, name: str, halt: threading.Event
+        self, cluster: Cluster, engine: str, task: CheckTask, name: str, halt: threading.Event
     ) -> None:
         self._cluster = cluster
         self._engine = engine
@@ -166,7 +166,7 @@ class _Watch:
         self._name = name
         self._halt = halt
 
-    def run(self) -> Outcome:
+    def run(self) -> CheckOutcome:
         check = self._task.check
         limit = min(SETTLE, check.timeout) if check.kind == "start" else check.timeout
         state = self._begun()
@@ -224,11 +224,11 @@ class _Watch:
         if self._halt.wait(max(0.0, seconds)):
             raise Interrupted(f"Stopped while {self._task.image} was validated.")
 
-    def _outcome(self, check: Check, state: _State, seconds: float) -> Outcome:
+    def _outcome(self, check: Check, state: _State, seconds: float) -> CheckOutcome:
         if state.refusal:
-            return Outcome(engine=self._engine, started=False, refusal=state.refusal)
+            return CheckOutcome(engine=self._engine, started=False, refusal=state.refusal)
         log = self._cluster.logs(self._name, "image", lines=LOG_LINES)
-        return Outcome(
+        return CheckOutcome(
             engine=self._engine,
             started=True,
             exit_code=int(state.ended["exitCode"]) if state.ended else None,

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
     from aksci.core.errors import AksciError
     from aksci.core.reporting import Reporter
-    from aksci.images.build.build_record import BuiltImage
-    from aksci.images.build.failures import Failure
-    from aksci.images.dockerfile.onbuild import Bases
+    from aksci.images.bases import BaseResolver
+    from aksci.images.build.build_record import BuiltImage, Failure
     from aksci.images.engines.builder import Builder
     from aksci.images.graph import Graph
     from aksci.oci.references import ImageRef
@@ -58,7 +57,7 @@ def build_images(
     *,
     registry: Registry,
     builder: Builder,
-    resolve_external: Bases,
+    bases: BaseResolver,
     settings: BuildSettings,
     reporter: Reporter,
     now: Callable[[], datetime],
@@ -66,34 +65,31 @@ def build_images(
     selected: frozenset[str] | None = None,
     validator: ImageCheck | None = None,
     failures: Mapping[str, Failure] | None = None,
-    vouched: Callable[[ImageRef, str], bool] | None = None,
-    bases_of: Callable[[str], Bases] | None = None,
+    trusted: Callable[[ImageRef, str], bool] | None = None,
 ) -> BuildResult:
-    """Build what is not built yet; a failure stops only what stands on it.
+    """Build what is not built yet; a failure stops only its dependents.
 
     An image is finished when the tag ``in-<input key>`` names it in the registry; that tag is set
     last, after the pushed manifest has been read back and the image was validated. What succeeded
     stays when others fail, so that the next run goes on from there. An opaque image is always
     built.
 
-    :param resolve_external: knows what the full references of bases mean now.
+    :param bases: tells what FROM means now.
     :param force: images to build again in any case, without layer cache.
     :param selected: the images to look at, with all that they need; None: all.
     :param validator: raises ``ValidationError`` for an image that does not run as it must.
     :param failures: of the last runs, to say that an image is tried again.
-    :param vouched: tells whether a finished build (digest, input key) may be believed; what may not
-        is built again.
-    :param bases_of: what the bases of one image are to be; None: what they mean now.
+    :param trusted: tells whether a finished build (digest, input key) is trusted; what is not, is
+        built again. None: all are.
     :raises ConfigError: an image to build again is not among the selected.
     """
     lookup = Lookup(
         graph=graph,
         registry=registry,
-        resolve_external=resolve_external,
+        bases=bases,
         force=force,
         failures=failures or {},
-        vouched=vouched,
-        bases_of=bases_of,
+        trusted=trusted,
     )
     run = Run(
         lookup=lookup,

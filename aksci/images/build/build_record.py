@@ -1,7 +1,14 @@
-"""What a build did, as a value and as ``.aksci/build.json``."""
+"""What builds leave in ``.aksci`` for later sessions.
+
+``build.json``: what the last build did. ``failed.json``: which images failed in the last builds; it
+explains, and decides nothing. ``built.json``: which finished builds this project's own runs have
+made. The tag of an input key could be anybody's who may push, so what is not signed yet is trusted
+only if it is named there; everything else is trusted by its signature.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,13 +18,32 @@ from aksci.core.files import write_atomically
 from aksci.oci.references import ImageRef
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["Base", "BuildRecord", "BuiltImage", "read_build_record", "write_build_record"]
+
+__all__ = [
+    "Base",
+    "BuildRecord",
+    "BuiltImage",
+    "Failure",
+    "OwnBuilds",
+    "read_build_record",
+    "read_failures",
+    "read_own_builds",
+    "recorded_reasons",
+    "update_failures",
+    "write_build_record",
+    "write_own_builds",
+]
 
 Action = Literal["built", "reused", "kept"]
 """``kept``: a cascade left what is published as it is."""
 _SCHEMA = 1
+_BUILT = "built.json"
+_BUILT_SCHEMA = 2
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What a file that somebody else has written can do to code that trusts its shape."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +57,9 @@ class Base:
     """Of the edge: ``runtime``, ``stage``, ``copy``, ``mount``, ``context``, ``requires``…"""
     image: str = ""
     """The image of this project that it is; empty: it comes from outside."""
-    stands_on: bool = False
-    """The image's own layers lie on top of its layers."""
+    runtime: bool = False
+    """It is what the final stage is based on: the image's own layers lie on top of its layers.
+    ``build.json`` calls it ``stands_on``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +121,7 @@ def write_build_record(work: Path, record: BuildRecord) -> Path:
                 "action": image.action,
                 "reasons": list(image.reasons),
                 "seconds": round(image.seconds, 3),
-                "bases": [asdict(base) for base in image.bases],
+                "bases": [_base_document(base) for base in image.bases],
             }
             for name, image in sorted(record.images.items())
         },
@@ -114,7 +141,7 @@ def read_build_record(work: Path) -> BuildRecord:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["schema"] != _SCHEMA:
-            raise ValueError(f"schema {document['schema']!r}")  # noqa: TRY301 - one place says so
+            raise ValueError(f"schema {document['schema']!r}")
         images = {name: _image(name, entry) for name, entry in document["images"].items()}
         return BuildRecord(
             run_id=document["run"],
@@ -128,10 +155,20 @@ def read_build_record(work: Path) -> BuildRecord:
         raise UsageError(
             f"There is no build yet: {path} does not exist.", hint="nox -s build"
         ) from None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except _DAMAGE as error:
         raise UsageError(
             f"{path} is damaged ({error!r}).", hint="nox -s build writes it again."
         ) from None
+
+
+def _base_document(base: Base) -> dict[str, Any]:
+    document = asdict(base)
+    document["stands_on"] = document.pop("runtime")
+    return document
+
+
+def _base(entry: dict[str, Any]) -> Base:
+    return Base(**{"runtime" if key == "stands_on" else key: entry[key] for key in entry})
 
 
 def _image(name: str, entry: dict[str, Any]) -> BuiltImage:
@@ -143,5 +180,126 @@ def _image(name: str, entry: dict[str, Any]) -> BuiltImage:
         action=entry["action"],
         reasons=tuple(entry["reasons"]),
         seconds=entry["seconds"],
-        bases=tuple(Base(**base) for base in entry.get("bases", ())),
+        bases=tuple(_base(base) for base in entry.get("bases", ())),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """One image that did not build."""
+
+    key: str | None
+    """Its input key; None where it failed before that was known."""
+    error: str
+    """The first line."""
+    run: str
+
+
+def read_failures(work: Path) -> dict[str, Failure]:
+    """Return the failures by image; none where the file is missing or damaged."""
+    try:
+        document = json.loads((work / "failed.json").read_text(encoding="utf-8"))
+        return {name: _failure(entry) for name, entry in document.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def update_failures(
+    work: Path, failed: Mapping[str, Failure], *, succeeded: Iterable[str], known: Iterable[str]
+) -> None:
+    """Enter new failures, and take out what has succeeded since or is no image any more.
+
+    :param known: all images of the project.
+    """
+    before = read_failures(work)
+    kept = {name: before[name] for name in before.keys() & set(known) - set(succeeded)}
+    after = dict(sorted({**kept, **failed}.items()))
+    if after == before:
+        return
+    document = {
+        name: {"key": one.key, "error": one.error, "run": one.run} for name, one in after.items()
+    }
+    work.mkdir(parents=True, exist_ok=True)
+    write_atomically(work / "failed.json", json.dumps(document, indent=2) + "\n", mode=0o666)
+
+
+def _failure(entry: Mapping[str, Any]) -> Failure:
+    return Failure(key=entry["key"], error=entry["error"], run=entry["run"])
+
+
+@dataclass(frozen=True)
+class OwnBuilds:
+    """Digest references of builds made here, with their input keys: several can give one digest."""
+
+    keys: Mapping[str, frozenset[str]]
+
+    def has(self, ref: ImageRef, key: str) -> bool:
+        """Tell whether a run of ours has built this digest of this input key."""
+        return key in self.keys.get(str(ref), ())
+
+
+def read_own_builds(work: Path) -> OwnBuilds:
+    """Read the file; after a damaged or missing one, no unsigned build is trusted."""
+    try:
+        document = json.loads((work / _BUILT).read_text(encoding="utf-8"))
+        known = {str(ref): frozenset(map(str, keys)) for ref, keys in document["images"].items()}
+        return OwnBuilds(known if document["schema"] == _BUILT_SCHEMA else {})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return OwnBuilds({})
+
+
+def write_own_builds(work: Path, before: OwnBuilds, images: Iterable[BuiltImage]) -> OwnBuilds:
+    """Remember what a run has built, and of what earlier ones have, what it reused."""
+    kept: dict[str, set[str]] = {}
+    for image in images:
+        if image.made or before.has(image.ref, image.input_key):
+            kept.setdefault(str(image.ref), set()).add(image.input_key)
+    work.mkdir(parents=True, exist_ok=True)
+    document = {
+        "schema": _BUILT_SCHEMA,
+        "images": {ref: sorted(keys) for ref, keys in sorted(kept.items())},
+    }
+    write_atomically(work / _BUILT, json.dumps(document, indent=2) + "\n", mode=0o666)
+    return OwnBuilds({ref: frozenset(keys) for ref, keys in kept.items()})
+
+
+def recorded_reasons(work: Path, run: str, image: str, digest: str) -> tuple[dict[str, Any], ...]:
+    """Return why a run built a digest of an image; nothing where no record here says it.
+
+    A record of another machine is not here. It explains, and decides nothing.
+
+    :param work: the project's ``.aksci`` folder.
+    :param run: as the registry tells it: anybody may have written that.
+    """
+    for path in (work / "build.json", work / "cascade.json", *_run_records(work, run)):
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            if document["run"] != run:
+                continue
+            for entry in _images_of(document):
+                if entry["image"] == image and _digest_of(entry) == digest and entry["reasons"]:
+                    return tuple(entry["reasons"])
+        except _DAMAGE:
+            continue
+    return ()
+
+
+def _run_records(work: Path, run: str) -> list[Path]:
+    """Return the records of a run's sessions, the last first: a run may build several times."""
+    found = [path for path in (work / "runs").glob("*.json") if path.name.startswith(run)]
+    with contextlib.suppress(FileNotFoundError):  # another session removes old ones
+        found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    return found
+
+
+def _images_of(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the images of a build's or cascade's own file, or of the record of the session."""
+    for part in (document, document.get("build", {}), document.get("cascade", {})):
+        images = part.get("images", [])
+        if isinstance(images, dict):
+            images = [{"image": name, **entry} for name, entry in images.items()]
+        yield from images
+
+
+def _digest_of(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("digest") or entry.get("after") or entry.get("ref", "").rpartition("@")[2])

@@ -8,16 +8,18 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from aksci.config.models import CacheConfig
 from aksci.core.errors import BuildError, ConfigError, Interrupted
-from aksci.images.build.build_record import BuiltImage
-from aksci.images.build.build_request import BuildSettings, Requests
+from aksci.images.annotations import BASE_DIGEST, BASE_NAME
+from aksci.images.build.build_record import Base, BuiltImage
 from aksci.images.build.materials import require_known_bases
-from aksci.images.context.hasher import TreeHasher
-from aksci.images.graph import read_image
-from aksci.images.history import files_of, lineage_of
-from aksci.images.keys import in_tag, source_of, state_of
+from aksci.images.context.hasher import TreeHasher, ignore_override
+from aksci.images.engines.builder import BuildCache, BuildRequest, BuildSecret, BuildSsh
+from aksci.images.graph import SYNTAX_ARG, read_image
+from aksci.images.keys import in_tag, source_of, state_of, unchecked_tag
 from aksci.images.lineage import write_lineage
 from aksci.images.reason_wording import explain
+from aksci.images.reasons import edges_of, files_of, lineage_of
 from aksci.oci.names import parse_reference
 from aksci.oci.references import ImageRef
 
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from aksci.core.reporting import Reporter, Task
+    from aksci.images.bases import BaseResolver
     from aksci.images.build.finished import Finished
-    from aksci.images.dockerfile.onbuild import Bases
     from aksci.images.engines.builder import Builder, BuildOutput
     from aksci.images.inputs import Inputs
     from aksci.images.lookup import Lookup
@@ -35,8 +37,27 @@ if TYPE_CHECKING:
 
 __all__ = ["BuildSettings", "ImageCheck", "ImageDone", "Run"]
 
+_LONGEST_TAG = 128  # distribution specification 1.1, "Pulling manifests"
 _OUTPUT, _WARNING = "  ", "warning: "
 """How the lines of a ``Builder`` begin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildSettings:
+    """What is the same for all images of a run."""
+
+    concurrency: int = 2
+    """How many images build at once."""
+    timeout: float = 3600
+    """For one image, in seconds."""
+    secrets: tuple[BuildSecret, ...] = ()
+    ssh: tuple[BuildSsh, ...] = ()
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    source: str = ""
+    """Address of the source repository."""
+    revision: str = ""
+    """Commit of the source tree."""
+    run_id: str = ""
 
 
 class ImageCheck(Protocol):
@@ -75,8 +96,8 @@ class Run:
     """Input keys by image, as they become known."""
 
     def __post_init__(self) -> None:
-        self._requests = Requests(lookup=self.lookup, settings=self.settings)
-        self._slots = threading.BoundedSemaphore(self.settings.concurrency)
+        self._requests = _Requests(lookup=self.lookup, settings=self.settings)
+        self._building = threading.BoundedSemaphore(self.settings.concurrency)
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -95,12 +116,12 @@ class Run:
         name: str,
         parents: Mapping[str, ImageDone],
         *,
-        bases: Bases | None = None,
+        bases: BaseResolver | None = None,
         reasons: tuple[Reason, ...] = (),
     ) -> ImageDone:
         """Look one image up, or make it.
 
-        :param bases: what it is to stand on, where that isn't what its references mean now.
+        :param bases: tells what it is based on, where that isn't what FROM means now.
         :param reasons: why it is made, where that is known.
         """
         started = time.monotonic()
@@ -108,7 +129,7 @@ class Run:
             name,
             built={parent: one.image.ref.digest for parent, one in parents.items()},
             identities={parent: one.identity for parent, one in parents.items()},
-            resolve_external=bases,
+            bases=bases,
         )
         key = inputs.key
         if key is None:  # pragma: no cover - all parents are in ``parents``
@@ -119,10 +140,10 @@ class Run:
         made: str | None = None
         if found is None:
             reasons = reasons or self.lookup.reasons(name, inputs)
-            with self._slots:
-                started = time.monotonic()
+            with self._building:  # a look-up needs no turn, a build does
+                started = time.monotonic()  # waiting for it is not the image's time
                 found, made = self._as_task(name, inputs, key, reasons)
-        # What another run has finished meanwhile is not ours: we don't vouch for it.
+        # What another run has finished meanwhile is not ours: built.json does not name it.
         ours = found.digest == made
         image = BuiltImage(
             name=name,
@@ -176,6 +197,7 @@ class Run:
     ) -> Finished:
         """Read the image back, validate it, store its lineage, and only then tag it as finished."""
         registry = self.lookup.registry
+        # In this order: whoever finds the tag may rely on all that comes before it, in every run.
         require_known_bases(name, inputs, output.provenance, allowed=self._helpers(name))
         manifest = registry.manifest(ref.repository, ref.digest)
         if self.validator:
@@ -183,7 +205,7 @@ class Run:
             self.validator.check(name, ref)
         if earlier := self.lookup.find(name, inputs):
             task.step("another run has finished it meanwhile")
-            return earlier  # the first one counts: what stands on it may be built already
+            return earlier  # the first one counts: its dependents may be built already
         task.step("store what it was made of")
         settings = self.settings
         lineage = lineage_of(
@@ -209,7 +231,7 @@ class Run:
                 "else deletes tags.",
                 hint="nox -s build",
             )
-        if tagged.digest != ref.digest and not self.lookup.believes(name, key, tagged):
+        if tagged.digest != ref.digest and not self.lookup.trusts(name, key, tagged):
             raise BuildError(
                 f"{name}: somebody else has set the tag {in_tag(key)} to {tagged.digest}, which no "
                 "trusted signature covers.",
@@ -264,3 +286,96 @@ def _tell(task: Task, line: str) -> None:
         task.warning(line.removeprefix(_WARNING))
     else:
         task.step(line)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Requests:
+    """What a builder is asked for one image: its inputs, and what all images of a run share."""
+
+    lookup: Lookup
+    settings: BuildSettings
+
+    def of(self, name: str, inputs: Inputs, key: str) -> BuildRequest:
+        """Return what a builder is asked for."""
+        spec = self.lookup.graph.images[name].spec
+        args = dict(spec.args)
+        if inputs.syntax:
+            args[SYNTAX_ARG] = inputs.syntax
+        return BuildRequest(
+            name=name,
+            dockerfile=self.lookup.graph.root / spec.dockerfile,
+            context=self.lookup.graph.root / spec.context,
+            target=spec.target,
+            args=args,
+            platforms=spec.platforms,
+            parents=inputs.pins,
+            contexts={
+                name: self.lookup.graph.root / path for name, path in inputs.contexts.items()
+            },
+            annotations=self._annotations(inputs),
+            secrets=self.settings.secrets,
+            repository=f"{self.lookup.registry.host}/{spec.repository}",
+            tag=unchecked_tag(key),
+            fresh=name in self.lookup.force,
+            timeout=self.settings.timeout,
+            ssh=self.settings.ssh,
+            cache=self._cache(name),
+            attestations=spec.attestations,
+            ignore=ignore_override(self.lookup.graph.root, spec.context, spec.dockerfile),
+        )
+
+    def _cache(self, name: str) -> BuildCache | None:
+        """Return where an image's layer cache is: beside it, in a tag of its own."""
+        cache = self.settings.cache
+        if cache.type == "none":
+            return None
+        tag = f"cache-{name.replace('/', '-')}"[:_LONGEST_TAG]
+        return BuildCache(
+            ref=f"{self.lookup.registry.host}/{self.lookup.graph.images[name].spec.repository}:{tag}",
+            mode=cache.mode,
+            read_only=cache.read_only,
+        )
+
+    def _annotations(self, inputs: Inputs) -> dict[str, str]:
+        """Return what the image's manifest says: only what its content depends on anyway.
+
+        Image specification 1.1, "Pre-Defined Annotation Keys".
+        """
+        found = {}
+        if self.settings.source:
+            found["org.opencontainers.image.source"] = self.settings.source
+        digest = inputs.parents.get(inputs.runtime or "")
+        if inputs.runtime and digest:
+            found[BASE_NAME] = self._base_name(inputs)
+            found[BASE_DIGEST] = _pinned(inputs, inputs.runtime) or digest
+        return found
+
+    def _base_name(self, inputs: Inputs) -> str:
+        """Return the full name of the image's base; ours are in this registry."""
+        name = inputs.runtime or ""
+        if name not in inputs.internal:
+            return name
+        repository = self.lookup.graph.images[inputs.internal[name]].spec.repository
+        return f"{self.lookup.registry.host}/{repository}:{parse_reference(name).tag}"
+
+    def bases(self, name: str, inputs: Inputs) -> tuple[Base, ...]:
+        """Return what an image is built from, each by the digest that its build is handed."""
+        edges = edges_of(self.lookup.graph, name, inputs)
+        return tuple(
+            Base(
+                reference=reference,
+                digest=_pinned(inputs, reference) or str(digest),
+                type=edges[reference]["type"],
+                image=inputs.internal.get(reference, ""),
+                runtime=reference == inputs.runtime,
+            )
+            for reference, digest in sorted(inputs.parents.items())
+        )
+
+
+def _pinned(inputs: Inputs, reference: str) -> str:
+    """Return the digest that a reference is pinned by.
+
+    A parent of ours may count as something else in keys: see ``content_identity``.
+    """
+    return inputs.pins.get(parse_reference(reference).familiar, "").partition("@")[2]

@@ -1,4 +1,4 @@
-"""The images that BuildKit says it used, against those that a key was made of (DESIGN §5)."""
+"""The images that BuildKit says it used, against those that a key was made of."""
 
 from __future__ import annotations
 

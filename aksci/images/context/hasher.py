@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
+import pickle
+import signal
 import stat
+import sys
 import threading
 import time
 from collections import deque
 from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
-from aksci.images.context.helper import Helper, can_help
 from aksci.images.context.ignore import parse_ignore
 from aksci.images.context.known_files import Facts, key_of
-from aksci.images.context.selected import EVERYTHING, parse_sources
-from aksci.images.context.walk import STATE, LinkedSourceError, StateFoundError, walk
+from aksci.images.context.walk import (
+    EVERYTHING,
+    STATE,
+    LinkedSourceError,
+    StateFoundError,
+    parse_sources,
+    walk,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from aksci.images.context.ignore import Ignore
-    from aksci.images.context.selected import Wanted
-    from aksci.images.context.walk import Folder
+    from aksci.images.context.walk import Folder, Selection
 
     Arguments = tuple[str, str | None, frozenset[str] | None]
     Key = tuple[str, Path, frozenset[str] | None]
@@ -66,7 +74,7 @@ class TreeHasher:
         """Hash, and the files' states."""
         self._seen: list[bytes] = []
         """The states of the files of each folder that was described last."""
-        self._helper: Helper | None = None
+        self._helper: _Helper | None = None
         self._helped: set[Key] = set()
         """What the helper is still to tell."""
 
@@ -98,21 +106,21 @@ class TreeHasher:
         self.hash(context, dockerfile, sources)
         return self._trees[self._key(context, dockerfile, sources)][1]
 
-    def prepare(self, wanted: Iterable[Arguments]) -> None:
+    def prepare(self, trees: Iterable[Arguments]) -> None:
         """Begin to hash many contexts before anyone asks, in a second process if that pays.
 
         ``save`` ends it. To be called before there are other threads.
 
-        :param wanted: arguments of ``hash``, in the order in which they will be asked for.
+        :param trees: arguments of ``hash``, in the order in which they will be asked for.
         """
-        waiting = deque(dict.fromkeys(wanted))
+        waiting = deque(dict.fromkeys(trees))
         started = time.monotonic()
         while waiting and time.monotonic() - started < _ALONE:
             self._hash_if_possible(waiting.popleft())
         shared = tuple(one for at, one in enumerate(waiting) if at % _OWN)
-        if shared and can_help():
+        if shared and _can_help():
             self._helped = {self._key(*one) for one in shared}
-            self._helper = Helper(shared, self._hash_for_another)
+            self._helper = _Helper(shared, self._hash_for_another)
             for one in islice(waiting, 0, None, _OWN):
                 self._hash_if_possible(one)
 
@@ -176,7 +184,7 @@ class TreeHasher:
             ignore = parse_ignore(_ignore_text(context, ignore_file))
             try:
                 found = _collect(base, ignore, parse_sources(sources), describe)
-            except LinkedSourceError:
+            except LinkedSourceError:  # where the link leads is for BuildKit to say
                 self._seen.clear()
                 found = _collect(base, ignore, EVERYTHING, describe)
         except StateFoundError as error:
@@ -208,6 +216,7 @@ class TreeHasher:
 
     def _hash_files(self, base: str, folder: Folder) -> str:
         files = sorted(folder.files)
+        # One look-up for all files of a folder: most folders are as they were in the last run.
         key = key_of([(name, *_identity(state)) for name, state in files])
         self._seen.append(key)
         known = self._facts.get(key)
@@ -216,6 +225,7 @@ class TreeHasher:
             for name, state in files:
                 content = self._content(f"{base}/{folder.path}{name}", state)
                 raw = os.fsencode(name)
+                # With its length, no name can look like the end of one and the start of another.
                 total.update(b"%d %s %o " % (len(raw), raw, state.st_mode & _MODE) + content)
             known = total.digest()
             self._facts.put(key, known, [state for _, state in files])
@@ -258,11 +268,11 @@ def _read_small(path: str) -> bytes:
 def _collect(
     base: str,
     ignore: Ignore,
-    wanted: Wanted,
+    selection: Selection,
     describe: Callable[[str, Folder], Iterable[tuple[str, str]]],
 ) -> dict[str, str]:
     found: dict[str, str] = {}
-    for folder in walk(base, ignore, wanted):
+    for folder in walk(base, ignore, selection):
         found.update(describe(base, folder))
     return found
 
@@ -313,3 +323,59 @@ def _ignore_text(context: str, ignore_file: Path) -> str:
 
 def _is_root(context: str) -> bool:
     return context in {"", "."}
+
+
+_PIPE = 1 << 20
+"""Bytes of results that may wait to be read; Linux lets everybody have so many."""
+
+
+def _can_help() -> bool:
+    """Tell whether a second process is possible and of use.
+
+    A fork with several threads may copy a lock that nobody releases; on macOS, any may fail.
+    """
+    linux = sys.platform == "linux"
+    return linux and threading.active_count() == 1 and len(os.sched_getaffinity(0)) > 1
+
+
+class _Helper:
+    """A fork of this process that does ``work`` on each item, in order: threads would take turns.
+
+    Whatever happens to it, nothing is lost: what it did not do is the caller's to do.
+    """
+
+    def __init__(self, items: Sequence[Any], work: Callable[[Any], Any]) -> None:
+        reading, writing = os.pipe()
+        self._child = os.fork()
+        if self._child == 0:  # pragma: no cover - another process
+            _help(items, work, writing)
+        with contextlib.suppress(OSError):  # more than is allowed: it waits for us now and then
+            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE)
+        os.close(writing)
+        self._results = os.fdopen(reading, "rb")
+
+    def result(self) -> Any:
+        """Wait for the next result; None when there is none any more."""
+        with contextlib.suppress(EOFError, OSError, ValueError, pickle.UnpicklingError):
+            return pickle.load(self._results)  # noqa: S301 - from a fork of ourselves
+        return None
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        if not self._results.closed:
+            self._results.close()
+            os.kill(self._child, signal.SIGKILL)
+            os.waitpid(self._child, 0)
+
+
+def _help(
+    items: Sequence[Any], work: Callable[[Any], Any], writing: int
+) -> None:  # pragma: no cover
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        with os.fdopen(writing, "wb", buffering=0) as stream:
+            for item in items:
+                stream.write(pickle.dumps(work(item)))
+    finally:
+        os._exit(0)  # nothing of the caller's is flushed, told or cleaned up here

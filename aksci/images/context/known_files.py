@@ -1,7 +1,7 @@
 """What files were found to hold, so that those that did not change are not read again.
 
-As git's index does, it believes a file's number, size, mode and times. Unlike that, it never
-believes a file that changed less than 2 s before it was looked at: its times may not tell the next
+As git's index does, it trusts a file's number, size, mode and times. Unlike that, it never
+trusts a file that changed less than 2 s before it was looked at: its times may not tell the next
 change apart (FAT counts in steps of 2 s).
 """
 

@@ -1,19 +1,100 @@
-"""Walk the part of a build context that a build reads."""
+"""Walk the part of a build context that a build reads: what COPY, ADD and bind mounts name.
+
+Dockerfile reference: "COPY", "ADD", "RUN --mount=type=bind"; patterns as Go's ``filepath.Match``
+reads them. Where more than what is named might be read, more is.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import posixpath
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from aksci.images.context.ignore import Ignore, Matches
-    from aksci.images.context.selected import Wanted
 
-__all__ = ["STATE", "Folder", "LinkedSourceError", "StateFoundError", "walk"]
+__all__ = [
+    "EVERYTHING",
+    "STATE",
+    "Folder",
+    "LinkedSourceError",
+    "Selection",
+    "StateFoundError",
+    "parse_sources",
+    "walk",
+]
+
+_CLASS = re.compile(r"\[\^?(?:[A-Za-z0-9]-[A-Za-z0-9]|[A-Za-z0-9_.,+@%=:! ])+\]")
+
+_Rest = tuple[re.Pattern[str], ...]
+
+
+class _UnclearPatternError(ValueError):
+    """A pattern may mean something else to BuildKit than to us."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is read of one folder."""
+
+    rests: frozenset[_Rest] | None
+    """Patterns, one for each part of a path below the folder; None: all that it holds."""
+
+    def step(self, name: str) -> Selection | None:
+        """Return what is read of an entry, and of what it holds; None: nothing."""
+        if self.rests is None:
+            return self
+        found = [rest[1:] for rest in self.rests if rest[0].fullmatch(name)]
+        if not found:
+            return None
+        return Selection(frozenset(found)) if all(found) else EVERYTHING
+
+
+EVERYTHING = Selection(None)
+
+
+def parse_sources(sources: Iterable[str] | None) -> Selection:
+    """Read the sources of COPY, ADD and bind mounts, relative to the context.
+
+    :param sources: None: nobody knows, so everything is read.
+    """
+    if sources is None:
+        return EVERYTHING
+    rests = [_parts(source) for source in sources]
+    return Selection(frozenset(rest for rest in rests if rest)) if all(rests) else EVERYTHING
+
+
+def _parts(source: str) -> _Rest:
+    """Return a pattern for each part of a path; fewer where the rest is not clear."""
+    cleaned = posixpath.normpath(f"/{source}").lstrip("/")
+    found: list[re.Pattern[str]] = []
+    for part in cleaned.split("/") if cleaned else []:
+        try:
+            found.append(re.compile(_regex(part), re.DOTALL))
+        except (_UnclearPatternError, re.error):
+            break
+    return tuple(found)
+
+
+def _regex(part: str) -> str:
+    if "**" in part or "\\" in part:  # COPY --parents and plain paths read these in other ways
+        raise _UnclearPatternError(part)
+    out = []
+    at = 0
+    while at < len(part):
+        char = part[at]
+        match = _CLASS.match(part, at)
+        if char == "[" and match is None:
+            raise _UnclearPatternError(part)
+        at = match.end() if match else at + 1
+        out.append(match.group() if match else {"*": ".*", "?": "."}.get(char, re.escape(char)))
+    return "".join(out)
+
 
 STATE = ".aksci"
 """Where aksci keeps what changes with each run."""
@@ -50,20 +131,20 @@ class Folder:
 @dataclass(frozen=True, kw_only=True)
 class _Visit:
     path: str
-    wanted: Wanted
+    selection: Selection
     matches: Matches = ()
     above: tuple[tuple[str, int], ...] = ()
     """Folders that count only if something in them does: ignored, or just on the way."""
 
 
-def walk(base: str, ignore: Ignore, wanted: Wanted) -> Iterator[Folder]:
+def walk(base: str, ignore: Ignore, selection: Selection) -> Iterator[Folder]:
     """Yield each folder of a context in which something counts, in no order.
 
-    :raises LinkedSourceError: what is wanted can't be told without following a link.
+    :raises LinkedSourceError: what is read can't be told without following a link.
     :raises StateFoundError: aksci's own state would be among it.
     :raises OSError: something can't be read.
     """
-    waiting = [_Visit(path="", wanted=wanted)]
+    waiting = [_Visit(path="", selection=selection)]
     while waiting:
         visit = waiting.pop()
         folder = Folder(path=visit.path)
@@ -78,15 +159,15 @@ def _scan(  # noqa: C901 - one loop over all entries of all contexts: calls woul
     place: str, visit: _Visit, folder: Folder, ignore: Ignore
 ) -> Iterator[_Visit]:
     """Sort a folder's entries into what counts of it; yield the folders to visit next."""
-    wanted = visit.wanted
+    selection = visit.selection
     reached = ignore.reaches(visit.path.count("/"))
-    free = wanted.rests is None and not reached
+    free = selection.rests is None and not reached
     with _opened(place) as handle, os.scandir(handle) as found:
         for entry in found:
-            if free and entry.is_file(follow_symlinks=False):  # nearly always: make it quick
+            if free and entry.is_file(follow_symlinks=False):  # nearly always: make it fast
                 folder.files.append((entry.name, entry.stat(follow_symlinks=False)))
                 continue
-            below = wanted.step(entry.name)
+            below = selection.step(entry.name)
             if below is None:
                 continue
             path = visit.path + entry.name
@@ -101,9 +182,9 @@ def _scan(  # noqa: C901 - one loop over all entries of all contexts: calls woul
                     if counts:
                         folder.folders.append((path, mode))
                     above = () if counts else (*visit.above, (path, mode))
-                    yield _Visit(path=f"{path}/", wanted=below, matches=matches, above=above)
+                    yield _Visit(path=f"{path}/", selection=below, matches=matches, above=above)
             elif not ignored and entry.is_symlink():
-                if wanted.rests is not None:
+                if selection.rests is not None:
                     raise LinkedSourceError(path)
                 folder.links.append((path, os.readlink(entry.name, dir_fd=handle)))
             elif not ignored and below.rests is None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from aksci.core.errors import ConfigError
 from aksci.images.discovery.globs import Exclude, find_files
 from aksci.images.discovery.sources.imported import Imported
-from aksci.images.discovery.sources.read_sources import read_sources
 from aksci.oci.references import is_repository
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def find_candidates(root: Path, config: Config, importer: Importer) -> dict[str,
     :raises ConfigError: a file of [discover] is missing or wrong, or two images have one name.
     """
     exclude = Exclude(config.discover.exclude)
-    imported = _unite(read_sources(root, config, importer), exclude)
+    imported = _unite(_read_sources(root, config, importer), exclude)
     globbed = _of_globs(root, config, importer, exclude)
     candidates = {}
     for name, table in config.images.items():
@@ -187,3 +186,25 @@ def _add_found(candidates: dict[str, Imported], name: str, file: str) -> None:
             hint=f'[images.some-name] dockerfile = "{file}", or [discover] exclude = ["{file}"].',
         )
     candidates[name] = _plain(name, file)
+
+
+def _read_sources(root: Path, config: Config, importer: Importer) -> list[list[Imported]]:
+    """Return the images of each source that [discover] names: Bake's, Compose's, Skaffold's.
+
+    :raises ConfigError: a file is missing or wrong.
+    """
+    found: list[list[Imported]] = []
+    discover = config.discover
+    if discover.bake:
+        from aksci.images.discovery.sources.bake import read_bake
+
+        found.append(read_bake(root, discover.bake, discover.bake_targets, importer))
+    if discover.compose:
+        from aksci.images.discovery.sources.compose import read_compose
+
+        found.append(read_compose(root, discover.compose, importer))
+    if discover.skaffold:
+        from aksci.images.discovery.sources.skaffold import read_skaffold
+
+        found.append(read_skaffold(root, discover.skaffold, importer))
+    return found

@@ -60,7 +60,7 @@ def find_files(
     :raises ConfigError: a glob is empty, absolute, or leads out of the project.
     """
     patterns = [_parts(glob, "dockerfiles") for glob in globs]
-    walk = _Walk(str(root), patterns, exclude)
+    walk = _GlobWalk(str(root), patterns, exclude)
     walk.visit("", [(number, 0) for number in range(len(patterns))])
     counted = _once(str(root), walk.found)
     return {
@@ -79,7 +79,7 @@ class _Found:
 
 
 @dataclass
-class _Walk:
+class _GlobWalk:
     root: str
     patterns: Sequence[tuple[str, ...]]
     exclude: Exclude

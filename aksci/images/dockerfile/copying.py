@@ -15,9 +15,9 @@ from aksci.images.dockerfile.parser import json_strings, split_blanks
 
 if TYPE_CHECKING:
     from aksci.images.dockerfile.parser import Instruction
-    from aksci.images.dockerfile.scopes import Scope
+    from aksci.images.dockerfile.variables import Scope
 
-__all__ = ["Origin", "context_paths", "origins_of", "unpinned_sources"]
+__all__ = ["CopySource", "context_paths", "copy_sources_of", "unpinned_sources"]
 
 _HEREDOC = re.compile(r"\d*<<-?\s*[^<]+")
 _NETWORK = ("http://", "https://", "git://", "ssh://")
@@ -32,7 +32,7 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
+class CopySource:
     """A stage or an image that an instruction takes files from."""
 
     name: str
@@ -46,15 +46,15 @@ class Origin:
         return "$" in self.name
 
 
-def origins_of(one: Instruction) -> list[Origin]:
+def copy_sources_of(one: Instruction) -> list[CopySource]:
     """Return what COPY --from and RUN --mount=…,from= name."""
     if one.keyword in {"COPY", "ADD"}:
         source = one.flag("from")
-        return [Origin(name=source, mount=False, line=one.line)] if source else []
+        return [CopySource(name=source, mount=False, line=one.line)] if source else []
     if one.keyword != "RUN" or not one.flags:
         return []
     names = [fields["from"] for fields in _mounts(one) if fields.get("from")]
-    return [Origin(name=name, mount=True, line=one.line) for name in names]
+    return [CopySource(name=name, mount=True, line=one.line) for name in names]
 
 
 def context_paths(one: Instruction, scope: Scope) -> frozenset[str] | None:

@@ -1,6 +1,6 @@
-"""Read a Dockerfile into instructions, after BuildKit's documented grammar.
+"""Read a Dockerfile into instructions and stages, after BuildKit's documented grammar.
 
-Dockerfile reference: "Format", "Parser directives", "Escape", "Here-Documents".
+Dockerfile reference: "Format", "Parser directives", "Escape", "Here-Documents", "FROM".
 """
 
 from __future__ import annotations
@@ -8,16 +8,24 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
 from aksci.images.dockerfile.expand import SPACE, UnresolvedError, shell_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "KEYWORDS",
     "Dockerfile",
     "Instruction",
+    "Stage",
     "json_strings",
     "parse_dockerfile",
+    "parse_onbuild",
     "split_blanks",
     "unwrap_onbuild",
 ]
@@ -32,6 +40,7 @@ _HEREDOC_WORD = re.compile(r"\d*<<(-?)\s*([^<]+)")
 _BLANKS = re.compile(r"[\t\v\f\r ]+")
 _FRONTEND = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?::([^@]+))?(?:@.+)?")
 _VERSION = re.compile(r"(\d+)(?:\.(\d+))?(?:[.-].*)?")
+_STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
 _SINCE_HEREDOCS = (1, 4)
 _LATEST = (1, 1 << 30)
 
@@ -59,6 +68,29 @@ class Instruction:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage as it is written: what its variables mean depends on target and arguments."""
+
+    index: int
+    name: str
+    """In lower case, as BuildKit compares them; empty: it has none."""
+    base: str
+    """What FROM names: an image or an earlier stage, variables not expanded."""
+    instructions: tuple[Instruction, ...]
+    """FROM itself is the first."""
+
+    @property
+    def line(self) -> int:
+        """Of its FROM."""
+        return self.instructions[0].line
+
+    @property
+    def platform(self) -> str | None:
+        """What ``--platform`` says, variables not expanded."""
+        return self.instructions[0].flag("platform")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dockerfile:
     """A parsed Dockerfile."""
 
@@ -72,6 +104,26 @@ class Dockerfile:
     text: str
     doubts: tuple[str, ...] = ()
     """Why what was read may not be what BuildKit reads."""
+
+    @cached_property
+    def head(self) -> tuple[Instruction, ...]:
+        """What stands before the first FROM: only ARG may."""
+        return tuple(takewhile(lambda one: one.keyword != "FROM", self.instructions))
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """Its stages in order, read once for all targets, platforms and arguments.
+
+        :raises ConfigError: there is no FROM, or one is wrong.
+        """
+        if len(self.head) == len(self.instructions):
+            raise ConfigError(f"{self.name}: the Dockerfile has no FROM.")
+        groups: list[list[Instruction]] = []
+        for one in self.instructions[len(self.head) :]:
+            if one.keyword == "FROM":
+                groups.append([])
+            groups[-1].append(one)
+        return tuple(_stage(self.name, index, group) for index, group in enumerate(groups))
 
     @property
     def frontend(self) -> str | None:
@@ -100,7 +152,7 @@ def parse_dockerfile(content: bytes, *, name: str, syntax: str | None = None) ->
     if version is None:
         return Dockerfile(name=name, instructions=(), syntax=syntax, escape="\\", text=text)
     escape = _escape(lines, name)
-    reader = _Reader(lines, escape, name, heredocs=version >= _SINCE_HEREDOCS)
+    reader = _LineReader(lines, escape, name, heredocs=version >= _SINCE_HEREDOCS)
     instructions = tuple(reader.read())
     if not instructions:
         raise ConfigError(f"{name}: the Dockerfile has no instructions.")
@@ -112,6 +164,28 @@ def parse_dockerfile(content: bytes, *, name: str, syntax: str | None = None) ->
         text=text,
         doubts=tuple(reader.doubts),
     )
+
+
+def parse_onbuild(texts: Iterable[str], *, name: str) -> tuple[Instruction, ...]:
+    """Read the instructions of an image's configuration.
+
+    :raises ConfigError: BuildKit would refuse one.
+    """
+    return tuple(
+        one
+        for text in texts
+        for one in parse_dockerfile(text.encode("utf-8", "replace"), name=name).instructions
+    )
+
+
+def _stage(file: str, index: int, instructions: list[Instruction]) -> Stage:
+    """Read ``FROM x`` or ``FROM x AS y``."""
+    one = instructions[0]
+    base, *rest = split_blanks(one.text)
+    name = rest[1].lower() if len(rest) == 2 and rest[0].lower() == "as" else None  # noqa: PLR2004 - AS y
+    if (rest and not (name and _STAGE_NAME.fullmatch(name))) or not base:
+        raise ConfigError(f"{file}, line {one.line}: FROM {one.text!r} is wrong.")
+    return Stage(index=index, name=name or "", base=base, instructions=tuple(instructions))
 
 
 def unwrap_onbuild(one: Instruction) -> Instruction:
@@ -202,7 +276,7 @@ def _escape(lines: list[str], name: str) -> str:
     return escape
 
 
-class _Reader:
+class _LineReader:
     """Turn lines into instructions."""
 
     def __init__(self, lines: list[str], escape: str, name: str, *, heredocs: bool) -> None:

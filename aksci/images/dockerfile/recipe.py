@@ -36,7 +36,7 @@ class Recipe:
     needs: tuple[Need, ...]
     """Sorted, without duplicates; ``scratch`` is not an image."""
     runtime: str | None
-    """The image that the final stage stands on, through other stages, as in ``Need.reference``;
+    """The image that the final stage is based on, through other stages, as in ``Need.reference``;
     None: scratch, or a folder."""
     instructions: tuple[Instruction, ...]
     """Those that count: ARGs before the first FROM, and the reachable stages in order. What a
@@ -54,9 +54,9 @@ class Recipe:
     used_args: frozenset[str] | None = None
     """Build arguments whose values count; None: nobody can be sure, so all of them do."""
     onbuild: tuple[Instruction, ...] = ()
-    """What an image that stands on this one runs first (ONBUILD, unwrapped)."""
+    """What an image based on this one runs first (ONBUILD, unwrapped)."""
     bases: frozenset[str] = frozenset()
-    """The images that its stages stand on, as in ``Need.reference``: their ONBUILD runs here."""
+    """The bases of its stages, as in ``Need.reference``: their ONBUILD runs here."""
 
 
 def unite(recipes: Sequence[Recipe]) -> Recipe:

@@ -1,4 +1,4 @@
-"""Which stages of a Dockerfile a target needs, and which images those stand on.
+"""Which stages of a Dockerfile a target needs, and which images those are based on.
 
 Dockerfile reference: "FROM", "Understand how ARG and FROM interact", "COPY --from", "RUN --mount",
 "ONBUILD".
@@ -6,7 +6,6 @@ Dockerfile reference: "FROM", "Understand how ARG and FROM interact", "COPY --fr
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -17,22 +16,25 @@ from aksci.images.dockerfile.contexts import (
     normalised_contexts,
     substitute,
 )
-from aksci.images.dockerfile.copying import Origin, context_paths, origins_of, unpinned_sources
+from aksci.images.dockerfile.copying import (
+    CopySource,
+    context_paths,
+    copy_sources_of,
+    unpinned_sources,
+)
 from aksci.images.dockerfile.expand import variables_in
-from aksci.images.dockerfile.globalargs import GlobalArgs
-from aksci.images.dockerfile.parser import KEYWORDS, split_blanks, unwrap_onbuild
+from aksci.images.dockerfile.parser import KEYWORDS, unwrap_onbuild
 from aksci.images.dockerfile.recipe import Need, Recipe
-from aksci.images.dockerfile.scopes import Scope, arg_pairs
+from aksci.images.dockerfile.variables import GlobalArgs, Scope, arg_pairs
 from aksci.oci.names import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from aksci.images.dockerfile.parser import Dockerfile, Instruction
+    from aksci.images.dockerfile.parser import Dockerfile, Instruction, Stage
 
 __all__ = ["resolve_stages"]
 
-_STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
 _OBEYED = "SOURCE_DATE_EPOCH"
 _OBEYED_PREFIX = "BUILDKIT_"
 """Build arguments that BuildKit obeys though nobody declares them."""
@@ -40,17 +42,25 @@ _SCANS_CONTEXT = "BUILDKIT_SBOM_SCAN_CONTEXT"
 
 
 @dataclass(kw_only=True)
-class _Stage:
-    index: int
-    name: str
-    line: int
+class _ResolvedStage:
+    """One stage for some arguments and contexts."""
+
+    written: Stage
     base: str
+    """What FROM names, variables expanded."""
     base_stage: int | None
+    """The earlier stage that it means; None: it means an image."""
     context: str | None
     """The named context that stands in for all of it."""
     instructions: list[Instruction]
-    origins: list[tuple[Origin, int | None]] = field(default_factory=list)
+    """FROM, what the ONBUILD of its base adds, and its own."""
+    copied: list[tuple[CopySource, int | None]] = field(default_factory=list)
     """What it takes files from: a stage's index, or else an image."""
+
+    @property
+    def index(self) -> int:
+        """Its place among the stages."""
+        return self.written.index
 
 
 def resolve_stages(
@@ -67,7 +77,7 @@ def resolve_stages(
     :param args: build arguments.
     :param platform: the platform ARGs (``TARGETARCH``…), which are global.
     :param contexts: named contexts -> what they stand for.
-    :param triggers: image that a stage stands on -> what its ONBUILD adds; others add nothing.
+    :param triggers: base of a stage -> what its ONBUILD adds; others add nothing.
     :raises ConfigError: there is no such target, a base is empty, or an ARG in FROM has no value:
         BuildKit refuses it, too.
     """
@@ -113,38 +123,32 @@ class _Resolver:
         self._args = args
         self._contexts = contexts
         self._triggers = triggers
-        everything = dockerfile.instructions
-        first = next((i for i, one in enumerate(everything) if one.keyword == "FROM"), None)
-        if first is None:
-            raise ConfigError(f"{dockerfile.name}: the Dockerfile has no FROM.")
-        self._head = everything[:first]
-        self._body = everything[first:]
         self._platform = platform
 
     def recipe(self, target: str | None) -> Recipe:
         """Resolve a target."""
-        last = next(one for one in reversed(self._body) if one.keyword == "FROM")
-        own_name = target or self._split_from(last)[1] or "default"
+        head, written = self._dockerfile.head, self._dockerfile.stages
+        own_name = target or written[-1].name or "default"
         self._globals = GlobalArgs(
-            self._dockerfile, self._head, self._args, {**self._platform, "TARGETSTAGE": own_name}
+            self._dockerfile, self._args, {**self._platform, "TARGETSTAGE": own_name}
         )
         stages = self._stages()
-        names = {stage.name: stage.index for stage in stages if stage.name}
+        names = {one.name: one.index for one in written if one.name}
         self._add_triggers(stages)
         for stage in stages:
-            self._note_origins(stage, stages, names)
+            self._note_copy_sources(stage, stages, names)
         final = self._find_target(stages, target)
         used = [stages[index] for index in sorted(_reachable(stages, final))]
         for stage in used:
             self._check(stage, stages)
         counting = [one for stage in used for one in _counting(stage)]
-        declared = self._declared((*self._head, *counting))
+        declared = self._declared((*head, *counting))
         in_stages = self._declared(counting)
         sources, unpinned = self._sources(used, declared)
         return Recipe(
             needs=self._needs(stages, used, final),
             runtime=self._runtime(stages, final),
-            instructions=(*self._head, *counting),
+            instructions=(*head, *counting),
             declared=declared,
             stage_names=frozenset(names),
             opaque=(*self._dockerfile.doubts, *self._doubts(used), *unpinned),
@@ -161,72 +165,63 @@ class _Resolver:
 
     # Stages
 
-    def _stages(self) -> list[_Stage]:
-        stages: list[_Stage] = []
+    def _stages(self) -> list[_ResolvedStage]:
+        stages: list[_ResolvedStage] = []
         names: dict[str, int] = {}
-        for one in self._body:
-            if one.keyword != "FROM":
-                stages[-1].instructions.append(one)
-                continue
-            written, name = self._split_from(one)
-            context = substitute(self._contexts, name) if name else None
-            base = self._globals.expand(one, written)
+        for one in self._dockerfile.stages:
+            context = substitute(self._contexts, one.name) if one.name else None
+            base = self._globals.expand(one.instructions[0], one.base)
+            # Only what stands above has a name yet: FROM debian AS debian means the image.
             earlier = names.get(base.lower())
             if earlier is None and context is None:
-                self._check_base(one, written, base)
-            stage = _Stage(
-                index=len(stages),
-                name=name,
-                line=one.line,
-                base=base,
-                base_stage=earlier if context is None else None,
-                context=context,
-                instructions=[one],
+                self._check_base(one, base)
+            stages.append(
+                _ResolvedStage(
+                    written=one,
+                    base=base,
+                    base_stage=earlier if context is None else None,
+                    context=context,
+                    instructions=list(one.instructions),
+                )
             )
-            stages.append(stage)
-            if name:
-                names[name] = stage.index
+            if one.name:
+                names[one.name] = one.index
         return stages
 
-    def _split_from(self, one: Instruction) -> tuple[str, str]:
-        """Return the base as it is written, and the stage's name in lower case."""
-        words = split_blanks(one.text)
-        if len(words) == 1 and words[0]:
-            return words[0], ""
-        wrong = len(words) != 3 or words[1].lower() != "as"  # noqa: PLR2004 - FROM x AS y
-        if wrong or not _STAGE_NAME.fullmatch(words[2].lower()):
-            raise ConfigError(f"{self._where(one.line)}: FROM {one.text!r} is wrong.")
-        return words[0], words[2].lower()
-
-    def _check_base(self, one: Instruction, written: str, base: str) -> None:
+    def _check_base(self, stage: Stage, base: str) -> None:
         try:
             parse_reference(base)
         except ConfigError as error:
+            written = stage.base
             unset = sorted(variables_in(written) - self._globals.values.keys())
             if unset:
                 why = "it has no value"
-                raise self._globals.needs_arg(one, written, unset[0], why) from None
+                raise self._globals.needs_arg(
+                    stage.instructions[0], written, unset[0], why
+                ) from None
             if not base:
                 raise ConfigError(
-                    f"{self._where(one.line)}: FROM {written} is empty once its ARGs are filled in."
+                    f"{self._where(stage.line)}: FROM {written} is empty once its ARGs are filled "
+                    "in."
                 ) from None
             raise ConfigError(
-                f"{self._where(one.line)}: {error.message}", hint=error.hint
+                f"{self._where(stage.line)}: {error.message}", hint=error.hint
             ) from None
 
-    def _add_triggers(self, stages: list[_Stage]) -> None:
-        """Add ONBUILD instructions of what each stage stands on: they run once, in its child."""
+    def _add_triggers(self, stages: list[_ResolvedStage]) -> None:
+        """Add the ONBUILD instructions of each stage's base: they run once, in its child."""
         for stage in stages:
             if stage.base_stage is not None:
                 added = [unwrap_onbuild(one) for one in _onbuild(stages[stage.base_stage])]
             else:
                 added = list(self._triggers.get(self._base_image(stage) or "", ()))
             if added:
-                here = [replace(one, line=stage.line, end_line=stage.line) for one in added]
+                line = stage.written.line
+                here = [replace(one, line=line, end_line=line) for one in added]
                 stage.instructions[1:1] = here
 
-    def _base_image(self, stage: _Stage) -> str | None:
-        """Return the image that a stage stands on, or the context in its place."""
+    def _base_image(self, stage: _ResolvedStage) -> str | None:
+        """Return the image that a stage is based on, or the context in its place."""
         if stage.context is not None or stage.base_stage is not None or stage.base == "scratch":
             return None
         instead = substitute(self._contexts, stage.base)
@@ -234,66 +229,72 @@ class _Resolver:
             return stage.base
         return instead if instead.startswith((OUR_IMAGE, DOCKER_IMAGE)) else None
 
-    def _note_origins(self, stage: _Stage, stages: list[_Stage], names: Mapping[str, int]) -> None:
+    def _note_copy_sources(
+        self, stage: _ResolvedStage, stages: list[_ResolvedStage], names: Mapping[str, int]
+    ) -> None:
         """Note what a stage takes files from: a stage, by index or name, or else an image."""
         if stage.context is not None:
             return
         for one in stage.instructions:
-            for origin in origins_of(one):
-                index = None if origin.unclear else names.get(origin.name.lower())
-                if not origin.mount and origin.name.isdecimal():
-                    number = int(origin.name[:9])
+            for source in copy_sources_of(one):
+                index = None if source.unclear else names.get(source.name.lower())
+                if not source.mount and source.name.isdecimal():
+                    number = int(source.name[:9])  # int() refuses a text of 4,301 digits
                     index = number if number < len(stages) else None
-                stage.origins.append((origin, index))
+                stage.copied.append((source, index))
 
-    def _check(self, stage: _Stage, stages: list[_Stage]) -> None:
+    def _check(self, stage: _ResolvedStage, stages: list[_ResolvedStage]) -> None:
         """Refuse what BuildKit does: files of a stage that is not there yet, names of no image."""
-        for origin, index in stage.origins:
+        for source, index in stage.copied:
             if index is None:
-                if not origin.unclear and origin.name != "scratch":
-                    self._check_origin(origin)
+                if not source.unclear and source.name != "scratch":
+                    self._check_copy_source(source)
             elif index >= stage.index and stages[index].context is None:
                 raise ConfigError(
-                    f"{self._where(origin.line)}: the stage {origin.name} can't be used here: it "
+                    f"{self._where(source.line)}: the stage {source.name} can't be used here: it "
                     "does not end before this line.",
                     hint="move it up, or give it another name than the image that is meant.",
                 )
 
-    def _check_origin(self, origin: Origin) -> None:
+    def _check_copy_source(self, source: CopySource) -> None:
         try:
-            parse_reference(origin.name)
+            parse_reference(source.name)
         except ConfigError as error:
             raise ConfigError(
-                f"{self._where(origin.line)}: {error.message}", hint=error.hint
+                f"{self._where(source.line)}: {error.message}", hint=error.hint
             ) from None
 
-    def _find_target(self, stages: list[_Stage], target: str | None) -> int:
+    def _find_target(self, stages: list[_ResolvedStage], target: str | None) -> int:
         if target is None:
             return len(stages) - 1
         for stage in reversed(stages):
-            if stage.name == target.lower():
+            if stage.written.name == target.lower():
                 return stage.index
         if target.isdecimal() and int(target[:9]) < len(stages):
             return int(target)
-        known = ", ".join(stage.name for stage in stages if stage.name) or "none has a name"
+        known = (
+            ", ".join(one.written.name for one in stages if one.written.name) or "none has a name"
+        )
         name = self._dockerfile.name
         raise ConfigError(f"{name} has no stage {target!r}. Its stages: {known}.")
 
     # What they mean
 
-    def _runtime_stage(self, stages: list[_Stage], final: int) -> _Stage:
+    def _runtime_stage(self, stages: list[_ResolvedStage], final: int) -> _ResolvedStage:
         stage = stages[final]
         while stage.base_stage is not None:
             stage = stages[stage.base_stage]
         return stage
 
-    def _runtime(self, stages: list[_Stage], final: int) -> str | None:
+    def _runtime(self, stages: list[_ResolvedStage], final: int) -> str | None:
         stage = self._runtime_stage(stages, final)
         if stage.context is None:
             return self._base_image(stage)
         return stage.context if _context_needs({"": stage.context}) else None
 
-    def _needs(self, stages: list[_Stage], used: list[_Stage], final: int) -> tuple[Need, ...]:
+    def _needs(
+        self, stages: list[_ResolvedStage], used: list[_ResolvedStage], final: int
+    ) -> tuple[Need, ...]:
         runtime = self._runtime_stage(stages, final)
         needs = set(_context_needs(self._contexts))
         for stage in used:
@@ -301,9 +302,9 @@ class _Resolver:
             if stage.context is None and stage.base_stage is None:
                 images.append(Need(stage.base, "runtime" if stage is runtime else "stage"))
             images += [
-                Need(origin.name, "mount" if origin.mount else "copy")
-                for origin, index in stage.origins
-                if index is None and not origin.unclear
+                Need(source.name, "mount" if source.mount else "copy")
+                for source, index in stage.copied
+                if index is None and not source.unclear
             ]
             needs.update(
                 need
@@ -323,7 +324,7 @@ class _Resolver:
             for name, _ in arg_pairs(one, self._dockerfile.escape)
         )
 
-    def _used_args(self, used: list[_Stage], declared: frozenset[str]) -> frozenset[str]:
+    def _used_args(self, used: list[_ResolvedStage], declared: frozenset[str]) -> frozenset[str]:
         """Return the build arguments whose values reach the stages.
 
         They are declared there, used in their FROM, used in defaults of those, or obeyed by
@@ -331,8 +332,8 @@ class _Resolver:
         """
         waiting = set(declared)
         for stage in used:
-            one = stage.instructions[0]
-            waiting |= variables_in(one.text) | variables_in(one.flag("platform") or "")
+            waiting |= variables_in(stage.written.base)
+            waiting |= variables_in(stage.written.platform or "")
         found = self._globals.used_by(waiting)
         found.update(
             name for name in self._args if name.startswith(_OBEYED_PREFIX) or name == _OBEYED
@@ -340,7 +341,7 @@ class _Resolver:
         return frozenset(found)
 
     def _sources(
-        self, used: list[_Stage], declared: frozenset[str]
+        self, used: list[_ResolvedStage], declared: frozenset[str]
     ) -> tuple[frozenset[str] | None, list[str]]:
         """Return what is read of the context, and doubts about what comes from the network."""
         first = Scope(
@@ -364,18 +365,19 @@ class _Resolver:
                 scope.apply(one)
         return None if everything else frozenset(found), list(doubts)
 
-    def _doubts(self, used: list[_Stage]) -> list[str]:
+    def _doubts(self, used: list[_ResolvedStage]) -> list[str]:
         unknown = {
             one.line: f"line {one.line}: the instruction {one.keyword} is not known"
-            for one in self._body
+            for stage in self._dockerfile.stages
+            for one in stage.instructions
             if one.keyword not in KEYWORDS
         }
         unclear = [
-            f"line {origin.line}: from={origin.name} "
-            + ("uses a variable" if origin.unclear else "is the index of no stage")
+            f"line {source.line}: from={source.name} "
+            + ("uses a variable" if source.unclear else "is the index of no stage")
             for stage in used
-            for origin, index in stage.origins
-            if origin.unclear or (index is None and not origin.mount and origin.name.isdecimal())
+            for source, index in stage.copied
+            if source.unclear or (index is None and not source.mount and source.name.isdecimal())
         ]
         epoch = self._args.get(_OBEYED, "")
         if epoch and not epoch.lstrip("-").isdecimal():
@@ -383,16 +385,16 @@ class _Resolver:
         return [*unknown.values(), *dict.fromkeys(unclear)]
 
 
-def _counting(stage: _Stage) -> list[Instruction]:
+def _counting(stage: _ResolvedStage) -> list[Instruction]:
     """Return the instructions that make a stage; of one that a context stands in for, its FROM."""
     return stage.instructions if stage.context is None else stage.instructions[:1]
 
 
-def _onbuild(stage: _Stage) -> list[Instruction]:
+def _onbuild(stage: _ResolvedStage) -> list[Instruction]:
     return [one for one in stage.instructions if one.keyword == "ONBUILD"]
 
 
-def _reachable(stages: list[_Stage], final: int) -> set[int]:
+def _reachable(stages: list[_ResolvedStage], final: int) -> set[int]:
     found: set[int] = set()
     waiting = [final]
     while waiting:
@@ -401,6 +403,6 @@ def _reachable(stages: list[_Stage], final: int) -> set[int]:
             continue
         found.add(index)
         stage = stages[index]
-        sources = [stage.base_stage, *(at for _, at in stage.origins)]
+        sources = [stage.base_stage, *(at for _, at in stage.copied)]
         waiting.extend(at for at in sources if at is not None)
     return found

@@ -18,9 +18,9 @@ __all__ = [
     "MEMORY",
     "ROOT_CAPABILITIES",
     "SETTLE",
+    "CheckOutcome",
+    "CheckTask",
     "Engine",
-    "Outcome",
-    "Task",
     "end_of",
 ]
 
@@ -43,7 +43,7 @@ _WIDTH = 500  # characters of a line that are kept
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class CheckTask:
     """One image to run."""
 
     image: str
@@ -56,7 +56,7 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class CheckOutcome:
     """What an engine has seen; it judges nothing."""
 
     engine: str
@@ -82,7 +82,7 @@ class Engine(Protocol):
     def platforms(self) -> tuple[str, ...]:
         """Return what it runs without emulation, such as ``linux/amd64``; empty: unknown."""
 
-    def run(self, task: Task, halt: threading.Event) -> Outcome:
+    def run(self, task: CheckTask, halt: threading.Event) -> CheckOutcome:
         """Run an image until its check is decided.
 
         :raises RegistryError: it could not be pulled.

@@ -15,7 +15,7 @@ from aksci.images.validate.engine import (
     MEMORY,
     ROOT_CAPABILITIES,
     SETTLE,
-    Outcome,
+    CheckOutcome,
     end_of,
 )
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
-    from aksci.images.validate.engine import Task
+    from aksci.images.validate.engine import CheckTask
 
 __all__ = ["DockerEngine"]
 
@@ -73,7 +73,7 @@ class DockerEngine:
         """Return the Engine's platform."""
         return (self._platform,)
 
-    def run(self, task: Task, halt: threading.Event) -> Outcome:
+    def run(self, task: CheckTask, halt: threading.Event) -> CheckOutcome:
         """Run an image until its check is decided, and remove the container in any case."""
         if halt.is_set():
             raise Interrupted(f"Stopped before {task.image} was pulled.")
@@ -95,7 +95,7 @@ class DockerEngine:
                 self._client.images.remove(image)
         self._client.close()
 
-    def _settings(self, task: Task, name: str) -> dict[str, Any]:
+    def _settings(self, task: CheckTask, name: str) -> dict[str, Any]:
         from docker.types import LogConfig
 
         check = task.check
@@ -133,7 +133,7 @@ class DockerEngine:
             settings["entrypoint"] = list(check.argv)  # CMD does not count beside it
         return settings
 
-    def _watch(self, container: Any, task: Task, halt: threading.Event) -> Outcome:
+    def _watch(self, container: Any, task: CheckTask, halt: threading.Event) -> CheckOutcome:
         from docker.errors import APIError
 
         try:
@@ -143,7 +143,9 @@ class DockerEngine:
             refusal = container.attrs["State"].get("Error")
             if not refusal:  # the Engine's own trouble, not the image's
                 raise
-            return Outcome(engine=self.name, started=False, refusal=sanitise(str(refusal)).strip())
+            return CheckOutcome(
+                engine=self.name, started=False, refusal=sanitise(str(refusal)).strip()
+            )
         check = task.check
         started = time.monotonic()
         limit = min(SETTLE, check.timeout) if check.kind == "start" else check.timeout
@@ -157,7 +159,7 @@ class DockerEngine:
                 break
             if halt.wait(min(_POLL, limit - seconds)):
                 raise Interrupted(f"Stopped while {task.image} was validated.")
-        return Outcome(
+        return CheckOutcome(
             engine=self.name,
             started=True,
             exit_code=int(state["ExitCode"]) if ended else None,
@@ -168,7 +170,7 @@ class DockerEngine:
             seconds=seconds,
         )
 
-    def _pull(self, task: Task, halt: threading.Event) -> None:
+    def _pull(self, task: CheckTask, halt: threading.Event) -> None:
         """Pull by digest, unless the Engine has it. One at a time for each digest.
 
         :raises RegistryError: the Engine could not; it says so in the middle of a good answer.

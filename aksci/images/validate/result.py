@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from aksci.images.validate.checks import Check
-    from aksci.images.validate.engine import Outcome
+    from aksci.images.validate.engine import CheckOutcome
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 
@@ -48,7 +48,7 @@ class Validation:
     """``spec_hash`` of what was asked; empty when nothing was."""
     check: Check | None = None
     """None: remembered, or not asked."""
-    outcome: Outcome | None = None
+    outcome: CheckOutcome | None = None
     platform: str = ""
     stored: ImageRef | None = None
     remembered: bool = False
@@ -77,7 +77,7 @@ class Validation:
         }
 
 
-def judge(check: Check, outcome: Outcome) -> tuple[bool, str]:
+def judge(check: Check, outcome: CheckOutcome) -> tuple[bool, str]:
     """Decide whether an image runs as it must, and say in one sentence what was seen."""
     if not outcome.started:
         return False, f"it can't be started: {_one_line(outcome.refusal)}"
@@ -85,7 +85,7 @@ def judge(check: Check, outcome: Outcome) -> tuple[bool, str]:
     return by_kind.get(check.kind, _judge_start)(check, outcome)
 
 
-def _judge_command(check: Check, outcome: Outcome) -> tuple[bool, str]:
+def _judge_command(check: Check, outcome: CheckOutcome) -> tuple[bool, str]:
     if outcome.exit_code == 0:
         return True, "its command ends with status 0"
     what = f"its command {shlex.join(check.argv)}"
@@ -94,7 +94,7 @@ def _judge_command(check: Check, outcome: Outcome) -> tuple[bool, str]:
     return False, f"{what} {_ended(outcome)}"
 
 
-def _judge_health(check: Check, outcome: Outcome) -> tuple[bool, str]:
+def _judge_health(check: Check, outcome: CheckOutcome) -> tuple[bool, str]:
     if outcome.healthy:
         return True, f"its health check passes after {outcome.seconds:.1f} s"
     what = f"its health check {shlex.join(check.probe)}"
@@ -104,7 +104,7 @@ def _judge_health(check: Check, outcome: Outcome) -> tuple[bool, str]:
     return False, f"{what} did not pass within {check.timeout:g} s{last}"
 
 
-def _judge_start(check: Check, outcome: Outcome) -> tuple[bool, str]:
+def _judge_start(check: Check, outcome: CheckOutcome) -> tuple[bool, str]:
     if outcome.exit_code is None:
         return True, "its process starts and keeps running"
     if outcome.exit_code in _NOT_EXECUTABLE or _exec_failed(check, outcome):
@@ -134,13 +134,13 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())[:_SHORT]
 
 
-def _ended(outcome: Outcome) -> str:
+def _ended(outcome: CheckOutcome) -> str:
     if outcome.out_of_memory:
         return f"was ended for using too much memory (status {outcome.exit_code})"
     return f"ended with status {outcome.exit_code}"
 
 
-def _exec_failed(check: Check, outcome: Outcome) -> bool:
+def _exec_failed(check: Check, outcome: CheckOutcome) -> bool:
     """Tell whether the runtime's own process could not become the image's.
 
     runc has told its caller by then that the container runs; it writes one line into the

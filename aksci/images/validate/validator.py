@@ -10,7 +10,7 @@ from aksci.config.models import ValidateConfig
 from aksci.core.errors import AksciError, Interrupted, ValidationError
 from aksci.images.schedule import run_ready
 from aksci.images.validate.checks import plan_check, spec_hash
-from aksci.images.validate.engine import Task
+from aksci.images.validate.engine import CheckTask
 from aksci.images.validate.image_facts import configurations
 from aksci.images.validate.result import Validation, judge, store
 
@@ -61,7 +61,7 @@ class Validator:
         self._now = now
         self._run = run
         self._concurrency = concurrency
-        self._slots = threading.BoundedSemaphore(concurrency)
+        self._running = threading.BoundedSemaphore(concurrency)
         self._lock = threading.Lock()
         self._made: Engine | AksciError | None = None
         self._halt = threading.Event()
@@ -139,7 +139,7 @@ class Validator:
                 image=name, ref=ref, passed=True, finding=finding, spec=spec, check=check
             )
             return self._stored(result)
-        with self._slots:
+        with self._running:
             if self._halt.is_set():
                 raise Interrupted(f"Stopped before {name} was validated.")
             engine = self._engine()
@@ -153,7 +153,7 @@ class Validator:
     def _run_one(
         self, engine: Engine, name: str, ref: ImageRef, spec: str, platform: str, check: Check
     ) -> Validation:
-        task = Task(image=name, ref=ref, platform=platform, check=check, run=self._run)
+        task = CheckTask(image=name, ref=ref, platform=platform, check=check, run=self._run)
         outcome = engine.run(task, self._halt)
         passed, finding = judge(check, outcome)
         weak = check.kind == "start" and outcome.exit_code is not None

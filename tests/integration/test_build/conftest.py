@@ -16,7 +16,7 @@ import pytest
 from aksci.ci.console import ConsoleReporter
 from aksci.config.loader import load_config
 from aksci.core.process import Runner
-from aksci.images.bases import BaseResolver
+from aksci.images.bases import RegistryBases
 from aksci.images.build.build_images import BuildSettings, build_images
 from aksci.images.build.build_record import BuildRecord
 from aksci.images.build.credentials import load_secrets, load_ssh
@@ -72,7 +72,7 @@ def shop(platform, toolbox, runner, tmp_path):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(content)
     registry = RegistryClient(platform.registry, plain_http=True)
-    resolver = BaseResolver(mirror=registry, connect=RegistryClient)
+    resolver = RegistryBases(mirror=registry, connect=RegistryClient)
     reporter = Lines()
 
     def builder(endpoint=platform.buildkit):
@@ -98,7 +98,7 @@ def shop(platform, toolbox, runner, tmp_path):
             selected=select(graph, options.pop("only", ())),
             registry=registry,
             builder=builder(endpoint),
-            resolve_external=options.pop("resolve_external", resolver),
+            bases=options.pop("bases", resolver),
             settings=BuildSettings(
                 secrets=found,
                 ssh=load_ssh(config, root=root, variables=variables),
@@ -113,8 +113,8 @@ def shop(platform, toolbox, runner, tmp_path):
 
     def plan(**options):
         graph = build_graph(root, load_config(root / "aksci.toml"))
-        resolve = options.pop("resolve_external", resolver)
-        return plan_build(graph, registry=registry, resolve_external=resolve, **options)
+        resolve = options.pop("bases", resolver)
+        return plan_build(graph, registry=registry, bases=resolve, **options)
 
     def record(images):
         return BuildRecord(run_id="1", commit="abc", environment="local", images=images)

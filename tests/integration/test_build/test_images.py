@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from aksci.core.errors import BuildError, RegistryError
-from aksci.images.bases import BaseResolver
+from aksci.images.bases import RegistryBases
 from aksci.images.keys import in_tag
 from aksci.images.plan import plan_document
 from aksci.oci.artifact import push_image
@@ -112,16 +112,16 @@ def test_a_moved_base_is_drift(shop):
     shop.publish(shop.build())
     moved = shop.registry.resolve(f"{shop.name}/base", "latest")
 
-    class Moved(BaseResolver):
+    class Moved(RegistryBases):
         """What knows that all images from outside have moved."""
 
-        def __call__(self, _reference):
+        def digest(self, _reference):
             return moved
 
         def onbuild(self, *_):
             return ()
 
-    plan = shop.plan(resolve_external=Moved(mirror=None, connect=RegistryClient))
+    plan = shop.plan(bases=Moved(mirror=None, connect=RegistryClient))
     (reason,) = next(one for one in plan.work if one.image == "base").reasons
     assert (reason["code"], reason["new"]) == ("BASE_DRIFT", moved)
 
@@ -145,16 +145,16 @@ def test_a_base_of_several_platforms_is_compared_index_with_index(shop):
     first = push("amd64", "arm64")
     base = f"{shop.registry.host}/{repository}:1"
     (shop.root / "tool/Dockerfile").write_text(f"FROM {base}\nCOPY tool /tool\n")
-    bases = BaseResolver(mirror=None, connect=lambda _: shop.registry)
-    image = shop.build(only=frozenset({"tool"}), resolve_external=bases)["tool"]
+    bases = RegistryBases(mirror=None, connect=lambda _: shop.registry)
+    image = shop.build(only=frozenset({"tool"}), bases=bases)["tool"]
     manifest = shop.registry.manifest(image.ref.repository, image.ref.digest)
     annotations = json.loads(manifest.content)["annotations"]
     assert annotations["org.opencontainers.image.base.digest"] == first
     shop.publish({"tool": image})
 
     def plan():
-        bases = BaseResolver(mirror=None, connect=lambda _: shop.registry)
-        return shop.plan(selected=frozenset({"tool"}), resolve_external=bases)
+        bases = RegistryBases(mirror=None, connect=lambda _: shop.registry)
+        return shop.plan(selected=frozenset({"tool"}), bases=bases)
 
     assert plan().to_build == ()
     second = push("amd64", "s390x")
@@ -273,11 +273,11 @@ def test_a_base_that_no_registry_has_names_it_and_how_to_get_it(shop):
         assert host == "registry-1.docker.io"
         return RegistryClient("127.0.0.1:1", plain_http=True, sleep=lambda _: None)
 
-    resolver = BaseResolver(mirror=shop.registry, connect=connect)
+    resolver = RegistryBases(mirror=shop.registry, connect=connect)
     with pytest.raises(
         RegistryError, match=r"docker\.io/library/debian:nosuch can't be resolved"
     ) as caught:
-        shop.build(resolve_external=resolver)
+        shop.build(bases=resolver)
     assert '"debian:nosuch" = []' in caught.value.hint
 
 

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.cascade.drift import Meanings, compare_edges
+from aksci.cascade.drift import PolicyDigests, compare_edges
 from aksci.cascade.published import read_published
 from aksci.config.cascade_models import CascadeConfig
-from aksci.images.bases import BaseResolver
+from aksci.images.bases import RegistryBases
 from aksci.images.discovery.specs import ImageSpec
 from aksci.images.keys import KEY_SCHEMA, Source, input_key
 from aksci.images.lineage import Lineage, write_lineage
@@ -96,11 +96,11 @@ def publish(registry, reference, digest):
 def edge(registry, spec, **config):
     published = read_published(registry, spec)
     assert published.problem == ""
-    resolver = BaseResolver(mirror=None, connect=lambda _host: registry)
+    resolver = RegistryBases(mirror=None, connect=lambda _host: registry)
     [found] = compare_edges(
         published,
         graph_parents={},
-        meanings=Meanings(resolver),
+        policy_digests=PolicyDigests(resolver),
         config=CascadeConfig.model_validate(config),
         only=None,
         batch=False,

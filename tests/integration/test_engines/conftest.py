@@ -23,7 +23,7 @@ from aksci.ci.choose import choose_reporter
 from aksci.config.loader import load_config
 from aksci.context import Context
 from aksci.core.process import Runner
-from aksci.images.bases import BaseResolver
+from aksci.images.bases import RegistryBases
 from aksci.images.build.build_images import BuildSettings, build_images
 from aksci.images.engines.buildx_builders import connection_error
 from aksci.images.graph import build_graph
@@ -96,7 +96,7 @@ def make_project(toolbox, tmp_path):
             verify=verify,
         )
         closing.append(registry)
-        resolver = BaseResolver(mirror=registry, connect=RegistryClient)
+        resolver = RegistryBases(mirror=registry, connect=RegistryClient)
 
         def builder():
             return make_builder(context, toolbox, locate(context))
@@ -106,7 +106,7 @@ def make_project(toolbox, tmp_path):
                 build_graph(root, config),
                 registry=registry,
                 builder=engine,
-                resolve_external=resolver,
+                bases=resolver,
                 settings=BuildSettings(**{"timeout": 120, "revision": "abc", **settings}),
                 reporter=context.reporter,
                 now=context.now,

@@ -88,7 +88,7 @@ def record(make_image, files):
                     reference="docker.io/library/debian:bookworm-slim",
                     digest="sha256:" + "d" * 64,
                     type="runtime",
-                    stands_on=True,
+                    runtime=True,
                 ),
                 Base(
                     reference="localhost:5000/supply-test/base:latest",

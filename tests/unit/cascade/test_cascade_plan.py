@@ -11,12 +11,12 @@ from aksci.cascade import cascade_plan as choose
 from aksci.cascade import chosen_bases as bases
 from aksci.cascade.cascade_plan import Chooser
 from aksci.cascade.chosen_bases import PolicyBases
-from aksci.cascade.drift import Meanings
+from aksci.cascade.drift import PolicyDigests
 from aksci.cascade.published import Published
 from aksci.config.cascade_models import CascadeConfig
-from aksci.images.bases import BaseResolver
-from aksci.images.history import lineage_of
+from aksci.images.bases import RegistryBases
 from aksci.images.lookup import Lookup
+from aksci.images.reasons import lineage_of
 from aksci.oci.references import ImageRef
 from aksci.testing.registry import MemoryRegistry
 
@@ -38,10 +38,8 @@ def shop(project, monkeypatch):
     graph = project(FILES)
     registry = MemoryRegistry("r:1")
     registry.move_tag("library/debian", "12", NEW)
-    lookup = Lookup(
-        graph=graph, registry=registry, resolve_external=project.outside(lambda _reference: OLD)
-    )
-    meanings = Meanings(BaseResolver(mirror=registry, connect=lambda _host: registry))
+    lookup = Lookup(graph=graph, registry=registry, bases=project.outside(lambda _reference: OLD))
+    policy_digests = PolicyDigests(RegistryBases(mirror=registry, connect=lambda _host: registry))
 
     def record(name):
         return lineage_of(graph, name, lookup.inputs(name, built={}, identities={}))
@@ -55,14 +53,16 @@ def shop(project, monkeypatch):
             monkeypatch.setattr(module, "read_published", read)
 
     publish("app")
-    return SimpleNamespace(graph=graph, lookup=lookup, meanings=meanings, publish=publish)
+    return SimpleNamespace(
+        graph=graph, lookup=lookup, policy_digests=policy_digests, publish=publish
+    )
 
 
 def choice(shop, *, trusted=True):
     chooser = Chooser(
         lookup=shop.lookup,
         config=CascadeConfig.model_validate({"edges": {"runtime": "ignore"}}),
-        meanings=shop.meanings,
+        policy_digests=shop.policy_digests,
         failures={},
         trusted=lambda *_: trusted,
     )
@@ -84,11 +84,11 @@ def test_a_build_stays_on_an_old_base_only_if_somebody_trusted_has_recorded_it(
         graph=shop.graph,
         registry=shop.lookup.registry,
         config=CascadeConfig.model_validate({"edges": {"runtime": "ignore"}}),
-        meanings=shop.meanings,
-        resolve=shop.lookup.resolve_external,
+        policy_digests=shop.policy_digests,
+        otherwise=shop.lookup.bases,
         trusted=is_trusted,
     )
-    assert policy.of("app")(DEBIAN) == digest
+    assert policy.for_image("app").digest(DEBIAN) == digest
     ((ref, key),) = asked
     assert (ref, key.isalnum()) == (OLD, True)
 
@@ -122,7 +122,7 @@ def test_a_parent_that_is_called_otherwise_now_is_the_same_parent(project, monke
     lookup = Lookup(
         graph=graph,
         registry=MemoryRegistry("r:1"),
-        resolve_external=project.outside(lambda _reference: OLD),
+        bases=project.outside(lambda _reference: OLD),
     )
     inputs = lookup.inputs("app", built={"base": OLD}, identities={"base": OLD})
     lineage = lineage_of(graph, "app", inputs)
@@ -137,7 +137,7 @@ def test_a_parent_that_is_called_otherwise_now_is_the_same_parent(project, monke
     chooser = Chooser(
         lookup=lookup,
         config=CascadeConfig(),
-        meanings=Meanings(BaseResolver(mirror=None, connect=lambda _host: None)),
+        policy_digests=PolicyDigests(RegistryBases(mirror=None, connect=lambda _host: None)),
         failures={},
     )
     assert chooser.choose("app", {"base": OLD}).kept

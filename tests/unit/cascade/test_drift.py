@@ -8,15 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from aksci.cascade.base_policy import EdgePolicy
-from aksci.cascade.drift import Meanings, compare_edges
+from aksci.cascade.drift import PolicyDigests, compare_edges
 from aksci.cascade.published import Published
 from aksci.config.cascade_models import CascadeConfig
 from aksci.core.errors import ConfigError, RegistryError
-from aksci.images.bases import BaseResolver
+from aksci.images.bases import RegistryBases
 from aksci.images.context.hasher import TreeHasher
-from aksci.images.history import lineage_of
 from aksci.images.inputs import inputs_of
 from aksci.images.lineage import Lineage
+from aksci.images.reasons import lineage_of
 from aksci.oci.references import ImageRef
 from aksci.testing.registry import MemoryRegistry
 
@@ -42,8 +42,8 @@ def asked(hub):
     return [":".join(filter(None, (call.repository, call.reference))) for call in hub.calls]
 
 
-def meanings_of(hub):
-    return Meanings(BaseResolver(mirror=None, connect=lambda _host: hub))
+def policy_digests_of(hub):
+    return PolicyDigests(RegistryBases(mirror=None, connect=lambda _host: hub))
 
 
 def published(parents, edges=None, image="app"):
@@ -63,7 +63,7 @@ def compare(baseline, hub=None, *, config=None, parents=None, only=None, batch=F
     return compare_edges(
         baseline,
         graph_parents=parents or {},
-        meanings=meanings_of(hub or make_hub()),
+        policy_digests=policy_digests_of(hub or make_hub()),
         config=CascadeConfig.model_validate(config or {}),
         only=only,
         batch=batch,
@@ -255,7 +255,7 @@ def lineage(project, text, built):
         hasher=TreeHasher(graph.root),
         registry_host="r:1",
         built=built,
-        resolve_external=project.outside(lambda _: OLD),
+        bases=project.outside(lambda _: OLD),
     )
     return lineage_of(graph, "app", inputs)
 
@@ -307,14 +307,14 @@ def test_a_registry_is_asked_each_thing_once_however_many_images_need_it():
         library_python={"3.12.4-slim": OLD, "3.12.5-slim": NEW}, library_debian={"12": NEW}
     )
     hub.delay = 0.02
-    meanings = meanings_of(hub)
+    policy_digests = policy_digests_of(hub)
     config = CascadeConfig.model_validate({"bases": ({"base": "python", "tags": "3.12.x"},)})
 
     def one(number):
         return compare_edges(
             published({PYTHON: OLD, DEBIAN: OLD}, image=f"app{number}"),
             graph_parents={},
-            meanings=meanings,
+            policy_digests=policy_digests,
             config=config,
             only=None,
             batch=False,
@@ -333,12 +333,12 @@ def test_what_failed_is_not_asked_for_by_each_image_again():
     hub = make_hub()
     hub.delay = 0.02
     hub.fail("*", RegistryError("r.io does not answer."))
-    meanings = meanings_of(hub)
+    policy_digests = policy_digests_of(hub)
 
     def one(number):
         policy = EdgePolicy(tags="3.12.x" if number % 2 else None)
         with pytest.raises(RegistryError, match="does not answer"):
-            meanings.meaning(PYTHON, policy)
+            policy_digests.digest(PYTHON, policy)
 
     at_once(one)
     assert sorted(asked(hub)) == ["library/python", "library/python:3.12.4-slim"]
@@ -346,8 +346,8 @@ def test_what_failed_is_not_asked_for_by_each_image_again():
 
 def test_two_ranges_of_one_repository_are_one_question():
     hub = make_hub(library_python={"3.12.4-slim": OLD, "3.12.5-slim": NEW, "3.13.1-slim": NEWER})
-    meanings = meanings_of(hub)
-    assert meanings.meaning(PYTHON, EdgePolicy(tags="3.12.x")) == (NEW, "3.12.5-slim")
-    assert meanings.meaning(PYTHON, EdgePolicy(tags="3.x")) == (NEWER, "3.13.1-slim")
-    assert meanings.meaning(PYTHON, EdgePolicy()) == (OLD, "")
+    policy_digests = policy_digests_of(hub)
+    assert policy_digests.digest(PYTHON, EdgePolicy(tags="3.12.x")) == (NEW, "3.12.5-slim")
+    assert policy_digests.digest(PYTHON, EdgePolicy(tags="3.x")) == (NEWER, "3.13.1-slim")
+    assert policy_digests.digest(PYTHON, EdgePolicy()) == (OLD, "")
     assert asked(hub).count("library/python") == 1

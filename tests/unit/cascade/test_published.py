@@ -12,10 +12,10 @@ import pytest
 from aksci.cascade.published import read_published
 from aksci.core.errors import RegistryError
 from aksci.images.context.hasher import TreeHasher
-from aksci.images.history import lineage_of
 from aksci.images.inputs import inputs_of
 from aksci.images.keys import Source, input_key
 from aksci.images.lineage import write_lineage
+from aksci.images.reasons import lineage_of
 from aksci.oci.references import ImageRef
 from aksci.testing.registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST
@@ -52,7 +52,7 @@ def shop(project):
             hasher=TreeHasher(graph.root),
             registry_host=registry.host,
             built=built or {"base": BASE},
-            resolve_external=project.outside(OUTSIDE.__getitem__),
+            bases=project.outside(OUTSIDE.__getitem__),
         )
         return replace(lineage_of(graph, name, inputs), **changed)
 
@@ -354,7 +354,7 @@ def test_a_named_context_that_nothing_uses_is_no_problem(shop, project):
         hasher=TreeHasher(graph.root),
         registry_host="r:1",
         built={},
-        resolve_external=project.outside(OUTSIDE.__getitem__),
+        bases=project.outside(OUTSIDE.__getitem__),
     )
     shop.specs = {"base": graph.images["base"].spec}
     shop.publish(lineage_of(graph, "base", inputs), materials=[purl("r.io/m", ARM)])

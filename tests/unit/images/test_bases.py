@@ -7,7 +7,7 @@ import json
 import pytest
 
 from aksci.core.errors import ConfigError, RegistryError
-from aksci.images.bases import BaseResolver
+from aksci.images.bases import RegistryBases
 from aksci.images.context.hasher import TreeHasher
 from aksci.images.graph import read_image
 from aksci.images.inputs import inputs_of
@@ -26,9 +26,9 @@ EMPTY = MemoryRegistry()
 )
 def test_the_hint_fits_what_is_missing(reference, hint):
     """A frontend can't be made by ``up`` as a Debian base can; it is not needed either."""
-    resolve = BaseResolver(mirror=EMPTY, connect=lambda _: EMPTY)
+    resolve = RegistryBases(mirror=EMPTY, connect=lambda _: EMPTY)
     with pytest.raises(RegistryError, match=f"{reference} does not exist") as caught:
-        resolve(reference)
+        resolve.digest(reference)
     assert hint in caught.value.hint
 
 
@@ -63,13 +63,13 @@ def shelf(content=CONTENT):
 
 def test_onbuild_is_read_for_the_platforms_that_are_built_once_a_run_and_kept(tmp_path):
     found = shelf()
-    resolve = BaseResolver(mirror=None, connect=lambda _: found, cache=tmp_path)
+    resolve = RegistryBases(mirror=None, connect=lambda _: found, cache=tmp_path)
     for _ in range(2):
         assert resolve.onbuild("r.io/x:1", INDEX, ["linux/amd64"]) == tuple(ADDED)
     assert found.asked() == [INDEX, AMD, CONFIG]
     assert resolve.onbuild("r.io/x:1", INDEX, ["linux/arm64/v8"]) == ()
     later = shelf()
-    resolve = BaseResolver(mirror=None, connect=lambda _: later, cache=tmp_path)
+    resolve = RegistryBases(mirror=None, connect=lambda _: later, cache=tmp_path)
     assert resolve.onbuild("r.io/x:1", INDEX, ["linux/amd64"]) == tuple(ADDED)
     assert later.asked() == []
 
@@ -77,7 +77,7 @@ def test_onbuild_is_read_for_the_platforms_that_are_built_once_a_run_and_kept(tm
 def test_what_a_kill_left_of_the_cache_is_read_again(tmp_path):
     found = shelf()
     for _ in range(2):
-        resolve = BaseResolver(mirror=None, connect=lambda _: found, cache=tmp_path)
+        resolve = RegistryBases(mirror=None, connect=lambda _: found, cache=tmp_path)
         assert resolve.onbuild("r.io/x:1", AMD, ["linux/amd64"]) == tuple(ADDED)
         for path in tmp_path.iterdir():
             path.write_text("[1")
@@ -86,18 +86,18 @@ def test_what_a_kill_left_of_the_cache_is_read_again(tmp_path):
 
 def test_a_cache_that_cant_be_written_keeps_nobody_from_planning(tmp_path):
     (tmp_path / "file").write_text("")
-    resolve = BaseResolver(mirror=None, connect=lambda _: shelf(), cache=tmp_path / "file/onbuild")
+    resolve = RegistryBases(mirror=None, connect=lambda _: shelf(), cache=tmp_path / "file/onbuild")
     assert resolve.onbuild("r.io/x:1", AMD, ["linux/amd64"]) == tuple(ADDED)
 
 
 def test_onbuild_comes_from_docker_hub_where_the_mirror_has_not_the_digest():
     found = shelf()
-    resolve = BaseResolver(mirror=shelf({}), connect=lambda _: found)
+    resolve = RegistryBases(mirror=shelf({}), connect=lambda _: found)
     assert resolve.onbuild("docker.io/library/x:1", AMD, ["linux/amd64"]) == tuple(ADDED)
 
 
 def test_something_that_is_no_image_is_a_clear_error():
-    resolve = BaseResolver(mirror=None, connect=lambda _: shelf({AMD: [1]}))
+    resolve = RegistryBases(mirror=None, connect=lambda _: shelf({AMD: [1]}))
     with pytest.raises(RegistryError, match=f"r.io/x@{AMD} is not an image"):
         resolve.onbuild("r.io/x:1", AMD, ["linux/amd64"])
 
@@ -109,13 +109,13 @@ def inputs(graph, resolver, built=None, name="app"):
         hasher=TreeHasher(graph.root),
         registry_host="r.io",
         built=built or {},
-        resolve_external=resolver,
+        bases=resolver,
     )
 
 
 def test_what_onbuild_of_an_outside_base_reads_counts(project):
     graph = project({"app/Dockerfile": "FROM debian\nCOPY a /", "app/a": "", "app/b": ""})
-    found = inputs(graph, BaseResolver(mirror=None, connect=lambda _: shelf()))
+    found = inputs(graph, RegistryBases(mirror=None, connect=lambda _: shelf()))
     assert graph.images["app"].recipe.sources == {"a"}
     assert found.image.recipe.sources is None
     assert found.source.key != inputs(graph, project.outside(lambda _: INDEX)).source.key
@@ -126,7 +126,7 @@ def test_what_onbuild_of_an_outside_base_reads_counts(project):
 def test_onbuild_of_our_own_base_that_another_frontend_reads_is_asked_for_by_digest(project):
     files = {"base/Dockerfile": "# syntax=other/x\n!", "app/Dockerfile": "FROM shop/base"}
     graph = project(files)
-    resolver = BaseResolver(mirror=None, connect=lambda _: shelf())
+    resolver = RegistryBases(mirror=None, connect=lambda _: shelf())
     found = inputs(graph, resolver, built={"base": AMD})
     assert [one.keyword for one in found.image.recipe.instructions] == ["FROM", "COPY", "RUN"]
     assert inputs(graph, resolver, built={"base": None}).key is None

@@ -332,7 +332,7 @@ def test_all_dockerfiles_that_are_wrong_are_told_at_once_and_how_to_leave_them_o
     with pytest.raises(ConfigError) as caught:
         project(files)
     first, *each = caught.value.message.splitlines()
-    assert first == "2 mistakes in Dockerfiles:"
+    assert first == "2 errors in Dockerfiles:"
     assert each == [
         "a/Dockerfile, line 1: FROM ${NS}/x needs the ARG NS: it has no value.",
         "b/Dockerfile: the Dockerfile has no instructions.",

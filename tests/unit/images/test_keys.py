@@ -8,10 +8,9 @@ import pytest
 
 from aksci.core.errors import ConfigError
 from aksci.images.context.hasher import TreeHasher, ignore_override
-from aksci.images.history import files_of
 from aksci.images.inputs import inputs_of
 from aksci.images.keys import source_of
-from aksci.images.reasons import changed_files
+from aksci.images.reasons import changed_files, files_of
 
 DOCKERFILE = (
     "ARG V=1\nFROM debian:$V AS a\nFROM scratch AS unused\nRUN no\nFROM a\nARG W\nCOPY . /\n"
@@ -296,7 +295,7 @@ def inputs(project, files, name="app", built=None, digests=None, toml=None):
         hasher=TreeHasher(graph.root),
         registry_host="r:1",
         built=built or {},
-        resolve_external=project.outside((digests or {}).__getitem__),
+        bases=project.outside((digests or {}).__getitem__),
     )
 
 

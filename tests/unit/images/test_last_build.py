@@ -13,14 +13,18 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from aksci.cli.edge import write_run_record
-from aksci.images.build.build_record import BuildRecord, BuiltImage, write_build_record
-from aksci.images.build.past_builds import recorded_reasons
+from aksci.images.build.build_record import (
+    BuildRecord,
+    BuiltImage,
+    recorded_reasons,
+    write_build_record,
+)
 from aksci.images.explain import explain_image
-from aksci.images.history import files_of, lineage_of
 from aksci.images.keys import in_tag
 from aksci.images.lineage import write_lineage
 from aksci.images.lookup import Lookup
 from aksci.images.plan import plan_build
+from aksci.images.reasons import files_of, lineage_of
 from aksci.oci.references import ImageRef
 from aksci.report.plan_report import why_markdown, why_text
 from aksci.testing.registry import MemoryRegistry
@@ -46,7 +50,7 @@ def shop(project):
         graph = project(
             {**FILES, **{name.replace("_", "/"): text for name, text in changed.items()}}
         )
-        lookup = Lookup(graph=graph, registry=registry, resolve_external=project.outside(str))
+        lookup = Lookup(graph=graph, registry=registry, bases=project.outside(str))
         runs.append(f"run-{len(runs) + 1}")
         done = {}
         for name in graph.order:
@@ -67,7 +71,7 @@ def shop(project):
         return graph, done
 
     def why(graph, name="web", **options):
-        plan = plan_build(graph, registry=registry, resolve_external=project.outside(str))
+        plan = plan_build(graph, registry=registry, bases=project.outside(str))
         document = explain_image(plan, name, registry, **options)
         _check(document)
         assert document["action"] == "reuse"
@@ -157,7 +161,7 @@ def test_where_there_are_too_many_builds_to_look_through_it_is_not_made_up(shop)
 def test_an_image_that_is_to_be_built_has_its_reasons_and_no_others(shop, project):
     shop.build()
     graph = project({**FILES, "web/page": "2"})
-    plan = plan_build(graph, registry=shop.registry, resolve_external=project.outside(str))
+    plan = plan_build(graph, registry=shop.registry, bases=project.outside(str))
     document = explain_image(plan, "web", shop.registry)
     _check(document)
     assert (document["action"], document["lastBuild"]) == ("build", None)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from aksci.images.build.failures import Failure
+from aksci.images.build.build_record import Failure
 from aksci.images.lineage import Lineage, Step
 from aksci.images.reason_wording import explain
 from aksci.images.reasons import changed_files, failed_before, reasons_between, waits

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from aksci.core.errors import RegistryError, UnreachableError
-from aksci.images.bases import BaseImageError, BaseResolver
-from aksci.images.plan import plan_build
-from aksci.images.undecided import UndecidedError
+from aksci.images.bases import BaseImageError, RegistryBases
+from aksci.images.plan import UndecidedError, plan_build
 from aksci.report.plan_report import undecided_text
 from aksci.testing.registry import MemoryRegistry
 
@@ -32,9 +31,9 @@ def unreachable(host):
 @pytest.fixture
 def undecided(project):
     graph = project(FILES)
-    bases = BaseResolver(mirror=None, connect=unreachable, brief=True)
+    bases = RegistryBases(mirror=None, connect=unreachable, brief=True)
     with pytest.raises(UndecidedError) as caught:
-        plan_build(graph, registry=EMPTY, resolve_external=bases)
+        plan_build(graph, registry=EMPTY, bases=bases)
     return caught.value
 
 
@@ -70,7 +69,7 @@ def test_a_registry_of_the_project_that_fails_is_no_matter_of_bases(project):
     failing = MemoryRegistry("r:1")
     failing.fail("resolve", RegistryError("The registry r:1 answered 503."))
     with pytest.raises(RegistryError, match="503") as caught:
-        plan_build(project(FILES), registry=failing, resolve_external=project.outside(lambda _: ""))
+        plan_build(project(FILES), registry=failing, bases=project.outside(lambda _: ""))
     assert not isinstance(caught.value, UndecidedError)
 
 
@@ -78,15 +77,15 @@ def test_a_registry_of_the_project_that_fails_is_no_matter_of_bases(project):
 def test_only_a_brief_look_gives_up_on_a_registry_for_good(brief, asked):
     """A build of an hour must not fail for what was out of reach at its beginning."""
     lost = unreachable("lost.example")
-    bases = BaseResolver(mirror=None, connect=lambda _: lost, brief=brief)
+    bases = RegistryBases(mirror=None, connect=lambda _: lost, brief=brief)
     for reference in ("lost.example/a:1", "lost.example/a:1", "lost.example/b:2"):
         with pytest.raises(BaseImageError, match="can't be reached"):
-            bases(reference)
+            bases.digest(reference)
     assert lost.asked() == asked
 
 
 def test_a_base_that_nobody_can_make_gets_no_hint_to_make_it():
-    bases = BaseResolver(mirror=EMPTY, connect=lambda _: EMPTY)
+    bases = RegistryBases(mirror=EMPTY, connect=lambda _: EMPTY)
     with pytest.raises(BaseImageError, match="node:14 does not exist") as caught:
-        bases("docker.io/library/node:14")
+        bases.digest("docker.io/library/node:14")
     assert caught.value.hint is None

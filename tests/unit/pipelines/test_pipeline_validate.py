@@ -23,7 +23,7 @@ from aksci.core.errors import (
     UnreachableError,
 )
 from aksci.core.process import Runner
-from aksci.images.bases import BaseResolver
+from aksci.images.bases import RegistryBases
 from aksci.images.lineage import Lineage
 from aksci.images.validate.checks import spec_hash
 from aksci.images.validate.result import Validation
@@ -176,9 +176,9 @@ def test_a_build_that_signs_nothing_stays_on_an_old_base_only_where_that_is_trus
     made = bench(Signed(claims if signed else {}), TOML + '[cascade.edges]\nruntime = "ignore"\n')
     mirror = MemoryRegistry("r:1")
     mirror.move_tag("library/debian", "12", NEW)
-    resolver = BaseResolver(mirror=mirror, connect=lambda _host: mirror)
-    made.__dict__.update(registry=mirror, resolver=resolver, resolve_base=resolver)
-    assert made.bases_of(graph)("web")(debian) == digest
+    resolver = RegistryBases(mirror=mirror, connect=lambda _host: mirror)
+    made.__dict__.update(registry=mirror, resolver=resolver, bases=resolver)
+    assert made.bases_under_policy(graph).for_image("web").digest(debian) == digest
 
 
 def test_a_release_that_nobody_signed_does_not_tell_what_is_new_since(bench):

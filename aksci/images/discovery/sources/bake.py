@@ -35,7 +35,7 @@ _OWN_KEYS = ("*.secrets=", "*.ssh=")
 def print_bake(
     runner: Runner, buildx: Path, files: Sequence[Path], targets: Sequence[str]
 ) -> Mapping[str, Any]:
-    """Return what bake files say of some targets and groups, and of what those stand on.
+    """Return what bake files say of some targets and groups, and of what those are based on.
 
     :raises ConfigError: Bake refuses the files.
     """
@@ -117,13 +117,13 @@ def _read(printed: str) -> Mapping[str, Any]:
 
 def _base(root: Path, folder: str, targets: Iterable[Mapping[str, Any]]) -> str:
     """Return the folder that paths are relative to."""
-    wanted = [
+    needed = [
         posixpath.join(str(target.get("context", ".")), str(target.get("dockerfile", "Dockerfile")))
         for target in targets
         if "dockerfile-inline" not in target and "://" not in str(target.get("context", "."))
     ]
-    here = all((root / folder / path).is_file() for path in wanted)
-    there = all((root / path).is_file() for path in wanted)
+    here = all((root / folder / path).is_file() for path in needed)
+    there = all((root / path).is_file() for path in needed)
     return "" if there and not here else folder
 
 
@@ -166,7 +166,7 @@ def _context(root: Path, base: str, value: str, where: str) -> str:
 def _drop_exports(
     found: Mapping[str, Mapping[str, Any]], ours: dict[str, Imported], refused: dict[str, str]
 ) -> None:
-    """Leave out what only exports files, unless another target stands on it."""
+    """Leave out what only exports files, unless another target is based on it."""
     used = {
         value.removeprefix("target:")
         for target in found.values()
@@ -182,7 +182,7 @@ def _drop_exports(
 def _drop_dependents(
     found: Mapping[str, Mapping[str, Any]], ours: dict[str, Imported], refused: dict[str, str]
 ) -> None:
-    """Leave out what stands on a target that is left out."""
+    """Leave out what is based on a target that is left out."""
     changed = True
     while changed:
         changed = False
@@ -193,7 +193,7 @@ def _drop_dependents(
                 if value.startswith("target:")
             }
             if missing := sorted(needed & set(refused)):
-                refused[name] = f"it stands on the target {missing[0]}"
+                refused[name] = f"it is based on the target {missing[0]}"
                 del ours[name]
                 changed = True
 

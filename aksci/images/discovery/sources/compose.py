@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.errors import ConfigError
 from aksci.images.discovery.sources.documents import Override, Reset, read_documents
 from aksci.images.discovery.sources.imported import Imported, NotOursError, image_name, locate, text
-from aksci.images.discovery.sources.merge import merge_services
-from aksci.images.discovery.sources.variables import fill_in_all, read_env_file
+from aksci.images.discovery.sources.interpolation import fill_in_all, read_env_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,8 +31,8 @@ _UNUSED = ("entitlements", "extra_hosts", "isolation", "labels", "network", "pri
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Place:
-    """What the paths and variables of a Compose file stand on."""
+class _ComposeScope:
+    """Where the paths and variables of a Compose file start from."""
 
     root: Path
     folder: str
@@ -57,7 +56,7 @@ def read_compose(root: Path, files: Sequence[str], importer: Importer) -> list[I
     if not files:
         return []
     folder = posixpath.dirname(files[0])
-    place = _Place(
+    place = _ComposeScope(
         root=root,
         folder=folder,
         variables=_environment(root, folder, (".env",), importer.variables, required=False),
@@ -94,27 +93,29 @@ def _environment(
     return {**found, **variables}
 
 
-def _load(place: _Place, files: Sequence[str]) -> tuple[dict[str, dict[str, Any]], str]:
+def _load(place: _ComposeScope, files: Sequence[str]) -> tuple[dict[str, dict[str, Any]], str]:
     """Return the services of files that are merged, and the project's name if they tell it."""
     merged: dict[str, dict[str, Any]] = {}
     project = ""
     for file in files:
         documents = _documents(place, file)
         for document in documents:
-            merged = merge_services(merged, _services(place, file, document))
+            merged = _merge_services(merged, _services(place, file, document))
             project = str(document.get("name") or project)
         for document in documents:
             _include(place, file, document, merged)
     return merged, project
 
 
-def _documents(place: _Place, file: str) -> list[dict[str, Any]]:
+def _documents(place: _ComposeScope, file: str) -> list[dict[str, Any]]:
     if file in place.above:
         raise ConfigError(f"{file} includes itself: {' -> '.join([*place.above, file])}.")
     return read_documents(place.root / file, file)
 
 
-def _services(place: _Place, file: str, document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _services(
+    place: _ComposeScope, file: str, document: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
     """Return what is read of each service, variables and ``extends`` resolved."""
     services = document.get("services")
     if services is None:
@@ -127,7 +128,7 @@ def _services(place: _Place, file: str, document: Mapping[str, Any]) -> dict[str
 
 
 def _service(
-    place: _Place,
+    place: _ComposeScope,
     file: str,
     services: Mapping[str, Any],
     name: str,
@@ -141,8 +142,8 @@ def _service(
         content = content.value
     content = {} if content is None else content
     _require(isinstance(content, dict), where, "must be a mapping")
-    wanted = {key: content[key] for key in _READ if key in content}
-    service = fill_in_all(wanted, place.variables, where=where, unset=place.unset(where))
+    read = {key: content[key] for key in _READ if key in content}
+    service = fill_in_all(read, place.variables, where=where, unset=place.unset(where))
     if "build" in service:
         service["build"] = _build(place, f"{where}.build", service["build"])
     service["x-file"] = file
@@ -150,11 +151,11 @@ def _service(
     if extends is None:
         return dict(service)
     base = _extended(place, file, services, where, extends, above)
-    return merge_services({name: base}, {name: service})[name]
+    return _merge_services({name: base}, {name: service})[name]
 
 
 def _extended(
-    place: _Place,
+    place: _ComposeScope,
     file: str,
     services: Mapping[str, Any],
     where: str,
@@ -167,7 +168,7 @@ def _extended(
     other = extends.get("file")
     if other:
         file = _beside(place, str(other), f"{where}.extends.file")
-        place = _Place(
+        place = _ComposeScope(
             root=place.root,
             folder=posixpath.dirname(file),
             variables=place.variables,
@@ -185,7 +186,7 @@ def _extended(
 
 
 def _include(
-    place: _Place, file: str, document: Mapping[str, Any], merged: dict[str, dict[str, Any]]
+    place: _ComposeScope, file: str, document: Mapping[str, Any], merged: dict[str, dict[str, Any]]
 ) -> None:
     """Add the services of included files; each has its own folder and variables."""
     where = f"{file}: include"
@@ -199,7 +200,7 @@ def _include(
         inner = _beside(place, str(folder), where) if folder else posixpath.dirname(paths[0])
         own = [_beside(place, str(path), where) for path in _list(table.get("env_file"))]
         default = posixpath.join(inner, ".env")
-        within = _Place(
+        within = _ComposeScope(
             root=place.root,
             folder="" if inner == "." else inner,
             variables=_environment(
@@ -214,14 +215,14 @@ def _include(
             merged[name] = service
 
 
-def _beside(place: _Place, path: str, where: str) -> str:
+def _beside(place: _ComposeScope, path: str, where: str) -> str:
     try:
         return locate(place.root, place.folder, path, what="file")
     except NotOursError as why:
         raise ConfigError(f"{where}: {path} can't be read: {why}.") from None
 
 
-def _build(place: _Place, where: str, build: Any) -> Any:
+def _build(place: _ComposeScope, where: str, build: Any) -> Any:
     """Return ``build`` as a mapping, its folders relative to the project; others as they are."""
     if build is None or isinstance(build, Reset):
         return build
@@ -242,14 +243,14 @@ def _build(place: _Place, where: str, build: Any) -> Any:
     return table
 
 
-def _folder(place: _Place, path: str, what: str) -> str | NotOursError:
+def _folder(place: _ComposeScope, path: str, what: str) -> str | NotOursError:
     try:
         return locate(place.root, place.folder, path, what=what)
     except NotOursError as why:
         return why  # another file may put another folder in its place
 
 
-def _named(place: _Place, value: str) -> str | NotOursError:
+def _named(place: _ComposeScope, value: str) -> str | NotOursError:
     if value.startswith(("docker-image://", "service:", "target:")):
         return value
     if "://" in value and not value.startswith("file://"):
@@ -257,7 +258,7 @@ def _named(place: _Place, value: str) -> str | NotOursError:
     return _folder(place, value.removeprefix("file://"), "named context")
 
 
-def _arguments(place: _Place, where: str, args: Any) -> dict[str, str]:
+def _arguments(place: _ComposeScope, where: str, args: Any) -> dict[str, str]:
     """Return build arguments; one without a value takes the environment's, or is left out."""
     found = {}
     for name, value in _pairs(where, args).items():
@@ -270,7 +271,7 @@ def _arguments(place: _Place, where: str, args: Any) -> dict[str, str]:
 
 
 def _image(
-    place: _Place,
+    place: _ComposeScope,
     where: str,
     name: str,
     service: Mapping[str, Any],
@@ -329,7 +330,7 @@ def _ours(value: Any) -> str:
     return str(value)
 
 
-def _tell_unused(place: _Place, where: str, build: Mapping[str, Any]) -> None:
+def _tell_unused(place: _ComposeScope, where: str, build: Mapping[str, Any]) -> None:
     if unused := [key for key in _UNUSED if build.get(key)]:
         place.importer.warn(f"{where}.build: not taken over: {', '.join(unused)}")
     secrets = [
@@ -365,3 +366,45 @@ def _words(value: Any) -> list[Any]:
 def _require(valid: Any, where: str, why: str) -> None:
     if not valid:
         raise ConfigError(f"{where}: {why}.")
+
+
+def _merge_services(
+    base: Mapping[str, dict[str, Any]], changes: Mapping[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Return services with what a later file says of them.
+
+    Mappings are merged, sequences are appended, other values are replaced; ``!reset`` and
+    ``!override`` make exceptions.
+    """
+    merged = dict(base)
+    for name, change in changes.items():
+        if change.get("x-reset"):
+            merged.pop(name, None)
+        else:
+            merged[name] = _merge(base.get(name, {}), change)
+    return merged
+
+
+def _merge(base: Any, change: Any) -> Any:
+    if isinstance(change, Override):
+        return _plain(change.value)
+    if isinstance(base, dict) and isinstance(change, dict):
+        merged = dict(base)
+        for key, value in change.items():
+            if isinstance(value, Reset):
+                merged.pop(key, None)
+            else:
+                merged[key] = _merge(base.get(key), value)
+        return merged
+    if isinstance(base, list) and isinstance(change, list):
+        return [*base, *(one for one in change if one not in base)]
+    return _plain(change)
+
+
+def _plain(value: Any) -> Any:
+    """Take the tags off a value that nothing is merged with."""
+    if isinstance(value, Override):
+        return _plain(value.value)
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items() if not isinstance(one, Reset)}
+    return value

@@ -56,7 +56,7 @@ def look(world, registry, github, tmp_path):
             context=context,
             registry=registry,
             graph=SimpleNamespace(images={}),
-            resolver=lambda _: NEW,
+            resolver=SimpleNamespace(digest=lambda _: NEW),
             planning=planning,
             timed=lambda _: nullcontext(),
         )

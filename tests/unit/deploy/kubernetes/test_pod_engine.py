@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aksci.deploy.kubernetes.pod_engine import _state, pod_manifest
 from aksci.images.validate.checks import Check
-from aksci.images.validate.engine import Task
+from aksci.images.validate.engine import CheckTask
 from aksci.oci.references import ImageRef
 
 REF = ImageRef("r:1", "shop/app", "sha256:" + "1" * 64)
@@ -12,7 +12,7 @@ REF = ImageRef("r:1", "shop/app", "sha256:" + "1" * 64)
 
 def pod(*, platform="linux/amd64", run="20261124T000000Z-abcdef", **check):
     values = {"kind": "start", "argv": ("x",), **check}
-    task = Task(image="web/app", ref=REF, platform=platform, check=Check(**values), run=run)
+    task = CheckTask(image="web/app", ref=REF, platform=platform, check=Check(**values), run=run)
     return pod_manifest(task, "validate-1")
 
 

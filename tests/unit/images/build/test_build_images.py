@@ -19,7 +19,7 @@ from aksci.core.errors import (
     ValidationError,
 )
 from aksci.images.build.build_images import BuildSettings, build_images
-from aksci.images.build.own_builds import OwnBuilds, read_own_builds, write_own_builds
+from aksci.images.build.build_record import OwnBuilds, read_own_builds, write_own_builds
 from aksci.images.engines.builder import BuildOutput
 from aksci.images.keys import in_tag
 from aksci.images.plan import plan_build
@@ -65,7 +65,7 @@ def run(project):
             graph,
             registry=registry,
             builder=engine,
-            resolve_external=project.outside(digest_of),
+            bases=project.outside(digest_of),
             settings=BuildSettings(),
             reporter=ConsoleReporter(io.StringIO()),
             now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
@@ -73,7 +73,7 @@ def run(project):
         ).require()
 
     def plan(graph):
-        return plan_build(graph, registry=registry, resolve_external=project.outside(lambda _: ONE))
+        return plan_build(graph, registry=registry, bases=project.outside(lambda _: ONE))
 
     build.registry, build.engine, build.plan = registry, engine, plan
     build.outside = project.outside
@@ -217,7 +217,7 @@ def attempt(run, graph, check, **options):
         graph,
         registry=run.registry,
         builder=run.engine,
-        resolve_external=run.outside(lambda _: ONE),
+        bases=run.outside(lambda _: ONE),
         settings=options.pop("settings", BuildSettings()),
         reporter=ConsoleReporter(io.StringIO()),
         now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
@@ -343,13 +343,13 @@ def test_a_finished_build_that_nobody_vouches_for_is_built_again_and_its_tag_tak
     evil = planted(run, good)
     assert run(graph)["app"].ref.digest == evil, "without vouching, the tag decides"
 
-    def vouched(ref, key):
+    def trusted(ref, key):
         return (ref, key) == (good.ref, good.input_key)
 
-    again = run(graph, vouched=vouched)["app"]
+    again = run(graph, trusted=trusted)["app"]
     assert (again.ref, again.action) == (good.ref, "built")
     assert again.reasons == ({"code": "UNSIGNED", "digest": evil},)
-    assert run(graph, vouched=vouched)["app"].action == "reused"
+    assert run(graph, trusted=trusted)["app"].action == "reused"
 
 
 def test_a_tag_set_while_we_build_is_believed_only_if_vouched_for(run, project):
@@ -366,7 +366,7 @@ def test_a_tag_set_while_we_build_is_believed_only_if_vouched_for(run, project):
 
     run.registry.put_manifest = racing
     with pytest.raises(BuildError, match="no trusted signature covers"):
-        run(graph, vouched=lambda _ref, _key: False)
+        run(graph, trusted=lambda _ref, _key: False)
 
 
 def test_what_somebody_else_finishes_while_we_build_is_not_remembered_as_our_own(
@@ -401,10 +401,10 @@ def test_an_image_says_what_it_was_built_from(run, project):
     images = run(project(files))
     bases = {base.reference: base for base in images["app"].bases}
     own = bases["docker.io/shop/base:latest"]
-    assert (own.image, own.type, own.stands_on) == ("base", "runtime", True)
+    assert (own.image, own.type, own.runtime) == ("base", "runtime", True)
     assert own.digest == images["base"].ref.digest
     outside = bases["docker.io/library/tools:1"]
-    assert (outside.image, outside.type, outside.stands_on) == ("", "copy", False)
+    assert (outside.image, outside.type, outside.runtime) == ("", "copy", False)
     assert outside.digest == ONE
 
 

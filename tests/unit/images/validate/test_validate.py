@@ -17,7 +17,7 @@ from aksci.core.errors import (
     ValidationError,
 )
 from aksci.images.validate.checks import Check, plan_check, spec_hash
-from aksci.images.validate.engine import LOG_LINES, Outcome, end_of
+from aksci.images.validate.engine import LOG_LINES, CheckOutcome, end_of
 from aksci.images.validate.own_validations import OwnValidations
 from aksci.images.validate.result import Validation, judge, store
 from aksci.images.validate.validator import Validator
@@ -102,7 +102,7 @@ def test_the_hash_covers_everything_that_is_configured():
 
 
 def outcome(**values):
-    return Outcome(**{"engine": "docker 20", "started": True, **values})
+    return CheckOutcome(**{"engine": "docker 20", "started": True, **values})
 
 
 @pytest.mark.parametrize(

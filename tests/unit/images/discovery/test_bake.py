@@ -89,7 +89,7 @@ def test_what_makes_no_image_here_is_told_with_what_stands_on_it(bake):
     assert {note.split(": ")[1]: note.split(": ", 3)[3] for note in bake.notes} == {
         "target.files": "it makes no image (output: local)",
         "target.remote": "its context is the address https://github.com/x/y.git, not a folder",
-        "target.child": "it stands on the target remote",
+        "target.child": "it is based on the target remote",
         "target.layout": "its named context oci-layout://x is no folder",
         "target.out": f"its context ../x is outside of {bake.root}",
     }

@@ -13,7 +13,6 @@ import pytest
 from aksci.core.errors import BuildError
 from aksci.core.process import Runner
 from aksci.core.secret import Secret
-from aksci.images.engines.build_progress import Progress
 from aksci.images.engines.builder import (
     Attestations,
     BuildCache,
@@ -21,7 +20,7 @@ from aksci.images.engines.builder import (
     BuildSecret,
     BuildSsh,
 )
-from aksci.images.engines.buildx import ENGINE_BUILDER, BuildxBuilder, build_argv
+from aksci.images.engines.buildx import ENGINE_BUILDER, BuildxBuilder, Progress, build_argv
 from aksci.images.engines.buildx_builders import BuilderStore
 
 CASES = sorted((Path(__file__).parent / "buildx-argv").glob("*.json"))

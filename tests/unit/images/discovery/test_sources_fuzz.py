@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from aksci.core.errors import ConfigError
 from aksci.images.discovery.sources.compose import read_compose
 from aksci.images.discovery.sources.imported import Importer
+from aksci.images.discovery.sources.interpolation import fill_in, read_env_file
 from aksci.images.discovery.sources.skaffold import read_skaffold
-from aksci.images.discovery.sources.variables import fill_in, read_env_file
 
 WORDS = ["a", "b", ".", "..", "/", "x y", "Ä", "${A:-b}", "$", "${", "service:a", "git@h:x",
          "f.yaml", "context", "", "a=b", "docker-image://a", "{{.A}}", "{{"]  # fmt: skip

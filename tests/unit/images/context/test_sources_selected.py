@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.images.context.selected import EVERYTHING, parse_sources
+from aksci.images.context.walk import EVERYTHING, parse_sources
 
 
 def reads(sources, path):
     """Tell whether a path, or what it holds, is read."""
-    wanted = parse_sources(sources)
+    selection = parse_sources(sources)
     for part in path.split("/"):
-        wanted = wanted.step(part)
-        if wanted is None:
+        selection = selection.step(part)
+        if selection is None:
             return False
-    return wanted == EVERYTHING
+    return selection == EVERYTHING
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,24 @@ import pytest
 
 from aksci.config.loader import load_config
 from aksci.core.errors import BuildError, ConfigError, UsageError
-from aksci.images.build.build_record import BuildRecord, read_build_record, write_build_record
+from aksci.images.build.build_record import (
+    Base,
+    BuildRecord,
+    BuiltImage,
+    Failure,
+    read_build_record,
+    read_failures,
+    update_failures,
+    write_build_record,
+)
 from aksci.images.build.credentials import load_ssh
-from aksci.images.build.failures import Failure, read_failures, update_failures
 from aksci.images.build.finished import content_identity, find_finished
 from aksci.images.engines.builder import Attestations, LazyBuilder
+from aksci.oci.references import ImageRef
 from aksci.oci.registry import Manifest
 from aksci.testing.registry import MemoryRegistry
 
+ONE = f"sha256:{'1' * 64}"
 HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 
 
@@ -229,3 +239,31 @@ def test_stopping_before_an_engine_is_there_ends_what_makes_it():
     assert interrupted == [1]
     with pytest.raises(BuildError):
         builder.build(Request, print)
+
+
+def test_the_record_of_a_build_says_what_each_image_was_built_from_by_the_names_that_it_always_had(
+    tmp_path,
+):
+    base = Base(reference="docker.io/library/debian:12", digest=ONE, type="runtime", runtime=True)
+    ref = ImageRef("r.io", "shop/app", ONE)
+    image = BuiltImage(
+        name="app",
+        ref=ref,
+        input_key="0" * 64,
+        tags=("latest",),
+        action="built",
+        reasons=(),
+        seconds=1.0,
+        bases=(base,),
+    )
+    record = BuildRecord(run_id="r", commit="", environment="local", images={"app": image})
+    path = write_build_record(tmp_path, record)
+    (stored,) = json.loads(path.read_text())["images"]["app"]["bases"]
+    assert stored == {
+        "reference": base.reference,
+        "digest": ONE,
+        "type": "runtime",
+        "image": "",
+        "stands_on": True,
+    }
+    assert read_build_record(tmp_path) == record

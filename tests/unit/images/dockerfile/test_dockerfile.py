@@ -224,3 +224,25 @@ def test_layout_means_nothing(lines, data):
         spread += [*data.draw(st.lists(st.sampled_from(["", "  ", "# x", "\t#y \\"]))), line]
     newline = data.draw(st.sampled_from(["\n", "\r\n"]))
     assert words(newline.join(spread)) == plain
+
+
+def test_stages_are_read_once_with_name_base_and_platform_as_they_are_written():
+    text = b"ARG V=1\nFROM --platform=$BUILDPLATFORM a:$V AS One\nRUN x\nFROM one\n"
+    parsed = parse_dockerfile(text, name="Dockerfile")
+    assert [one.keyword for one in parsed.head] == ["ARG"]
+    first, last = parsed.stages
+    assert (first.index, first.name, first.base, first.platform, first.line) == (
+        (0, "one", "a:$V", "$BUILDPLATFORM", 2)
+    )
+    assert [one.keyword for one in first.instructions] == ["FROM", "RUN"]
+    assert (last.name, last.base, last.platform) == ("", "one", None)
+    assert parsed.stages is parsed.stages
+
+
+@pytest.mark.parametrize(
+    "line", ["FROM", "FROM a b", "FROM a to b", "FROM a AS 1", "FROM a AS b c"]
+)
+def test_a_stage_that_buildkit_refuses_is_a_mistake_of_its_line(line):
+    parsed = parse_dockerfile(f"ARG X\n{line}\n".encode(), name="Dockerfile")
+    with pytest.raises(ConfigError, match=r"Dockerfile, line 2: FROM .* is wrong"):
+        _ = parsed.stages

@@ -1,7 +1,7 @@
-"""What variables are worth in a stage, line by line.
+"""The variables of a Dockerfile: global ARGs, and what ARG and ENV are worth in a stage, by line.
 
-Dockerfile reference: "ENV", "ARG", "Scope", "Environment replacement". A stage that stands on
-another one goes on with its variables.
+Dockerfile reference: "ENV", "ARG", "Scope", "Environment replacement", "Understand how ARG and FROM
+interact", "Automatic platform ARGs". A stage based on another one goes on with its variables.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from aksci.images.dockerfile.expand import UnresolvedError, expand
+from aksci.core.errors import ConfigError
+from aksci.images.dockerfile.expand import UnresolvedError, expand, variables_in
 from aksci.images.dockerfile.parser import split_blanks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from aksci.images.dockerfile.parser import Instruction
+    from aksci.images.dockerfile.parser import Dockerfile, Instruction
 
-__all__ = ["Scope", "arg_pairs", "quoted_words"]
+__all__ = ["GlobalArgs", "Scope", "arg_pairs"]
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _WORDS = {
@@ -28,7 +29,7 @@ _WORDS = {
 }
 
 
-def quoted_words(text: str, escape: str) -> list[str]:
+def _quoted_words(text: str, escape: str) -> list[str]:
     """Split at blanks outside quotes; quotes and escapes stay."""
     if '"' not in text and "'" not in text and escape not in text:
         return text.split()
@@ -38,7 +39,7 @@ def quoted_words(text: str, escape: str) -> list[str]:
 def arg_pairs(one: Instruction, escape: str) -> list[tuple[str, str | None]]:
     """Return the names that an ARG declares, each with its default as it is written."""
     pairs: list[tuple[str, str | None]] = []
-    for word in quoted_words(one.text, escape):
+    for word in _quoted_words(one.text, escape):
         name, equals, default = word.partition("=")
         pairs.append((name, default if equals else None))
     return pairs
@@ -65,7 +66,7 @@ class Scope:
         """What ENV has set here and in the stages below."""
 
     def enter(self, base: Scope | None, *, empty: bool) -> Scope:
-        """Return the scope of a stage that stands on another one's end, or on an image.
+        """Return the scope of a stage that goes on from another one's end, or from an image.
 
         BuildKit 0.34 sets each ENV again where a stage begins, the image's too, over the ARGs of
         the stages below: their values are then known only if the image is ``scratch``.
@@ -107,7 +108,7 @@ class Scope:
 
     def _variables(self, one: Instruction) -> dict[str, str | None]:
         """Read ``ENV a=b c=d`` or ``ENV a b``; each value sees the variables before the line."""
-        words = quoted_words(one.text, self._escape)
+        words = _quoted_words(one.text, self._escape)
         if words and "=" not in words[0]:
             name, *rest = split_blanks(one.text)
             value = one.text[len(name) :].strip() if rest else ""
@@ -122,4 +123,68 @@ class Scope:
                 self.env = dict.fromkeys(self.env)
             else:
                 found[known] = self.expand(value)
+        return found
+
+
+class GlobalArgs:
+    """The global ARGs of a Dockerfile and their values.
+
+    :param args: build arguments: they take the place of defaults.
+    :param automatic: what BuildKit sets itself.
+    :raises ConfigError: another instruction stands there, or a default can't be read.
+    """
+
+    def __init__(
+        self,
+        dockerfile: Dockerfile,
+        args: Mapping[str, str],
+        automatic: Mapping[str, str],
+    ) -> None:
+        self._dockerfile = dockerfile
+        self._uses: dict[str, set[str]] = {}
+        self.values = {name: args.get(name, value) for name, value in automatic.items()}
+        for one in dockerfile.head:
+            if one.keyword != "ARG":
+                raise ConfigError(
+                    f"{dockerfile.name}, line {one.line}: {one.keyword} before the first FROM; "
+                    "only ARG may stand there."
+                )
+            for name, default in arg_pairs(one, dockerfile.escape):
+                self._uses.setdefault(name, set()).update(variables_in(default or ""))
+                if name in args:
+                    self.values[name] = args[name]
+                elif default is not None:
+                    self.values[name] = self.expand(one, default)
+
+    def expand(self, one: Instruction, text: str) -> str:
+        """Fill a word of an instruction in; what has no value is empty, as in BuildKit.
+
+        :raises ConfigError: BuildKit refuses it, too.
+        """
+        try:
+            return expand(text, self.values, escape=self._dockerfile.escape, complete=True)
+        except UnresolvedError as error:
+            raise self.needs_arg(one, text, error.name, error.why) from None
+        except RecursionError:
+            where = f"{self._dockerfile.name}, line {one.line}"
+            raise ConfigError(f"{where}: it is nested too deep.") from None
+
+    def needs_arg(self, one: Instruction, text: str, name: str, why: str) -> ConfigError:
+        """Return the error that says which ARG a word needs."""
+        return ConfigError(
+            f"{self._dockerfile.name}, line {one.line}: {one.keyword} {text} needs the ARG "
+            f"{name}: {why}.",
+            hint=f"give it a default before the first FROM (ARG {name}=…), or a value in "
+            "aksci.toml ([images.NAME] args).",
+        )
+
+    def used_by(self, names: Iterable[str]) -> set[str]:
+        """Return some names, and those that their defaults use."""
+        found: set[str] = set()
+        waiting = set(names)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting |= self._uses.get(name, set())
         return found
