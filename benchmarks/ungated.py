@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from aksci.cascade.base_policy import check_policy
 from aksci.cli.edge import run_session
 from aksci.cli.sessions import SESSIONS, SessionSpec
 from aksci.report.cascade_formats import cascade_text, save_cascade_report
-from pipelines.bench import Bench
 from pipelines.cascade import report_of
 from pipelines.cascading import Cascading
 from pipelines.graph import project_graph
@@ -25,7 +23,7 @@ from pipelines.output import deliver
 if TYPE_CHECKING:
     from aksci.cascade.cascade_run import CascadeRun
     from aksci.cli.options import Options
-    from aksci.context import Context
+    from aksci.environment import Environment
 
 __all__ = ["cascade"]
 
@@ -39,20 +37,19 @@ class _Ungated(Cascading):
         return run
 
 
-def cascade(context: Context, options: Options) -> dict[str, Any]:
+def cascade(env: Environment, options: Options) -> dict[str, Any]:
     """Make again what stands on images from outside that moved, whatever is in it.
 
     :raises AksciError: an image failed.
     """
     began = time.monotonic()
-    check_policy(context.config.cascade)
-    graph = project_graph(context)
-    with closing(Bench(context=context)) as bench:
-        work = _Ungated(bench=bench, graph=graph, only=None, batch=False, planning=False)
-        done = work.apply()
-    report = report_of(context, done, began, planned=False)
-    save_cascade_report(context.work, report)
-    deliver(context, options, cascade_text(report))
+    check_policy(env.config.cascade)
+    graph = project_graph(env)
+    work = _Ungated(env=env, graph=graph, only=None, batch=False, planning=False)
+    done = work.apply()
+    report = report_of(env, done, began, planned=False)
+    save_cascade_report(env.work, report)
+    deliver(env, options, cascade_text(report))
     if done.error:
         raise done.error
     return {}

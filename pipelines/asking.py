@@ -45,9 +45,9 @@ class Asking:
         if target is None:
             self._tell(found, "none", "", "no entry of [[cascade.owners]] sees to it")
             return
-        host, me = self.work.registry.host, self._me
+        host, me = self.work.env.registry.host, self._me
         owner = f"{host}/{found.ref.repository.partition('/')[0]}"
-        refusal = may_ask(self.chain, me, owner, self.work.context.config.cascade.depth)
+        refusal = may_ask(self.chain, me, owner, self.work.env.config.cascade.depth)
         if refusal:
             self._tell(found, "loop", target, refusal)
         else:
@@ -69,26 +69,26 @@ class Asking:
         return self._told[found.ref]
 
     def _ask(self, name: str, moved: dict[str, str]) -> tuple[DependentAction, str]:
-        context = self.work.context
-        config = context.config.cascade
+        env = self.work.env
+        config = env.config.cascade
         if not moved:
             return "ask", "once what it needs is there"
         identity = identity_of(config.targets[name])
-        asked = Asked(self.work.registry, f"{context.config.project.name}/cascade")
+        asked = Asked(self.work.env.registry, f"{env.config.project.name}/cascade")
         # One by one: the next run may find fewer of them, or more.
         keys = {one: asking_key(identity, {one: digest}) for one, digest in moved.items()}
         times = {one: asked.when(key) for one, key in keys.items()}
         fresh = {
             one: moved[one]
             for one, when in times.items()
-            if not asked_lately(when, now=context.now(), hours=config.ask_again)
+            if not asked_lately(when, now=env.now(), hours=config.ask_again)
         }
         if not fresh:
             last = max(when for when in times.values() if when)
             return "known", f"asked at {last:%Y-%m-%d %H:%M} UTC"
         if self.work.planning:
             return "ask", ""
-        dispatcher = make_dispatcher(config.targets[name], variables=context.variables)
+        dispatcher = make_dispatcher(config.targets[name], variables=env.variables)
         request = Ask(
             bases=tuple(sorted(fresh.items())),
             chain=extended(self.chain, self._me),
@@ -97,9 +97,9 @@ class Asking:
         where = dispatcher.ask(request)
         # Only now: who dies in between asks twice, which costs the owner a run that does nothing.
         for one in fresh:
-            detail = {"target": identity, "run": context.run_id}
-            asked.remember(keys[one], now=context.now(), detail=detail)
-        context.reporter.line(f"asked {name} to follow {request.words}: {where}")
+            detail = {"target": identity, "run": env.run_id}
+            asked.remember(keys[one], now=env.now(), detail=detail)
+        env.reporter.line(f"asked {name} to follow {request.words}: {where}")
         return "asked", where
 
     def _moved(self, target: str) -> dict[str, str]:
@@ -116,7 +116,7 @@ class Asking:
 
     @property
     def _me(self) -> str:
-        return f"{self.work.registry.host}/{self.work.context.config.project.name}"
+        return f"{self.work.env.registry.host}/{self.work.env.config.project.name}"
 
     def _tell(
         self, found: FoundDependent, action: DependentAction, target: str, detail: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ from aksci.report.cascade_formats import (
     cascade_markdown,
     save_cascade_report,
 )
-from pipelines.bench import Bench
 from pipelines.cascading import Cascading, Done
 from pipelines.graph import project_graph
 from pipelines.output import deliver, renderer_of
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aksci.cli.options import Options
-    from aksci.context import Context
+    from aksci.environment import Environment
     from aksci.images.graph import Graph
 
 __all__ = ["cascade", "report_of"]
@@ -37,31 +35,30 @@ CHAIN = "AKSCI_CASCADE_CHAIN"
 """The variable with the projects that asked each other for this cascade."""
 
 
-def cascade(context: Context, options: Options) -> dict[str, Any]:
+def cascade(env: Environment, options: Options) -> dict[str, Any]:
     """Make again what is based on images from outside that moved, and bring it to where it runs.
 
     :raises AksciError: an image failed; what did not need it is done nevertheless.
     """
     render = renderer_of("cascade", options, CASCADE_FORMATS)
     began = time.monotonic()
-    check_policy(context.config.cascade)
-    graph = project_graph(context)
-    only = _only(context, graph, options)
-    chain = chain_of(context.variables.get(CHAIN, ""))
-    with closing(Bench(context=context)) as bench:
-        work = Cascading(
-            bench=bench,
-            graph=graph,
-            only=only,
-            batch=options.batch,
-            planning=options.plan,
-        )
-        done = work.plan() if options.plan else work.apply()
-        if options.registry_wide:
-            done = _ask_owners(work, done, options, chain)
-        done = work.deploy(done)
-    report = report_of(context, done, began, planned=options.plan)
-    _tell(context, options, report, render)
+    check_policy(env.config.cascade)
+    graph = project_graph(env)
+    only = _only(env, graph, options)
+    chain = chain_of(env.variables.get(CHAIN, ""))
+    work = Cascading(
+        env=env.looking if options.plan else env,
+        graph=graph,
+        only=only,
+        batch=options.batch,
+        planning=options.plan,
+    )
+    done = work.plan() if options.plan else work.apply()
+    if options.registry_wide:
+        done = _ask_owners(work, done, options, chain)
+    done = work.deploy(done)
+    report = report_of(env, done, began, planned=options.plan)
+    _tell(env, options, report, render)
     if done.error:
         raise done.error
     details: dict[str, Any] = {"cascade": cascade_document(report)}
@@ -80,7 +77,7 @@ def _ask_owners(work: Cascading, done: Done, options: Options, chain: tuple[str,
         return replace(done, error=done.error or error)
 
 
-def _only(context: Context, graph: Graph, options: Options) -> frozenset[str] | None:
+def _only(env: Environment, graph: Graph, options: Options) -> frozenset[str] | None:
     """Return what ``--base`` names: images of the project, or full references by tag.
 
     :raises UsageError: nothing of the project is built on it, and nobody else may be.
@@ -94,17 +91,17 @@ def _only(context: Context, graph: Graph, options: Options) -> frozenset[str] | 
             found.add(text)
             continue
         reference = _by_tag(text)
-        meant = {reference} & known or _by_range(context, graph, reference)
+        meant = {reference} & known or _by_range(env, graph, reference)
         if not meant and not options.registry_wide:
-            _unknown(context, text, reference, known)
+            _unknown(env, text, reference, known)
         found |= meant or {reference}
     return frozenset(found)
 
 
-def _by_range(context: Context, graph: Graph, reference: str) -> set[str]:
+def _by_range(env: Environment, graph: Graph, reference: str) -> set[str]:
     """Return the bases that a policy lets follow other tags of their repository."""
     name = parse_reference(reference).name
-    config = context.config.cascade
+    config = env.config.cascade
     return {
         one.reference
         for one in graph.external
@@ -121,23 +118,23 @@ def _by_tag(text: str) -> str:
     return f"{parsed.name}:{parsed.tag}"
 
 
-def _unknown(context: Context, text: str, reference: str, known: set[str]) -> None:
+def _unknown(env: Environment, text: str, reference: str, known: set[str]) -> None:
     """Refuse what nothing is built on; who names a digest has seen a push, and asks for each."""
     message = f"Nothing in this project is built on {reference}."
-    if context.variables.get(CHAIN) or "@" in text:
-        context.reporter.warning(message)
+    if env.variables.get(CHAIN) or "@" in text:
+        env.reporter.warning(message)
         return
     bases = ", ".join(sorted(known)) or "none"
     raise UsageError(message, hint=f"its bases from outside: {bases}.")
 
 
-def report_of(context: Context, done: Done, began: float, *, planned: bool) -> CascadeReport:
+def report_of(env: Environment, done: Done, began: float, *, planned: bool) -> CascadeReport:
     """Return the report of what a cascade has done since a moment of the monotonic clock."""
     return CascadeReport(
-        project=context.config.project.name,
-        environment=context.environment_name,
-        run=context.run_id,
-        created=context.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        project=env.config.project.name,
+        environment=env.name,
+        run=env.run_id,
+        created=env.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         planned=planned,
         drift=done.drift,
         images=done.images,
@@ -153,15 +150,15 @@ def report_of(context: Context, done: Done, began: float, *, planned: bool) -> C
 
 
 def _tell(
-    context: Context,
+    env: Environment,
     options: Options,
     report: CascadeReport,
     render: Callable[[CascadeReport], str],
 ) -> None:
     if not report.planned:
-        save_cascade_report(context.work, report)
-    context.reporter.summary(cascade_markdown(report))
-    deliver(context, options, render(report), code=options.format in {"json", "html"})
+        save_cascade_report(env.work, report)
+    env.reporter.summary(cascade_markdown(report))
+    deliver(env, options, render(report), code=options.format in {"json", "html"})
 
 
 def _to_do(report: CascadeReport) -> bool:

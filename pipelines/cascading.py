@@ -17,13 +17,10 @@ from aksci.images.build.build_images import BuildResult
 from aksci.images.build.build_record import Failure, read_failures, update_failures
 from aksci.images.build.build_run import Run
 from aksci.images.lookup import Lookup
-from pipelines.gatekeeper import Gatekeeper
-from pipelines.plan import base_resolver
-from pipelines.platform import locate, prepare
-from pipelines.supplies import reach_registry
+from aksci.oci.references import ImageRef
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from aksci.cascade.cascade_report import (
         Dependent,
@@ -33,14 +30,13 @@ if TYPE_CHECKING:
         TagMove,
     )
     from aksci.cascade.drift import EdgeDrift
-    from aksci.context import Context
-    from aksci.images.bases import BaseResolver, RegistryBases
+    from aksci.environment import Environment
     from aksci.images.build.build_record import BuiltImage
     from aksci.images.graph import Graph
-    from aksci.oci.client import RegistryClient
-    from aksci.oci.references import ImageRef
+    from aksci.supply.scan.gate import Gate
+    from aksci.supply.scan.verdict import Verdict
     from aksci.supply.sign.signer import Origin
-    from pipelines.bench import Bench
+    from aksci.supply.signing_gate import SigningGate
 
 __all__ = ["Cascading", "Done"]
 
@@ -66,7 +62,8 @@ class Done:
 class Cascading:
     """One cascade. Each collaborator is made when it is first needed."""
 
-    bench: Bench
+    env: Environment
+    """For a plan, one that is only looked at."""
     graph: Graph
     only: frozenset[str] | None
     batch: bool
@@ -74,48 +71,28 @@ class Cascading:
     """Nothing is started and nothing is written."""
     steps: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def context(self) -> Context:
-        """The session's."""
-        return self.bench.context
-
-    @cached_property
-    def registry(self) -> RegistryClient:
-        """The environment's; for a plan, it must be there."""
-        if self.planning:
-            return reach_registry(self.context, locate(self.context))
-        return self.bench.registry
-
-    @cached_property
-    def resolver(self) -> RegistryBases:
-        """What asks registries for external images."""
-        if self.planning:
-            return base_resolver(self.context, self.registry, brief=True)
-        return self.bench.resolver
-
     @cached_property
     def lookup(self) -> Lookup:
         """One look at the graph and the registry."""
-        bases: BaseResolver = self.resolver if self.planning else self.bench.bases
         return Lookup(
             graph=self.graph,
-            registry=self.registry,
-            bases=bases,
-            failures=read_failures(self.context.work),
-            trusted=None if self.planning else self.bench.vouches,
+            registry=self.env.registry,
+            bases=self.env.bases,
+            failures=read_failures(self.env.work),
+            trusted=None if self.planning else self.env.trust.build,
         )
 
     @cached_property
     def policy_digests(self) -> PolicyDigests:
         """What references mean now."""
-        return PolicyDigests(self.resolver)
+        return PolicyDigests(self.env.resolver)
 
     @cached_property
     def chooser(self) -> Chooser:
         """What decides on each image."""
         return Chooser(
             lookup=self.lookup,
-            config=self.context.config.cascade,
+            config=self.env.config.cascade,
             policy_digests=self.policy_digests,
             only=self.only,
             batch=self.batch,
@@ -124,20 +101,52 @@ class Cascading:
         )
 
     @cached_property
-    def gatekeeper(self) -> Gatekeeper:
+    def gate(self) -> SigningGate:
         """What scans and signs."""
-        images = self.graph.images
-        return Gatekeeper(
-            bench=self.bench,
+        from aksci.supply.signing_gate import SigningGate
+
+        env = self.env
+        return SigningGate(
+            make_gate=self._make_gate,
+            signer=lambda: env.signer,
+            trust=env.trust,
+            policy=env.config.scan,
+            now=env.now,
             origin=self.origin(),
-            repository_of=lambda name: images[name].spec.repository,
+            base_of=self._base_of,
         )
+
+    def _make_gate(self, trusted: Callable[[Verdict], bool]) -> Gate:
+        from aksci.supply.scan.gate import Gate
+
+        env = self.env
+        return Gate.make(
+            env.scanner,
+            env.config.scan,
+            env.registry,
+            env.reporter,
+            env.now(),
+            env.root,
+            env.resolver.client,
+            trusted,
+        )
+
+    def _base_of(self, image: BuiltImage) -> ImageRef | None:
+        """Return what an image is based on."""
+        base = next((one for one in image.bases if one.runtime), None)
+        if base is None:
+            return None
+        if base.image:
+            repository = self.graph.images[base.image].spec.repository
+            return ImageRef(self.env.registry.host, repository, base.digest)
+        registry, repository = self.env.resolver.where(base.reference)
+        return ImageRef(registry.host, repository, base.digest)
 
     def origin(self) -> Origin:
         """Return what signatures tell of where something comes from."""
         from aksci.supply.sign.signer import Origin
 
-        return Origin(commit=self.bench.commit, run=self.context.run_id)
+        return Origin(commit=self.env.commit, run=self.env.run_id)
 
     def plan(self) -> Done:
         """Look at everything, change nothing."""
@@ -154,7 +163,7 @@ class Cascading:
     def apply(self) -> Done:
         """Make again what must be, and publish what passed."""
         run = self._run()
-        with self.timed("images"), self.context.reporter.group("cascade"):
+        with self.timed("images"), self.env.reporter.group("cascade"):
             outcome = run.work()
         images = {name: one.image for name, one in sorted(outcome.done.items())}
         result = BuildResult(
@@ -162,7 +171,7 @@ class Cascading:
         )
         self._remember(result, run.made)
         wanting = {*outcome.failed, *outcome.blocked}
-        together = self.context.config.cascade.together
+        together = self.env.config.cascade.together
         held = withheld(self.graph.parents, wanting) if together else frozenset()
         moving = {
             name: image
@@ -186,22 +195,22 @@ class Cascading:
         That is the last release, even if this cascade had nothing to do: an earlier one may have
         died before its end, or a gate may let it pass now.
         """
-        context = self.context
-        here = {context.environment_name: context.environment}
-        if not any(one.cascade for one in {**here, **context.config.environments}.values()):
+        env = self.env
+        here = {env.name: env.settings}
+        if not any(one.cascade for one in {**here, **env.config.environments}.values()):
             return done
         from aksci.supply.release.find_release import last_release
         from pipelines.continuing import deploy_continued
 
         # What somebody has released meanwhile is the last one, and not to be undone by ours.
-        release = last_release(self.registry, context.config.project.name)
+        release = last_release(self.env.registry, env.config.project.name)
         if release is None:
             return done
-        if context.environment.cascade and self.bench.found.embedded and not self.planning:
-            prepare(context, self.bench.toolbox, cluster=True)
-        with self.timed("deploy"), context.reporter.group("deploy"):
+        if env.settings.cascade and env.endpoints.embedded and not self.planning:
+            env.prepare(cluster=True)
+        with self.timed("deploy"), env.reporter.group("deploy"):
             environments, error = deploy_continued(
-                context,
+                env,
                 release,
                 plan_only=self.planning,
                 to_come=self.planning and any(one.action != "kept" for one in done.images),
@@ -218,18 +227,18 @@ class Cascading:
             self.steps[step] = self.steps.get(step, 0.0) + time.monotonic() - started
 
     def _run(self) -> CascadeRun:
-        bench = self.bench
+        env = self.env
         return CascadeRun(
             run=Run(
                 lookup=self.lookup,
-                builder=bench.builder,
-                settings=bench.settings,
-                reporter=self.context.reporter,
-                now=self.context.now,
-                validator=bench.check,
+                builder=env.builder,
+                settings=env.build_settings,
+                reporter=env.reporter,
+                now=env.now,
+                validator=env.image_check,
             ),
             chooser=self.chooser,
-            gate=self.gatekeeper,
+            gate=self.gate,
         )
 
     def _remember(self, result: BuildResult, made: Mapping[str, BuiltImage]) -> None:
@@ -240,19 +249,19 @@ class Cascading:
         """
         from aksci.supply.scan.own_verdicts import write_verdict_record
 
-        work = self.context.work
+        work = self.env.work
         failed = {
             name: Failure(
                 key=result.keys.get(name),
                 error=error.message.splitlines()[0],
-                run=self.context.run_id,
+                run=self.env.run_id,
             )
             for name, error in result.failed.items()
         }
         update_failures(work, failed, succeeded=result.images, known=self.graph.images)
-        self.bench.remember_own({**made, **result.images}.values())
-        if self.gatekeeper.verdicts:
-            write_verdict_record(work, self.gatekeeper.verdicts.values())
+        self.env.trust.remember({**made, **result.images}.values())
+        if self.gate.verdicts:
+            write_verdict_record(work, self.gate.verdicts.values())
 
     def _publish(self, done: Done, run: CascadeRun, moving: Mapping[str, BuiltImage]) -> Done:
         """Make the release, then move the tags: what dies in between is done again by the next."""
@@ -261,13 +270,13 @@ class Cascading:
         from pipelines.publishing import Publishing
 
         if not moving:
-            self.context.reporter.line("nothing was made again: no tag moves")
+            self.env.reporter.line("nothing was made again: no tag moves")
             return done
-        publishing = Publishing(bench=self.bench, run=run, verdicts=self.gatekeeper.verdicts)
-        last = last_release(self.registry, self.context.config.project.name)
-        before = load_release(self.registry, last) if last else None
+        publishing = Publishing(env=self.env, run=run, verdicts=self.gate.verdicts)
+        last = last_release(self.env.registry, self.env.config.project.name)
+        before = load_release(self.env.registry, last) if last else None
         if before is None:
-            self.context.reporter.line("no release: there is none yet to go on from")
+            self.env.reporter.line("no release: there is none yet to go on from")
         with self.timed("release"):
             after = publishing.go_on(before, moving) if before else None
         with self.timed("tags"):

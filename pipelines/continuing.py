@@ -14,17 +14,16 @@ from aksci.deploy.state.deploy_record import read_record
 from aksci.oci.references import ImageRef
 from aksci.supply.release.continued import continues
 from aksci.supply.release.release import release_tag
-from pipelines.deploy import deploy_ref, open_cluster
-from pipelines.platform import locate, make_toolbox
-from pipelines.promote import Place, at_environment, gate_refusals, previous, promote
+from pipelines.deploy import deploy_ref
+from pipelines.promote import gate_refusals, previous, promote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from aksci.cascade.cascade_report import Became
     from aksci.config.deploy_models import EnvironmentConfig
-    from aksci.context import Context
     from aksci.deploy.state.deploy_record import DeployRecord
+    from aksci.environment import Environment
 
 __all__ = ["EnvironmentActions", "deploy_continued"]
 
@@ -33,23 +32,23 @@ _RUNS = frozenset({"deployed", "unchanged"})
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentActions:
-    """How environments are looked at and changed; each takes the context of one."""
+    """How environments are looked at and changed; each takes one."""
 
-    registry: Callable[[Context], str]
+    registry: Callable[[Environment], str]
     """``host[:port]``."""
-    look: Callable[[Context], DeployRecord]
+    look: Callable[[Environment], DeployRecord]
     """Read what runs there."""
-    deploy: Callable[[Context, ImageRef], Mapping[str, Any]]
-    promote: Callable[[Context, ImageRef], Mapping[str, Any]]
+    deploy: Callable[[Environment, ImageRef], Mapping[str, Any]]
+    promote: Callable[[Environment, ImageRef], Mapping[str, Any]]
     """Bring a release from the registry of the environment before."""
-    refusals: Callable[[Context, ImageRef], tuple[str, ...]]
+    refusals: Callable[[Environment, ImageRef], tuple[str, ...]]
     """Ask the gates only."""
     continues: Callable[[ImageRef, ImageRef], bool]
     """Tell whether the first release continues the second."""
 
 
 def deploy_continued(
-    context: Context,
+    env: Environment,
     release: ImageRef,
     *,
     plan_only: bool = False,
@@ -62,22 +61,21 @@ def deploy_continued(
     there as ``promote`` does. What promotes from a failed one waits; the others go on. What a
     person has gone back to stays.
 
-    :param context: of the environment in which the cascade ran.
+    :param env: in which the cascade ran.
     :param plan_only: say what would happen, and change nothing.
     :param to_come: for a plan: ``release`` is the one that the cascade will go on from.
     """
     tour = _Tour(
-        context=context,
+        env=env,
         release=release,
         plan_only=plan_only,
         to_come=to_come,
-        actions=actions or _actions(context),
+        actions=actions or _actions(env),
     )
-    environments = {context.environment_name: context.environment, **context.config.environments}
+    environments = {env.name: env.settings, **env.config.environments}
     for name in _in_order(environments):
         if environments[name].cascade:
-            here = name == context.environment_name
-            tour.visit(context if here else at_environment(context, name))
+            tour.visit(env.at(name))
     return tuple(tour.outcomes.values()), tour.error
 
 
@@ -100,7 +98,7 @@ def _in_order(environments: Mapping[str, EnvironmentConfig]) -> list[str]:
 class _Tour:
     """One round through the environments."""
 
-    context: Context
+    env: Environment
     release: ImageRef
     plan_only: bool
     to_come: bool
@@ -108,7 +106,7 @@ class _Tour:
     outcomes: dict[str, EnvironmentOutcome] = field(default_factory=dict)
     error: AksciError | None = None
 
-    def visit(self, here: Context) -> None:
+    def visit(self, here: Environment) -> None:
         """Do what is to be done in one environment, and remember what became of it."""
         started = time.monotonic()
         try:
@@ -119,16 +117,14 @@ class _Tour:
             self.error = self.error or error
             found = _told(here, "failed", one_line(error.message.partition("\n")[0]))
         seconds = round(time.monotonic() - started, 3)
-        self.outcomes[here.environment_name] = replace(found, seconds=seconds)
+        self.outcomes[here.name] = replace(found, seconds=seconds)
 
-    def _outcome(self, here: Context) -> EnvironmentOutcome:
-        promoted = here.environment.promote_from is not None
+    def _outcome(self, here: Environment) -> EnvironmentOutcome:
+        promoted = here.settings.promote_from is not None
         first = self._first(here)
         host = self.actions.registry(first)
-        if first.environment_name != self.context.environment_name and (
-            host != self.release.registry
-        ):
-            whose = f"{first.environment_name!r}, where its releases begin, has" if promoted else ""
+        if first.name != self.env.name and (host != self.release.registry):
+            whose = f"{first.name!r}, where its releases begin, has" if promoted else ""
             why = f"{whose or 'its registry is'} {host}, and the release is in "
             return _told(here, "left", f"{why}{self.release.registry}: {self._hint(here)}")
         record = self.actions.look(here)
@@ -139,14 +135,14 @@ class _Tour:
             return _told(here, "left", f"{why}: {self._hint(here)}")
         return self._promote(here) if promoted else self._deploy(here)
 
-    def _first(self, here: Context) -> Context:
+    def _first(self, here: Environment) -> Environment:
         """Return the environment in which the releases begin that come to one by promotions.
 
         Where the cascade ran, they begin anew.
         """
-        seen = {here.environment_name}
-        while (source := here.environment.promote_from) is not None and source not in seen:
-            if here.environment_name == self.context.environment_name:
+        seen = {here.name}
+        while (source := here.settings.promote_from) is not None and source not in seen:
+            if here.name == self.env.name:
                 break
             seen.add(source)
             here = previous(here)
@@ -166,20 +162,20 @@ class _Tour:
             return f"the deployment of {_name(record.attempt)} has begun there and has not ended"
         return ""
 
-    def _deploy(self, here: Context) -> EnvironmentOutcome:
+    def _deploy(self, here: Environment) -> EnvironmentOutcome:
         if self.plan_only:
             return _told(here, "would deploy")
         result = self.actions.deploy(here, self.release)
         return _told(here, "deployed", services=_services(result))
 
-    def _promote(self, here: Context) -> EnvironmentOutcome:
+    def _promote(self, here: Environment) -> EnvironmentOutcome:
         source = previous(here)
-        known = self.outcomes.get(source.environment_name)
+        known = self.outcomes.get(source.name)
         if known and known.outcome == "would deploy":
-            return self._promised(here, source.environment_name)
+            return self._promised(here, source.name)
         runs = known.outcome in _RUNS if known else self._is_new(self.actions.look(source))
         if not runs:
-            why = f"{source.environment_name!r}, which it is promoted from, does not run it yet"
+            why = f"{source.name!r}, which it is promoted from, does not run it yet"
             return _told(here, "waits", why)
         ref = replace(self.release, registry=self.actions.registry(source))
         if self.plan_only:
@@ -193,9 +189,9 @@ class _Tour:
             return _told(here, "waits", one_line(error.message))
         return _told(here, "deployed", services=_services(result["deploy"]))
 
-    def _promised(self, here: Context, source: str) -> EnvironmentOutcome:
+    def _promised(self, here: Environment, source: str) -> EnvironmentOutcome:
         """Say in a plan what becomes of a release that is to be deployed in the source first."""
-        gates = here.environment.gates
+        gates = here.settings.gates
         hours = {"min_age": gates.min_age, "soak": gates.soak}
         needed = [f"{name} = {count}" for name, count in hours.items() if count]
         if needed:
@@ -218,9 +214,9 @@ class _Tour:
         here = replace(running, registry=self.release.registry)
         return self.actions.continues(self.release, here)
 
-    def _hint(self, here: Context) -> str:
+    def _hint(self, here: Environment) -> str:
         """Return the command that a person gives where the cascade does nothing."""
-        name, source = here.environment_name, here.environment.promote_from
+        name, source = here.name, here.settings.promote_from
         if source is not None:
             return f"nox -s promote -- --env {name}"
         if self.to_come or self.actions.registry(here) != self.release.registry:
@@ -228,32 +224,27 @@ class _Tour:
         return f"nox -s deploy -- --env {name} --release {self.release}"
 
 
-def _actions(context: Context) -> EnvironmentActions:
+def _actions(env: Environment) -> EnvironmentActions:
     """Return the real ones."""
-    place = Place(context, make_toolbox(context), only_look=True)
 
-    def look(here: Context) -> DeployRecord:
-        with open_cluster(here) as cluster:
+    def look(here: Environment) -> DeployRecord:
+        with here.looking.cluster() as cluster:
             return read_record(cluster)
 
     return EnvironmentActions(
-        registry=lambda here: locate(here).registry,
+        registry=lambda here: here.looking.endpoints.registry,
         look=look,
         deploy=deploy_ref,
-        promote=lambda here, ref: promote(
-            here, Options(env=here.environment_name, release=str(ref))
-        ),
+        promote=lambda here, ref: promote(here, Options(env=here.name, release=str(ref))),
         refusals=gate_refusals,
-        continues=lambda release, before: continues(release, before, signer=place.signer),
+        continues=lambda release, before: continues(release, before, signer=env.signer),
     )
 
 
 def _told(
-    here: Context, outcome: Became, detail: str = "", *, services: tuple[str, ...] = ()
+    here: Environment, outcome: Became, detail: str = "", *, services: tuple[str, ...] = ()
 ) -> EnvironmentOutcome:
-    return EnvironmentOutcome(
-        name=here.environment_name, outcome=outcome, detail=detail, services=services
-    )
+    return EnvironmentOutcome(name=here.name, outcome=outcome, detail=detail, services=services)
 
 
 def _services(result: Mapping[str, Any]) -> tuple[str, ...]:

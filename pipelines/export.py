@@ -11,19 +11,18 @@ from aksci.azure.acr_tasks.plan_tasks import plan_acr_tasks
 from aksci.azure.acr_tasks.source_location import locate_source
 from aksci.core.errors import ConfigError, UsageError
 from pipelines.graph import project_graph
-from pipelines.platform import locate
 
 if TYPE_CHECKING:
     from aksci.azure.acr_tasks.plan_tasks import AcrExport
     from aksci.cli.options import Options
-    from aksci.context import Context
+    from aksci.environment import Environment
 
 __all__ = ["export"]
 
 _ACR_TASKS = "acr-tasks"
 
 
-def export(context: Context, options: Options) -> dict[str, Any]:
+def export(env: Environment, options: Options) -> dict[str, Any]:
     """Write task files, scripts and an ARM template for ACR Tasks; warn of what they can't do.
 
     :raises ConfigError: ACR Tasks can build none of the images.
@@ -34,28 +33,28 @@ def export(context: Context, options: Options) -> dict[str, Any]:
             f"export can't write {asked}; it writes: {_ACR_TASKS}.",
             hint=f"nox -s export -- {_ACR_TASKS}",
         )
-    folder = context.root / (options.output or f".aksci/{_ACR_TASKS}")
+    folder = env.root / (options.output or f".aksci/{_ACR_TASKS}")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--output {options.output}: {folder} is a file, and not a folder.")
-    login = locate(context).registry
+    login = env.looking.endpoints.registry
     found = plan_acr_tasks(
-        project_graph(context),
-        context.config,
+        project_graph(env),
+        env.config,
         login=login,
-        source=locate_source(context.config.project.source, context.root),
+        source=locate_source(env.config.project.source, env.root),
     )
-    _warn(context, found, login)
-    write_folder(folder, export_files(found, tasks=_in_project(context, folder)))
+    _warn(env, found, login)
+    write_folder(folder, export_files(found, tasks=_in_project(env, folder)))
     count = len(found.tasks)
     tasks = "1 task" if count == 1 else f"{count} tasks"
-    context.reporter.line(f"written: {tasks} in {folder}; README.md tells how")
+    env.reporter.line(f"written: {tasks} in {folder}; README.md tells how")
     return {
         "tasks": {task.image: task.name for task in found.tasks},
         "leftOut": {one.image: list(one.reasons) for one in found.left_out},
     }
 
 
-def _warn(context: Context, found: AcrExport, login: str) -> None:
+def _warn(env: Environment, found: AcrExport, login: str) -> None:
     """Tell what is missing.
 
     :raises ConfigError: that is everything.
@@ -66,22 +65,22 @@ def _warn(context: Context, found: AcrExport, login: str) -> None:
         )
         raise ConfigError(f"ACR Tasks can build none of the images:\n{reasons}")
     for one in found.left_out:
-        context.reporter.warning(f"{one.image} has no task. {' '.join(one.reasons)}")
+        env.reporter.warning(f"{one.image} has no task. {' '.join(one.reasons)}")
     if found.registry is None:
-        context.reporter.warning(
+        env.reporter.warning(
             f"{login} is no Azure container registry: the scripts and the template ask for one. "
             "-- --env NAME chooses another environment."
         )
     if not found.source.repository:
-        context.reporter.warning(
+        env.reporter.warning(
             "[project] source is no address of a Git repository: the scripts and the template ask "
             "for one."
         )
 
 
-def _in_project(context: Context, folder: Path) -> str:
+def _in_project(env: Environment, folder: Path) -> str:
     """Return the folder as a task finds it; where it is elsewhere, where it would be put."""
     inside = Path(folder).resolve()
-    if inside.is_relative_to(context.root):
-        return inside.relative_to(context.root).as_posix()
+    if inside.is_relative_to(env.root):
+        return inside.relative_to(env.root).as_posix()
     return _ACR_TASKS

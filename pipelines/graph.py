@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from aksci.context import Context
+    from aksci.environment import Environment
     from aksci.images.graph import Graph
 
 __all__ = ["project_graph"]
 
 
-def project_graph(context: Context) -> Graph:
+def project_graph(env: Environment) -> Graph:
     """Return the project's images and what they need of each other.
 
     Bake files are read by buildx, which is installed for it where it is missing.
@@ -27,12 +27,9 @@ def project_graph(context: Context) -> Graph:
 
     def bake_print(files: Sequence[Path], targets: Sequence[str]) -> Mapping[str, Any]:
         from aksci.images.discovery.sources.bake import print_bake
-        from pipelines.platform import make_toolbox
 
-        buildx = make_toolbox(context).ensure("buildx")
-        return print_bake(context.runner, buildx, files, targets)
+        buildx = env.toolbox.ensure("buildx")
+        return print_bake(env.runner, buildx, files, targets)
 
-    importer = Importer(
-        variables=context.variables, bake_print=bake_print, warn=context.reporter.warning
-    )
-    return build_graph(context.root, context.config, importer=importer)
+    importer = Importer(variables=env.variables, bake_print=bake_print, warn=env.reporter.warning)
+    return build_graph(env.root, env.config, importer=importer)

@@ -13,45 +13,43 @@ from aksci.deploy.lint.lint_project import LintTools, lint_project
 from aksci.tools.schemas import SCHEMA_LOCATION, ensure_schemas
 from pipelines.graph import project_graph
 from pipelines.output import show
-from pipelines.platform import make_toolbox
 
 if TYPE_CHECKING:
     from aksci.cli.options import Options
-    from aksci.context import Context
+    from aksci.environment import Environment
 
 __all__ = ["lint"]
 
 
-def lint(context: Context, _options: Options) -> dict[str, Any]:
+def lint(env: Environment, _options: Options) -> dict[str, Any]:
     """Check everything; print the findings; fail when one is an error."""
-    graph = project_graph(context)
-    toolbox = make_toolbox(context)
-    tools = toolbox.ensure_all(("helm", "kubeconform"))
-    dockerfiles = sorted({context.root / each.spec.dockerfile for each in graph.images.values()})
+    graph = project_graph(env)
+    tools = env.toolbox.ensure_all(("helm", "kubeconform"))
+    dockerfiles = sorted({env.root / each.spec.dockerfile for each in graph.images.values()})
     findings = lint_project(
-        context.config,
-        context.root,
+        env.config,
+        env.root,
         dockerfiles,
         LintTools(
-            runner=context.runner,
+            runner=env.runner,
             helm=tools["helm"],
-            hadolint=_hadolint(context),
+            hadolint=_hadolint(env),
             kubeconform=tools["kubeconform"],
-            schema_location=f"{ensure_schemas(toolbox)}/{SCHEMA_LOCATION}",
+            schema_location=f"{ensure_schemas(env.toolbox)}/{SCHEMA_LOCATION}",
         ),
     )
     for finding in findings:
         show(str(finding))
     errors = [finding for finding in findings if finding.level == "error"]
-    context.reporter.line(f"{len(findings)} findings, {len(errors)} of them errors")
+    env.reporter.line(f"{len(findings)} findings, {len(errors)} of them errors")
     if errors:
         raise ConfigError(f"lint found {len(errors)} errors; the first: {errors[0]}")
     return {"findings": [finding.as_json() for finding in findings]}
 
 
-def _hadolint(context: Context) -> Path:
+def _hadolint(env: Environment) -> Path:
     # Its wheel installs it beside the interpreter, whether that folder is on PATH or not.
-    places = (context.variables.get("PATH", ""), str(Path(sys.executable).parent))
+    places = (env.variables.get("PATH", ""), str(Path(sys.executable).parent))
     found = shutil.which("hadolint", path=os.pathsep.join(places))
     if found is None:
         raise ToolError(

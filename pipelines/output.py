@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aksci.cli.options import Options
-    from aksci.context import Context
+    from aksci.environment import Environment
 
 __all__ = ["as_json", "deliver", "place_for", "renderer_of", "show", "show_json"]
 
@@ -54,7 +54,7 @@ def renderer_of(session: str, options: Options, table: Mapping[str, T]) -> T:
     return table[options.format]
 
 
-def deliver(context: Context, options: Options, text: str, *, code: bool = False) -> None:
+def deliver(env: Environment, options: Options, text: str, *, code: bool = False) -> None:
     """Write a result to stdout, or to the file that ``--output`` names.
 
     :param code: it is JSON or HTML, where ``sanitise`` would change the meaning.
@@ -63,24 +63,24 @@ def deliver(context: Context, options: Options, text: str, *, code: bool = False
     if not options.output:
         _write(text if code else sanitise(text))
         return
-    path = place_for(context, "--output", options.output)
+    path = place_for(env, "--output", options.output)
     try:
         write_atomically(path, (text if code else sanitise(text)) + "\n", mode=0o666)
     except OSError as error:
         raise UsageError(f"--output {options.output}: {error.strerror}.") from None
-    context.reporter.line(f"written: {path}")
+    env.reporter.line(f"written: {path}")
 
 
-def place_for(context: Context, option: str, name: str) -> Path:
+def place_for(env: Environment, option: str, name: str) -> Path:
     """Return the path that an option names, relative to the project.
 
     :raises UsageError: it is a folder, or its folder does not exist; ``.aksci`` is made.
     """
-    path = context.root / name
+    path = env.root / name
     if path.is_dir():
         raise UsageError(f"{option} {name}: {path} is a folder, and not a file.")
-    if path.parent == context.work:
-        context.work.mkdir(exist_ok=True)
+    if path.parent == env.work:
+        env.work.mkdir(exist_ok=True)
     if not path.parent.is_dir():
         raise UsageError(
             f"{option} {name}: the folder {path.parent} does not exist.",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.cli.options import WORK_TO_DO
 from aksci.core.errors import RegistryError, UsageError
-from aksci.images.bases import RegistryBases
 from aksci.images.build.build_record import read_failures, recorded_reasons
 from aksci.images.explain import explain_image
 from aksci.images.graph import graph_document
@@ -29,119 +28,88 @@ from aksci.report.plan_report import (
 )
 from pipelines.graph import project_graph
 from pipelines.output import as_json, deliver, place_for, renderer_of
-from pipelines.platform import locate
-from pipelines.supplies import connect_registry, reach_registry, source_commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aksci.cli.options import Options
-    from aksci.context import Context
+    from aksci.environment import Environment
     from aksci.images.bases import BaseResolver
     from aksci.images.graph import Graph
     from aksci.images.plan import BuildPlan, Work
-    from aksci.oci.client import RegistryClient
-    from aksci.oci.references import ImageRef
     from aksci.report.graph_drawing import Drawing
 
-__all__ = ["base_resolver", "graph", "plan", "policy_bases", "why"]
+__all__ = ["graph", "plan", "policy_bases", "why"]
 
 
-def plan(context: Context, options: Options) -> dict[str, Any]:
+def plan(env: Environment, options: Options) -> dict[str, Any]:
     """Show what ``build`` would do now. Starts nothing: the registry must be there."""
-    _require_sensible(context, options)
-    made = _made(context, options) if options.save or options.compare else {}
+    _require_sensible(env, options)
+    made = _made(env, options) if options.save or options.compare else {}
     # Read first: a mistake is told at once, and --save may name the same file.
-    old = load_plan(context.root / options.compare, made) if options.compare else None
-    planned = _plan_or_all_that_is_known(context, options)
+    old = load_plan(env.root / options.compare, made) if options.compare else None
+    planned = _plan_or_all_that_is_known(env, options)
     document = plan_document(planned)
     if options.matrix:
-        _hand_over_matrix(context, options, planned)
+        _hand_over_matrix(env, options, planned)
     elif old is None:
         render = renderer_of("plan", options, PLAN_FORMATS)
-        deliver(context, options, render(planned), code=options.format == "json")
+        deliver(env, options, render(planned), code=options.format == "json")
     else:
         render_comparison = renderer_of("plan --compare", options, COMPARISON_FORMATS)
         text = render_comparison(compare_plans(old, document))
-        deliver(context, options, text, code=options.format == "json")
-    context.reporter.summary(plan_markdown(planned))
+        deliver(env, options, text, code=options.format == "json")
+    env.reporter.summary(plan_markdown(planned))
     if options.save:
-        path = place_for(context, "--save", options.save)
+        path = place_for(env, "--save", options.save)
         save_plan(path, document, made)
-        context.reporter.line(f"kept: {path}")
+        env.reporter.line(f"kept: {path}")
     details: dict[str, Any] = {"work": document["work"]}
     if options.exit_code and planned.to_build:
         details["exit_status"] = WORK_TO_DO
     return details
 
 
-def why(context: Context, options: Options) -> dict[str, Any]:
+def why(env: Environment, options: Options) -> dict[str, Any]:
     """Explain one image: why it would be built, or why it was, down to the first cause."""
     render = renderer_of("why", options, WHY_FORMATS)
     if len(options.words) != 1:
         raise UsageError("Which image?", hint="nox -s why -- IMAGE; nox -s graph lists them.")
     (image,) = options.words
-    found = project_graph(context)
+    found = project_graph(env)
     require_images(found, [image, *options.force])
     selected = select(found, [image])
-    planned = _plan_of(context, found, force=frozenset(options.force) & selected, selected=selected)
-    registry = reach_registry(context, locate(context))
+    planned = _plan_of(env, found, force=frozenset(options.force) & selected, selected=selected)
     document = explain_image(
-        planned, image, registry, recorded=partial(recorded_reasons, context.work)
+        planned, image, env.looking.registry, recorded=partial(recorded_reasons, env.work)
     )
-    deliver(context, options, render(document), code=options.format == "json")
+    deliver(env, options, render(document), code=options.format == "json")
     return {"image": image, "action": document["action"]}
 
 
-def graph(context: Context, options: Options) -> dict[str, Any]:
+def graph(env: Environment, options: Options) -> dict[str, Any]:
     """Draw the image graph. Only the HTML page asks the registry: it shows what is to be built."""
     renderer_of("graph", options, {**GRAPH_FORMATS, "json": None})
-    found = project_graph(context)
+    found = project_graph(env)
     if options.format == "json":
         text = as_json(graph_document(found))
     else:
-        work = _states(context, found) if options.format == "html" else ()
-        drawing = drawing_of(found, work, title=context.config.project.name)
+        work = _states(env, found) if options.format == "html" else ()
+        drawing = drawing_of(found, work, title=env.config.project.name)
         text = GRAPH_FORMATS[options.format](drawing)
-    deliver(context, options, text, code=options.format in {"json", "html"})
+    deliver(env, options, text, code=options.format in {"json", "html"})
     return {}
 
 
-def base_resolver(
-    context: Context, registry: RegistryClient, *, brief: bool = False
-) -> RegistryBases:
-    """Return what tells the digests of base images; the embedded registry mirrors docker.io.
-
-    :param brief: for a look of seconds: what failed is not tried again.
-    """
-    embedded = context.environment.platform == "embedded"
-    return RegistryBases(
-        mirror=registry if embedded else None,
-        connect=lambda host: (
-            registry
-            if host == registry.host
-            else connect_registry(host, plain_http=False, variables=context.variables)
-        ),
-        cache=context.cache / "onbuild",
-        brief=brief,
-    )
-
-
-def policy_bases(
-    context: Context,
-    graph: Graph,
-    registry: RegistryClient,
-    resolver: RegistryBases,
-    bases: BaseResolver,
-    trusted: Callable[[ImageRef, str], bool] | None = None,
-) -> BaseResolver:
+def policy_bases(env: Environment, graph: Graph) -> BaseResolver:
     """Return what tells the bases of each image, as [cascade] holds them.
 
-    :param trusted: tells whether what a published image has recorded is trusted.
+    What an image recorded must be trusted even where this session signs nothing: a later job signs
+    what was built on it, since our own run has built it. Only a look takes it as it is.
     """
-    config = context.config.cascade
+    config = env.config.cascade
     if not config.bases and not config.edges:
-        return bases
+        return env.bases
     from aksci.cascade.base_policy import check_policy
     from aksci.cascade.chosen_bases import PolicyBases
     from aksci.cascade.drift import PolicyDigests
@@ -149,50 +117,49 @@ def policy_bases(
     check_policy(config)
     return PolicyBases(
         graph=graph,
-        registry=registry,
+        registry=env.registry,
         config=config,
-        policy_digests=PolicyDigests(resolver),
-        otherwise=bases,
-        trusted=trusted,
+        policy_digests=PolicyDigests(env.resolver),
+        otherwise=env.bases,
+        trusted=env.trust.recorded if env.start else None,
     )
 
 
-def _plan_or_all_that_is_known(context: Context, options: Options) -> BuildPlan:
+def _plan_or_all_that_is_known(env: Environment, options: Options) -> BuildPlan:
     """Return the plan; where images can't be planned, show people the others, and fail."""
     try:
-        return _plan(context, options)
+        return _plan(env, options)
     except UndecidedError as error:
         if options.format == "text" and not (options.output or options.matrix or options.compare):
-            deliver(context, options, undecided_text(error))
+            deliver(env, options, undecided_text(error))
         raise
 
 
-def _plan(context: Context, options: Options) -> BuildPlan:
-    found = project_graph(context)
+def _plan(env: Environment, options: Options) -> BuildPlan:
+    found = project_graph(env)
     selected = select(found, options.only, with_dependents=options.with_dependents)
-    return _plan_of(context, found, force=frozenset(options.force), selected=selected)
+    return _plan_of(env, found, force=frozenset(options.force), selected=selected)
 
 
 def _plan_of(
-    context: Context,
+    env: Environment,
     found: Graph,
     *,
     force: frozenset[str] = frozenset(),
     selected: frozenset[str] | None = None,
 ) -> BuildPlan:
-    registry = reach_registry(context, locate(context))
-    resolver = base_resolver(context, registry, brief=True)
+    here = env.looking
     return plan_build(
         found,
-        registry=registry,
-        bases=policy_bases(context, found, registry, resolver, resolver),
+        registry=here.registry,
+        bases=policy_bases(here, found),
         force=force,
         selected=selected,
-        failures=read_failures(context.work),
+        failures=read_failures(env.work),
     )
 
 
-def _require_sensible(context: Context, options: Options) -> None:
+def _require_sensible(env: Environment, options: Options) -> None:
     """Refuse options of ``plan`` that can't be followed, before anything is asked."""
     if options.with_dependents and not options.only:
         raise UsageError("--with-dependents needs --only IMAGE: it adds what stands on that.")
@@ -202,53 +169,51 @@ def _require_sensible(context: Context, options: Options) -> None:
         raise UsageError("--matrix and --compare both say what to print: give one of them.")
     for option, name in (("--output", options.output), ("--save", options.save)):
         if name:
-            place_for(context, option, name)
+            place_for(env, option, name)
     if options.matrix:
         renderer_of("plan --matrix", options, {"text": None, "json": None})
     else:
         renderer_of("plan", options, PLAN_FORMATS)
 
 
-def _hand_over_matrix(context: Context, options: Options, planned: BuildPlan) -> None:
+def _hand_over_matrix(env: Environment, options: Options, planned: BuildPlan) -> None:
     """Give the matrices to later CI jobs, and print all of it as JSON."""
     system: Any = options.matrix
     matrices = make_matrices(planned, group=options.group, force=options.force)
-    context.reporter.output("any", "true" if matrices else "false")
+    env.reporter.output("any", "true" if matrices else "false")
     for matrix in matrices:
         value = json.dumps(matrix_value(matrix, system), separators=(",", ":"))
-        context.reporter.output(matrix.name, value)
+        env.reporter.output(matrix.name, value)
         if matrix.flag != "any":
-            context.reporter.output(matrix.flag, "true")
+            env.reporter.output(matrix.flag, "true")
     if len(matrices) > 1:
         names = ", ".join(matrix.name for matrix in matrices)
-        context.reporter.warning(
-            f"The jobs need {len(matrices)} matrices, one after another: {names}."
-        )
+        env.reporter.warning(f"The jobs need {len(matrices)} matrices, one after another: {names}.")
     document = matrix_document(matrices, system=system, group=options.group)
-    deliver(context, options, as_json(document), code=True)
+    deliver(env, options, as_json(document), code=True)
 
 
-def _made(context: Context, options: Options) -> dict[str, Any]:
+def _made(env: Environment, options: Options) -> dict[str, Any]:
     """Return where a plan comes from, to be kept with it."""
     return {
-        "project": context.config.project.name,
-        "environment": context.environment_name,
-        "commit": source_commit(context),
-        "created": context.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "project": env.config.project.name,
+        "environment": env.name,
+        "commit": env.commit,
+        "created": env.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         "only": sorted(options.only),
         "withDependents": options.with_dependents,
     }
 
 
-def _states(context: Context, found: Graph) -> tuple[Work, ...]:
+def _states(env: Environment, found: Graph) -> tuple[Work, ...]:
     """Return what a plan says of each image; without a registry, nothing, and a warning."""
     try:
-        return _plan_of(context, found).work
+        return _plan_of(env, found).work
     except UndecidedError as error:
-        context.reporter.warning(error.message)
+        env.reporter.warning(error.message)
         return error.plan.work
     except RegistryError as error:
-        context.reporter.warning(f"What is to be built is not known. {error.message}")
+        env.reporter.warning(f"What is to be built is not known. {error.message}")
         return ()
 
 

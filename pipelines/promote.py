@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aksci.cli.options import Options
-from aksci.config.deploy_models import EnvironmentConfig
 from aksci.core.errors import ConfigError, GateError, NotFoundInRegistry, UsageError
 from aksci.deploy.environment_status import read_status
 from aksci.deploy.state.deploy_record import read_record
@@ -23,27 +20,21 @@ from aksci.supply.release.promotion_gates import (
 )
 from aksci.supply.release.sign_release import LATEST
 from aksci.supply.sign.signer import ensure_signed, image_claims, kind_claims
-from pipelines.deploy import deploy_ref, open_cluster, verified_release
+from pipelines.deploy import deploy_ref, verified_release
 from pipelines.output import show
-from pipelines.platform import locate, make_toolbox, prepare
-from pipelines.signers import make_dct, make_signer
-from pipelines.supplies import reach_registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from aksci.context import Context
+    from aksci.environment import Environment
     from aksci.oci.client import RegistryClient
     from aksci.oci.copy_plan import TransferPlan
     from aksci.supply.release.release import Release
-    from aksci.supply.sign.signer import Signer
-    from aksci.tools.toolbox import Toolbox
-    from pipelines.platform import Surroundings
 
-__all__ = ["Place", "at_environment", "gate_refusals", "previous", "promote"]
+__all__ = ["gate_refusals", "previous", "promote"]
 
 
-def promote(context: Context, options: Options) -> dict[str, Any]:
+def promote(env: Environment, options: Options) -> dict[str, Any]:
     """Bring a release from the environment that ``promote_from`` names, and deploy it.
 
     It is what runs there now, or what ``--release`` names in the registry there.
@@ -52,22 +43,23 @@ def promote(context: Context, options: Options) -> dict[str, Any]:
     :raises GateError: the gates of the environment refuse it.
     :raises TrustError: it can't be verified, where it is or where it has come to.
     """
-    toolbox = make_toolbox(context)
-    source = Place(previous(context), toolbox)
-    target = Place(context, toolbox)
+    source, target = previous(env), env
     ref = _chosen(source, options.release)
-    release = verified_release(source.context, ref, registry=source.registry, signer=source.signer)
+    for each in (source, target):
+        if each.settings.platform == "embedded":
+            each.prepare(cluster=True)
+    release = verified_release(source, ref)
     refusals = _refusals(source, target, release)
     plan = plan_transfer(
         source.registry,
         target.registry,
         _parts(release),
-        reporter=context.reporter,
+        reporter=env.reporter,
         tags=dict.fromkeys((release.tag, LATEST), release.ref),
     )
     details = {
         "release": str(ref),
-        "from": source.context.environment_name,
+        "from": source.name,
         "gates": list(refusals),
         "transfer": plan.as_json(),
     }
@@ -76,23 +68,23 @@ def promote(context: Context, options: Options) -> dict[str, Any]:
         return details
     if refusals:
         raise _refused(target, release, refusals)
-    context.reporter.line(plan.text())
-    done = apply_transfer(plan, source.registry, target.registry, reporter=context.reporter)
+    env.reporter.line(plan.text())
+    done = apply_transfer(plan, source.registry, target.registry, reporter=env.reporter)
     if done.manifests:
-        context.reporter.line(
+        env.reporter.line(
             f"copied {done.manifests} manifests; {done.streamed} blobs sent, {done.mounted} mounted"
         )
     _sign_again(source, target, release)
-    return {**details, "deploy": deploy_ref(context, _at(target, ref))}
+    return {**details, "deploy": deploy_ref(env, _at(target, ref))}
 
 
-def previous(context: Context) -> Context:
-    """Return the context of the environment that releases are promoted from.
+def previous(env: Environment) -> Environment:
+    """Return the environment that releases are promoted from.
 
     :raises UsageError: the environment names none.
     :raises ConfigError: there is none of that name.
     """
-    here, name = context.environment_name, context.environment.promote_from
+    here, name = env.name, env.settings.promote_from
     if name is None:
         raise UsageError(
             f"{here!r} names no environment that releases are promoted from.",
@@ -101,68 +93,30 @@ def previous(context: Context) -> Context:
         )
     if name == here:
         raise ConfigError(f"environments.{here}.promote_from names the environment itself.")
-    known = context.config.environments
+    known = env.config.environments
     if name not in known and name != Options.env:
         raise ConfigError(
             f"environments.{here}.promote_from is {name!r}, which there is not; there are: "
             f"{', '.join(sorted({*known, Options.env}))}."
         )
-    return at_environment(context, name)
+    return env.at(name)
 
 
-def at_environment(context: Context, name: str) -> Context:
-    """Return the context of another environment: one of aksci.toml's, or the implied local one."""
-    project = context.config.project.name
-    local = EnvironmentConfig(platform="embedded", namespace=project, create_namespace=True)
-    found = context.config.environments.get(name, local)
-    return replace(context, environment_name=name, environment=found)
-
-
-def gate_refusals(context: Context, ref: ImageRef) -> tuple[str, ...]:
+def gate_refusals(env: Environment, ref: ImageRef) -> tuple[str, ...]:
     """Ask the environment's gates alone, and change nothing; return why they refuse a release.
 
     :param ref: in the registry of the environment that it is promoted from.
     """
-    toolbox = make_toolbox(context)
-    source = Place(previous(context), toolbox, only_look=True)
-    target = Place(context, toolbox, only_look=True)
-    release = verified_release(source.context, ref, registry=source.registry, signer=source.signer)
-    return _refusals(source, target, release)
+    source = previous(env).looking
+    return _refusals(source, env.looking, verified_release(source, ref))
 
 
-@dataclass(frozen=True)
-class Place:
-    """One environment; each thing is made when it is first needed."""
-
-    context: Context
-    toolbox: Toolbox
-    only_look: bool = False
-    """Start nothing."""
-
-    @cached_property
-    def found(self) -> Surroundings:
-        """Where its registry is. The embedded platform is started, unless it is only looked at."""
-        found = locate(self.context)
-        start = found.embedded and not self.only_look
-        return prepare(self.context, self.toolbox, cluster=True) if start else found
-
-    @cached_property
-    def registry(self) -> RegistryClient:
-        """The client of its registry."""
-        return reach_registry(self.context, self.found)
-
-    @cached_property
-    def signer(self) -> Signer:
-        """Who signs there, and verifies."""
-        return make_signer(self.context, self.toolbox, self.found, self.registry)
-
-
-def _chosen(source: Place, named: str | None) -> ImageRef:
+def _chosen(source: Environment, named: str | None) -> ImageRef:
     """Return the release that is named, or the one that runs in the environment before."""
     if named:
         return ImageRef.parse(named)
-    name = source.context.environment_name
-    with open_cluster(source.context) as cluster:
+    name = source.name
+    with source.looking.cluster() as cluster:
         current = read_record(cluster).current
     if not current:
         raise UsageError(
@@ -179,18 +133,16 @@ def _parts(release: Release) -> Iterator[ImageRef]:
     yield from (service.chart for service in release.services.values())
 
 
-def _refusals(source: Place, target: Place, release: Release) -> tuple[str, ...]:
+def _refusals(source: Environment, target: Environment, release: Release) -> tuple[str, ...]:
     """Ask the gates; what no gate asks about is not looked up."""
-    gates = target.context.environment.gates
+    gates = target.settings.gates
     proofs = source.signer.verify(release.ref, kind_claims(release.ref, "release"))
     facts = ReleaseFacts(
         signed_at=[proof.signed_at for proof in proofs],
         databases={} if gates.verdict_max_age is None else _databases(source.registry, release),
         running=_running(source, release) if gates.soak else RunningRelease(),
     )
-    return check_gates(
-        facts, gates, now=target.context.now(), previous=source.context.environment_name
-    )
+    return check_gates(facts, gates, now=target.now(), previous=source.name)
 
 
 def _databases(registry: RegistryClient, release: Release) -> dict[str, str]:
@@ -211,9 +163,9 @@ def _database(registry: RegistryClient, repository: str, verdict: str) -> str:
         return ""
 
 
-def _running(source: Place, release: Release) -> RunningRelease:
+def _running(source: Environment, release: Release) -> RunningRelease:
     """Look how the release does in the environment before."""
-    with open_cluster(source.context) as cluster:
+    with source.looking.cluster() as cluster:
         status = read_status(cluster, release.services)
     history = [(entry.release, entry.at) for entry in status.history]
     problems = [
@@ -226,20 +178,20 @@ def _running(source: Place, release: Release) -> RunningRelease:
     return RunningRelease(since=running_since(history, str(release.ref)), problems=tuple(problems))
 
 
-def _sign_again(source: Place, target: Place, release: Release) -> None:
+def _sign_again(source: Environment, target: Environment, release: Release) -> None:
     """Let Docker Content Trust sign at the target: its signatures name the registry.
 
     Each has the claims of the signature that has been verified at the source. The other signers'
     have been copied, and don't sign again: what they signed must be trusted there as it is.
     """
-    if "dct" not in target.context.config.sign.signers:
+    if "dct" not in target.config.sign.signers:
         return
-    signer = make_dct(target.context, target.toolbox, target.found, target.registry)
+    signer = target.signers.dct()
     for ref, required in _claims(release).items():
         proofs = source.signer.verify(ref, required)
         claims = {**_common(proof.claims for proof in proofs), **required}
         if ensure_signed(_at(target, ref), claims, required=required, signer=signer):
-            target.context.reporter.line(f"signed {_at(target, ref)}")
+            target.reporter.line(f"signed {_at(target, ref)}")
 
 
 def _claims(release: Release) -> dict[ImageRef, dict[str, str]]:
@@ -258,26 +210,26 @@ def _common(claims: Iterator[Mapping[str, str]]) -> dict[str, str]:
     return {key: text for key, text in first.items() if all(o.get(key) == text for o in others)}
 
 
-def _at(target: Place, ref: ImageRef) -> ImageRef:
+def _at(target: Environment, ref: ImageRef) -> ImageRef:
     return ImageRef(target.registry.host, ref.repository, ref.digest)
 
 
 def _text(
-    source: Place,
-    target: Place,
+    source: Environment,
+    target: Environment,
     release: Release,
     refusals: tuple[str, ...],
     plan: TransferPlan,
 ) -> str:
     """Return for people what would be done."""
-    places = source.context.environment_name, target.context.environment_name
+    places = source.name, target.name
     lines = [f"{release.tag}, {places[0]} → {places[1]}"]
     lines += [f"  refused  {refusal}" for refusal in refusals] or ["  gates    all are open"]
     return "\n".join([*lines, f"  copy     {plan.text()}"])
 
 
-def _refused(target: Place, release: Release, refusals: tuple[str, ...]) -> GateError:
-    name = target.context.environment_name
+def _refused(target: Environment, release: Release, refusals: tuple[str, ...]) -> GateError:
+    name = target.name
     lines = "\n".join(f"  - {refusal}" for refusal in refusals)
     return GateError(
         f"{release.ref} may not come to {name!r}:\n{lines}",

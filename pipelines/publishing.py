@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from aksci.cascade.cascade_run import CascadeRun
+    from aksci.environment import Environment
     from aksci.images.build.build_record import BuiltImage
     from aksci.supply.release.release import Release
     from aksci.supply.scan.verdict import Finding, Verdict
     from aksci.supply.scan.verdict_changes import FindingChanges
-    from pipelines.bench import Bench
 
 __all__ = ["Publishing"]
 
@@ -30,7 +30,7 @@ _UNCOMPARED = frozenset({"BASELINE", "UNSIGNED"})
 class Publishing:
     """Publishes images that passed the gate."""
 
-    bench: Bench
+    env: Environment
     run: CascadeRun
     verdicts: Mapping[str, Verdict]
     """On the images that were made again, by name."""
@@ -45,20 +45,18 @@ class Publishing:
         from aksci.supply.release.release_file import write_release_file
         from aksci.supply.release.sign_release import verify_release
 
-        bench, context = self.bench, self.bench.context
-        registry, signer = bench.registry, bench.signer
+        env = self.env
+        registry, signer = env.registry, env.signer
         self._require_unmoved(moving)
         verify_release(before, signer=signer, registry=registry)
         images = self._released(before, moving)
         after = continue_release(before, images, self.verdicts, registry=registry)
         if after.ref == before.ref:
             return before
-        publish_continued(
-            after, before=before, registry=registry, signer=signer, run=context.run_id
-        )
-        write_release_file(context.work, after, run=context.run_id)
-        context.reporter.line(f"release {after.ref}, which goes on from {before.tag}")
-        context.reporter.output("release", str(after.ref))
+        publish_continued(after, before=before, registry=registry, signer=signer, run=env.run_id)
+        write_release_file(env.work, after, run=env.run_id)
+        env.reporter.line(f"release {after.ref}, which goes on from {before.tag}")
+        env.reporter.output("release", str(after.ref))
         return after
 
     def move_tags(self, moving: Mapping[str, BuiltImage]) -> tuple[TagMove, ...]:
@@ -66,17 +64,17 @@ class Publishing:
 
         :raises RegistryError: somebody else has moved one meanwhile; then none is moved.
         """
-        bench = self.bench
+        env = self.env
         self._require_unmoved(moving)
         record = BuildRecord(
-            run_id=bench.context.run_id,
-            commit=bench.commit,
-            environment=bench.context.environment_name,
+            run_id=env.run_id,
+            commit=env.commit,
+            environment=env.name,
             images=dict(moving),
         )
-        moves = publish_tags(record, bench.registry)
+        moves = publish_tags(record, env.registry)
         for move in moves:
-            bench.context.reporter.line(f"{move.repository}:{move.tag} is now {move.new}")
+            env.reporter.line(f"{move.repository}:{move.tag} is now {move.new}")
         return tuple(
             TagMove(image=m.image, repository=m.repository, tag=m.tag, old=m.old, new=m.new)
             for m in moves
@@ -89,13 +87,13 @@ class Publishing:
 
         made = {name: one for name, one in self.verdicts.items() if name in before.images}
         earlier = replace(before, images={name: before.images[name] for name in made})
-        changes = changes_since(release_verdicts(self.bench.registry, earlier), made)
+        changes = changes_since(release_verdicts(self.env.registry, earlier), made)
         return tuple(move for name, change in changes.items() for move in _moves(name, change))
 
     def _require_unmoved(self, moving: Mapping[str, BuiltImage]) -> None:
         for name, image in moving.items():
             for tag in image.tags[:1]:
-                now = self.bench.registry.resolve(image.ref.repository, tag)
+                now = self.env.registry.resolve(image.ref.repository, tag)
                 if now not in {self._published(name), image.ref.digest}:
                     raise RegistryError(
                         f"{image.ref.name}:{tag} was moved to {now} by somebody else while the "
@@ -115,7 +113,7 @@ class Publishing:
                 continue
             why = "" if image.ref == released.ref else self._obstacle(before, name, moving, found)
             if why:
-                self.bench.context.reporter.warning(
+                self.env.reporter.warning(
                     f"{name} {why}; the new release keeps what the last one has: nox -s build "
                     "releases it."
                 )
@@ -147,7 +145,7 @@ class Publishing:
         return ""
 
     def _same_sources(self, before: Release) -> bool:
-        commit = self.bench.commit
+        commit = self.env.commit
         return bool(commit) and not commit.endswith("-dirty") and commit == before.commit
 
     def _published(self, name: str) -> str | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,21 +26,16 @@ from aksci.supply.release.release import release_repository
 from aksci.supply.verify.audit import Audit, Row, row_of
 from aksci.supply.verify.judge import Judge, Outcome, Subject
 from aksci.supply.verify.release_audit import ReleaseAudit, audit_release
-from pipelines.deploy import open_cluster
 from pipelines.output import as_json, deliver, renderer_of
-from pipelines.platform import locate, make_toolbox
-from pipelines.signers import make_signer
-from pipelines.supplies import reach_registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from aksci.cli.options import Options
-    from aksci.context import Context
     from aksci.deploy.kubernetes.running_containers import Running
+    from aksci.environment import Environment
     from aksci.oci.client import RegistryClient
     from aksci.supply.verify.judge import Judgement
-    from pipelines.platform import Surroundings
 
 __all__ = ["verify"]
 
@@ -71,71 +65,50 @@ _RENDERERS: dict[str, Callable[[Audit], str]] = {
 }
 
 
-def verify(context: Context, options: Options) -> dict[str, Any]:
+def verify(env: Environment, options: Options) -> dict[str, Any]:
     """Verify what is named, or what runs in the environment, and show it before failing.
 
     :raises TrustError: something is not verified; each is named.
     :raises UsageError: what is named is nothing that can be verified, or nothing runs.
     """
     render = renderer_of("verify", options, _RENDERERS)
-    place = _Place(context)
-    audit = _named(place, options.words) if options.words else _environment(place)
-    deliver(context, options, render(audit), code=options.format == "json")
+    here = env.looking
+    audit = _named(here, options.words) if options.words else _environment(here)
+    deliver(env, options, render(audit), code=options.format == "json")
     audit.require()
     return {"passed": audit.passed, "counts": audit.counts, "release": audit.release}
 
 
-@dataclass(frozen=True)
-class _Place:
-    """The environment; each part of it is reached when it is first needed."""
-
-    context: Context
-
-    @cached_property
-    def found(self) -> Surroundings:
-        """Where everything is. Nothing is started."""
-        return locate(self.context)
-
-    @cached_property
-    def registry(self) -> RegistryClient:
-        """The client of its registry."""
-        return reach_registry(self.context, self.found)
-
-    @cached_property
-    def judge(self) -> Judge:
-        """Who judges what is in it."""
-        signer = make_signer(self.context, make_toolbox(self.context), self.found, self.registry)
-        return Judge(signer=signer, registry=self.registry)
-
-    def audit(self, rows: Iterable[Row], release: str = "") -> Audit:
-        """Return the result."""
-        return Audit(
-            environment=self.context.environment_name,
-            registry=self.registry.host,
-            release=release,
-            rows=tuple(rows),
-        )
-
-
-def _named(place: _Place, words: tuple[str, ...]) -> Audit:
+def _named(env: Environment, words: tuple[str, ...]) -> Audit:
     """Verify what the words name; of a release, also all that it is made of."""
-    refs = dict.fromkeys(_resolve(place, word) for word in words)
-    subjects = [Subject(ref=ref, kind=_kind(place.registry, ref)) for ref in refs]
+    refs = dict.fromkeys(_resolve(env, word) for word in words)
+    subjects = [Subject(ref=ref, kind=_kind(env.registry, ref)) for ref in refs]
+    judge = _judge(env)
     rows: list[Row] = []
     for subject in subjects:
         if subject.kind == "release":
-            rows += _release_rows(audit_release(subject.ref, judge=place.judge))
-    judged = place.judge.judge_all(each for each in subjects if each.kind != "release")
+            rows += _release_rows(audit_release(subject.ref, judge=judge))
+    judged = judge.judge_all(each for each in subjects if each.kind != "release")
     rows += [row_of(each, where=each.subject.ref.repository) for each in judged.values()]
-    return place.audit(rows)
+    return _audit(env, rows)
 
 
-def _resolve(place: _Place, word: str) -> ImageRef:
+def _judge(env: Environment) -> Judge:
+    return Judge(signer=env.signer, registry=env.registry)
+
+
+def _audit(env: Environment, rows: Iterable[Row], release: str = "") -> Audit:
+    return Audit(
+        environment=env.name, registry=env.registry.host, release=release, rows=tuple(rows)
+    )
+
+
+def _resolve(env: Environment, word: str) -> ImageRef:
     """Return the digest that a word means now; from here on only that counts.
 
     :raises UsageError: it is no reference, of another registry, or not there.
     """
-    host = place.registry.host
+    host = env.registry.host
     head, slash, _ = word.partition("/")
     with_host = bool(slash) and ("." in head or ":" in head or head == "localhost")
     try:
@@ -144,15 +117,15 @@ def _resolve(place: _Place, word: str) -> ImageRef:
         raise UsageError(error.message, hint="registry/repository@sha256:…") from None
     if reference.registry != host:
         raise UsageError(
-            f"{word} is not in {host}, the registry of {place.context.environment_name!r}.",
+            f"{word} is not in {host}, the registry of {env.name!r}.",
             hint="name the environment whose registry it is in: nox -s verify -- --env NAME …",
         )
     wanted = reference.digest or reference.tag
-    digest = place.registry.resolve(reference.repository, wanted)
+    digest = env.registry.resolve(reference.repository, wanted)
     if digest is None:
         raise NotFoundInRegistry(f"{reference} is not there.")
     if reference.digest is None:
-        place.context.reporter.line(f"{reference} is {digest}")
+        env.reporter.line(f"{reference} is {digest}")
     return ImageRef(host, reference.repository, digest)
 
 
@@ -176,32 +149,32 @@ def _kind(registry: RegistryClient, ref: ImageRef) -> str:
     return _KINDS[known]
 
 
-def _environment(place: _Place) -> Audit:
+def _environment(env: Environment) -> Audit:
     """Verify the release that is deployed, and all that runs, by the digests that run."""
-    context = place.context
-    with open_cluster(context) as cluster:
+    with env.cluster() as cluster:
         running = read_running(cluster)
     if running.empty:
-        name, namespace = context.environment_name, context.environment.namespace
+        name, namespace = env.name, env.settings.namespace
         raise UsageError(
             f"Nothing runs in {name!r} (namespace {namespace}), so there is nothing to verify.",
             hint=f"nox -s deploy -- --env {name}; or name an image, a chart or a release.",
         )
-    wrong = _wrong_release(place, running.record.current)
+    judge = _judge(env)
+    wrong = _wrong_release(env, running.record.current)
     if wrong is not None:
         deployed, rows = None, [wrong]
     else:
         ref = ImageRef.parse(running.record.current)
-        deployed = audit_release(ref, judge=place.judge)
-        rows = _compare_charts(place, deployed, running)
-    evidence = _gather(place, running, deployed)
-    rows += audit_containers(running.containers, evidence, foreign=context.environment.foreign)
-    return place.audit(rows, running.record.current)
+        deployed = audit_release(ref, judge=judge)
+        rows = _compare_charts(env.registry, deployed, running)
+    evidence = _gather(judge, running, deployed)
+    rows += audit_containers(running.containers, evidence, foreign=env.settings.foreign)
+    return _audit(env, rows, running.record.current)
 
 
-def _wrong_release(place: _Place, current: str) -> Row | None:
+def _wrong_release(env: Environment, current: str) -> Row | None:
     """Return what is wrong with what the environment's record names; None: it may be asked."""
-    host, project = place.registry.host, place.context.config.project.name
+    host, project = env.registry.host, env.config.project.name
     reason = ""
     try:
         ref = ImageRef.parse(current) if current else None
@@ -233,10 +206,10 @@ def _release_rows(audit: ReleaseAudit) -> list[Row]:
     ]
 
 
-def _compare_charts(place: _Place, audit: ReleaseAudit, running: Running) -> list[Row]:
+def _compare_charts(registry: RegistryClient, audit: ReleaseAudit, running: Running) -> list[Row]:
     """Return a release's rows; a chart's tells whether it is the one that is installed."""
     rows = _release_rows(audit)
-    changed = dict(_other_charts(place, audit, running))
+    changed = dict(_other_charts(registry, audit, running))
     return [
         replace(row, outcome=Outcome.CHANGED, reason=changed[row.where])
         if row.kind == "chart" and row.where in changed and not row.outcome.bad
@@ -246,30 +219,30 @@ def _compare_charts(place: _Place, audit: ReleaseAudit, running: Running) -> lis
 
 
 def _other_charts(
-    place: _Place, audit: ReleaseAudit, running: Running
+    registry: RegistryClient, audit: ReleaseAudit, running: Running
 ) -> Iterator[tuple[str, str]]:
     services = audit.release.services if audit.release else {}
     with tempfile.TemporaryDirectory(prefix="aksci-charts-") as folder:
         for name, service in services.items():
             if not audit.charts[name].verified or not running.has(name):
                 continue  # told by its own row, or as a service that does not run
-            chart = fetch_chart(place.registry, service.chart, Path(folder) / name)
+            chart = fetch_chart(registry, service.chart, Path(folder) / name)
             reason = other_chart(name, hash_chart(chart), running)
             if reason:
                 yield name, reason
 
 
-def _gather(place: _Place, running: Running, deployed: ReleaseAudit | None) -> Evidence:
+def _gather(judge: Judge, running: Running, deployed: ReleaseAudit | None) -> Evidence:
     """Ask the registry for all that the comparison needs, each digest once."""
     release = deployed.release if deployed else None
     judged: list[Judgement] = list(deployed.images.values()) if deployed else []
     evidence = Evidence(
-        registry=place.registry.host,
+        registry=judge.registry.host,
         release=tuple(each.subject.ref for each in judged),
         services=tuple(release.services) if release else (),
     )
-    opened = place.judge.all_contents(images_to_open(running.containers, evidence))
+    opened = judge.all_contents(images_to_open(running.containers, evidence))
     evidence = replace(evidence, contents=opened)
     others = refs_to_judge(running.containers, evidence)
-    judged += place.judge.judge_all(Subject(ref=ref) for ref in sorted(others)).values()
+    judged += judge.judge_all(Subject(ref=ref) for ref in sorted(others)).values()
     return replace(evidence, judgements={each.subject.ref: each for each in judged})

@@ -34,14 +34,14 @@ def ask_owners(
     :param chain: the projects that have asked each other for this cascade.
     :raises RegistryError: there is no list of repositories, or the registry failed.
     """
-    context = work.context
-    with work.timed("registry"), context.reporter.group("registry"):
-        repositories = work.registry.repositories()
+    env = work.env
+    with work.timed("registry"), env.reporter.group("registry"):
+        repositories = work.env.registry.repositories()
         survey = find_dependents(
-            work.registry,
+            work.env.registry,
             moved=_moved(work, done, bases),
             own=_own_repositories(work, repositories),
-            cache=LineageCache(context.cache / "lineage"),
+            cache=LineageCache(env.cache / "lineage"),
             repositories=repositories,
         )
         problem = _problems(work, survey)
@@ -71,7 +71,7 @@ def _moved(work: Cascading, done: Done, bases: Sequence[str]) -> dict[str, str]:
         if text not in work.graph.images:
             parsed = parse_reference(text)
             reference = f"{parsed.name}:{parsed.tag}"
-            found.setdefault(reference, work.resolver.digest(reference))
+            found.setdefault(reference, work.env.resolver.digest(reference))
     for outcome in done.images:
         spec = work.graph.images[outcome.image].spec
         stays = outcome.withheld or outcome.action in {"failed", "blocked"}
@@ -80,13 +80,13 @@ def _moved(work: Cascading, done: Done, bases: Sequence[str]) -> dict[str, str]:
             digest = TO_COME
         if digest:
             for tag in spec.tags:
-                found[f"{work.registry.host}/{spec.repository}:{tag}"] = digest
+                found[f"{work.env.registry.host}/{spec.repository}:{tag}"] = digest
     return found
 
 
 def _own_repositories(work: Cascading, every: Sequence[str]) -> frozenset[str]:
     """Return the project's own repositories: its images, charts, releases and notes."""
-    project = work.context.config.project.name
+    project = work.env.config.project.name
     images = {image.spec.repository for image in work.graph.images.values()}
     return frozenset(images | {one for one in every if one.startswith(f"{project}/")})
 
@@ -94,12 +94,12 @@ def _own_repositories(work: Cascading, every: Sequence[str]) -> frozenset[str]:
 def _problems(work: Cascading, survey: Survey) -> AksciError | None:
     """Tell what could not be looked at; an error, where dependents may have been missed."""
     for problem in survey.problems:
-        work.context.reporter.warning(f"{problem.where}: {problem.text}.")
+        work.env.reporter.warning(f"{problem.where}: {problem.text}.")
     if survey.complete:
         return None
     errors = [one for one in survey.problems if one.error]
     return RegistryError(
-        f"{len(errors)} places of {work.registry.host} could not be looked at, so there may be "
+        f"{len(errors)} places of {work.env.registry.host} could not be looked at, so there may be "
         f"more dependents: {', '.join(one.where for one in errors[:5])}.",
         hint=next((one.hint for one in errors if one.hint), None),
     )
@@ -108,7 +108,7 @@ def _problems(work: Cascading, survey: Survey) -> AksciError | None:
 def _owner(work: Cascading, found: FoundDependent) -> str | None:
     """Return the target of the first entry of [[cascade.owners]] that fits; None: there is none."""
     repository = found.ref.repository
-    for rule in work.context.config.cascade.owners:
+    for rule in work.env.config.cascade.owners:
         if any(fnmatchcase(repository, glob) for glob in rule.repositories):
             return rule.target
     return None

@@ -1,6 +1,6 @@
-"""The edge: it reads the process's environment, working directory and clock, and nothing else does.
+"""The edge: from a command line to a session in its environment, and to an exit status.
 
-It runs a session, tells what went wrong, and keeps a record of each run.
+It tells what went wrong, and keeps a record of each run.
 """
 
 from __future__ import annotations
@@ -10,36 +10,30 @@ import errno
 import itertools
 import json
 import os
-import re
-import secrets
 import shlex
 import signal
 import sys
 import threading
 import time
-from datetime import UTC, datetime
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aksci.ci.choose import choose_reporter
 from aksci.cli.options import Options, parse_options, require_known
 from aksci.cli.sessions import SESSIONS
-from aksci.core.errors import AksciError, ConfigError, DiskFullError, Interrupted, UsageError
+from aksci.core.errors import AksciError, DiskFullError, Interrupted, UsageError
 from aksci.core.files import write_atomically
 from aksci.core.process import Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
-    from aksci.config.deploy_models import EnvironmentConfig
-    from aksci.config.models import Config
-    from aksci.context import Context
     from aksci.core.reporting import Reporter
+    from aksci.environment import Environment
 
 __all__ = ["INTERRUPTS", "run_session", "write_run_record"]
 
-_RUN_ID = "AKSCI_RUN_ID"
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What ends a run: Ctrl-C, a cancelled CI job, a closed terminal."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -63,8 +57,7 @@ def run_session(
         with _interruptible(runner):
             options = parse_options(arguments)
             require_known(name, options, shared=shared)
-            context = _make_context(options, (folder or Path.cwd()).resolve(), reporter, runner)
-            return _record(name, context, options)
+            return _open_and_run(name, options, folder, reporter, runner)
     except AksciError as error:
         _tell(reporter, error)
         return error.exit_status
@@ -86,15 +79,24 @@ def run_session(
         return told.exit_status
 
 
-def _record(name: str, context: Context, options: Options) -> int:
+def _open_and_run(
+    name: str, options: Options, folder: Path | None, reporter: Reporter, runner: Runner
+) -> int:
+    from aksci.environment import Environment  # with all that reads aksci.toml
+
+    with Environment.open(options.env, root=folder, reporter=reporter, runner=runner) as env:
+        return _record(name, env, options)
+
+
+def _record(name: str, env: Environment, options: Options) -> int:
     """Run a session, write its record, and return its exit status: 0, or ``exit_status``."""
     session = SESSIONS[name]
-    details: dict[str, Any] = {"environment": context.environment_name}
+    details: dict[str, Any] = {"environment": env.name}
     outcome = "ok"
     started = time.monotonic()
     try:
         apply = getattr(import_module(session.module), session.function)
-        details |= apply(context, options) or {}
+        details |= apply(env, options) or {}
         status = int(details.pop("exit_status", 0))
     except AksciError as error:
         outcome = error.code
@@ -107,8 +109,8 @@ def _record(name: str, context: Context, options: Options) -> int:
         if session.recorded:
             try:
                 write_run_record(
-                    context.work,
-                    run_id=context.run_id,
+                    env.work,
+                    run_id=env.run_id,
                     session=name,
                     seconds=time.monotonic() - started,
                     outcome=outcome,
@@ -117,7 +119,7 @@ def _record(name: str, context: Context, options: Options) -> int:
             except OSError as error:
                 if outcome == "ok":
                     raise
-                context.reporter.warning(f"The run record could not be written: {error}.")
+                env.reporter.warning(f"The run record could not be written: {error}.")
     return status
 
 
@@ -166,62 +168,6 @@ def _prune(folder: Path) -> None:
         with contextlib.suppress(FileNotFoundError):  # another job removes some, too
             for old in sorted(records, key=lambda path: path.stat().st_mtime)[:-_RECORDS]:
                 old.unlink(missing_ok=True)
-
-
-def _make_context(options: Options, folder: Path, reporter: Reporter, runner: Runner) -> Context:
-    from aksci.config.loader import CONFIG_NAME, find_project, load_config
-    from aksci.context import Context
-
-    root = find_project(folder)
-    config = load_config(root / CONFIG_NAME)
-    variables = os.environ
-    return Context(
-        root=root,
-        config=config,
-        environment_name=options.env,
-        environment=_environment(config, options.env, root),
-        variables=variables,
-        now=lambda: datetime.now(UTC),
-        runner=runner,
-        reporter=reporter,
-        cache=_xdg(variables, "XDG_CACHE_HOME", ".cache"),
-        state=_xdg(variables, "XDG_STATE_HOME", ".local/state"),
-        run_id=_run_id(variables),
-    )
-
-
-def _environment(config: Config, name: str, root: Path) -> EnvironmentConfig:
-    from aksci.config.deploy_models import EnvironmentConfig
-    from aksci.config.loader import CONFIG_NAME
-
-    if name in config.environments:
-        return config.environments[name]
-    if name == Options.env:
-        return EnvironmentConfig(
-            platform="embedded", namespace=config.project.name, create_namespace=True
-        )
-    known = ", ".join(sorted({*config.environments, Options.env}))
-    raise ConfigError(
-        f"{root / CONFIG_NAME}: there is no environment {name!r}; it has: {known}.",
-        hint=f"add [environments.{name}], or choose one with -- --env NAME.",
-    )
-
-
-def _xdg(variables: Mapping[str, str], name: str, default: str) -> Path:
-    """Return aksci's folder below an XDG base directory (XDG Base Directory Specification 0.8)."""
-    base = variables.get(name, "")
-    return (Path(base) if base.startswith("/") else Path.home() / default) / "aksci"
-
-
-def _run_id(variables: Mapping[str, str]) -> str:
-    given = variables.get(_RUN_ID)
-    if not given:
-        return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", given):
-        raise UsageError(
-            f"{_RUN_ID}={given!r} can't name files: letters, digits, '.', '_' and '-' can."
-        )
-    return given
 
 
 def _tell(reporter: Reporter, error: AksciError) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from aksci.config.deploy_models import EnvironmentConfig
 from aksci.config.models import Config
 from aksci.core.errors import ConfigError
 
@@ -19,9 +20,18 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-__all__ = ["CONFIG_NAME", "find_project", "json_schema", "load_config"]
+__all__ = [
+    "CONFIG_NAME",
+    "LOCAL",
+    "environment_settings",
+    "find_project",
+    "json_schema",
+    "load_config",
+]
 
 CONFIG_NAME = "aksci.toml"
+LOCAL = "local"
+"""The environment that there is without a table in aksci.toml: the embedded platform's."""
 _REBASE = re.compile(r"cascade\.(owners\.[0-9]+\.)?rebase")
 _NO_REBASE = (
     "rebase was removed, since BuildKit makes the same images from its shared cache (COPY --link). "
@@ -68,6 +78,24 @@ def load_config(path: Path) -> Config:
         raise ConfigError("\n".join(lines)) from None
     _check_references(path, config)
     return config
+
+
+def environment_settings(config: Config, name: str, root: Path) -> EnvironmentConfig:
+    """Return the table of an environment; the local one is there without any.
+
+    :raises ConfigError: there is none of that name.
+    """
+    if name in config.environments:
+        return config.environments[name]
+    if name == LOCAL:
+        return EnvironmentConfig(
+            platform="embedded", namespace=config.project.name, create_namespace=True
+        )
+    known = ", ".join(sorted({*config.environments, LOCAL}))
+    raise ConfigError(
+        f"{root / CONFIG_NAME}: there is no environment {name!r}; it has: {known}.",
+        hint=f"add [environments.{name}], or choose one with -- --env NAME.",
+    )
 
 
 def json_schema() -> dict[str, Any]:

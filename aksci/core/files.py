@@ -1,14 +1,31 @@
-"""Write files so that nobody ever sees half of one."""
+"""Write files so that nobody ever sees half of one; and where a user's own files are."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
-__all__ = ["write_atomically"]
+__all__ = ["home_of", "user_folder", "write_atomically"]
+
+
+def home_of(variables: Mapping[str, str]) -> Path:
+    """Return the user's home; what the process's own variables say only where these don't."""
+    home = variables.get("HOME")
+    return Path(home) if home else Path.home()
+
+
+def user_folder(variables: Mapping[str, str], name: str, default: str) -> Path:
+    """Return aksci's folder below an XDG base directory (XDG Base Directory Specification 0.8).
+
+    :param name: the variable that names the base.
+    :param default: the base, relative to the user's home.
+    """
+    base = variables.get(name, "")
+    return (Path(base) if base.startswith("/") else home_of(variables) / default) / "aksci"
 
 
 def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:

@@ -1,0 +1,47 @@
+"""Registries as this machine reaches them: its proxy, its certificates, its Azure identity."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aksci.core.proxies import proxies_for
+from aksci.oci.catalog import is_acr
+from aksci.oci.client import RegistryClient
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from azure.core.credentials import TokenCredential
+
+__all__ = ["connect_registry", "credential_for"]
+
+_TIMEOUT = 60  # seconds; az itself needs several to start
+
+
+def connect_registry(
+    host: str, *, variables: Mapping[str, str], plain_http: bool = False, hint: str | None = None
+) -> RegistryClient:
+    """Return a client; for ACR with the identity that the Azure CLI is logged in with.
+
+    The usual variables tell the proxy (``HTTPS_PROXY``, ``NO_PROXY``) and the certificates to
+    trust (``REQUESTS_CA_BUNDLE``, ``SSL_CERT_FILE``).
+    """
+    if plain_http:  # loopback only
+        return RegistryClient(host, plain_http=True, hint=hint)
+    bundle = variables.get("REQUESTS_CA_BUNDLE") or variables.get("SSL_CERT_FILE")
+    return RegistryClient(
+        host,
+        credential=credential_for(host),
+        verify=bundle or True,
+        proxies=proxies_for(host, variables),
+        hint=hint,
+    )
+
+
+def credential_for(host: str) -> TokenCredential | None:
+    """Return the identity for an Azure container registry; for any other, nothing."""
+    if not is_acr(host):
+        return None
+    from azure.identity import AzureCliCredential
+
+    return AzureCliCredential(process_timeout=_TIMEOUT)

@@ -1,0 +1,526 @@
+"""One environment of a project: its configuration, and all that steps work with."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+import threading
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aksci.config.loader import (
+    CONFIG_NAME,
+    LOCAL,
+    environment_settings,
+    find_project,
+    load_config,
+)
+from aksci.core.errors import UsageError
+from aksci.core.files import user_folder
+from aksci.core.git import files_in_git, source_commit
+from aksci.core.once import once
+from aksci.core.process import Runner
+from aksci.local.endpoints import Preparation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Self
+
+    from aksci.config.deploy_models import EnvironmentConfig
+    from aksci.config.models import Config
+    from aksci.core.reporting import Reporter
+    from aksci.deploy.kubernetes.cluster import Cluster
+    from aksci.deploy.targets.helm import Helm
+    from aksci.images.bases import BaseResolver, RegistryBases
+    from aksci.images.build.build_images import BuildSettings
+    from aksci.images.build.build_record import BuildRecord
+    from aksci.images.build.build_run import ImageCheck
+    from aksci.images.engines.builder import Builder
+    from aksci.images.validate.engine import Engine
+    from aksci.images.validate.validator import Validator
+    from aksci.local.endpoints import Endpoints
+    from aksci.oci.client import RegistryClient
+    from aksci.oci.references import ImageRef
+    from aksci.supply.project_trust import ProjectTrust
+    from aksci.supply.scan.trivy import TrivyScanner
+    from aksci.supply.sign.make_signer import SignerMaker
+    from aksci.supply.sign.signer import Signer
+    from aksci.tools.toolbox import Toolbox
+
+__all__ = ["Environment"]
+
+_RUN_ID = "AKSCI_RUN_ID"
+_VALIDATION = "aksci-validate"
+"""Where pods validate on the embedded platform, which is ours; elsewhere, in the environment's own
+namespace."""
+
+
+@dataclass(frozen=True)
+class _Family:
+    """The environments of one run: one that was opened, and those that it leads to."""
+
+    members: dict[tuple[str, bool], Environment] = field(default_factory=dict)
+    """By name, and by whether they may start anything; the first is the one that was opened."""
+    closing: ExitStack = field(default_factory=ExitStack)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def first(self) -> Environment:
+        return next(iter(self.members.values()))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Environment:
+    """One environment; get it by ``Environment.open``.
+
+    Each thing is opened by whoever reads it first, in whatever thread, and closed with the
+    environment that was opened, the last first. Where nothing is to be done, nothing is started.
+    """
+
+    root: Path
+    """The folder of aksci.toml, absolute."""
+    config: Config
+    name: str
+    settings: EnvironmentConfig
+    """Its table in aksci.toml."""
+    variables: Mapping[str, str]
+    """The process's environment variables."""
+    now: Callable[[], datetime]
+    """The clock, in UTC."""
+    runner: Runner
+    reporter: Reporter
+    cache: Path
+    """Per-user cache: tools, scanner database. Losing it costs only time."""
+    state: Path
+    """Per-user state: the embedded platform. One platform a machine and user."""
+    run_id: str
+    start: bool = True
+    """Whether it may start what is missing; otherwise it only looks."""
+    _family: _Family = field(default_factory=_Family, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._family.members[self.name, self.start] = self
+
+    @classmethod
+    def open(
+        cls,
+        name: str = LOCAL,
+        *,
+        root: Path | None = None,
+        start: bool = True,
+        reporter: Reporter | None = None,
+        variables: Mapping[str, str] | None = None,
+        now: Callable[[], datetime] | None = None,
+        run_id: str | None = None,
+        runner: Runner | None = None,
+    ) -> Self:
+        """Open an environment of a project: a context manager, which closes it.
+
+        What is not handed in comes from the process: nothing below asks it for anything.
+
+        :param root: where to look for aksci.toml, upwards. Default: the working directory.
+        :param start: start the embedded platform when it is needed; otherwise only look.
+        :param now: the clock, in UTC.
+        :param run_id: default: ``AKSCI_RUN_ID``, or a new one.
+        :param runner: what starts programs, for whoever wants to end them all.
+        :raises ConfigError: there is no aksci.toml or a mistake in it, or no such environment.
+        :raises UsageError: the run's id can't name files.
+        """
+        variables = os.environ if variables is None else variables
+        if reporter is None:
+            from aksci.ci.choose import choose_reporter
+
+            reporter = choose_reporter(variables, sys.stderr)
+        now = now or (lambda: datetime.now(UTC))
+        root = find_project((root or Path.cwd()).resolve())
+        config = load_config(root / CONFIG_NAME)
+        return cls(
+            root=root,
+            config=config,
+            name=name,
+            settings=environment_settings(config, name, root),
+            variables=variables,
+            now=now,
+            runner=runner or Runner(environment=dict(variables), log=reporter.line),
+            reporter=reporter,
+            cache=user_folder(variables, "XDG_CACHE_HOME", ".cache"),
+            state=user_folder(variables, "XDG_STATE_HOME", ".local/state"),
+            run_id=_run_id(run_id or variables.get(_RUN_ID), now()),
+            start=start,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all that was opened. What ``at`` and ``looking`` gave is closed with its origin."""
+        if self._family.first is self:
+            self._family.closing.close()
+
+    def at(self, name: str) -> Environment:
+        """Return another environment of the project: same run, same tools, the rest its own.
+
+        :raises ConfigError: there is none of that name.
+        """
+        return self._sibling(name, start=self.start)
+
+    @property
+    def looking(self) -> Environment:
+        """The same environment, only looked at: nothing is started for it."""
+        return self._sibling(self.name, start=False)
+
+    def _sibling(self, name: str, *, start: bool) -> Environment:
+        family = self._family
+        with family.lock:
+            if (name, start) in family.members:
+                return family.members[name, start]
+            settings = self.settings
+            if name != self.name:
+                settings = environment_settings(self.config, name, self.root)
+            made = replace(self, name=name, settings=settings, start=start)
+            vars(made)["_family"] = family
+            family.members[name, start] = made
+            return made
+
+    # -- What earlier runs have left --
+
+    @property
+    def work(self) -> Path:
+        """The project's ``.aksci`` folder: run records, the last build and the last release."""
+        return self.root / ".aksci"
+
+    def last_build(self) -> BuildRecord:
+        """Read the last build's record.
+
+        :raises UsageError: there is none, or it is of another environment.
+        """
+        from aksci.images.build.build_record import read_build_record
+
+        record = read_build_record(self.work)
+        if record.environment != self.name:
+            raise UsageError(
+                f"The last build was for {record.environment!r}, not {self.name!r}.",
+                hint=f"nox -s build -- --env {self.name}",
+            )
+        return record
+
+    def last_release(self) -> ImageRef:
+        """Read which release the last build made.
+
+        :raises UsageError: there is none, or the file is unreadable.
+        """
+        from aksci.supply.release.release_file import read_release_file
+
+        return read_release_file(self.work)
+
+    @once
+    def commit(self) -> str:
+        """The commit of the source tree when it was first asked for: see ``source_commit``."""
+        return source_commit(self.root, runner=self.runner, variables=self.variables)
+
+    # -- Where things are, and what is started there --
+
+    @property
+    def platform(self) -> Path:
+        """The embedded platform's state folder."""
+        return self.state / "local"
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where everything is. The embedded platform is started unless its registry answers."""
+        return self._preparation.endpoints
+
+    def prepare(self, *, cluster: bool = False, trust: bool = False) -> Endpoints:
+        """Make sure, once a run, that registry and builder are there and well.
+
+        :param cluster: the cluster, too.
+        :param trust: the embedded platform's Notary server, too, whoever signs.
+        :raises PlatformError: the embedded platform could not start.
+        :raises DockerError: Docker Engine is not there.
+        """
+        return self._preparation.prepare(cluster=cluster, trust=trust)
+
+    @once
+    def _preparation(self) -> Preparation:
+        return Preparation(
+            settings=self.settings,
+            name=self.name,
+            root=self.root,
+            platform=self.platform,
+            variables=self.variables,
+            start=self.start,
+            toolbox=lambda: self.toolbox,
+            runner=self.runner,
+            reporter=self.reporter,
+            seeds=self.config.local.seeds,
+            trust="dct" in self.config.sign.signers,
+        )
+
+    # -- Tools and registries --
+
+    @once
+    def toolbox(self) -> Toolbox:
+        """The toolbox of this user."""
+        if self._family.first is not self:
+            return self._family.first.toolbox
+        from aksci.tools.toolbox import Toolbox
+
+        return Toolbox(
+            cache=self.cache,
+            runner=self.runner,
+            reporter=self.reporter,
+            variables=self.variables,
+        )
+
+    @once
+    def registry(self) -> RegistryClient:
+        """The environment's registry."""
+        found = self.endpoints
+        hint = "nox -s up" if found.embedded else None
+        return self._connect(found.registry, plain_http=found.plain_http, hint=hint)
+
+    def _connect(
+        self, host: str, *, plain_http: bool = False, hint: str | None = None
+    ) -> RegistryClient:
+        from aksci.azure.connect_registry import connect_registry
+
+        client = connect_registry(host, variables=self.variables, plain_http=plain_http, hint=hint)
+        return self._family.closing.enter_context(closing(client))
+
+    @once
+    def resolver(self) -> RegistryBases:
+        """What asks registries for external images; the embedded registry mirrors docker.io."""
+        from aksci.images.bases import RegistryBases
+
+        registry = self.registry
+        return RegistryBases(
+            mirror=registry if self.settings.platform == "embedded" else None,
+            connect=lambda host: registry if host == registry.host else self._connect(host),
+            cache=self.cache / "onbuild",
+            # A look takes seconds: what failed is not tried again.
+            brief=not self.start,
+        )
+
+    @once
+    def bases(self) -> BaseResolver:
+        """What tells the digests and the ONBUILD of external images."""
+        if not self.start or not self.endpoints.embedded:
+            return self.resolver
+        from aksci.images.repairing_bases import RepairingBases
+
+        return RepairingBases(
+            resolver=self.resolver, repaired=lambda: self._preparation.done, repair=self.prepare
+        )
+
+    # -- Images --
+
+    @once
+    def builder(self) -> Builder:
+        """The engine, made when the first image is built."""
+        from aksci.images.engines.builder import LazyBuilder
+
+        return LazyBuilder(make=self._make_builder, interrupt=self.runner.terminate_all)
+
+    def _make_builder(self) -> Builder:
+        from aksci.images.engines.make_builder import make_builder
+
+        return make_builder(
+            self.config,
+            self.settings,
+            name=self.name,
+            found=self._preparation.with_builder(),
+            root=self.root,
+            state=self.state,
+            variables=self.variables,
+            buildx=self.toolbox.ensure("buildx"),
+            runner=self.runner,
+            reporter=self.reporter,
+        )
+
+    @once
+    def build_settings(self) -> BuildSettings:
+        """What is the same for all builds of this run."""
+        from aksci.images.build.build_images import BuildSettings
+        from aksci.images.build.credentials import load_secrets, load_ssh
+
+        config = self.config
+        return BuildSettings(
+            concurrency=config.build.concurrency,
+            timeout=config.build.timeout,
+            secrets=load_secrets(config, root=self.root, variables=self.variables),
+            ssh=load_ssh(config, root=self.root, variables=self.variables),
+            cache=config.build.cache,
+            source=config.project.source,
+            revision=self.commit,
+            run_id=self.run_id,
+        )
+
+    @once
+    def validator(self) -> Validator | None:
+        """What runs images, when one must be; None where aksci.toml says that nobody does."""
+        if not self.config.build.validate_images:
+            return None
+        from aksci.images.validate.make_validator import make_validator
+
+        validator = make_validator(
+            self.config,
+            registry=self.registry,
+            make_engine=self.validation_engine,
+            own=self.trust.validations,
+            signed=self.trust.validation,
+            reporter=self.reporter,
+            now=self.now,
+            run=self.run_id,
+        )
+        return self._family.closing.enter_context(closing(validator))
+
+    @once
+    def image_check(self) -> ImageCheck | None:
+        """The validator, made when the first image was built."""
+        from aksci.images.validate.make_validator import LateCheck
+
+        return LateCheck(lambda: self.validator) if self.config.build.validate_images else None
+
+    def validation_engine(self) -> Engine:
+        """Reach what runs images to validate them: Docker Engine or the cluster."""
+        from aksci.images.validate.make_validator import validation_engine
+
+        return validation_engine(
+            self.settings,
+            name=self.name,
+            variables=self.variables,
+            now=self.now,
+            reach_pods=self._reach_pods,
+        )
+
+    def _reach_pods(self) -> Engine:
+        from aksci.deploy.kubernetes.pod_engine import PodEngine
+
+        embedded = self.prepare(cluster=True).embedded
+        namespace = _VALIDATION if embedded else self.settings.namespace
+        cluster = self._reach(namespace, create=embedded or self.settings.create_namespace)
+        try:
+            return PodEngine(cluster)
+        except BaseException:
+            cluster.close()
+            raise
+
+    # -- Supply chain --
+
+    @once
+    def scanner(self) -> TrivyScanner:
+        """Trivy with its database."""
+        from aksci.supply.scan.make_scanner import make_scanner
+
+        return make_scanner(
+            self.config.scan,
+            toolbox=self.toolbox,
+            registry=self.registry,
+            cache=self.cache,
+            local=self.endpoints.embedded,
+            now=self.now(),
+            runner=self.runner,
+            reporter=self.reporter,
+        )
+
+    @once
+    def signer(self) -> Signer:
+        """All of ``sign.signers`` as one."""
+        return self.signers.make(self.config.sign.signers)
+
+    @once
+    def signers(self) -> SignerMaker:
+        """What makes signers for the environment's registry."""
+        from aksci.azure.connect_registry import credential_for
+        from aksci.core.proxies import proxies_for
+        from aksci.supply.sign.make_signer import SignerMaker
+
+        found = self.endpoints
+        return SignerMaker(
+            config=self.config.sign,
+            found=found,
+            registry=self.registry,
+            toolbox=self.toolbox,
+            runner=self.runner,
+            root=self.root,
+            state=self.state,
+            variables=self.variables,
+            now=self.now,
+            platform=self.platform,
+            credential=lambda: credential_for(found.registry),
+            proxies=proxies_for(found.registry, self.variables),
+        )
+
+    @once
+    def trust(self) -> ProjectTrust:
+        """What of the registry's content is trusted."""
+        from aksci.supply.project_trust import ProjectTrust
+
+        return ProjectTrust(
+            work=self.work,
+            brought=lambda: files_in_git(self.work, runner=self.runner, variables=self.variables),
+            signer=lambda: self.signer,
+            images=self.config.images,
+            reporter=self.reporter,
+        )
+
+    # -- The cluster --
+
+    def cluster(self, *, only_look: bool = False) -> Cluster:
+        """Connect to the cluster, for ``with``. It is started, and its namespace made if it may be.
+
+        :param only_look: make no namespace, as where nothing is started.
+        :raises ConfigError: the kubeconfig, its context or the namespace does not exist.
+        :raises ClusterError: the cluster can't be reached or refuses the credentials.
+        """
+        self.prepare(cluster=True)
+        return self._reach(
+            self.settings.namespace,
+            create=self.settings.create_namespace,
+            only_look=only_look or not self.start,
+        )
+
+    def _reach(self, namespace: str, *, create: bool, only_look: bool = False) -> Cluster:
+        from aksci.deploy.kubernetes.cluster import connect
+
+        found = self.endpoints
+        return connect(
+            found.kubeconfig,
+            found.kube_context,
+            namespace,
+            create_namespace=create,
+            only_look=only_look,
+            embedded=found.embedded,
+        )
+
+    @once
+    def helm(self) -> Helm:
+        """Helm, for the environment's namespace."""
+        from aksci.deploy.targets.helm import Helm
+
+        found = self.endpoints
+        return Helm(
+            program=self.toolbox.ensure("helm"),
+            runner=self.runner,
+            kubeconfig=found.kubeconfig,
+            context=found.kube_context,
+            namespace=self.settings.namespace,
+        )
+
+
+def _run_id(given: str | None, now: datetime) -> str:
+    if not given:
+        return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", given):
+        raise UsageError(
+            f"{_RUN_ID}={given!r} can't name files: letters, digits, '.', '_' and '-' can."
+        )
+    return given

@@ -1,0 +1,104 @@
+"""What runs images to validate them, made when one must be run: ``make_validator``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aksci.core.errors import DockerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from aksci.config.deploy_models import EnvironmentConfig
+    from aksci.config.models import Config
+    from aksci.core.reporting import Reporter
+    from aksci.images.validate.engine import Engine
+    from aksci.images.validate.own_validations import OwnValidations
+    from aksci.images.validate.validator import Validator
+    from aksci.oci.references import ImageRef
+    from aksci.oci.registry import Registry
+
+__all__ = ["LateCheck", "make_validator", "validation_engine"]
+
+
+def make_validator(
+    config: Config,
+    *,
+    registry: Registry,
+    make_engine: Callable[[], Engine],
+    own: OwnValidations,
+    signed: Callable[[ImageRef, str], bool],
+    reporter: Reporter,
+    now: Callable[[], datetime],
+    run: str,
+) -> Validator:
+    """Return what validates images; ``close`` it.
+
+    Neither Docker nor the cluster is touched before an image really must be run. The
+    parameters are those of ``Validator``.
+    """
+    from aksci.images.validate.validator import Validator
+
+    return Validator(
+        registry=registry,
+        make_engine=make_engine,
+        configs={name: image.validation for name, image in config.images.items()},
+        own=own,
+        signed=signed,
+        reporter=reporter,
+        now=now,
+        run=run,
+        concurrency=config.build.concurrency,
+    )
+
+
+def validation_engine(
+    settings: EnvironmentConfig,
+    *,
+    name: str,
+    variables: Mapping[str, str],
+    now: Callable[[], datetime],
+    reach_pods: Callable[[], Engine],
+) -> Engine:
+    """Reach what runs the images: Docker Engine, or pods of the environment's cluster.
+
+    :param settings: of the environment of that name.
+    :raises DockerError: Docker Engine does not answer.
+    """
+    default = "cluster" if settings.platform == "embedded" else "docker"
+    if (settings.validate_in or default) == "cluster":
+        return reach_pods()
+    from aksci.images.validate.in_docker import DockerEngine
+    from aksci.local.docker_engine import docker_engine
+
+    hint = (
+        'start it (systemctl start docker), or set validate_in = "cluster" in '
+        f"[environments.{name}], or validate = false in [build]."
+    )
+    try:
+        docker_engine(variables)
+    except DockerError as error:
+        raise DockerError(f"Images can't be validated: {error.message}", hint=hint) from None
+    return DockerEngine(variables, hint=hint, now=now)
+
+
+class LateCheck:
+    """Passes on to a validator that is made when the first image was built: ``ImageCheck``.
+
+    :param validator: returns it, the same each time, and may be called from several threads.
+    """
+
+    def __init__(self, validator: Callable[[], Validator | None]) -> None:
+        self._validator = validator
+        self._made: Validator | None = None
+
+    def check(self, name: str, ref: ImageRef) -> object:
+        """Run an image, unless it is known to pass."""
+        self._made = made = self._validator()
+        return made.check(name, ref) if made else None
+
+    def stop(self) -> None:
+        """End what runs, now."""
+        if self._made is not None:
+            self._made.stop()

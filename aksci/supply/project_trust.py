@@ -1,0 +1,152 @@
+"""What of a registry's content is trusted: docs/adr/0007-who-vouches.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aksci.core.errors import ConfigError, ProcessError, ToolError, TrustError
+from aksci.core.once import once
+from aksci.images.build.build_record import OwnBuilds, read_own_builds, write_own_builds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from aksci.config.models import ImageConfig
+    from aksci.core.reporting import Reporter
+    from aksci.images.build.build_record import BuiltImage
+    from aksci.images.validate.own_validations import OwnValidations
+    from aksci.oci.references import ImageRef
+    from aksci.supply.scan.verdict import Verdict
+    from aksci.supply.sign.signer import Signer
+
+__all__ = ["ProjectTrust"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectTrust:
+    """Trusts what this project's own runs have made, and what a trusted signature covers.
+
+    Whoever may push to the registry could have put anything else there. Safe in several threads.
+    """
+
+    work: Path
+    """The project's ``.aksci``, where our runs note what they have made."""
+    brought: Callable[[], tuple[str, ...]]
+    """Tells which files in it git brings with the sources."""
+    signer: Callable[[], Signer]
+    """Makes who verifies: not before a signature must be looked for."""
+    reporter: Reporter
+    images: Mapping[str, ImageConfig]
+    """As configured: what their checks ask."""
+
+    def build(self, ref: ImageRef, key: str) -> bool:
+        """Tell whether a finished build is trusted.
+
+        :param key: its input key.
+        """
+        if self.own.has(ref, key):
+            return True
+        from aksci.supply.sign.signer import build_claims
+
+        return self._signed(ref, build_claims(ref, input_key=key))
+
+    def verdict(self, verdict: Verdict, keys: Iterable[str]) -> bool:
+        """Tell whether a remembered verdict that passes is trusted.
+
+        :param keys: input keys of its image.
+        """
+        from aksci.supply.scan.own_verdicts import made_here
+        from aksci.supply.sign.signer import image_claims
+
+        if made_here(self.work, verdict) and self.remembers:
+            return True
+        stored = verdict.stored.digest if verdict.stored else ""
+        return any(
+            self._signed(verdict.image, image_claims(verdict.image, verdict=stored, input_key=key))
+            for key in keys
+        )
+
+    def recorded(self, ref: ImageRef, key: str) -> bool:
+        """Tell whether what a build has recorded is trusted; where nobody can tell, it is not."""
+        if self.own.has(ref, key):
+            return True
+        from aksci.supply.sign.signer import build_claims
+
+        return self._surely_signed(ref, build_claims(ref, input_key=key))
+
+    def release(self, ref: ImageRef) -> bool:
+        """Tell whether a release is trusted; where nobody can tell, it is not."""
+        from aksci.supply.sign.signer import kind_claims
+
+        return self._surely_signed(ref, kind_claims(ref, "release"))
+
+    def validation(self, ref: ImageRef, spec: str) -> bool:
+        """Tell whether a trusted signature says that an image passed a check."""
+        from aksci.supply.sign.signer import validation_claims
+
+        return self._surely_signed(ref, validation_claims(ref, spec))
+
+    def validated(self, name: str, ref: ImageRef) -> str:
+        """Return the hash of the check that an image is known to have passed; empty: of none."""
+        from aksci.config.models import ValidateConfig
+        from aksci.images.validate.checks import spec_hash
+
+        image = self.images.get(name)
+        spec = spec_hash(image.validation if image else ValidateConfig())
+        return spec if self.validations.find(name, ref, spec) else ""
+
+    @once
+    def validations(self) -> OwnValidations:
+        """Which checks runs of this project have seen images pass."""
+        from aksci.images.validate.own_validations import OwnValidations
+
+        return OwnValidations(self.work, ours=lambda: self.remembers)
+
+    @property
+    def own(self) -> OwnBuilds:
+        """What runs of this project have built."""
+        return self._own[-1]
+
+    def remember(self, images: Iterable[BuiltImage]) -> None:
+        """Add what this run has built."""
+        self._own.append(write_own_builds(self.work, self.own, images))
+
+    @once
+    def remembers(self) -> bool:
+        """Whether runs of ours wrote .aksci: what git brings, a pull request may have written."""
+        brought = self.brought()
+        if brought:
+            self.reporter.warning(
+                f"{', '.join(brought)}: git brings this with the sources, so {self.work} "
+                "does not tell what was built and scanned before. Remove it from git, and name "
+                ".aksci/ in .gitignore."
+            )
+        return not brought
+
+    @once
+    def _own(self) -> list[OwnBuilds]:
+        """As read, then as each writing left it."""
+        found = read_own_builds(self.work)
+        # git is only asked where it matters: it takes longer than all else here.
+        return [found if found.keys and self.remembers else OwnBuilds({})]
+
+    def _surely_signed(self, ref: ImageRef, claims: Mapping[str, str]) -> bool:
+        """Tell whether a trusted signature covers the claims; in any doubt, none does.
+
+        :raises RegistryError: the registry can't be asked, which never means "not signed".
+        """
+        try:
+            return self._signed(ref, claims)
+        except (ConfigError, ToolError, TrustError, ProcessError):  # no key, no program to ask
+            return False
+
+    def _signed(self, ref: ImageRef, claims: Mapping[str, str]) -> bool:
+        from aksci.supply.sign.signer import BindingError, NotSignedError, UntrustedError
+
+        try:
+            self.signer().verify(ref, claims)
+        except (NotSignedError, BindingError, UntrustedError):
+            return False
+        return True

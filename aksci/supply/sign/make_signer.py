@@ -1,0 +1,128 @@
+"""Whoever signs by aksci.toml: notation, cosign, Docker Content Trust, or several of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aksci.core.files import home_of
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Iterable, Mapping
+
+    from azure.core.credentials import TokenCredential
+
+    from aksci.config.supply_models import SignConfig
+    from aksci.core.process import Runner
+    from aksci.local.endpoints import Endpoints
+    from aksci.oci.registry import Registry
+    from aksci.supply.sign.dct.dct_signer import DctSigner
+    from aksci.supply.sign.signer import Signer
+    from aksci.tools.toolbox import Toolbox
+
+__all__ = ["SignerMaker"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignerMaker:
+    """Makes the signers of one registry. Their programs are installed when they are made."""
+
+    config: SignConfig
+    found: Endpoints
+    registry: Registry
+    toolbox: Toolbox
+    runner: Runner
+    root: Path
+    """The project's folder, which paths in aksci.toml are relative to."""
+    state: Path
+    """The per-user state folder, with local test keys."""
+    variables: Mapping[str, str]
+    now: Callable[[], dt.datetime]
+    platform: Path
+    """The embedded platform's state folder."""
+    credential: Callable[[], TokenCredential | None] = lambda: None
+    """Tells who we are to the registry, where it is Azure's."""
+    proxies: Mapping[str, str]
+
+    def make(self, names: Iterable[str]) -> Signer:
+        """Return several as one signer that asks each question once."""
+        from aksci.supply.sign.remembering import RememberingSigner
+        from aksci.supply.sign.signer import AllSigners
+
+        makers = {"notation": self._notation, "cosign": self._cosign, "dct": self.dct}
+        signers = [makers[name]() for name in names]
+        return RememberingSigner(signers[0] if len(signers) == 1 else AllSigners(signers))
+
+    def dct(self) -> DctSigner:
+        """Return Docker Content Trust, with the server that belongs to the registry."""
+        from aksci.local.layout import endpoints
+        from aksci.supply.sign.dct.configure import dct_signer, trust_server
+
+        config, variables = self.config.dct, self.variables
+        platform = endpoints(self.platform) if self.found.embedded else None
+        server = trust_server(
+            config,
+            registry=self.found.registry,
+            root=self.root,
+            embedded=(platform.notary, platform.notary_ca) if platform else None,
+            credential=self.credential(),
+            docker_config=self._docker_config(),
+            bundle=variables.get("REQUESTS_CA_BUNDLE") or variables.get("SSL_CERT_FILE"),
+            proxies=self.proxies,
+        )
+        return dct_signer(
+            config,
+            notary=self.toolbox.ensure("notary"),
+            runner=self.runner,
+            registry=self.registry,
+            root=self.root,
+            state=self.state,
+            local=self.found.embedded,
+            server=server,
+            variables=variables,
+            now=self.now,
+        )
+
+    def _notation(self) -> Signer:
+        from aksci.supply.sign.notation.notation_signer import notation_signer
+
+        config_home = self.variables.get("XDG_CONFIG_HOME") or home_of(self.variables) / ".config"
+        return notation_signer(
+            self.config.notation,
+            notation=self.toolbox.ensure("notation"),
+            runner=self.runner,
+            registry=self.registry,
+            root=self.root,
+            state=self.state,
+            user_config=Path(config_home),
+            local=self.found.embedded,
+            plain_http=self.found.plain_http,
+            now=self.now(),
+            docker_config=self._docker_config(),
+        )
+
+    def _cosign(self) -> Signer:
+        from aksci.supply.sign.cosign.cosign_signer import cosign_signer
+
+        return cosign_signer(
+            self.config.cosign,
+            cosign=self.toolbox.ensure("cosign"),
+            runner=self.runner,
+            registry=self.registry,
+            root=self.root,
+            state=self.state,
+            variables=self.variables,
+            local=self.found.embedded,
+            plain_http=self.found.plain_http,
+            now=self.now(),
+            docker_config=self._docker_config(),
+        )
+
+    def _docker_config(self) -> Path | None:
+        """Return the folder of Docker's config.json, where the registry may ask for a login."""
+        if self.found.embedded:
+            return None
+        folder = Path(self.variables.get("DOCKER_CONFIG") or home_of(self.variables) / ".docker")
+        return folder if (folder / "config.json").is_file() else None
