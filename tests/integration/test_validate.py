@@ -11,7 +11,6 @@ import tarfile
 import threading
 import time
 import uuid
-from contextlib import closing
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -19,11 +18,11 @@ import pytest
 
 from aksci.config.loader import load_config
 from aksci.config.models import ValidateConfig
-from aksci.context import Context
 from aksci.core.errors import DockerError, Interrupted, RegistryError, ValidationError
 from aksci.core.process import Runner
 from aksci.deploy.kubernetes.cluster import connect
 from aksci.deploy.kubernetes.pod_engine import PodEngine, pod_manifest
+from aksci.environment import Environment
 from aksci.images.validate.checks import Check, spec_hash
 from aksci.images.validate.engine import CheckTask
 from aksci.images.validate.in_docker import DockerEngine
@@ -35,7 +34,6 @@ from aksci.oci.client import RegistryClient
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
 from aksci.testing.reporter import RecordingReporter
-from pipelines.validate import make_validator
 
 NAMESPACE = "aksci-validate-test"
 CAPABILITIES = 0b100_1110_1011  # chown dac_override fowner kill setgid setuid net_bind_service
@@ -487,11 +485,11 @@ def test_on_the_embedded_platform_pods_have_a_namespace_of_their_own(
         '[environments.local]\nplatform = "embedded"\nnamespace = "shop"\n'
     )
     config = load_config(tmp_path / "aksci.toml")
-    context = Context(
+    env = Environment(
         root=tmp_path,
         config=config,
-        environment_name="local",
-        environment=config.environments["local"],
+        name="local",
+        settings=config.environments["local"],
         variables=os.environ,
         now=now,
         runner=runner,
@@ -501,7 +499,7 @@ def test_on_the_embedded_platform_pods_have_a_namespace_of_their_own(
         run_id="r",
     )
     ref = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
-    made = make_validator(context, toolbox, registry, own=own, signed=lambda *_: False)
-    with closing(made) as validator:
+    with env:
+        validator = env.validator
         assert validator.check("app", ref).outcome.engine.startswith("kubernetes 1.")
         assert validator._made._cluster.namespace == "aksci-validate"

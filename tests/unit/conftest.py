@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from aksci.config.loader import load_config
+from aksci.config.loader import environment_settings, load_config
+from aksci.environment import Environment
 from aksci.images.bases import BaseResolver
 from aksci.images.discovery.sources.imported import Importer
 from aksci.images.discovery.specs import discover_images
@@ -249,3 +250,25 @@ def verdicts():
 def before():
     """The verdicts of the release before."""
     return earlier()
+
+
+@pytest.fixture
+def make_environment(tmp_path):
+    """Make an environment of the aksci.toml that a test wrote; nothing is asked of the process."""
+
+    def make(name="local", *, root=tmp_path, **values):
+        config = values.pop("config", None) or load_config(root / "aksci.toml")
+        settings = values.pop("settings", None) or environment_settings(config, name, root)
+        given = {
+            "variables": {},
+            "now": lambda: dt.datetime.now(dt.UTC),
+            "runner": None,
+            "reporter": None,
+            "cache": root / "cache",
+            "state": root / "state",
+            "run_id": "r",
+            **values,
+        }
+        return Environment(root=root, config=config, name=name, settings=settings, **given)
+
+    return make

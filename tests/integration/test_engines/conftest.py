@@ -21,18 +21,17 @@ import pytest
 
 from aksci.ci.choose import choose_reporter
 from aksci.config.loader import load_config
-from aksci.context import Context
 from aksci.core.process import Runner
+from aksci.environment import Environment
 from aksci.images.bases import RegistryBases
 from aksci.images.build.build_images import BuildSettings, build_images
 from aksci.images.engines.buildx_builders import connection_error
+from aksci.images.engines.make_builder import make_builder
 from aksci.images.graph import build_graph
 from aksci.local.layout import Network
 from aksci.local.pki import CertificateSubject, ensure_pki
 from aksci.oci.artifact import push_image
 from aksci.oci.client import RegistryClient
-from pipelines.engines import make_builder
-from pipelines.platform import locate
 
 
 class Watched:
@@ -77,11 +76,11 @@ def make_project(toolbox, tmp_path):
         config = load_config(root / "aksci.toml")
         variables = {**os.environ, **(variables or {})}
         said = io.StringIO()
-        context = Context(
+        env = Environment(
             root=root,
             config=config,
-            environment_name="there",
-            environment=config.environments["there"],
+            name="there",
+            settings=config.environments["there"],
             variables=variables,
             now=lambda: datetime.now(UTC),
             runner=Runner(environment=variables, log=lambda line: said.write(f"{line}\n")),
@@ -91,15 +90,26 @@ def make_project(toolbox, tmp_path):
             run_id="test",
         )
         registry = RegistryClient(
-            context.environment.registry,
-            plain_http=context.environment.plain_http,
+            env.settings.registry,
+            plain_http=env.settings.plain_http,
             verify=verify,
         )
         closing.append(registry)
         resolver = RegistryBases(mirror=registry, connect=RegistryClient)
 
         def builder():
-            return make_builder(context, toolbox, locate(context))
+            return make_builder(
+                config,
+                env.settings,
+                name="there",
+                found=env.looking.endpoints,
+                root=root,
+                state=env.state,
+                variables=variables,
+                buildx=toolbox.ensure("buildx"),
+                runner=env.runner,
+                reporter=env.reporter,
+            )
 
         def build(engine, **settings):
             return build_images(
@@ -108,12 +118,12 @@ def make_project(toolbox, tmp_path):
                 builder=engine,
                 bases=resolver,
                 settings=BuildSettings(**{"timeout": 120, "revision": "abc", **settings}),
-                reporter=context.reporter,
-                now=context.now,
+                reporter=env.reporter,
+                now=env.now,
             ).require()
 
         return SimpleNamespace(
-            name=name, root=root, registry=registry, context=context, builder=builder,
+            name=name, root=root, registry=registry, env=env, builder=builder,
             build=build, said=said,
         )  # fmt: skip
 

@@ -146,7 +146,7 @@ def test_a_users_own_builder_is_used_as_it_is(platform, buildkits, make_project,
     project = make_project(files, named(platform, "mine"), variables=variables)
     images = project.build(project.builder())
     assert images["a"].action == "built"
-    assert not (project.context.state / "buildx").exists(), "nothing of ours was made"
+    assert not (project.env.state / "buildx").exists(), "nothing of ours was made"
 
 
 def test_a_users_own_builder_that_is_dead_or_unknown_is_told_within_seconds(

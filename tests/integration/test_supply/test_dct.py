@@ -17,9 +17,9 @@ from aksci.cli.options import Options
 from aksci.config.deploy_models import ServiceConfig
 from aksci.config.models import Config
 from aksci.config.supply_models import DctConfig
-from aksci.context import Context
 from aksci.core.errors import ConfigError, TrustError
 from aksci.core.process import Runner
+from aksci.environment import Environment
 from aksci.local.daemon import find_marked, stop
 from aksci.local.layout import Layout, Ports
 from aksci.local.notary import ensure_notary_pki, notary_part
@@ -529,11 +529,11 @@ def project(tmp_path, dct, image, notary_server, runner, session_now, reporter, 
         },
     }
     loaded = Config.model_validate(config)
-    return Context(
+    return Environment(
         root=tmp_path,
         config=loaded,
-        environment_name="prod",
-        environment=loaded.environments["prod"],
+        name="prod",
+        settings=loaded.environments["prod"],
         variables={**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "xdg")},
         now=lambda: dt.datetime.now(dt.UTC),
         runner=runner,

@@ -9,7 +9,6 @@ import time
 import uuid
 from dataclasses import replace
 from importlib.resources import files as resources
-from types import SimpleNamespace
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -17,18 +16,19 @@ from jsonschema import Draft202012Validator
 from aksci.cli.options import parse_options
 from aksci.config.deploy_models import EnvironmentConfig
 from aksci.config.models import Config
-from aksci.context import Context
 from aksci.core.errors import TrustError, UsageError
+from aksci.environment import Environment
 from aksci.images.build.build_record import Base, BuildRecord, BuiltImage
+from aksci.local.endpoints import Endpoints
 from aksci.oci.artifact import push_artifact
 from aksci.supply.release.make_release import make_release
 from aksci.supply.release.release_file import write_release_file
 from aksci.supply.release.sign_release import publish_release
 from aksci.supply.scan.gate import scan_images
+from aksci.supply.sign.make_signer import SignerMaker
 from aksci.supply.sign.signer import Origin, sign_image
 from aksci.testing.reporter import RecordingReporter
 from pipelines.release import release as session
-from pipelines.signers import make_signer
 
 NAMES = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com"}
 NAMES |= {"GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.com"}
@@ -45,7 +45,7 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def context(root, runner, toolbox, tmp_path):
+def env(root, runner, toolbox, tmp_path):
     """A project of its own, which no other test's releases are in."""
     config = Config.model_validate(
         {
@@ -63,11 +63,11 @@ def context(root, runner, toolbox, tmp_path):
         },
         strict=False,
     )
-    return Context(
+    return Environment(
         root=root,
         config=config,
-        environment_name="local",
-        environment=EnvironmentConfig(platform="embedded", namespace="x"),
+        name="local",
+        settings=EnvironmentConfig(platform="embedded", namespace="x"),
         variables=dict(os.environ),
         now=lambda: dt.datetime.now(dt.UTC),
         runner=runner,
@@ -79,9 +79,29 @@ def context(root, runner, toolbox, tmp_path):
 
 
 @pytest.fixture
-def signer(context, toolbox, registry):
-    found = SimpleNamespace(embedded=True, plain_http=True, registry=registry.host, notary=None)
-    return make_signer(context, toolbox, found, registry)
+def signer(env, toolbox, registry):
+    found = Endpoints(
+        registry=registry.host,
+        plain_http=True,
+        embedded=True,
+        buildkit=None,
+        kubeconfig=env.platform / "kubeconfig",
+        kube_context=None,
+    )
+    maker = SignerMaker(
+        config=env.config.sign,
+        found=found,
+        registry=registry,
+        toolbox=toolbox,
+        runner=env.runner,
+        root=env.root,
+        state=env.state,
+        variables=env.variables,
+        now=env.now,
+        platform=env.platform,
+        proxies={},
+    )
+    return maker.make(env.config.sign.signers)
 
 
 @pytest.fixture
@@ -102,13 +122,13 @@ def commit(root, runner):
 
 
 @pytest.fixture
-def build(context, root, registry, scanner, signer, make_image, notes, commit):
+def build(env, root, registry, scanner, signer, make_image, notes, commit):
     """Make a release of an image with these files: signed, unless told otherwise."""
 
     def make(files, message, *, base="d", sign=True, run="run-1"):
         image = BuiltImage(
             name="catalog",
-            ref=make_image(files, name=context.config.project.name),
+            ref=make_image(files, name=env.config.project.name),
             input_key=f"key-{message}",
             tags=(),
             action="built",
@@ -128,14 +148,14 @@ def build(context, root, registry, scanner, signer, make_image, notes, commit):
         verdicts = scan_images(
             {"catalog": image.ref},
             scanner=scanner,
-            policy=context.config.scan.model_copy(update={"severities": ()}),
+            policy=env.config.scan.model_copy(update={"severities": ()}),
             registry=registry,
             reporter=notes,
-            now=context.now(),
+            now=env.now(),
             root=root,
         )
         made = make_release(
-            record, config=context.config, root=root, verdicts=verdicts, registry=registry
+            record, config=env.config, root=root, verdicts=verdicts, registry=registry
         )
         if sign:
             origin = Origin(commit=record.commit, run=run)
@@ -153,11 +173,11 @@ def build(context, root, registry, scanner, signer, make_image, notes, commit):
 
 
 @pytest.fixture
-def run(context, capsys):
+def run(env, capsys):
     """Run the session and return what it wrote to stdout."""
 
     def call(*words):
-        session(context, parse_options(words))
+        session(env, parse_options(words))
         return capsys.readouterr().out
 
     return call
@@ -210,11 +230,11 @@ def test_two_releases_are_listed_shown_and_compared(build, run, root, files):
     )
 
 
-def test_the_last_build_of_this_folder_comes_before_the_registrys_last(build, run, context, files):
+def test_the_last_build_of_this_folder_comes_before_the_registrys_last(build, run, env, files):
     first = build(files.clean, "one")
     second = build(files.clean, "two")
     assert second.tag in run("show")
-    write_release_file(context.work, first, run="run-1")
+    write_release_file(env.work, first, run="run-1")
     assert first.tag in run("show")
 
 
@@ -232,10 +252,10 @@ def test_an_unsigned_release_is_shown_as_not_verified_and_ends_in_a_trust_error(
     assert run("list").splitlines()[-2].split()[:2] == [bad.tag, "UNSIGNED"]
 
 
-def test_a_release_that_others_signed_is_untrusted(build, run, context, registry, files):
+def test_a_release_that_others_signed_is_untrusted(build, run, env, registry, files):
     made = build(files.clean, "one")
-    other = replace(context, state=context.state / "other")
-    session(context, parse_options(["list"]))
+    other = replace(env, state=env.state / "other")
+    session(env, parse_options(["list"]))
     with pytest.raises(TrustError, match="not verified"):
         session(other, parse_options(["show", made.tag]))
 

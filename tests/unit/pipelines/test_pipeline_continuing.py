@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import pytest
 
 from aksci.config.deploy_models import EnvironmentConfig, GatesConfig
+from aksci.config.models import Config
 from aksci.core.errors import ClusterError, GateError, Interrupted, RolloutError
 from aksci.deploy.state.deploy_record import Deployed, DeployRecord
+from aksci.environment import Environment
 from aksci.oci.references import ImageRef
 from pipelines.continuing import EnvironmentActions, deploy_continued
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HOST = "r.example"
 
@@ -27,24 +25,16 @@ OLD, BEFORE, NEW, OTHER = (ref(char) for char in "abcd")
 CHAIN = {NEW: (BEFORE, OLD), BEFORE: (OLD,)}
 
 
-@dataclass(frozen=True)
-class Project:
-    name: str = "shop"
-
-
-@dataclass(frozen=True)
-class Config:
-    environments: dict
-    project: Project = Project()
-
-
-@dataclass(frozen=True)
-class Context:
-    """As much of a Context as is looked at."""
-
-    environment_name: str
-    environment: EnvironmentConfig
-    config: Config
+def environment_of(environments, name, **values):
+    """Return one of some environments, with as much as is looked at."""
+    config = Config.model_validate({"schema": 1, "project": {"name": "shop"}})
+    rest = ("root", "variables", "now", "runner", "reporter", "cache", "state", "run_id")
+    return Environment(
+        config=config.model_copy(update={"environments": environments}),
+        name=name,
+        settings=environments[name],
+        **{**dict.fromkeys(rest), **values},
+    )
 
 
 def environment(*, cascade=True, registry=HOST, **more):
@@ -75,41 +65,41 @@ class World:
     done: list = field(default_factory=list)
 
     def look(self, here):
-        self.opened.append(here.environment_name)
-        found = self.clusters.get(here.environment_name, DeployRecord())
+        self.opened.append(here.name)
+        found = self.clusters.get(here.name, DeployRecord())
         if isinstance(found, Exception):
             raise found
         return found
 
     def deploy(self, here, release, how="deploy"):
-        name = here.environment_name
+        name = here.name
         self.done.append((how, name, release))
         if name in self.fails:
             raise self.fails[name]
-        self.clusters[name] = record(replace(release, registry=here.environment.registry))
+        self.clusters[name] = record(replace(release, registry=here.settings.registry))
         results = [{"service": "web", "action": "upgrade"}, {"service": "db", "action": "skip"}]
         return {"results": results}
 
     def promote(self, here, release):
-        if here.environment_name in self.refuses:
-            raise GateError(f"{release} may not come:\n  - {self.refuses[here.environment_name]}")
+        if here.name in self.refuses:
+            raise GateError(f"{release} may not come:\n  - {self.refuses[here.name]}")
         return {"deploy": self.deploy(here, release, "promote")}
 
     def refusals(self, here, _release):
-        return tuple(filter(None, [self.refuses.get(here.environment_name)]))
+        return tuple(filter(None, [self.refuses.get(here.name)]))
 
     def run(self, release=NEW, start=None, *, environments, **how):
         name = start or next(iter(environments))
-        context = Context(name, environments[name], Config(environments))
+        env = environment_of(environments, name)
         actions = EnvironmentActions(
-            registry=lambda here: here.environment.registry,
+            registry=lambda here: here.settings.registry,
             look=self.look,
             deploy=self.deploy,
             promote=self.promote,
             refusals=self.refusals,
             continues=lambda new, before: before in CHAIN.get(new, ()),
         )
-        return deploy_continued(context, release, actions=actions, **how)
+        return deploy_continued(env, release, actions=actions, **how)
 
 
 def outcomes(found):
@@ -347,18 +337,6 @@ def test_ctrl_c_ends_the_round():
     assert world.done == [("deploy", "a", NEW)]
 
 
-@dataclass(frozen=True)
-class RealContext(Context):
-    """What the real actions ask for until they open a cluster."""
-
-    root: Path
-    cache: Path
-    state: Path
-    variables: dict = field(default_factory=dict)
-    runner: object = None
-    reporter: object = None
-
-
 @pytest.mark.parametrize(
     ("here", "words"),
     [
@@ -371,10 +349,11 @@ class RealContext(Context):
     ids=["external", "embedded"],
 )
 def test_a_cluster_that_does_not_exist_is_a_clear_failure(tmp_path, here, words):
-    config = Config({"test": here})
-    context = RealContext("test", here, config, root=tmp_path, cache=tmp_path, state=tmp_path)
+    env = environment_of(
+        {"test": here}, "test", root=tmp_path, cache=tmp_path, state=tmp_path, variables={}
+    )
     release = NEW if here.registry else replace(NEW, registry="localhost:5000")
-    (told,), error = deploy_continued(context, release)
+    (told,), error = deploy_continued(env, release)
     assert told.outcome == "failed"
     assert words in told.detail
     assert error is not None

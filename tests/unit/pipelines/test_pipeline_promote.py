@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from aksci.config.deploy_models import EnvironmentConfig
+from aksci.config.models import Config
 from aksci.core.errors import ConfigError, UsageError
 from aksci.oci.references import ImageRef
 from aksci.supply.release.release import Release
@@ -17,58 +18,47 @@ from aksci.testing.reporter import RecordingReporter
 from pipelines.promote import _sign_again, previous
 
 
-@dataclass(frozen=True)
-class Project:
-    name: str = "shop"
-
-
-@dataclass(frozen=True)
-class Config:
-    environments: dict
-    project: Project = Project()
-
-
-@dataclass(frozen=True)
-class Context:
-    """As much of a Context as is looked at."""
-
-    environment_name: str
-    environment: EnvironmentConfig
-    config: Config
-
-
 def environment(**more):
     return EnvironmentConfig(registry="r.example", namespace="shop", **more)
 
 
-def context(promote_from, **others):
-    here = environment(promote_from=promote_from)
-    return Context("production", here, Config({"production": here, **others}))
+@pytest.fixture
+def production(make_environment):
+    """The environment ``production``, and others beside it."""
+    smallest = Config.model_validate({"schema": 1, "project": {"name": "shop"}})
+
+    def make(promote_from, **others):
+        here = environment(promote_from=promote_from)
+        config = smallest.model_copy(update={"environments": {"production": here, **others}})
+        return make_environment("production", config=config)
+
+    return make
 
 
-def test_the_environment_before_takes_the_place_of_this_one_and_nothing_else_changes():
+def test_the_environment_before_takes_the_place_of_this_one_and_nothing_else_changes(production):
     staging = environment()
-    here = context("staging", staging=staging)
-    expected = replace(here, environment_name="staging", environment=staging)
-    assert previous(here) == expected
+    here = production("staging", staging=staging)
+    found = previous(here)
+    assert (found.name, found.settings) == ("staging", staging)
+    assert vars(found) | {"name": "production", "settings": here.settings} == vars(here)
 
 
-def test_the_local_environment_need_not_be_in_the_file():
-    found = previous(context("local"))
-    assert (found.environment_name, found.environment.platform) == ("local", "embedded")
-    assert found.environment.namespace == "shop"
+def test_the_local_environment_need_not_be_in_the_file(production):
+    found = previous(production("local"))
+    assert (found.name, found.settings.platform) == ("local", "embedded")
+    assert found.settings.namespace == "shop"
 
 
-def test_an_environment_that_names_none_is_an_error_that_says_what_to_write():
+def test_an_environment_that_names_none_is_an_error_that_says_what_to_write(production):
     with pytest.raises(UsageError) as caught:
-        previous(context(None))
+        previous(production(None))
     assert 'promote_from = "…" under [environments.production]' in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["production", "nowhere"])
-def test_an_environment_can_be_promoted_from_another_that_there_is(name):
+def test_an_environment_can_be_promoted_from_another_that_there_is(production, name):
     with pytest.raises(ConfigError, match=r"environments\.production\.promote_from"):
-        previous(context(name))
+        previous(production(name))
 
 
 class Seal:
@@ -86,18 +76,17 @@ class Seal:
         self.signed.append(ref)
 
 
-def test_nobody_but_docker_content_trust_signs_again_at_the_target(monkeypatch):
+def test_nobody_but_docker_content_trust_signs_again_at_the_target():
     """A copied signature that is not trusted there must stay a refusal."""
     notation, dct = Seal("notation", UntrustedError), Seal("dct", NotSignedError)
-    monkeypatch.setattr("pipelines.promote.make_dct", lambda *_: dct)
     one = ImageRef("a.example", "shop/release", "sha256:" + "1" * 64)
     config = SimpleNamespace(sign=SimpleNamespace(signers=("notation", "dct")))
     target = SimpleNamespace(
-        context=SimpleNamespace(config=config, reporter=RecordingReporter()),
+        config=config,
+        reporter=RecordingReporter(),
         registry=MemoryRegistry("b.example"),
         signer=AllSigners([notation, dct]),
-        toolbox=None,
-        found=None,
+        signers=SimpleNamespace(dct=lambda: dct),
     )
     source = SimpleNamespace(signer=AllSigners([Seal("notation"), Seal("dct")]))
     release = Release(ref=one, project="shop", commit="", images={}, services={})

@@ -58,18 +58,20 @@ def publishing(published, *, released=None, codes=None, commit="abc", before="ab
     graph = SimpleNamespace(order=tuple(PARENTS), parents=PARENTS)
     run = SimpleNamespace(choices=choices, run=SimpleNamespace(lookup=SimpleNamespace(graph=graph)))
     reporter = RecordingReporter()
-    context = SimpleNamespace(
+    env = SimpleNamespace(
         reporter=reporter,
         run_id="run",
-        environment_name="local",
+        name="local",
+        commit=commit,
+        registry=shelf(),
+        signer=None,
     )
-    bench = SimpleNamespace(context=context, commit=commit, registry=shelf(), signer=None)
     images = {
         name: SimpleNamespace(ref=ref(name, number))
         for name, number in (released or published).items()
     }
     last = SimpleNamespace(images=images, commit=before)
-    return Publishing(bench=bench, run=run, verdicts={}), last, reporter.warnings
+    return Publishing(env=env, run=run, verdicts={}), last, reporter.warnings
 
 
 def released(found, last, *images):
@@ -130,12 +132,12 @@ def test_sources_that_could_not_be_compared_are_released_of_the_released_commit_
 
 def test_a_tag_that_somebody_else_moved_stops_the_release_too():
     found, last, _ = publishing({"lone": 1})
-    found.bench.registry.move_tag("lone", "latest", ref("lone", 9).digest)
+    found.env.registry.move_tag("lone", "latest", ref("lone", 9).digest)
     moving = {"lone": made("lone", 2)}
     for publish in (lambda: found.go_on(last, moving), lambda: found.move_tags(moving)):
         with pytest.raises(RegistryError, match="by somebody else"):
             publish()
-    assert found.bench.registry.asked("put_manifest") == []
+    assert found.env.registry.asked("put_manifest") == []
 
 
 def test_an_image_without_stable_tags_is_no_mistake():

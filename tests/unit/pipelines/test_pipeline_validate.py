@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
 from aksci.cascade import chosen_bases
 from aksci.cascade.published import Published
-from aksci.config.deploy_models import EnvironmentConfig
 from aksci.config.loader import load_config
 from aksci.config.models import ImageConfig, ValidateConfig
-from aksci.context import Context
 from aksci.core.errors import (
     ConfigError,
     DockerError,
@@ -30,9 +27,8 @@ from aksci.images.validate.result import Validation
 from aksci.oci.references import ImageRef
 from aksci.supply.sign.signer import BindingError, NotSignedError, Proof
 from aksci.testing.registry import Call, MemoryRegistry
-from pipelines import validate
-from pipelines.bench import Bench
-from pipelines.plan import base_resolver
+from pipelines.plan import policy_bases
+from pipelines.scan import verdicts_before
 
 TOML = """\
 schema = 1
@@ -45,51 +41,45 @@ namespace = "shop"
 
 
 @pytest.fixture
-def context(tmp_path):
-    def make(toml=TOML, **environment):
+def environment(tmp_path, make_environment):
+    def make(toml=TOML, **changes):
         (tmp_path / "aksci.toml").write_text(toml)
         config = load_config(tmp_path / "aksci.toml")
-        return Context(
-            root=tmp_path,
+        settings = config.environments["ci"].model_copy(update=changes)
+        return make_environment(
+            "ci",
             config=config,
-            environment_name="ci",
-            environment=EnvironmentConfig(
-                **{**config.environments["ci"].model_dump(), **environment}
-            ),
+            settings=settings,
             variables={"DOCKER_HOST": f"unix://{tmp_path}/no.sock"},
-            now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
             runner=Runner(environment=dict(os.environ), log=lambda _: None),
-            reporter=None,
-            cache=tmp_path,
-            state=tmp_path,
-            run_id="r",
         )
 
     return make
 
 
-def test_nobody_validates_where_the_project_says_so(context):
-    off = context(TOML + "[build]\nvalidate = false\n")
-    assert validate.make_validator(off, None, None, own=None, signed=None) is None
+def test_nobody_validates_where_the_project_says_so(environment):
+    off = environment(TOML + "[build]\nvalidate = false\n")
+    assert off.validator is None
+    assert off.image_check is None
 
 
-def test_making_a_validator_asks_nobody(context):
-    made = validate.make_validator(context(), None, None, own=None, signed=None)
+def test_making_a_validator_asks_nobody(environment):
+    made = environment().validator
     made.stop()
     made.close()
 
 
-def test_an_external_environment_uses_docker_and_says_what_else_there_is(context):
+def test_an_external_environment_uses_docker_and_says_what_else_there_is(environment):
     with pytest.raises(DockerError, match=r"Images can't be validated: .*no\.sock") as caught:
-        validate._engine(context(), None)
+        environment().validation_engine()
     assert 'validate_in = "cluster" in [environments.ci]' in caught.value.hint
     assert "validate = false in [build]" in caught.value.hint
 
 
-def test_the_cluster_is_used_where_the_environment_says_so(context):
-    elsewhere = context(validate_in="cluster", kubeconfig="nowhere")
+def test_the_cluster_is_used_where_the_environment_says_so(environment):
+    elsewhere = environment(validate_in="cluster", kubeconfig="nowhere")
     with pytest.raises(ConfigError, match=r"The kubeconfig .*nowhere does not exist"):
-        validate._engine(elsewhere, None)
+        elsewhere.validation_engine()
 
 
 SPEC = "5" * 64
@@ -114,55 +104,55 @@ class Signed:
 
 
 @pytest.fixture
-def bench(context):
+def signed_by(environment):
     def make(signer, toml=TOML):
-        made = Bench(context=context(toml))
-        made.__dict__["_signer"] = signer
+        made = environment(toml)
+        vars(made)["signer"] = signer
         return made
 
     return make
 
 
-def test_a_pass_counts_where_a_signature_of_this_very_image_and_check_says_so(bench):
+def test_a_pass_counts_where_a_signature_of_this_very_image_and_check_says_so(signed_by):
     good = {"dev.aksci.repository": "shop/web", "dev.aksci.validated": SPEC}
-    assert bench(Signed(good))._signed_validation(WEB, SPEC)
+    assert signed_by(Signed(good)).trust.validation(WEB, SPEC)
     for other in (
         {},
         {**good, "dev.aksci.repository": "shop/other"},
         {**good, "dev.aksci.validated": "6" * 64},
         {"dev.aksci.repository": "shop/web"},
     ):
-        assert not bench(Signed(other))._signed_validation(WEB, SPEC)
+        assert not signed_by(Signed(other)).trust.validation(WEB, SPEC)
 
 
 @pytest.mark.parametrize("error", [ConfigError, ToolError, DownloadError, TrustError])
-def test_where_nobody_can_tell_who_signed_the_image_is_run_and_no_error_told(bench, error):
-    assert not bench(Signed(error=error("no key")))._signed_validation(WEB, SPEC)
+def test_where_nobody_can_tell_who_signed_the_image_is_run_and_no_error_told(signed_by, error):
+    assert not signed_by(Signed(error=error("no key"))).trust.validation(WEB, SPEC)
 
 
-def test_a_registry_that_cannot_be_asked_is_an_error_and_not_unsigned(bench):
+def test_a_registry_that_cannot_be_asked_is_an_error_and_not_unsigned(signed_by):
     with pytest.raises(UnreachableError):
-        bench(Signed(error=UnreachableError("away")))._signed_validation(WEB, SPEC)
+        signed_by(Signed(error=UnreachableError("away"))).trust.validation(WEB, SPEC)
 
 
-def test_the_job_that_signs_knows_what_the_job_that_validated_saw_pass(bench):
+def test_the_job_that_signs_knows_what_the_job_that_validated_saw_pass(signed_by):
     """The folder .aksci goes from one to the other."""
-    validating, signing = bench(None), bench(None)
+    validating, signing = signed_by(None), signed_by(None)
     config = ValidateConfig()
     passed = Validation(
         image="web", ref=WEB, passed=True, finding="it runs", spec=spec_hash(config)
     )
-    validating.validations.add(passed)
-    assert signing.validated("web", WEB) == spec_hash(config)
-    assert signing.validated("web", replace(WEB, digest=NEW)) == ""
-    asks_more = bench(None)
-    asks_more.context.config.images["web"] = ImageConfig(validate=ValidateConfig(command=("x",)))
-    assert asks_more.validated("web", WEB) == ""
+    validating.trust.validations.add(passed)
+    assert signing.trust.validated("web", WEB) == spec_hash(config)
+    assert signing.trust.validated("web", replace(WEB, digest=NEW)) == ""
+    asks_more = signed_by(None)
+    asks_more.config.images["web"] = ImageConfig(validate=ValidateConfig(command=("x",)))
+    assert asks_more.trust.validated("web", WEB) == ""
 
 
 @pytest.mark.parametrize(("signed", "digest"), [(True, OLD), (False, NEW)])
 def test_a_build_that_signs_nothing_stays_on_an_old_base_only_where_that_is_trusted(
-    bench, project, monkeypatch, signed, digest
+    signed_by, project, monkeypatch, signed, digest
 ):
     """A later job signs what this one has built: nobody looks at its base again."""
     debian = "docker.io/library/debian:12"
@@ -173,26 +163,26 @@ def test_a_build_that_signs_nothing_stays_on_an_old_base_only_where_that_is_trus
     published = Published(image="web", ref=WEB, lineage=lineage)
     monkeypatch.setattr(chosen_bases, "read_published", lambda *_: published)
     claims = {"dev.aksci.repository": "shop/web", "dev.aksci.input-key": "k"}
-    made = bench(Signed(claims if signed else {}), TOML + '[cascade.edges]\nruntime = "ignore"\n')
+    toml = TOML + '[cascade.edges]\nruntime = "ignore"\n'
+    made = signed_by(Signed(claims if signed else {}), toml)
     mirror = MemoryRegistry("r:1")
     mirror.move_tag("library/debian", "12", NEW)
     resolver = RegistryBases(mirror=mirror, connect=lambda _host: mirror)
-    made.__dict__.update(registry=mirror, resolver=resolver, bases=resolver)
-    assert made.bases_under_policy(graph).for_image("web").digest(debian) == digest
+    vars(made).update(registry=mirror, resolver=resolver, bases=resolver)
+    assert policy_bases(made, graph).for_image("web").digest(debian) == digest
 
 
-def test_a_release_that_nobody_signed_does_not_tell_what_is_new_since(bench):
+def test_a_release_that_nobody_signed_does_not_tell_what_is_new_since(signed_by):
     """Whoever may push can move ``latest`` to one that has all findings already."""
-    made = bench(Signed({}))
+    made = signed_by(Signed({}))
     release = MemoryRegistry("r.example")
     release.move_tag("shop/release", "latest", NEW)
-    made.__dict__.update(registry=release)
-    assert made.before is None
+    vars(made)["registry"] = release
+    assert verdicts_before(made, {}) is None
     assert release.calls == [Call("resolve", "shop/release", "latest")]
 
 
-def test_what_git_brings_in_our_folder_tells_no_onbuild_of_a_base(context):
+def test_what_git_brings_in_our_folder_tells_no_onbuild_of_a_base(environment):
     """What is remembered of a base is never asked again: its digest does not change."""
-    made = context()
-    resolver = base_resolver(made, MemoryRegistry("r.example"))
-    assert not resolver._cache.is_relative_to(made.work)
+    made = environment()
+    assert not made.resolver._cache.is_relative_to(made.work)

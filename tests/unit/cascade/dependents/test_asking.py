@@ -44,7 +44,9 @@ def look(world, registry, github, tmp_path):
     )
 
     def make(*, planning=False, chain=()):
-        context = SimpleNamespace(
+        env = SimpleNamespace(
+            registry=registry,
+            resolver=SimpleNamespace(digest=lambda _: NEW),
             config=load_config(toml),
             variables={"AKSCI_GITHUB_TOKEN": github.token},
             now=lambda: NOW,
@@ -53,10 +55,8 @@ def look(world, registry, github, tmp_path):
             reporter=RecordingReporter(),
         )
         work = SimpleNamespace(
-            context=context,
-            registry=registry,
+            env=env,
             graph=SimpleNamespace(images={}),
-            resolver=SimpleNamespace(digest=lambda _: NEW),
             planning=planning,
             timed=lambda _: nullcontext(),
         )

@@ -12,9 +12,9 @@ import yaml
 from aksci.cascade.receiver.start_cascades import CascadeHere, CascadeThere
 from aksci.cascade.receiver.webhook_events import Push
 from aksci.config.loader import load_config
-from aksci.context import Context
 from aksci.core.errors import ConfigError
 from aksci.core.process import Runner
+from aksci.environment import Environment
 from pipelines.receive import _secret, _start, _wanted
 
 FOLDER = Path(__file__).parents[4] / "receiver"
@@ -58,13 +58,13 @@ def parts(kind):
     ]
 
 
-def context(folder, log, variables, name):
+def environment(folder, log, variables, name):
     config = load_config(folder / "aksci.toml")
-    return Context(
+    return Environment(
         root=folder,
         config=config,
-        environment_name=name,
-        environment=config.environments[name],
+        name=name,
+        settings=config.environments[name],
         variables=variables,
         now=lambda: datetime.now(UTC),
         runner=Runner(environment={}, log=log.line),
@@ -77,13 +77,13 @@ def context(folder, log, variables, name):
 
 @pytest.fixture
 def deployed(tmp_path, log):
-    """The context that the manifests give the session."""
+    """The environment that the manifests give the session."""
     (config_map,), (deployment,) = parts("ConfigMap"), parts("Deployment")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     (tmp_path / "aksci.toml").write_text(config_map["data"]["aksci.toml"])
     log.mask = lambda _value: None
     variables = {each["name"]: SECRET for each in container["env"]}
-    return context(tmp_path, log, variables, container["args"][-1])
+    return environment(tmp_path, log, variables, container["args"][-1])
 
 
 def pushed(name, host="shop.azurecr.io"):
@@ -130,7 +130,7 @@ def project(tmp_path, log):
     (tmp_path / "aksci.toml").write_text(RULES)
     (tmp_path / "Dockerfile").write_text(DOCKERFILE.format(digest=DIGEST))
     log.mask = lambda _value: None
-    return lambda **variables: context(tmp_path, log, variables, "staging")
+    return lambda **variables: environment(tmp_path, log, variables, "staging")
 
 
 def test_what_a_cascade_would_leave_starts_none(project):

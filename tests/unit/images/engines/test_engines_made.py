@@ -7,23 +7,20 @@ import json
 import shutil
 import socketserver
 import tempfile
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Thread
-from types import SimpleNamespace
 
 import pytest
 
 from aksci.ci.choose import choose_reporter
 from aksci.config.loader import load_config
-from aksci.context import Context
 from aksci.core.errors import ConfigError
 from aksci.core.process import Runner
 from aksci.images.engines.buildx import BuildxBuilder
+from aksci.images.engines.make_builder import make_builder
 from aksci.images.engines.pool import PoolBuilder
-from pipelines.engines import make_builder
-from pipelines.platform import Surroundings
+from aksci.local.endpoints import Endpoints
 
 HEAD = 'schema = 1\n[project]\nname = "shop"\n[environments.prod]\nnamespace = "x"\n'
 KUBECONFIG = {
@@ -46,20 +43,7 @@ def make(tmp_path):
     ):
         (tmp_path / "aksci.toml").write_text(f'{HEAD}registry = "{registry}"\n{toml}')
         config = load_config(tmp_path / "aksci.toml")
-        made = Context(
-            root=tmp_path,
-            config=config,
-            environment_name="prod",
-            environment=config.environments["prod"],
-            variables={"DOCKER_CONFIG": str(tmp_path / "docker"), **(variables or {})},
-            now=lambda: datetime.now(UTC),
-            runner=Runner(environment={}, log=print),
-            reporter=choose_reporter({}, io.StringIO()),
-            cache=tmp_path / "cache",
-            state=tmp_path / state,
-            run_id="1",
-        )
-        found = Surroundings(
+        found = Endpoints(
             registry=registry,
             plain_http=False,
             embedded=embedded,
@@ -67,8 +51,18 @@ def make(tmp_path):
             kubeconfig=tmp_path / "kubeconfig",
             kube_context=context,
         )
-        toolbox = SimpleNamespace(ensure=lambda _name: Path("/bin/buildx"))
-        return make_builder(made, toolbox, found)
+        return make_builder(
+            config,
+            config.environments["prod"],
+            name="prod",
+            found=found,
+            root=tmp_path,
+            state=tmp_path / state,
+            variables={"DOCKER_CONFIG": str(tmp_path / "docker"), **(variables or {})},
+            buildx=Path("/bin/buildx"),
+            runner=Runner(environment={}, log=print),
+            reporter=choose_reporter({}, io.StringIO()),
+        )
 
     make.root = tmp_path
     return make

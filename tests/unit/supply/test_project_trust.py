@@ -1,0 +1,83 @@
+"""What of a registry's content is trusted, and who is asked for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+
+from aksci.images.build.build_record import BuiltImage
+from aksci.oci.references import ImageRef
+from aksci.supply.project_trust import ProjectTrust
+from aksci.supply.sign.signer import BindingError, NotSignedError, UntrustedError
+
+REF = ImageRef("r.example", "shop/web", "sha256:" + "1" * 64)
+
+
+@dataclass
+class Verifier:
+    """Says the same of every question, and counts them."""
+
+    error: Exception | None = None
+    asked: list = field(default_factory=list)
+
+    def verify(self, ref, claims):
+        self.asked.append((ref, claims))
+        if self.error:
+            raise self.error
+
+
+@pytest.fixture
+def warnings():
+    return []
+
+
+@pytest.fixture
+def trust(tmp_path, warnings):
+    def make(verifier=None, brought=()):
+        return ProjectTrust(
+            work=tmp_path / ".aksci",
+            brought=lambda: brought,
+            signer=lambda: verifier or pytest.fail("nobody need be asked"),
+            reporter=SimpleNamespace(warning=warnings.append),
+            images={},
+        )
+
+    return make
+
+
+def built(key="k", action="built"):
+    return BuiltImage(
+        name="web", ref=REF, input_key=key, tags=(), action=action, reasons=(), seconds=0
+    )
+
+
+def test_what_our_own_run_has_built_is_trusted_and_no_signer_is_made(trust):
+    first = trust()
+    first.remember([built()])
+    for each in (first, trust()):
+        assert each.build(REF, "k")
+        assert each.recorded(REF, "k")
+
+
+def test_what_git_brings_is_not_our_own_runs_and_that_is_told_once(trust, warnings):
+    trust().remember([built()])
+    other = trust(Verifier(NotSignedError("no")), brought=("built.json",))
+    assert not other.build(REF, "k")
+    assert not other.recorded(REF, "k")
+    (warning,) = warnings
+    assert warning.startswith("built.json: git brings this with the sources")
+
+
+@pytest.mark.parametrize("error", [NotSignedError, BindingError, UntrustedError])
+def test_what_is_neither_ours_nor_signed_is_not_trusted(trust, error):
+    assert not trust(Verifier(error("no"))).build(REF, "k")
+
+
+def test_a_signature_must_be_of_this_input_key(trust):
+    signer = Verifier()
+    assert trust(signer).build(REF, "k")
+    ((ref, claims),) = signer.asked
+    assert ref == REF
+    assert claims == {"dev.aksci.repository": "shop/web", "dev.aksci.input-key": "k"}
