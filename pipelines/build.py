@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.cli.options import BUILD_STAGES
 from aksci.config.loader import CONFIG_NAME
+from aksci.core.concurrency import gather
 from aksci.core.errors import AksciError, ConfigError, TrustError, UsageError
 from aksci.core.git import source_commit
 from aksci.core.once import once
@@ -269,8 +270,8 @@ def _sign(last: _LastBuild) -> dict[str, Any]:
             validated=env.trust.validated(name, image.ref),
         )
 
-    with ThreadPoolExecutor(_SIGNERS, thread_name_prefix="sign") as pool:
-        added = dict(zip(record.images, pool.map(one, record.images), strict=True))
+    new = gather(one, record.images, limit=_SIGNERS, name="sign")
+    added = dict(zip(record.images, new, strict=True))
     signed = sum(added.values())
     env.reporter.line(f"{signed} signed, {len(added) - signed} already were")
     return {"signed": sorted(name for name, new in added.items() if new)}
@@ -288,10 +289,14 @@ def _require_trusted(env: Environment, record: BuildRecord) -> None:
 
     :raises TrustError: naming each image; a build that signs would have built it again.
     """
-    with ThreadPoolExecutor(_SIGNERS, thread_name_prefix="trust") as pool:
-        images = record.images.values()
-        known = pool.map(lambda image: env.trust.build(image.ref, image.input_key), images)
-        strange = [str(image.ref) for image, good in zip(images, known, strict=True) if not good]
+    images = record.images.values()
+    known = gather(
+        lambda image: env.trust.build(image.ref, image.input_key),
+        images,
+        limit=_SIGNERS,
+        name="trust",
+    )
+    strange = [str(image.ref) for image, good in zip(images, known, strict=True) if not good]
     if strange:
         raise TrustError(
             "Neither a trusted signature nor .aksci/built.json vouches for what the last build "
@@ -355,5 +360,4 @@ def _require_signed(record: BuildRecord, verdicts: dict[str, Verdict], signer: S
         digest = stored.digest if stored else ""
         verify_image(image.ref, verdict=digest, input_key=image.input_key, signer=signer)
 
-    with ThreadPoolExecutor(_SIGNERS, thread_name_prefix="verify") as pool:
-        list(pool.map(one, record.images))
+    gather(one, record.images, limit=_SIGNERS, name="verify")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.concurrency import gather
 from aksci.core.errors import TrustError, UsageError
 from aksci.report.release_comparison import (
     comparison_document,
@@ -65,14 +66,11 @@ def _show(env: Environment, options: Options, refs: Sequence[str]) -> None:
 
 
 def _diff(env: Environment, options: Options, refs: Sequence[str]) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     if not refs:
         raise UsageError("Which release is it to be compared with?", hint=_USAGE)
     ends = [find_release(env.registry, env.config.project.name, text) for text in refs]
     ends += [_default(env)] if len(ends) == 1 else []
-    with ThreadPoolExecutor(len(ends), thread_name_prefix="release") as pool:
-        old, new = pool.map(lambda ref: _verified(env, ref), ends)
+    old, new = gather(lambda ref: _verified(env, ref), ends, limit=len(ends), name="release")
     for shown in (old, new):
         if shown.problem:
             env.reporter.error(f"{shown.release.ref} is NOT VERIFIED: {shown.problem}")

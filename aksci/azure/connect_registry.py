@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aksci.core.concurrency import import_first
 from aksci.core.proxies import proxies_for
 from aksci.oci.catalog import is_acr
 from aksci.oci.client import RegistryClient
@@ -42,6 +43,7 @@ def credential_for(host: str) -> TokenCredential | None:
     """Return the identity for an Azure container registry; for any other, nothing."""
     if not is_acr(host):
         return None
+    import_first("azure.identity")
     from azure.identity import AzureCliCredential
 
     return AzureCliCredential(process_timeout=_TIMEOUT)

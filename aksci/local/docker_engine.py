@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from aksci.core.concurrency import import_first
 from aksci.core.errors import DockerError
 from aksci.local.part import listens
 
@@ -49,6 +50,7 @@ def _ask(variables: Mapping[str, str], question: Callable[[DockerClient], _T]) -
     # Asked first, because the SDK leaks a socket when nobody listens.
     if scheme == "unix" and not listens(Path(path)):
         raise _unreachable(address, "nobody listens there")
+    import_first("docker")
     import docker
     from docker.errors import DockerException
     from requests.exceptions import RequestException

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
+from aksci.core.concurrency import import_first
 from aksci.core.errors import RegistryError, UnreachableError
 from aksci.oci.answers import digest_of, is_digest, require_same
 
@@ -141,6 +142,7 @@ class Blobs:
 
     def _read_from(self, repository: str, digest: str, offset: int) -> Generator[bytes, None, None]:
         """Yield what follows the first bytes; skip them where the registry sends all again."""
+        import_first("azure.core.exceptions", "azure.core.rest")
         from azure.core.exceptions import AzureError
 
         wanted = {"Range": f"bytes={offset}-"} if offset else {}

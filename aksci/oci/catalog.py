@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from aksci.core.concurrency import import_first
 from aksci.core.errors import RegistryError
 from aksci.oci.answers import require_size
 from aksci.oci.registry import Registry
@@ -53,6 +54,7 @@ def require_names(entries: list[Any], host: str) -> list[str]:
 
 def acr_names(connection: Connection) -> list[Any] | None:
     """Return the names of all repositories of an ACR; None where there is no such list."""
+    import_first("azure.core.exceptions", "azure.containerregistry")
     from azure.core.exceptions import AzureError, HttpResponseError
 
     pages = _sdk(connection).list_repository_names(results_per_page=_PAGE).by_page()

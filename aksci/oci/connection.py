@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
+from aksci.core.concurrency import import_first
 from aksci.core.errors import ConfigError, NotFoundInRegistry, RegistryError, UnreachableError
 from aksci.oci.answers import reason_of, root_cause
 from aksci.oci.quick import QuickLane
@@ -107,6 +108,7 @@ class Connection:
         pipeline = self._pipes().decoding
         with self._lock:
             if self._sdk is None:
+                import_first("azure.containerregistry")
                 from azure.containerregistry import ContainerRegistryClient
 
                 endpoint = f"{self.scheme}://{self.host}"
@@ -164,6 +166,7 @@ class Connection:
         stream: bool,
         **options: Any,
     ) -> Any:
+        import_first("azure.core.exceptions", "azure.core.rest", "aksci.oci.transport")
         from azure.core.exceptions import AzureError
         from azure.core.rest import HttpRequest
 
@@ -176,6 +179,7 @@ class Connection:
     def _pipes(self) -> Pipelines:
         with self._lock:
             if self.pipelines is None:
+                import_first("aksci.oci.transport")
                 from aksci.oci.transport import build_pipelines
 
                 pipelines = build_pipelines(self.host, self.scheme, **self._options)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aksci.cascade.dependents.recorded_names import is_stable
+from aksci.core.concurrency import gather
 from aksci.core.errors import NotFoundInRegistry, RegistryError
 from aksci.images.annotations import BASE_DIGEST, BASE_NAME
 from aksci.images.lineage import ARTIFACT_TYPE, read_lineage
@@ -255,11 +255,7 @@ class ImageReader:
             if self._errors < _MOST_ERRORS:
                 self._guarded(name(thing), lambda: answers.update({thing: ask(thing)}))
 
-        pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="aksci-dependents")
-        try:
-            list(pool.map(one, things))
-        finally:
-            pool.shutdown(cancel_futures=True)  # after Ctrl-C, nothing else is asked for
+        gather(one, things, limit=AT_ONCE, name="dependents")
         return {thing: answers[thing] for thing in things if thing in answers}
 
     def _guarded(self, where: str, ask: Callable[[], None]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from aksci.cascade.dispatch.ask import MaybeAskedError
+from aksci.core.concurrency import import_first
 from aksci.core.errors import ConfigError, DispatchError
 from aksci.core.text import one_line
 
@@ -96,6 +97,7 @@ class Poster:
     def _send(
         self, url: str, headers: Mapping[str, str], body: Any
     ) -> tuple[requests.Response, bytes]:
+        import_first("requests")
         import requests
         from urllib3.exceptions import HTTPError
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aksci.core.concurrency import gather
 from aksci.core.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -46,10 +46,13 @@ def publish_tags(record: BuildRecord, registry: Registry) -> tuple[MovedTag, ...
                 f"{registry.host}.",
                 hint="nox -s build, with the same --env.",
             )
-    names = sorted(record.images)
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="tags") as pool:
-        moved = pool.map(lambda name: list(_moved(name, record.images[name], registry)), names)
-        return tuple(move for moves in moved for move in moves)
+    moved = gather(
+        lambda name: list(_moved(name, record.images[name], registry)),
+        sorted(record.images),
+        limit=_THREADS,
+        name="tags",
+    )
+    return tuple(move for moves in moved for move in moves)
 
 
 def _moved(name: str, image: BuiltImage, registry: Registry) -> Iterator[MovedTag]:

@@ -8,6 +8,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.concurrency import import_first
 from aksci.core.errors import DockerError, Interrupted, RegistryError
 from aksci.core.text import sanitise
 from aksci.images.validate.engine import (
@@ -49,6 +50,7 @@ class DockerEngine:
     def __init__(
         self, variables: Mapping[str, str], *, hint: str, now: Callable[[], datetime]
     ) -> None:
+        import_first("docker")  # while other threads may be importing requests
         import docker
 
         self._hint = hint

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aksci.core.concurrency import gather
 from aksci.core.errors import ConfigError, RegistryError, TrustError, UnreachableError, UsageError
 from aksci.oci.references import ImageRef
 from aksci.supply.release.make_release import load_release
@@ -78,11 +79,13 @@ def list_releases(registry: Registry, project: str, *, signer: Signer) -> tuple[
 
     :raises RegistryError: the registry can't be asked. A damaged release is listed as that.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     tags = [tag for tag in registry.tags(release_repository(project)) if _TAG.fullmatch(tag)]
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="list") as pool:
-        found = list(pool.map(lambda tag: _listed(registry, project, tag, signer), sorted(tags)))
+    found = gather(
+        lambda tag: _listed(registry, project, tag, signer),
+        sorted(tags),
+        limit=_THREADS,
+        name="list",
+    )
     return tuple(sorted(found, key=_signing_time, reverse=True))
 
 

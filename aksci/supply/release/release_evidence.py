@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from aksci.core.concurrency import gather
 from aksci.core.errors import AksciError, RegistryError, UnreachableError
 from aksci.oci.references import ImageRef
 from aksci.supply.scan.gate import VERDICT_TYPE
@@ -41,18 +42,16 @@ def load_evidence(
     :param other: leave out the images that this release has, too, just so.
     :raises UnreachableError: the registry does not answer.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     known = other.images if other else {}
     images = [image for name, image in release.images.items() if known.get(name) != image]
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="evidence") as pool:
-        found = list(pool.map(lambda image: _evidence(registry, image), images))
+    found = gather(
+        lambda image: _evidence(registry, image), images, limit=_THREADS, name="evidence"
+    )
     return {image.name: one for image, one in zip(images, found, strict=True)}
 
 
 def release_verdicts(registry: Registry, release: Release) -> dict[str, Verdict]:
     """Return the verdicts that a release binds, without those that can't be read."""
-    from concurrent.futures import ThreadPoolExecutor
 
     def one(image: ReleaseImage) -> Verdict | None:
         try:
@@ -63,8 +62,7 @@ def release_verdicts(registry: Registry, release: Release) -> dict[str, Verdict]
             return None
 
     images = list(release.images.values())
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="evidence") as pool:
-        found = list(pool.map(one, images))
+    found = gather(one, images, limit=_THREADS, name="evidence")
     return {image.name: verdict for image, verdict in zip(images, found, strict=True) if verdict}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from aksci.core.concurrency import gather
 from aksci.core.errors import TrustError
 from aksci.supply.release.make_release import load_release, point
 from aksci.supply.sign.signer import CONTINUES, Origin, ensure_signed, kind_claims, verify_image
@@ -29,8 +30,6 @@ def sign_release(release: Release, *, signer: Signer, origin: Origin | None = No
 
     What a release continues is decided by, so that a signature that does not tell it is not enough.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     whole = origin or Origin()
     of_charts = replace(whole, continues="")
 
@@ -41,8 +40,9 @@ def sign_release(release: Release, *, signer: Signer, origin: Origin | None = No
         claims = {**origin.claims(), **required}
         return ensure_signed(ref, claims, required=required, signer=signer)
 
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="sign") as pool:
-        added = list(pool.map(lambda ref: one(ref, "chart", of_charts), _charts(release)))
+    added = gather(
+        lambda ref: one(ref, "chart", of_charts), _charts(release), limit=_THREADS, name="sign"
+    )
     return any([*added, one(release.ref, "release", whole)])
 
 
@@ -73,8 +73,6 @@ def verify_release(
     :returns: what proves the release itself.
     :raises TrustError: naming each offender.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     proofs = prove_release(release.ref, signer=signer)
     if registry is not None and load_release(registry, release.ref) != release:
         raise TrustError(f"The release in hand is not the one that {release.ref} holds.")
@@ -91,8 +89,7 @@ def verify_release(
         *(image_check(image) for image in release.images.values()),
         *(chart_check(chart) for chart in _charts(release)),
     ]
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="verify") as pool:
-        errors = [error for error in pool.map(_caught, checks) if error]
+    errors = [error for error in gather(_caught, checks, limit=_THREADS, name="verify") if error]
     if len(errors) == 1:
         raise errors[0]
     if errors:

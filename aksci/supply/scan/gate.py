@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.concurrency import gather
 from aksci.core.errors import GateError, NotFoundInRegistry
 from aksci.core.text import short_line
 from aksci.oci.artifact import Content, canonical_json, push_artifact
@@ -68,19 +69,13 @@ def scan_images(
     :raises GateError: an image could not be scanned. A failing verdict is returned, not raised.
     :raises ConfigError: a file that the policy names is missing or damaged.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     gate = Gate.make(scanner, policy, registry, reporter, now, root, outside, vouched)
     given = bases or {}
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="scan") as pool:
-        futures = {
-            name: pool.submit(gate.scan, ref, given.get(name)) for name, ref in sorted(refs.items())
-        }
-        try:
-            return {name: future.result() for name, future in futures.items()}
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun need not begin
-            raise
+    names = sorted(refs)
+    verdicts = gather(
+        lambda name: gate.scan(refs[name], given.get(name)), names, limit=_THREADS, name="scan"
+    )
+    return dict(zip(names, verdicts, strict=True))
 
 
 def scan_image(

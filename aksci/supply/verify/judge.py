@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from aksci.core.concurrency import gather
 from aksci.core.errors import ConfigError, NotFoundInRegistry, TrustError
 from aksci.oci.answers import is_digest
 from aksci.oci.references import ImageRef
@@ -115,16 +116,9 @@ class Judge:
 
     def judge_all(self, subjects: Iterable[Subject]) -> dict[Subject, Judgement]:
         """Judge several at the same time, each once."""
-        from concurrent.futures import ThreadPoolExecutor
-
         wanted = list(dict.fromkeys(subjects))
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="verify") as pool:
-            futures = [pool.submit(self.judge, subject) for subject in wanted]
-            try:
-                return {each: f.result() for each, f in zip(wanted, futures, strict=True)}
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)  # what has not begun need not begin
-                raise
+        judgements = gather(self.judge, wanted, limit=_THREADS, name="verify")
+        return dict(zip(wanted, judgements, strict=True))
 
     def judge(self, subject: Subject) -> Judgement:
         """Verify one digest's signature, and the verdict that it binds.
@@ -187,11 +181,9 @@ class Judge:
 
     def all_contents(self, refs: Iterable[ImageRef]) -> dict[ImageRef, frozenset[str]]:
         """Return ``contents_of`` for several, asked for at the same time."""
-        from concurrent.futures import ThreadPoolExecutor
-
         wanted = sorted(set(refs))
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="verify") as pool:
-            return dict(zip(wanted, pool.map(self.contents_of, wanted), strict=True))
+        contents = gather(self.contents_of, wanted, limit=_THREADS, name="verify")
+        return dict(zip(wanted, contents, strict=True))
 
 
 def _config_of(manifest: dict[str, dict[str, object]]) -> frozenset[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from aksci.core.concurrency import import_first
 from aksci.core.errors import ConfigError, TrustError
 from aksci.oci.client import is_loopback
 
@@ -61,6 +62,7 @@ class TrustServer:
         :param largest: more bytes than these are refused, and not read.
         :raises TrustError: it can't be asked, or refuses.
         """
+        import_first("azure.core.exceptions", "azure.core.rest", "aksci.oci.transport")
         from azure.core.exceptions import AzureError
         from azure.core.rest import HttpRequest
 

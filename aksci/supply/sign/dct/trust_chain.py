@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from aksci.core.concurrency import import_first
 from aksci.supply.sign.dct.metadata import (
     MetadataError,
     Role,
@@ -260,6 +261,7 @@ def read_trust(
     :raises MetadataError: something else is wrong.
     :raises TrustError: the server can't be asked.
     """
+    import_first("cryptography.x509")  # several threads verify at once
     for attempt in range(1, _ATTEMPTS + 1):
         data = source.get(gun, "root", largest=_LARGEST)
         if data is None:

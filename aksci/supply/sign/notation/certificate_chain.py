@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.concurrency import import_first
 from aksci.supply.sign.notation.cbor import DoubtError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def read_roots(texts: Sequence[bytes]) -> frozenset[bytes]:
 
     :raises DoubtError: one of them is no root certificate.
     """
+    import_first("cryptography.x509")  # several threads verify at once
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import Encoding
     from cryptography.x509 import InvalidVersion, load_pem_x509_certificates

@@ -1,0 +1,106 @@
+"""Work in threads: several things at once (``gather``), again after a failure (``retry``)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from importlib import import_module
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
+
+__all__ = ["backoff", "gather", "import_first", "retry"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_IMPORTING = threading.RLock()
+_GRACE = 2.0  # seconds
+
+
+def import_first(*modules: str) -> None:
+    """Import modules while no other thread does; call it before threads start, or in one of them.
+
+    The modules of azure.core, docker, requests, urllib3 and cryptography import each other. Two
+    threads that enter such a circle at two places would wait for each other for ever, so Python
+    lets one of them have the half of a module: ``ImportError: … partially initialized module``.
+    """
+    with _IMPORTING:
+        for module in modules:
+            import_module(module)
+
+
+def gather(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    limit: int,
+    name: str,
+    imports: Iterable[str] = (),
+) -> list[Result]:
+    """Do some work for each item, several at once, and return the results in the items' order.
+
+    After a failure nothing more begins; what runs is waited for, and of the failures the one of the
+    earliest item is raised. On Ctrl-C what runs has 2 seconds to end.
+
+    :param limit: threads at most.
+    :param name: what the threads are called.
+    :param imports: the modules that the work imports, if other modules than ours.
+    """
+    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
+    import_first(*imports)
+    todo = list(items)
+    if len(todo) < 2 or limit < 2:  # noqa: PLR2004 - nothing to do at once
+        return [work(item) for item in todo]
+    pool = ThreadPoolExecutor(min(limit, len(todo)), thread_name_prefix=name)
+    futures = [pool.submit(work, item) for item in todo]
+    try:
+        wait(futures, return_when=FIRST_EXCEPTION)
+    except BaseException:  # Ctrl-C: it has ended our programs, and so most of what runs
+        pool.shutdown(wait=False, cancel_futures=True)
+        wait([future for future in futures if not future.cancelled()], timeout=_GRACE)
+        raise
+    pool.shutdown(wait=True, cancel_futures=True)
+    _raise_first(futures)
+    return [future.result() for future in futures]
+
+
+def _raise_first(futures: Iterable[Future[Result]]) -> None:
+    for future in futures:
+        error = None if future.cancelled() else future.exception()
+        if error is not None:
+            raise error
+
+
+def backoff(first: float, *, attempts: int) -> Iterator[float]:
+    """Yield the seconds between so many attempts, each wait twice as long as the one before."""
+    return (first * 2.0**number for number in range(attempts - 1))
+
+
+def retry(
+    work: Callable[[], Result],
+    *,
+    again: Callable[[Exception], bool],
+    waits: Iterable[float],
+    longest: float = 60.0,
+    sleep: Callable[[float], object] = time.sleep,
+) -> Result:
+    """Do some work until it succeeds, and return its result.
+
+    :param again: whether an error may have passed by the next attempt; another is raised at once.
+    :param waits: seconds before each further attempt. Where they end, the last error is raised.
+        An error whose attribute ``retry_after`` is a number asks for that many seconds instead.
+    :param longest: seconds; an error that asks for more is raised.
+    """
+    for wait_for in waits:
+        try:
+            return work()
+        except Exception as error:
+            pause = getattr(error, "retry_after", None) or wait_for
+            if not again(error) or pause > longest:
+                raise
+        sleep(pause)
+    return work()
