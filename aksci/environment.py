@@ -440,7 +440,6 @@ class Environment:
     def signers(self) -> SignerMaker:
         """What makes signers for the environment's registry."""
         from aksci.azure.connect_registry import credential_for
-        from aksci.core.proxies import proxies_for
         from aksci.supply.sign.make_signer import SignerMaker
 
         found = self.endpoints
@@ -456,7 +455,6 @@ class Environment:
             now=self.now,
             platform=self.platform,
             credential=lambda: credential_for(found.registry),
-            proxies=proxies_for(found.registry, self.variables),
         )
 
     @once

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aksci.core.concurrency import import_first
-from aksci.core.proxies import proxies_for
+from aksci.core.http import ca_bundle, proxies_for
 from aksci.oci.catalog import is_acr
 from aksci.oci.client import RegistryClient
 
@@ -29,12 +29,11 @@ def connect_registry(
     """
     if plain_http:  # loopback only
         return RegistryClient(host, plain_http=True, hint=hint)
-    bundle = variables.get("REQUESTS_CA_BUNDLE") or variables.get("SSL_CERT_FILE")
     return RegistryClient(
         host,
         credential=credential_for(host),
-        verify=bundle or True,
-        proxies=proxies_for(host, variables),
+        verify=ca_bundle(variables) or True,
+        proxies=proxies_for(f"https://{host}", variables),
         hint=hint,
     )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
+from aksci.core.http import opener_for
 from aksci.local.daemon import find_marked, marks, stop
 
 if TYPE_CHECKING:
@@ -116,18 +117,9 @@ def seed_image(
 
 def public_registry_answers(environment: Mapping[str, str], url: str = _DOCKER_HUB) -> bool:
     """Tell whether docker.io answers within 3 seconds, through the user's proxy if there is one."""
-    proxies = {
-        scheme: proxy
-        for scheme in ("http", "https")
-        if (
-            proxy := environment.get(f"{scheme}_proxy")
-            or environment.get(f"{scheme}_PROXY".upper())
-        )
-    }
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
     request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - a constant https address
     try:
-        with opener.open(request, timeout=_PROBE_TIMEOUT):
+        with opener_for(url, environment).open(request, timeout=_PROBE_TIMEOUT):
             return True
     except urllib.error.HTTPError as error:
         return error.code == 401  # noqa: PLR2004 - it asks for a token: it is there

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from aksci.core.errors import DiskFullError, DownloadError
+from aksci.core.http import LOOPBACK, opener_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +25,6 @@ __all__ = ["disk_full", "download"]
 _CHUNK = 1 << 20  # bytes
 _TIMEOUT = 60.0  # seconds without a byte
 _ATTEMPTS = 3
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 
@@ -47,13 +47,13 @@ def download(
     is taken up again, ``_ATTEMPTS`` times in all; what has arrived then stays for the next run. A
     wrong file is removed.
 
-    :param variables: for ``HTTPS_PROXY`` and ``NO_PROXY``.
+    :param variables: name the proxy and the certificates to trust (``aksci.core.http``).
     :param pause: seconds before the second attempt.
     :raises DownloadError: the server refused, broke off, or sent another file than the pinned one.
     :raises DiskFullError: no space is left.
     """
     _require_safe(url)
-    opener = _opener(url, variables)
+    opener = opener_for(url, variables)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             with disk_full(part):
@@ -142,29 +142,9 @@ def _verify(url: str, sha256: str, part: Path) -> None:
 
 def _require_safe(url: str) -> None:
     parts = urllib.parse.urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK):
         return
     raise DownloadError(f"{url} is not fetched: only https is, or http from this machine itself.")
-
-
-def _opener(url: str, variables: Mapping[str, str]) -> urllib.request.OpenerDirector:
-    """Build an opener whose proxies come from ``variables`` alone."""
-    parts = urllib.parse.urlsplit(url)
-    named = {
-        scheme: variables.get(f"{scheme}_proxy") or variables.get(f"{scheme.upper()}_PROXY") or ""
-        for scheme in ("http", "https")
-    }
-    excluded = variables.get("no_proxy") or variables.get("NO_PROXY") or ""
-    host = parts.hostname or ""
-    direct = host in _LOOPBACK or _bypassed(host, excluded)
-    proxies = {scheme: named[scheme] for scheme in ("http", "https") if named[scheme]}
-    return urllib.request.build_opener(urllib.request.ProxyHandler({} if direct else proxies))
-
-
-def _bypassed(host: str, excluded: str) -> bool:
-    """Say whether NO_PROXY (names and domains, or ``*``) names this host."""
-    names = [name.strip().lstrip(".") for name in excluded.split(",")]
-    return any(name and (name == "*" or f".{host}".endswith(f".{name}")) for name in names)
 
 
 def _refused(url: str, error: urllib.error.HTTPError) -> DownloadError:

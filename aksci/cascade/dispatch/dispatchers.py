@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from aksci.cascade.dispatch.post import Poster, require_safe
 from aksci.core.errors import ConfigError, DispatchError
+from aksci.core.http import ca_bundle, proxies_for
 from aksci.core.secret import Secret
 from aksci.core.text import sanitise
 
@@ -41,8 +42,8 @@ def make_dispatcher(
     token = _token(target.token_env, variables)
     poster = Poster(
         authorization=_authorization(target, token),
-        proxies=_proxies(target.api, variables),
-        verify=variables.get("REQUESTS_CA_BUNDLE") or variables.get("SSL_CERT_FILE") or True,
+        proxies=proxies_for(target.api, variables),
+        verify=ca_bundle(variables) or True,
         sleep=sleep,
     )
     if target.kind == "github":
@@ -67,20 +68,6 @@ def _authorization(target: GithubTarget | AzurePipelinesTarget, token: str) -> S
     if target.kind == "azure-pipelines" and target.token == "pat":  # noqa: S105 - a kind of token
         return Secret(f"Basic {base64.b64encode(f':{token}'.encode()).decode()}")
     return Secret(f"Bearer {token}")
-
-
-def _proxies(url: str, variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the proxy for an address, as curl's manual describes the variables."""
-    parts = urlsplit(url)
-    proxy = variables.get("https_proxy") or variables.get("HTTPS_PROXY")
-    spared = variables.get("no_proxy") or variables.get("NO_PROXY") or ""
-    names = [word.strip().lstrip(".") for word in spared.split(",")]
-    host = f".{parts.hostname}"
-    if parts.scheme == "http" or any(
-        each and (each == "*" or host.endswith(f".{each}")) for each in names
-    ):
-        return {}
-    return {"https": proxy} if proxy else {}
 
 
 _API = "https://api.github.com"

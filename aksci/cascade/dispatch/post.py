@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from aksci.cascade.dispatch.ask import MaybeAskedError
 from aksci.core.concurrency import import_first
 from aksci.core.errors import ConfigError, DispatchError
+from aksci.core.http import LOOPBACK
 from aksci.core.text import one_line
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Poster"]
 
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _ATTEMPTS = 4
 _FIRST_WAIT = 1.0  # seconds; doubled for each further attempt
 _LONGEST_WAIT = 60.0  # seconds; who asks for more has refused
@@ -144,7 +144,7 @@ def require_safe(url: str) -> None:
     :raises ConfigError: the address is neither https nor on this machine.
     """
     parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
         raise ConfigError(
             f"The token is not sent to {parts.scheme}://{parts.netloc}: only https is safe.",
             hint="correct 'api' in [cascade.targets].",

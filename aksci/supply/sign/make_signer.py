@@ -44,7 +44,6 @@ class SignerMaker:
     """The embedded platform's state folder."""
     credential: Callable[[], TokenCredential | None] = lambda: None
     """Tells who we are to the registry, where it is Azure's."""
-    proxies: Mapping[str, str]
 
     def make(self, names: Iterable[str]) -> Signer:
         """Return several as one signer that asks each question once."""
@@ -69,8 +68,7 @@ class SignerMaker:
             embedded=(platform.notary, platform.notary_ca) if platform else None,
             credential=self.credential(),
             docker_config=self._docker_config(),
-            bundle=variables.get("REQUESTS_CA_BUNDLE") or variables.get("SSL_CERT_FILE"),
-            proxies=self.proxies,
+            variables=variables,
         )
         return dct_signer(
             config,

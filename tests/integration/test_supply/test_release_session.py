@@ -99,7 +99,6 @@ def signer(env, toolbox, registry):
         variables=env.variables,
         now=env.now,
         platform=env.platform,
-        proxies={},
     )
     return maker.make(env.config.sign.signers)
 

@@ -253,7 +253,7 @@ def test_a_server_is_reached_over_tls_unless_it_is_on_this_machine(url):
 
 def test_the_server_is_the_registrys_own_unless_another_is_named(tmp_path):
     def place(config, **more):
-        return trust_server(config, registry="shop.azurecr.io", root=tmp_path, **more)
+        return trust_server(config, registry="shop.azurecr.io", root=tmp_path, variables={}, **more)
 
     assert place(DctConfig()).url == "https://shop.azurecr.io"
     named = place(DctConfig(server="https://notary.example/", server_ca="ca.pem"))
@@ -268,13 +268,24 @@ def test_the_registrys_identity_is_shown_to_no_other_server(tmp_path):
 
     def place(server):
         config = DctConfig(server=server)
-        common = {"registry": "shop.azurecr.io", "root": tmp_path}
+        common = {"registry": "shop.azurecr.io", "root": tmp_path, "variables": {}}
         return trust_server(config, credential=identity, **common).credential
 
     assert place(None) is identity
     assert place("https://shop.azurecr.io/") is identity
     assert place("https://notary.example") is None
     assert place("https://shop.azurecr.io.example") is None
+
+
+def test_a_server_elsewhere_has_its_own_way_through_the_proxy(tmp_path):
+    variables = {"HTTPS_PROXY": "http://proxy.test:3128", "NO_PROXY": "shop.azurecr.io"}
+
+    def place(server):
+        common = {"registry": "shop.azurecr.io", "root": tmp_path, "variables": variables}
+        return trust_server(DctConfig(server=server), **common).proxies
+
+    assert place(None) == {}
+    assert place("https://notary.example") == {"https": "http://proxy.test:3128"}
 
 
 def test_only_the_platforms_own_server_may_have_forgotten_what_it_had(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError, TrustError
+from aksci.core.http import ca_bundle, proxies_for
 from aksci.core.secret import Secret
 from aksci.core.text import sanitise
 from aksci.supply.sign.dct.dct_signer import DctSigner
@@ -99,8 +100,7 @@ def trust_server(
     embedded: tuple[str, Path] | None = None,
     credential: TokenCredential | None = None,
     docker_config: Path | None = None,
-    bundle: str | None = None,
-    proxies: Mapping[str, str] | None = None,
+    variables: Mapping[str, str],
 ) -> TrustServer:
     """Return the server that is configured: by default the registry's, under its own name.
 
@@ -108,7 +108,7 @@ def trust_server(
     :param embedded: address and CA of the embedded platform's server, for its registry.
     :param credential: an identity to read with, for ACR; a server elsewhere never sees it.
     :param docker_config: the folder of Docker's config.json, with the login to publish with.
-    :param bundle: the CA certificates that this machine trusts, where it does not trust the usual.
+    :param variables: name the proxy and the certificates to trust (``aksci.core.http``).
     :raises ConfigError: the address is not HTTPS.
     """
     if config.server is None and embedded:
@@ -116,6 +116,7 @@ def trust_server(
     url = config.server or f"https://{registry}"
     host = url.partition("://")[2].rstrip("/")
     login = docker_login(docker_config, host) if docker_config else None
+    bundle = ca_bundle(variables)
     ca = root / Path(config.server_ca).expanduser() if config.server_ca else None
     return TrustServer(
         url=url,
@@ -123,7 +124,7 @@ def trust_server(
         # Whoever gets its token can act as this identity in the registry: nobody else may.
         credential=credential if host == registry and not login else None,
         login=login,
-        proxies=proxies or {},
+        proxies=proxies_for(url, variables),
     )
 
 
