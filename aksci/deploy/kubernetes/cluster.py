@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.concurrency import retry
 from aksci.core.errors import ClusterError, ConfigError, DeployError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
     from typing import Self
+
+    import httpx2
+    from lightkube import SingleConfig
 
 __all__ = ["Cluster", "Conflict", "connect"]
 
@@ -43,6 +48,15 @@ class Conflict(DeployError):  # noqa: N818 - the API's own word (409)
     code = "conflict"
 
 
+class _AwayError(ClusterError):
+    """The API server does not answer, or not now."""
+
+    def __init__(self, message: str, *, hint: str, arrived: bool) -> None:
+        super().__init__(message, hint=hint)
+        self.arrived = arrived
+        """Whether it may have acted on the request."""
+
+
 class Cluster:
     """Objects in one namespace as the plain JSON that the API server speaks.
 
@@ -52,7 +66,7 @@ class Cluster:
     several threads.
     """
 
-    def __init__(self, http: Any, *, address: str, namespace: str, hint: str) -> None:
+    def __init__(self, http: httpx2.Client, *, address: str, namespace: str, hint: str) -> None:
         self._http = http
         self._hint = hint
         self._patience = 0.0
@@ -127,16 +141,15 @@ class Cluster:
 
     def follow_logs(self, pod: str, container: str) -> Iterator[str]:
         """Yield a container's log lines as they come, until it ends."""
-        from lightkube.config import client_adapter
+        import httpx2
 
-        http: Any = client_adapter.httpx  # type: ignore[attr-defined]  # lightkube's own
         path, params = f"{self._path('Pod')}/{pod}/log", {"container": container, "follow": "true"}
-        timeout = http.Timeout(10.0, read=None)
+        timeout = httpx2.Timeout(10.0, read=None)
         try:
             with self._http.stream("GET", path, params=params, timeout=timeout) as response:
                 if response.status_code == HTTPStatus.OK:
                     yield from response.iter_lines()
-        except http.HTTPError:
+        except httpx2.HTTPError:
             return  # narration only: the Job's status decides
 
     def ask_service(self, name: str, port: int, path: str, *, timeout: float) -> tuple[int, str]:
@@ -170,7 +183,22 @@ class Cluster:
     def _path_of(self, api: str, plural: str) -> str:
         return f"/{api}/namespaces/{self.namespace}/{plural}"
 
-    def _send(
+    def _send(self, method: str, path: str, **request: Any) -> httpx2.Response:
+        """Send a request as ``_send_once``, again where that is safe, while there is patience."""
+        deadline = time.monotonic() + self._patience
+
+        def safe(error: Exception) -> bool:
+            away = isinstance(error, _AwayError) and (method == "GET" or not error.arrived)
+            return away and time.monotonic() <= deadline
+
+        return retry(
+            lambda: self._send_once(method, path, **request),
+            again=safe,
+            waits=itertools.repeat(0.5),
+            sleep=self._pause,
+        )
+
+    def _send_once(
         self,
         method: str,
         path: str,
@@ -178,41 +206,33 @@ class Cluster:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
-        allow: Any = (),
+        allow: Container[int] = (),
         timeout: float = 30.0,
-    ) -> Any:
-        from lightkube.config import client_adapter
+    ) -> httpx2.Response:
+        import httpx2
 
-        http: Any = client_adapter.httpx  # type: ignore[attr-defined]  # lightkube's own
-        deadline = time.monotonic() + self._patience
-        while True:
-            try:
-                response = self._http.request(
-                    method, path, params=params, headers=headers, json=body,
-                    timeout=http.Timeout(timeout, connect=5.0),
-                )  # fmt: skip
-            except http.HTTPError as error:
-                unsent = isinstance(error, http.ConnectError | http.ConnectTimeout)
-                if not (unsent or method == "GET") or time.monotonic() > deadline:
-                    raise self._unreachable(error) from None
-            else:
-                busy = response.status_code in _BUSY and (
-                    method == "GET" or response.status_code == HTTPStatus.TOO_MANY_REQUESTS
-                )
-                if response.status_code in allow or response.is_success:
-                    return response
-                if not busy or time.monotonic() > deadline:
-                    raise self._refused(response, method, path)
-            if self.halt.wait(0.5):
-                raise ClusterError(f"The cluster at {self.address} went away during Ctrl-C.")
+        try:
+            response = self._http.request(
+                method, path, params=params, headers=headers, json=body,
+                timeout=httpx2.Timeout(timeout, connect=5.0),
+            )  # fmt: skip
+        except httpx2.HTTPError as error:
+            unsent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
+            cause = str(error) or type(error).__name__
+            raise _AwayError(
+                f"The cluster at {self.address} can't be reached: {cause}.",
+                hint=self._hint,
+                arrived=not unsent,
+            ) from None
+        if response.status_code in allow or response.is_success:
+            return response
+        raise self._refused(response, method, path)
 
-    def _unreachable(self, error: Exception) -> ClusterError:
-        cause = str(error) or type(error).__name__
-        return ClusterError(
-            f"The cluster at {self.address} can't be reached: {cause}.", hint=self._hint
-        )
+    def _pause(self, seconds: float) -> None:
+        if self.halt.wait(seconds):
+            raise ClusterError(f"The cluster at {self.address} went away during Ctrl-C.")
 
-    def _refused(self, response: Any, method: str, path: str) -> DeployError:
+    def _refused(self, response: httpx2.Response, method: str, path: str) -> DeployError:
         words = _status_message(response)
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             return ClusterError(
@@ -228,13 +248,14 @@ class Cluster:
         if response.status_code == HTTPStatus.CONFLICT:
             return Conflict(f"{method} {path}: {words}")
         if response.status_code in _BUSY:
-            return ClusterError(
+            return _AwayError(
                 f"The cluster at {self.address} answers {response.status_code}: {words}",
                 hint=self._hint,
+                arrived=response.status_code != HTTPStatus.TOO_MANY_REQUESTS,
             )
         return DeployError(f"The cluster refused {method} {path} ({response.status_code}): {words}")
 
-    def _json(self, response: Any) -> dict[str, Any]:
+    def _json(self, response: httpx2.Response) -> dict[str, Any]:
         try:
             document = response.json()
         except ValueError:
@@ -286,7 +307,7 @@ def _kube_version(version: Mapping[str, Any]) -> str:
     return full if full.startswith(f"{series}.") else f"{series}.0"
 
 
-def _load(kubeconfig: Path | None, context: str | None, *, embedded: bool) -> Any:
+def _load(kubeconfig: Path | None, context: str | None, *, embedded: bool) -> SingleConfig:
     from lightkube import KubeConfig
 
     if kubeconfig is None:
@@ -314,7 +335,7 @@ def _load(kubeconfig: Path | None, context: str | None, *, embedded: bool) -> An
     return chosen
 
 
-def _http(config: Any, kubeconfig: Path | None) -> Any:
+def _http(config: SingleConfig, kubeconfig: Path | None) -> httpx2.Client:
     from lightkube.config import client_adapter
     from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 
@@ -356,7 +377,7 @@ def _ensure_namespace(cluster: Cluster, *, create: bool) -> None:
         )
 
 
-def _status_message(response: Any) -> str:
+def _status_message(response: httpx2.Response) -> str:
     from aksci.core.text import sanitise
 
     try:
