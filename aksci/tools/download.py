@@ -6,13 +6,13 @@ import errno
 import hashlib
 import http.client
 import re
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from aksci.core.concurrency import backoff, retry
 from aksci.core.errors import DiskFullError, DownloadError
 from aksci.core.http import LOOPBACK, opener_for
 
@@ -54,21 +54,20 @@ def download(
     """
     _require_safe(url)
     opener = opener_for(url, variables)
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            with disk_full(part):
-                _fetch(opener, url, part, received)
-            break
-        except DiskFullError:
-            part.unlink(missing_ok=True)
-            raise
-        except urllib.error.HTTPError as error:
-            if error.code < 500 or attempt == _ATTEMPTS:  # noqa: PLR2004 - 5xx may pass, 4xx does not
-                raise _refused(url, error) from None
-        except (OSError, http.client.HTTPException) as error:
-            if attempt == _ATTEMPTS:
-                raise _broken(url, error, part) from None
-        time.sleep(pause * attempt)
+
+    def fetch() -> None:
+        with disk_full(part):
+            _fetch(opener, url, part, received)
+
+    try:
+        retry(fetch, again=_may_pass, waits=backoff(pause, attempts=_ATTEMPTS))
+    except DiskFullError:
+        part.unlink(missing_ok=True)
+        raise
+    except urllib.error.HTTPError as error:
+        raise _refused(url, error) from None
+    except (OSError, http.client.HTTPException) as error:
+        raise _broken(url, error, part) from None
     _verify(url, sha256, part)
 
 
@@ -114,6 +113,12 @@ def _fetch(
     if total is not None and done < total:
         raise http.client.HTTPException(f"it broke off after {done} of {total} bytes")
     return None
+
+
+def _may_pass(error: Exception) -> bool:
+    if isinstance(error, urllib.error.HTTPError):
+        return error.code >= 500  # noqa: PLR2004 - 5xx may pass, 4xx does not
+    return isinstance(error, OSError | http.client.HTTPException)
 
 
 def _extent(response: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:

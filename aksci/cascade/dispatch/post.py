@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from aksci.cascade.dispatch.ask import MaybeAskedError
-from aksci.core.concurrency import import_first
+from aksci.core.concurrency import backoff, import_first, retry
 from aksci.core.errors import ConfigError, DispatchError
 from aksci.core.http import LOOPBACK
 from aksci.core.text import one_line
@@ -73,26 +73,33 @@ class Poster:
         :raises DispatchError: the server can't be reached, or asks for too much patience.
         """
         require_safe(url)
-        for attempt in range(1, _ATTEMPTS + 1):
-            wait = _FIRST_WAIT * 2 ** (attempt - 1)
-            try:
-                response, content = self._send(url, headers, body)
-            except _NeverSentError as error:
-                if attempt == _ATTEMPTS or not error.passing:
-                    raise error.told(url) from None
-            else:
-                limited = _is_limited(response)
-                if attempt == _ATTEMPTS or not (limited or response.status_code in _AGAIN):
-                    return self._answer(url, response.status_code, content)
-                wait = _retry_after(response) or wait
-                if wait > _LONGEST_WAIT:
-                    raise DispatchError(
-                        f"{_host(url)} answered {response.status_code} and wants to be left alone "
-                        f"for {wait:g} s.",
-                        hint="wait that long, and run again.",
-                    )
-            self.sleep(wait)
-        raise AssertionError  # pragma: no cover - the last attempt returns or raises
+        try:
+            return retry(
+                lambda: self._post_once(url, headers, body),
+                again=lambda error: (
+                    isinstance(error, _BusyError | _NeverSentError) and error.passing
+                ),
+                waits=backoff(_FIRST_WAIT, attempts=_ATTEMPTS),
+                longest=_LONGEST_WAIT,
+                sleep=self.sleep,
+            )
+        except _NeverSentError as error:
+            raise error.told(url) from None
+        except _BusyError as error:
+            if (error.retry_after or 0) <= _LONGEST_WAIT:
+                return error.answer
+            raise DispatchError(
+                f"{_host(url)} answered {error.answer.status} and wants to be left alone "
+                f"for {error.retry_after:g} s.",
+                hint="wait that long, and run again.",
+            ) from None
+
+    def _post_once(self, url: str, headers: Mapping[str, str], body: Any) -> Answer:
+        response, content = self._send(url, headers, body)
+        answer = self._answer(url, response.status_code, content)
+        if _is_limited(response) or answer.status in _AGAIN:
+            raise _BusyError(answer, _retry_after(response))
+        return answer
 
     def _send(
         self, url: str, headers: Mapping[str, str], body: Any
@@ -149,6 +156,17 @@ def require_safe(url: str) -> None:
             f"The token is not sent to {parts.scheme}://{parts.netloc}: only https is safe.",
             hint="correct 'api' in [cascade.targets].",
         )
+
+
+class _BusyError(Exception):
+    """The server has refused the request for now."""
+
+    passing = True
+
+    def __init__(self, answer: Answer, retry_after: float | None) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+        self.retry_after = retry_after
 
 
 class _NeverSentError(Exception):

@@ -7,6 +7,7 @@ import threading
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.concurrency import backoff, retry
 from aksci.core.errors import DeployError
 from aksci.deploy.kubernetes.cluster import Conflict
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["DeployRecord", "Deployed", "RecordKeeper", "ServiceRecord", "read_record"]
 
 _NAME = "aksci-release"
+_ATTEMPTS = 5
 _KEEP = 10
 
 
@@ -100,20 +102,23 @@ class RecordKeeper:
     def update(self, change: Callable[[DeployRecord], DeployRecord]) -> None:
         """Read the record, change it and write it back; written only when it differs."""
         with self._lock:
-            for _ in range(5):
-                found = self._cluster.get("ConfigMap", _NAME)
-                before = _parse(found)
-                after = change(before)
-                if after == before:
-                    return
-                try:
-                    self._write(found, after)
-                except Conflict:
-                    continue
-                return
-            raise DeployError(
-                f"The ConfigMap {_NAME} could not be written: others keep changing it."
-            )
+            try:
+                retry(
+                    lambda: self._update_once(change),
+                    again=lambda error: isinstance(error, Conflict),
+                    waits=backoff(0, attempts=_ATTEMPTS),
+                )
+            except Conflict:
+                raise DeployError(
+                    f"The ConfigMap {_NAME} could not be written: others keep changing it."
+                ) from None
+
+    def _update_once(self, change: Callable[[DeployRecord], DeployRecord]) -> None:
+        found = self._cluster.get("ConfigMap", _NAME)
+        before = _parse(found)
+        after = change(before)
+        if after != before:
+            self._write(found, after)
 
     def _write(self, found: dict[str, Any] | None, record: DeployRecord) -> None:
         document = {"schema": 1, **asdict(record)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aksci.core.concurrency import backoff, retry
 from aksci.core.errors import TrustError
 from aksci.oci.locks import hold
 from aksci.supply.sign.signer import BindingError, NotSignedError
@@ -29,17 +30,21 @@ def sign_steadily(
     :param check: verifies, from the pinned keys only.
     :raises TrustError: it can't be signed; or the signature can't be verified, or does not stay.
     """
+
+    def sign_once() -> None:
+        sign()
+        check()
+
     with hold(ref.digest):
-        for attempt in range(1, _ATTEMPTS + 1):
-            sign()
-            try:
-                check()
-            except (NotSignedError, BindingError) as error:
-                if attempt == _ATTEMPTS:
-                    raise TrustError(
-                        f"{ref} was signed {_ATTEMPTS} times, but the signature does not stay: "
-                        f"another program writes at the same time.\n\n{error.message}",
-                        hint="run again when it has ended.",
-                    ) from None
-            else:
-                return
+        try:
+            retry(sign_once, again=_is_lost, waits=backoff(0, attempts=_ATTEMPTS))
+        except (NotSignedError, BindingError) as error:
+            raise TrustError(
+                f"{ref} was signed {_ATTEMPTS} times, but the signature does not stay: "
+                f"another program writes at the same time.\n\n{error.message}",
+                hint="run again when it has ended.",
+            ) from None
+
+
+def _is_lost(error: Exception) -> bool:
+    return isinstance(error, NotSignedError | BindingError)

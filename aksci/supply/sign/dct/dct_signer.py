@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from aksci.core.concurrency import backoff, retry
 from aksci.core.errors import TrustError
 from aksci.core.text import sanitise
 from aksci.supply.sign.dct.canonical_json import encode
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["DctSigner"]
 
 _ATTEMPTS = 12  # other machines may publish at the same time; one of them always succeeds
+
+
+class _OvertakenError(TrustError):
+    """Another machine was quicker."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,20 +69,24 @@ class DctSigner:
         size = len(self.registry.manifest(ref.repository, ref.digest).content)
         self.locks.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(self.locks / f"{quote(ref.name, safe='')}.lock"):
-            for _ in range(_ATTEMPTS):
-                seen = self._ready(ref)
-                done = self._add(ref, claims, size, seen)
-                try:
-                    self.verify(ref, claims)
-                except (NotSignedError, BindingError):
-                    if done.status and not self._moved(ref, seen):
-                        raise self._failed(ref, done) from None
-                else:
-                    return
-        raise TrustError(
-            f"{ref} could not be signed: other programs publish in {ref.name} all the time.",
-            hint="run again when they have ended.",
-        )
+            retry(
+                lambda: self._sign_once(ref, claims, size),
+                again=lambda error: isinstance(error, _OvertakenError),
+                waits=backoff(0, attempts=_ATTEMPTS),
+            )
+
+    def _sign_once(self, ref: ImageRef, claims: Mapping[str, str], size: int) -> None:
+        seen = self._ready(ref)
+        done = self._add(ref, claims, size, seen)
+        try:
+            self.verify(ref, claims)
+        except (NotSignedError, BindingError):
+            if done.status and not self._moved(ref, seen):
+                raise self._failed(ref, done) from None
+            raise _OvertakenError(
+                f"{ref} could not be signed: other programs publish in {ref.name} all the time.",
+                hint="run again when they have ended.",
+            ) from None
 
     def verify(self, ref: ImageRef, claims: Mapping[str, str]) -> tuple[Proof, ...]:
         """Verify all metadata from the pinned root, fetched anew, and find the digest in it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from aksci.core.concurrency import import_first
+from aksci.core.concurrency import backoff, import_first, retry
 from aksci.supply.sign.dct.metadata import (
     MetadataError,
     Role,
@@ -262,7 +262,8 @@ def read_trust(
     :raises TrustError: the server can't be asked.
     """
     import_first("cryptography.x509")  # several threads verify at once
-    for attempt in range(1, _ATTEMPTS + 1):
+
+    def read() -> VerifiedMetadata | None:
         data = source.get(gun, "root", largest=_LARGEST)
         if data is None:
             if before:
@@ -270,12 +271,13 @@ def read_trust(
             return None
         earlier = Memory(root=before.root, versions=dict(before.versions)) if before else None
         reader = _Reader(source=source, gun=gun, pins=pins, now=now, before=earlier)
-        try:
-            return _read(reader, data, role)
-        except _MovedError:
-            if attempt == _ATTEMPTS:
-                raise
-    raise AssertionError  # pragma: no cover - the last attempt returns or raises
+        return _read(reader, data, role)
+
+    return retry(read, again=_has_moved, waits=backoff(0, attempts=_ATTEMPTS))
+
+
+def _has_moved(error: Exception) -> bool:
+    return isinstance(error, _MovedError)
 
 
 def _read(reader: _Reader, data: bytes, role: str | None) -> VerifiedMetadata:
