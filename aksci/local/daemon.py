@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aksci.core.documents import read_document
 from aksci.core.files import write_atomically
 
 if TYPE_CHECKING:
@@ -99,8 +100,8 @@ def marks(state: Path, part: str) -> dict[str, str]:
 def read_record(record: Path) -> Process | None:
     """Return the recorded process if it is alive and still the same one."""
     try:
-        process = Process(**json.loads(record.read_text()))
-    except (OSError, ValueError, TypeError):
+        process = read_document(Process, record.read_bytes())
+    except (OSError, ValueError):
         return None
     return process if process.alive() else None
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.concurrency import backoff, retry
+from aksci.core.documents import read_document
 from aksci.core.errors import DeployError
 from aksci.deploy.kubernetes.cluster import Conflict
 
@@ -144,27 +145,10 @@ def _parse(found: dict[str, Any] | None) -> DeployRecord:
     if found is None:
         return DeployRecord()
     try:
-        document = json.loads(found["data"]["record.json"])
-        services = {
-            name: ServiceRecord(
-                **{**_known(ServiceRecord, each), "workloads": tuple(each["workloads"])}
-            )
-            for name, each in document["services"].items()
-        }
-        history = tuple(Deployed(**_known(Deployed, each)) for each in document["history"])
-        rest = {"attempt": document["attempt"], "rollback": bool(document.get("rollback"))}
-        texts = [text for each in history for text in (each.release, each.at, each.run)]
-        if not all(isinstance(text, str) for text in (*texts, rest["attempt"])):
-            raise TypeError("a text is none")  # noqa: TRY301 - one place says so
-        return DeployRecord(services=services, history=history, **rest)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        return read_document(DeployRecord, found["data"]["record.json"])
+    except (KeyError, TypeError, ValueError) as error:
         raise DeployError(
             f"The ConfigMap {_NAME} is damaged ({error!r}).",
             hint=f"kubectl delete configmap {_NAME}: the next deploy looks at every service anew; "
             "the history for rollback is lost.",
         ) from None
-
-
-def _known(kind: type[ServiceRecord | Deployed], document: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what a later version of aksci has added: records only grow."""
-    return {key: value for key, value in document.items() if key in kind.__dataclass_fields__}
