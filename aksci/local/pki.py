@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.concurrency import import_first
 from aksci.core.files import write_atomically
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def _make_all(folder: Path, subjects: dict[str, CertificateSubject], now: datetime) -> None:
+    import_first("cryptography.x509")  # another part of the platform may make its own meanwhile
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
