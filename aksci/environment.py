@@ -497,6 +497,7 @@ class Environment:
             create_namespace=create,
             only_look=only_look,
             embedded=found.embedded,
+            variables=self.variables,
         )
 
     @once

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.concurrency import retry
 from aksci.core.errors import ClusterError, ConfigError, DeployError
+from aksci.core.http import proxy_for
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
@@ -275,18 +276,21 @@ def connect(
     create_namespace: bool = False,
     only_look: bool = False,
     embedded: bool = False,
+    variables: Mapping[str, str] | None = None,
 ) -> Cluster:
     """Reach the cluster of a kubeconfig's context and make sure that the namespace exists.
 
     :param only_look: don't mind whether the namespace exists; where it does not, nothing is.
     :param embedded: the local platform, whose hint is ``nox -s up``.
+    :param variables: name the proxy, as they do for Helm (``aksci.core.http``).
     :raises ConfigError: the kubeconfig, its context or the namespace does not exist.
     :raises ClusterError: the cluster can't be reached or refuses the credentials.
     """
     config = _load(kubeconfig, context, embedded=embedded)
     address = config.cluster.server
     hint = "nox -s up" if embedded else f"is {address} right, and is there a network path to it?"
-    cluster = Cluster(_http(config, kubeconfig), address=address, namespace=namespace, hint=hint)
+    http = _http(config, kubeconfig, proxy_for(address, variables or {}))
+    cluster = Cluster(http, address=address, namespace=namespace, hint=hint)
     cluster.context_name = config.context_name
     try:
         version = cluster._json(cluster._send("GET", "/version"))  # noqa: SLF001 - our own class
@@ -335,14 +339,15 @@ def _load(kubeconfig: Path | None, context: str | None, *, embedded: bool) -> Si
     return chosen
 
 
-def _http(config: SingleConfig, kubeconfig: Path | None) -> httpx2.Client:
+def _http(config: SingleConfig, kubeconfig: Path | None, proxy: str | None) -> httpx2.Client:
     from lightkube.config import client_adapter
     from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 
     if config.user is None:
         raise ConfigError(f"{kubeconfig}: context {config.context_name!r} names no user.")
     try:
-        return client_adapter.Client(config, client_adapter.ConnectionParams(trust_env=False))
+        options = client_adapter.ConnectionParams(trust_env=False, proxy=proxy)
+        return client_adapter.Client(config, options)
     except (LightkubeConfigError, OSError, ValueError) as error:
         raise ConfigError(
             f"{kubeconfig}: the certificates of context {config.context_name!r} "

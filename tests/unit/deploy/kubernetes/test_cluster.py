@@ -5,6 +5,7 @@ loopback.
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -78,6 +79,28 @@ def test_an_unreachable_cluster_is_named_with_its_address_and_the_way_out(tmp_pa
     with pytest.raises(ClusterError, match=r"127\.0\.0\.1:1 can't be reached: .*refused") as caught:
         connect(path, None, "shop", embedded=True)
     assert caught.value.hint == "nox -s up"
+
+
+def test_a_cluster_behind_a_proxy_is_asked_through_it(tmp_path):
+    """The proxy is told the host, and refuses: the token never leaves."""
+    told = []
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def serve():
+            connection, _ = proxy.accept()
+            with connection:
+                told.append(connection.recv(4096))
+                connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        path = kubeconfig(tmp_path, "https://cluster.invalid")
+        variables = {"HTTPS_PROXY": f"http://127.0.0.1:{proxy.getsockname()[1]}"}
+        with pytest.raises(ClusterError, match="can't be reached: 403 Forbidden"):
+            connect(path, None, "shop", variables=variables)
+        thread.join()
+    assert told[0].startswith(b"CONNECT cluster.invalid:443 ")
+    assert b"Bearer" not in told[0]
 
 
 def test_a_local_cluster_that_was_never_up_says_how_to_start_it(tmp_path):
