@@ -11,7 +11,7 @@ from aksci.cascade.cascade_report import CascadeReport
 from aksci.cascade.dependents.loop_guard import chain_of
 from aksci.cli.options import WORK_TO_DO
 from aksci.core.errors import AksciError, ConfigError, UsageError
-from aksci.oci.names import parse_reference
+from aksci.oci.references import parse_reference
 from aksci.report.cascade_formats import (
     CASCADE_FORMATS,
     cascade_document,

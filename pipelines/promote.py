@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from aksci.cli.options import Options
-from aksci.core.errors import ConfigError, GateError, NotFoundInRegistry, UsageError
+from aksci.core.errors import (
+    ConfigError,
+    DamagedInRegistry,
+    GateError,
+    NotFoundInRegistry,
+    UsageError,
+)
 from aksci.deploy.environment_status import read_status
 from aksci.deploy.state.deploy_record import read_record
 from aksci.oci.copy import apply_transfer
@@ -19,6 +24,7 @@ from aksci.supply.release.promotion_gates import (
     running_since,
 )
 from aksci.supply.release.sign_release import LATEST
+from aksci.supply.scan.stored_verdict import read_verdict
 from aksci.supply.sign.signer import ensure_signed, image_claims, kind_claims
 from pipelines.deploy import deploy_ref, verified_release
 from pipelines.output import show
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
     from aksci.environment import Environment
     from aksci.oci.client import RegistryClient
     from aksci.oci.copy_plan import TransferPlan
-    from aksci.supply.release.release import Release
+    from aksci.supply.release.release import Release, ReleaseImage
 
 __all__ = ["gate_refusals", "previous", "promote"]
 
@@ -147,19 +153,14 @@ def _refusals(source: Environment, target: Environment, release: Release) -> tup
 
 def _databases(registry: RegistryClient, release: Release) -> dict[str, str]:
     """Return image -> the database of the verdict that its signature binds."""
-    return {
-        name: _database(registry, image.ref.repository, image.verdict)
-        for name, image in release.images.items()
-    }
+    return {name: _database(registry, image) for name, image in release.images.items()}
 
 
-def _database(registry: RegistryClient, repository: str, verdict: str) -> str:
+def _database(registry: RegistryClient, image: ReleaseImage) -> str:
     """Return the identity of a verdict's database; nothing where the verdict does not tell it."""
     try:
-        manifest = json.loads(registry.manifest(repository, verdict).content)
-        document = json.loads(registry.blob(repository, manifest["layers"][0]["digest"]))
-        return str(document["database"])
-    except (NotFoundInRegistry, ValueError, KeyError, TypeError, IndexError):
+        return read_verdict(registry, image.ref, image.verdict).database
+    except (NotFoundInRegistry, DamagedInRegistry):
         return ""
 
 

@@ -152,7 +152,7 @@ def _wanted(env: Environment) -> PushFilter:
 def _bases(env: Environment, found: Graph) -> tuple[frozenset[str], dict[str, tuple[str, ...]]]:
     """Return the bases that cascades take; and by repository those that follow its tags."""
     from aksci.cascade.base_policy import policy_of
-    from aksci.oci.names import parse_reference
+    from aksci.oci.references import parse_reference
 
     bases, ranges = set(), dict[str, tuple[str, ...]]()
     for one in found.external:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import ConfigError, NotFoundInRegistry, UsageError
+from aksci.core.errors import ConfigError, DamagedInRegistry, NotFoundInRegistry, UsageError
 from aksci.deploy.kubernetes.running_audit import (
     Evidence,
     audit_containers,
@@ -17,8 +16,8 @@ from aksci.deploy.kubernetes.running_audit import (
 )
 from aksci.deploy.kubernetes.running_containers import other_chart, read_running
 from aksci.deploy.state.desired import hash_chart
-from aksci.oci.names import parse_reference
-from aksci.oci.references import ImageRef
+from aksci.oci.manifest import INDEX_TYPES
+from aksci.oci.references import ImageRef, parse_reference
 from aksci.report.audit_report import audit_markdown, audit_text
 from aksci.supply.release.chart import CONFIG_TYPE, fetch_chart
 from aksci.supply.release.make_release import RELEASE_TYPE
@@ -39,12 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["verify"]
 
-_INDEXES = frozenset(
-    {
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-    }
-)
 _KINDS = {
     RELEASE_TYPE: "release",
     CONFIG_TYPE: "chart",
@@ -132,14 +125,11 @@ def _resolve(env: Environment, word: str) -> ImageRef:
 def _kind(registry: RegistryClient, ref: ImageRef) -> str:
     """Tell by its manifest what a digest is to be verified as."""
     manifest = registry.manifest(ref.repository, ref.digest)
-    document = json.loads(manifest.content)
     try:
-        config = document.get("config") or {}
-        types = (document.get("artifactType"), config.get("mediaType"))
-    except AttributeError:
-        types = (None, None)
-    known = next((str(each) for each in types if each), "")
-    if not known and manifest.media_type in _INDEXES:
+        known = manifest.artifact_type
+    except DamagedInRegistry:
+        known = ""
+    if not known and manifest.media_type in INDEX_TYPES:
         return "image"
     if known not in _KINDS:
         raise UsageError(

@@ -11,7 +11,7 @@ from aksci.cascade.chosen_bases import types_of
 from aksci.cascade.dependents.find_dependents import find_dependents
 from aksci.cascade.dependents.lineage_cache import LineageCache
 from aksci.core.errors import AksciError, RegistryError
-from aksci.oci.names import parse_reference
+from aksci.oci.references import parse_reference
 from pipelines.asking import TO_COME, Asking
 
 if TYPE_CHECKING:

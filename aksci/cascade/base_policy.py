@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Literal
 
 from aksci.cascade.tag_versions import check_range
 from aksci.core.errors import ConfigError
-from aksci.oci.names import parse_reference
+from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aksci.config.cascade_models import CascadeConfig
     from aksci.images.dockerfile.recipe import EdgeType
-    from aksci.oci.names import Reference
+    from aksci.oci.references import Reference
 
 __all__ = ["EdgePolicy", "check_policy", "policy_of"]
 

@@ -11,7 +11,7 @@ from aksci.cascade.base_policy import EdgePolicy, policy_of
 from aksci.cascade.tag_versions import newest_tag
 from aksci.core.errors import RegistryError
 from aksci.images.bases import BaseImageError
-from aksci.oci.names import parse_reference
+from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aksci.config.cascade_models import CascadeConfig
     from aksci.images.bases import RegistryBases
     from aksci.images.dockerfile.recipe import EdgeType
-    from aksci.oci.names import Reference
+    from aksci.oci.references import Reference
 
 __all__ = ["EdgeDrift", "EdgeState", "PolicyDigests", "compare_edges"]
 

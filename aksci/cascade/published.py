@@ -11,26 +11,25 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
-from aksci.core.errors import ConfigError, NotFoundInRegistry
+from aksci.core.errors import ConfigError, DamagedInRegistry, NotFoundInRegistry
 from aksci.images.annotations import BASE_DIGEST, BASE_NAME
 from aksci.images.build.finished import content_identity
 from aksci.images.build.materials import used_images
 from aksci.images.dockerfile.recipe import EdgeType
 from aksci.images.keys import KEY_SCHEMA, Source, input_key
 from aksci.images.lineage import ARTIFACT_TYPE, load_lineage
-from aksci.oci.answers import is_digest
-from aksci.oci.names import parse_reference
-from aksci.oci.references import ImageRef
-from aksci.oci.referrers import list_referrers
+from aksci.oci.artifact import find_artifacts
+from aksci.oci.references import ImageRef, is_digest, parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from aksci.images.discovery.specs import ImageSpec
     from aksci.images.lineage import Lineage
-    from aksci.oci.registry import Manifest, Registry
+    from aksci.oci.manifest import Descriptor
+    from aksci.oci.registry import Registry
 
 __all__ = ["Published", "read_published"]
 
@@ -49,7 +48,6 @@ class Published:
     """What it counts as in the keys of what needs it: see ``content_identity``."""
 
 
-_CREATED = "org.opencontainers.image.created"
 _MOST_RECORDS = 20
 """Of one digest. Builds with other inputs that give the same bytes each leave one."""
 _TYPES = frozenset(get_args(EdgeType))
@@ -72,7 +70,11 @@ def read_published(registry: Registry, spec: ImageSpec) -> Published | None:
     except NotFoundInRegistry:
         return None
     ref = ImageRef(registry.host, spec.repository, manifest.digest)
-    lineage, problem = _consistent(registry, ref, spec.name, _annotations(manifest))
+    try:
+        annotations = manifest.annotations
+    except DamagedInRegistry:
+        annotations = {}
+    lineage, problem = _consistent(registry, ref, spec.name, annotations)
     return Published(
         image=spec.name,
         ref=ref,
@@ -82,21 +84,12 @@ def read_published(registry: Registry, spec: ImageSpec) -> Published | None:
     )
 
 
-def _annotations(manifest: Manifest) -> dict[str, str]:
-    """Return the annotations of a manifest or index. Image specification 1.1, "Annotations"."""
-    document = json.loads(manifest.content)
-    found = document.get("annotations") if isinstance(document, dict) else None
-    if not isinstance(found, dict):
-        return {}
-    return {name: value for name, value in found.items() if isinstance(value, str)}
-
-
 def _consistent(
     registry: Registry, ref: ImageRef, image: str, annotations: Mapping[str, str]
 ) -> tuple[Lineage | None, str]:
     """Return what is recorded, or why it can't be trusted; neither: nothing is recorded."""
     try:
-        records = list_referrers(registry, ref, artifact_type=ARTIFACT_TYPE)
+        records = find_artifacts(registry, ref, ARTIFACT_TYPE)
         if not records:
             return None, ""
         lineage = _record_of(registry, ref, image, records)
@@ -109,7 +102,7 @@ def _consistent(
             problem = _other_materials(lineage, _used(registry, ref, lineage))
     except NotFoundInRegistry:
         problem = "a part of the record of what it was built from is missing"
-    except _DAMAGE:
+    except (DamagedInRegistry, *_DAMAGE):
         problem = "the record of what it was built from is damaged"
     return (None, problem) if problem else (lineage, "")
 
@@ -118,24 +111,19 @@ def _consistent(
 
 
 def _record_of(
-    registry: Registry, ref: ImageRef, image: str, records: Iterable[Mapping[str, Any]]
+    registry: Registry, ref: ImageRef, image: str, records: Sequence[Descriptor]
 ) -> Lineage | None:
     """Return the latest record of an image's own; else, the latest.
 
     Two images of one repository may be the same bytes, and so the same digest.
     """
-    recent = sorted(records, key=lambda one: _note(one, _CREATED), reverse=True)
     latest: Lineage | None = None
-    for record in recent[:_MOST_RECORDS]:
+    for record in records[:_MOST_RECORDS]:
         lineage = load_lineage(registry, ref.repository, record)
         if lineage is not None and lineage.image == image:
             return lineage
         latest = latest or lineage
     return latest
-
-
-def _note(record: Mapping[str, Any], name: str) -> str:
-    return str((record.get("annotations") or {}).get(name, ""))
 
 
 def _contradiction(lineage: Lineage) -> str:

@@ -13,7 +13,8 @@
     │   └── DockerError           53   Docker Engine is missing or not running
     ├── RegistryError              6   the registry refused, failed or is unreachable
     │   ├── UnreachableError       6   nothing answered where the registry should be
-    │   └── NotFoundInRegistry     6   the registry answered 404 (the only "not there" that counts)
+    │   ├── NotFoundInRegistry     6   the registry answered 404 (the only "not there" that counts)
+    │   └── DamagedInRegistry      6   what is there is not what it should be
     ├── BuildError                 7   an image did not build
     │   ├── EngineError           18   the engine that builds can't be reached, made or started
     │   └── ValidationError       17   an image was built and does not run as it must
@@ -42,6 +43,7 @@ __all__ = [
     "BuildError",
     "ClusterError",
     "ConfigError",
+    "DamagedInRegistry",
     "DeployError",
     "DiskFullError",
     "DispatchError",
@@ -158,6 +160,17 @@ class NotFoundInRegistry(RegistryError):  # noqa: N818 - it reads as the answer 
     """The registry answered 404: the one answer that means "not there"."""
 
     code = "registry-not-found"
+
+
+class DamagedInRegistry(RegistryError):  # noqa: N818 - it reads as the answer that it is
+    """What is in the registry is not what it should be: whoever may push can have written it."""
+
+    code = "registry-damaged"
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what} is damaged: {why}.")
+        self.why = why
+        """A clause, for who has a better name for it."""
 
 
 class BuildError(AksciError):

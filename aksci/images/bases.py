@@ -10,17 +10,19 @@ import contextlib
 import hashlib
 import json
 import threading
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from aksci.core.errors import NotFoundInRegistry, RegistryError, UnreachableError
+from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry, RegistryError, UnreachableError
 from aksci.core.files import write_atomically
 from aksci.images.platforms import normalise_platform
-from aksci.oci.names import Reference, parse_reference
+from aksci.oci.manifest import read_child, read_configuration
+from aksci.oci.references import Reference, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from aksci.oci.manifest import Manifest
     from aksci.oci.registry import Registry
 
 __all__ = ["BaseImageError", "BaseResolver", "PinnedBases", "RegistryBases"]
@@ -265,7 +267,11 @@ def _onbuild_of(
     known = cache / f"{name}.json" if cache is not None else None
     if known is not None and (found := _kept(known)) is not None:
         return found
-    texts = tuple(dict.fromkeys(_read(registry, repository, digest, machines)))
+    manifest = registry.manifest(repository, digest)
+    try:
+        texts = tuple(dict.fromkeys(_read(registry, repository, manifest, machines)))
+    except (DamagedInRegistry, TypeError):
+        raise RegistryError(f"{registry.host}/{repository}@{digest} is not an image.") from None
     if known is not None:
         with contextlib.suppress(OSError):  # a tree that is only read can be planned, too
             known.parent.mkdir(parents=True, exist_ok=True)
@@ -287,24 +293,18 @@ def _machine(platform: str) -> str:
     return "/".join(normalise_platform(platform).split("/")[:2])
 
 
-def _read(registry: Registry, repository: str, digest: str, machines: list[str]) -> list[str]:
-    try:
-        manifest = json.loads(registry.manifest(repository, digest).content)
-        if "manifests" in manifest:
-            return [
-                text
-                for one in manifest["manifests"]
-                if _is_one_of(one.get("platform") or {}, machines)
-                for text in _read(registry, repository, one["digest"], machines)
-            ]
-        config = manifest.get("config", {}).get("digest")
-        if config is None:
-            return []
-        settings: Any = json.loads(registry.blob(repository, config)).get("config") or {}
-        return [str(text) for text in settings.get("OnBuild") or []]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise RegistryError(f"{registry.host}/{repository}@{digest} is not an image.") from None
-
-
-def _is_one_of(platform: dict[str, Any], machines: list[str]) -> bool:
-    return f"{platform.get('os')}/{platform.get('architecture')}" in machines
+def _read(
+    registry: Registry, repository: str, manifest: Manifest, machines: list[str]
+) -> list[str]:
+    if manifest.is_index:
+        # Not only its ``images``: BuildKit chooses by the platform alone.
+        return [
+            text
+            for one in manifest.entries
+            if one.platform and f"{one.platform.os}/{one.platform.architecture}" in machines
+            for text in _read(registry, repository, read_child(registry, repository, one), machines)
+        ]
+    if manifest.config is None:
+        return []
+    settings = read_configuration(registry, repository, manifest).settings
+    return [str(text) for text in settings.get("OnBuild") or []]

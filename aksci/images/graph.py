@@ -15,7 +15,7 @@ from aksci.images.dockerfile.parser import Dockerfile, parse_dockerfile
 from aksci.images.dockerfile.recipe import EdgeType, Need, Recipe, unite
 from aksci.images.dockerfile.stages import resolve_stages
 from aksci.images.platforms import platform_args, this_platform
-from aksci.oci.names import Reference, parse_reference
+from aksci.oci.references import Reference, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

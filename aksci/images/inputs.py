@@ -10,7 +10,7 @@ from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE, normalised
 from aksci.images.dockerfile.parser import parse_onbuild
 from aksci.images.graph import Edge, External, Image, interpret, own_reference
 from aksci.images.keys import Source, input_key, source_of
-from aksci.oci.names import Reference, parse_reference
+from aksci.oci.references import Reference, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,17 +13,24 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import NotFoundInRegistry
-from aksci.oci.answers import is_digest
-from aksci.oci.artifact import Content, canonical_json, push_artifact
+from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry
+from aksci.oci.artifact import (
+    CREATED,
+    Content,
+    canonical_json,
+    find_artifacts,
+    push_artifact,
+    read_artifact,
+)
 from aksci.oci.references import ImageRef
-from aksci.oci.referrers import list_referrers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from aksci.oci.registry import Manifest, Registry
+    from aksci.oci.artifact import Artifact
+    from aksci.oci.manifest import Descriptor, Manifest
+    from aksci.oci.registry import Registry
 
 __all__ = [
     "ARTIFACT_TYPE",
@@ -39,7 +46,6 @@ __all__ = [
 ARTIFACT_TYPE = "application/vnd.aksci.build.v1+json"
 _PROVENANCE = "application/vnd.aksci.buildkit-provenance.v0.2+json"
 _FILES = "application/vnd.aksci.files.v1+json+gzip"
-_CREATED = "org.opencontainers.image.created"
 _KEY = "dev.aksci.input-key"
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError, ArithmeticError)
 """What JSON from the network can do to code that trusts its shape."""
@@ -124,7 +130,7 @@ def write_lineage(
         layers.append(Content(media_type=_FILES, content=_pack(files)))
     if provenance:
         layers.append(Content(media_type=_PROVENANCE, content=canonical_json(provenance)))
-    annotations = {_CREATED: now.strftime("%Y-%m-%dT%H:%M:%SZ"), _KEY: lineage.input_key}
+    annotations = {CREATED: now.strftime("%Y-%m-%dT%H:%M:%SZ"), _KEY: lineage.input_key}
     if lineage.revision:
         annotations["org.opencontainers.image.revision"] = lineage.revision
     return push_artifact(
@@ -149,19 +155,11 @@ def read_lineage(
     if digest is None:
         return None
     ref = ImageRef(registry.host, repository, digest)
-    found = list_referrers(registry, ref, artifact_type=ARTIFACT_TYPE)
+    found = find_artifacts(registry, ref, ARTIFACT_TYPE)
     if not found:
         return None
-
-    def recent(entry: Mapping[str, Any]) -> tuple[bool, str]:
-        notes = entry.get("annotations") or {}
-        return notes.get(_KEY) == input_key, str(notes.get(_CREATED, ""))
-
-    try:
-        latest = max(found, key=recent)
-    except _DAMAGE:
-        return None
-    return load_lineage(registry, repository, latest)
+    asked = (one for one in found if one.annotations.get(_KEY) == input_key)
+    return load_lineage(registry, repository, next(asked, found[0]))
 
 
 def read_lineage_before(
@@ -176,8 +174,8 @@ def read_lineage_before(
     records = [
         (created, record)
         for ref in refs
-        for record in list_referrers(registry, ref, artifact_type=ARTIFACT_TYPE)
-        if (created := _created(record)) < last.created
+        for record in find_artifacts(registry, ref, ARTIFACT_TYPE)
+        if (created := record.annotations.get(CREATED, "")) < last.created
     ]
     for _, record in sorted(records, key=lambda one: one[0], reverse=True):
         lineage = load_lineage(registry, repository, record)
@@ -186,24 +184,15 @@ def read_lineage_before(
     return None
 
 
-def _created(record: Mapping[str, Any]) -> str:
-    notes = record.get("annotations")
-    return str(notes.get(_CREATED, "")) if isinstance(notes, dict) else ""
-
-
-def load_lineage(registry: Registry, repository: str, record: Mapping[str, Any]) -> Lineage | None:
+def load_lineage(registry: Registry, repository: str, record: Descriptor) -> Lineage | None:
     """Return what one record says; None where it is damaged: it explains nothing then.
 
-    :param record: its descriptor, as ``list_referrers`` gives it.
+    :param record: as ``find_artifacts`` gives it.
     """
     try:
-        manifest = json.loads(registry.manifest(repository, record["digest"]).content)
-        digests = [str(layer["digest"]) for layer in manifest["layers"]]
-        if not all(map(is_digest, digests)):  # a client refuses them as it does a broken answer
-            return None
-        document = json.loads(registry.blob(repository, digests[0]))
-        return _lineage(manifest, document)
-    except (NotFoundInRegistry, *_DAMAGE):
+        artifact = read_artifact(registry, repository, record.digest, artifact_type=ARTIFACT_TYPE)
+        return _lineage(artifact, json.loads(artifact.read()))
+    except (NotFoundInRegistry, DamagedInRegistry, *_DAMAGE):
         return None
 
 
@@ -226,8 +215,8 @@ def _pack(files: Mapping[str, str]) -> bytes:
     return gzip.compress(text.encode(), compresslevel=6, mtime=0)
 
 
-def _lineage(manifest: Mapping[str, Any], document: Mapping[str, Any]) -> Lineage:
-    blobs = {one["mediaType"]: str(one["digest"]) for one in manifest["layers"]}
+def _lineage(artifact: Artifact, document: Mapping[str, Any]) -> Lineage:
+    blobs = {layer.media_type: layer.digest for layer in artifact.manifest.layers}
     return Lineage(
         image=str(document["image"]),
         key_schema=document["keySchema"],
@@ -241,7 +230,7 @@ def _lineage(manifest: Mapping[str, Any], document: Mapping[str, Any]) -> Lineag
             for keyword, digest, first, last in document.get("steps", ())
         ),
         run=str(document.get("run", "")),
-        created=str((manifest.get("annotations") or {}).get(_CREATED, "")),
+        created=artifact.annotations.get(CREATED, ""),
         file_list=blobs.get(_FILES),
         provenance=blobs.get(_PROVENANCE),
     )

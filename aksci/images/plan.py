@@ -12,7 +12,7 @@ from aksci.images.bases import BaseImageError, BaseResolver
 from aksci.images.graph import Graph, graph_document
 from aksci.images.lookup import Lookup
 from aksci.images.reasons import Reason, waits
-from aksci.oci.names import parse_reference
+from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE, normalised_contexts
 from aksci.images.keys import KEY_SCHEMA
 from aksci.images.lineage import Lineage, Step, read_files, read_lineage
-from aksci.oci.names import parse_reference
+from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LARGEST",
-    "digest_of",
     "error_code",
-    "is_digest",
     "is_manifest",
     "media_type_of",
     "next_page",
@@ -28,20 +25,9 @@ __all__ = [
 
 LARGEST = 256 << 20
 """Bytes of one answer that are held in memory. What may be larger is streamed."""
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 _LINK = re.compile(r"<([^>]*)>([^<]*)")
 _NEXT = re.compile(r";\s*rel\s*=\s*\"?next\"?\s*(?:[;,]|$)", re.IGNORECASE)
-
-
-def digest_of(content: bytes) -> str:
-    """Return the digest of some bytes."""
-    return "sha256:" + hashlib.sha256(content).hexdigest()
-
-
-def is_digest(text: str) -> bool:
-    """Tell whether a text is a digest of the one kind that is checked here."""
-    return bool(_DIGEST.fullmatch(text))
 
 
 def require_size(size: int, host: str) -> None:

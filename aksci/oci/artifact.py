@@ -1,4 +1,8 @@
-"""Write images and OCI artifacts, the same bytes for the same input."""
+"""Push, find and read artifacts: what is kept beside an image, or under a tag of its own.
+
+Image specification 1.1, "Guidelines for Artifact Usage". The same input gives the same bytes. What
+is read can have been written by whoever may push: who trusts it has to know why.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +13,44 @@ import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from aksci.oci.references import ImageRef
-from aksci.oci.referrers import record_referrer
-from aksci.oci.registry import Manifest, Registry
+from aksci.core.errors import DamagedInRegistry
+from aksci.core.strict_json import parse_json
+from aksci.oci.manifest import (
+    OCI_CONFIG,
+    OCI_EMPTY,
+    OCI_LAYER_GZIP,
+    OCI_MANIFEST,
+    Descriptor,
+    Manifest,
+    parse_descriptor,
+)
+from aksci.oci.references import ImageRef, digest_of, is_digest
+from aksci.oci.referrers import list_referrers, record_referrer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Content", "canonical_json", "push_artifact", "push_image"]
+    from aksci.oci.registry import Registry
 
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-_CONFIG = "application/vnd.oci.image.config.v1+json"
-_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
-_EMPTY = "application/vnd.oci.empty.v1+json"
+__all__ = [
+    "CREATED",
+    "Artifact",
+    "Content",
+    "canonical_json",
+    "find_artifacts",
+    "push_artifact",
+    "push_image",
+    "read_artifact",
+]
+
+CREATED = "org.opencontainers.image.created"
+"""Annotation: when it was made, in UTC, as ``2026-11-23T12:00:00Z``."""
+LARGEST_LAYER = 64 << 20
+"""Bytes of a layer that are read unless a caller says otherwise."""
 _EMPTY_CONTENT = b"{}"
 _EPOCH = "1970-01-01T00:00:00Z"
-
-
-class FileRegistry(Registry, Protocol):
-    """A registry that also takes files, so that a layer need not fit in memory."""
-
-    def put_blob_file(self, repository: str, path: Path) -> str:
-        """Store a file as a blob unless it is there already, and return its digest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +60,103 @@ class Content:
     media_type: str
     content: bytes
     annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """One artifact that was found and is of the type that was asked for."""
+
+    ref: ImageRef
+    manifest: Manifest
+    registry: Registry = field(repr=False, compare=False)
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """Its annotations."""
+        return self.manifest.annotations
+
+    def layer(self, media_type: str = "") -> Descriptor:
+        """Return the first layer, or the first of a media type.
+
+        :raises DamagedInRegistry: there is none.
+        """
+        for layer in self.manifest.layers:
+            if media_type in {"", layer.media_type}:
+                return layer
+        raise self.manifest.damaged(f"it has no layer {media_type}".rstrip())
+
+    def read(self, layer: Descriptor | None = None, *, largest: int = LARGEST_LAYER) -> bytes:
+        """Return a layer's content, the first one's unless another is given.
+
+        :raises DamagedInRegistry: it is larger than is allowed, or not what its digest says.
+        :raises NotFoundInRegistry: it is gone.
+        """
+        wanted = layer or self.layer()
+        if not is_digest(wanted.digest):
+            raise self.manifest.damaged("a layer has no digest")
+        if (wanted.size or 0) > largest:  # before it is fetched
+            raise self.manifest.damaged(f"its content has more than {largest:,} bytes")
+        content = self.registry.blob(self.ref.repository, wanted.digest)
+        _require_content(content, wanted.digest, self.manifest)
+        if len(content) > largest:
+            raise self.manifest.damaged(f"its content has more than {largest:,} bytes")
+        return content
+
+    def read_json(self, layer: Descriptor | None = None, *, largest: int = LARGEST_LAYER) -> Any:
+        """Return a layer's content as JSON. It raises what ``read`` does."""
+        try:
+            return parse_json(self.read(layer, largest=largest))
+        except ValueError as error:
+            raise self.manifest.damaged(f"its content is no JSON ({error})") from None
+
+
+def find_artifacts(registry: Registry, ref: ImageRef, artifact_type: str) -> tuple[Descriptor, ...]:
+    """Return what of one type refers to an image, the newest first by what it says itself.
+
+    What a list names by something else than a digest is left out: nothing can be there.
+
+    :raises RegistryError: the registry can't be asked, or its list is damaged.
+    """
+    found = []
+    for entry in list_referrers(registry, ref, artifact_type=artifact_type):
+        try:
+            found.append(parse_descriptor(entry))
+        except ValueError as error:
+            raise DamagedInRegistry(f"The list of what refers to {ref}", str(error)) from None
+    # Of two that were made in the same second, the one that was entered later is the newer one.
+    ordered = sorted(found, key=lambda entry: entry.annotations.get(CREATED, ""))[::-1]
+    return tuple(entry for entry in ordered if is_digest(entry.digest))
+
+
+def read_artifact(
+    registry: Registry,
+    repository: str,
+    reference: str,
+    *,
+    artifact_type: str,
+    subject: str = "",
+) -> Artifact:
+    """Return an artifact by tag or digest.
+
+    :param subject: digest of what it has to be about.
+    :raises NotFoundInRegistry: it is not there.
+    :raises DamagedInRegistry: it is no artifact, one of another type, or about something else.
+    """
+    manifest = registry.manifest(repository, reference)
+    if ":" in reference:
+        _require_content(manifest.content, reference, manifest)
+    if manifest.artifact_type != artifact_type:
+        raise manifest.damaged(f"it is no {artifact_type}")
+    if subject and manifest.subject != subject:
+        raise manifest.damaged("it is about something else")
+    ref = ImageRef(registry.host, repository, manifest.digest)
+    return Artifact(ref=ref, manifest=manifest, registry=registry)
+
+
+def _require_content(content: bytes, digest: str, manifest: Manifest) -> None:
+    """Check once more what every registry client checks: much is decided by what is read here."""
+    if digest_of(content) != digest:
+        raise manifest.damaged(f"its content is not {digest}")
 
 
 def canonical_json(document: Any) -> bytes:
@@ -63,16 +178,14 @@ def push_artifact(
 ) -> ImageRef:
     """Store an artifact and return its digest reference.
 
-    Image specification 1.1, "Guidelines for Artifact Usage".
-
-    :param subject: what the artifact is about; it is then found by ``list_referrers``.
+    :param subject: what the artifact is about; it is then found by ``find_artifacts``.
     :param about: the subject's manifest, where it is at hand.
     """
-    config = config or Content(media_type=_EMPTY, content=_EMPTY_CONTENT)
-    contents = tuple(layers) or (Content(media_type=_EMPTY, content=_EMPTY_CONTENT),)
+    config = config or Content(media_type=OCI_EMPTY, content=_EMPTY_CONTENT)
+    contents = tuple(layers) or (Content(media_type=OCI_EMPTY, content=_EMPTY_CONTENT),)
     manifest: dict[str, Any] = {
         "schemaVersion": 2,
-        "mediaType": MANIFEST,
+        "mediaType": OCI_MANIFEST,
         "artifactType": artifact_type,
         "config": _store(registry, repository, config),
         "layers": [_store(registry, repository, layer) for layer in contents],
@@ -83,14 +196,14 @@ def push_artifact(
         found = about or registry.manifest(subject.repository, subject.digest)
         manifest["subject"] = _descriptor(found.media_type, found.digest, len(found.content))
     content = canonical_json(manifest)
-    digest = registry.put_manifest(repository, content, MANIFEST, tag=tag)
+    digest = registry.put_manifest(repository, content, OCI_MANIFEST, tag=tag)
     if subject:
         record_referrer(registry, repository, content)
     return ImageRef(registry.host, repository, digest)
 
 
 def push_image(
-    registry: FileRegistry,
+    registry: Registry,
     repository: str,
     tag: str,
     *,
@@ -112,13 +225,13 @@ def push_image(
     }
     manifest = {
         "schemaVersion": 2,
-        "mediaType": MANIFEST,
+        "mediaType": OCI_MANIFEST,
         "config": _store(
-            registry, repository, Content(media_type=_CONFIG, content=canonical_json(document))
+            registry, repository, Content(media_type=OCI_CONFIG, content=canonical_json(document))
         ),
         "layers": [descriptor for _, descriptor in stored],
     }
-    digest = registry.put_manifest(repository, canonical_json(manifest), MANIFEST, tag=tag)
+    digest = registry.put_manifest(repository, canonical_json(manifest), OCI_MANIFEST, tag=tag)
     return ImageRef(registry.host, repository, digest)
 
 
@@ -130,7 +243,7 @@ def _store(registry: Registry, repository: str, content: Content) -> dict[str, A
     return descriptor
 
 
-def _store_layer(registry: FileRegistry, repository: str, tar: Path) -> tuple[str, dict[str, Any]]:
+def _store_layer(registry: Registry, repository: str, tar: Path) -> tuple[str, dict[str, Any]]:
     """Store one layer; return its DiffID (of the tar) and its descriptor (of the gzip)."""
     with tempfile.TemporaryDirectory(prefix="aksci-layer-") as folder:
         packed = Path(folder) / "layer.tar.gz"
@@ -140,7 +253,7 @@ def _store_layer(registry: FileRegistry, repository: str, tar: Path) -> tuple[st
             with gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as target:
                 shutil.copyfileobj(source, target, 1 << 20)
         digest = registry.put_blob_file(repository, packed)
-        return diff_id, _descriptor(_LAYER, digest, packed.stat().st_size)
+        return diff_id, _descriptor(OCI_LAYER_GZIP, digest, packed.stat().st_size)
 
 
 def _descriptor(media_type: str, digest: str, size: int) -> dict[str, Any]:

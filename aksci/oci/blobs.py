@@ -15,7 +15,8 @@ from urllib.parse import urlencode, urlsplit
 
 from aksci.core.concurrency import import_first
 from aksci.core.errors import RegistryError, UnreachableError
-from aksci.oci.answers import digest_of, is_digest, require_same
+from aksci.oci.answers import require_same
+from aksci.oci.references import digest_of, is_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable

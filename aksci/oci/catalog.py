@@ -7,18 +7,17 @@ reserved.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from aksci.core.concurrency import import_first
 from aksci.core.errors import RegistryError
 from aksci.oci.answers import require_size
-from aksci.oci.registry import Registry
 
 if TYPE_CHECKING:
     from aksci.oci.connection import Connection
 
-__all__ = ["PERMISSION", "CatalogRegistry", "acr_names", "is_acr", "require_names"]
+__all__ = ["PERMISSION", "acr_names", "is_acr", "require_names"]
 
 PERMISSION = (
     "listing all repositories needs a permission of its own (scope registry:catalog:*). ACR: the "
@@ -31,13 +30,6 @@ _PAGE = 1000
 _PAGES = 2000
 _REFUSED = frozenset({401, 403})
 _OK = 200
-
-
-class CatalogRegistry(Registry, Protocol):
-    """A registry that tells which repositories it has."""
-
-    def repositories(self) -> list[str]:
-        """Return the names of all repositories. Raise ``RegistryError`` where there is no list."""
 
 
 def is_acr(host: str) -> bool:

@@ -12,9 +12,7 @@ from urllib.parse import urlsplit
 
 from aksci.core.errors import ConfigError, RegistryError
 from aksci.oci.answers import (
-    digest_of,
     error_code,
-    is_digest,
     is_manifest,
     media_type_of,
     next_page,
@@ -24,8 +22,9 @@ from aksci.oci.answers import (
 from aksci.oci.blobs import Blobs
 from aksci.oci.catalog import PERMISSION, acr_names, is_acr, require_names
 from aksci.oci.connection import Connection
+from aksci.oci.manifest import Manifest
+from aksci.oci.references import digest_of, is_digest
 from aksci.oci.referrers import require_descriptors
-from aksci.oci.registry import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from aksci.core.reporting import Reporter
-    from aksci.oci.registry import Manifest, Registry
+    from aksci.oci.manifest import Manifest
+    from aksci.oci.registry import Registry
 
 __all__ = ["Blob", "Closure", "Node", "read_closure"]
 
@@ -109,9 +110,9 @@ class _Walk:
             for node, listed in nodes:
                 self.nodes[node.ref] = node
                 self.referrers[node.ref] = listed
-                needed |= {_beside(node.ref, each) for each in node.children}
+                needed |= {node.ref.beside(each) for each in node.children}
                 for entry in listed:
-                    claimed[_beside(node.ref, entry["digest"])].add(node.ref.digest)
+                    claimed[node.ref.beside(entry["digest"])].add(node.ref.digest)
 
     def true_referrers(self) -> dict[ImageRef, tuple[dict[str, Any], ...]]:
         """Return the lists without what is gone or refers to something else."""
@@ -163,7 +164,7 @@ class _Walk:
         return False
 
     def _is_about(self, ref: ImageRef, digest: str) -> bool:
-        node = self.nodes.get(_beside(ref, digest))
+        node = self.nodes.get(ref.beside(digest))
         return node is not None and node.subject == ref.digest
 
 
@@ -185,7 +186,7 @@ def _parse(ref: ImageRef, manifest: Manifest) -> Node:
             subject=str((document.get("subject") or {}).get("digest") or ""),
         )
         for digest in (*node.children, *(blob.digest for blob in node.blobs)):
-            _beside(ref, digest)
+            ref.beside(digest)
     except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
         raise RegistryError(f"The manifest {ref} is damaged ({error!r}).") from None
     if manifest.media_type not in _MANIFEST_TYPES:
@@ -205,14 +206,10 @@ def _is_elsewhere(descriptor: Mapping[str, Any]) -> bool:
 def _distinct(entries: Iterable[dict[str, Any]], ref: ImageRef) -> tuple[dict[str, Any], ...]:
     """Leave out what is listed twice; refuse what is no descriptor."""
     try:
-        found = {_beside(ref, str(entry["digest"])): entry for entry in entries}
+        found = {ref.beside(str(entry["digest"])): entry for entry in entries}
     except (KeyError, TypeError, ConfigError) as error:
         raise RegistryError(f"The list of what refers to {ref} is damaged ({error!r}).") from None
     return tuple(found.values())
-
-
-def _beside(ref: ImageRef, digest: str) -> ImageRef:
-    return ImageRef(ref.registry, ref.repository, digest)
 
 
 def _ordered(nodes: Mapping[ImageRef, Node]) -> dict[ImageRef, Node]:
@@ -221,7 +218,7 @@ def _ordered(nodes: Mapping[ImageRef, Node]) -> dict[ImageRef, Node]:
     stack = sorted(nodes, reverse=True)
     while stack:
         node = nodes[stack[-1]]
-        needed = [_beside(node.ref, each) for each in (*node.children, node.subject) if each]
+        needed = [node.ref.beside(each) for each in (*node.children, node.subject) if each]
         open_ = [each for each in needed if each in nodes and each not in ordered]
         if open_:
             stack += open_

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aksci.oci.closure import Blob, Node
     from aksci.oci.copy_plan import BlobMove, TransferPlan
     from aksci.oci.references import ImageRef
-    from aksci.oci.registry import TransferRegistry
+    from aksci.oci.registry import Registry
 
 __all__ = ["Transfer", "apply_transfer", "copy_image"]
 
@@ -47,8 +47,8 @@ class Transfer:
 
 
 def copy_image(
-    source: TransferRegistry,
-    target: TransferRegistry,
+    source: Registry,
+    target: Registry,
     ref: ImageRef,
     *,
     reporter: Reporter,
@@ -71,7 +71,7 @@ def copy_image(
 
 
 def apply_transfer(
-    plan: TransferPlan, source: TransferRegistry, target: TransferRegistry, *, reporter: Reporter
+    plan: TransferPlan, source: Registry, target: Registry, *, reporter: Reporter
 ) -> Transfer:
     """Copy what a plan names.
 
@@ -109,8 +109,8 @@ class _Hands:
     def __init__(
         self,
         plan: TransferPlan,
-        source: TransferRegistry,
-        target: TransferRegistry,
+        source: Registry,
+        target: Registry,
         reporter: Reporter,
     ) -> None:
         self.stopped = threading.Event()

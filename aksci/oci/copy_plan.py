@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from aksci.core.reporting import Reporter
-    from aksci.oci.registry import TransferRegistry
+    from aksci.oci.registry import Registry
 
 __all__ = ["THREADS", "BlobMove", "TransferPlan", "format_size", "plan_transfer"]
 
@@ -90,8 +90,8 @@ class TransferPlan:
 
 
 def plan_transfer(
-    source: TransferRegistry,
-    target: TransferRegistry,
+    source: Registry,
+    target: Registry,
     refs: Iterable[ImageRef],
     *,
     reporter: Reporter,
@@ -136,8 +136,8 @@ class _Look:
 
     def __init__(
         self,
-        source: TransferRegistry,
-        target: TransferRegistry,
+        source: Registry,
+        target: Registry,
         closure: Closure,
         names: Mapping[str, str],
         pool: Executor,
@@ -243,11 +243,7 @@ def _rounds(closure: Closure, missing: set[ImageRef]) -> tuple[tuple[Node, ...],
     rounds: dict[int, list[Node]] = defaultdict(list)
     for ref, node in closure.nodes.items():
         if ref in missing:
-            needed = (
-                ImageRef(ref.registry, ref.repository, each)
-                for each in (*node.children, node.subject)
-                if each
-            )
+            needed = (ref.beside(each) for each in (*node.children, node.subject) if each)
             depth[ref] = 1 + max((depth.get(each, 0) for each in needed), default=0)
             rounds[depth[ref]].append(node)
     return tuple(tuple(nodes) for _, nodes in sorted(rounds.items()))

@@ -10,8 +10,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import NotFoundInRegistry, RegistryError
-from aksci.oci.answers import digest_of
 from aksci.oci.locks import hold
+from aksci.oci.references import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,24 +1,19 @@
-"""What the other rooms need of a registry: the ``Registry`` protocol."""
+"""What all rooms need of a registry: the ``Registry`` protocol. ``RegistryClient`` is one.
+
+It is one protocol, though few need all of it: a registry that can do a part of this is not one.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from pathlib import Path
 
-__all__ = ["Manifest", "Registry", "TransferRegistry"]
+    from aksci.oci.manifest import Manifest
 
-
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
-    """A manifest or index as the registry has it."""
-
-    media_type: str
-    digest: str
-    """sha256 of ``content``, computed here and not taken from a header."""
-    content: bytes
+__all__ = ["Registry"]
 
 
 class Registry(Protocol):
@@ -44,16 +39,6 @@ class Registry(Protocol):
     def put_blob(self, repository: str, content: bytes) -> str:
         """Store a blob unless it is there already, and return its digest."""
 
-    def tags(self, repository: str) -> list[str]:
-        """Return all tags of a repository; none where there is no such repository."""
-
-    def referrers(self, repository: str, digest: str) -> list[dict[str, Any]] | None:
-        """Return the descriptors that refer to a digest, or None without a referrers API."""
-
-
-class TransferRegistry(Registry, Protocol):
-    """A registry that images can be copied from and to, whatever their size."""
-
     def has_blob(self, repository: str, digest: str) -> bool:
         """Tell whether a blob is stored: False only when the registry answers 404."""
 
@@ -71,3 +56,15 @@ class TransferRegistry(Registry, Protocol):
 
     def mount_blob(self, repository: str, digest: str, source_repository: str) -> bool:
         """Take a blob over from another repository of this registry; tell whether it did that."""
+
+    def put_blob_file(self, repository: str, path: Path) -> str:
+        """Store a file as a blob unless it is there already, and return its digest."""
+
+    def tags(self, repository: str) -> list[str]:
+        """Return all tags of a repository; none where there is no such repository."""
+
+    def referrers(self, repository: str, digest: str) -> list[dict[str, Any]] | None:
+        """Return the descriptors that refer to a digest, or None without a referrers API."""
+
+    def repositories(self) -> list[str]:
+        """Return the names of all repositories. Raise ``RegistryError`` where there is no list."""

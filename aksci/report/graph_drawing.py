@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from aksci.core.text import one_line
 from aksci.images.reason_wording import explain
-from aksci.oci.names import parse_reference
+from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

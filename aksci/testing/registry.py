@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aksci.core.errors import ConfigError, NotFoundInRegistry, RegistryError
-from aksci.oci.answers import digest_of, is_digest, require_same
-from aksci.oci.references import is_repository
-from aksci.oci.registry import Manifest, TransferRegistry
+from aksci.oci.answers import require_same
+from aksci.oci.manifest import Manifest
+from aksci.oci.references import digest_of, is_digest, is_repository
+from aksci.oci.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -156,7 +157,7 @@ class _Fault:
         )
 
 
-class MemoryRegistry(TransferRegistry):
+class MemoryRegistry(Registry):
     """A registry in memory, with the methods and errors of ``RegistryClient``.
 
     What is written is checked as a registry and its client do; what a test plants is not.

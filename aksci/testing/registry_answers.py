@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
-from aksci.oci.answers import digest_of
-from aksci.oci.references import is_repository
+from aksci.oci.references import digest_of, is_repository
 from aksci.testing.registry import MemoryRegistry, RefusedError, subject_of
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ import json
 import tarfile
 from typing import TYPE_CHECKING, Any
 
-from aksci.oci.answers import digest_of
-from aksci.oci.references import ImageRef
+from aksci.oci.references import ImageRef, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

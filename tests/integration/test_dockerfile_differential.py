@@ -24,7 +24,7 @@ from aksci.images.dockerfile.stages import resolve_stages
 from aksci.images.graph import build_graph
 from aksci.images.inputs import inputs_of
 from aksci.oci.client import RegistryClient
-from aksci.oci.names import parse_reference
+from aksci.oci.references import parse_reference
 
 DEBIAN = "docker.io/library/debian:bookworm-slim"
 TRICKY = [

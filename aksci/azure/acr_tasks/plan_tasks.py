@@ -15,7 +15,7 @@ from aksci.azure.acr_tasks.project_bases import place_bases
 from aksci.azure.acr_tasks.seen_bases import ScanError, SeenBases, scan_bases
 from aksci.images.discovery.specs import INLINE
 from aksci.images.platforms import normalise_platform
-from aksci.oci.names import parse_reference
+from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

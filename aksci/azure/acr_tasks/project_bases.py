@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from aksci.core.errors import ConfigError
 from aksci.images.dockerfile.variables import arg_pairs
 from aksci.images.graph import interpret
-from aksci.oci.names import parse_reference
+from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

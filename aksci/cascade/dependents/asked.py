@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import ConfigError, NotFoundInRegistry
-from aksci.oci.artifact import Content, canonical_json, push_artifact
+from aksci.core.errors import ConfigError, DamagedInRegistry, NotFoundInRegistry
+from aksci.oci.artifact import CREATED, Content, canonical_json, push_artifact, read_artifact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "asked_lately", "asking_key"]
 
 _TYPE = "application/vnd.aksci.asked.v1+json"
-_CREATED = "org.opencontainers.image.created"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -62,13 +60,10 @@ class Asked:
         :raises RegistryError: the registry failed.
         """
         try:
-            content = self._registry.manifest(self._repository, _tag(key)).content
-            document = json.loads(content)
-            if document["artifactType"] != _TYPE:
-                return None
-            text = document["annotations"][_CREATED]
+            found = read_artifact(self._registry, self._repository, _tag(key), artifact_type=_TYPE)
+            text = found.annotations.get(CREATED, "")
             return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
-        except (NotFoundInRegistry, ValueError, TypeError, KeyError, RecursionError):
+        except (NotFoundInRegistry, DamagedInRegistry, ValueError):
             return None
 
     def remember(self, key: str, *, now: datetime, detail: Mapping[str, Any]) -> None:
@@ -81,7 +76,7 @@ class Asked:
             self._repository,
             artifact_type=_TYPE,
             layers=[Content(media_type=_TYPE, content=canonical_json({"schema": 1, **detail}))],
-            annotations={_CREATED: now.astimezone(UTC).strftime(_TIME)},
+            annotations={CREATED: now.astimezone(UTC).strftime(_TIME)},
             tag=_tag(key),
         )
 

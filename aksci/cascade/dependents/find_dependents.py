@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import json
 from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -14,15 +13,14 @@ from aksci.cascade.dependents.recorded_names import Names, TagName
 from aksci.core.errors import NotFoundInRegistry, RegistryError
 from aksci.images.build.finished import content_identity
 from aksci.images.dockerfile.recipe import EdgeType
-from aksci.oci.answers import is_digest
 from aksci.oci.catalog import PERMISSION
+from aksci.oci.references import is_digest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from aksci.cascade.dependents.image_records import ImageRecord, Problem
     from aksci.cascade.dependents.lineage_cache import LineageCache
-    from aksci.oci.catalog import CatalogRegistry
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 
@@ -95,7 +93,7 @@ _TYPES = frozenset(get_args(EdgeType))
 
 
 def find_dependents(
-    registry: CatalogRegistry,
+    registry: Registry,
     *,
     moved: Mapping[str, str],
     own: Collection[str],
@@ -278,15 +276,14 @@ class _Moved:
         where = f"{place.repository}@{current}"
         try:
             manifest = self._registry.manifest(place.repository, current)
-            entries = json.loads(manifest.content).get("manifests") or []
-            listed = [str(entry["digest"]) for entry in entries]
+            listed = [entry.digest for entry in manifest.entries]
             return frozenset({*listed, content_identity(manifest)})
         except NotFoundInRegistry:
             return frozenset()
-        except RegistryError as error:
-            self._reader.problem(where, error.message, error=True, hint=error.hint)
         except DAMAGE:
             self._reader.problem(where, "it is damaged", error=False)
+        except RegistryError as error:
+            self._reader.problem(where, error.message, error=True, hint=error.hint)
         return frozenset()
 
 

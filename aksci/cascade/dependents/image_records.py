@@ -7,19 +7,19 @@ for lineage that isn't there: it may come later.
 
 from __future__ import annotations
 
-import json
 import threading
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from aksci.cascade.dependents.recorded_names import is_stable
 from aksci.core.concurrency import gather
-from aksci.core.errors import NotFoundInRegistry, RegistryError
+from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry, RegistryError
 from aksci.images.annotations import BASE_DIGEST, BASE_NAME
 from aksci.images.lineage import ARTIFACT_TYPE, read_lineage
+from aksci.oci.artifact import find_artifacts
+from aksci.oci.manifest import MANIFEST_TYPES, read_child
 from aksci.oci.references import ImageRef, is_repository
-from aksci.oci.referrers import list_referrers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -52,6 +52,7 @@ class ImageRecord:
 
 
 DAMAGE = (
+    DamagedInRegistry,
     ValueError,
     TypeError,
     KeyError,
@@ -61,19 +62,6 @@ DAMAGE = (
     RecursionError,
 )
 """What reading a damaged document raises; ArithmeticError: JSON has Infinity in Python."""
-_CONFIGS = frozenset(
-    {
-        "application/vnd.oci.image.config.v1+json",
-        "application/vnd.docker.container.image.v1+json",
-    }
-)
-_MANIFESTS = frozenset(
-    {
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    }
-)
-_KIND = "vnd.docker.reference.type"
 
 
 def read_record(registry: Registry, ref: ImageRef) -> ImageRecord:
@@ -81,51 +69,29 @@ def read_record(registry: Registry, ref: ImageRef) -> ImageRecord:
 
     :raises RegistryError: the registry failed.
     """
-    document = json.loads(registry.manifest(ref.repository, ref.digest).content)
-    annotations = _texts(document.get("annotations"))
-    platforms = [one for one in document.get("manifests") or [] if _is_platform(one)]
-    if not (platforms or _is_image(document)):
+    manifest = registry.manifest(ref.repository, ref.digest)
+    # A cache of layers is an index, too: what it lists are no manifests.
+    platforms = [one for one in manifest.images if one.media_type in MANIFEST_TYPES]
+    if not (platforms or manifest.is_image):
         return ImageRecord(image=False)
     lineage = read_lineage_of(registry, ref)
-    base = _base(annotations)
+    base = _base(manifest.annotations)
     if lineage is None and base is None and platforms:
         # Annotations of an image with several platforms may be on each of them only.
-        child = registry.manifest(ref.repository, platforms[0]["digest"])
-        base = _base(_texts(json.loads(child.content).get("annotations")))
+        base = _base(read_child(registry, ref.repository, platforms[0]).annotations)
     return ImageRecord(image=True, base=base, lineage=lineage)
 
 
 def read_lineage_of(registry: Registry, ref: ImageRef) -> Lineage | None:
     """Return the record of the latest build, if there is one; one request where there is none."""
-    if not list_referrers(registry, ref, artifact_type=ARTIFACT_TYPE):
+    if not find_artifacts(registry, ref, ARTIFACT_TYPE):
         return None
     return read_lineage(registry, ref.repository, ref.digest)
-
-
-def _texts(annotations: Any) -> dict[str, str]:
-    """Leave out what is no text; without any there is nothing."""
-    found: Mapping[Any, Any] = annotations if isinstance(annotations, dict) else {}
-    return {key: value for key, value in found.items() if isinstance(value, str)}
 
 
 def _base(annotations: Mapping[str, str]) -> tuple[str, str] | None:
     name = annotations.get(BASE_NAME)
     return (name, annotations.get(BASE_DIGEST, "")) if name else None
-
-
-def _is_image(document: dict[str, Any]) -> bool:
-    config = document.get("config")
-    return (
-        isinstance(config, dict)
-        and config.get("mediaType") in _CONFIGS
-        and not document.get("artifactType")
-    )
-
-
-def _is_platform(entry: dict[str, Any]) -> bool:
-    """Tell a platform's manifest from an attestation, and from a layer of a cache."""
-    annotations = entry.get("annotations") or {}
-    return entry.get("mediaType") in _MANIFESTS and _KIND not in annotations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,7 +229,7 @@ class ImageReader:
             ask()
         except NotFoundInRegistry:
             self.problem(where, "it went away while it was read", error=False)
-        except RegistryError as error:
-            self.problem(where, error.message, error=True, hint=error.hint)
         except DAMAGE:
             self.problem(where, "it is damaged, and was left out", error=False)
+        except RegistryError as error:
+            self.problem(where, error.message, error=True, hint=error.hint)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aksci.core.errors import ConfigError
 from aksci.oci.client import is_loopback
-from aksci.oci.names import parse_reference
+from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Collection

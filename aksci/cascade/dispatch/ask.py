@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aksci.core.errors import DispatchError
-from aksci.oci.names import parse_reference
+from aksci.oci.references import parse_reference
 
 __all__ = ["Ask", "Dispatcher", "MaybeAskedError"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aksci.cascade.base_policy import EdgePolicy, policy_of
 from aksci.config.cascade_models import BaseRule, CascadeConfig
-from aksci.oci.names import parse_reference
+from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

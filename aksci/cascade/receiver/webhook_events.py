@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.core.errors import ConfigError
-from aksci.oci.names import parse_reference
+from aksci.oci.references import is_digest, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["PayloadError", "Push", "parse_acr", "parse_distribution", "parse_json", "shown"]
 
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
-_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 _LONGEST = 255  # characters of a repository's name, and of a host's
 _SHOWN = 120  # characters
 _MANIFESTS = frozenset(
@@ -123,7 +122,7 @@ def _push(source: Literal["acr", "distribution"], event: Mapping[str, Any]) -> P
         sound = (named.registry, named.repository) == (push.host, push.repository)
     except ConfigError:
         sound = False
-    if not sound or not _SHA256.fullmatch(push.digest):
+    if not sound or not is_digest(push.digest):
         raise PayloadError(f"{shown(name)}:{shown(push.tag)} can't be the name of an image")
     return push
 

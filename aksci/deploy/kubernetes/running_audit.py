@@ -8,8 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
-from aksci.oci.names import parse_reference
-from aksci.oci.references import ImageRef
+from aksci.oci.references import ImageRef, is_digest, parse_reference
 from aksci.supply.verify.audit import Row, origin_of
 from aksci.supply.verify.judge import Outcome
 
@@ -17,12 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from aksci.deploy.kubernetes.running_containers import Container
-    from aksci.oci.names import Reference
+    from aksci.oci.references import Reference
     from aksci.supply.verify.judge import Judgement
 
 __all__ = ["Evidence", "audit_containers", "images_to_open", "refs_to_judge", "running_digest"]
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _BARE = re.compile(r"(?:docker://)?(?:sha256:)?([0-9a-f]{64})")
 
 
@@ -96,7 +94,7 @@ def running_digest(image_id: str) -> str:
     """
     name, at, digest = image_id.rpartition("@")
     if at:
-        return digest if name and _DIGEST.fullmatch(digest) else ""
+        return digest if name and is_digest(digest) else ""
     bare = _BARE.fullmatch(image_id)
     return f"sha256:{bare[1]}" if bare else ""
 
@@ -170,8 +168,8 @@ def _named(container: Container, digest: str, evidence: Evidence) -> Iterator[Im
     """
     for text in (container.image, container.running.removeprefix("docker-pullable://")):
         name = _parse(text)
-        if name is not None and name.registry == evidence.registry and _DIGEST.fullmatch(digest):
-            yield ImageRef(name.registry, name.repository, digest)
+        if name is not None and name.registry == evidence.registry and is_digest(digest):
+            yield name.at(digest)
 
 
 def _is_in(digest: str, ref: ImageRef, evidence: Evidence) -> bool:
@@ -180,9 +178,7 @@ def _is_in(digest: str, ref: ImageRef, evidence: Evidence) -> bool:
 
 def _spec_ref(container: Container, registry: str) -> ImageRef | None:
     spec = _parse(container.image)
-    if spec is None or spec.registry != registry or not _DIGEST.fullmatch(spec.digest or ""):
-        return None
-    return ImageRef(spec.registry, spec.repository, str(spec.digest))
+    return spec.pinned if spec is not None and spec.registry == registry else None
 
 
 def _parse(text: str) -> Reference | None:

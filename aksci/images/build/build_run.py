@@ -20,8 +20,7 @@ from aksci.images.keys import in_tag, source_of, state_of, unchecked_tag
 from aksci.images.lineage import write_lineage
 from aksci.images.reason_wording import explain
 from aksci.images.reasons import edges_of, files_of, lineage_of
-from aksci.oci.names import parse_reference
-from aksci.oci.references import ImageRef
+from aksci.oci.references import ImageRef, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

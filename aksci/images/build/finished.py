@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from aksci.core.errors import NotFoundInRegistry
+from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry
 from aksci.images.keys import in_tag
+from aksci.oci.manifest import parse_descriptor
 
 if TYPE_CHECKING:
-    from aksci.oci.registry import Manifest, Registry
+    from aksci.oci.manifest import Manifest
+    from aksci.oci.registry import Registry
 
 __all__ = ["Finished", "content_identity", "find_finished"]
-
-_KIND = "vnd.docker.reference.type"
-_ATTESTATION = "attestation-manifest"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,24 +53,17 @@ def content_identity(manifest: Manifest) -> str:
 
     Source: BuildKit, "Image Attestation Storage".
     """
-    document = json.loads(manifest.content)
     try:
-        entries: list[dict[str, Any]] = document.get("manifests") or []
-        images = [one for one in entries if not _is_attestation(one)]
-        if len(images) == len(entries) or not images:
-            return manifest.digest
-        if len(images) == 1:
-            return str(images[0]["digest"])
-        listed = sorted(
-            json.dumps([one.get("platform"), one["digest"]], sort_keys=True) for one in images
-        )
-    except (AttributeError, KeyError, TypeError):  # a damaged one is nothing but itself
+        entries, images = manifest.entries, manifest.images
+    except DamagedInRegistry:  # a damaged one is nothing but itself
         return manifest.digest
-    return "sha256:" + hashlib.sha256("\n".join(listed).encode()).hexdigest()
-
-
-def _is_attestation(entry: dict[str, Any]) -> bool:
-    platform = entry.get("platform") or {}
-    return (entry.get("annotations") or {}).get(_KIND) == _ATTESTATION and (
-        (platform.get("os"), platform.get("architecture")) == ("unknown", "unknown")
+    if len(images) == len(entries) or not images:
+        return manifest.digest
+    if len(images) == 1:
+        return images[0].digest
+    listed = sorted(
+        json.dumps([one.get("platform"), one["digest"]], sort_keys=True)
+        for one in manifest.document["manifests"]
+        if not parse_descriptor(one).is_attestation
     )
+    return "sha256:" + hashlib.sha256("\n".join(listed).encode()).hexdigest()

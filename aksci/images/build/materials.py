@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
 from aksci.core.errors import BuildError, ConfigError
-from aksci.oci.names import Reference, parse_reference
+from aksci.oci.references import Reference, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,8 +13,7 @@ from aksci.images.discovery.candidates import find_candidates
 from aksci.images.discovery.sources.imported import Importer, split_references
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.engines.builder import Attestations
-from aksci.oci.names import parse_reference
-from aksci.oci.references import is_repository
+from aksci.oci.references import is_repository, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

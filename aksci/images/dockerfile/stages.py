@@ -26,7 +26,7 @@ from aksci.images.dockerfile.expand import variables_in
 from aksci.images.dockerfile.parser import KEYWORDS, unwrap_onbuild
 from aksci.images.dockerfile.recipe import Need, Recipe
 from aksci.images.dockerfile.variables import GlobalArgs, Scope, arg_pairs
-from aksci.oci.names import parse_reference
+from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import ValidationError
+from aksci.core.errors import DamagedInRegistry, ValidationError
+from aksci.oci.manifest import read_child, read_configuration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from aksci.oci.manifest import Manifest
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 
@@ -24,25 +25,24 @@ def configurations(registry: Registry, name: str, ref: ImageRef) -> dict[str, Ma
 
     :raises ValidationError: it is no container image.
     """
+    found: dict[str, Mapping[str, Any]] = {}
     try:
-        manifest = json.loads(registry.manifest(ref.repository, ref.digest).content)
-        entries = manifest.get("manifests")
-        digests = [each["digest"] for each in entries if _is_image(each)] if entries else [None]
-        found: dict[str, Mapping[str, Any]] = {}
-        for digest in digests:
-            one = manifest
-            if digest:
-                one = json.loads(registry.manifest(ref.repository, digest).content)
-            config = json.loads(registry.blob(ref.repository, one["config"]["digest"]))
-            found.setdefault(f"{config['os']}/{config['architecture']}", config)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        manifest = registry.manifest(ref.repository, ref.digest)
+        for one in _platforms(registry, ref, manifest):
+            config = read_configuration(registry, ref.repository, one)
+            system, machine = config.platform.os, config.platform.architecture
+            if not (system and machine):
+                raise one.damaged("its configuration names no platform")
+            found.setdefault(f"{system}/{machine}", config.document)
+    except DamagedInRegistry:
         found = {}
     if not found:
         raise ValidationError(f"{name}: {ref} is no container image that could be run.")
     return found
 
 
-def _is_image(entry: Mapping[str, Any]) -> bool:
-    platform = entry.get("platform") or {}
-    notes = entry.get("annotations") or {}
-    return platform.get("os") != "unknown" and "vnd.docker.reference.type" not in notes
+def _platforms(registry: Registry, ref: ImageRef, manifest: Manifest) -> Iterator[Manifest]:
+    if not manifest.is_index:
+        yield manifest
+    for entry in manifest.images:
+        yield read_child(registry, ref.repository, entry)

@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.oci.artifact import Content, canonical_json, push_artifact
+from aksci.oci.artifact import CREATED, Content, canonical_json, push_artifact
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["ARTIFACT_TYPE", "Validation", "judge", "store"]
 
 ARTIFACT_TYPE = "application/vnd.aksci.validation.v1+json"
-_CREATED = "org.opencontainers.image.created"
 _SPEC, _PASSED, _FINDING = (
     f"dev.aksci.validation.{word}" for word in ("spec", "passed", "finding")
 )
@@ -121,7 +120,7 @@ def store(registry: Registry, validation: Validation, *, run: str, now: datetime
         artifact_type=ARTIFACT_TYPE,
         layers=[Content(media_type=ARTIFACT_TYPE, content=canonical_json(document))],
         annotations={
-            _CREATED: now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            CREATED: now.strftime("%Y-%m-%dT%H:%M:%SZ"),
             _SPEC: validation.spec,
             _PASSED: "true" if validation.passed else "false",
             _FINDING: validation.finding[:_SHORT],

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import ConfigError, RegistryError
+from aksci.core.errors import ConfigError, DamagedInRegistry, RegistryError
 from aksci.oci.artifact import Content, canonical_json, push_artifact
 
 if TYPE_CHECKING:
@@ -113,9 +113,9 @@ def fetch_chart(registry: Registry, ref: ImageRef, folder: Path) -> Path:
     """
     manifest = registry.manifest(ref.repository, ref.digest)
     try:
-        layers = json.loads(manifest.content)["layers"]
-        digest = next(str(e["digest"]) for e in layers if e["mediaType"] == CONTENT_TYPE)
-    except (ValueError, KeyError, TypeError, StopIteration):
+        layers = [layer for layer in manifest.layers if layer.media_type == CONTENT_TYPE]
+        digest = layers[0].digest
+    except (DamagedInRegistry, IndexError):
         raise RegistryError(f"{ref} is not a Helm chart.") from None
     folder.mkdir(parents=True, exist_ok=True)
     name = PurePosixPath(ref.repository).name

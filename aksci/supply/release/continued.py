@@ -6,8 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import NotFoundInRegistry, TrustError, UsageError
-from aksci.oci.answers import is_digest
-from aksci.oci.references import ImageRef
+from aksci.oci.references import ImageRef, is_digest
 from aksci.supply.release.make_release import point, release_image, store_release
 from aksci.supply.release.release_document import release_document
 from aksci.supply.release.sign_release import LATEST, prove_release, sign_release
@@ -120,7 +119,7 @@ def _links(ref: ImageRef, proofs: Iterable[Proof], signer: Signer) -> Iterator[I
     """Yield what the proofs name; of several signers, each must vouch for the same."""
     told = {proof.claims.get(CONTINUES, "") for proof in proofs}
     for digest in told:
-        link = ImageRef(ref.registry, ref.repository, digest) if is_digest(digest) else None
+        link = ref.beside(digest) if is_digest(digest) else None
         if link and _vouched(ref, link, signer):
             yield link
 

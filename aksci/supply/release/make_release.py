@@ -6,11 +6,18 @@ inputs give the same release, and a promotion to another registry keeps its dige
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import ConfigError, NotFoundInRegistry, RegistryError, TrustError, UsageError
-from aksci.oci.artifact import Content, canonical_json, push_artifact
+from aksci.core.errors import (
+    ConfigError,
+    DamagedInRegistry,
+    NotFoundInRegistry,
+    RegistryError,
+    TrustError,
+    UsageError,
+)
+from aksci.core.strict_json import parse_json
+from aksci.oci.artifact import Content, canonical_json, push_artifact, read_artifact
 from aksci.supply.release.chart import push_chart, read_chart
 from aksci.supply.release.migrations import read_migrations
 from aksci.supply.release.release import (
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
     from aksci.config.deploy_models import ServiceConfig
     from aksci.config.models import Config
     from aksci.images.build.build_record import Base, BuildRecord, BuiltImage
+    from aksci.oci.artifact import Artifact
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
     from aksci.supply.scan.verdict import Verdict
@@ -100,13 +108,9 @@ def load_release(registry: Registry, ref: ImageRef) -> Release:
     :raises NoReleaseError: what is there is not a release, or a part of it is gone.
     :raises NotFoundInRegistry: nothing is there.
     """
-    manifest = registry.manifest(ref.repository, ref.digest)
     try:
-        outer = _read(manifest.content)
-        if outer["artifactType"] != RELEASE_TYPE:
-            raise ValueError(outer["artifactType"])
-        (layer,) = outer["layers"]
-        content = _read(registry.blob(ref.repository, layer["digest"]))
+        artifact = read_artifact(registry, ref.repository, ref.digest, artifact_type=RELEASE_TYPE)
+        content = _read(artifact)
         if isinstance(content, dict) and content.get("schema") != SCHEMA:
             raise NoReleaseError(
                 f"{ref} is a release of another version of aksci: schema "
@@ -114,16 +118,23 @@ def load_release(registry: Registry, ref: ImageRef) -> Release:
                 hint="nox -s build makes one that this version reads.",
             )
         return parse_release(content, ref)
-    except (*_DAMAGE, NotFoundInRegistry) as error:
+    except DamagedInRegistry as error:
+        raise NoReleaseError(f"{ref} is not a release ({error.why[:200]!r}).") from None
+    except _DAMAGE as error:
         raise NoReleaseError(f"{ref} is not a release ({str(error)[:200]!r}).") from None
 
 
-def _read(content: bytes) -> Any:
+def _read(artifact: Artifact) -> Any:
     """Read JSON as ``canonical_json`` writes it: all else could mean two things to two readers."""
-    document = json.loads(content)
-    if canonical_json(document) != content:
-        raise ValueError("it is not written as aksci writes it")
-    return document
+    (layer,) = artifact.manifest.layers
+    try:
+        content = artifact.read(layer)
+    except NotFoundInRegistry:
+        raise artifact.manifest.damaged("a part of it is gone") from None
+    for written in (artifact.manifest.content, content):
+        if canonical_json(parse_json(written)) != written:
+            raise ValueError("it is not written as aksci writes it")
+    return parse_json(content)
 
 
 def point(registry: Registry, ref: ImageRef, tag: str) -> None:

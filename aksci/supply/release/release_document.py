@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aksci.oci.references import ImageRef
+from aksci.oci.references import ImageRef, is_digest
 from aksci.supply.release.release import (
     Migration,
     Release,
@@ -26,7 +26,6 @@ __all__ = ["SCHEMA", "parse_release", "release_document"]
 
 SCHEMA = 2
 T = TypeVar("T")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -174,7 +173,7 @@ def _text(value: Any, *, empty: bool = False) -> str:
 
 
 def _digest(value: Any) -> str:
-    if not isinstance(value, str) or not _DIGEST.fullmatch(value):
+    if not isinstance(value, str) or not is_digest(value):
         raise ValueError(f"{value!r} is no digest")
     return value
 

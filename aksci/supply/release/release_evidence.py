@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aksci.core.concurrency import gather
 from aksci.core.errors import AksciError, RegistryError, UnreachableError
-from aksci.oci.references import ImageRef
-from aksci.supply.scan.gate import VERDICT_TYPE
-from aksci.supply.scan.verdict import Verdict
+from aksci.supply.scan.stored_verdict import read_verdict
 
 if TYPE_CHECKING:
     from aksci.oci.registry import Registry
     from aksci.supply.release.release import Release, ReleaseImage
     from aksci.supply.scan.scan_evidence import Package
+    from aksci.supply.scan.verdict import Verdict
 
 __all__ = ["ImageEvidence", "load_evidence", "release_verdicts"]
 
@@ -86,17 +84,6 @@ def _evidence(registry: Registry, image: ReleaseImage) -> ImageEvidence:
 
 def _load(registry: Registry, image: ReleaseImage) -> Verdict:
     """Read a verdict by the digest that the release, and the image's signature, bind."""
-    manifest = registry.manifest(image.ref.repository, image.verdict)
-    try:
-        outer = json.loads(manifest.content)
-        if outer["artifactType"] != VERDICT_TYPE or outer["subject"]["digest"] != image.ref.digest:
-            raise ValueError("it is about something else")  # noqa: TRY301 - one place says so
-        content = registry.blob(image.ref.repository, outer["layers"][0]["digest"])
-        verdict = Verdict.load(json.loads(content), image.ref)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise RegistryError(
-            f"The verdict {image.verdict} on {image.ref} is damaged ({error!r})."
-        ) from None
-    return replace(
-        verdict, stored=ImageRef(image.ref.registry, image.ref.repository, image.verdict)
-    )
+    verdict = read_verdict(registry, image.ref, image.verdict)
+    # A release may be read where it was promoted from: its images say which registry that is.
+    return replace(verdict, stored=image.ref.beside(image.verdict))

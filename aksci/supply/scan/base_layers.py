@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from aksci.core.errors import RegistryError
+from aksci.core.errors import DamagedInRegistry, RegistryError
+from aksci.core.strict_json import parse_json
 from aksci.core.text import short_line
+from aksci.oci.manifest import Descriptor, read_child, read_configuration
+from aksci.oci.references import is_digest
 
 if TYPE_CHECKING:
     from aksci.core.reporting import Reporter
+    from aksci.oci.manifest import Manifest, Platform
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 
@@ -36,54 +39,41 @@ def read_base(
     """
     try:
         layers = None if base.registry != registry.host else _layers(registry, base, platform)
-    except (RegistryError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (RegistryError, ValueError) as error:
         first = str(error).partition("\n")[0]
         reporter.line(f"the layers of the base {base} can't be read: {first}")
         layers = None
     return BaseLayers(digest=base.digest, layers=layers)
 
 
-def platforms_of(index: bytes) -> list[tuple[str, str]]:
+def platforms_of(index: Manifest) -> list[tuple[str, str]]:
     """Return digest and ``os/arch`` of each image in an index; BuildKit's attestations are none.
 
     :raises ValueError: the index is damaged.
     """
-    found = []
+    parse_json(index.content, exact=True)  # Go, which runs the image, must read the same
     try:
-        for entry in json.loads(index, object_pairs_hook=_in_one_way)["manifests"]:
-            platform = entry.get("platform") or {}
-            # Nothing runs such an entry, so it can hide no image from the scan.
-            if (platform.get("os"), platform.get("architecture")) != ("unknown", "unknown"):
-                found.append((str(entry["digest"]), platform_name(platform)))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(repr(error)) from None
+        found = [(each.digest, platform_name(each.platform)) for each in index.images]
+    except DamagedInRegistry as error:
+        raise ValueError(error.why) from None
+    if not all(is_digest(digest) for digest, _ in found):
+        raise ValueError("it lists what has no digest")
     return found
 
 
-def _in_one_way(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse keys that differ in case only: Go, which runs the image, takes them for the same."""
-    if len({key.casefold() for key, _ in pairs}) != len(pairs):
-        msg = "it can be read in two ways"
-        raise ValueError(msg)
-    return dict(pairs)
-
-
-def platform_name(platform: dict[str, Any]) -> str:
-    """Return ``os/arch`` or ``os/arch/variant``."""
-    parts = (platform.get("os"), platform.get("architecture"), platform.get("variant"))
-    return short_line("/".join(str(part) for part in parts if part))
+def platform_name(platform: Platform | None) -> str:
+    """Return ``os/arch`` or ``os/arch/variant``, to be printed."""
+    return short_line(platform.name) if platform else ""
 
 
 def _layers(registry: Registry, base: ImageRef, platform: str) -> tuple[str, ...] | None:
-    document = json.loads(registry.manifest(base.repository, base.digest).content)
-    if "manifests" in document:
-        listed = platforms_of(json.dumps(document).encode())
-        chosen = _choose(listed, platform)
+    manifest = registry.manifest(base.repository, base.digest)
+    if manifest.is_index:
+        chosen = _choose(platforms_of(manifest), platform)
         if chosen is None:
             return None
-        document = json.loads(registry.manifest(base.repository, chosen).content)
-    config = json.loads(registry.blob(base.repository, document["config"]["digest"]))
-    return tuple(str(layer) for layer in config["rootfs"]["diff_ids"])
+        manifest = read_child(registry, base.repository, Descriptor(digest=chosen))
+    return read_configuration(registry, base.repository, manifest).diff_ids
 
 
 def _choose(listed: list[tuple[str, str]], platform: str) -> str | None:

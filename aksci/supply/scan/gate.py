@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.concurrency import gather
-from aksci.core.errors import GateError, NotFoundInRegistry
+from aksci.core.errors import DamagedInRegistry, GateError, NotFoundInRegistry
 from aksci.core.text import short_line
-from aksci.oci.artifact import Content, canonical_json, push_artifact
+from aksci.oci.artifact import canonical_json
+from aksci.oci.manifest import parse_platform
 from aksci.oci.references import ImageRef
 from aksci.supply.scan.base_layers import platform_name, platforms_of, read_base
 from aksci.supply.scan.ignores import check_ignores
 from aksci.supply.scan.knowledge import load_knowledge
 from aksci.supply.scan.scan_evidence import store_bill, store_report
 from aksci.supply.scan.scan_policy import evaluate, hash_policy, wanted_scanners
-from aksci.supply.scan.verdict import Verdict, merge_verdicts
+from aksci.supply.scan.stored_verdict import read_verdict, store_verdict
+from aksci.supply.scan.verdict import merge_verdicts
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -26,24 +27,16 @@ if TYPE_CHECKING:
 
     from aksci.config.supply_models import ScanConfig
     from aksci.core.reporting import Reporter
-    from aksci.oci.registry import Manifest, Registry
+    from aksci.oci.references import ImageRef
+    from aksci.oci.registry import Registry
     from aksci.supply.scan.base_layers import BaseLayers
     from aksci.supply.scan.knowledge import Knowledge
     from aksci.supply.scan.trivy import Scanner
+    from aksci.supply.scan.verdict import Verdict
 
-__all__ = ["VERDICT_TYPE", "Gate", "scan_image", "scan_images", "verdict_tag"]
+__all__ = ["Gate", "scan_image", "scan_images", "verdict_tag"]
 
-VERDICT_TYPE = "application/vnd.aksci.verdict.v1+json"
-_ANNOTATION = "dev.aksci.verdict"
-_SHORT = 2048
-"""Bytes of a document that also fits an annotation, so that one GET answers."""
 _THREADS = 8
-_INDEXES = frozenset(
-    {
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-    }
-)
 
 
 def scan_images(
@@ -162,7 +155,7 @@ class Gate:
         if known is not None:
             return known
         self.reporter.line(f"scanning {ref}")
-        return self._remember(self._judge(ref, base), tag)
+        return store_verdict(self.registry, self._judge(ref, base), tag=tag)
 
     def _remembered(self, ref: ImageRef, tag: str, base: ImageRef | None) -> Verdict | None:
         """Return a stored verdict that may be believed. Nobody gains by forging a failing one."""
@@ -171,9 +164,9 @@ class Gate:
             verdict = self._load(ref, tag, base)
         except NotFoundInRegistry:
             return None
-        except ValueError as error:
+        except DamagedInRegistry as error:
             self.reporter.warning(
-                f"The stored verdict {name} is damaged ({short_line(error)}): scanning again."
+                f"The stored verdict {name} is damaged ({short_line(error.why)}): scanning again."
             )
             return None
         if verdict.passed and not (self.vouched and self.vouched(verdict)):
@@ -184,25 +177,15 @@ class Gate:
     def _load(self, ref: ImageRef, tag: str, base: ImageRef | None) -> Verdict:
         """Read a stored verdict.
 
-        :raises ValueError: it is damaged or does not belong here.
+        :raises DamagedInRegistry: it is damaged or does not belong here.
         """
-        found = self.registry.manifest(ref.repository, tag)
-        try:
-            manifest = json.loads(found.content)
-            subject, layer = manifest["subject"]["digest"], manifest["layers"][0]["digest"]
-            text = manifest.get("annotations", {}).get(_ANNOTATION)
-            content = text.encode() if text else self.registry.blob(ref.repository, layer)
-            if subject != ref.digest or "sha256:" + hashlib.sha256(content).hexdigest() != layer:
-                raise ValueError("its digests do not agree")
-            verdict = Verdict.load(json.loads(content), ref)
-        except (LookupError, TypeError, AttributeError, RecursionError, NotFoundInRegistry) as odd:
-            raise ValueError(short_line(repr(odd))) from None
+        verdict = read_verdict(self.registry, ref, tag)
         made = (verdict.policy, verdict.database, verdict.scanner, verdict.base)
         base_digest = base.digest if base else ""
         database = self.scanner.database.identity
         if made != (self.policy_hash, database, self.scanner.version, base_digest):
-            raise ValueError("it was made under other conditions")
-        return replace(verdict, stored=ImageRef(self.registry.host, ref.repository, found.digest))
+            raise DamagedInRegistry("A verdict", "it was made under other conditions")
+        return verdict
 
     def _judge(self, ref: ImageRef, base: ImageRef | None) -> Verdict:
         """Scan a manifest, or each platform's manifest of an index.
@@ -210,22 +193,21 @@ class Gate:
         :raises GateError: it can't be told what would run. Of an index, the scanner chooses one.
         """
         manifest = self.registry.manifest(ref.repository, ref.digest)
-        if not _is_index(manifest):
+        if not manifest.is_index:
             return self._judge_one(ref, base, "", None)
         try:
-            listed = platforms_of(manifest.content)
+            listed = platforms_of(manifest)
         except ValueError as error:
             raise GateError(f"The index {ref} is damaged ({error}).") from None
         for digest, _ in listed:
-            if _is_index(self.registry.manifest(ref.repository, digest)):
+            if self.registry.manifest(ref.repository, digest).is_index:
                 raise GateError(
                     f"{ref} lists another index, {digest}, in place of an image, so it does not "
                     "pass.",
                     hint="list the images of all platforms in one index.",
                 )
         verdicts = [
-            self._judge_one(ImageRef(ref.registry, ref.repository, digest), base, platform, ref)
-            for digest, platform in listed
+            self._judge_one(ref.beside(digest), base, platform, ref) for digest, platform in listed
         ]
         return merge_verdicts(verdicts, ref)
 
@@ -256,26 +238,8 @@ class Gate:
         registry = self.registry if own or not self.outside else self.outside(base.registry)
         return read_base(registry, base, platform, reporter=self.reporter)
 
-    def _remember(self, verdict: Verdict, tag: str) -> Verdict:
-        document = canonical_json(verdict.document())
-        stored = push_artifact(
-            self.registry,
-            verdict.image.repository,
-            artifact_type=VERDICT_TYPE,
-            layers=[Content(media_type=VERDICT_TYPE, content=document)],
-            annotations={_ANNOTATION: document.decode()} if len(document) <= _SHORT else {},
-            subject=verdict.image,
-            tag=tag,
-        )
-        return replace(verdict, stored=stored)
-
-
-def _is_index(manifest: Manifest) -> bool:
-    """Tell an index from an image by what it holds, too: who pushes names the media type."""
-    return manifest.media_type in _INDEXES or "manifests" in json.loads(manifest.content)
-
 
 def _platform(report: dict[str, Any]) -> str:
     """Return the platform of an image that no index lists."""
-    config = report["Metadata"].get("ImageConfig") or {}
-    return platform_name(config) if isinstance(config, dict) else ""
+    config = report["Metadata"].get("ImageConfig")
+    return platform_name(parse_platform(config)) if isinstance(config, dict) else ""

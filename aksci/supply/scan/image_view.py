@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import GateError
 from aksci.core.text import short_line
-from aksci.oci.answers import digest_of
+from aksci.oci.references import digest_of, is_digest
 
 if TYPE_CHECKING:
+    from aksci.oci.manifest import Manifest
     from aksci.oci.references import ImageRef
-    from aksci.oci.registry import Manifest
 
 __all__ = ["View", "config_of", "make_view", "restore"]
 
@@ -37,7 +37,6 @@ _CONFIGS = frozenset(
         "application/vnd.docker.container.image.v1+json",
     }
 )
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LARGEST = 16 << 20
 """Bytes of a configuration; it is held in memory."""
 _CLASSIC = "/bin/sh -c #(nop)  CMD"
@@ -171,7 +170,7 @@ def _restored(value: Any, diff_ids: dict[str, str], shown: str, name: str) -> An
 
 
 def _pair(layers: list[dict[str, Any]], diff_ids: list[Any]) -> tuple[tuple[str, str], ...]:
-    if len(diff_ids) != len(layers) or not all(map(_is_digest, diff_ids)):
+    if len(diff_ids) != len(layers) or not all(map(is_digest, map(str, diff_ids))):
         raise ValueError("its configuration does not tell its layers")
     pairs = tuple(zip((layer["digest"] for layer in layers), diff_ids, strict=True))
     if len(set(pairs)) != len({digest for digest, _ in pairs}):
@@ -241,7 +240,7 @@ def _descriptor(found: dict[str, Any]) -> dict[str, Any]:
     _require_plain(found, "descriptor")
     kept = {key: found[key] for key in _FIELDS["descriptor"]}
     size = kept["size"]
-    if not _is_digest(kept["digest"]) or type(size) is not int or size < 0:
+    if not is_digest(str(kept["digest"])) or type(size) is not int or size < 0:
         raise ValueError("one of its descriptors is damaged")
     return kept
 
@@ -264,10 +263,6 @@ def _require_plain(found: dict[str, Any], kind: str) -> None:
     odd = [key for key in found if key.casefold() in folded and key not in fields]
     if odd:
         raise ValueError(f"{short_line(odd[0])!r} can be read in two ways")
-
-
-def _is_digest(value: Any) -> bool:
-    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
 def _refusal(ref: ImageRef, error: Exception) -> GateError:

@@ -10,17 +10,18 @@ import contextlib
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import AksciError, GateError, RegistryError
 from aksci.oci.references import ImageRef
-from aksci.oci.registry import Registry
 from aksci.supply.scan.image_view import View, config_of, make_view
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-__all__ = ["LayerRegistry", "Serving", "read_view", "serve_view"]
+    from aksci.oci.registry import Registry
+
+__all__ = ["Serving", "read_view", "serve_view"]
 
 _LOOPBACK = "127.0.0.1"
 _POLL = 0.05  # seconds
@@ -28,14 +29,7 @@ _PATIENCE = 10.0  # seconds that a layer may still be on its way when the scanne
 _CONFIG = "application/octet-stream"
 
 
-class LayerRegistry(Registry, Protocol):
-    """A registry whose layers can be read in bounded memory."""
-
-    def stream_blob(self, repository: str, digest: str) -> Generator[bytes, None, None]:
-        """Yield a blob in pieces; its digest is checked after the last."""
-
-
-def read_view(registry: LayerRegistry, ref: ImageRef) -> View:
+def read_view(registry: Registry, ref: ImageRef) -> View:
     """Read an image's manifest and configuration, and return what to show of it.
 
     :raises GateError: they can't be read, or are not understood.
@@ -55,7 +49,7 @@ def read_view(registry: LayerRegistry, ref: ImageRef) -> View:
 
 
 @contextlib.contextmanager
-def serve_view(view: View, registry: LayerRegistry, ref: ImageRef) -> Iterator[Serving]:
+def serve_view(view: View, registry: Registry, ref: ImageRef) -> Iterator[Serving]:
     """Serve a view, with the layers from the image's registry."""
     server = Serving(view, registry, ref)
     thread = threading.Thread(target=server.serve_forever, args=(_POLL,), name="view", daemon=True)
@@ -73,7 +67,7 @@ class Serving(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, view: View, registry: LayerRegistry, ref: ImageRef) -> None:
+    def __init__(self, view: View, registry: Registry, ref: ImageRef) -> None:
         super().__init__((_LOOPBACK, 0), _Handler)
         self.view = view
         self.registry = registry

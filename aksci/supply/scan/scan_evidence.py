@@ -7,16 +7,15 @@ who believes the verdict may believe them.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
-import json
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import GateError, NotFoundInRegistry
+from aksci.core.errors import DamagedInRegistry, GateError, NotFoundInRegistry
+from aksci.core.strict_json import parse_json
 from aksci.core.text import short_line
-from aksci.oci.artifact import Content, canonical_json, push_artifact
+from aksci.oci.artifact import Content, canonical_json, push_artifact, read_artifact
 from aksci.supply.scan.sbom import BILL_TYPES
 
 if TYPE_CHECKING:
@@ -99,17 +98,20 @@ def load_report(registry: Registry, verdict: Verdict, digest: str) -> dict[str, 
     name = f"{verdict.image.name}@{digest}"
     if digest not in verdict.reports:
         raise GateError(f"The verdict on {verdict.image} does not name the report {digest}.")
-    repository = verdict.image.repository
+    image = verdict.image
     try:
-        content = _exact(registry.manifest(repository, digest).content, digest)
-        manifest = json.loads(content)
-        subject, layer = manifest["subject"]["digest"], manifest["layers"][0]["digest"]
-        packed = _exact(registry.blob(repository, layer), layer)
-        report = json.loads(_unpack(packed))
-        _require_about(report, f"{repository}@{subject}", kind=manifest["artifactType"])
+        artifact = read_artifact(registry, image.repository, digest, artifact_type=REPORT_TYPE)
+        report = parse_json(_unpack(artifact.read(largest=_LARGEST)))
+        # The subject, not the image: of an index, each platform's manifest was scanned. Nor its
+        # registry: a promoted image's report tells the first one's.
+        about = f"{image.repository}@{artifact.manifest.subject}"
+        if str(report["ArtifactName"]).partition("/")[2] != about:
+            raise ValueError("it is about something else")  # noqa: TRY301 - one place says so
     except NotFoundInRegistry:
         raise GateError(f"The report {name} is not in the registry any more.") from None
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
+    except DamagedInRegistry as error:
+        raise GateError(f"The report {name} is not used: {short_line(error.why)}.") from None
+    except (ValueError, KeyError, TypeError, OSError) as error:
         raise GateError(f"The report {name} is not used: {short_line(error)}.") from None
     except (EOFError, zlib.error):
         raise GateError(f"The report {name} is not used: it is damaged.") from None
@@ -135,20 +137,6 @@ def _version(entry: dict[str, Any]) -> str:
     epoch = f"{entry['Epoch']}:" if entry.get("Epoch") else ""
     release = f"-{entry['Release']}" if entry.get("Release") else ""
     return short_line(f"{epoch}{entry.get('Version') or ''}{release}")
-
-
-def _require_about(report: dict[str, Any], image: str, *, kind: str) -> None:
-    """Compare without the registry's name: a promoted image's report tells the first one's."""
-    if kind != REPORT_TYPE or str(report["ArtifactName"]).partition("/")[2] != image:
-        msg = "it is about something else"
-        raise ValueError(msg)
-
-
-def _exact(content: bytes, digest: str) -> bytes:
-    if "sha256:" + hashlib.sha256(content).hexdigest() != digest:
-        msg = f"its content is not {digest}"
-        raise ValueError(msg)
-    return content
 
 
 def _unpack(packed: bytes) -> bytes:

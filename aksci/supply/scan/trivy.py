@@ -18,7 +18,7 @@ from aksci.supply.sandbox import Sandbox
 from aksci.supply.scan.cache_folders import take_slot
 from aksci.supply.scan.image_view import restore
 from aksci.supply.scan.java_index import JAVA_HINT
-from aksci.supply.scan.layer_registry import LayerRegistry, read_view, serve_view
+from aksci.supply.scan.layer_registry import read_view, serve_view
 from aksci.supply.scan.sbom import BillFormat, make_reproducible, without_findings
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from aksci.core.process import Runner
     from aksci.oci.references import ImageRef
+    from aksci.oci.registry import Registry
     from aksci.supply.scan.database import Database
     from aksci.supply.scan.image_view import View
 
@@ -67,7 +68,7 @@ class TrivyScanner:
     trivy: Path
     cache: Path
     """For layers that were seen; any number of projects may share it."""
-    registry: LayerRegistry
+    registry: Registry
     """Where the images are; only this process talks to it."""
     runner: Runner
     database: Database

@@ -6,16 +6,15 @@ asked is an error: it never means "verified", and never "not signed".
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from aksci.core.concurrency import gather
-from aksci.core.errors import ConfigError, NotFoundInRegistry, TrustError
-from aksci.oci.answers import is_digest
-from aksci.oci.references import ImageRef
-from aksci.supply.scan.verdict import Verdict
+from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry, TrustError
+from aksci.oci.manifest import read_child
+from aksci.oci.references import is_digest
+from aksci.supply.scan.stored_verdict import read_verdict
 from aksci.supply.sign.signer import (
     COMMIT,
     INPUT_KEY,
@@ -32,13 +31,15 @@ from aksci.supply.sign.signer import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from aksci.oci.manifest import Descriptor, Manifest
+    from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
+    from aksci.supply.scan.verdict import Verdict
     from aksci.supply.sign.signer import Proof, Signer
 
 __all__ = ["Judge", "Judgement", "Outcome", "RefusedError", "Subject"]
 
 _THREADS = 8
-_DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
 
 
 class Outcome(StrEnum):
@@ -157,27 +158,22 @@ class Judge:
         Configuration".
         """
         try:
-            content = self.registry.manifest(ref.repository, ref.digest).content
+            manifest = self.registry.manifest(ref.repository, ref.digest)
         except NotFoundInRegistry:
             return frozenset({ref.digest})
-        found = {ref.digest}
         try:
-            document = json.loads(content)
-            for entry in document.get("manifests") or ():
-                child = ImageRef(ref.registry, ref.repository, str(entry["digest"]))
-                if child.digest != ref.digest:
-                    found |= {child.digest, *self._config(child)}
-            found |= _config_of(document)
-        except (*_DAMAGE, ConfigError):  # a digest that is none, or of another algorithm
+            found = {ref.digest, *_config_of(manifest)}
+            for entry in manifest.entries:
+                found |= {entry.digest, *self._config(ref, entry)}
+        except DamagedInRegistry:  # a digest that is none, or of another algorithm
             return frozenset({ref.digest})
         return frozenset(found)
 
-    def _config(self, ref: ImageRef) -> frozenset[str]:
+    def _config(self, ref: ImageRef, entry: Descriptor) -> frozenset[str]:
         try:
-            content = self.registry.manifest(ref.repository, ref.digest).content
+            return _config_of(read_child(self.registry, ref.repository, entry))
         except NotFoundInRegistry:  # an index may name platforms that were not copied
             return frozenset()
-        return _config_of(json.loads(content))
 
     def all_contents(self, refs: Iterable[ImageRef]) -> dict[ImageRef, frozenset[str]]:
         """Return ``contents_of`` for several, asked for at the same time."""
@@ -186,9 +182,8 @@ class Judge:
         return dict(zip(wanted, contents, strict=True))
 
 
-def _config_of(manifest: dict[str, dict[str, object]]) -> frozenset[str]:
-    digest = (manifest.get("config") or {}).get("digest")
-    return frozenset({str(digest)} if digest else ())
+def _config_of(manifest: Manifest) -> frozenset[str]:
+    return frozenset({manifest.config.digest} if manifest.config else ())
 
 
 def _verdict(registry: Registry, ref: ImageRef, digest: str) -> Verdict:
@@ -198,15 +193,11 @@ def _verdict(registry: Registry, ref: ImageRef, digest: str) -> Verdict:
     """
     place = f"{ref.repository}@{digest}"
     try:
-        manifest = json.loads(registry.manifest(ref.repository, digest).content)
-        if manifest["subject"]["digest"] != ref.digest:
-            raise ValueError("it is on another image")
-        content = registry.blob(ref.repository, str(manifest["layers"][0]["digest"]))
-        verdict = Verdict.load(json.loads(content), ref)
+        verdict = read_verdict(registry, ref, digest)
     except NotFoundInRegistry:
         raise RefusedError(f"The verdict {place} is not in the registry any more.") from None
-    except _DAMAGE as error:
-        raise RefusedError(f"The verdict {place} can't be read ({error!r}).") from None
+    except DamagedInRegistry as error:
+        raise RefusedError(f"The verdict {place} can't be read ({error.why}).") from None
     if not verdict.passed:
         raise RefusedError(f"{ref} is signed, but its verdict {place} did not pass.")
     return verdict

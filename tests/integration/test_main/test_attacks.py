@@ -19,7 +19,7 @@ from aksci.oci.client import RegistryClient
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
 from aksci.supply.release.make_release import RELEASE_TYPE
-from aksci.supply.scan.gate import VERDICT_TYPE
+from aksci.supply.scan.stored_verdict import VERDICT_TYPE
 from aksci.supply.scan.verdict import SEVERITIES, Verdict
 
 PEM = (

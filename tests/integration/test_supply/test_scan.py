@@ -21,12 +21,14 @@ from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
 from aksci.supply.scan.cache_folders import take_slot
 from aksci.supply.scan.database import DatabaseSource, ensure_database, make_database
-from aksci.supply.scan.gate import VERDICT_TYPE, scan_image, scan_images, verdict_tag
+from aksci.supply.scan.gate import scan_image, scan_images, verdict_tag
 from aksci.supply.scan.scan_evidence import load_packages
 from aksci.supply.scan.scan_policy import hash_policy
+from aksci.supply.scan.stored_verdict import VERDICT_TYPE
 from aksci.supply.scan.trivy import TrivyScanner
 
 POLICY = ScanConfig()
+ATTESTED = {"vnd.docker.reference.type": "attestation-manifest"}
 WEEK = dt.timedelta(hours=168)
 
 
@@ -213,6 +215,7 @@ def test_each_platform_of_an_index_is_scanned_and_attestations_are_not(
                 "digest": manifest.digest,
                 "size": len(manifest.content),
                 "platform": {"os": system, "architecture": architecture},
+                "annotations": ATTESTED if system == "unknown" else {},
             }
         )
     media_type = "application/vnd.oci.image.index.v1+json"

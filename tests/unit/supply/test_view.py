@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aksci.core.errors import GateError
+from aksci.oci.manifest import Manifest
 from aksci.oci.references import ImageRef
-from aksci.oci.registry import Manifest
 from aksci.supply.scan.image_view import make_view, restore
 
 OCI = "application/vnd.oci.image.manifest.v1+json"

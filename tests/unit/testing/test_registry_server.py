@@ -12,8 +12,8 @@ import pytest
 
 from aksci.core.errors import RegistryError, UnreachableError
 from aksci.core.secret import Secret
-from aksci.oci.answers import digest_of
 from aksci.oci.client import RegistryClient
+from aksci.oci.references import digest_of
 from aksci.testing.registry import MemoryRegistry
 from aksci.testing.registry_server import serve
 from aksci.testing.sample_images import MANIFEST, push_sample

@@ -15,7 +15,7 @@ from aksci.core.errors import ConfigError
 from aksci.images.discovery.sources.documents import read_documents
 from aksci.images.discovery.sources.imported import Imported, NotOursError, image_name, locate, text
 from aksci.images.discovery.sources.interpolation import read_env_file
-from aksci.oci.names import parse_reference
+from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

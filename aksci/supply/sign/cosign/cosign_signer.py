@@ -12,9 +12,16 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import ConfigError, NotFoundInRegistry, ProcessError, TrustError
+from aksci.core.errors import (
+    ConfigError,
+    DamagedInRegistry,
+    NotFoundInRegistry,
+    ProcessError,
+    TrustError,
+)
 from aksci.core.text import sanitise
-from aksci.oci.referrers import list_referrers
+from aksci.oci.artifact import find_artifacts
+from aksci.oci.manifest import read_child
 from aksci.supply.sandbox import Sandbox
 from aksci.supply.sign.concurrent_signing import sign_steadily
 from aksci.supply.sign.cosign.cosign_keys import cosign_key, ensure_cosign_key
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
     from aksci.config.supply_models import CosignConfig
     from aksci.core.process import Result, Runner
     from aksci.core.secret import Secret
+    from aksci.oci.manifest import Descriptor
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
     from aksci.supply.sign.cosign.cosign_keys import CosignKey
@@ -138,21 +146,20 @@ class CosignSigner:
                 f"The signatures of {ref} could not be read: it is not there."
             ) from None
         try:
-            listed = list_referrers(self.registry, ref, artifact_type=BUNDLE)
+            listed = find_artifacts(self.registry, ref, BUNDLE)
             return any(self._kind(ref, entry) == _SIGNATURE for entry in listed)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except DamagedInRegistry:
             return True  # a stranger wrote the list: whatever is in it, it is no valid signature
 
-    def _kind(self, ref: ImageRef, entry: Mapping[str, Any]) -> str:
+    def _kind(self, ref: ImageRef, entry: Descriptor) -> str:
         """Return what a listed bundle says that it is; a list need not have annotations."""
-        annotations = entry.get("annotations")
+        annotations = entry.annotations
         if not annotations:
             try:
-                manifest = self.registry.manifest(ref.repository, str(entry["digest"]))
+                annotations = read_child(self.registry, ref.repository, entry).annotations
             except NotFoundInRegistry:
                 return ""
-            annotations = json.loads(manifest.content).get("annotations") or {}
-        return str(annotations.get(_PREDICATE, _SIGNATURE))
+        return annotations.get(_PREDICATE, _SIGNATURE)
 
 
 def sign_argv(

@@ -6,13 +6,14 @@ which knows all of the specification, and how to say what is wrong.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aksci.core.errors import RegistryError
+from aksci.core.strict_json import parse_json
 from aksci.core.text import one_line
-from aksci.oci.referrers import list_referrers
+from aksci.oci.artifact import find_artifacts, read_artifact
+from aksci.oci.manifest import OCI_MANIFEST
 from aksci.supply.sign.notation.cbor import DoubtError
 from aksci.supply.sign.notation.certificate_chain import (
     read_identities,
@@ -27,16 +28,15 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping, Sequence
 
+    from aksci.oci.manifest import Descriptor, Manifest
     from aksci.oci.references import ImageRef
-    from aksci.oci.registry import Manifest, Registry
+    from aksci.oci.registry import Registry
 
 __all__ = ["SIGNATURE", "TrustedRoots", "find_proof", "prove"]
 
 SIGNATURE = "application/vnd.cncf.notary.signature"
 """The artifact type of signatures."""
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _ENVELOPE = "application/cose"
-_CREATED = "org.opencontainers.image.created"
 _LARGEST = 1 << 20  # bytes of a manifest or of an envelope
 _MOST = 50  # signatures of one digest that are looked at
 
@@ -73,8 +73,10 @@ def find_proof(
     """
     try:
         target = registry.manifest(ref.repository, ref.digest)
-        listed = _newest_first(list_referrers(registry, ref, artifact_type=SIGNATURE))
-    except (RegistryError, ValueError, TypeError, AttributeError, KeyError):
+        # Each new verdict adds a signature, and the last one counts. Their times are nobody's
+        # word: good for the order, and for nothing else.
+        listed = find_artifacts(registry, ref, SIGNATURE)
+    except RegistryError:
         return None
     for entry in listed[:_MOST]:
         # A stranger may have written all of it: whatever it makes a library raise, it is no proof.
@@ -109,35 +111,22 @@ def prove(data: bytes, target: Manifest, *, trust: TrustedRoots, now: dt.datetim
     )
 
 
-def _newest_first(listed: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Put first what was signed last: each new verdict adds a signature, and the last one counts.
-
-    Nobody vouches for the times, so that they are good for nothing else.
-    """
-
-    def created(entry: Mapping[str, Any]) -> str:
-        told = entry.get("annotations")
-        return str(told.get(_CREATED, "")) if isinstance(told, dict) else ""
-
-    newest_last = sorted(listed, key=created)
-    return newest_last[::-1]
-
-
-def _fetch(registry: Registry, ref: ImageRef, entry: Mapping[str, Any]) -> bytes:
+def _fetch(registry: Registry, ref: ImageRef, entry: Descriptor) -> bytes:
     """Return the envelope of a listed signature: "OCI Signatures" of the specification."""
-    if entry["mediaType"] != _MANIFEST or not 0 < entry["size"] <= _LARGEST:
+    if entry.media_type != OCI_MANIFEST or not 0 < (entry.size or 0) <= _LARGEST:
         raise DoubtError("no manifest of a usual size")
-    manifest = registry.manifest(ref.repository, str(entry["digest"]))
-    content = _read_json(manifest.content)
-    (layer,) = content["layers"]
-    if len(manifest.content) != entry["size"] or content["subject"]["digest"] != ref.digest:
-        raise DoubtError("a manifest of something else")
-    if SIGNATURE not in {content.get("artifactType"), content["config"]["mediaType"]}:
-        raise DoubtError("no signature")
-    if layer["mediaType"] != _ENVELOPE or not 0 < layer["size"] <= _LARGEST:
+    artifact = read_artifact(
+        registry, ref.repository, entry.digest, artifact_type=SIGNATURE, subject=ref.digest
+    )
+    manifest = artifact.manifest
+    parse_json(manifest.content, exact=True)  # notation has to read the same
+    (layer,) = manifest.layers
+    if len(manifest.content) != entry.size:
+        raise DoubtError("a manifest of another size")
+    if layer.media_type != _ENVELOPE or not 0 < (layer.size or 0) <= _LARGEST:
         raise DoubtError("no COSE envelope of a usual size")
-    data = registry.blob(ref.repository, str(layer["digest"]))
-    if len(data) != layer["size"]:
+    data = artifact.read(layer, largest=_LARGEST)
+    if len(data) != layer.size:
         raise DoubtError("another size")
     return data
 
@@ -147,7 +136,7 @@ def _claims(envelope: Envelope, target: Manifest) -> dict[str, str]:
 
     :raises DoubtError: it is not.
     """
-    payload = _read_json(envelope.payload)
+    payload = parse_json(envelope.payload, exact=True)
     signed = payload["targetArtifact"]
     size = signed["size"]
     if payload.keys() != {"targetArtifact"} or type(size) is not int:
@@ -159,20 +148,3 @@ def _claims(envelope: Envelope, target: Manifest) -> dict[str, str]:
     if not isinstance(claims, dict) or not all(isinstance(text, str) for text in claims.values()):
         raise DoubtError("unusual annotations")
     return claims
-
-
-def _read_json(content: bytes) -> Any:
-    """Read JSON of which no other program reads something else.
-
-    Go's decoder takes keys whatever their case, and of two the last one; it replaces what is no
-    text.
-    """
-    document = json.loads(content.decode(), object_pairs_hook=_unique)
-    json.dumps(document, ensure_ascii=False, allow_nan=False).encode()  # no half of a surrogate
-    return document
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key.casefold() for key, _ in pairs}) != len(pairs):
-        raise DoubtError("a key that is twice there")
-    return dict(pairs)

@@ -11,9 +11,8 @@ import pytest
 from aksci.cascade.dependents.find_dependents import find_dependents
 from aksci.cascade.dependents.lineage_cache import LineageCache
 from aksci.images.lineage import Lineage, write_lineage
-from aksci.oci.answers import digest_of
 from aksci.oci.client import RegistryClient
-from aksci.oci.references import ImageRef
+from aksci.oci.references import ImageRef, digest_of
 from aksci.testing.registry_server import serve
 from aksci.testing.sample_images import MANIFEST
 

@@ -47,7 +47,8 @@ def test_annotations_may_be_on_the_platforms_of_an_index_only(world):
     child, other = world.image("pay/api", annotations=notes), world.image("pay/api", "other")
     listed = {"mediaType": MANIFEST, "digest": child.digest, "size": 1}
     kind = {"vnd.docker.reference.type": "attestation-manifest"}
-    attestation = {**listed, "digest": other.digest, "annotations": kind}
+    nowhere = {"os": "unknown", "architecture": "unknown"}
+    attestation = {**listed, "digest": other.digest, "annotations": kind, "platform": nowhere}
     index = world.put("pay/api:1", {"manifests": [attestation, listed]}, INDEX)
     assert [one.ref for one in world.find({DEBIAN: NEW}).found] == [index]
 

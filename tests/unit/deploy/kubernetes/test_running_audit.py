@@ -21,6 +21,7 @@ from aksci.deploy.kubernetes.running_audit import (
 from aksci.deploy.kubernetes.running_containers import Container
 from aksci.oci.references import ImageRef
 from aksci.report.audit_report import audit_markdown, audit_text
+from aksci.supply.scan.stored_verdict import VERDICT_TYPE
 from aksci.supply.scan.verdict import SEVERITIES
 from aksci.supply.sign.signer import (
     BindingError,
@@ -350,7 +351,9 @@ def verdict(registry, image):
             policy="sha256:" + "e" * 64,
         )
         layer = registry.put_blob("shop/web", json.dumps(made.document()).encode())
-        return put(registry, {"subject": {"digest": subject.digest}, "layers": [{"digest": layer}]})
+        about, layers = {"digest": subject.digest}, [{"digest": layer}]
+        document = {"artifactType": VERDICT_TYPE, "subject": about, "layers": layers}
+        return put(registry, document)
 
     return store
 

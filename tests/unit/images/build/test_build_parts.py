@@ -22,8 +22,8 @@ from aksci.images.build.build_record import (
 from aksci.images.build.credentials import load_ssh
 from aksci.images.build.finished import content_identity, find_finished
 from aksci.images.engines.builder import Attestations, LazyBuilder
+from aksci.oci.manifest import Manifest
 from aksci.oci.references import ImageRef
-from aksci.oci.registry import Manifest
 from aksci.testing.registry import MemoryRegistry
 
 ONE = f"sha256:{'1' * 64}"

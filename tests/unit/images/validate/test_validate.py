@@ -437,6 +437,22 @@ def index(registry, *platforms):
     return ref(put(registry, {"manifests": [*entries, attestation]}))
 
 
+@pytest.mark.parametrize("platform", [{"os": "linux", "architecture": "amd64"}, None])
+def test_what_a_machine_runs_is_validated_whatever_its_annotations_call_it(
+    make, registry, platform
+):
+    """It is scanned, too: what is neither scanned nor validated must be what nothing runs."""
+    entry = {
+        "digest": store_image(registry, {"Cmd": ["x"]}),
+        "platform": platform,
+        "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
+    }
+    engine = ListedEngine()
+    image = ref(put(registry, {"manifests": [entry]}))
+    assert make(engine).check("app", image).passed
+    assert len(engine.tasks) == 1
+
+
 def test_the_engines_platform_of_several_is_run(make, registry):
     engine = ListedEngine()
     image = index(registry, "arm64", "amd64")

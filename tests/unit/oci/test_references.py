@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aksci.core.errors import ConfigError
-from aksci.oci.names import parse_reference
+from aksci.oci.references import ImageRef, parse_reference
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -38,3 +38,14 @@ def test_each_way_to_write_a_reference_has_one_form(text, full, familiar):
 def test_what_is_no_reference_is_an_error(text):
     with pytest.raises(ConfigError, match="not the name of an image"):
         parse_reference(text)
+
+
+def test_a_written_reference_is_pinned_only_by_a_digest_that_is_checked_here():
+    assert str(parse_reference(f"shop/a:1@{DIGEST}").pinned) == f"docker.io/shop/a@{DIGEST}"
+    assert parse_reference("shop/a:1").pinned is None
+    assert parse_reference("shop/a@sha512:" + "a" * 128).pinned is None
+    ref = parse_reference("r.io/shop/a:1").at(DIGEST)
+    assert ref == ImageRef.parse(f"r.io/shop/a@{DIGEST}")
+    assert ref.beside("sha256:" + "b" * 64).name == ref.name
+    with pytest.raises(ConfigError, match="not a valid image reference"):
+        ref.beside("latest")
