@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aksci.core.errors import RegistryError
 
@@ -77,9 +77,9 @@ def error_code(content: bytes) -> str:
     return _first_error(content)[0]
 
 
-def reason_of(response: Any) -> str:
+def reason_of(content: bytes) -> str:
     """Return ``: CODE: message`` from an OCI error body, or nothing."""
-    code, message = _first_error(response.content)
+    code, message = _first_error(content)
     return f": {code}: {message}".rstrip(": ") if code else ""
 
 
@@ -89,7 +89,7 @@ def root_cause(error: BaseException) -> str:
     for _ in range(12):
         if isinstance(found, OSError) and found.strerror:
             return found.strerror.lower()
-        following = getattr(found, "inner_exception", None) or getattr(found, "reason", None)
+        following = getattr(found, "reason", None)
         if following is None and found is not None and found.args:
             following = found.args[0]
         if not isinstance(following, BaseException):

@@ -12,24 +12,22 @@ import json
 import re
 import threading
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlencode, urlsplit
 
-from azure.core.pipeline.policies import HTTPPolicy
-from azure.core.rest import HttpRequest
-
 from aksci.core.errors import RegistryError
+from aksci.core.strict_json import parse_json
+from aksci.oci.transport import Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from azure.core.credentials import TokenCredential
-    from azure.core.pipeline import PipelineRequest, PipelineResponse
 
     from aksci.core.secret import Secret
 
-__all__ = ["Authenticator", "Challenge", "TokenPolicy", "parse_challenges"]
+__all__ = ["Authenticator", "Challenge", "Tokens", "parse_challenges"]
 
 _AUDIENCE = "https://containerregistry.azure.net/.default"
 _EARLY = 60.0  # seconds before its expiry at which a token is renewed
@@ -66,7 +64,7 @@ class Authenticator:
 
     host: str
     scheme: str
-    fetch: Callable[[HttpRequest], Any]
+    fetch: Callable[[Request], Response]
     """Send a request without authentication and return its response, read."""
     credential: TokenCredential | None = None
     """For ACR: an identity's access token is exchanged for the registry's own."""
@@ -90,20 +88,19 @@ class Authenticator:
 
     def _token(self, parameters: dict[str, str]) -> tuple[str, float]:
         known = ("service", "scope")
-        wanted: dict[str, str] = {key: parameters[key] for key in known if key in parameters}
+        asked: dict[str, str] = {key: parameters[key] for key in known if key in parameters}
         if self.credential is not None:
             refresh = {"grant_type": "refresh_token", "refresh_token": self._acr_refresh_token()}
-            return self._ask(self._form("/oauth2/token", {**wanted, **refresh}))
+            return self._ask(self._form("/oauth2/token", {**asked, **refresh}))
         realm = parameters["realm"]
         if urlsplit(realm).scheme != "https" and self.scheme == "https":
             raise RegistryError(
                 f"{self.host} asks for a token from {realm}, which is not HTTPS; refused."
             )
         separator = "&" if urlsplit(realm).query else "?"
-        request = HttpRequest("GET", f"{realm}{separator}{urlencode(wanted)}")
-        if self.login:
-            request.headers["Authorization"] = self._basic()
-        return self._ask(request)
+        headers = {"Authorization": self._basic()} if self.login else {}
+        url = f"{realm}{separator}{urlencode(asked)}"
+        return self._ask(Request(method="GET", url=url, headers=headers))
 
     def _acr_refresh_token(self) -> str:
         if self._refresh and time.monotonic() < self._refresh[1]:
@@ -116,19 +113,24 @@ class Authenticator:
         self._refresh = (token, time.monotonic() + life)
         return token
 
-    def _form(self, path: str, form: dict[str, str]) -> HttpRequest:
-        return HttpRequest("POST", f"{self.scheme}://{self.host}{path}", data=form)
+    def _form(self, path: str, form: dict[str, str]) -> Request:
+        return Request(
+            method="POST",
+            url=f"{self.scheme}://{self.host}{path}",
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+            content=urlencode(form).encode(),
+        )
 
-    def _ask(self, request: HttpRequest) -> tuple[str, float]:
+    def _ask(self, request: Request) -> tuple[str, float]:
         response = self.fetch(request)
-        where = str(request.url).partition("?")[0]
+        where = request.url.partition("?")[0]
         if response.status_code != _HTTP_OK:
             raise RegistryError(
                 f"{where} answered {response.status_code} when asked for a token for {self.host}.",
                 hint="check that this identity may use it (ACR: role AcrPull or AcrPush).",
             )
         try:
-            answer = response.json()
+            answer = parse_json(response.content)
             token = answer.get("access_token") or answer.get("token") or answer.get("refresh_token")
         except (ValueError, AttributeError):
             token = None
@@ -150,42 +152,36 @@ def _life_of(token: str) -> float | None:
         return None
 
 
-class TokenPolicy(HTTPPolicy[HttpRequest, Any]):
-    """Send each request with the token of its repository and purpose, fetched once and kept.
+class Tokens:
+    """The tokens of one registry: each of one repository and purpose, fetched once and kept.
 
-    Other hosts (a blob's storage account, after a redirect) never see a token.
+    Other hosts (a blob's storage account, after a redirect) never see one. Several threads may use
+    it.
     """
 
     def __init__(self, authenticator: Authenticator) -> None:
-        super().__init__()
         self._authenticator = authenticator
         self._lock = threading.Lock()
         self._headers: dict[tuple[str, bool], tuple[str, float]] = {}
 
-    def send(self, request: PipelineRequest[HttpRequest]) -> PipelineResponse[HttpRequest, Any]:
-        """Send a request, and once more with a token when it was challenged."""
-        http = request.http_request
-        http.headers.pop("Authorization", None)
-        if not self._is_home(http.url):
-            return self.next.send(request)
-        key = _purpose(http.method, http.url)
-        earlier = request.context.options.get("earlier")  # the quick lane's answer comes next
-        used = earlier.authorization if earlier else self._cached(key)
-        if used:
-            http.headers["Authorization"] = used
-        response = self.next.send(request)
-        challenge = response.http_response.headers.get("WWW-Authenticate")
-        if response.http_response.status_code != _HTTP_UNAUTHORIZED or not challenge:
+    def send(self, request: Request, deliver: Callable[[Request], Response]) -> Response:
+        """Send a request with its token, and once more when it was challenged.
+
+        :param deliver: sends what it is given.
+        """
+        if not self._is_home(request.url):
+            return deliver(request)
+        key = _purpose(request.method, request.url)
+        used = self._cached(key)
+        response = deliver(_authorized(request, used))
+        challenge = response.headers.get("WWW-Authenticate")
+        if response.status_code != _HTTP_UNAUTHORIZED or not challenge:
             return response
         renewed = self._renew(key, used, challenge)
-        if renewed is None or not _rewind(http):
+        if renewed is None or not _rewind(request):
             return response
-        http.headers["Authorization"] = renewed
-        return self.next.send(request)
-
-    def known(self, method: str, url: str) -> str | None:
-        """Return the Authorization header for a request, if it has been fetched already."""
-        return self._cached(_purpose(method, url))
+        response.close()
+        return deliver(_authorized(request, renewed))
 
     def _is_home(self, url: str) -> bool:
         """Tell whether a token may go there: after a redirect it may be elsewhere, or not TLS."""
@@ -215,11 +211,18 @@ def _purpose(method: str, url: str) -> tuple[str, bool]:
     return (match.group(1) if match else "", method not in {"GET", "HEAD"})
 
 
-def _rewind(request: HttpRequest) -> bool:
+def _authorized(request: Request, header: str | None) -> Request:
+    if not header:
+        return request
+    return replace(request, headers={**request.headers, "Authorization": header})
+
+
+def _rewind(request: Request) -> bool:
     content = request.content
-    if hasattr(content, "read"):
-        try:
-            content.seek(0)
-        except (AttributeError, OSError):
-            return False
+    if content is None or isinstance(content, bytes):
+        return True
+    try:
+        content.seek(0)
+    except OSError:
+        return False
     return True

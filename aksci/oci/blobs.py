@@ -10,13 +10,13 @@ import contextlib
 import hashlib
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
-from aksci.core.concurrency import import_first
 from aksci.core.errors import RegistryError, UnreachableError
 from aksci.oci.answers import require_same
 from aksci.oci.references import digest_of, is_digest
+from aksci.oci.transport import TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from aksci.oci.connection import Connection
+    from aksci.oci.transport import Response
 
 __all__ = ["Blobs"]
 
@@ -109,7 +110,7 @@ class Blobs:
         self._connection.require(response, 201, 202)
         if response.status_code == 202:  # noqa: PLR2004 - HTTP's own number
             location = response.headers.get("Location") or ""
-            self._cancel(self._connection.location(str(response.request.url), location))
+            self._cancel(self._connection.location(response.request.url, location))
             return False
         said = response.headers.get("Docker-Content-Digest") or digest
         require_same(said, digest, self._name(repository))
@@ -143,9 +144,6 @@ class Blobs:
 
     def _read_from(self, repository: str, digest: str, offset: int) -> Generator[bytes, None, None]:
         """Yield what follows the first bytes; skip them where the registry sends all again."""
-        import_first("azure.core.exceptions", "azure.core.rest")
-        from azure.core.exceptions import AzureError
-
         wanted = {"Range": f"bytes={offset}-"} if offset else {}
         response = self._connection.stream(self._path(repository, digest), wanted)
         try:
@@ -161,7 +159,7 @@ class Blobs:
                 skip = max(skip - len(piece), 0)
             if left > 0 and "Content-Length" in response.headers:
                 raise UnreachableError(f"{self._connection.host} ended {digest} early.")
-        except AzureError as error:
+        except TransportError as error:
             raise self._connection.broken(error) from None
         finally:
             response.close()
@@ -224,7 +222,7 @@ class Blobs:
         self._connection.require(begun, 202)
         location = begun.headers.get("Location") or ""
         least = begun.headers.get("OCI-Chunk-Min-Length") or ""
-        where = self._connection.location(str(begun.request.url), location)
+        where = self._connection.location(begun.request.url, location)
         return where, int(least) if least.isdecimal() else 0
 
     def _finish(
@@ -312,13 +310,13 @@ class _Upload:
         self._move(response)
         self._sent = has
 
-    def _move(self, response: Any) -> None:
+    def _move(self, response: Response) -> None:
         location = response.headers.get("Location") or ""
         if location:
             self.location = self._connection.location(self.location, location)
 
 
-def _place_of(response: Any, offset: int, name: str) -> tuple[int, int]:
+def _place_of(response: Response, offset: int, name: str) -> tuple[int, int]:
     """Return how many bytes of an answer to skip, and how many it promises."""
     told = response.headers.get("Content-Length") or ""
     length = int(told) if told.isdecimal() else 0
@@ -330,5 +328,5 @@ def _place_of(response: Any, offset: int, name: str) -> tuple[int, int]:
     return 0, length
 
 
-def _is_transient(response: Any) -> bool:
+def _is_transient(response: Response) -> bool:
     return bool(response.status_code >= 500 or response.status_code == 429)  # noqa: PLR2004 - HTTP

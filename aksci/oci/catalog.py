@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from aksci.core.concurrency import import_first
 from aksci.core.errors import RegistryError
 from aksci.oci.answers import require_size
+from aksci.oci.transport import TransportError
 
 if TYPE_CHECKING:
     from aksci.oci.connection import Connection
@@ -46,52 +47,28 @@ def require_names(entries: list[Any], host: str) -> list[str]:
 
 def acr_names(connection: Connection) -> list[Any] | None:
     """Return the names of all repositories of an ACR; None where there is no such list."""
-    import_first("azure.core.exceptions", "azure.containerregistry")
+    import_first("azure.core.exceptions", "aksci.oci.acr_transport")
     from azure.core.exceptions import AzureError, HttpResponseError
 
-    pages = _sdk(connection).list_repository_names(results_per_page=_PAGE).by_page()
+    from aksci.oci.acr_transport import acr_client
+
+    client = acr_client(connection.session, f"{connection.scheme}://{connection.host}")
+    pages: Any = client.list_repository_names(results_per_page=_PAGE).by_page()
     try:
         return _read(connection, pages)
-    except HttpResponseError as error:
-        response = error.response
-        if response is None:
-            raise connection.broken(error) from None
-        if response.status_code == _OK:  # what can't be decoded comes here, too
-            raise _no_list(connection) from None
-        if pages.continuation_token is None and connection.is_missing(response):
-            return None
-        refusal = connection.refusal(response)
-        hint = PERMISSION if response.status_code in _REFUSED else refusal.hint
-        raise RegistryError(refusal.message, hint=hint) from None
-    except AzureError as error:
+    except TransportError as error:
         raise connection.broken(error) from None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except HttpResponseError as error:
+        answer = getattr(error.response, "internal_response", None)
+        if answer is None or answer.status_code == _OK:  # what can't be decoded comes here, too
+            raise _no_list(connection) from None
+        if pages.continuation_token is None and connection.is_missing(answer):
+            return None
+        refusal = connection.refusal(answer)
+        hint = PERMISSION if answer.status_code in _REFUSED else refusal.hint
+        raise RegistryError(refusal.message, hint=hint) from None
+    except (AzureError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise _no_list(connection) from None
-
-
-class _Modern:
-    """Hand requests on as those of azure.core.rest, which our policies and answers are made for.
-
-    For lists azure-containerregistry 1.2.0 still makes those of azure.core.pipeline.transport.
-    """
-
-    def __init__(self, pipeline: Any) -> None:
-        self._pipeline = pipeline
-
-    def run(self, request: Any, **options: Any) -> Any:
-        from azure.core.rest import HttpRequest
-
-        modern = HttpRequest(request.method, request.url, headers=dict(request.headers))
-        return self._pipeline.run(modern, **options)
-
-
-def _sdk(connection: Connection) -> Any:
-    from azure.containerregistry import ContainerRegistryClient
-
-    connection.sdk()  # makes the pipelines
-    pipelines: Any = connection.pipelines
-    endpoint = f"{connection.scheme}://{connection.host}"
-    return ContainerRegistryClient(endpoint, None, pipeline=_Modern(pipelines.decoding))
 
 
 def _read(connection: Connection, pages: Any) -> list[Any]:

@@ -21,7 +21,7 @@ from aksci.oci.answers import (
 )
 from aksci.oci.blobs import Blobs
 from aksci.oci.catalog import PERMISSION, acr_names, is_acr, require_names
-from aksci.oci.connection import Connection
+from aksci.oci.connection import Connection, Session
 from aksci.oci.manifest import Manifest
 from aksci.oci.references import digest_of, is_digest
 from aksci.oci.referrers import require_descriptors
@@ -86,17 +86,18 @@ class RegistryClient:
             )
         self.host = host
         self.plain_http = plain_http
-        self._connection = Connection(
+        scheme = "http" if plain_http else "https"
+        session = Session(
             host,
-            "http" if plain_http else "https",
-            hint=hint or "check the name, the network and the proxy.",
-            options={
-                "credential": credential,
-                "login": login,
-                "verify": verify,
-                "proxies": proxies or {},
-                "sleep": sleep,
-            },
+            scheme,
+            credential=credential,
+            login=login,
+            verify=verify,
+            proxies=proxies or {},
+            wait=sleep,
+        )
+        self._connection = Connection(
+            host, scheme, session, hint=hint or "check the name, the network and the proxy."
         )
         self._blobs = Blobs(self._connection, sleep=sleep)
         self._lists_referrers = True

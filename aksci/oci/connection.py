@@ -2,61 +2,121 @@
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
-from aksci.core.concurrency import import_first
 from aksci.core.errors import ConfigError, NotFoundInRegistry, RegistryError, UnreachableError
 from aksci.oci.answers import reason_of, root_cause
-from aksci.oci.quick import QuickLane
+from aksci.oci.auth import Authenticator, Tokens
 from aksci.oci.references import is_repository
+from aksci.oci.transport import Request, Response, Transport, TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import BinaryIO
 
-    from aksci.oci.quick import Answer
-    from aksci.oci.transport import Pipelines
+    from azure.core.credentials import TokenCredential
 
-__all__ = ["Connection"]
+    from aksci.core.secret import Secret
 
-_QUICK = frozenset({"GET", "HEAD", "POST", "PUT"})
-_LARGEST_QUICK = 1 << 20
-"""Bytes that are written so. What is larger is worth the pipeline's care."""
+__all__ = ["Connection", "Session"]
+
 _NOT_FOUND = 404
 _BINARY = "application/octet-stream"
+_REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
+_ONLY_READS = frozenset({301, 302})
+"""Redirects that only a question follows: for others, their meaning has changed over time."""
+_SEE_OTHER = 303
+_MOST_REDIRECTS = 5
+
+
+class Session:
+    """Requests to one server: with its tokens, over redirects. Several threads may use it.
+
+    :param credential: an azure.identity credential, for ACR.
+    :param login: user name and password, for registries with basic or token authentication.
+    :param verify: see ``Transport``; and so ``proxies`` and ``wait``.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        scheme: str,
+        *,
+        credential: TokenCredential | None,
+        login: tuple[str, Secret] | None,
+        verify: bool | str,
+        proxies: Mapping[str, str],
+        wait: Callable[[float], None],
+    ) -> None:
+        self._transport = Transport(verify=verify, proxies=proxies, wait=wait)
+        self._tokens = Tokens(
+            Authenticator(
+                host=host,
+                scheme=scheme,
+                fetch=self._transport.send,
+                credential=credential,
+                login=login,
+            )
+        )
+
+    def send(self, request: Request, *, stream: bool = False) -> Response:
+        """Send a request, and return its answer or that of where it leads.
+
+        :raises TransportError: nobody answers, or it leads on and on.
+        :raises RegistryError: no token can be had.
+        """
+        for _ in range(_MOST_REDIRECTS + 1):
+            response = self._tokens.send(
+                request, lambda each: self._transport.send(each, stream=stream)
+            )
+            following = _redirected(request, response)
+            if following is None:
+                return response
+            response.close()
+            request = following
+        raise TransportError(f"it redirects more than {_MOST_REDIRECTS} times")
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._transport.close()
+
+
+def _redirected(request: Request, response: Response) -> Request | None:
+    """Return the request that an answer asks for instead; its token is chosen anew."""
+    status, location = response.status_code, response.headers.get("Location") or ""
+    if status not in _REDIRECTS or not location:
+        return None
+    if status in _ONLY_READS and request.method not in {"GET", "HEAD"}:
+        return None
+    url = ""
+    with contextlib.suppress(ValueError):  # brackets around what is no address
+        url = urljoin(request.url, location)
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise TransportError(f"it redirects to {location[:100]!r}, which is not followed")
+    content = request.content
+    if content is not None and not isinstance(content, bytes):
+        content.seek(0)
+    if status == _SEE_OTHER:
+        return replace(request, method="GET", url=url, content=None)
+    return replace(request, url=url)
 
 
 class Connection:
-    """What the registry's client is made on. Safe to use from several threads.
+    """What the registry's client is made on. Safe to use from several threads."""
 
-    :param options: what ``build_pipelines`` takes.
-    """
-
-    def __init__(self, host: str, scheme: str, *, hint: str, options: dict[str, Any]) -> None:
+    def __init__(self, host: str, scheme: str, session: Session, *, hint: str) -> None:
         self.host = host
         self.scheme = scheme
+        self.session = session
         self._hint = hint
-        self._options = options
-        self._lock = threading.Lock()
-        self.quick: QuickLane | None = None
-        if options["verify"] and not options["proxies"]:
-            bundle = options["verify"] if isinstance(options["verify"], str) else ""
-            self.quick = QuickLane(scheme, host, bundle=bundle)
-        self.pipelines: Pipelines | None = None
-        self._sdk: Any = None
         self._known = False
 
     def close(self) -> None:
         """Close the pooled connections."""
-        if self.quick is not None:
-            self.quick.close()
-        with self._lock:
-            if self.pipelines is not None:
-                self.pipelines.raw.__exit__()
-            self.pipelines = None
-            self._sdk = None
+        self.session.close()
 
     def path(self, repository: str, kind: str, name: str) -> str:
         """Return the address of something in a repository."""
@@ -86,57 +146,42 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         content: bytes | BinaryIO | None = None,
         once: bool = False,
-    ) -> Any:
+    ) -> Response:
         """Send a request and return its answer, read.
 
         :param once: don't repeat it when nobody knows whether the registry has acted on it.
         """
-        headers = dict(headers or {})
+        given = dict(headers or {})
         if content is not None:
-            headers.setdefault("Content-Type", _BINARY)
-        earlier = None if once else self._ask_quickly(method, url, headers, content)
-        if earlier is not None and earlier.plain:
-            return earlier
-        return self._run(method, url, headers, content, stream=False, earlier=earlier, once=once)
+            given.setdefault("Content-Type", _BINARY)
+        return self._run(Request(method=method, url=url, headers=given, content=content, once=once))
 
-    def stream(self, url: str, headers: Mapping[str, str]) -> Any:
+    def stream(self, url: str, headers: Mapping[str, str]) -> Response:
         """Ask for something and return its answer unread. Read it to the end, or close it."""
-        return self._run("GET", url, headers, None, stream=True)
-
-    def sdk(self) -> Any:
-        """Return azure-containerregistry's client over the same tokens and connections."""
-        pipeline = self._pipes().decoding
-        with self._lock:
-            if self._sdk is None:
-                import_first("azure.containerregistry")
-                from azure.containerregistry import ContainerRegistryClient
-
-                endpoint = f"{self.scheme}://{self.host}"
-                self._sdk = ContainerRegistryClient(endpoint, None, pipeline=pipeline)
-            return self._sdk
+        return self._run(Request(method="GET", url=url, headers=headers), stream=True)
 
     # Answers
 
-    def is_missing(self, response: Any) -> bool:
+    def is_missing(self, response: Response) -> bool:
         """Tell whether an answer says "not there", which only a 404 of a registry does."""
         if response.status_code != _NOT_FOUND:
             return False
         self._ensure_registry()
         return True
 
-    def require(self, response: Any, *statuses: int) -> None:
+    def require(self, response: Response, *statuses: int) -> None:
         """Refuse an answer of another status."""
         if response.status_code not in statuses:
             raise self.refusal(response)
         self._known = True
 
-    def require_found(self, response: Any, name: str, *statuses: int) -> None:
+    def require_found(self, response: Response, name: str, *statuses: int) -> None:
         """Refuse an answer of another status than 200, or those named; 404 as "not there"."""
         if self.is_missing(response):
             raise NotFoundInRegistry(f"{name} does not exist in the registry.")
         self.require(response, *(statuses or (200,)))
 
-    def refusal(self, response: Any) -> RegistryError:
+    def refusal(self, response: Response) -> RegistryError:
         """Return the error for an answer of a status that does not fit."""
         status = response.status_code
         where = f"{response.request.method} {urlsplit(response.request.url).path}"
@@ -146,64 +191,21 @@ class Connection:
             else None
         )
         return RegistryError(
-            f"The registry {self.host} answered {status} to {where}{reason_of(response)}.",
+            f"The registry {self.host} answered {status} to {where}{reason_of(response.content)}.",
             hint=hint,
         )
 
-    def broken(self, error: Exception) -> RegistryError:
+    def broken(self, error: Exception) -> UnreachableError:
         """Return the error for a request that was not answered."""
         return UnreachableError(
             f"The registry {self.host} can't be reached: {root_cause(error)}.", hint=self._hint
         )
 
-    def _run(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        content: bytes | BinaryIO | None,
-        *,
-        stream: bool,
-        **options: Any,
-    ) -> Any:
-        import_first("azure.core.exceptions", "azure.core.rest", "aksci.oci.transport")
-        from azure.core.exceptions import AzureError
-        from azure.core.rest import HttpRequest
-
-        request = HttpRequest(method, url, headers=dict(headers), content=content)
+    def _run(self, request: Request, *, stream: bool = False) -> Response:
         try:
-            return self._pipes().raw.run(request, stream=stream, **options).http_response
-        except AzureError as error:
+            return self.session.send(request, stream=stream)
+        except TransportError as error:
             raise self.broken(error) from None
-
-    def _pipes(self) -> Pipelines:
-        with self._lock:
-            if self.pipelines is None:
-                import_first("aksci.oci.transport")
-                from aksci.oci.transport import build_pipelines
-
-                pipelines = build_pipelines(self.host, self.scheme, **self._options)
-                pipelines.raw.__enter__()
-                self.pipelines = pipelines
-            return self.pipelines
-
-    def _ask_quickly(
-        self, method: str, url: str, headers: Mapping[str, str], content: bytes | BinaryIO | None
-    ) -> Answer | None:
-        """Make the first attempt without the pipeline's cost; None for what is for that alone."""
-        small = content is None or (isinstance(content, bytes) and len(content) <= _LARGEST_QUICK)
-        here = urlsplit(url).netloc == self.host
-        if self.quick is None or method not in _QUICK or not small or not here:
-            return None
-        with self._lock:
-            pipelines = self.pipelines
-        token = pipelines.tokens.known(method, url) if pipelines else None
-        return self.quick.ask(
-            method,
-            url,
-            {**headers, **({"Authorization": token} if token else {})},
-            content if isinstance(content, bytes) else None,
-        )
 
     def _ensure_registry(self) -> None:
         """Believe the first 404 only from a server that answers as a registry does."""

@@ -1,202 +1,286 @@
-"""The pipeline that requests to a registry take: redirects, retries, tokens, connections."""
+"""HTTP to registries: connections that are kept, retries, proxies, certificates, bounded answers.
+
+One transport for all: urllib3's pools. It knows nothing of tokens (``aksci.oci.auth``) and follows
+no redirect (``aksci.oci.connection``). urllib3 is imported when the first request is made.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import email.utils
-import io
-import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import unquote, urlsplit
 
-from azure.core.exceptions import ServiceRequestError, ServiceResponseError
-from azure.core.pipeline import Pipeline, PipelineResponse
-from azure.core.pipeline.policies import (
-    ContentDecodePolicy,
-    HTTPPolicy,
-    RedirectPolicy,
-    SansIOHTTPPolicy,
-)
-from azure.core.pipeline.transport import RequestsTransport
-
+from aksci.core.concurrency import import_first
 from aksci.oci.answers import require_size
-from aksci.oci.auth import Authenticator, TokenPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import ssl
+    from collections.abc import Callable, Iterator, Mapping
 
-    from azure.core.credentials import TokenCredential
-    from azure.core.pipeline import PipelineRequest
-    from azure.core.rest import HttpRequest
+    from urllib3 import PoolManager
 
-    from aksci.core.secret import Secret
+    from aksci.oci.retry import RegistryRetry
 
-__all__ = ["Pipelines", "RetryPolicy", "build_pipelines"]
+__all__ = ["Request", "Response", "Transport", "TransportError"]
 
-_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
-_UNREAD = frozenset({429})
-_ATTEMPTS = 5
-_UNREACHABLE_ATTEMPTS = 3
-_FIRST_WAIT = 0.2  # seconds; doubled for each further attempt
-_LONGEST_WAIT = 60.0  # seconds; a registry that asks for more has refused
-_CONNECTIONS = 32
+_CONNECT = 10.0  # seconds
 _TIMEOUT = 60.0  # seconds without a byte
-_PIECE = 1 << 16  # bytes of a streamed answer that are read at a time
+_CONNECTIONS = 32
+_PIECE = 1 << 16  # bytes of an answer that are read at a time
 
 
-class RetryPolicy(HTTPPolicy["HttpRequest", Any]):
-    """Try again after a transient failure, at most five times; obey Retry-After up to a minute."""
-
-    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
-        super().__init__()
-        self._sleep = sleep
-
-    def send(self, request: PipelineRequest[HttpRequest]) -> PipelineResponse[HttpRequest, Any]:
-        """Send a request until it is answered for good.
-
-        A body that is a file is sent once: its upload has to start afresh, by the caller. What is
-        to be sent ``once`` is sent again only when it was refused unread (429).
-        """
-        content = request.http_request.content
-        in_memory = isinstance(content, io.BytesIO)  # azure-containerregistry's way with manifests
-        attempts = 1 if hasattr(content, "fileno") and not in_memory else _ATTEMPTS
-        once = request.context.options.pop("once", False)
-        again = _UNREAD if once else _AGAIN
-        for attempt in range(1, attempts + 1):
-            wait = _FIRST_WAIT * 2 ** (attempt - 1)
-            try:
-                response = self.next.send(request)
-            except (ServiceRequestError, ServiceResponseError) as error:
-                last = attempt >= min(attempts, _UNREACHABLE_ATTEMPTS)
-                if once or last or _is_certificate(error):
-                    raise
-            else:
-                if attempt == attempts or response.http_response.status_code not in again:
-                    return response
-                wait = _retry_after(response.http_response.headers) or wait
-                if wait > _LONGEST_WAIT:
-                    return response
-                _discard(response)
-            if in_memory:
-                content.seek(0)
-            self._sleep(wait)
-        raise AssertionError  # pragma: no cover - the last attempt returns or raises
-
-
-class EarlierAttempt(HTTPPolicy["HttpRequest", Any]):
-    """Let what the quick lane was told, if anything, be the answer to the first attempt."""
-
-    def send(self, request: PipelineRequest[HttpRequest]) -> PipelineResponse[HttpRequest, Any]:
-        """Answer with it once; send the request from then on."""
-        earlier = request.context.options.pop("earlier", None)
-        if earlier is None:
-            return self.next.send(request)
-        if earlier.failure is not None:
-            raise ServiceRequestError(str(earlier.failure), error=earlier.failure)
-        return PipelineResponse(request.http_request, earlier, request.context)
-
-
-def _discard(response: PipelineResponse[HttpRequest, Any]) -> None:
-    """Give up an answer that was not read, and with it its connection."""
-    close = getattr(response.http_response, "close", None)
-    if close is not None:
-        close()
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that Retry-After (RFC 9110, section 10.2.3) asks for."""
-    value = headers.get("Retry-After", "")
-    if value.isdecimal():
-        return float(value)
-    moment = email.utils.parsedate_tz(value)
-    served = email.utils.parsedate_tz(headers.get("Date", ""))
-    if moment is None or served is None:
-        return None
-    return max(float(email.utils.mktime_tz(moment) - email.utils.mktime_tz(served)), 0.0)
-
-
-def _is_certificate(error: ServiceRequestError | ServiceResponseError) -> bool:
-    from requests.exceptions import SSLError
-
-    return isinstance(error.inner_exception, SSLError)
+class TransportError(Exception):
+    """A request was not answered; the cause is in ``__cause__``."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pipelines:
-    """Two entries to the same tokens and connections."""
+class Request:
+    """What is asked."""
 
-    raw: Pipeline[HttpRequest, Any]
-    """Hands out each answer as it came."""
-    decoding: Pipeline[HttpRequest, Any]
-    """Parses each answer, as azure-containerregistry expects of its pipeline."""
-    tokens: TokenPolicy
-
-
-def build_pipelines(
-    host: str,
-    scheme: str,
-    *,
-    credential: TokenCredential | None,
-    login: tuple[str, Secret] | None,
-    verify: bool | str,
-    proxies: Mapping[str, str],
-    sleep: Callable[[float], None],
-) -> Pipelines:
-    """Build the pipelines of one registry; several threads may use them."""
-    transport = _transport(verify, proxies)
-    plain: Pipeline[HttpRequest, Any] = Pipeline(transport, [RetryPolicy(sleep)])
-    authenticator = Authenticator(
-        host=host,
-        scheme=scheme,
-        fetch=lambda request: plain.run(request, stream=False).http_response,
-        credential=credential,
-        login=login,
-    )
-    tokens = TokenPolicy(authenticator)
-    shared = [RedirectPolicy(redirect_max=5), RetryPolicy(sleep), tokens, EarlierAttempt()]
-    decode: SansIOHTTPPolicy[Any, Any] = ContentDecodePolicy()
-    # Each policy knows only the one after it, so both pipelines can end in the same ones.
-    return Pipelines(
-        raw=Pipeline(transport, shared),
-        decoding=Pipeline(transport, [decode, *shared]),
-        tokens=tokens,
-    )
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | BinaryIO | None = None
+    once: bool = False
+    """Don't repeat it when nobody knows whether the registry has acted on it."""
 
 
-def _transport(verify: bool | str, proxies: Mapping[str, str]) -> RequestsTransport:
-    import requests
-    from requests.adapters import HTTPAdapter
+@dataclass(kw_only=True)
+class Response:
+    """What was answered; ``content`` is there once it was read."""
 
-    session = requests.Session()
-    session.trust_env = False  # proxies, certificates and ~/.netrc: the edge hands in what counts
-    session.proxies.update(proxies)
-    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS, max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    session.hooks["response"].append(_read_bounded)
-    session.headers["Accept-Encoding"] = "identity"  # digests are of the bytes as stored
-    return RequestsTransport(
-        session=session,
-        session_owner=True,
-        use_env_settings=False,
-        connection_timeout=10,
-        read_timeout=_TIMEOUT,
-        connection_verify=verify,
-        connection_data_block_size=_PIECE,
-    )
+    request: Request
+    status_code: int
+    headers: Mapping[str, str]
+    """Their names match whatever their case."""
+    content: bytes = b""
+    raw: Any = field(default=None, repr=False)
+    """urllib3's."""
+    _read: bool = field(default=False, init=False, repr=False)
 
+    def read(self) -> bytes:
+        """Read all of it, no more than may be held in memory, and give the connection back.
 
-def _read_bounded(response: Any, *_args: Any, stream: bool = False, **_options: Any) -> None:
-    """Read an answer that is to be held in memory as requests does, and no further than allowed."""
-    if stream:
-        return
-    content = bytearray()
-    with contextlib.ExitStack() as stack:
-        stack.callback(response.close)
-        for piece in response.iter_content(_PIECE):
+        :raises RegistryError: it is too large.
+        :raises TransportError: it breaks off.
+        """
+        with _told():
+            return self.load()
+
+    def iter_raw(self) -> Iterator[bytes]:
+        """Yield it in pieces, as it came: never decoded, whatever its headers say.
+
+        :raises TransportError: it breaks off.
+        """
+        with _told():
+            yield from self.raw.stream(_PIECE, decode_content=False)
+
+    def close(self) -> None:
+        """Give the connection back; one whose answer was not read to its end is closed."""
+        if self.raw is None:
+            return
+        if self.raw.closed:  # read to its end: the connection can be kept
+            self.raw.release_conn()
+        else:
+            self.raw.close()
+
+    def load(self) -> bytes:
+        """Do what ``read`` does, and let urllib3's own errors out."""
+        if self.raw is not None and not self._read:
+            self._read = True
+            with contextlib.closing(self):
+                self.content = self._bounded()
+        return self.content
+
+    def _bounded(self) -> bytes:
+        host = urlsplit(self.request.url).netloc
+        told = self.headers.get("Content-Length") or ""
+        if told.isdecimal():
+            require_size(int(told), host)
+        content = bytearray()
+        for piece in self.raw.stream(_PIECE, decode_content=True):
             content += piece
-            require_size(len(content), urlsplit(response.url).netloc)
-        stack.pop_all()
-    response._content = bytes(content)  # noqa: SLF001 - requests has no other way
-    response._content_consumed = True  # noqa: SLF001
+            require_size(len(content), host)
+        return bytes(content)
+
+
+class Transport:
+    """Connections to any host. Several threads may use it.
+
+    :param verify: whether TLS certificates are checked, or the file or folder of certificates to
+        check them with; True: certifi's. Nothing is taken from the environment.
+    :param proxies: scheme -> address: ``{"https": "http://user:password@proxy:3128"}``.
+    :param wait: is told of each wait between attempts, in seconds, and waits.
+    """
+
+    def __init__(
+        self,
+        *,
+        verify: bool | str,
+        proxies: Mapping[str, str],
+        wait: Callable[[float], None],
+    ) -> None:
+        self._verify = verify
+        self._proxies = dict(proxies)
+        self._wait = wait
+        self._lock = threading.Lock()
+        self._pools: dict[str, PoolManager] = {}
+        self._context: ssl.SSLContext | None = None
+
+    def send(self, request: Request, *, stream: bool = False) -> Response:
+        """Send a request until it is answered for good, and return the answer.
+
+        :param stream: return it unread. Read it to the end, or close it.
+        :raises TransportError: nobody answers.
+        :raises RegistryError: the answer is larger than memory should hold.
+        """
+        if not self._pools:  # the first request, of several threads perhaps
+            import_first("urllib3", "certifi", "aksci.oci.retry")
+        with _told():
+            return self._send(request, stream=stream)
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        with self._lock:
+            for pool in self._pools.values():
+                pool.clear()
+            self._pools.clear()
+
+    def _send(self, request: Request, *, stream: bool) -> Response:
+        from urllib3.exceptions import HTTPError
+
+        retry = self._retry(request)
+        while True:
+            try:
+                response = self._ask(request)
+                if (after := _given_up(response, retry)) is not None:
+                    retry = after
+                    continue
+                if not stream:
+                    response.load()
+            except HTTPError as error:
+                retry = retry.increment(request.method, request.url, error=error)
+                retry.sleep()
+            else:
+                return response
+
+    def _ask(self, request: Request) -> Response:
+        from urllib3 import Timeout
+
+        headers = {
+            "User-Agent": "aksci",
+            "Accept-Encoding": "identity",  # digests are of the bytes as stored
+            **request.headers,
+        }
+        content = request.content
+        if content is not None and not isinstance(content, bytes):
+            headers["Content-Length"] = str(_length(content))  # else it is sent in chunks
+        raw = self._pool(urlsplit(request.url).scheme).urlopen(
+            request.method,
+            request.url,
+            body=content,
+            headers=headers,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+            timeout=Timeout(connect=_CONNECT, read=_TIMEOUT),
+        )
+        return Response(request=request, status_code=raw.status, headers=raw.headers, raw=raw)
+
+    def _retry(self, request: Request) -> RegistryRetry:
+        from aksci.oci.retry import RegistryRetry
+
+        if request.content is None or isinstance(request.content, bytes):
+            return RegistryRetry(once=request.once, wait=self._wait)
+        return RegistryRetry(once=request.once, wait=self._wait, attempts=1)
+
+    def _pool(self, scheme: str) -> PoolManager:
+        proxy = self._proxies.get(scheme) or self._proxies.get("all") or ""
+        with self._lock:
+            if proxy not in self._pools:
+                self._pools[proxy] = self._make_pool(proxy)
+            return self._pools[proxy]
+
+    def _make_pool(self, proxy: str) -> PoolManager:
+        import urllib3
+
+        context = self._context = self._context or _trusting(self._verify)
+        options: dict[str, Any] = {
+            "maxsize": _CONNECTIONS,
+            "ssl_context": context,
+            "cert_reqs": "CERT_REQUIRED" if self._verify else "CERT_NONE",
+        }
+        if not proxy:
+            return urllib3.PoolManager(**options)
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+        headers = urllib3.make_headers(proxy_basic_auth=login) if parts.username else None
+        address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return urllib3.ProxyManager(
+            address, proxy_headers=headers, proxy_ssl_context=context, **options
+        )
+
+
+def _given_up(response: Response, retry: RegistryRetry) -> RegistryRetry | None:
+    """Close a transient answer, wait, and return what attempts are left; None: it has to do.
+
+    It isn't read, as urllib3 would: nobody knows how long it is.
+    """
+    from urllib3.exceptions import MaxRetryError
+
+    if not retry.is_retry(response.request.method, response.status_code):
+        return None
+    try:
+        left = retry.increment(response=response.raw)
+    except MaxRetryError:
+        return None
+    response.close()
+    left.sleep(response.raw)
+    return left
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Let whatever goes wrong below be one kind of error."""
+    from http.client import HTTPException
+
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except (HTTPError, HTTPException, OSError) as error:
+        raise TransportError(str(error)) from error
+
+
+def _trusting(verify: bool | str) -> ssl.SSLContext:
+    """Trust the certificates of a bundle and no others. One context serves all connections.
+
+    Names are compared with the certificate's alternative names, never a common name; TLS from 1.2.
+    """
+    import ssl
+    from pathlib import Path
+
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    if not verify:
+        return create_urllib3_context(cert_reqs=ssl.CERT_NONE)
+    context = create_urllib3_context()
+    bundle = verify
+    if not isinstance(bundle, str):
+        import certifi
+
+        bundle = certifi.where()
+    if Path(bundle).is_dir():
+        context.load_verify_locations(capath=bundle)
+    else:
+        context.load_verify_locations(cafile=bundle)
+    return context
+
+
+def _length(content: BinaryIO) -> int:
+    here = content.tell()
+    end = content.seek(0, 2)
+    content.seek(here)
+    return end - here

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from aksci.core.concurrency import import_first
 from aksci.core.errors import ConfigError, TrustError
 from aksci.oci.client import is_loopback
+from aksci.oci.connection import Session
+from aksci.oci.transport import Request, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
     from aksci.core.secret import Secret
-    from aksci.oci.transport import Pipelines
+    from aksci.oci.transport import Response
 
 __all__ = ["TrustServer"]
 
@@ -42,7 +44,7 @@ class TrustServer:
     proxies: Mapping[str, str] = field(default_factory=dict)
     hint: str = "check the name, the network and the proxy."
     sleep: Callable[[float], None] = time.sleep
-    _pipelines: Pipelines | None = field(default=None, init=False, repr=False)
+    _session: Session | None = field(default=None, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -62,18 +64,12 @@ class TrustServer:
         :param largest: more bytes than these are refused, and not read.
         :raises TrustError: it can't be asked, or refuses.
         """
-        import_first("azure.core.exceptions", "azure.core.rest", "aksci.oci.transport")
-        from azure.core.exceptions import AzureError
-        from azure.core.rest import HttpRequest
-
         address = f"{self.url}/v2/{quote(gun, safe='/:')}/_trust/tuf/{quote(name)}.json"
         try:
-            answer = self._pipes().raw.run(HttpRequest("GET", address), stream=True).http_response
-            try:
+            answer = self._opened().send(Request(method="GET", url=address), stream=True)
+            with contextlib.closing(answer):
                 return self._content(answer, gun, name, largest)
-            finally:
-                answer.close()
-        except (AzureError, OSError) as error:
+        except TransportError as error:
             from aksci.core.text import sanitise
 
             raise TrustError(
@@ -81,7 +77,7 @@ class TrustServer:
                 hint=self.hint,
             ) from None
 
-    def _content(self, answer: Any, gun: str, name: str, largest: int) -> bytes | None:
+    def _content(self, answer: Response, gun: str, name: str, largest: int) -> bytes | None:
         if answer.status_code == _NOT_FOUND:
             return None
         if answer.status_code != _OK:
@@ -99,19 +95,17 @@ class TrustServer:
                 )
         return bytes(content)
 
-    def _pipes(self) -> Pipelines:
-        from aksci.oci.transport import build_pipelines
-
+    def _opened(self) -> Session:
         with self._lock:
-            if self._pipelines is None:
+            if self._session is None:
                 parts = urlsplit(self.url)
-                self._pipelines = build_pipelines(
+                self._session = Session(
                     parts.netloc,
                     parts.scheme,
                     credential=self.credential,
                     login=self.login,
                     verify=str(self.ca) if self.ca else True,
                     proxies=self.proxies,
-                    sleep=self.sleep,
+                    wait=self.sleep,
                 )
-            return self._pipelines
+            return self._session
