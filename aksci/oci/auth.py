@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlencode, urlsplit
 
 from aksci.core.errors import RegistryError
 from aksci.core.strict_json import parse_json
-from aksci.oci.transport import Request, Response
+from aksci.oci.transport import Request, Response, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,7 @@ class Authenticator:
             return self._refresh[0]
         if self.credential is None:  # pragma: no cover - the caller has looked
             raise RegistryError(f"No identity to log in to {self.host} with.")
-        identity = self.credential.get_token(_AUDIENCE).token
+        identity = _identity_token(self.credential)
         form = {"grant_type": "access_token", "service": self.host, "access_token": identity}
         token, life = self._ask(self._form("/oauth2/exchange", form))
         self._refresh = (token, time.monotonic() + life)
@@ -140,6 +140,15 @@ class Authenticator:
         if not isinstance(life, int | float) or not life:
             life = _life_of(token) or _DEFAULT_LIFE
         return token, max(float(life) - _EARLY, 1.0)
+
+
+def _identity_token(credential: TokenCredential) -> str:
+    from azure.core.exceptions import AzureError
+
+    try:
+        return credential.get_token(_AUDIENCE).token
+    except AzureError as error:  # not logged in, or Entra ID does not answer
+        raise TransportError(str(error)) from error
 
 
 def _life_of(token: str) -> float | None:

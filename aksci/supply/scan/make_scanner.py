@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from aksci.config.supply_models import ScanConfig
     from aksci.core.process import Runner
     from aksci.core.reporting import Reporter
-    from aksci.supply.scan.layer_registry import LayerRegistry
+    from aksci.oci.registry import Registry
     from aksci.tools.toolbox import Toolbox
 
 __all__ = ["make_scanner"]
@@ -24,7 +24,7 @@ def make_scanner(
     config: ScanConfig,
     *,
     toolbox: Toolbox,
-    registry: LayerRegistry,
+    registry: Registry,
     cache: Path,
     local: bool,
     now: dt.datetime,

@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from azure.core.exceptions import ClientAuthenticationError
 
 from aksci.core.errors import ConfigError, NotFoundInRegistry, RegistryError
 from aksci.core.secret import Secret
@@ -260,6 +261,18 @@ def test_acr_exchanges_an_identity_for_its_own_token(server, slept):
     assert b"access_token=entra" in server.asked[1][2]
     assert b"grant_type=refresh_token" in server.asked[2][2]
     assert server.asked[3][1]["Authorization"] == "Bearer A"
+    client.close()
+
+
+def test_an_identity_that_can_not_be_had_is_an_error_that_says_why(server, slept):
+    class Identity:
+        def get_token(self, _scope):
+            raise ClientAuthenticationError("Please run 'az login' to set up an account")
+
+    client = RegistryClient(server.host, plain_http=True, credential=Identity(), sleep=slept.append)
+    server.answers[HEAD] = [challenged(server)]
+    with pytest.raises(RegistryError, match="az login"):
+        client.resolve("shop/web", "latest")
     client.close()
 
 
