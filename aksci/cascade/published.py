@@ -8,12 +8,12 @@ means more work, never less.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from aksci.core.errors import ConfigError, DamagedInRegistry, NotFoundInRegistry
+from aksci.core.strict_json import parse_json
 from aksci.images.annotations import BASE_DIGEST, BASE_NAME
 from aksci.images.build.finished import content_identity
 from aksci.images.build.materials import used_images
@@ -185,7 +185,7 @@ def _used(registry: Registry, ref: ImageRef, lineage: Lineage) -> dict[str, set[
     """Return the images that BuildKit says it used: ``registry/repository`` -> digests."""
     used: dict[str, set[str]] = defaultdict(set)
     if lineage.provenance:
-        provenance = json.loads(registry.blob(ref.repository, lineage.provenance))
+        provenance = parse_json(registry.blob(ref.repository, lineage.provenance))
         for image, digest in used_images(provenance):
             used[image.name].add(digest)
     return used

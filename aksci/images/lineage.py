@@ -191,7 +191,7 @@ def load_lineage(registry: Registry, repository: str, record: Descriptor) -> Lin
     """
     try:
         artifact = read_artifact(registry, repository, record.digest, artifact_type=ARTIFACT_TYPE)
-        return _lineage(artifact, json.loads(artifact.read()))
+        return _lineage(artifact, artifact.read_json())
     except (NotFoundInRegistry, DamagedInRegistry, *_DAMAGE):
         return None
 

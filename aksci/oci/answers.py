@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import RegistryError
+from aksci.core.strict_json import parse_json
+from aksci.oci.manifest import OCI_MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,8 +51,8 @@ def require_same(digest: str, expected: str, name: str) -> None:
 def is_manifest(content: bytes) -> bool:
     """Tell a manifest from the page of a web server that has one for any address."""
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
+        document = parse_json(content)
+    except ValueError:
         return False
     return isinstance(document, dict) and "schemaVersion" in document
 
@@ -59,9 +60,9 @@ def is_manifest(content: bytes) -> bool:
 def media_type_of(content: bytes) -> str:
     """Return the media type that a manifest itself names."""
     try:
-        return str(json.loads(content)["mediaType"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return "application/vnd.oci.image.manifest.v1+json"
+        return str(parse_json(content)["mediaType"])
+    except (ValueError, KeyError, TypeError):
+        return OCI_MANIFEST
 
 
 def next_page(headers: Mapping[str, str]) -> str:
@@ -103,7 +104,7 @@ def root_cause(error: BaseException) -> str:
 def _first_error(content: bytes) -> tuple[str, str]:
     """Return code and message of an error body. Distribution specification 1.1, "Error Codes"."""
     try:
-        first = json.loads(content)["errors"][0]
+        first = parse_json(content)["errors"][0]
         return str(first["code"]), str(first.get("message", ""))
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         return "", ""

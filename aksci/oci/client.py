@@ -5,12 +5,12 @@ Why part of it is ours and part is azure-containerregistry: docs/adr/0002-regist
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from aksci.core.errors import ConfigError, RegistryError
+from aksci.core.strict_json import parse_json
 from aksci.oci.answers import (
     error_code,
     is_manifest,
@@ -22,7 +22,7 @@ from aksci.oci.answers import (
 from aksci.oci.blobs import Blobs
 from aksci.oci.catalog import PERMISSION, acr_names, is_acr, require_names
 from aksci.oci.connection import Connection, Session
-from aksci.oci.manifest import Manifest
+from aksci.oci.manifest import INDEX_TYPES, MANIFEST_TYPES, Manifest
 from aksci.oci.references import digest_of, is_digest
 from aksci.oci.referrers import require_descriptors
 
@@ -36,13 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RegistryClient"]
 
-_MANIFESTS = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
-_ACCEPT = {"Accept": ", ".join(_MANIFESTS)}
+_ACCEPT = {"Accept": ", ".join(sorted(INDEX_TYPES) + sorted(MANIFEST_TYPES))}
 _LOOPBACK = frozenset({"localhost", "::1"})
 _REFUSED = frozenset({401, 403})
 _CREATED = 201
@@ -279,10 +273,10 @@ class RegistryClient:
     def _page(self, url: str, content: bytes, key: str) -> list[Any]:
         """Return what one page has of a list; JSON's null stands for an empty one."""
         try:
-            entries = json.loads(content)[key]
+            entries = parse_json(content)[key]
             if not isinstance(entries, list | None):
                 raise TypeError(entries)  # noqa: TRY301 - one place says so
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError):
             raise RegistryError(
                 f"{self.host} does not answer as a registry: no list is at {urlsplit(url).path}.",
                 hint="is it another server that listens there?",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import ConfigError, NotFoundInRegistry, RegistryError
+from aksci.core.errors import ConfigError, DamagedInRegistry, NotFoundInRegistry, RegistryError
+from aksci.oci.manifest import INDEX_TYPES, MANIFEST_TYPES
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
 
@@ -17,19 +17,12 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from aksci.core.reporting import Reporter
-    from aksci.oci.manifest import Manifest
+    from aksci.oci.manifest import Descriptor, Manifest
     from aksci.oci.registry import Registry
 
 __all__ = ["Blob", "Closure", "Node", "read_closure"]
 
-_MANIFEST_TYPES = frozenset(
-    {
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    }
-)
+_ANY_TYPE = INDEX_TYPES | MANIFEST_TYPES
 _ELSEWHERE = ("nondistributable", "foreign")
 """In the media type of a layer that is fetched from its ``urls`` and stored in no registry."""
 _COSIGN = re.compile(r"sha256-([0-9a-f]{64})\.(?:sig|att|sbom)")
@@ -171,25 +164,22 @@ class _Walk:
 def _parse(ref: ImageRef, manifest: Manifest) -> Node:
     """Read which blobs and manifests one needs. Image specification 1.1, manifest and index."""
     try:
-        document = json.loads(manifest.content)
-        entries = list(document.get("manifests") or [])
-        children = [e for e in entries if e["mediaType"] in _MANIFEST_TYPES]
-        named = [*filter(None, [document.get("config")]), *(document.get("layers") or [])]
-        named += [e for e in entries if e["mediaType"] not in _MANIFEST_TYPES]
-        blobs = {Blob(str(e["digest"]), int(e["size"])) for e in named if not _is_elsewhere(e)}
+        children = [one for one in manifest.entries if one.media_type in _ANY_TYPE]
+        named = [*filter(None, [manifest.config]), *manifest.layers]
+        named += [one for one in manifest.entries if one.media_type not in _ANY_TYPE]
         node = Node(
             ref=ref,
             media_type=manifest.media_type,
             content=manifest.content,
-            blobs=tuple(sorted(blobs)),
-            children=tuple(dict.fromkeys(str(e["digest"]) for e in children)),
-            subject=str((document.get("subject") or {}).get("digest") or ""),
+            blobs=tuple(sorted({_blob(one) for one in named if not _is_elsewhere(one)})),
+            children=tuple(dict.fromkeys(one.digest for one in children)),
+            subject=manifest.subject,
         )
         for digest in (*node.children, *(blob.digest for blob in node.blobs)):
             ref.beside(digest)
-    except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
-        raise RegistryError(f"The manifest {ref} is damaged ({error!r}).") from None
-    if manifest.media_type not in _MANIFEST_TYPES:
+    except (DamagedInRegistry, ValueError, ConfigError) as error:
+        raise RegistryError(f"The manifest {ref} is damaged ({error}).") from None
+    if manifest.media_type not in _ANY_TYPE:
         raise RegistryError(
             f"{ref} is of the type {manifest.media_type!r}, which can't be copied.",
             hint="build it anew: images of Docker's schema 1 have no fixed digest.",
@@ -197,10 +187,14 @@ def _parse(ref: ImageRef, manifest: Manifest) -> Node:
     return node
 
 
-def _is_elsewhere(descriptor: Mapping[str, Any]) -> bool:
-    return bool(descriptor.get("urls")) and any(
-        word in descriptor["mediaType"] for word in _ELSEWHERE
-    )
+def _blob(descriptor: Descriptor) -> Blob:
+    if descriptor.size is None:
+        raise ValueError(f"{descriptor.digest[:80]} has no size")
+    return Blob(descriptor.digest, descriptor.size)
+
+
+def _is_elsewhere(descriptor: Descriptor) -> bool:
+    return descriptor.urls and any(word in descriptor.media_type for word in _ELSEWHERE)
 
 
 def _distinct(entries: Iterable[dict[str, Any]], ref: ImageRef) -> tuple[dict[str, Any], ...]:

@@ -80,6 +80,8 @@ class Descriptor:
     artifact_type: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
     platform: Platform | None = None
+    urls: bool = False
+    """Whether it says where else it can be fetched."""
 
     @property
     def is_attestation(self) -> bool:
@@ -223,6 +225,7 @@ def parse_descriptor(found: object) -> Descriptor:
         artifact_type=_text(found.get("artifactType")),
         annotations=_texts(found.get("annotations")),
         platform=parse_platform(found.get("platform")),
+        urls=bool(found.get("urls")),
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import NotFoundInRegistry, RegistryError
 from aksci.oci.locks import hold
+from aksci.oci.manifest import OCI_INDEX
 from aksci.oci.references import digest_of
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ __all__ = [
     "require_descriptors",
 ]
 
-_INDEX = "application/vnd.oci.image.index.v1+json"
 _ATTEMPTS = 5
 
 
@@ -76,9 +76,9 @@ def record_referrers(
             missing = _missing(entries, present)
             if not missing:
                 return added
-            index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": [*present, *missing]}
+            index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [*present, *missing]}
             text = json.dumps(index, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-            registry.put_manifest(repository, text.encode(), _INDEX, tag=fallback_tag(subject))
+            registry.put_manifest(repository, text.encode(), OCI_INDEX, tag=fallback_tag(subject))
             added = True
             # Read back in the next round: another machine may have written at the same time.
         missing = _missing(entries, _fallback(registry, repository, subject))
@@ -117,5 +117,5 @@ def _fallback(registry: Registry, repository: str, digest: str) -> list[dict[str
         manifest = registry.manifest(repository, fallback_tag(digest))
     except NotFoundInRegistry:
         return []
-    entries = json.loads(manifest.content).get("manifests") or []
+    entries = manifest.document.get("manifests") or []
     return require_descriptors(entries, f"{repository}@{digest}")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import GateError
+from aksci.core.strict_json import parse_json
 from aksci.core.text import short_line
 from aksci.oci.references import digest_of, is_digest
 
@@ -246,14 +247,7 @@ def _descriptor(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parse(content: bytes) -> Any:
-    return json.loads(content.decode(), object_pairs_hook=_once)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key is there twice")
-    return found
+    return parse_json(content)
 
 
 def _require_plain(found: dict[str, Any], kind: str) -> None:
