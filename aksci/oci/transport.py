@@ -126,7 +126,7 @@ class Transport:
         self._proxies = dict(proxies)
         self._wait = wait
         self._lock = threading.Lock()
-        self._pools: dict[str, PoolManager] = {}
+        self._pools: dict[tuple[str, str], PoolManager] = {}
         self._context: ssl.SSLContext | None = None
 
     def send(self, request: Request, *, stream: bool = False) -> Response:
@@ -199,28 +199,31 @@ class Transport:
     def _pool(self, scheme: str) -> PoolManager:
         proxy = self._proxies.get(scheme) or self._proxies.get("all") or ""
         with self._lock:
-            if proxy not in self._pools:
-                self._pools[proxy] = self._make_pool(proxy)
-            return self._pools[proxy]
+            if (scheme, proxy) not in self._pools:
+                self._pools[scheme, proxy] = self._make_pool(scheme, proxy)
+            return self._pools[scheme, proxy]
 
-    def _make_pool(self, proxy: str) -> PoolManager:
+    def _make_pool(self, scheme: str, proxy: str) -> PoolManager:
         import urllib3
 
-        context = self._context = self._context or _trusting(self._verify)
-        options: dict[str, Any] = {
-            "maxsize": _CONNECTIONS,
-            "ssl_context": context,
-            "cert_reqs": "CERT_REQUIRED" if self._verify else "CERT_NONE",
-        }
+        options: dict[str, Any] = {"maxsize": _CONNECTIONS}
+        if scheme == "https":
+            options["ssl_context"] = self._trusted()
+            options["cert_reqs"] = "CERT_REQUIRED" if self._verify else "CERT_NONE"
         if not proxy:
             return urllib3.PoolManager(**options)
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        if parts.scheme == "https":
+            options["proxy_ssl_context"] = self._trusted()
         login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
         headers = urllib3.make_headers(proxy_basic_auth=login) if parts.username else None
         address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        return urllib3.ProxyManager(
-            address, proxy_headers=headers, proxy_ssl_context=context, **options
-        )
+        return urllib3.ProxyManager(address, proxy_headers=headers, **options)
+
+    def _trusted(self) -> ssl.SSLContext:
+        """Return the one context of all connections: reading the bundle takes 20 ms."""
+        self._context = self._context or _trusting(self._verify)
+        return self._context
 
 
 def _given_up(response: Response, retry: RegistryRetry) -> RegistryRetry | None:
