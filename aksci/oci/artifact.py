@@ -91,13 +91,13 @@ class Artifact:
         :raises DamagedInRegistry: it is larger than is allowed, or not what its digest says.
         :raises NotFoundInRegistry: it is gone.
         """
-        wanted = layer or self.layer()
-        if not is_digest(wanted.digest):
+        chosen = layer or self.layer()
+        if not is_digest(chosen.digest):
             raise self.manifest.damaged("a layer has no digest")
-        if (wanted.size or 0) > largest:  # before it is fetched
+        if (chosen.size or 0) > largest:  # before it is fetched
             raise self.manifest.damaged(f"its content has more than {largest:,} bytes")
-        content = self.registry.blob(self.ref.repository, wanted.digest)
-        _require_content(content, wanted.digest, self.manifest)
+        content = self.registry.blob(self.ref.repository, chosen.digest)
+        _require_content(content, chosen.digest, self.manifest)
         if len(content) > largest:
             raise self.manifest.damaged(f"its content has more than {largest:,} bytes")
         return content

@@ -144,8 +144,8 @@ class Blobs:
 
     def _read_from(self, repository: str, digest: str, offset: int) -> Generator[bytes, None, None]:
         """Yield what follows the first bytes; skip them where the registry sends all again."""
-        wanted = {"Range": f"bytes={offset}-"} if offset else {}
-        response = self._connection.stream(self._path(repository, digest), wanted)
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        response = self._connection.stream(self._path(repository, digest), headers)
         try:
             if response.status_code not in {200, 206}:
                 response.read()

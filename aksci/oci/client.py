@@ -42,7 +42,7 @@ _REFUSED = frozenset({401, 403})
 _CREATED = 201
 _PAGE = 1000
 _PAGES = 2000
-"""Pages after which a list is believed to have no end."""
+"""Pages after which a list counts as one without an end."""
 _MANIFEST_LIMIT = 4 << 20
 """Bytes that every registry should take. Distribution specification 1.1, "Pushing Manifests"."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aksci.oci.manifest import Descriptor, Manifest
     from aksci.oci.registry import Registry
 
-__all__ = ["Blob", "Closure", "Node", "read_closure"]
+__all__ = ["Blob", "Closure", "StoredManifest", "read_closure"]
 
 _ANY_TYPE = INDEX_TYPES | MANIFEST_TYPES
 _ELSEWHERE = ("nondistributable", "foreign")
@@ -38,7 +38,7 @@ class Blob:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Node:
+class StoredManifest:
     """One manifest or index, as its very bytes."""
 
     ref: ImageRef
@@ -55,7 +55,7 @@ class Node:
 class Closure:
     """What has to be copied so that nothing of some images is lost."""
 
-    nodes: Mapping[ImageRef, Node]
+    nodes: Mapping[ImageRef, StoredManifest]
     """Each after what it needs: an index after its manifests, what refers after its subject."""
     referrers: Mapping[ImageRef, tuple[dict[str, Any], ...]]
     """Subject -> descriptors of what refers to it, as the registry lists them."""
@@ -84,7 +84,7 @@ class _Walk:
     registry: Registry
     pool: Executor
     reporter: Reporter
-    nodes: dict[ImageRef, Node] = field(default_factory=dict)
+    nodes: dict[ImageRef, StoredManifest] = field(default_factory=dict)
     referrers: dict[ImageRef, tuple[dict[str, Any], ...]] = field(default_factory=dict)
     tags: dict[tuple[str, str], str] = field(default_factory=dict)
     _listed: dict[str, list[str]] = field(default_factory=dict)
@@ -120,7 +120,7 @@ class _Walk:
         known = {(ref.repository, ref.digest) for ref in self.nodes}
         names = sorted({ref.repository for ref in self.nodes} - set(self._listed))
         self._listed |= dict(zip(names, self.pool.map(self.registry.tags, names), strict=True))
-        wanted = [
+        places = [
             (repository, tag)
             for repository, tags in self._listed.items()
             for tag in tags
@@ -128,8 +128,8 @@ class _Walk:
             and (repository, f"sha256:{match.group(1)}") in known
             and (repository, tag) not in self.tags
         ]
-        digests = self.pool.map(lambda each: self.registry.resolve(*each), wanted)
-        found = {place: digest for place, digest in zip(wanted, digests, strict=True) if digest}
+        digests = self.pool.map(lambda each: self.registry.resolve(*each), places)
+        found = {place: digest for place, digest in zip(places, digests, strict=True) if digest}
         self.tags |= found
         return [(repository, digest) for (repository, _), digest in found.items()]
 
@@ -137,7 +137,7 @@ class _Walk:
         self,
         ref: ImageRef,
         needed: bool,
-    ) -> tuple[Node, tuple[dict[str, Any], ...]] | None:
+    ) -> tuple[StoredManifest, tuple[dict[str, Any], ...]] | None:
         """Read one manifest, and the list of what refers to it. A list may name what is gone."""
         try:
             manifest = self.registry.manifest(ref.repository, ref.digest)
@@ -148,8 +148,8 @@ class _Walk:
             return None
         return _parse(ref, manifest), _distinct(list_referrers(self.registry, ref), ref)
 
-    def _refers(self, node: Node, subjects: set[str]) -> bool:
-        """Believe no list: anybody who may write can enter anything in a fallback tag."""
+    def _refers(self, node: StoredManifest, subjects: set[str]) -> bool:
+        """Trust no list: anybody who may write can enter anything in a fallback tag."""
         if node.subject in subjects:
             return True
         named = ", ".join(sorted(subjects))
@@ -161,13 +161,13 @@ class _Walk:
         return node is not None and node.subject == ref.digest
 
 
-def _parse(ref: ImageRef, manifest: Manifest) -> Node:
+def _parse(ref: ImageRef, manifest: Manifest) -> StoredManifest:
     """Read which blobs and manifests one needs. Image specification 1.1, manifest and index."""
     try:
         children = [one for one in manifest.entries if one.media_type in _ANY_TYPE]
         named = [*filter(None, [manifest.config]), *manifest.layers]
         named += [one for one in manifest.entries if one.media_type not in _ANY_TYPE]
-        node = Node(
+        node = StoredManifest(
             ref=ref,
             media_type=manifest.media_type,
             content=manifest.content,
@@ -206,9 +206,9 @@ def _distinct(entries: Iterable[dict[str, Any]], ref: ImageRef) -> tuple[dict[st
     return tuple(found.values())
 
 
-def _ordered(nodes: Mapping[ImageRef, Node]) -> dict[ImageRef, Node]:
+def _ordered(nodes: Mapping[ImageRef, StoredManifest]) -> dict[ImageRef, StoredManifest]:
     """Put each after what it needs. Digests can't go round in a circle."""
-    ordered: dict[ImageRef, Node] = {}
+    ordered: dict[ImageRef, StoredManifest] = {}
     stack = sorted(nodes, reverse=True)
     while stack:
         node = nodes[stack[-1]]

@@ -208,7 +208,7 @@ class Connection:
             raise self.broken(error) from None
 
     def _ensure_registry(self) -> None:
-        """Believe the first 404 only from a server that answers as a registry does."""
+        """Take the first 404 for "not there" only from a server that answers as a registry does."""
         if self._known:
             return
         response = self.send("GET", f"{self.scheme}://{self.host}/v2/")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from aksci.core.reporting import Reporter
-    from aksci.oci.closure import Blob, Node
+    from aksci.oci.closure import Blob, StoredManifest
     from aksci.oci.copy_plan import BlobMove, TransferPlan
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
@@ -141,7 +141,7 @@ class _Hands:
             mounts = [repository]
         return sent, sent * blob.size
 
-    def put(self, node: Node) -> None:
+    def put(self, node: StoredManifest) -> None:
         """Store one manifest."""
         repository = self._names.get(node.ref.repository, node.ref.repository)
         self._stop_if_asked()

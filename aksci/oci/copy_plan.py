@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import RegistryError
-from aksci.oci.closure import Blob, Closure, Node, read_closure
+from aksci.oci.closure import Blob, Closure, StoredManifest, read_closure
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
 
@@ -45,11 +45,11 @@ class TransferPlan:
     seen: int
     """How many manifests there are, those that need no copying included."""
     blobs: tuple[BlobMove, ...] = ()
-    manifests: tuple[tuple[Node, ...], ...] = ()
+    manifests: tuple[tuple[StoredManifest, ...], ...] = ()
     """What is missing at the target, in rounds: each needs nothing but earlier ones."""
     referrers: Mapping[ImageRef, tuple[dict[str, Any], ...]] = field(default_factory=dict)
     """Subject at the target -> descriptors that its list lacks."""
-    tags: Mapping[tuple[str, str], Node] = field(default_factory=dict)
+    tags: Mapping[tuple[str, str], StoredManifest] = field(default_factory=dict)
     """(repository, tag) at the target -> what it is to mean."""
     repositories: Mapping[str, str] = field(default_factory=dict)
 
@@ -106,14 +106,14 @@ def plan_transfer(
     :raises RegistryError: something is not at the source, or a registry can't be asked.
     """
     names = dict(repositories or {})
-    wanted = sorted(set(refs))
-    for ref in wanted:
+    ordered = sorted(set(refs))
+    for ref in ordered:
         if ref.registry != source.host:
             raise RegistryError(f"{ref} is not in {source.host}, from which it should be copied.")
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(THREADS, thread_name_prefix="transfer") as pool:
-        closure = read_closure(source, wanted, pool=pool, reporter=reporter)
+        closure = read_closure(source, ordered, pool=pool, reporter=reporter)
         look = _Look(source, target, closure, names, pool)
         there = look.manifests()
         missing = {ref for ref, present in there.items() if not present}
@@ -159,17 +159,17 @@ class _Look:
 
     def blobs(self, missing: set[ImageRef]) -> tuple[BlobMove, ...]:
         """Return the blobs that the missing manifests need, as far as they are not there."""
-        wanted = {
+        needed = {
             (blob, self._at(ref.repository)): ref.repository
             for ref in sorted(missing)
             for blob in self._closure.nodes[ref].blobs
         }
         there = self._pool.map(
-            lambda each: self._target.has_blob(each[1], each[0].digest), list(wanted)
+            lambda each: self._target.has_blob(each[1], each[0].digest), list(needed)
         )
         lacking: dict[Blob, list[str]] = defaultdict(list)
         mounts = self._mounts(missing)
-        for (blob, repository), present in zip(wanted, there, strict=True):
+        for (blob, repository), present in zip(needed, there, strict=True):
             if present:
                 mounts[blob.digest].add(repository)
             else:
@@ -177,7 +177,7 @@ class _Look:
         return tuple(
             BlobMove(
                 blob=blob,
-                source=wanted[(blob, targets[0])],
+                source=needed[(blob, targets[0])],
                 targets=tuple(targets),
                 mounts=tuple(sorted(mounts[blob.digest] - set(targets))),
             )
@@ -199,9 +199,11 @@ class _Look:
         found = zip(lists, self._pool.map(lacking, lists), strict=True)
         return {ref: entries for ref, entries in found if entries}
 
-    def tags(self, wanted: Mapping[str, Node], reporter: Reporter) -> dict[tuple[str, str], Node]:
+    def tags(
+        self, given: Mapping[str, StoredManifest], reporter: Reporter
+    ) -> dict[tuple[str, str], StoredManifest]:
         """Return the tags that the target lacks. What cosign keeps in one there is not replaced."""
-        named = {(self._at(node.ref.repository), tag): node for tag, node in wanted.items()}
+        named = {(self._at(node.ref.repository), tag): node for tag, node in given.items()}
         host = self._source.host
         ours = {
             (self._at(name), tag): self._closure.nodes[ImageRef(host, name, digest)]
@@ -237,10 +239,10 @@ class _Look:
         return self._names.get(repository, repository)
 
 
-def _rounds(closure: Closure, missing: set[ImageRef]) -> tuple[tuple[Node, ...], ...]:
+def _rounds(closure: Closure, missing: set[ImageRef]) -> tuple[tuple[StoredManifest, ...], ...]:
     """Group the missing manifests: those of one round need nothing of each other."""
     depth: dict[ImageRef, int] = {}
-    rounds: dict[int, list[Node]] = defaultdict(list)
+    rounds: dict[int, list[StoredManifest]] = defaultdict(list)
     for ref, node in closure.nodes.items():
         if ref in missing:
             needed = (ref.beside(each) for each in (*node.children, node.subject) if each)
