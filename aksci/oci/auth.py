@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlencode, urlsplit
 
+from aksci.core.concurrency import import_first
 from aksci.core.errors import RegistryError
 from aksci.core.strict_json import parse_json
 from aksci.oci.transport import Request, Response, TransportError
@@ -143,6 +144,7 @@ class Authenticator:
 
 
 def _identity_token(credential: TokenCredential) -> str:
+    import_first("azure.core.exceptions")
     from azure.core.exceptions import AzureError
 
     try:

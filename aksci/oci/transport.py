@@ -137,7 +137,7 @@ class Transport:
         :raises RegistryError: the answer is larger than memory should hold.
         """
         if not self._pools:  # the first request, of several threads perhaps
-            import_first("urllib3", "certifi", "aksci.oci.retry")
+            import_first("urllib3", "aksci.oci.retry")
         with _told():
             return self._send(request, stream=stream)
 
