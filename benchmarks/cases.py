@@ -1,4 +1,4 @@
-"""What is compared: one function for each row of DESIGN §9 that is about images."""
+"""What is compared: one function for each row of docs/benchmarks.md that is about images."""
 
 from __future__ import annotations
 
