@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from benchmarks import cascades, cases
 from benchmarks.measure import compare
-from benchmarks.peers import open_bench
+from benchmarks.peers import open_peers
 from benchmarks.report import Result, document, machine, markdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.peers import Bench
+    from benchmarks.peers import Peers
 
 _CASES = (
     "warm",
@@ -53,13 +53,13 @@ def main() -> int:
     wanted = set(options.only or _CASES)
     with (
         tempfile.TemporaryDirectory(prefix="aksci-bench-") as folder,
-        open_bench(Path(folder)) as bench,
+        open_peers(Path(folder)) as peers,
     ):
         results = [
             _measure(make(), options.runs)
             for name in _CASES
             if name in wanted
-            for make in _makers(name, bench, sizes)
+            for make in _makers(name, peers, sizes)
         ]
     about = {**machine(), "sizes": sizes.name}
     text = markdown(results, about)
@@ -79,9 +79,9 @@ def _images(text: str) -> int:
     return number
 
 
-def _makers(name: str, bench: Bench, sizes: cases.Sizes) -> list[Callable[[], cases.Case]]:
+def _makers(name: str, peers: Peers, sizes: cases.Sizes) -> list[Callable[[], cases.Case]]:
     """Return what prepares each comparison of a name, when its turn comes."""
-    single: dict[str, Callable[[Bench, cases.Sizes], cases.Case]] = {
+    single: dict[str, Callable[[Peers, cases.Sizes], cases.Case]] = {
         "warm": cases.warm,
         "fresh": cases.fresh,
         "leaf": cases.leaf,
@@ -90,9 +90,9 @@ def _makers(name: str, bench: Bench, sizes: cases.Sizes) -> list[Callable[[], ca
         "nox": cases.nox_list,
     }
     if name in single:
-        return [partial(single[name], bench, sizes)]
+        return [partial(single[name], peers, sizes)]
     return [
-        partial(cascades.rebuilt, bench, images, runs=sizes.cascades) for images in sizes.dependents
+        partial(cascades.rebuilt, peers, images, runs=sizes.cascades) for images in sizes.dependents
     ]
 
 

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from benchmarks.peers import Bench
+    from benchmarks.peers import Peers
 
 __all__ = ["narrow", "parts_of", "rebuilt", "require_done", "tree"]
 
 _DEPTH = 4
 _FILES = 2
 """In each image."""
-_SLOTS = 16
+_AT_ONCE = 16
 """Builds at once."""
 _NARROW_DEPTH = 25
 _UNGATED = (sys.executable, "-m", "benchmarks.ungated")
@@ -32,30 +32,30 @@ _OURS = "aksci cascade without gate"
 _BAKE = "bake"
 _PLAIN = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 """Bake then pushes a third of the manifests only."""
-_STEP, _PATH, _BOUND = "step images", "critical path", "lower bound with slots"
+_STEP, _PATH, _BOUND = "step images", "critical path", "lower bound, 16 at once"
 
 
-def rebuilt(bench: Bench, images: int, *, runs: int) -> Case:
+def rebuilt(peers: Peers, images: int, *, runs: int) -> Case:
     """Build all dependents of a base again, beside the longest chain of these very builds.
 
-    Once as a tree, whose top level may want more slots than there are; once so narrow that no
+    Once as a tree, whose top level may have more builds than run at once; once so narrow that no
     level does.
     """
     sizes = {"tree": tree(images), "narrow": narrow(images)}
     projects = {
-        name: _project(bench, f"rebuild-{name}-{images}", size) for name, size in sizes.items()
+        name: _project(peers, f"rebuild-{name}-{images}", size) for name, size in sizes.items()
     }
 
     def told(name: str) -> Callable[[], Mapping[str, float]]:
         return lambda: {
             f"{name}: {part}": seconds
-            for part, seconds in parts_of(projects[name].report(), _SLOTS).items()
+            for part, seconds in parts_of(projects[name].report(), _AT_ONCE).items()
         }
 
     depths = " and ".join(f"{size.depth} ({name})" for name, size in sizes.items())
     return Case(
         name=f"cascade by rebuild, {images}",
-        about=f"a base moves; {images} dependents, depth {depths}, have a RUN each; {_SLOTS} slots",
+        about=f"a base moves; {images} dependents, depth {depths}, a RUN each; {_AT_ONCE} at once",
         contenders=(
             *(
                 project.contender(f"{name}: {_OURS}", told(name))
@@ -78,7 +78,7 @@ def tree(images: int) -> Size:
 
 
 def narrow(images: int) -> Size:
-    """Return a size whose levels never want more than the slots, up to 400 images.
+    """Return a size whose levels never have more builds than run at once, up to 400 images.
 
     It is not deeper: a file system of overlays takes about 120 layers, and each image has two.
     """
@@ -86,15 +86,15 @@ def narrow(images: int) -> Size:
     return Size(images=images, depth=depth, files=images * _FILES, even=True)
 
 
-def parts_of(report: Mapping[str, Any], slots: int) -> dict[str, float]:
+def parts_of(report: Mapping[str, Any], at_once: int) -> dict[str, float]:
     """Return what a cascade's report says of its step with the images, in seconds.
 
     No order of these builds could take less than their longest chain, nor less than all of them
-    shared out among the slots. What waits for a slot does not count as part of a build.
+    shared out among those at once. What waits its turn does not count as part of a build.
     """
     path = report["criticalPath"]["seconds"]
     total = sum(image["seconds"]["make"] for image in report["images"])
-    return {_STEP: report["steps"]["images"], _PATH: path, _BOUND: max(path, total / slots)}
+    return {_STEP: report["steps"]["images"], _PATH: path, _BOUND: max(path, total / at_once)}
 
 
 def require_done(report: Mapping[str, Any], actions: Mapping[str, int], *, gate: bool) -> None:
@@ -112,7 +112,7 @@ def require_done(report: Mapping[str, Any], actions: Mapping[str, int], *, gate:
 class _Project:
     """One repository, all of whose images were built and are based on one that moves."""
 
-    bench: Bench
+    peers: Peers
     root: Path
     name: str
     images: tuple[str, ...]
@@ -131,7 +131,7 @@ class _Project:
     def bake(self, name: str, *, every: int = 1) -> Contender:
         """Return bake of all images, which must bring them to the new base, too."""
         return bake(
-            self.bench,
+            self.peers,
             self.root,
             "warm",
             name=name,
@@ -160,23 +160,23 @@ class _Project:
         return {}
 
 
-def _project(bench: Bench, name: str, size: Size) -> _Project:
+def _project(peers: Peers, name: str, size: Size) -> _Project:
     project = f"bench-{name}"
-    outside = Outside(registry=bench.client, repository=f"{project}-outside/base")
+    outside = Outside(registry=peers.client, repository=f"{project}-outside/base")
     outside.move()
-    root = bench.folder / name
+    root = peers.folder / name
     images = write_repository(
         root,
         size,
         project=project,
-        registry=bench.registry,
+        registry=peers.registry,
         system=outside.reference,
         recipe=RUNNING,
-        slots=_SLOTS,
+        at_once=_AT_ONCE,
     )
-    bench.run([*_UNGATED], {}, name)
+    peers.run([*_UNGATED], {}, name)
     return _Project(
-        bench=bench,
+        peers=peers,
         root=root,
         name=project,
         images=tuple(image.name for image in images),

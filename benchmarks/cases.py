@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from benchmarks.peers import Bench
+    from benchmarks.peers import Peers
 
 __all__ = [
     "FULL",
@@ -88,20 +88,20 @@ FULL = Sizes(
 )
 
 
-def warm(bench: Bench, sizes: Sizes) -> Case:
+def warm(peers: Peers, sizes: Sizes) -> Case:
     """Build where nothing has changed since the last time, on the machine that did it then."""
-    root = _built(bench, "building", sizes.building)
+    root = _built(peers, "building", sizes.building)
     by_nox = "nox -s build -- --until build"
-    words = (bench.nox, "-s", "build", "--", "--until", "build")
+    words = (peers.nox, "-s", "build", "--", "--until", "build")
     return Case(
         name="unchanged, warm",
         about=f"{sizes.building.images} images, nothing changed, warm laptop",
         contenders=(
-            _aksci(bench, root),
+            _aksci(peers, root),
             Contender(name=by_nox, argv=words, folder=root),
-            Contender(name="aksci build", argv=(*bench.ours, "build"), folder=root, every=SLOW),
-            bake(bench, root, "warm", every=SLOW),
-            _skaffold(bench, root),
+            Contender(name="aksci build", argv=(*peers.ours, "build"), folder=root, every=SLOW),
+            bake(peers, root, "warm", every=SLOW),
+            _skaffold(peers, root),
         ),
         goals=(
             Goal(ours=_OURS, peer="bake", times=1 / 25),
@@ -112,19 +112,19 @@ def warm(bench: Bench, sizes: Sizes) -> Case:
     )
 
 
-def fresh(bench: Bench, sizes: Sizes) -> Case:
+def fresh(peers: Peers, sizes: Sizes) -> Case:
     """Build what is in the registry already, on a machine that knows nothing of it."""
-    root = _built(bench, "building", sizes.building)
-    clone, state = (bench.folder / name for name in ("clone", "state"))
+    root = _built(peers, "building", sizes.building)
+    clone, state = (peers.folder / name for name in ("clone", "state"))
 
     def forget() -> None:
         for folder in (clone, state):
             shutil.rmtree(folder, ignore_errors=True)
-        bench.run(["git", "clone", "-q", f"file://{root}", clone], {})
+        peers.run(["git", "clone", "-q", f"file://{root}", clone], {})
 
     ours = Contender(
         name=_OURS,
-        argv=(*bench.ours, *_TO_BUILD, "--env", "runner"),
+        argv=(*peers.ours, *_TO_BUILD, "--env", "runner"),
         folder=clone,
         environment={"XDG_STATE_HOME": str(state)},
         before=forget,
@@ -134,8 +134,8 @@ def fresh(bench: Bench, sizes: Sizes) -> Case:
         about=f"{sizes.building.images} images, all in the registry, no local state",
         contenders=(
             ours,
-            bake(bench, root, "fresh", before=bench.fresh_buildkit),
-            _skaffold(bench, root, before=bench.fresh_engine),
+            bake(peers, root, "fresh", before=peers.fresh_buildkit),
+            _skaffold(peers, root, before=peers.fresh_engine),
         ),
         goals=(
             Goal(ours=_OURS, peer="bake", times=1 / 10),
@@ -145,11 +145,11 @@ def fresh(bench: Bench, sizes: Sizes) -> Case:
     )
 
 
-def plan(bench: Bench, sizes: Sizes) -> Case:
+def plan(peers: Peers, sizes: Sizes) -> Case:
     """Plan many images with many files, beside git's own look at the same tree."""
     size = sizes.planning
-    root = _built(bench, "planning", size)
-    ours = Contender(name="aksci plan", argv=(*bench.ours, "plan", "--format", "json"), folder=root)
+    root = _built(peers, "planning", size)
+    ours = Contender(name="aksci plan", argv=(*peers.ours, "plan", "--format", "json"), folder=root)
     return Case(
         name="plan",
         about=f"plan of {size.images} images, {size.files} files, depth {size.depth}",
@@ -163,9 +163,9 @@ def plan(bench: Bench, sizes: Sizes) -> Case:
     )
 
 
-def leaf(bench: Bench, sizes: Sizes) -> Case:
+def leaf(peers: Peers, sizes: Sizes) -> Case:
     """Change one file of one image on the top level, and build."""
-    root = _built(bench, "building", sizes.building)
+    root = _built(peers, "building", sizes.building)
     name = f"image-{sizes.building.images - 1:03}"
     file = root / name / "part-00" / "file-0000.txt"
 
@@ -176,25 +176,25 @@ def leaf(bench: Bench, sizes: Sizes) -> Case:
         name="one leaf changed",
         about=f"one leaf of {sizes.building.images} images changed",
         contenders=(
-            _aksci(bench, root, before=change),
-            bake(bench, root, "warm", target=name, before=change),
+            _aksci(peers, root, before=change),
+            bake(peers, root, "warm", target=name, before=change),
         ),
         goals=(Goal(ours=_OURS, peer="bake", plus=0.5),),
         runs=sizes.runs,
     )
 
 
-def evidence(bench: Bench, sizes: Sizes) -> Case:
+def evidence(peers: Peers, sizes: Sizes) -> Case:
     """Judge and verify images that were scanned and signed, beside scanning them again.
 
     Nothing vouches for the stored verdicts but the signatures, which are all verified. The images
     stand on Debian, so that there is something to scan.
     """
-    root = _built(bench, "systems", sizes.building, system=_SYSTEM)
-    bench.run([*bench.ours, "-C", root, "build"], {})
+    root = _built(peers, "systems", sizes.building, system=_SYSTEM)
+    peers.run([*peers.ours, "-C", root, "build"], {})
     ours = Contender(
         name="aksci scan",
-        argv=(*bench.ours, "scan"),
+        argv=(*peers.ours, "scan"),
         folder=root,
         before=lambda: (root / ".aksci" / "verdicts.json").unlink(missing_ok=True),
     )
@@ -205,8 +205,8 @@ def evidence(bench: Bench, sizes: Sizes) -> Case:
             ours,
             Contender(
                 name="trivy, again",
-                argv=bench.trivy_script(root / ".aksci" / "build.json"),
-                folder=bench.folder,
+                argv=peers.trivy_script(root / ".aksci" / "build.json"),
+                folder=peers.folder,
                 every=SLOW,
             ),
         ),
@@ -215,9 +215,9 @@ def evidence(bench: Bench, sizes: Sizes) -> Case:
     )
 
 
-def nox_list(bench: Bench, sizes: Sizes) -> Case:
+def nox_list(peers: Peers, sizes: Sizes) -> Case:
     """List the sessions, beside a noxfile that has none but one (nox fails without any)."""
-    folders = {name: bench.folder / name for name in ("registered", "empty")}
+    folders = {name: peers.folder / name for name in ("registered", "empty")}
     texts = (NOXFILE, "import nox\n\n\n@nox.session\ndef nothing(session):\n    pass\n")
     for folder, text in zip(folders.values(), texts, strict=True):
         folder.mkdir()
@@ -226,7 +226,7 @@ def nox_list(bench: Bench, sizes: Sizes) -> Case:
         name="nox -l",
         about="list the sessions",
         contenders=tuple(
-            Contender(name=f"nox -l, {name}", argv=(bench.nox, "-l"), folder=folder)
+            Contender(name=f"nox -l, {name}", argv=(peers.nox, "-l"), folder=folder)
             for name, folder in folders.items()
         ),
         goals=(Goal(ours="nox -l, registered", peer="nox -l, empty", plus=0.1),),
@@ -234,22 +234,22 @@ def nox_list(bench: Bench, sizes: Sizes) -> Case:
     )
 
 
-def _built(bench: Bench, name: str, size: Size, *, system: str = "scratch") -> Path:
+def _built(peers: Peers, name: str, size: Size, *, system: str = "scratch") -> Path:
     """Return a repository all of whose images are in the registry; made when first asked for."""
-    root = bench.folder / name
+    root = peers.folder / name
     if not root.exists():
         project = f"bench-{name}-{size.images}"
-        write_repository(root, size, project=project, registry=bench.registry, system=system)
-        bench.run([*bench.ours, "-C", root, *_TO_BUILD], {})
+        write_repository(root, size, project=project, registry=peers.registry, system=system)
+        peers.run([*peers.ours, "-C", root, *_TO_BUILD], {})
     return root
 
 
-def _aksci(bench: Bench, root: Path, *, before: Callable[[], None] = lambda: None) -> Contender:
-    return Contender(name=_OURS, argv=(*bench.ours, *_TO_BUILD), folder=root, before=before)
+def _aksci(peers: Peers, root: Path, *, before: Callable[[], None] = lambda: None) -> Contender:
+    return Contender(name=_OURS, argv=(*peers.ours, *_TO_BUILD), folder=root, before=before)
 
 
 def bake(
-    bench: Bench,
+    peers: Peers,
     root: Path,
     builder: str,
     *,
@@ -263,20 +263,20 @@ def bake(
     """Return bake over a repository, or over one target of it."""
     return Contender(
         name=name,
-        argv=(bench.buildx, "bake", "--builder", builder, "--progress", "plain", target),
+        argv=(peers.buildx, "bake", "--builder", builder, "--progress", "plain", target),
         folder=root,
-        environment={**bench.bake_environment(), **(environment or {})},
+        environment={**peers.bake_environment(), **(environment or {})},
         every=every,
         before=before,
         after=after,
     )
 
 
-def _skaffold(bench: Bench, root: Path, *, before: Callable[[], None] = lambda: None) -> Contender:
+def _skaffold(peers: Peers, root: Path, *, before: Callable[[], None] = lambda: None) -> Contender:
     return Contender(
         name="skaffold",
-        argv=(bench.skaffold, "build", "--quiet", "--detect-minikube=false"),
+        argv=(peers.skaffold, "build", "--quiet", "--detect-minikube=false"),
         folder=root,
-        environment=bench.skaffold_environment(),
+        environment=peers.skaffold_environment(),
         before=before,
     )

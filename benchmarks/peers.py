@@ -26,14 +26,14 @@ from aksci.tools.toolbox import Toolbox
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Bench", "open_bench"]
+__all__ = ["Peers", "open_peers"]
 
 _PINS = Path(__file__).parent / "pins.toml"
 _START = 60.0  # seconds for a daemon to open its socket
 
 
 @dataclass(kw_only=True)
-class Bench:
+class Peers:
     """Everything that the comparisons need."""
 
     folder: Path
@@ -204,7 +204,7 @@ class Bench:
 
 
 @contextlib.contextmanager
-def open_bench(folder: Path) -> Iterator[Bench]:
+def open_peers(folder: Path) -> Iterator[Peers]:
     """Set the peers up in a folder that exists, and stop them in the end.
 
     :raises SystemExit: the embedded platform does not run.
@@ -223,7 +223,7 @@ def open_bench(folder: Path) -> Iterator[Bench]:
         pins={**load_pins(), **load_pins(_PINS)},
     )
     found = toolbox.ensure_all(("buildx", "buildkitd", "skaffold", "trivy", "trivydb"))
-    bench = Bench(
+    peers = Peers(
         folder=folder,
         registry=platform.registry,
         buildkit=platform.buildkit,
@@ -231,11 +231,11 @@ def open_bench(folder: Path) -> Iterator[Bench]:
         **found,
     )
     (folder / "docker").mkdir()
-    bench.prepare_home()
+    peers.prepare_home()
     try:
-        bench.make_builder("warm", bench.buildkit)
-        bench.make_builder("fresh", bench.fresh_address)
-        bench.start_engine()
-        yield bench
+        peers.make_builder("warm", peers.buildkit)
+        peers.make_builder("fresh", peers.fresh_address)
+        peers.start_engine()
+        yield peers
     finally:
-        bench.close()
+        peers.close()

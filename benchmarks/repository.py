@@ -115,7 +115,7 @@ def write_repository(
     registry: str,
     system: str = "scratch",
     recipe: str = COPYING,
-    slots: int = 2,
+    at_once: int = 2,
 ) -> tuple[Image, ...]:
     """Write a repository and commit it: ours, docker-bake.json and skaffold.yaml of one design.
 
@@ -123,14 +123,14 @@ def write_repository(
     :param registry: ``host[:port]`` that all three push to, each with repositories of its own.
     :param system: what the images on the lowest level stand on.
     :param recipe: what stands below FROM, with ``{name}`` for the image's name.
-    :param slots: how many images we build at once.
+    :param at_once: how many images we build at once.
     """
     images = design(size)
     root.mkdir(parents=True)
     for image in images:
         _write_image(root / image.name, image, project, size.seed, system, recipe)
     files = {
-        "aksci.toml": _aksci_toml(project, registry, slots),
+        "aksci.toml": _aksci_toml(project, registry, at_once),
         "noxfile.py": NOXFILE,
         "docker-bake.json": json.dumps(_bake(images, project, registry), indent=1),
         "skaffold.yaml": json.dumps(_skaffold(images, project, registry), indent=1),
@@ -174,7 +174,7 @@ register()
 """
 
 
-def _aksci_toml(project: str, registry: str, slots: int) -> str:
+def _aksci_toml(project: str, registry: str, at_once: int) -> str:
     """Return the configuration; the peers don't run the images that they have built either."""
     return f"""\
 schema = 1
@@ -187,7 +187,7 @@ dockerfiles = ["**/Dockerfile"]
 
 [build]
 validate = false
-concurrency = {slots}
+concurrency = {at_once}
 
 [scan]
 database = "auto"

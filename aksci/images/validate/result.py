@@ -1,7 +1,7 @@
 """What a check came to, stored beside the image in the registry as a referrer.
 
 It is there for people, and goes with the image where that is promoted. No decision is taken from
-it: whoever may push could have written it (docs/adr/0007-who-vouches.md).
+it: whoever may push could have written it (docs/adr/0007-what-is-trusted.md).
 """
 
 from __future__ import annotations

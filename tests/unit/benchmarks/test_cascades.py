@@ -38,8 +38,8 @@ def test_a_tree_is_four_levels_deep_and_about_half_of_it_is_on_the_top(images):
 
 def test_the_slots_bound_a_wide_cascade_and_the_chain_a_narrow_one():
     wide = parts_of(report(*[1.0] * 40, path=2.0, step=3.5), 16)
-    assert wide == {"step images": 3.5, "critical path": 2.0, "lower bound with slots": 2.5}
-    assert parts_of(report(1.0, 1.0, path=2.0), 16)["lower bound with slots"] == 2.0
+    assert wide == {"step images": 3.5, "critical path": 2.0, "lower bound, 16 at once": 2.5}
+    assert parts_of(report(1.0, 1.0, path=2.0), 16)["lower bound, 16 at once"] == 2.0
 
 
 def test_what_was_not_measured_as_it_should_be_does_not_count():
