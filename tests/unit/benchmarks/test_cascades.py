@@ -56,7 +56,7 @@ def test_what_was_not_measured_as_it_should_be_does_not_count():
 def test_all_dockerfiles_of_a_repository_have_the_same_base_from_outside(tmp_path):
     root = tmp_path / "repository"
     base = "localhost:5000/outside:1"
-    options = {"system": base, "recipe": RUNNING, "slots": 16}
+    options = {"system": base, "recipe": RUNNING, "at_once": 16}
     write_repository(root, tree(10), project="bench", registry="localhost:5000", **options)
     config = load_config(root / "aksci.toml")
     graph = build_graph(root, config)
