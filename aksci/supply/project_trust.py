@@ -1,4 +1,4 @@
-"""What of a registry's content is trusted: docs/adr/0007-who-vouches.md."""
+"""What of a registry's content is trusted: docs/adr/0007-what-is-trusted.md."""
 
 from __future__ import annotations
 
