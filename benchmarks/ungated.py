@@ -17,8 +17,8 @@ from aksci.cli.sessions import SESSIONS, SessionSpec
 from aksci.report.cascade_formats import cascade_text, save_cascade_report
 from pipelines.cascade import report_of
 from pipelines.cascading import Cascading
-from pipelines.graph import project_graph
 from pipelines.output import deliver
+from pipelines.project_graph import project_graph
 
 if TYPE_CHECKING:
     from aksci.cascade.cascade_run import CascadeRun

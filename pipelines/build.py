@@ -22,8 +22,8 @@ from aksci.images.build.build_record import (
 )
 from aksci.images.build.tags import publish_tags
 from aksci.images.selection import select
-from pipelines.graph import project_graph
 from pipelines.plan import plan, policy_bases
+from pipelines.project_graph import project_graph
 from pipelines.scan import apply_gate, require_pass_all, scan_build
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from aksci.report.cascade_formats import (
     save_cascade_report,
 )
 from pipelines.cascading import Cascading, Done
-from pipelines.graph import project_graph
 from pipelines.output import deliver, renderer_of
+from pipelines.project_graph import project_graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.errors import ConfigError, ToolError
 from aksci.deploy.lint.lint_project import LintTools, lint_project
 from aksci.tools.schemas import SCHEMA_LOCATION, ensure_schemas
-from pipelines.graph import project_graph
 from pipelines.output import show
+from pipelines.project_graph import project_graph
 
 if TYPE_CHECKING:
     from aksci.cli.options import Options

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from aksci.cli.options import WORK_TO_DO
 from aksci.core.errors import RegistryError, UsageError
 from aksci.images.build.build_record import read_failures, recorded_reasons
+from aksci.images.build_plan import UndecidedError, plan_build, plan_document
 from aksci.images.explain import explain_image
 from aksci.images.graph import graph_document
-from aksci.images.plan import UndecidedError, plan_build, plan_document
 from aksci.images.plan_compare import compare_plans, load_plan, save_plan
 from aksci.images.plan_matrix import make_matrices, matrix_document, matrix_value
 from aksci.images.selection import require_images, select
@@ -26,8 +26,8 @@ from aksci.report.plan_report import (
     why_markdown,
     why_text,
 )
-from pipelines.graph import project_graph
 from pipelines.output import as_json, deliver, place_for, renderer_of
+from pipelines.project_graph import project_graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from aksci.cli.options import Options
     from aksci.environment import Environment
     from aksci.images.bases import BaseResolver
+    from aksci.images.build_plan import BuildPlan, Work
     from aksci.images.graph import Graph
-    from aksci.images.plan import BuildPlan, Work
     from aksci.report.graph_drawing import Drawing
 
 __all__ = ["graph", "plan", "policy_bases", "why"]

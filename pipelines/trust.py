@@ -46,7 +46,7 @@ def _repositories(env: Environment) -> tuple[str, ...]:
     """Return all that a deployment verifies signatures in."""
     from aksci.supply.release.chart import read_chart
     from aksci.supply.release.release import chart_repository, release_repository
-    from pipelines.graph import project_graph
+    from pipelines.project_graph import project_graph
 
     project = env.config.project.name
     images = {image.spec.repository for image in project_graph(env).images.values()}

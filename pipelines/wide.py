@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aksci.cascade.base_policy import EdgePolicy
 from aksci.cascade.chosen_bases import types_of
 from aksci.cascade.dependents.find_dependents import find_dependents
-from aksci.cascade.dependents.lineage_cache import LineageCache
+from aksci.cascade.dependents.image_records import LineageCache
 from aksci.core.errors import AksciError, RegistryError
 from aksci.oci.references import parse_reference
 from pipelines.asking import TO_COME, Asking

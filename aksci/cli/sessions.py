@@ -89,7 +89,7 @@ SESSIONS: dict[str, SessionSpec] = {
     ),
     "release": SessionSpec(
         summary="Show a release, the difference of two, or the list of them.",
-        module="pipelines.release",
+        module="pipelines.show_release",
         function="release",
         recorded=False,
     ),
@@ -126,12 +126,12 @@ SESSIONS: dict[str, SessionSpec] = {
     ),
     "up": SessionSpec(
         summary="Start or repair the embedded local platform.",
-        module="pipelines.platform",
+        module="pipelines.up_down",
         function="up",
     ),
     "down": SessionSpec(
         summary="Stop the embedded local platform.",
-        module="pipelines.platform",
+        module="pipelines.up_down",
         function="down",
     ),
 }

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry, RegistryError, UnreachableError
 from aksci.core.files import write_atomically
 from aksci.images.platforms import normalise_platform
-from aksci.oci.manifest import read_child, read_configuration
 from aksci.oci.references import Reference, parse_reference
+from aksci.oci.registry import read_child, read_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

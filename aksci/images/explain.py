@@ -17,7 +17,7 @@ from aksci.images.reasons import Reason, changed_files, lineage_of, reasons_betw
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from aksci.images.plan import BuildPlan
+    from aksci.images.build_plan import BuildPlan
     from aksci.oci.registry import Registry
 
 __all__ = ["explain_image"]

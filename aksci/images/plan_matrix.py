@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from aksci.images.plan import BuildPlan
+    from aksci.images.build_plan import BuildPlan
 
 __all__ = ["MOST_JOBS", "Job", "Matrix", "make_matrices", "matrix_document", "matrix_value"]
 

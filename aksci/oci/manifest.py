@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import DamagedInRegistry
 from aksci.core.strict_json import parse_json
-from aksci.oci.references import is_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aksci.oci.registry import Registry
 
 __all__ = [
     "CONFIG_TYPES",
@@ -33,10 +31,9 @@ __all__ = [
     "Descriptor",
     "Manifest",
     "Platform",
+    "parse_configuration",
     "parse_descriptor",
     "parse_platform",
-    "read_child",
-    "read_configuration",
 ]
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -229,26 +226,11 @@ def parse_descriptor(found: object) -> Descriptor:
     )
 
 
-def read_child(registry: Registry, repository: str, entry: Descriptor) -> Manifest:
-    """Return what an index or a list names: by its digest, never by a tag in its place.
+def parse_configuration(manifest: Manifest, content: bytes) -> Configuration:
+    """Read the configuration of one platform's image.
 
-    :raises DamagedInRegistry: it is named by something else.
-    :raises NotFoundInRegistry: it is gone.
+    :raises DamagedInRegistry: it is none.
     """
-    if not is_digest(entry.digest):
-        raise DamagedInRegistry(f"A list in {repository}", f"{entry.digest[:80]!r} is no digest")
-    return registry.manifest(repository, entry.digest)
-
-
-def read_configuration(registry: Registry, repository: str, manifest: Manifest) -> Configuration:
-    """Return the configuration of one platform's image.
-
-    :raises DamagedInRegistry: it has none, or a damaged one.
-    :raises NotFoundInRegistry: it is gone.
-    """
-    if manifest.config is None:
-        raise manifest.damaged("it has no configuration")
-    content = registry.blob(repository, manifest.config.digest)
     try:
         found = parse_json(content)
         if not isinstance(found, dict):

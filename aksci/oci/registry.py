@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from aksci.core.errors import DamagedInRegistry
+from aksci.oci.manifest import parse_configuration
+from aksci.oci.references import is_digest
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from aksci.oci.manifest import Manifest
+    from aksci.oci.manifest import Configuration, Descriptor, Manifest
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "read_child", "read_configuration"]
 
 
 class Registry(Protocol):
@@ -68,3 +72,25 @@ class Registry(Protocol):
 
     def repositories(self) -> list[str]:
         """Return the names of all repositories. Raise ``RegistryError`` where there is no list."""
+
+
+def read_child(registry: Registry, repository: str, entry: Descriptor) -> Manifest:
+    """Return what an index or a list names: by its digest, never by a tag in its place.
+
+    :raises DamagedInRegistry: it is named by something else.
+    :raises NotFoundInRegistry: it is gone.
+    """
+    if not is_digest(entry.digest):
+        raise DamagedInRegistry(f"A list in {repository}", f"{entry.digest[:80]!r} is no digest")
+    return registry.manifest(repository, entry.digest)
+
+
+def read_configuration(registry: Registry, repository: str, manifest: Manifest) -> Configuration:
+    """Return the configuration of one platform's image.
+
+    :raises DamagedInRegistry: it has none, or a damaged one.
+    :raises NotFoundInRegistry: it is gone.
+    """
+    if manifest.config is None:
+        raise manifest.damaged("it has no configuration")
+    return parse_configuration(manifest, registry.blob(repository, manifest.config.digest))

@@ -17,8 +17,8 @@ from aksci.oci.references import parse_reference
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from aksci.images.build_plan import Work
     from aksci.images.graph import Graph
-    from aksci.images.plan import Work
 
 __all__ = ["Arrow", "Drawing", "Node", "draw_dot", "draw_mermaid", "draw_tree", "drawing_of"]
 

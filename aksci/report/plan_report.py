@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.text import escape_markdown
-from aksci.images.plan import shown_reference
+from aksci.images.build_plan import shown_reference
 from aksci.images.plan_compare import DIFFERENCES
 from aksci.images.reason_wording import explain, short_digest
 from aksci.images.reasons import waits
@@ -17,7 +17,7 @@ from aksci.report.markup import joined, markdown_table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from aksci.images.plan import BuildPlan, Undecided, UndecidedError, Work
+    from aksci.images.build_plan import BuildPlan, Undecided, UndecidedError, Work
 
 __all__ = [
     "plan_comparison_markdown",

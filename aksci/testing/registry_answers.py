@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from aksci.oci.references import digest_of, is_repository
-from aksci.testing.registry import MemoryRegistry, RefusedError, subject_of
+from aksci.testing.memory_registry import MemoryRegistry, NotTakenError, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
 
-__all__ = ["Answer", "Asked", "RegistryServer"]
+__all__ = ["Answer", "ReceivedRequest", "RegistryServer"]
 
 Answer = tuple[int, "Mapping[str, str]", "bytes | Iterable[bytes]"]
 """Status, headers and body. Status 0 hangs up; a negative one is silence of so many seconds.
@@ -39,7 +39,7 @@ _READS = frozenset({"GET", "HEAD"})
 _NOTHING: Answer = (404, {}, b"404 page not found\n")
 
 
-class Asked(NamedTuple):
+class ReceivedRequest(NamedTuple):
     """One request."""
 
     line: str
@@ -83,7 +83,7 @@ class RegistryServer:
     keep_alive: int = 10**9
     """Requests after which a connection is closed without a word."""
 
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[ReceivedRequest] = field(default_factory=list)
     connections: int = 0
     most: int = 0
     """The most requests that were under way at the same time."""
@@ -105,7 +105,7 @@ class RegistryServer:
 
     # One request
 
-    def answer(self, asked: Asked) -> Answer:
+    def answer(self, asked: ReceivedRequest) -> Answer:
         """Answer as a test has told, or else as the registry is."""
         if self.registry.delay:
             time.sleep(self.registry.delay)
@@ -118,7 +118,7 @@ class RegistryServer:
         return self._refuse(asked) or self._route(asked, unquote(target.path), _query(target.query))
 
     @contextlib.contextmanager
-    def under_way(self, asked: Asked) -> Generator[None, None, None]:
+    def under_way(self, asked: ReceivedRequest) -> Generator[None, None, None]:
         """Note a request while it is being answered."""
         with self.lock:
             self.asked.append(asked)
@@ -137,7 +137,7 @@ class RegistryServer:
             setattr(self, name, max(left - 1, 0))
             return left > 0
 
-    def _refuse(self, asked: Asked) -> Answer | None:
+    def _refuse(self, asked: ReceivedRequest) -> Answer | None:
         """Refuse who is too quick, and who is nobody."""
         if self.busy and sum(one.line == asked.line for one in self.asked) == 1:
             return _error(429, "TOOMANYREQUESTS", "not yet", {"Retry-After": "1"})
@@ -157,7 +157,7 @@ class RegistryServer:
     def _basic(self) -> str:
         return "Basic " + base64.b64encode(":".join(self.login or ()).encode()).decode()
 
-    def _route(self, asked: Asked, path: str, query: dict[str, str]) -> Answer:
+    def _route(self, asked: ReceivedRequest, path: str, query: dict[str, str]) -> Answer:
         method = asked.line.partition(" ")[0]
         match = _PATH.fullmatch(path)
         if match is None:
@@ -174,10 +174,10 @@ class RegistryServer:
         }
         try:
             return ways[kind]()
-        except RefusedError as error:
+        except NotTakenError as error:
             return _error(error.status, error.code, error.message)
 
-    def _about_all(self, asked: Asked, path: str, query: dict[str, str]) -> Answer:
+    def _about_all(self, asked: ReceivedRequest, path: str, query: dict[str, str]) -> Answer:
         if path == "/v2/":
             return _json({})
         if path == "/v2/_catalog":
@@ -187,7 +187,7 @@ class RegistryServer:
             return self._token(asked)
         return _NOTHING
 
-    def _token(self, asked: Asked) -> Answer:
+    def _token(self, asked: ReceivedRequest) -> Answer:
         if asked.headers.get("Authorization") != self._basic:
             return _error(401, "UNAUTHORIZED", "wrong user or password")
         token = secrets.token_hex(8)
@@ -196,13 +196,15 @@ class RegistryServer:
 
     # Manifests
 
-    def _manifest(self, method: str, repository: str, reference: str, asked: Asked) -> Answer:
+    def _manifest(
+        self, method: str, repository: str, reference: str, asked: ReceivedRequest
+    ) -> Answer:
         store = self.registry.store
         if method == "PUT":
             return self._put_manifest(repository, reference, asked)
         found = store.manifest(repository, reference)
         if found is None:
-            raise RefusedError(404, "MANIFEST_UNKNOWN", reference)
+            raise NotTakenError(404, "MANIFEST_UNKNOWN", reference)
         if method == "DELETE":
             store.delete(repository, reference)
             return 202, {}, b""
@@ -210,10 +212,10 @@ class RegistryServer:
         headers = {"Content-Type": found.media_type, "Docker-Content-Digest": found.digest}
         return 200, headers, found.content
 
-    def _put_manifest(self, repository: str, reference: str, asked: Asked) -> Answer:
+    def _put_manifest(self, repository: str, reference: str, asked: ReceivedRequest) -> Answer:
         media_type = asked.headers.get("Content-Type", "")
         if ":" in reference and digest_of(asked.body) != reference:
-            raise RefusedError(400, "DIGEST_INVALID", reference)
+            raise NotTakenError(400, "DIGEST_INVALID", reference)
         tag = None if ":" in reference else reference
         store = self.registry.store
         digest = store.put_manifest(repository, asked.body, media_type, tag=tag).digest
@@ -234,7 +236,7 @@ class RegistryServer:
             known = repository in store.repositories()
             tags = sorted(store.tags[repository])
         if not known:
-            raise RefusedError(404, "NAME_UNKNOWN", repository)
+            raise NotTakenError(404, "NAME_UNKNOWN", repository)
         return self._page(path, query, "tags", tags, {"name": repository})
 
     def _referrers(self, path: str, repository: str, digest: str, query: dict[str, str]) -> Answer:
@@ -275,10 +277,10 @@ class RegistryServer:
 
     # Blobs
 
-    def _blob(self, method: str, repository: str, digest: str, asked: Asked) -> Answer:
+    def _blob(self, method: str, repository: str, digest: str, asked: ReceivedRequest) -> Answer:
         content = self.registry.store.blobs[repository].get(digest)
         if content is None:
-            raise RefusedError(404, "BLOB_UNKNOWN", digest)
+            raise NotTakenError(404, "BLOB_UNKNOWN", digest)
         if method == "DELETE":
             self.registry.store.delete(repository, digest)
             return 202, {}, b""
@@ -297,13 +299,18 @@ class RegistryServer:
         return 206, {**headers, "Content-Range": where}, piece
 
     def _upload(
-        self, method: str, repository: str, session: str, asked: Asked, query: dict[str, str]
+        self,
+        method: str,
+        repository: str,
+        session: str,
+        asked: ReceivedRequest,
+        query: dict[str, str],
     ) -> Answer:
         """Take one step of an upload. Distribution specification 1.1, "Pushing blobs"."""
         if method == "POST" and not session:
             return self._begin(repository, asked, query)
         if session not in self._uploads:
-            raise RefusedError(404, "BLOB_UPLOAD_UNKNOWN", session)
+            raise NotTakenError(404, "BLOB_UPLOAD_UNKNOWN", session)
         held = self._uploads[session]
         if method == "DELETE":
             del self._uploads[session]
@@ -318,7 +325,7 @@ class RegistryServer:
         del self._uploads[session]
         return answer
 
-    def _begin(self, repository: str, asked: Asked, query: dict[str, str]) -> Answer:
+    def _begin(self, repository: str, asked: ReceivedRequest, query: dict[str, str]) -> Answer:
         mount, source = query.get("mount", ""), query.get("from", "")
         content = self.registry.store.blobs[source].get(mount) if source else None
         if content is not None and self.registry.mounts:
@@ -329,22 +336,22 @@ class RegistryServer:
         self._uploads[session] = bytearray()
         return 202, self._place(repository, session), b""
 
-    def _add(self, repository: str, session: str, asked: Asked) -> Answer:
+    def _add(self, repository: str, session: str, asked: ReceivedRequest) -> Answer:
         held = self._uploads[session]
         if held and self.take("lose_uploads"):
             del self._uploads[session]
-            raise RefusedError(404, "BLOB_UPLOAD_UNKNOWN", session)
+            raise NotTakenError(404, "BLOB_UPLOAD_UNKNOWN", session)
         self._require_place(held, asked)
         held += asked.body
         if self.take("break_chunks"):
             return 0, {}, b""
         return 202, self._place(repository, session), b""
 
-    def _require_place(self, held: bytearray, asked: Asked) -> None:
+    def _require_place(self, held: bytearray, asked: ReceivedRequest) -> None:
         """Refuse a chunk that does not go on where the last one ended."""
         told = _CONTENT_RANGE.fullmatch(asked.headers.get("Content-Range", ""))
         if told and int(told[1]) != len(held):
-            raise RefusedError(416, "BLOB_UPLOAD_INVALID", f"{len(held)} bytes are here")
+            raise NotTakenError(416, "BLOB_UPLOAD_INVALID", f"{len(held)} bytes are here")
 
     def _place(self, repository: str, session: str) -> dict[str, str]:
         size = len(self._uploads[session])
@@ -357,7 +364,7 @@ class RegistryServer:
 
     def _keep(self, repository: str, content: bytes, digest: str) -> Answer:
         if digest_of(content) != digest:
-            raise RefusedError(400, "DIGEST_INVALID", digest)
+            raise NotTakenError(400, "DIGEST_INVALID", digest)
         self.registry.store.blobs[repository][digest] = content
         where = f"/v2/{repository}/blobs/{digest}"
         return 201, {"Docker-Content-Digest": digest, "Location": where}, b""
@@ -365,7 +372,7 @@ class RegistryServer:
 
 def _require_method(method: str, allowed: frozenset[str]) -> None:
     if method not in allowed:
-        raise RefusedError(405, "UNSUPPORTED", method)
+        raise NotTakenError(405, "UNSUPPORTED", method)
 
 
 def _query(text: str) -> dict[str, str]:

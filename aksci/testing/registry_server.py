@@ -8,8 +8,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from aksci.testing.registry import MemoryRegistry
-from aksci.testing.registry_answers import Asked, RegistryServer
+from aksci.testing.memory_registry import MemoryRegistry
+from aksci.testing.registry_answers import ReceivedRequest, RegistryServer
 
 if TYPE_CHECKING:
     import socket
@@ -73,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
         # azure-containerregistry writes the slash of a repository so.
         line = f"{self.command} {self.path.partition('?')[0].replace('%2F', '/')}"
         line += "".join(self.path.partition("?")[1:])
-        asked = Asked(line, dict(self.headers), self._body())
+        asked = ReceivedRequest(line, dict(self.headers), self._body())
         with kept.under_way(asked):
             status, headers, content = kept.answer(asked)
         if status < 0:

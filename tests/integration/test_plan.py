@@ -19,10 +19,10 @@ from aksci.config.loader import load_config
 from aksci.images.bases import RegistryBases
 from aksci.images.build.build_record import read_build_record
 from aksci.images.build.tags import publish_tags
+from aksci.images.build_plan import plan_build
 from aksci.images.explain import explain_image
 from aksci.images.graph import build_graph
 from aksci.images.lineage import read_files, read_lineage
-from aksci.images.plan import plan_build
 from aksci.oci.artifact import push_image
 from aksci.oci.client import RegistryClient
 from aksci.oci.referrers import list_referrers

@@ -19,8 +19,7 @@ from aksci.oci.references import is_digest
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from aksci.cascade.dependents.image_records import ImageRecord, Problem
-    from aksci.cascade.dependents.lineage_cache import LineageCache
+    from aksci.cascade.dependents.image_records import ImageRecord, LineageCache, Problem
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import DamagedInRegistry, ValidationError
-from aksci.oci.manifest import read_child, read_configuration
+from aksci.oci.registry import read_child, read_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

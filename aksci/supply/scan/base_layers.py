@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from aksci.core.errors import DamagedInRegistry, RegistryError
 from aksci.core.strict_json import parse_json
 from aksci.core.text import short_line
-from aksci.oci.manifest import Descriptor, read_child, read_configuration
+from aksci.oci.manifest import Descriptor
 from aksci.oci.references import is_digest
+from aksci.oci.registry import read_child, read_configuration
 
 if TYPE_CHECKING:
     from aksci.core.reporting import Reporter

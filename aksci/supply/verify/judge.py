@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from aksci.core.concurrency import gather
 from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry, TrustError
-from aksci.oci.manifest import read_child
 from aksci.oci.references import is_digest
+from aksci.oci.registry import read_child
 from aksci.supply.scan.stored_verdict import read_verdict
 from aksci.supply.sign.signer import (
     COMMIT,

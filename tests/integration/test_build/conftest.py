@@ -21,10 +21,10 @@ from aksci.images.build.build_images import BuildSettings, build_images
 from aksci.images.build.build_record import BuildRecord
 from aksci.images.build.credentials import load_secrets, load_ssh
 from aksci.images.build.tags import publish_tags
+from aksci.images.build_plan import plan_build
 from aksci.images.engines.buildx import BuildxBuilder
 from aksci.images.engines.buildx_builders import BuilderSpec, BuilderStore
 from aksci.images.graph import build_graph
-from aksci.images.plan import plan_build
 from aksci.images.selection import select
 from aksci.oci.client import RegistryClient
 

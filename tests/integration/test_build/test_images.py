@@ -16,8 +16,8 @@ import pytest
 
 from aksci.core.errors import BuildError, RegistryError
 from aksci.images.bases import RegistryBases
+from aksci.images.build_plan import plan_document
 from aksci.images.keys import in_tag
-from aksci.images.plan import plan_document
 from aksci.oci.artifact import push_image
 from aksci.oci.client import RegistryClient
 from aksci.oci.referrers import list_referrers

@@ -15,7 +15,7 @@ import pytest
 
 from aksci.cascade.dependents.asked import Asked, asked_lately, asking_key
 from aksci.cascade.dependents.find_dependents import find_dependents
-from aksci.cascade.dependents.lineage_cache import LineageCache
+from aksci.cascade.dependents.image_records import LineageCache
 from aksci.images.lineage import Lineage, write_lineage
 from aksci.oci.artifact import push_image
 from aksci.oci.client import RegistryClient

@@ -18,7 +18,7 @@ import pytest
 from aksci.oci.artifact import canonical_json
 from aksci.oci.client import RegistryClient
 from aksci.oci.references import ImageRef
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.registry_server import serve
 from aksci.testing.reporter import RecordingReporter
 

@@ -28,7 +28,7 @@ from aksci.supply.scan.gate import scan_images
 from aksci.supply.sign.make_signer import SignerMaker
 from aksci.supply.sign.signer import Origin, sign_image
 from aksci.testing.reporter import RecordingReporter
-from pipelines.release import release as session
+from pipelines.show_release import release as session
 
 NAMES = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com"}
 NAMES |= {"GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.com"}

@@ -16,7 +16,7 @@ from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
 from aksci.supply.sign.notation.verify_cose import SIGNATURE
 from aksci.supply.sign.signer import UntrustedError, ensure_signed
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 
 CLAIMS = {"dev.aksci.kind": "corpus"}
 

@@ -18,7 +18,7 @@ from aksci.images.bases import RegistryBases
 from aksci.images.lookup import Lookup
 from aksci.images.reasons import lineage_of
 from aksci.oci.references import ImageRef
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 
 OLD, NEW = (f"sha256:{digit * 64}" for digit in "12")
 DEBIAN = "docker.io/library/debian:12"

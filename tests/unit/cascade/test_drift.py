@@ -18,7 +18,7 @@ from aksci.images.inputs import inputs_of
 from aksci.images.lineage import Lineage
 from aksci.images.reasons import lineage_of
 from aksci.oci.references import ImageRef
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 
 OLD, NEW, NEWER, PLATFORM = (f"sha256:{digit * 64}" for digit in "1234")
 PYTHON, DEBIAN, BASE = (

@@ -17,7 +17,7 @@ from aksci.images.keys import Source, input_key
 from aksci.images.lineage import write_lineage
 from aksci.images.reasons import lineage_of
 from aksci.oci.references import ImageRef
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

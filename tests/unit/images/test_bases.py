@@ -11,7 +11,7 @@ from aksci.images.bases import RegistryBases
 from aksci.images.context.hasher import TreeHasher
 from aksci.images.graph import read_image
 from aksci.images.inputs import inputs_of
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST
 
 EMPTY = MemoryRegistry()

@@ -19,15 +19,15 @@ from aksci.images.build.build_record import (
     recorded_reasons,
     write_build_record,
 )
+from aksci.images.build_plan import plan_build
 from aksci.images.explain import explain_image
 from aksci.images.keys import in_tag
 from aksci.images.lineage import write_lineage
 from aksci.images.lookup import Lookup
-from aksci.images.plan import plan_build
 from aksci.images.reasons import files_of, lineage_of
 from aksci.oci.references import ImageRef
 from aksci.report.plan_report import why_markdown, why_text
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST
 
 FILES = {

@@ -11,7 +11,7 @@ import pytest
 
 from aksci.core.errors import RegistryError
 from aksci.images.lineage import Lineage, Step, read_files, read_lineage, write_lineage
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import push_sample
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

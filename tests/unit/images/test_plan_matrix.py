@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aksci.cli.options import parse_options
-from aksci.images.plan import BuildPlan, Work
+from aksci.images.build_plan import BuildPlan, Work
 from aksci.images.plan_matrix import MOST_JOBS, make_matrices, matrix_document, matrix_value
 
 FILES = {

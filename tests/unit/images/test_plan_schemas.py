@@ -9,8 +9,8 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 from referencing import Registry, Resource
 
+from aksci.images.build_plan import BuildPlan, Work, plan_document
 from aksci.images.graph import graph_document
-from aksci.images.plan import BuildPlan, Work, plan_document
 from aksci.images.plan_compare import compare_plans, load_plan, save_plan
 from aksci.images.plan_matrix import make_matrices, matrix_document
 

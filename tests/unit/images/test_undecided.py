@@ -6,9 +6,9 @@ import pytest
 
 from aksci.core.errors import RegistryError, UnreachableError
 from aksci.images.bases import BaseImageError, RegistryBases
-from aksci.images.plan import UndecidedError, plan_build
+from aksci.images.build_plan import UndecidedError, plan_build
 from aksci.report.plan_report import undecided_text
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 
 FILES = {
     "base/Dockerfile": "FROM gone.example/os:1\nCOPY --from=lost.example/tool:2 /x /x\n",

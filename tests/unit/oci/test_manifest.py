@@ -10,14 +10,9 @@ import pytest
 from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry
 from aksci.core.strict_json import parse_json
 from aksci.oci.artifact import Content, find_artifacts, push_artifact, read_artifact
-from aksci.oci.manifest import (
-    Descriptor,
-    Manifest,
-    parse_descriptor,
-    read_child,
-    read_configuration,
-)
+from aksci.oci.manifest import Descriptor, Manifest, parse_descriptor
 from aksci.oci.references import ImageRef
+from aksci.oci.registry import read_child, read_configuration
 from aksci.supply.scan.base_layers import platforms_of
 
 DIGEST = "sha256:" + "5" * 64

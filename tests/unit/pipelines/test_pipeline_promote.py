@@ -13,7 +13,7 @@ from aksci.core.errors import ConfigError, UsageError
 from aksci.oci.references import ImageRef
 from aksci.supply.release.release import Release
 from aksci.supply.sign.signer import AllSigners, NotSignedError, Proof, UntrustedError
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.reporter import RecordingReporter
 from pipelines.promote import _sign_again, previous
 

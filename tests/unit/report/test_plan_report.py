@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aksci.core.text import escape_markdown
-from aksci.images.plan import BuildPlan, Work, plan_document
+from aksci.images.build_plan import BuildPlan, Work, plan_document
 from aksci.report.plan_report import plan_markdown, plan_text
 
 FILES = {

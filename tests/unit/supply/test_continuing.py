@@ -24,7 +24,7 @@ from aksci.supply.sign.signer import (
     Proof,
     kind_claims,
 )
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 
 HOST = "localhost:5000"
 CONFIG = {

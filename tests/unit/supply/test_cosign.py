@@ -14,7 +14,7 @@ from aksci.core.secret import Secret
 from aksci.supply.sign.cosign.cosign_keys import CosignKey, cosign_key
 from aksci.supply.sign.cosign.cosign_signer import BUNDLE, CosignSigner, cosign_signer
 from aksci.supply.sign.signer import NotSignedError, UntrustedError
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST
 
 

@@ -13,7 +13,7 @@ from aksci.supply.sign.dct.migrate import MIGRATED_FROM, TAGS, migrate_repositor
 from aksci.supply.sign.dct.seen_metadata import Memory
 from aksci.supply.sign.dct.trust_chain import Branch, VerifiedMetadata
 from aksci.supply.sign.signer import REPOSITORY, NotSignedError, Proof
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST
 
 REPO = "shop/catalog"

@@ -15,7 +15,7 @@ from aksci.oci.manifest import Manifest
 from aksci.oci.references import ImageRef, digest_of
 from aksci.supply.sign.notation.cbor import DoubtError, read
 from aksci.supply.sign.notation.verify_cose import SIGNATURE, TrustedRoots, find_proof, prove
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 
 REPOSITORY = "shop/catalog"
 OCI = "application/vnd.oci.image.manifest.v1+json"

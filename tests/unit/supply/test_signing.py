@@ -25,7 +25,7 @@ from aksci.supply.sign.signer import (
     sign_image,
     validation_claims,
 )
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from aksci.core.errors import RegistryError, UnreachableError
 from aksci.core.secret import Secret
 from aksci.oci.client import RegistryClient
 from aksci.oci.references import digest_of
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.registry_server import serve
 from aksci.testing.sample_images import MANIFEST, push_sample
 

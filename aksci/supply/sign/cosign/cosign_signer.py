@@ -21,7 +21,7 @@ from aksci.core.errors import (
 )
 from aksci.core.text import sanitise
 from aksci.oci.artifact import find_artifacts
-from aksci.oci.manifest import read_child
+from aksci.oci.registry import read_child
 from aksci.supply.sandbox import Sandbox
 from aksci.supply.sign.concurrent_signing import sign_steadily
 from aksci.supply.sign.cosign.cosign_keys import cosign_key, ensure_cosign_key

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from aksci.cascade.dependents.find_dependents import find_dependents
-from aksci.cascade.dependents.lineage_cache import LineageCache
+from aksci.cascade.dependents.image_records import LineageCache
 from aksci.images.lineage import Lineage, write_lineage
 from aksci.oci.client import RegistryClient
 from aksci.oci.references import ImageRef, digest_of

@@ -7,8 +7,7 @@ import os
 
 import pytest
 
-from aksci.cascade.dependents.image_records import ImageRecord
-from aksci.cascade.dependents.lineage_cache import LineageCache
+from aksci.cascade.dependents.image_records import ImageRecord, LineageCache
 from aksci.images.lineage import Lineage, Step
 from aksci.oci.references import ImageRef
 

@@ -33,7 +33,7 @@ from aksci.supply.sign.signer import (
 )
 from aksci.supply.verify.audit import Audit, Row
 from aksci.supply.verify.judge import Judge, Judgement, Outcome, Subject
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST
 
 HOST = "localhost:5000"

@@ -20,11 +20,11 @@ from aksci.core.errors import (
 )
 from aksci.images.build.build_images import BuildSettings, build_images
 from aksci.images.build.build_record import OwnBuilds, read_own_builds, write_own_builds
+from aksci.images.build_plan import plan_build
 from aksci.images.engines.builder import BuildOutput
 from aksci.images.keys import in_tag
-from aksci.images.plan import plan_build
 from aksci.oci.references import ImageRef
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 
 MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
 FILES = {"app/Dockerfile": "FROM scratch\nCOPY x /\n", "app/x": "1"}

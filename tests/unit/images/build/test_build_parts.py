@@ -24,7 +24,7 @@ from aksci.images.build.finished import content_identity, find_finished
 from aksci.images.engines.builder import Attestations, LazyBuilder
 from aksci.oci.manifest import Manifest
 from aksci.oci.references import ImageRef
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 
 ONE = f"sha256:{'1' * 64}"
 HEAD = 'schema = 1\n[project]\nname = "shop"\n'

@@ -22,7 +22,7 @@ from aksci.images.validate.own_validations import OwnValidations
 from aksci.images.validate.result import Validation, judge, store
 from aksci.images.validate.validator import Validator
 from aksci.oci.references import ImageRef
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.reporter import RecordingReporter
 from aksci.testing.sample_images import push_sample
 

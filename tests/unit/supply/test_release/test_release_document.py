@@ -23,7 +23,7 @@ from aksci.supply.release.release import (
     ReleaseService,
 )
 from aksci.supply.release.release_document import parse_release, release_document
-from aksci.testing.registry import MemoryRegistry
+from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST
 
 REF = ImageRef("localhost:5000", "shop/release", "sha256:" + "0" * 64)

@@ -14,7 +14,7 @@ from aksci.oci.client import RegistryClient
 from aksci.oci.copy import copy_image
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
-from aksci.testing.registry import Call, MemoryRegistry
+from aksci.testing.memory_registry import Call, MemoryRegistry
 from aksci.testing.registry_server import serve
 from aksci.testing.reporter import RecordingReporter
 from aksci.testing.sample_images import INDEX, MANIFEST, push_sample, push_sample_index

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-__all__ = ["Call", "MemoryRegistry", "RefusedError", "Store", "subject_of"]
+__all__ = ["Call", "MemoryRegistry", "NotTakenError", "Store", "subject_of"]
 
 _PIECE = 1 << 16
 
 
-class RefusedError(Exception):
+class NotTakenError(Exception):
     """What a registry does not take. Distribution specification 1.1, "Error Codes"."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -126,10 +126,10 @@ class Store:
         named = [document.get("config"), *(document.get("layers") or [])]
         for one in filter(None, named):
             if one["digest"] not in self.blobs[repository] and not one.get("urls"):
-                raise RefusedError(404, "MANIFEST_BLOB_UNKNOWN", f"{one['digest']} is unknown")
+                raise NotTakenError(404, "MANIFEST_BLOB_UNKNOWN", f"{one['digest']} is unknown")
         for one in document.get("manifests") or []:
             if one["digest"] not in self.manifests[repository]:
-                raise RefusedError(404, "MANIFEST_BLOB_UNKNOWN", f"{one['digest']} is unknown")
+                raise NotTakenError(404, "MANIFEST_BLOB_UNKNOWN", f"{one['digest']} is unknown")
 
 
 class Call(NamedTuple):
@@ -274,7 +274,7 @@ class MemoryRegistry(Registry):
         self._note("put_manifest", repository, tag or digest)
         try:
             return self.store.put_manifest(repository, content, media_type, tag=tag).digest
-        except RefusedError as error:
+        except NotTakenError as error:
             raise RegistryError(
                 f"The registry {self.host} answered {error.status} to PUT "
                 f"/v2/{repository}/manifests/{tag or digest}: {error.code}: {error.message}."
@@ -389,9 +389,9 @@ def _document(content: bytes, media_type: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise RefusedError(400, "MANIFEST_INVALID", "it is no JSON object")
+        raise NotTakenError(400, "MANIFEST_INVALID", "it is no JSON object")
     if document.get("mediaType", media_type) != media_type:
-        raise RefusedError(400, "MANIFEST_INVALID", f"it says that it is {document['mediaType']}")
+        raise NotTakenError(400, "MANIFEST_INVALID", f"it says that it is {document['mediaType']}")
     return document
 
 
