@@ -385,7 +385,7 @@ class Environment:
     @once
     def image_check(self) -> ImageCheck | None:
         """The validator, made when the first image was built."""
-        from aksci.images.validate.make_validator import LateCheck
+        from aksci.images.build.build_run import LateCheck
 
         return LateCheck(lambda: self.validator) if self.config.build.validate_images else None
 

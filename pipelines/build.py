@@ -202,8 +202,9 @@ def _keep(env: Environment, graph: Graph, result: BuildResult, options: Options)
         known=graph.images,
     )
     images = result.images
-    env.trust.remember(images.values())
     built = [name for name, image in images.items() if image.made]
+    if built:  # else nothing is new, and git need not be asked what it brings
+        env.trust.remember(images.values())
     failed = f", {len(result.failed)} failed" if result.failed else ""
     env.reporter.line(f"{len(built)} built, {len(images) - len(built)} unchanged{failed}")
     if result.error and not options.keep_going:

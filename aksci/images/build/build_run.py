@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from aksci.images.lookup import Lookup
     from aksci.images.reasons import Reason
 
-__all__ = ["BuildSettings", "ImageCheck", "ImageDone", "Run"]
+__all__ = ["BuildSettings", "ImageCheck", "ImageDone", "LateCheck", "Run"]
 
 _LONGEST_TAG = 128  # distribution specification 1.1, "Pulling manifests"
 _OUTPUT, _WARNING = "  ", "warning: "
@@ -70,6 +70,27 @@ class ImageCheck(Protocol):
 
     def stop(self) -> None:
         """End what runs, now. Called more than once."""
+
+
+class LateCheck:
+    """Passes on to a validator that is made when the first image was built.
+
+    :param validator: returns it, the same each time, and may be called from several threads.
+    """
+
+    def __init__(self, validator: Callable[[], ImageCheck | None]) -> None:
+        self._validator = validator
+        self._made: ImageCheck | None = None
+
+    def check(self, name: str, ref: ImageRef) -> object:
+        """Run an image, unless it is known to pass."""
+        self._made = made = self._validator()
+        return made.check(name, ref) if made else None
+
+    def stop(self) -> None:
+        """End what runs, now."""
+        if self._made is not None:
+            self._made.stop()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 
-__all__ = ["LateCheck", "make_validator", "validation_engine"]
+__all__ = ["make_validator", "validation_engine"]
 
 
 def make_validator(
@@ -81,24 +81,3 @@ def validation_engine(
     except DockerError as error:
         raise DockerError(f"Images can't be validated: {error.message}", hint=hint) from None
     return DockerEngine(variables, hint=hint, now=now)
-
-
-class LateCheck:
-    """Passes on to a validator that is made when the first image was built: ``ImageCheck``.
-
-    :param validator: returns it, the same each time, and may be called from several threads.
-    """
-
-    def __init__(self, validator: Callable[[], Validator | None]) -> None:
-        self._validator = validator
-        self._made: Validator | None = None
-
-    def check(self, name: str, ref: ImageRef) -> object:
-        """Run an image, unless it is known to pass."""
-        self._made = made = self._validator()
-        return made.check(name, ref) if made else None
-
-    def stop(self) -> None:
-        """End what runs, now."""
-        if self._made is not None:
-            self._made.stop()
