@@ -292,7 +292,13 @@ class Environment:
     ) -> RegistryClient:
         from aksci.azure.connect_registry import connect_registry
 
-        client = connect_registry(host, variables=self.variables, plain_http=plain_http, hint=hint)
+        client = connect_registry(
+            host,
+            variables=self.variables,
+            plain_http=plain_http,
+            hint=hint,
+            say=self.reporter.line,
+        )
         return self._family.closing.enter_context(closing(client))
 
     @once

@@ -10,7 +10,7 @@ from aksci.oci.catalog import is_acr
 from aksci.oci.client import RegistryClient
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from azure.core.credentials import TokenCredential
 
@@ -20,21 +20,30 @@ _TIMEOUT = 60  # seconds; az itself needs several to start
 
 
 def connect_registry(
-    host: str, *, variables: Mapping[str, str], plain_http: bool = False, hint: str | None = None
+    host: str,
+    *,
+    variables: Mapping[str, str],
+    plain_http: bool = False,
+    hint: str | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> RegistryClient:
     """Return a client; for ACR with the identity that the Azure CLI is logged in with.
 
     The usual variables tell the proxy (``HTTPS_PROXY``, ``NO_PROXY``) and the certificates to
     trust (``REQUESTS_CA_BUNDLE``, ``SSL_CERT_FILE``).
+
+    :param hint: what a user should do when the registry is unreachable.
+    :param say: is told of each wait that a person would notice.
     """
     if plain_http:  # loopback only
-        return RegistryClient(host, plain_http=True, hint=hint)
+        return RegistryClient(host, plain_http=True, hint=hint, say=say)
     return RegistryClient(
         host,
         credential=credential_for(host),
         verify=ca_bundle(variables) or True,
         proxies=proxies_for(f"https://{host}", variables),
         hint=hint,
+        say=say,
     )
 
 

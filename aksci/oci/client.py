@@ -43,6 +43,7 @@ _CREATED = 201
 _PAGE = 1000
 _PAGES = 2000
 """Pages after which a list counts as one without an end."""
+_NOTICED = 2.0  # seconds; shorter waits are no news
 _MANIFEST_LIMIT = 4 << 20
 """Bytes that every registry should take. Distribution specification 1.1, "Pushing Manifests"."""
 
@@ -58,6 +59,7 @@ class RegistryClient:
     :param verify: whether TLS certificates are checked, or the CA bundle to check them with.
     :param proxies: ``{"https": "http://proxy:3128"}``; the environment is not looked at.
     :param hint: what a user should do when the registry is unreachable.
+    :param say: is told of each wait that a person would notice.
     :raises ConfigError: plain HTTP was asked for another host than loopback.
     """
 
@@ -71,6 +73,7 @@ class RegistryClient:
         verify: bool | str = True,
         proxies: Mapping[str, str] | None = None,
         hint: str | None = None,
+        say: Callable[[str], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if plain_http and not is_loopback(host):
@@ -88,7 +91,7 @@ class RegistryClient:
             login=login,
             verify=verify,
             proxies=proxies or {},
-            wait=sleep,
+            wait=_telling(host, say, sleep) if say else sleep,
         )
         self._connection = Connection(
             host, scheme, session, hint=hint or "check the name, the network and the proxy."
@@ -282,6 +285,19 @@ class RegistryClient:
                 hint="is it another server that listens there?",
             ) from None
         return entries or []
+
+
+def _telling(
+    host: str, say: Callable[[str], None], sleep: Callable[[float], None]
+) -> Callable[[float], None]:
+    """Return what says that a wait is long, and waits."""
+
+    def wait(seconds: float) -> None:
+        if seconds >= _NOTICED:
+            say(f"{host} can't answer now; asking again in {seconds:.0f} s")
+        sleep(seconds)
+
+    return wait
 
 
 def is_loopback(host: str) -> bool:

@@ -75,6 +75,16 @@ def test_too_many_requests_waits_as_long_as_asked_and_tries_again(server, client
     assert slept == [7.0]
 
 
+def test_a_wait_that_a_person_notices_is_told_with_its_length(server):
+    told, slept = [], []
+    server.answers[HEAD] = [(429, {"Retry-After": "7"}, b""), (503, {}, b""), FOUND]
+    client = RegistryClient(server.host, plain_http=True, say=told.append, sleep=slept.append)
+    assert client.resolve("shop/web", "latest") == DIGEST
+    client.close()
+    assert told == [f"{server.host} can't answer now; asking again in 7 s"]
+    assert slept == [7.0, 0.4]
+
+
 def test_a_wait_that_is_no_number_is_ours(server, client, slept):
     server.answers[HEAD] = [(429, {"Retry-After": "\xb2"}, b""), FOUND]
     assert client.resolve("shop/web", "latest") == DIGEST
