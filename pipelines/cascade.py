@@ -69,7 +69,7 @@ def cascade(env: Environment, options: Options) -> dict[str, Any]:
 
 def _ask_owners(work: Cascading, done: Done, options: Options, chain: tuple[str, ...]) -> Done:
     """Look at other repositories; what is done here is told whatever becomes of them."""
-    from pipelines.wide import ask_owners
+    from pipelines.ask_owners import ask_owners
 
     try:
         return ask_owners(work, done, options.base, chain=chain)

@@ -6,6 +6,8 @@ inputs give the same release, and a promotion to another registry keeps its dige
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import (
@@ -19,8 +21,8 @@ from aksci.core.errors import (
 from aksci.core.strict_json import parse_json
 from aksci.oci.artifact import Content, canonical_json, push_artifact, read_artifact
 from aksci.supply.release.chart import push_chart, read_chart
-from aksci.supply.release.migrations import read_migrations
 from aksci.supply.release.release import (
+    Migration,
     Release,
     ReleaseBase,
     ReleaseImage,
@@ -31,7 +33,7 @@ from aksci.supply.release.release import (
 from aksci.supply.release.release_document import SCHEMA, parse_release, release_document
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from aksci.config.deploy_models import ServiceConfig
@@ -42,7 +44,14 @@ if TYPE_CHECKING:
     from aksci.oci.registry import Registry
     from aksci.supply.scan.verdict import Verdict
 
-__all__ = ["RELEASE_TYPE", "NoReleaseError", "load_release", "make_release"]
+__all__ = [
+    "RELEASE_TYPE",
+    "NoReleaseError",
+    "load_release",
+    "make_release",
+    "natural_key",
+    "read_migrations",
+]
 
 RELEASE_TYPE = "application/vnd.aksci.release.v1+json"
 _DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, ConfigError)
@@ -205,3 +214,62 @@ def _make_service(
         images=dict(sorted(service.images.items())),
         migrations=migrations,
     )
+
+
+def read_migrations(root: Path, patterns: Iterable[str], *, service: str) -> tuple[Migration, ...]:
+    """Return a service's migrations in the order of their versions, ``2`` before ``10``.
+
+    :param root: the project's folder, which the globs are relative to.
+    :raises ConfigError: a glob matches nothing or leads outside, or two files are one version.
+    """
+    found: dict[str, Path] = {}
+    for pattern in patterns:
+        for path in _files(root, pattern, service):
+            other = found.setdefault(path.stem, path)
+            if other != path:
+                raise ConfigError(
+                    f"services.{service}.migrations: {other.relative_to(root)} and "
+                    f"{path.relative_to(root)} are both version {path.stem!r}."
+                )
+    return tuple(
+        Migration(version=version, digest=_digest(found[version], service))
+        for version in sorted(found, key=natural_key)
+    )
+
+
+def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
+    """Return what sorts texts with their numbers by value; different texts differ."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", text)
+    numbers = tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts)
+    return (*numbers, (-1, 0, text))
+
+
+def _files(root: Path, pattern: str, service: str) -> Iterator[Path]:
+    """Yield the files of one glob; symbolic links may not lead outside."""
+    try:
+        matches = sorted(path for path in root.glob(pattern) if path.is_file())
+    except (ValueError, NotImplementedError) as error:
+        raise ConfigError(f"services.{service}.migrations: {pattern!r}: {error}.") from None
+    home = root.resolve()
+    for path in matches:
+        if ".." in path.parts[len(root.parts) :] or not path.resolve().is_relative_to(home):
+            raise ConfigError(
+                f"services.{service}.migrations: {pattern!r} leads to {path.resolve()}, which is "
+                "outside the project."
+            )
+    if not matches:
+        raise ConfigError(
+            f"services.{service}.migrations: {pattern!r} matches no file in {root}.",
+            hint="write a glob relative to aksci.toml, such as services/NAME/migrations/*.sql.",
+        )
+    yield from matches
+
+
+def _digest(path: Path, service: str) -> str:
+    try:
+        with path.open("rb") as file:
+            return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigError(
+            f"services.{service}.migrations: {path} can't be read: {error.strerror}."
+        ) from None

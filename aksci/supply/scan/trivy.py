@@ -2,27 +2,32 @@
 
 It reads ``trivy.yaml``, ``.trivyignore`` and ``trivy-secret.yaml`` from its working directory and
 ``TRIVY_*`` from its environment: a pull request could silence the gate. It gets none of them.
-Nor does it get a credential or another network than the view of the image: see ``view``.
+Nor does it get a credential or another network than the view of the image: see ``image_view``.
+Its cache serves one process at a time: each running scan holds a cache folder of its own.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aksci.core.errors import GateError, ProcessError
 from aksci.core.text import short_line
 from aksci.supply.sandbox import Sandbox
-from aksci.supply.scan.cache_folders import take_slot
 from aksci.supply.scan.image_view import restore
 from aksci.supply.scan.java_index import JAVA_HINT
 from aksci.supply.scan.layer_registry import read_view, serve_view
 from aksci.supply.scan.sbom import BillFormat, make_reproducible, without_findings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from filelock import FileLock
 
     from aksci.core.process import Runner
     from aksci.oci.references import ImageRef
@@ -30,7 +35,7 @@ if TYPE_CHECKING:
     from aksci.supply.scan.database import Database
     from aksci.supply.scan.image_view import View
 
-__all__ = ["Scanner", "TrivyScanner", "bill_argv", "read_release", "scan_argv"]
+__all__ = ["Scanner", "TrivyScanner", "bill_argv", "read_release", "scan_argv", "take_slot"]
 
 _ORDER = ("vuln", "secret", "misconfig", "license")
 _IN_CONFIGURATION = ("secret", "misconfig")
@@ -253,3 +258,48 @@ def _read(path: Path, ref: ImageRef | str) -> dict[str, Any]:
     if not isinstance(report, dict):
         raise GateError(f"Trivy's report on {ref} is not an object, so it does not pass.")
     return report
+
+
+_PAUSE = 0.05  # seconds
+
+
+@contextmanager
+def take_slot(cache: Path, slots: int, database: Path) -> Iterator[Path]:
+    """Hold the first free one of a few cache folders, for as long as one scan takes.
+
+    Threads and processes wait for one another; a killed process lets go of its folder.
+
+    :param database: Trivy's cache folder with the ``db`` and ``java-db`` that the scan shall use.
+    """
+    folder, lock = _acquire(cache, slots)
+    try:
+        for name in ("db", "java-db"):
+            _link(folder / name, database / name)
+        yield folder
+    finally:
+        lock.release()
+
+
+def _acquire(cache: Path, slots: int) -> tuple[Path, FileLock]:
+    from filelock import FileLock, Timeout
+
+    folders = [cache / f"slot-{number}" for number in range(max(1, slots))]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        for folder in folders:
+            lock = FileLock(folder / "lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            return folder, lock
+        time.sleep(_PAUSE)
+
+
+def _link(link: Path, target: Path) -> None:
+    """Make a cache use a database; its lock is held."""
+    if link.is_symlink() and link.readlink() == target:
+        return
+    link.unlink(missing_ok=True)
+    link.symlink_to(target, target_is_directory=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +19,13 @@ if TYPE_CHECKING:
     from aksci.config.supply_models import SignConfig
     from aksci.core.process import Runner
     from aksci.local.endpoints import Endpoints
+    from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
     from aksci.supply.sign.dct.dct_signer import DctSigner
-    from aksci.supply.sign.signer import Signer
+    from aksci.supply.sign.signer import Proof, Signer
     from aksci.tools.toolbox import Toolbox
 
-__all__ = ["SignerMaker"]
+__all__ = ["RememberingSigner", "SignerMaker"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +50,7 @@ class SignerMaker:
 
     def make(self, names: Iterable[str]) -> Signer:
         """Return several as one signer that asks each question once."""
-        from aksci.supply.sign.remembering import RememberingSigner
+        from aksci.supply.sign.make_signer import RememberingSigner
         from aksci.supply.sign.signer import AllSigners
 
         makers = {"notation": self._notation, "cosign": self._cosign, "dct": self.dct}
@@ -124,3 +127,37 @@ class SignerMaker:
             return None
         folder = Path(self.variables.get("DOCKER_CONFIG") or home_of(self.variables) / ".docker")
         return folder if (folder / "config.json").is_file() else None
+
+
+class RememberingSigner:
+    """Wrap a signer. Only successes are remembered, for as long as this object lives.
+
+    Within one run, the build, the scan, the signing and the release ask of the same digest. A proof
+    that covers more than was asked for answers the next question too. Safe in several threads.
+    """
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+        self._lock = threading.Lock()
+        self._proofs: dict[ImageRef, list[tuple[Proof, ...]]] = defaultdict(list)
+
+    @property
+    def name(self) -> str:
+        """The wrapped signer's."""
+        return self._signer.name
+
+    def sign(self, ref: ImageRef, claims: Mapping[str, str]) -> None:
+        """Pass on."""
+        self._signer.sign(ref, claims)
+
+    def verify(self, ref: ImageRef, claims: Mapping[str, str]) -> tuple[Proof, ...]:
+        """Pass on what is not proved yet."""
+        with self._lock:
+            known = tuple(self._proofs[ref])
+        for proofs in known:
+            if all(claims.items() <= proof.claims.items() for proof in proofs):
+                return proofs
+        found = self._signer.verify(ref, claims)
+        with self._lock:
+            self._proofs[ref].append(found)
+        return found

@@ -21,8 +21,8 @@ from aksci.supply.release.release_document import release_document
 from aksci.supply.release.sign_release import publish_release
 from aksci.supply.scan.verdict import Verdict
 from aksci.supply.sign.cosign.cosign_signer import cosign_signer
+from aksci.supply.sign.make_signer import RememberingSigner
 from aksci.supply.sign.notation.notation_signer import notation_signer
-from aksci.supply.sign.remembering import RememberingSigner
 from aksci.supply.sign.signer import AllSigners
 from aksci.testing.reporter import RecordingReporter
 

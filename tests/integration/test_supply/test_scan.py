@@ -19,13 +19,12 @@ from aksci.core.process import Runner
 from aksci.oci.artifact import Content, push_artifact
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
-from aksci.supply.scan.cache_folders import take_slot
 from aksci.supply.scan.database import DatabaseSource, ensure_database, make_database
 from aksci.supply.scan.gate import scan_image, scan_images, verdict_tag
 from aksci.supply.scan.scan_evidence import load_packages
 from aksci.supply.scan.scan_policy import hash_policy
 from aksci.supply.scan.stored_verdict import VERDICT_TYPE
-from aksci.supply.scan.trivy import TrivyScanner
+from aksci.supply.scan.trivy import TrivyScanner, take_slot
 
 POLICY = ScanConfig()
 ATTESTED = {"vnd.docker.reference.type": "attestation-manifest"}

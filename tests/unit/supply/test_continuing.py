@@ -14,7 +14,7 @@ from aksci.supply.release.continued import chain_of, continue_release, continues
 from aksci.supply.release.make_release import load_release, make_release
 from aksci.supply.release.sign_release import publish_release, sign_release
 from aksci.supply.scan.verdict import Verdict
-from aksci.supply.sign.remembering import RememberingSigner
+from aksci.supply.sign.make_signer import RememberingSigner
 from aksci.supply.sign.signer import (
     CONTINUES,
     AllSigners,

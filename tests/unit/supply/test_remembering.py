@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from aksci.oci.references import ImageRef
-from aksci.supply.sign.remembering import RememberingSigner
+from aksci.supply.sign.make_signer import RememberingSigner
 from aksci.supply.sign.signer import AllSigners, BindingError, NotSignedError, Proof
 
 OTHER = ImageRef("r:1", "shop/other", "sha256:" + "b" * 64)

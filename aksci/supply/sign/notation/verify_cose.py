@@ -1,38 +1,51 @@
 """Notary Project signatures, verified without a program: yes when it is sure, and no "no".
 
-Notary Project, "Signing and verification workflow". Whoever gets no proof here asks ``notation``,
-which knows all of the specification, and how to say what is wrong.
+Whoever gets no proof here asks ``notation``, which knows all of the specification, and how to say
+what is wrong. So only what every signature has is understood: anything else is a ``DoubtError``.
+
+Notary Project, "Signing and verification workflow", "COSE Sign1 Signature Envelope"; RFC 9052,
+"Signing and Verification Process"; RFC 9053, "ECDSA"; RFC 8230, "RSASSA-PSS".
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import RegistryError
 from aksci.core.strict_json import parse_json
 from aksci.core.text import one_line
 from aksci.oci.artifact import find_artifacts, read_artifact
 from aksci.oci.manifest import OCI_MANIFEST
-from aksci.supply.sign.notation.cbor import DoubtError
+from aksci.supply.sign.notation.cbor import DoubtError, Tag, head, read
 from aksci.supply.sign.notation.certificate_chain import (
     read_identities,
     read_roots,
     require_chain,
     require_identity,
 )
-from aksci.supply.sign.notation.cose import Envelope, read_envelope, require_signature
 from aksci.supply.sign.signer import Proof
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Mapping, Sequence
+
+    from cryptography.hazmat.primitives.hashes import HashAlgorithm
+    from cryptography.x509 import Certificate
 
     from aksci.oci.manifest import Descriptor, Manifest
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 
-__all__ = ["SIGNATURE", "TrustedRoots", "find_proof", "prove"]
+__all__ = [
+    "SIGNATURE",
+    "Envelope",
+    "TrustedRoots",
+    "find_proof",
+    "prove",
+    "read_envelope",
+    "require_signature",
+]
 
 SIGNATURE = "application/vnd.cncf.notary.signature"
 """The artifact type of signatures."""
@@ -148,3 +161,157 @@ def _claims(envelope: Envelope, target: Manifest) -> dict[str, str]:
     if not isinstance(claims, dict) or not all(isinstance(text, str) for text in claims.values()):
         raise DoubtError("unusual annotations")
     return claims
+
+
+_SIGN1 = 18
+_EPOCH = 1
+_ALG, _CRIT, _CONTENT_TYPE, _X5CHAIN = 1, 2, 3, 33
+_SCHEME = "io.cncf.notary.signingScheme"
+_TIME = "io.cncf.notary.signingTime"
+_EXPIRY = "io.cncf.notary.expiry"
+_PROTECTED = frozenset({_ALG, _CRIT, _CONTENT_TYPE, _SCHEME, _TIME, _EXPIRY})
+# A timestamp is needed only once a certificate has expired, which is not ours to judge.
+_UNPROTECTED = frozenset(
+    {_X5CHAIN, "io.cncf.notary.signingAgent", "io.cncf.notary.timestampSignature"}
+)
+_PAYLOAD = "application/vnd.cncf.notary.payload.v1+json"
+_X509 = "notary.x509"
+_MOST_CERTIFICATES = 10
+# "Supported alg header values": the key's kind and size decide.
+_RSA = {2048: -37, 3072: -38, 4096: -39}
+_ECDSA = {256: -7, 384: -35, 521: -36}
+_BITS = {-37: 256, -38: 384, -39: 512, -7: 256, -35: 384, -36: 512}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Envelope:
+    """What an envelope says; believe it only once ``require_signature`` has passed."""
+
+    algorithm: int
+    """COSE's number."""
+    signed_at: dt.datetime
+    expires: dt.datetime | None
+    chain: tuple[bytes, ...]
+    """Certificates (DER), from the signer's to the root's."""
+    payload: bytes
+    signature: bytes
+    signed: bytes
+    """The bytes that the signature is over: RFC 9052's ``Sig_structure``."""
+
+
+def read_envelope(data: bytes) -> Envelope:
+    """Read a ``COSE_Sign1_Tagged`` envelope of the signing scheme ``notary.x509``.
+
+    :raises DoubtError: it is not surely one, or has something that is not known here.
+    """
+    outer = read(data)
+    _require(isinstance(outer, Tag) and outer.number == _SIGN1, "no COSE_Sign1_Tagged")
+    _require(isinstance(outer.value, tuple) and len(outer.value) == 4, "not four parts")  # noqa: PLR2004 - RFC 9052
+    raw, unprotected, payload, signature = outer.value
+    _require(all(isinstance(part, bytes) and part for part in (raw, payload, signature)), "parts")
+    protected = read(raw)
+    _require_headers(protected, unprotected)
+    return Envelope(
+        algorithm=protected[_ALG],
+        signed_at=_time(protected[_TIME]),
+        expires=_time(protected[_EXPIRY]) if _EXPIRY in protected else None,
+        chain=unprotected[_X5CHAIN],
+        payload=payload,
+        signature=signature,
+        signed=_sig_structure(raw, payload),
+    )
+
+
+def require_signature(envelope: Envelope, certificate: Certificate) -> None:
+    """Require that the certificate's key has signed, by the algorithm that belongs to the key.
+
+    :raises DoubtError: it has not.
+    """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+    key = certificate.public_key()
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            _require(_RSA.get(key.key_size) == envelope.algorithm, "another algorithm")
+            _verify_pss(key, envelope)
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            _require(_ECDSA.get(key.key_size) == envelope.algorithm, "another algorithm")
+            _verify_ecdsa(key, envelope)
+        else:
+            raise DoubtError("a key of unknown kind")
+    except InvalidSignature:
+        raise DoubtError("not signed by this key") from None
+
+
+def _verify_pss(key: Any, envelope: Envelope) -> None:
+    from cryptography.hazmat.primitives.asymmetric import padding
+
+    digest = _hash(envelope.algorithm)
+    pss = padding.PSS(padding.MGF1(digest), digest.digest_size)
+    key.verify(envelope.signature, envelope.signed, pss, digest)
+
+
+def _verify_ecdsa(key: Any, envelope: Envelope) -> None:
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+    size = (key.key_size + 7) // 8
+    _require(isinstance(key.curve, (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)), "another curve")
+    _require(len(envelope.signature) == 2 * size, "a signature of another length")
+    r, s = envelope.signature[:size], envelope.signature[size:]
+    der = encode_dss_signature(int.from_bytes(r), int.from_bytes(s))
+    key.verify(der, envelope.signed, ec.ECDSA(_hash(envelope.algorithm)))
+
+
+def _hash(algorithm: int) -> HashAlgorithm:
+    from cryptography.hazmat.primitives import hashes
+
+    kinds: dict[int, HashAlgorithm] = {
+        256: hashes.SHA256(),
+        384: hashes.SHA384(),
+        512: hashes.SHA512(),
+    }
+    return kinds[_BITS[algorithm]]
+
+
+def _require_headers(protected: Any, unprotected: Any) -> None:
+    """Require that all headers are known, and that the critical ones are marked so."""
+    _require(isinstance(protected, dict) and isinstance(unprotected, dict), "headers")
+    _require(protected.keys() <= _PROTECTED, "an unknown signed header")
+    _require(unprotected.keys() <= _UNPROTECTED, "an unknown header")
+    _require(isinstance(protected.get(_ALG), int) and protected[_ALG] in _BITS, "its algorithm")
+    _require(protected.get(_CONTENT_TYPE) == _PAYLOAD, "its content type")
+    _require(protected.get(_SCHEME) == _X509, "its signing scheme")
+    _require(_TIME in protected, "no signing time")
+    critical = [_SCHEME, *([_EXPIRY] if _EXPIRY in protected else [])]
+    marked = protected.get(_CRIT)
+    _require(isinstance(marked, tuple) and len(marked) == len(critical), "critical headers")
+    _require(set(marked) == set(critical), "critical headers")
+    chain = unprotected.get(_X5CHAIN)
+    _require(isinstance(chain, tuple) and 0 < len(chain) <= _MOST_CERTIFICATES, "its certificates")
+    _require(all(isinstance(each, bytes) for each in chain), "its certificates")
+
+
+def _time(value: Any) -> dt.datetime:
+    """Return an "Epoch-Based Date/Time" (RFC 8949, 3.4.2) of whole seconds."""
+    _require(isinstance(value, Tag) and value.number == _EPOCH, "a time without its tag")
+    _require(isinstance(value.value, int), "a time that is no number of seconds")
+    try:
+        return dt.datetime.fromtimestamp(value.value, tz=dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        raise DoubtError("a time out of range") from None
+
+
+def _sig_structure(protected: bytes, payload: bytes) -> bytes:
+    """Encode RFC 9052's ``Sig_structure`` of a COSE_Sign1 without external data."""
+    context = b"Signature1"
+    parts = [head(4, 4), head(3, len(context)), context]
+    for part in (protected, b"", payload):
+        parts += [head(2, len(part)), part]
+    return b"".join(parts)
+
+
+def _require(condition: object, what: str) -> None:
+    if not condition:
+        raise DoubtError(what)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aksci.core.errors import ConfigError
-from aksci.supply.release.migrations import natural_key, read_migrations
+from aksci.supply.release.make_release import natural_key, read_migrations
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.supply.release.package_versions import compare_versions
-from aksci.supply.release.packages import compare_packages
+from aksci.supply.release.packages import compare_packages, compare_versions
 
 VERSION = st.text(st.sampled_from("019.:~+-a"), min_size=1, max_size=8)
 KIND = st.sampled_from(["deb", "pypi", ""])
