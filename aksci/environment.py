@@ -128,7 +128,7 @@ class Environment:
         :param now: the clock, in UTC.
         :param run_id: default: ``AKSCI_RUN_ID``, or a new one.
         :param runner: what starts programs, for whoever wants to end them all.
-        :raises ConfigError: there is no aksci.toml or a mistake in it, or no such environment.
+        :raises ConfigError: there is no aksci.toml or an error in it, or no such environment.
         :raises UsageError: the run's id can't name files.
         """
         variables = os.environ if variables is None else variables

@@ -187,7 +187,7 @@ def leaf(peers: Peers, sizes: Sizes) -> Case:
 def evidence(peers: Peers, sizes: Sizes) -> Case:
     """Judge and verify images that were scanned and signed, beside scanning them again.
 
-    Nothing vouches for the stored verdicts but the signatures, which are all verified. The images
+    Nothing covers the stored verdicts but the signatures, which are all verified. The images
     stand on Debian, so that there is something to scan.
     """
     root = _built(peers, "systems", sizes.building, system=_SYSTEM)

@@ -53,7 +53,7 @@ class Size:
 
     images: int
     depth: int
-    """Images on the longest way from one to what it stands on: 1 is a flat repository."""
+    """Images on the longest way from one down to its bases: 1 is a flat repository."""
     files: int
     """In all contexts together, beside the Dockerfiles."""
     seed: int = 4
@@ -68,7 +68,7 @@ class Size:
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """One image: it stands on one other of the project, or on nothing."""
+    """One image: it is based on one other of the project, or on nothing."""
 
     name: str
     base: str | None

@@ -38,7 +38,7 @@ class _Ungated(Cascading):
 
 
 def cascade(env: Environment, options: Options) -> dict[str, Any]:
-    """Make again what stands on images from outside that moved, whatever is in it.
+    """Make again what is based on images from outside that moved, whatever is in it.
 
     :raises AksciError: an image failed.
     """

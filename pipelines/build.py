@@ -300,7 +300,7 @@ def _require_trusted(env: Environment, record: BuildRecord) -> None:
     strange = [str(image.ref) for image, good in zip(images, known, strict=True) if not good]
     if strange:
         raise TrustError(
-            "Neither a trusted signature nor .aksci/built.json vouches for what the last build "
+            "Neither a trusted signature nor .aksci/built.json covers what the last build "
             "found in the registry:\n" + "\n".join(f"  - {ref}" for ref in strange),
             hint="hand .aksci of the job that built to the one that signs; or build them again: "
             "nox -s build -- --force IMAGE.",

@@ -46,7 +46,7 @@ def plan(env: Environment, options: Options) -> dict[str, Any]:
     """Show what ``build`` would do now. Starts nothing: the registry must be there."""
     _require_sensible(env, options)
     made = _made(env, options) if options.save or options.compare else {}
-    # Read first: a mistake is told at once, and --save may name the same file.
+    # Read first: an error is told at once, and --save may name the same file.
     old = load_plan(env.root / options.compare, made) if options.compare else None
     planned = _plan_or_all_that_is_known(env, options)
     document = plan_document(planned)
@@ -162,7 +162,7 @@ def _plan_of(
 def _require_sensible(env: Environment, options: Options) -> None:
     """Refuse options of ``plan`` that can't be followed, before anything is asked."""
     if options.with_dependents and not options.only:
-        raise UsageError("--with-dependents needs --only IMAGE: it adds what stands on that.")
+        raise UsageError("--with-dependents needs --only IMAGE: it adds what is based on that.")
     if options.group != "image" and not options.matrix:
         raise UsageError("--group needs --matrix: it says what one job of a matrix is.")
     if options.matrix and options.compare:

@@ -41,7 +41,7 @@ def receive(env: Environment, _options: Options) -> dict[str, Any]:
     config = env.config.cascade.receiver
     secret = _secret(env)
     start = _start(env)
-    wanted = _wanted(env)
+    push_filter = _push_filter(env)
     env.work.mkdir(exist_ok=True)
     store = EventStore(
         env.work / "receiver.sqlite",
@@ -54,7 +54,7 @@ def receive(env: Environment, _options: Options) -> dict[str, Any]:
         worker = Worker(store=store, start=start, settle=config.settle, reporter=env.reporter)
         intake = Intake(
             store=store,
-            push_filter=wanted,
+            push_filter=push_filter,
             max_age=config.max_age,
             now=env.now,
             reporter=env.reporter,
@@ -121,7 +121,7 @@ def _start(env: Environment) -> Start:
     return CascadeThere(dispatcher=dispatcher, reporter=env.reporter)
 
 
-def _wanted(env: Environment) -> PushFilter:
+def _push_filter(env: Environment) -> PushFilter:
     """Return which pushes count.
 
     With globs and a target, nothing but aksci.toml is needed: the container has no checkout.

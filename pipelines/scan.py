@@ -65,7 +65,7 @@ def scan_build(env: Environment, record: BuildRecord) -> dict[str, Verdict]:
         root=env.root,
         bases={name: _base_of(env, record, image) for name, image in record.images.items()},
         outside=env.resolver.client,
-        vouched=trusted,
+        trusted=trusted,
     )
     write_verdict_record(env.work, found.values())
     return found

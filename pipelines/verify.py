@@ -113,8 +113,8 @@ def _resolve(env: Environment, word: str) -> ImageRef:
             f"{word} is not in {host}, the registry of {env.name!r}.",
             hint="name the environment whose registry it is in: nox -s verify -- --env NAME …",
         )
-    wanted = reference.digest or reference.tag
-    digest = env.registry.resolve(reference.repository, wanted)
+    named = reference.digest or reference.tag
+    digest = env.registry.resolve(reference.repository, named)
     if digest is None:
         raise NotFoundInRegistry(f"{reference} is not there.")
     if reference.digest is None:

@@ -80,18 +80,18 @@ def apply_transfer(
     """
     if plan.empty:
         return Transfer()
-    hands = _Hands(plan, source, target, reporter)
+    copy = _Copy(plan, source, target, reporter)
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(THREADS, thread_name_prefix="transfer") as pool:
         try:
-            blobs = _all(pool, hands.move, plan.blobs)
+            blobs = _all(pool, copy.move, plan.blobs)
             for nodes in plan.manifests:
-                _all(pool, hands.put, nodes)
-            _all(pool, hands.enter, plan.referrers)
-            _all(pool, hands.tag, plan.tags)
+                _all(pool, copy.put, nodes)
+            _all(pool, copy.enter, plan.referrers)
+            _all(pool, copy.tag, plan.tags)
         except BaseException:
-            hands.stopped.set()
+            copy.stopped.set()
             raise
     streamed = sum(count for count, _ in blobs)
     return Transfer(
@@ -103,8 +103,8 @@ def apply_transfer(
     )
 
 
-class _Hands:
-    """Do one piece of a plan each; several threads at once."""
+class _Copy:
+    """The copy that is under way. Each method does one piece of the plan, in several threads."""
 
     def __init__(
         self,

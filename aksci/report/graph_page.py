@@ -82,13 +82,13 @@ def _settle(
         around = neighbours[name]
         return sum(places[each] for each in around) / len(around) if around else places[name]
 
-    wanted = {name: mean(name) for name in names}
-    names.sort(key=lambda name: (wanted[name], name))
+    ideal = {name: mean(name) for name in names}
+    names.sort(key=lambda name: (ideal[name], name))
     free = float("-inf")
     for name in names:
-        places[name] = max(wanted[name], free)
+        places[name] = max(ideal[name], free)
         free = places[name] + 1
     # Pushing only downwards would let the picture drift: move the column back to its middle.
-    drift = sum(places[name] - wanted[name] for name in names) / len(names)
+    drift = sum(places[name] - ideal[name] for name in names) / len(names)
     for name in names:
         places[name] -= drift

@@ -79,7 +79,7 @@ def publish_continued(
 def chain_of(ref: ImageRef, *, signer: Signer, most: int = 100) -> tuple[ImageRef, ...]:
     """Return the releases that a release continues, nearest first.
 
-    Each is signed as a release, and every signer vouches that it is continued. Where that ends,
+    Each is signed as a release, and every signer has signed that it is continued. Where that ends,
     the chain does. One release may continue several, since the same bytes can be made twice.
 
     :param signer: one that remembers should not have been asked of ``ref`` before it was signed.
@@ -100,7 +100,7 @@ def continues(ref: ImageRef, before: ImageRef, *, signer: Signer, most: int = 10
         return False
     if before in islice(_walk(ref, signer), most):
         return True
-    return _vouched(ref, before, signer) and bool(_prove(before, signer))
+    return _is_signed_link(ref, before, signer) and bool(_prove(before, signer))
 
 
 def _walk(ref: ImageRef, signer: Signer) -> Iterator[ImageRef]:
@@ -116,15 +116,15 @@ def _walk(ref: ImageRef, signer: Signer) -> Iterator[ImageRef]:
 
 
 def _links(ref: ImageRef, proofs: Iterable[Proof], signer: Signer) -> Iterator[ImageRef]:
-    """Yield what the proofs name; of several signers, each must vouch for the same."""
+    """Yield what the proofs name; of several signers, each must have signed the same."""
     told = {proof.claims.get(CONTINUES, "") for proof in proofs}
     for digest in told:
         link = ref.beside(digest) if is_digest(digest) else None
-        if link and _vouched(ref, link, signer):
+        if link and _is_signed_link(ref, link, signer):
             yield link
 
 
-def _vouched(ref: ImageRef, before: ImageRef, signer: Signer) -> bool:
+def _is_signed_link(ref: ImageRef, before: ImageRef, signer: Signer) -> bool:
     claims = {**kind_claims(ref, "release"), CONTINUES: before.digest}
     try:
         return bool(signer.verify(ref, claims))

@@ -38,7 +38,7 @@ class ListedRelease:
     why: str
     """What is wrong; empty where nothing is."""
     release: Release | None
-    """What it says, believed or not; None where it is damaged."""
+    """What it says, trusted or not; None where it is damaged."""
     proofs: tuple[Proof, ...]
 
 

@@ -197,8 +197,8 @@ def _make_service(
     registry: Registry,
 ) -> ReleaseService:
     steps = (*service.pre, *service.post)
-    wanted = {*service.images.values(), *(step.image for step in steps if step.kind == "job")}
-    for image in sorted(wanted):
+    needed = {*service.images.values(), *(step.image for step in steps if step.kind == "job")}
+    for image in sorted(needed):
         if image not in images:
             raise UsageError(
                 f"The service {name!r} needs the image {image!r}, which was not built.",

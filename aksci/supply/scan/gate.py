@@ -15,8 +15,8 @@ from aksci.oci.references import ImageRef
 from aksci.supply.scan.base_layers import platform_name, platforms_of, read_base
 from aksci.supply.scan.ignores import check_ignores
 from aksci.supply.scan.knowledge import load_knowledge
-from aksci.supply.scan.scan_evidence import store_bill, store_report
-from aksci.supply.scan.scan_policy import evaluate, hash_policy, wanted_scanners
+from aksci.supply.scan.scan_evidence import store_report, store_sbom
+from aksci.supply.scan.scan_policy import evaluate, hash_policy, needed_scanners
 from aksci.supply.scan.stored_verdict import read_verdict, store_verdict
 from aksci.supply.scan.verdict import merge_verdicts
 
@@ -50,19 +50,19 @@ def scan_images(
     root: Path | None = None,
     bases: Mapping[str, ImageRef | None] | None = None,
     outside: Callable[[str], Registry] | None = None,
-    vouched: Callable[[Verdict], bool] | None = None,
+    trusted: Callable[[Verdict], bool] | None = None,
 ) -> dict[str, Verdict]:
     """Scan several images; remembered verdicts are fetched at the same time.
 
     :param root: the project's folder, where the policy names files.
     :param bases: the base of each image, by its name: it tells whose a finding is.
     :param outside: returns the client of another registry's host, for bases that are there.
-    :param vouched: whether a remembered verdict that passes may be believed. Anybody who may push
+    :param trusted: whether a remembered verdict that passes is trusted. Anybody who may push
         could have put it there. Without this, none is. It is called from several threads.
     :raises GateError: an image could not be scanned. A failing verdict is returned, not raised.
     :raises ConfigError: a file that the policy names is missing or damaged.
     """
-    gate = Gate.make(scanner, policy, registry, reporter, now, root, outside, vouched)
+    gate = Gate.make(scanner, policy, registry, reporter, now, root, outside, trusted)
     given = bases or {}
     names = sorted(refs)
     verdicts = gather(
@@ -82,14 +82,14 @@ def scan_image(
     root: Path | None = None,
     base: ImageRef | None = None,
     outside: Callable[[str], Registry] | None = None,
-    vouched: Callable[[Verdict], bool] | None = None,
+    trusted: Callable[[Verdict], bool] | None = None,
 ) -> Verdict:
     """Return the verdict on a digest: the remembered one, or a new one that is then remembered.
 
     Clean and failing verdicts are both remembered; a damaged one is replaced. The parameters are
     those of ``scan_images``.
     """
-    gate = Gate.make(scanner, policy, registry, reporter, now, root, outside, vouched)
+    gate = Gate.make(scanner, policy, registry, reporter, now, root, outside, trusted)
     return gate.scan(ref, base)
 
 
@@ -119,7 +119,7 @@ class Gate:
     knowledge: Knowledge
     policy_hash: str
     outside: Callable[[str], Registry] | None
-    vouched: Callable[[Verdict], bool] | None
+    trusted: Callable[[Verdict], bool] | None
 
     @classmethod
     def make(
@@ -131,7 +131,7 @@ class Gate:
         now: dt.datetime,
         root: Path | None,
         outside: Callable[[str], Registry] | None,
-        vouched: Callable[[Verdict], bool] | None,
+        trusted: Callable[[Verdict], bool] | None,
     ) -> Gate:
         """Read what the policy needs; the parameters are those of ``scan_images``."""
         check_ignores(policy)
@@ -145,7 +145,7 @@ class Gate:
             knowledge=knowledge,
             policy_hash=hash_policy(policy, now, knowledge),
             outside=outside,
-            vouched=vouched,
+            trusted=trusted,
         )
 
     def scan(self, ref: ImageRef, base: ImageRef | None) -> Verdict:
@@ -158,7 +158,7 @@ class Gate:
         return store_verdict(self.registry, self._judge(ref, base), tag=tag)
 
     def _remembered(self, ref: ImageRef, tag: str, base: ImageRef | None) -> Verdict | None:
-        """Return a stored verdict that may be believed. Nobody gains by forging a failing one."""
+        """Return a stored verdict that is trusted. Nobody gains by forging a failing one."""
         name = f"{ref.name}:{tag}"
         try:
             verdict = self._load(ref, tag, base)
@@ -169,8 +169,8 @@ class Gate:
                 f"The stored verdict {name} is damaged ({short_line(error.why)}): scanning again."
             )
             return None
-        if verdict.passed and not (self.vouched and self.vouched(verdict)):
-            self.reporter.line(f"nobody vouches for the verdict {name}: scanning again")
+        if verdict.passed and not (self.trusted and self.trusted(verdict)):
+            self.reporter.line(f"the verdict {name} is not trusted: scanning again")
             return None
         return verdict
 
@@ -215,7 +215,7 @@ class Gate:
         self, ref: ImageRef, base: ImageRef | None, platform: str, index: ImageRef | None
     ) -> Verdict:
         """Scan one manifest, store what was found, and judge it."""
-        report = self.scanner.scan(ref, scanners=wanted_scanners(self.policy))
+        report = self.scanner.scan(ref, scanners=needed_scanners(self.policy))
         layers = self._layers(base, platform or _platform(report)) if base else None
         verdict = evaluate(
             report,
@@ -230,8 +230,8 @@ class Gate:
             index=index,
         )
         form = self.policy.sbom
-        bill = store_bill(self.registry, ref, self.scanner.list_parts(report, form), form)
-        return replace(verdict, reports=(store_report(self.registry, ref, report),), bills=(bill,))
+        sbom = store_sbom(self.registry, ref, self.scanner.make_sbom(report, form), form)
+        return replace(verdict, reports=(store_report(self.registry, ref, report),), sboms=(sbom,))
 
     def _layers(self, base: ImageRef, platform: str) -> BaseLayers:
         own = base.registry == self.registry.host

@@ -33,7 +33,7 @@ def write_verdict_record(work: Path, verdicts: Iterable[Verdict]) -> Path:
 
 
 def made_here(work: Path, verdict: Verdict) -> bool:
-    """Tell whether a stored verdict is one of ours; a damaged file vouches for nothing."""
+    """Tell whether a stored verdict is one of ours; a damaged file knows of none."""
     try:
         document = json.loads((work / _NAME).read_text(encoding="utf-8"))
         known = document["verdicts"].get(str(verdict.image)) if document["schema"] == 1 else None

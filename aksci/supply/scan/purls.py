@@ -44,11 +44,11 @@ def covers(pattern: PackageURL, text: str) -> bool:
         purl = parse_purl(text)
     except ValueError:
         return False
-    wanted: dict[str, Any] = pattern.to_dict()
+    named: dict[str, Any] = pattern.to_dict()
     given: dict[str, Any] = purl.to_dict()
-    if any(wanted[part] != given[part] for part in ("type", "namespace", "name")):
+    if any(named[part] != given[part] for part in ("type", "namespace", "name")):
         return False
-    if any(wanted[part] not in {None, given[part]} for part in ("version", "subpath")):
+    if any(named[part] not in {None, given[part]} for part in ("version", "subpath")):
         return False
     qualifiers = given["qualifiers"] or {}
-    return all(qualifiers.get(key) == value for key, value in (wanted["qualifiers"] or {}).items())
+    return all(qualifiers.get(key) == value for key, value in (named["qualifiers"] or {}).items())

@@ -1,4 +1,4 @@
-"""Bills of materials (SBOM) that are the same for the same image.
+"""Software bills of materials (SBOM) that are the same for the same image.
 
 Trivy's carry a time and random identifiers: each would be stored again. CycloneDX 1.7, SPDX 2.3.
 """
@@ -10,10 +10,10 @@ import re
 import uuid
 from typing import Any, Literal
 
-__all__ = ["BILL_TYPES", "BillFormat", "make_reproducible", "without_findings"]
+__all__ = ["SBOM_TYPES", "SbomFormat", "make_reproducible", "without_findings"]
 
-BillFormat = Literal["cyclonedx", "spdx"]
-BILL_TYPES: dict[BillFormat, str] = {
+SbomFormat = Literal["cyclonedx", "spdx"]
+SBOM_TYPES: dict[SbomFormat, str] = {
     "cyclonedx": "application/vnd.cyclonedx+json",
     "spdx": "application/spdx+json",
 }
@@ -23,7 +23,7 @@ _FINDINGS = ("Vulnerabilities", "Secrets", "Misconfigurations", "Licenses")
 
 
 def without_findings(report: dict[str, Any]) -> dict[str, Any]:
-    """Return a report's packages only: a bill must not change with the database."""
+    """Return a report's packages only: an SBOM must not change with the database."""
     results = report.get("Results") or []
     return report | {
         "Results": [
@@ -33,38 +33,38 @@ def without_findings(report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def make_reproducible(bill: dict[str, Any], form: BillFormat) -> dict[str, Any]:
-    """Return a bill without its time, its random identifiers made from what they identify.
+def make_reproducible(sbom: dict[str, Any], form: SbomFormat) -> dict[str, Any]:
+    """Return an SBOM without its time, its random identifiers made from what they identify.
 
     A time that the format requires becomes 1970, as in every image that is made here.
     """
-    return _cyclonedx(bill) if form == "cyclonedx" else _spdx(bill)
+    return _cyclonedx(sbom) if form == "cyclonedx" else _spdx(sbom)
 
 
-def _cyclonedx(bill: dict[str, Any]) -> dict[str, Any]:
-    bill = json.loads(json.dumps(bill))
-    metadata = bill.get("metadata") or {}
+def _cyclonedx(sbom: dict[str, Any]) -> dict[str, Any]:
+    sbom = json.loads(json.dumps(sbom))
+    metadata = sbom.get("metadata") or {}
     metadata.pop("timestamp", None)
-    bill.pop("serialNumber", None)
-    bill.pop("vulnerabilities", None)  # an empty list
+    sbom.pop("serialNumber", None)
+    sbom.pop("vulnerabilities", None)  # an empty list
     root = metadata.get("component") or {}
     names: dict[str, str] = {}
-    for component in sorted((root, *bill.get("components", [])), key=_identity):
+    for component in sorted((root, *sbom.get("components", [])), key=_identity):
         reference = str(component.get("bom-ref"))
         if _UUID.fullmatch(reference):
             names[reference] = _uuid(root, component, len(names))
-    text = _UUID.sub(lambda match: names.get(match[0], match[0]), json.dumps(bill))
-    bill = dict(json.loads(text))
+    text = _UUID.sub(lambda match: names.get(match[0], match[0]), json.dumps(sbom))
+    sbom = dict(json.loads(text))
     for name, key in (("components", "bom-ref"), ("dependencies", "ref")):
-        if isinstance(bill.get(name), list):
-            bill[name].sort(key=lambda entry: str(entry.get(key)))
-    for entry in bill.get("dependencies", []):
+        if isinstance(sbom.get(name), list):
+            sbom[name].sort(key=lambda entry: str(entry.get(key)))
+    for entry in sbom.get("dependencies", []):
         entry["dependsOn"] = sorted(entry.get("dependsOn") or [])
-    return bill | {"serialNumber": f"urn:uuid:{_uuid(root, bill)}"}
+    return sbom | {"serialNumber": f"urn:uuid:{_uuid(root, sbom)}"}
 
 
-def _spdx(bill: dict[str, Any]) -> dict[str, Any]:
-    undated: dict[str, Any] = json.loads(json.dumps(bill), object_hook=_undated)
+def _spdx(sbom: dict[str, Any]) -> dict[str, Any]:
+    undated: dict[str, Any] = json.loads(json.dumps(sbom), object_hook=_undated)
     undated["creationInfo"] = {**(undated.get("creationInfo") or {}), "created": _EPOCH}
     # The namespace has to be unique to the document: it is made from its content.
     name = _uuid(undated)

@@ -1,7 +1,7 @@
 """What a verdict rests on, stored beside the image: Trivy's report and the bill of materials.
 
 OCI artifacts that refer to the manifest that was scanned. The verdict names the reports by digest:
-who believes the verdict may believe them.
+who trusts the verdict may trust them.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from aksci.core.errors import DamagedInRegistry, GateError, NotFoundInRegistry
 from aksci.core.strict_json import parse_json
 from aksci.core.text import short_line
 from aksci.oci.artifact import Content, canonical_json, push_artifact, read_artifact
-from aksci.supply.scan.sbom import BILL_TYPES
+from aksci.supply.scan.sbom import SBOM_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
-    from aksci.supply.scan.sbom import BillFormat
+    from aksci.supply.scan.sbom import SbomFormat
     from aksci.supply.scan.verdict import Verdict
 
-__all__ = ["REPORT_TYPE", "Package", "load_packages", "load_report", "store_bill", "store_report"]
+__all__ = ["REPORT_TYPE", "Package", "load_packages", "load_report", "store_report", "store_sbom"]
 
 REPORT_TYPE = "application/vnd.aksci.report.v1+json"
 _LAYER_TYPE = "application/vnd.aksci.report.v1+gzip"
@@ -64,14 +64,14 @@ def store_report(registry: Registry, ref: ImageRef, report: dict[str, Any]) -> s
     return stored.digest
 
 
-def store_bill(registry: Registry, ref: ImageRef, bill: dict[str, Any], form: BillFormat) -> str:
+def store_sbom(registry: Registry, ref: ImageRef, sbom: dict[str, Any], form: SbomFormat) -> str:
     """Store a manifest's bill of materials, and return the artifact's digest."""
-    kind = BILL_TYPES[form]
+    kind = SBOM_TYPES[form]
     stored = push_artifact(
         registry,
         ref.repository,
         artifact_type=kind,
-        layers=[Content(media_type=kind, content=canonical_json(bill))],
+        layers=[Content(media_type=kind, content=canonical_json(sbom))],
         subject=ref,
     )
     return stored.digest

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aksci.supply.scan.base_layers import BaseLayers
     from aksci.supply.scan.database import Database
 
-__all__ = ["evaluate", "hash_policy", "require_pass", "wanted_scanners"]
+__all__ = ["evaluate", "hash_policy", "needed_scanners", "require_pass"]
 
 _FORMAT = 3
 """Raised when ``evaluate`` decides differently, so that stored verdicts are not used again."""
@@ -111,14 +111,14 @@ def hash_policy(policy: ScanConfig, now: dt.datetime, knowledge: Knowledge = NOT
     return "sha256:" + hashlib.sha256(canonical_json(document)).hexdigest()
 
 
-def wanted_scanners(policy: ScanConfig) -> frozenset[str]:
+def needed_scanners(policy: ScanConfig) -> frozenset[str]:
     """Return which of Trivy's scanners the policy needs; licences are always listed."""
-    wanted = {"vuln", "license"}
+    needed = {"vuln", "license"}
     if policy.secrets:
-        wanted.add("secret")
+        needed.add("secret")
     if policy.misconfigurations:
-        wanted.add("misconfig")
-    return frozenset(wanted)
+        needed.add("misconfig")
+    return frozenset(needed)
 
 
 def require_pass(

@@ -21,7 +21,7 @@ from aksci.supply.sandbox import Sandbox
 from aksci.supply.scan.image_view import restore
 from aksci.supply.scan.java_index import JAVA_HINT
 from aksci.supply.scan.layer_registry import read_view, serve_view
-from aksci.supply.scan.sbom import BillFormat, make_reproducible, without_findings
+from aksci.supply.scan.sbom import SbomFormat, make_reproducible, without_findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from aksci.supply.scan.database import Database
     from aksci.supply.scan.image_view import View
 
-__all__ = ["Scanner", "TrivyScanner", "bill_argv", "read_release", "scan_argv", "take_slot"]
+__all__ = ["Scanner", "TrivyScanner", "hold_cache_folder", "read_release", "sbom_argv", "scan_argv"]
 
 _ORDER = ("vuln", "secret", "misconfig", "license")
 _IN_CONFIGURATION = ("secret", "misconfig")
@@ -59,7 +59,7 @@ class Scanner(Protocol):
         :raises GateError: it could not scan, which is never clean.
         """
 
-    def list_parts(self, report: dict[str, Any], form: BillFormat) -> dict[str, Any]:
+    def make_sbom(self, report: dict[str, Any], form: SbomFormat) -> dict[str, Any]:
         """Return a report's packages as a bill of materials, without scanning again."""
 
 
@@ -81,8 +81,8 @@ class TrivyScanner:
     """Trivy's version, as ``read_release`` tells it."""
     timeout: float = 600
     """Seconds for one image."""
-    slots: int = 2
-    """Scans at the same time, each with its own cache."""
+    cache_folders: int = 2
+    """Scans at the same time, each with its own."""
     version: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -91,7 +91,7 @@ class TrivyScanner:
     def scan(self, ref: ImageRef, *, scanners: frozenset[str]) -> dict[str, Any]:
         """Return Trivy's JSON report on one manifest."""
         view = read_view(self.registry, ref)
-        with take_slot(self.cache, self.slots, self.database.folder) as cache:
+        with hold_cache_folder(self.cache, self.cache_folders, self.database.folder) as cache:
             return self._scan(view, ref, cache, scanners)
 
     def _scan(
@@ -128,16 +128,16 @@ class TrivyScanner:
                 )
             return restore(_read(report, ref), view, served.name, ref)
 
-    def list_parts(self, report: dict[str, Any], form: BillFormat) -> dict[str, Any]:
+    def make_sbom(self, report: dict[str, Any], form: SbomFormat) -> dict[str, Any]:
         """Return a report's packages as a bill of materials. It needs no cache, no network."""
         name = short_line(report.get("ArtifactName"))
         with Sandbox(self.runner.environment) as sandbox:
-            bill = sandbox.files / "bill.json"
-            argv = bill_argv(
+            path = sandbox.files / "sbom.json"
+            argv = sbom_argv(
                 self.trivy,
                 sandbox.write("report.json", json.dumps(without_findings(report))),
                 form=form,
-                bill=bill,
+                output=path,
                 cache=sandbox.files / "cache",
                 config=sandbox.write("trivy.yaml", "{}\n"),
                 ignorefile=sandbox.write("ignore", ""),
@@ -148,7 +148,7 @@ class TrivyScanner:
                 raise GateError(
                     f"The bill of materials of {name} could not be made.\n\n{error.output}".rstrip()
                 ) from None
-            return make_reproducible(_read(bill, name), form)
+            return make_reproducible(_read(path, name), form)
 
     def _run(self, argv: tuple[str, ...], sandbox: Sandbox) -> None:
         self.runner.run(
@@ -224,12 +224,12 @@ def scan_argv(
     )
 
 
-def bill_argv(
+def sbom_argv(
     trivy: Path,
     report: Path,
     *,
-    form: BillFormat,
-    bill: Path,
+    form: SbomFormat,
+    output: Path,
     cache: Path,
     config: Path,
     ignorefile: Path,
@@ -240,7 +240,7 @@ def bill_argv(
         "convert",
         "--quiet",
         f"--format={'spdx-json' if form == 'spdx' else form}",
-        f"--output={bill}",
+        f"--output={output}",
         f"--cache-dir={cache}",
         f"--config={config}",
         f"--ignorefile={ignorefile}",
@@ -264,14 +264,14 @@ _PAUSE = 0.05  # seconds
 
 
 @contextmanager
-def take_slot(cache: Path, slots: int, database: Path) -> Iterator[Path]:
+def hold_cache_folder(cache: Path, count: int, database: Path) -> Iterator[Path]:
     """Hold the first free one of a few cache folders, for as long as one scan takes.
 
     Threads and processes wait for one another; a killed process lets go of its folder.
 
     :param database: Trivy's cache folder with the ``db`` and ``java-db`` that the scan shall use.
     """
-    folder, lock = _acquire(cache, slots)
+    folder, lock = _acquire(cache, count)
     try:
         for name in ("db", "java-db"):
             _link(folder / name, database / name)
@@ -280,10 +280,10 @@ def take_slot(cache: Path, slots: int, database: Path) -> Iterator[Path]:
         lock.release()
 
 
-def _acquire(cache: Path, slots: int) -> tuple[Path, FileLock]:
+def _acquire(cache: Path, count: int) -> tuple[Path, FileLock]:
     from filelock import FileLock, Timeout
 
-    folders = [cache / f"slot-{number}" for number in range(max(1, slots))]
+    folders = [cache / f"slot-{number}" for number in range(max(1, count))]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     while True:

@@ -108,7 +108,7 @@ class Verdict:
     """Licence -> packages that it is said of."""
     reports: tuple[str, ...] = ()
     """Digests of the stored reports, artifacts in the image's repository: one a platform."""
-    bills: tuple[str, ...] = ()
+    sboms: tuple[str, ...] = ()
     """Digests of the stored bills of materials, likewise."""
     scanner: str
     database: str
@@ -135,7 +135,7 @@ class Verdict:
             "tolerated": [asdict(finding) for finding in self.tolerated],
             "licences": dict(sorted(self.licences.items())),
             "reports": list(self.reports),
-            "bills": list(self.bills),
+            "bills": list(self.sboms),
             "scanner": self.scanner,
             "database": self.database,
             "testDatabase": self.test_database,
@@ -167,7 +167,7 @@ class Verdict:
             tolerated=tuple(map(_finding, _list(document["tolerated"]))),
             licences=_licences(document["licences"]),
             reports=_texts(document["reports"]),
-            bills=_texts(document["bills"]),
+            sboms=_texts(document["bills"]),
             scanner=_text(document["scanner"]),
             database=_text(document["database"]),
             test_database=_flag(document["testDatabase"]),
@@ -228,7 +228,7 @@ def merge_verdicts(verdicts: Sequence[Verdict], image: ImageRef) -> Verdict:
         tolerated=_ranked(finding for verdict in verdicts for finding in verdict.tolerated),
         licences=dict(sum((Counter(verdict.licences) for verdict in verdicts), Counter())),
         reports=_union(verdict.reports for verdict in verdicts),
-        bills=_union(verdict.bills for verdict in verdicts),
+        sboms=_union(verdict.sboms for verdict in verdicts),
     )
 
 

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from aksci.oci.references import ImageRef
 
-__all__ = ["sign_steadily"]
+__all__ = ["sign_and_check"]
 
 _ATTEMPTS = 3
 
 
-def sign_steadily(
+def sign_and_check(
     ref: ImageRef, *, sign: Callable[[], object], check: Callable[[], object]
 ) -> None:
     """Sign under a lock, then read back: another machine may have overwritten the list.

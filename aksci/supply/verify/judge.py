@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from aksci.supply.scan.verdict import Verdict
     from aksci.supply.sign.signer import Proof, Signer
 
-__all__ = ["Judge", "Judgement", "Outcome", "RefusedError", "Subject"]
+__all__ = ["Judge", "Judgement", "Outcome", "RefusedVerdictError", "Subject"]
 
 _THREADS = 8
 
@@ -68,7 +68,7 @@ class Outcome(StrEnum):
         return self.isupper()
 
 
-class RefusedError(TrustError):
+class RefusedVerdictError(TrustError):
     """The verdict that a signature binds did not pass, or can't be read."""
 
     code = "trust-refused"
@@ -117,9 +117,9 @@ class Judge:
 
     def judge_all(self, subjects: Iterable[Subject]) -> dict[Subject, Judgement]:
         """Judge several at the same time, each once."""
-        wanted = list(dict.fromkeys(subjects))
-        judgements = gather(self.judge, wanted, limit=_THREADS, name="verify")
-        return dict(zip(wanted, judgements, strict=True))
+        distinct = list(dict.fromkeys(subjects))
+        judgements = gather(self.judge, distinct, limit=_THREADS, name="verify")
+        return dict(zip(distinct, judgements, strict=True))
 
     def judge(self, subject: Subject) -> Judgement:
         """Verify one digest's signature, and the verdict that it binds.
@@ -177,9 +177,9 @@ class Judge:
 
     def all_contents(self, refs: Iterable[ImageRef]) -> dict[ImageRef, frozenset[str]]:
         """Return ``contents_of`` for several, asked for at the same time."""
-        wanted = sorted(set(refs))
-        contents = gather(self.contents_of, wanted, limit=_THREADS, name="verify")
-        return dict(zip(wanted, contents, strict=True))
+        distinct = sorted(set(refs))
+        contents = gather(self.contents_of, distinct, limit=_THREADS, name="verify")
+        return dict(zip(distinct, contents, strict=True))
 
 
 def _config_of(manifest: Manifest) -> frozenset[str]:
@@ -189,17 +189,17 @@ def _config_of(manifest: Manifest) -> frozenset[str]:
 def _verdict(registry: Registry, ref: ImageRef, digest: str) -> Verdict:
     """Read the verdict that a signature binds, by the digest that it binds.
 
-    :raises RefusedError: it is gone, damaged, on another image, or did not pass.
+    :raises RefusedVerdictError: it is gone, damaged, on another image, or did not pass.
     """
     place = f"{ref.repository}@{digest}"
     try:
         verdict = read_verdict(registry, ref, digest)
     except NotFoundInRegistry:
-        raise RefusedError(f"The verdict {place} is not in the registry any more.") from None
+        raise RefusedVerdictError(f"The verdict {place} is not in the registry any more.") from None
     except DamagedInRegistry as error:
-        raise RefusedError(f"The verdict {place} can't be read ({error.why}).") from None
+        raise RefusedVerdictError(f"The verdict {place} can't be read ({error.why}).") from None
     if not verdict.passed:
-        raise RefusedError(f"{ref} is signed, but its verdict {place} did not pass.")
+        raise RefusedVerdictError(f"{ref} is signed, but its verdict {place} did not pass.")
     return verdict
 
 
@@ -231,7 +231,7 @@ _OUTCOMES: tuple[tuple[type[TrustError], Outcome], ...] = (
     (NotSignedError, Outcome.UNSIGNED),
     (BindingError, Outcome.UNBOUND),
     (UntrustedError, Outcome.UNTRUSTED),
-    (RefusedError, Outcome.REFUSED),
+    (RefusedVerdictError, Outcome.REFUSED),
 )
 
 

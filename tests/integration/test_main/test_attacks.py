@@ -106,11 +106,11 @@ def test_a_planted_finished_build_is_not_signed_but_built_again(project, registr
     key = _record(project)["images"]["web"]["inputKey"]
     bad = evil(good.repository)
     _move(registry, good.repository, f"in-{key}", bad)
-    # The last run vouches for its own digest, and for no other.
+    # The last run is trusted for its own digest, and for no other.
     output = project.run("build")
     assert "is not signed by anybody we trust" in output
     assert _built(project) == good
-    # A machine that knows nothing believes the signature.
+    # A machine that knows nothing trusts the signature.
     shutil.rmtree(project.folder / ".aksci")
     assert "0 built, 1 unchanged" in project.run("build")
     _move(registry, good.repository, f"in-{key}", bad)
@@ -129,7 +129,7 @@ def test_a_job_with_the_key_does_not_sign_what_nobody_vouches_for(project, regis
     toml = project.folder / "aksci.toml"
     toml.write_text(toml.read_text().replace("[scan]", '[scan]\nempty = "note"'))
     project.run("scan")
-    assert "vouches for" in project.run("sign", expect=9)
+    assert "covers what" in project.run("sign", expect=9)
 
 
 def test_a_memory_that_comes_with_the_sources_vouches_for_nothing(project, registry, evil):
@@ -170,7 +170,7 @@ def test_a_planted_passing_verdict_is_not_believed(project, registry):
         tag=tag,
     )
     output = project.run("scan", expect=8)
-    assert "nobody vouches for the verdict" in output
+    assert "is not trusted: scanning again" in output
     assert "private-key" in output
     project.run("sign", expect=8)
 

@@ -24,7 +24,7 @@ from aksci.supply.scan.gate import scan_image, scan_images, verdict_tag
 from aksci.supply.scan.scan_evidence import load_packages
 from aksci.supply.scan.scan_policy import hash_policy
 from aksci.supply.scan.stored_verdict import VERDICT_TYPE
-from aksci.supply.scan.trivy import TrivyScanner, take_slot
+from aksci.supply.scan.trivy import TrivyScanner, hold_cache_folder
 
 POLICY = ScanConfig()
 ATTESTED = {"vnd.docker.reference.type": "attestation-manifest"}
@@ -44,8 +44,8 @@ class Counting:
         self.scans.append(ref)
         return self._scanner.scan(ref, scanners=scanners)
 
-    def list_parts(self, report, form):
-        return self._scanner.list_parts(report, form)
+    def make_sbom(self, report, form):
+        return self._scanner.make_sbom(report, form)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def counting(scanner):
 
 @pytest.fixture
 def scan(counting, registry, notes, session_now):
-    def run(ref, policy=POLICY, scanner=counting, vouched=lambda _: True, **more):
+    def run(ref, policy=POLICY, scanner=counting, trusted=lambda _: True, **more):
         return scan_image(
             ref,
             scanner=scanner,
@@ -63,7 +63,7 @@ def scan(counting, registry, notes, session_now):
             registry=registry,
             reporter=notes,
             now=session_now,
-            vouched=vouched,
+            trusted=trusted,
             **more,
         )
 
@@ -128,7 +128,7 @@ def test_files_and_variables_of_a_pull_request_cannot_silence_the_gate(
         environment={**runner.environment, "TRIVY_SEVERITY": "LOW", "TRIVY_SKIP_FILES": "**/*"},
         log=lambda _: None,
     )
-    with take_slot(scanner.cache, 1, scanner.database.folder) as cache:
+    with hold_cache_folder(scanner.cache, 1, scanner.database.folder) as cache:
         naive = hostile.run(
             [trivy, "image", "-q", "-f", "json", "--image-src=remote", "--skip-db-update",
              "--offline-scan", f"--cache-dir={cache}", "--scanners=vuln", str(image)],

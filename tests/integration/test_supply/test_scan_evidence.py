@@ -1,4 +1,4 @@
-"""What a scan finds beside vulnerabilities, what it stores, and who may be believed."""
+"""What a scan finds beside vulnerabilities, what it stores, and who is trusted."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from aksci.oci.artifact import Content, canonical_json, push_artifact, push_imag
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
 from aksci.supply.scan.gate import scan_image, scan_images, verdict_tag
-from aksci.supply.scan.sbom import BILL_TYPES
+from aksci.supply.scan.sbom import SBOM_TYPES
 from aksci.supply.scan.scan_evidence import REPORT_TYPE, Package, load_packages, load_report
 from aksci.supply.scan.scan_policy import hash_policy
 from aksci.supply.scan.stored_verdict import VERDICT_TYPE
-from aksci.supply.scan.trivy import take_slot
+from aksci.supply.scan.trivy import hold_cache_folder
 from aksci.supply.scan.verdict import Verdict
 
 POLICY = ScanConfig()
@@ -33,7 +33,7 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 
 @pytest.fixture
 def scan(scanner, registry, notes, session_now):
-    def run(ref, policy=POLICY, vouched=lambda _: True, **more):
+    def run(ref, policy=POLICY, trusted=lambda _: True, **more):
         return scan_image(
             ref,
             scanner=scanner,
@@ -41,7 +41,7 @@ def scan(scanner, registry, notes, session_now):
             registry=registry,
             reporter=notes,
             now=session_now,
-            vouched=vouched,
+            trusted=trusted,
             **more,
         )
 
@@ -148,10 +148,10 @@ def test_a_bill_of_materials_is_stored_once_and_is_the_same_every_time(
     policy = ScanConfig(sbom=form, severities=())
     first = scan(image, policy)
     time.sleep(1.1)  # the formats tell seconds
-    again = scan(image, policy, vouched=None)
+    again = scan(image, policy, trusted=None)
     assert first == again
     assert len(notes.lines) == 3
-    (entry,) = list_referrers(registry, image, artifact_type=BILL_TYPES[form])
+    (entry,) = list_referrers(registry, image, artifact_type=SBOM_TYPES[form])
     _, content = blob(registry, entry)
     document = json.loads(content)
     if form == "cyclonedx":
@@ -228,12 +228,12 @@ def test_a_passing_verdict_that_nobody_vouches_for_is_scanned_again(
     )
     assert scan(image).passed, "the trap does not work any more"
     asked = []
-    verdict = scan(image, vouched=lambda one: bool(asked.append(one.stored)))
+    verdict = scan(image, trusted=lambda one: bool(asked.append(one.stored)))
     assert not verdict.passed
     assert asked == [planted_at]
-    assert any("nobody vouches" in line for line in notes.lines)
+    assert any("is not trusted: scanning again" in line for line in notes.lines)
     notes.lines.clear()
-    assert scan(image, vouched=None) == verdict  # nobody gains by a failing one: it is believed
+    assert scan(image, trusted=None) == verdict  # nobody gains by a failing one: it is trusted
     assert notes.lines == []
 
 
@@ -241,7 +241,7 @@ def test_without_anybody_to_vouch_every_passing_image_is_scanned_again_with_the_
     scan, files, make_layers, notes
 ):
     image = make_layers(files.clean)
-    first, second = scan(image, vouched=None), scan(image, vouched=None)
+    first, second = scan(image, trusted=None), scan(image, trusted=None)
     assert first.stored == second.stored
     assert [line.partition(" ")[0] for line in notes.lines] == ["scanning", "nobody", "scanning"]
 
@@ -330,12 +330,12 @@ def test_a_cache_serves_one_scan_at_a_time_and_the_next_one_waits(tmp_path):
     taken, free = [], threading.Event()
 
     def wait():
-        with take_slot(tmp_path / "cache", 2, tmp_path / "other") as folder:
+        with hold_cache_folder(tmp_path / "cache", 2, tmp_path / "other") as folder:
             taken.append(folder.name)
             free.set()
 
-    with take_slot(tmp_path / "cache", 2, tmp_path) as first:
-        with take_slot(tmp_path / "cache", 2, tmp_path) as second:
+    with hold_cache_folder(tmp_path / "cache", 2, tmp_path) as first:
+        with hold_cache_folder(tmp_path / "cache", 2, tmp_path) as second:
             assert {first.name, second.name} == {"slot-0", "slot-1"}
             thread = threading.Thread(target=wait)
             thread.start()

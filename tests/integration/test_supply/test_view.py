@@ -163,7 +163,7 @@ def test_an_image_cannot_speak_for_a_layer_of_another_image(scanner, files, push
     digest = registry.put_manifest(
         REPOSITORY, json.dumps(manifest).encode(), manifest["mediaType"], tag="lie"
     )
-    one = replace(scanner, slots=1)
+    one = replace(scanner, cache_folders=1)
     assert secrets(one.scan(ImageRef(registry.host, REPOSITORY, digest), scanners=SECRET)) == []
     assert secrets(one.scan(bad, scanners=SECRET)) == [("private-key", "/srv/server.key")]
 
@@ -175,7 +175,7 @@ def test_a_layer_that_does_not_arrive_whole_fails_and_is_not_remembered(
     image = push(files.clean, KEY, history=(ADD, COPY))
     manifest = json.loads(registry.manifest(image.repository, image.digest).content)
     cutting = Cutting(registry, damage)
-    one = replace(scanner, slots=1, registry=cutting)
+    one = replace(scanner, cache_folders=1, registry=cutting)
     for layer in manifest["layers"]:
         cutting.damaged = layer["digest"]
         with pytest.raises(GateError, match="could not be scanned, so it does not pass"):

@@ -1,4 +1,4 @@
-"""Notary's metadata is believed from the pinned root on, and no further."""
+"""Notary's metadata is trusted from the pinned root on, and no further."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class Repository:
     delegations: list = field(default_factory=list)
     """(name, pairs, paths, signers, files)"""
     hidden: tuple = ()
-    """What the snapshot does not vouch for."""
+    """What the snapshot does not list."""
     stamp: Pair = STAMP
     documents: dict = field(default_factory=dict)
 
@@ -174,13 +174,13 @@ class Repository:
                 ],
             },
         )
-        vouched = {**delegated, "root": root, "targets": top}
+        listed = {**delegated, "root": root, "targets": top}
         snapshot = document(
             "Snapshot",
             self.versions,
             [SNAPSHOT],
             **self.when("snapshot"),
-            meta={name: meta(data) for name, data in vouched.items() if name not in self.hidden},
+            meta={name: meta(data) for name, data in listed.items() if name not in self.hidden},
         )
         stamp = document(
             "Timestamp",
@@ -195,7 +195,7 @@ class Repository:
             "timestamp": stamp,
             **{
                 f"{name}.{hashlib.sha256(data).hexdigest()}": data
-                for name, data in (*vouched.items(), ("snapshot", snapshot))
+                for name, data in (*listed.items(), ("snapshot", snapshot))
             },
         }
         return self
@@ -378,7 +378,7 @@ def test_a_role_delegates_to_its_own_children_only(name):
 
 
 @pytest.mark.parametrize("what", ["targets", "snapshot"])
-def test_a_document_that_is_not_the_one_vouched_for_is_refused(what):
+def test_a_document_that_is_not_the_one_listed_for_is_refused(what):
     repository = Repository().write()
     newer = Repository(files={"evil": target()}).write()
     (place,) = [name for name in repository.documents if name.startswith(f"{what}.")]
@@ -417,7 +417,7 @@ def test_a_rollback_of_one_role_alone_is_refused():
 def test_a_role_that_was_there_may_not_vanish_from_the_snapshot():
     before = read(Repository(delegations=[ci()]).write(), role="targets/ci").memory
     hidden = Repository(versions=2, delegations=[ci()], hidden=("targets/ci",)).write()
-    with pytest.raises(MetadataError, match="does not vouch for targets/ci"):
+    with pytest.raises(MetadataError, match="does not list targets/ci"):
         read(hidden, role="targets/ci", before=before)
     assert not signed(read(hidden, role="targets/ci"), "targets/ci")  # not yet, as far as one knows
     taken_back = Repository(versions=2).write()
@@ -426,7 +426,7 @@ def test_a_role_that_was_there_may_not_vanish_from_the_snapshot():
 
 @pytest.mark.parametrize("name", ["root", "targets"])
 def test_a_snapshot_vouches_for_the_root_and_the_targets_at_least(name):
-    with pytest.raises(MetadataError, match=f"does not vouch for (the )?{name}"):
+    with pytest.raises(MetadataError, match=f"does not list (the )?{name}"):
         read(Repository(hidden=(name,)).write())
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from aksci.supply.sandbox import Sandbox
-from aksci.supply.scan.trivy import bill_argv, scan_argv
+from aksci.supply.scan.trivy import sbom_argv, scan_argv
 
 CASES = sorted((Path(__file__).parent / "argv").glob("scan_*.json"))
-BILLS = sorted((Path(__file__).parent / "argv").glob("bill_*.json"))
+SBOMS = sorted((Path(__file__).parent / "argv").glob("sbom_*.json"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
@@ -28,14 +28,14 @@ def test_the_command_line_is_exactly_what_its_case_says(case, ref):
     assert list(argv) == content["argv"]
 
 
-@pytest.mark.parametrize("case", BILLS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("case", SBOMS, ids=lambda path: path.stem)
 def test_the_command_line_of_a_bill_of_materials_is_exactly_what_its_case_says(case):
     content = json.loads(case.read_text())
-    argv = bill_argv(
+    argv = sbom_argv(
         Path("/t/trivy"),
         Path("/f/report.json"),
         form=content["form"],
-        bill=Path("/f/bill.json"),
+        output=Path("/f/bill.json"),
         cache=Path("/f/cache"),
         config=Path("/f/trivy.yaml"),
         ignorefile=Path("/f/ignore"),

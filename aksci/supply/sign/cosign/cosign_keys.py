@@ -34,7 +34,7 @@ _KEY_TIMEOUT = 60.0  # seconds
 
 @dataclass(frozen=True, kw_only=True)
 class CosignKey:
-    """How to sign, and whom to believe."""
+    """How to sign, and whose signatures count."""
 
     private: str = ""
     """A file, or a key service's address. Empty: keyless."""

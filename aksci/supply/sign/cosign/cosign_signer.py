@@ -23,7 +23,7 @@ from aksci.core.text import sanitise
 from aksci.oci.artifact import find_artifacts
 from aksci.oci.registry import read_child
 from aksci.supply.sandbox import Sandbox
-from aksci.supply.sign.concurrent_signing import sign_steadily
+from aksci.supply.sign.concurrent_signing import sign_and_check
 from aksci.supply.sign.cosign.cosign_keys import cosign_key, ensure_cosign_key
 from aksci.supply.sign.signer import BindingError, NotSignedError, Proof, UntrustedError
 
@@ -67,7 +67,7 @@ class CosignSigner:
 
     def sign(self, ref: ImageRef, claims: Mapping[str, str]) -> None:
         """Sign, then read back from the registry."""
-        sign_steadily(
+        sign_and_check(
             ref,
             sign=lambda: self._sign_once(ref, claims),
             check=lambda: self.verify(ref, claims),
@@ -124,9 +124,9 @@ class CosignSigner:
     ) -> TrustError:
         """Return what is wrong with the signatures of a digest that was not verified."""
         if valid:
-            wanted = ", ".join(f"{key}={value}" for key, value in claims.items())
+            required = ", ".join(f"{key}={value}" for key, value in claims.items())
             return BindingError(
-                f"{ref} is signed, but no valid signature covers {wanted}: it was signed after "
+                f"{ref} is signed, but no valid signature covers {required}: it was signed after "
                 "another scan or another build, or in another repository.",
                 hint="nox -s scan sign",
             )

@@ -108,9 +108,9 @@ class DctSigner:
             if claims.items() <= each.items()
         )
         if not proofs:
-            wanted = ", ".join(f"{key}={value}" for key, value in claims.items())
+            required = ", ".join(f"{key}={value}" for key, value in claims.items())
             raise BindingError(
-                f"{ref} is signed, but no signature covers {wanted}: it was signed after another "
+                f"{ref} is signed, but no signature covers {required}: it was signed after another "
                 "scan or another build, or for another repository.",
                 hint="nox -s scan sign",
             )
@@ -171,10 +171,10 @@ class DctSigner:
         role = trust.branches[self.role].role
         own = self._keys_of(trust, self.role)
         if not own:
-            wanted = ", ".join(sorted(key.canonical_id for key in role.keys.values()))
+            needed = ", ".join(sorted(key.canonical_id for key in role.keys.values()))
             raise TrustError(
                 f"No key of the role {self.role} of {ref.name} is in {self.keys.folder}; "
-                f"one of {wanted} is needed."
+                f"one of {needed} is needed."
             )
         with self._home(trust, own) as home:
             # Signed by the client as it stands, and checked by the server in canonical form.
@@ -226,7 +226,7 @@ class DctSigner:
             raise self._failed(ref, done)
 
     def _home(self, trust: VerifiedMetadata, keys: tuple[Path, ...]) -> NotaryHome:
-        """Make a trust folder that believes the root that we have verified, and no other."""
+        """Make a trust folder that trusts the root that we have verified, and no other."""
         pins = {trust.gun: sorted(trust.root.roles["root"].keys)}
         return replace(self.client, root_passphrase=None).home(self.keys, keys, pins)
 

@@ -109,8 +109,8 @@ class FileMeta:
         :raises MetadataError: it is another.
         """
         same = [
-            hmac.compare_digest(_HASHES[kind](data).digest(), wanted)
-            for kind, wanted in self.hashes.items()
+            hmac.compare_digest(_HASHES[kind](data).digest(), expected)
+            for kind, expected in self.hashes.items()
         ]
         if len(data) != self.length or not all(same):
             raise MetadataError(f"The metadata {name} is not the one that was signed for.")
@@ -178,7 +178,7 @@ def read_root(name: str, data: bytes) -> Root:
 
 
 def read_files(signed: Signed) -> Mapping[str, FileMeta]:
-    """Read which metadata a timestamp or a snapshot vouches for.
+    """Read which metadata a timestamp or a snapshot lists.
 
     :raises MetadataError: it is not understood.
     """

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
         @property
         def role(self) -> str:
-            """The role whose claims are believed."""
+            """The role whose claims are trusted."""
 
         def read(
             self, gun: str, repository: str, *, every_role: bool = False
@@ -87,7 +87,7 @@ def migrate_repository(
 def signed_digests(
     trust: VerifiedMetadata, host: str, repository: str, *, role: str
 ) -> tuple[TrustMigration, ...]:
-    """Return each digest with each set of claims that it was signed with, in a steady order.
+    """Return each digest with each set of claims that it was signed with, in a fixed order.
 
     What was signed for another repository is left out.
 
@@ -109,12 +109,12 @@ def _targets(trust: VerifiedMetadata, role: str) -> Iterator[tuple[str, str, dic
     from aksci.supply.sign.dct.target import read_claims
 
     for branch in trust.branches.values():
-        believed = f"{role}/".startswith(f"{branch.name}/")
+        trusted = f"{role}/".startswith(f"{branch.name}/")
         for name, file in branch.files():
             claims = {
                 claim: text
                 for claim, text in read_claims(file).items()
-                if believed or claim == REPOSITORY or not claim.startswith(PREFIX)
+                if trusted or claim == REPOSITORY or not claim.startswith(PREFIX)
             }
             yield name, f"sha256:{file.hashes['sha256'].hex()}", claims
 

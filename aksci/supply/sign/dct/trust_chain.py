@@ -2,7 +2,7 @@
 
 "The Update Framework Specification", section 5: root (each version signed by the one before it),
 timestamp, snapshot, targets, delegations. Each is checked for signatures, expiry and rollback, and
-against what vouches for it. Nothing is taken from a cache: what can't be fetched is not trusted.
+against what lists it. Nothing is taken from a cache: what can't be fetched is not trusted.
 """
 
 from __future__ import annotations
@@ -181,18 +181,18 @@ class _Reader:
     # -- the others --
 
     def files(self, root: Root, data: bytes) -> Mapping[str, FileMeta]:
-        """Verify timestamp and snapshot; return what the snapshot vouches for."""
+        """Verify timestamp and snapshot; return what the snapshot lists."""
         stamp = read_signed(
             "timestamp", self._fetch("timestamp", largest=_LARGEST_TIMESTAMP), "Timestamp"
         )
         self._accept(stamp, root.roles["timestamp"])
-        vouched = read_files(stamp)
-        content = self._fetch_vouched("snapshot", vouched)
+        listed = read_files(stamp)
+        content = self._fetch_listed("snapshot", listed)
         snapshot = read_signed("snapshot", content, "Snapshot")
         self._accept(snapshot, root.roles["snapshot"])
         files = read_files(snapshot)
         if "root" not in files:
-            raise MetadataError("The metadata snapshot does not vouch for the root.")
+            raise MetadataError("The metadata snapshot does not list the root.")
         _require_same("root", files["root"], data)
         return files
 
@@ -202,9 +202,9 @@ class _Reader:
         """Verify one role's targets."""
         if name not in files:
             if name == "targets" or name in (self.before.versions if self.before else {}):
-                raise MetadataError(f"The metadata snapshot does not vouch for {name}.")
+                raise MetadataError(f"The metadata snapshot does not list {name}.")
             return Branch(name=name, role=role, paths=paths, targets=None)
-        signed = read_signed(name, self._fetch_vouched(name, files), "Targets")
+        signed = read_signed(name, self._fetch_listed(name, files), "Targets")
         signers = self._accept(signed, role)
         targets = read_targets(signed)
         return Branch(name=name, role=role, paths=paths, targets=targets, signers=signers)
@@ -231,15 +231,15 @@ class _Reader:
             raise MetadataError(f"The server does not have {name} of {self.gun}.")
         return data
 
-    def _fetch_vouched(self, name: str, files: Mapping[str, FileMeta]) -> bytes:
-        """Fetch a document by its hash, and require that it is the one that was vouched for."""
+    def _fetch_listed(self, name: str, files: Mapping[str, FileMeta]) -> bytes:
+        """Fetch a document by its hash, and require that it is the one that is listed."""
         if name not in files:
-            raise MetadataError(f"Nothing vouches for the metadata {name} of {self.gun}.")
-        wanted = files[name]
-        if wanted.length > _LARGEST:
+            raise MetadataError(f"Nothing verified lists the metadata {name} of {self.gun}.")
+        listed = files[name]
+        if listed.length > _LARGEST:
             raise MetadataError(f"The metadata {name} of {self.gun} is too large.")
-        data = self._fetch(f"{name}.{wanted.hashes['sha256'].hex()}", largest=wanted.length)
-        _require_same(name, wanted, data)
+        data = self._fetch(f"{name}.{listed.hashes['sha256'].hex()}", largest=listed.length)
+        _require_same(name, listed, data)
         return data
 
 
@@ -300,8 +300,8 @@ def _read(reader: _Reader, data: bytes, role: str | None) -> VerifiedMetadata:
     return VerifiedMetadata(gun=reader.gun, root=root, branches=branches, memory=memory)
 
 
-def _require_same(name: str, wanted: FileMeta, data: bytes) -> None:
+def _require_same(name: str, listed: FileMeta, data: bytes) -> None:
     try:
-        wanted.require(name, data)
+        listed.require(name, data)
     except MetadataError as error:
         raise _MovedError(error.message) from None

@@ -1,7 +1,7 @@
 """notation (Notary Project): sign with a configured key, verify with pinned roots only.
 
 Its errors have no codes, so what is wrong is worked out from ``notation inspect --output json``
-and never from its messages. What is surely right is seen without it: see ``quick``.
+and never from its messages. What is surely right is seen without it: see ``verify_cose``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aksci.core.errors import ConfigError, ProcessError, TrustError
 from aksci.core.files import write_atomically
 from aksci.core.text import one_line, sanitise
 from aksci.supply.sandbox import Sandbox
-from aksci.supply.sign.concurrent_signing import sign_steadily
+from aksci.supply.sign.concurrent_signing import sign_and_check
 from aksci.supply.sign.notation.cbor import DoubtError
 from aksci.supply.sign.notation.notation_keys import NotationKey, credentials, notation_key
 from aksci.supply.sign.notation.test_certificate import TEST_KEY, TestKey, ensure_test_key
@@ -77,7 +77,7 @@ class NotationSigner:
 
     def sign(self, ref: ImageRef, claims: Mapping[str, str]) -> None:
         """Sign, then read back from the registry."""
-        sign_steadily(
+        sign_and_check(
             ref,
             sign=lambda: self._sign_once(ref, claims),
             check=lambda: self.verify(ref, claims),
@@ -95,9 +95,9 @@ class NotationSigner:
                 "XDG_CONFIG_HOME": str(sandbox.files),
             }
             seen = self._inspect(sandbox, environment, ref)
-            for wanted in (*_fuller(seen, claims), claims):
-                if self._verify(sandbox, environment, ref, wanted).status == 0:
-                    return (self._proof(seen, wanted),)
+            for asked in (*_fuller(seen, claims), claims):
+                if self._verify(sandbox, environment, ref, asked).status == 0:
+                    return (self._proof(seen, asked),)
             raise self._refusal(sandbox, environment, ref, claims, seen)
 
     def _find_proof(self, ref: ImageRef, claims: Mapping[str, str]) -> Proof | None:
@@ -164,9 +164,9 @@ class NotationSigner:
         if not seen.signatures and seen.all_read:
             return NotSignedError(f"{ref} is not signed by notation.", hint="nox -s sign")
         if claims and not self._verify(sandbox, environment, ref, {}).status:
-            wanted = ", ".join(f"{key}={value}" for key, value in claims.items())
+            required = ", ".join(f"{key}={value}" for key, value in claims.items())
             return BindingError(
-                f"{ref} is signed, but no valid signature covers {wanted}: it was signed after "
+                f"{ref} is signed, but no valid signature covers {required}: it was signed after "
                 "another scan or another build, or in another repository.",
                 hint="nox -s scan sign",
             )

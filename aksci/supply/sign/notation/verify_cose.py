@@ -56,7 +56,7 @@ _MOST = 50  # signatures of one digest that are looked at
 
 @dataclass(frozen=True, kw_only=True)
 class TrustedRoots:
-    """Whom to believe."""
+    """Whose signatures count."""
 
     roots: frozenset[bytes]
     """Certificates, DER."""
@@ -185,7 +185,7 @@ _BITS = {-37: 256, -38: 384, -39: 512, -7: 256, -35: 384, -36: 512}
 
 @dataclass(frozen=True, kw_only=True)
 class Envelope:
-    """What an envelope says; believe it only once ``require_signature`` has passed."""
+    """What an envelope says; trust it only once ``require_signature`` has passed."""
 
     algorithm: int
     """COSE's number."""

@@ -15,7 +15,7 @@ from aksci.config.loader import load_config
 from aksci.core.errors import ConfigError
 from aksci.core.process import Runner
 from aksci.environment import Environment
-from pipelines.receive import _secret, _start, _wanted
+from pipelines.receive import _push_filter, _secret, _start
 
 FOLDER = Path(__file__).parents[4] / "receiver"
 DIGEST = "sha256:" + "a" * 64
@@ -103,7 +103,7 @@ def pushed(name, host="shop.azurecr.io"):
 def test_the_manifests_configuration_needs_no_checkout(deployed):
     assert isinstance(_start(deployed), CascadeThere)
     assert _secret(deployed).reveal() == SECRET
-    wanted = _wanted(deployed)
+    wanted = _push_filter(deployed)
     assert wanted.changed(pushed("bases/python:3.12"))
     assert not wanted.changed(pushed("shop/web:latest"))
 
@@ -134,7 +134,7 @@ def project(tmp_path, log):
 
 
 def test_what_a_cascade_would_leave_starts_none(project):
-    wanted = _wanted(project())
+    wanted = _push_filter(project())
     assert wanted.bases == {"docker.io/library/python:3.12", "shop.azurecr.io/bases/os:1"}
     assert wanted.ranges == {"docker.io/library/python": ("docker.io/library/python:3.12",)}
     assert wanted.own == {"shop/web"}
