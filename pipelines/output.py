@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aksci.core.errors import UsageError
 from aksci.core.files import write_atomically
-from aksci.core.text import sanitise
+from aksci.core.text import safe_json, sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from aksci.cli.options import Options
     from aksci.environment import Environment
 
-__all__ = ["as_json", "deliver", "place_for", "renderer_of", "show", "show_json"]
+__all__ = ["deliver", "place_for", "renderer_of", "show", "show_json"]
 
 T = TypeVar("T")
 
@@ -29,15 +28,7 @@ def show(text: str) -> None:
 
 def show_json(document: Any) -> None:
     """Write a JSON document to stdout."""
-    _write(as_json(document))
-
-
-def as_json(document: Any) -> str:
-    """Return a document as JSON that no CI system takes for a command of its own.
-
-    ``##`` can only be in a string, where the second may be written as JSON's escape of ``#``.
-    """
-    return json.dumps(document, indent=2).replace("##", "#\\u0023")
+    _write(safe_json(document))
 
 
 def renderer_of(session: str, options: Options, table: Mapping[str, T]) -> T:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.cli.options import WORK_TO_DO
 from aksci.core.errors import RegistryError, UsageError
+from aksci.core.text import safe_json
 from aksci.images.build.build_record import read_failures, recorded_reasons
 from aksci.images.build_plan import UndecidedError, plan_build, plan_document
 from aksci.images.explain import explain_image
@@ -26,7 +27,7 @@ from aksci.report.plan_report import (
     why_markdown,
     why_text,
 )
-from pipelines.output import as_json, deliver, place_for, renderer_of
+from pipelines.output import deliver, place_for, renderer_of
 from pipelines.project_graph import project_graph
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def graph(env: Environment, options: Options) -> dict[str, Any]:
     renderer_of("graph", options, {**GRAPH_FORMATS, "json": None})
     found = project_graph(env)
     if options.format == "json":
-        text = as_json(graph_document(found))
+        text = safe_json(graph_document(found))
     else:
         work = _states(env, found) if options.format == "html" else ()
         drawing = drawing_of(found, work, title=env.config.project.name)
@@ -190,7 +191,7 @@ def _hand_over_matrix(env: Environment, options: Options, planned: BuildPlan) ->
         names = ", ".join(matrix.name for matrix in matrices)
         env.reporter.warning(f"The jobs need {len(matrices)} matrices, one after another: {names}.")
     document = matrix_document(matrices, system=system, group=options.group)
-    deliver(env, options, as_json(document), code=True)
+    deliver(env, options, safe_json(document), code=True)
 
 
 def _made(env: Environment, options: Options) -> dict[str, Any]:
@@ -219,17 +220,17 @@ def _states(env: Environment, found: Graph) -> tuple[Work, ...]:
 
 PLAN_FORMATS: dict[str, Callable[[BuildPlan], str]] = {
     "text": plan_text,
-    "json": lambda planned: as_json(plan_document(planned)),
+    "json": lambda planned: safe_json(plan_document(planned)),
     "markdown": plan_markdown,
 }
 COMPARISON_FORMATS: dict[str, Callable[[dict[str, Any]], str]] = {
     "text": plan_comparison_text,
-    "json": as_json,
+    "json": safe_json,
     "markdown": plan_comparison_markdown,
 }
 WHY_FORMATS: dict[str, Callable[[dict[str, Any]], str]] = {
     "text": why_text,
-    "json": as_json,
+    "json": safe_json,
     "markdown": why_markdown,
 }
 GRAPH_FORMATS: dict[str, Callable[[Drawing], str]] = {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.concurrency import gather
 from aksci.core.errors import TrustError, UsageError
+from aksci.core.text import safe_json
 from aksci.report.release_comparison import (
     comparison_document,
     comparison_markdown,
@@ -26,7 +27,7 @@ from aksci.supply.release.find_release import find_release, last_release, list_r
 from aksci.supply.release.make_release import load_release
 from aksci.supply.release.release_evidence import load_evidence
 from aksci.supply.release.sign_release import verify_release
-from pipelines.output import as_json, deliver, renderer_of
+from pipelines.output import deliver, renderer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -136,17 +137,17 @@ def _deliver(
 
 SHOW_FORMATS: dict[str, Callable[[ShownRelease], str]] = {
     "text": release_text,
-    "json": lambda shown: as_json(release_view(shown)),
+    "json": lambda shown: safe_json(release_view(shown)),
     "markdown": release_markdown,
 }
 DIFF_FORMATS: dict[str, Callable[[Comparison], str]] = {
     "text": comparison_text,
-    "json": lambda comparison: as_json(comparison_document(comparison)),
+    "json": lambda comparison: safe_json(comparison_document(comparison)),
     "markdown": comparison_markdown,
 }
 LIST_FORMATS: dict[str, Callable[[Sequence[ListedRelease]], str]] = {
     "text": list_text,
-    "json": lambda releases: as_json(list_document(releases)),
+    "json": lambda releases: safe_json(list_document(releases)),
     "markdown": list_markdown,
 }
 _VERBS: dict[

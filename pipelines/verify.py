@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, DamagedInRegistry, NotFoundInRegistry, UsageError
+from aksci.core.text import safe_json
 from aksci.deploy.kubernetes.running_audit import (
     Evidence,
     audit_containers,
@@ -25,7 +26,7 @@ from aksci.supply.release.release import release_repository
 from aksci.supply.verify.audit import Audit, Row, row_of
 from aksci.supply.verify.judge import Judge, Outcome, Subject
 from aksci.supply.verify.release_audit import ReleaseAudit, audit_release
-from pipelines.output import as_json, deliver, renderer_of
+from pipelines.output import deliver, renderer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -48,7 +49,7 @@ _KINDS = {
 
 
 def _json(audit: Audit) -> str:
-    return as_json(audit.as_json())
+    return safe_json(audit.as_json())
 
 
 _RENDERERS: dict[str, Callable[[Audit], str]] = {

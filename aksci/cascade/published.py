@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from aksci.core.errors import ConfigError, DamagedInRegistry, NotFoundInRegistry
-from aksci.core.strict_json import parse_json
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.images.annotations import BASE_DIGEST, BASE_NAME
 from aksci.images.build.finished import content_identity
 from aksci.images.build.materials import used_images
@@ -51,8 +51,6 @@ class Published:
 _MOST_RECORDS = 20
 """Of one digest. Builds with other inputs that give the same bytes each leave one."""
 _TYPES = frozenset(get_args(EdgeType))
-_DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
-"""What JSON from the network can do to code that trusts its shape."""
 
 
 def read_published(registry: Registry, spec: ImageSpec) -> Published | None:
@@ -102,7 +100,7 @@ def _consistent(
             problem = _other_materials(lineage, _used(registry, ref, lineage))
     except NotFoundInRegistry:
         problem = "a part of the record of what it was built from is missing"
-    except (DamagedInRegistry, *_DAMAGE):
+    except (DamagedInRegistry, *MALFORMED):
         problem = "the record of what it was built from is damaged"
     return (None, problem) if problem else (lineage, "")
 

@@ -1,13 +1,28 @@
-"""JSON from the network, read in one way or not at all."""
+"""JSON, read in one way or not at all: a stranger's, and documents of our own of a known shape."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-__all__ = ["parse_json"]
+if TYPE_CHECKING:
+    from collections.abc import Hashable
 
+    from pydantic import TypeAdapter, ValidationError
+
+__all__ = ["MALFORMED", "parse_json", "read_document"]
+
+MALFORMED = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What JSON of any shape can raise in code that trusts its shape: ``except MALFORMED``."""
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -49,3 +64,37 @@ def _folded(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _refuse(name: str) -> None:
     # Python's own extension: NaN and Infinity break arithmetic far away from here.
     raise ValueError(f"{name} is no number")
+
+
+Kind = TypeVar("Kind")
+
+
+def read_document(kind: type[Kind], content: str | bytes) -> Kind:
+    """Read JSON as a dataclass: every value of exactly the type that is declared.
+
+    Keys that it does not know are left out: a later version of aksci may have added them. It is not
+    for documents with names of files, which JSON may hold and UTF-8 may not.
+
+    :raises ValueError: the content is no JSON, or of another shape; the message is one line.
+    """
+    from pydantic import ValidationError
+
+    adapter: TypeAdapter[Kind] = _adapter(cast("Hashable", kind))  # mypy: no class is hashable
+    try:
+        return adapter.validate_json(content, strict=True)
+    except ValidationError as error:
+        raise ValueError(_first(error)) from None
+
+
+@cache
+def _adapter(kind: type[Kind]) -> TypeAdapter[Kind]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def _first(error: ValidationError) -> str:
+    """Name the first thing that is wrong and where, without the content: it may hold anything."""
+    first: Any = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else str(first["msg"])

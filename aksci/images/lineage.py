@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry
+from aksci.core.strict_json import MALFORMED
 from aksci.oci.artifact import (
     CREATED,
     Content,
@@ -47,7 +48,6 @@ ARTIFACT_TYPE = "application/vnd.aksci.build.v1+json"
 _PROVENANCE = "application/vnd.aksci.buildkit-provenance.v0.2+json"
 _FILES = "application/vnd.aksci.files.v1+json+gzip"
 _KEY = "dev.aksci.input-key"
-_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError, ArithmeticError)
 """What JSON from the network can do to code that trusts its shape."""
 _MOST_FILES = 20_000
 _MOST_BYTES = 64 << 20
@@ -192,7 +192,7 @@ def load_lineage(registry: Registry, repository: str, record: Descriptor) -> Lin
     try:
         artifact = read_artifact(registry, repository, record.digest, artifact_type=ARTIFACT_TYPE)
         return _lineage(artifact, artifact.read_json())
-    except (NotFoundInRegistry, DamagedInRegistry, *_DAMAGE):
+    except (NotFoundInRegistry, DamagedInRegistry, *MALFORMED):
         return None
 
 

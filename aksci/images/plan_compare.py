@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import UsageError
 from aksci.core.files import write_atomically
+from aksci.core.strict_json import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,8 +46,8 @@ def load_plan(path: Path, made: Mapping[str, Any]) -> dict[str, Any]:
     :raises UsageError: it is no plan, another version's, or not of the same images.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        document = parse_json(path.read_bytes())
+    except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not JSON"
         raise UsageError(
             f"{path} can't be compared: {why}.", hint=f"nox -s plan -- --save {path}"

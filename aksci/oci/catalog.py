@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from aksci.core.concurrency import import_first
 from aksci.core.errors import RegistryError
+from aksci.core.strict_json import MALFORMED
 from aksci.oci.answers import require_size
 from aksci.oci.transport import TransportError
 
@@ -67,7 +68,7 @@ def acr_names(connection: Connection) -> list[Any] | None:
         refusal = connection.refusal(answer)
         hint = PERMISSION if answer.status_code in _REFUSED else refusal.hint
         raise RegistryError(refusal.message, hint=hint) from None
-    except (AzureError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (AzureError, *MALFORMED):
         raise _no_list(connection) from None
 
 

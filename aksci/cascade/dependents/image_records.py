@@ -25,6 +25,7 @@ from aksci.cascade.dependents.recorded_names import is_stable
 from aksci.core.concurrency import gather
 from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry, RegistryError
 from aksci.core.files import write_atomically
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.images.annotations import BASE_DIGEST, BASE_NAME
 from aksci.images.lineage import ARTIFACT_TYPE, Lineage, Step, read_lineage
 from aksci.oci.artifact import find_artifacts
@@ -62,17 +63,8 @@ class ImageRecord:
     lineage: Lineage | None = None
 
 
-DAMAGE = (
-    DamagedInRegistry,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    ArithmeticError,
-    RecursionError,
-)
-"""What reading a damaged document raises; ArithmeticError: JSON has Infinity in Python."""
+DAMAGE = (DamagedInRegistry, *MALFORMED)
+"""What reading a damaged document raises."""
 
 
 def read_record(registry: Registry, ref: ImageRef) -> ImageRecord:
@@ -270,7 +262,7 @@ class LineageCache:
         try:
             if path.stat().st_size > _LARGEST:
                 return None
-            document = json.loads(path.read_bytes())
+            document = parse_json(path.read_bytes())
             if (document["schema"], document["image"]) != (_SCHEMA, str(ref)):
                 return None
             return _record(document["record"])

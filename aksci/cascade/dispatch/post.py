@@ -13,6 +13,7 @@ from aksci.cascade.dispatch.ask import MaybeAskedError
 from aksci.core.concurrency import backoff, import_first, retry
 from aksci.core.errors import ConfigError, DispatchError
 from aksci.core.http import LOOPBACK
+from aksci.core.strict_json import parse_json
 from aksci.core.text import one_line
 
 if TYPE_CHECKING:
@@ -139,8 +140,8 @@ class Poster:
         # A server may repeat what it was sent.
         secret = re.sub(r"^\w+ ", "", self.authorization.reveal())
         try:
-            document = json.loads(content.decode().replace(secret, "***"))
-        except (ValueError, RecursionError):
+            document = parse_json(content.decode().replace(secret, "***"))
+        except ValueError:
             document = None
         return Answer(status=status, document=document)
 

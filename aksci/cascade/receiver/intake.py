@@ -10,7 +10,7 @@ from aksci.cascade.receiver.webhook_events import (
     PayloadError,
     parse_acr,
     parse_distribution,
-    parse_json,
+    read_payload,
     shown,
 )
 from aksci.core.errors import AksciError
@@ -59,7 +59,7 @@ class Intake:
         after it (``notifications/http.go``, ``queue``): so what is of no use is answered with 200.
         """
         try:
-            document = parse_json(body)
+            document = read_payload(body)
             if source == "acr":
                 return self._receive_acr(parse_acr(document))
             pushes, problems = parse_distribution(document)

@@ -9,19 +9,19 @@ notifications".
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.core.errors import ConfigError
+from aksci.core.strict_json import parse_json
 from aksci.oci.references import is_digest, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["PayloadError", "Push", "parse_acr", "parse_distribution", "parse_json", "shown"]
+__all__ = ["PayloadError", "Push", "parse_acr", "parse_distribution", "read_payload", "shown"]
 
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 _LONGEST = 255  # characters of a repository's name, and of a host's
@@ -62,14 +62,14 @@ def shown(text: object) -> str:
     return kept if len(kept) <= _SHOWN else f"{kept[:_SHOWN]}…"
 
 
-def parse_json(body: bytes) -> Any:
-    """Read JSON.
+def read_payload(body: bytes) -> Any:
+    """Read a webhook's JSON.
 
     :raises PayloadError: it is none, or nested beyond reason.
     """
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return parse_json(body)
+    except ValueError:
         raise PayloadError("it is not JSON") from None
 
 

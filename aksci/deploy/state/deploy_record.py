@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.concurrency import backoff, retry
-from aksci.core.documents import read_document
 from aksci.core.errors import DeployError
+from aksci.core.strict_json import read_document
 from aksci.deploy.kubernetes.cluster import Conflict
 
 if TYPE_CHECKING:

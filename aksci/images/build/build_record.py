@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.core.errors import UsageError
 from aksci.core.files import write_atomically
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.oci.references import ImageRef
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ Action = Literal["built", "reused", "kept"]
 _SCHEMA = 1
 _BUILT = "built.json"
 _BUILT_SCHEMA = 2
-_DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
-"""What a file that somebody else has written can do to code that trusts its shape."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +138,7 @@ def read_build_record(work: Path) -> BuildRecord:
     """
     path = work / "build.json"
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(path.read_bytes())
         if document["schema"] != _SCHEMA:
             raise ValueError(f"schema {document['schema']!r}")
         images = {name: _image(name, entry) for name, entry in document["images"].items()}
@@ -155,7 +154,7 @@ def read_build_record(work: Path) -> BuildRecord:
         raise UsageError(
             f"There is no build yet: {path} does not exist.", hint="nox -s build"
         ) from None
-    except _DAMAGE as error:
+    except (OSError, *MALFORMED) as error:
         raise UsageError(
             f"{path} is damaged ({error!r}).", hint="nox -s build writes it again."
         ) from None
@@ -198,9 +197,9 @@ class Failure:
 def read_failures(work: Path) -> dict[str, Failure]:
     """Return the failures by image; none where the file is missing or damaged."""
     try:
-        document = json.loads((work / "failed.json").read_text(encoding="utf-8"))
+        document = parse_json((work / "failed.json").read_bytes())
         return {name: _failure(entry) for name, entry in document.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, *MALFORMED):
         return {}
 
 
@@ -241,10 +240,10 @@ class OwnBuilds:
 def read_own_builds(work: Path) -> OwnBuilds:
     """Read the file; after a damaged or missing one, no unsigned build is trusted."""
     try:
-        document = json.loads((work / _BUILT).read_text(encoding="utf-8"))
+        document = parse_json((work / _BUILT).read_bytes())
         known = {str(ref): frozenset(map(str, keys)) for ref, keys in document["images"].items()}
         return OwnBuilds(known if document["schema"] == _BUILT_SCHEMA else {})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, *MALFORMED):
         return OwnBuilds({})
 
 
@@ -273,13 +272,13 @@ def recorded_reasons(work: Path, run: str, image: str, digest: str) -> tuple[dic
     """
     for path in (work / "build.json", work / "cascade.json", *_run_records(work, run)):
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = parse_json(path.read_bytes())
             if document["run"] != run:
                 continue
             for entry in _images_of(document):
                 if entry["image"] == image and _digest_of(entry) == digest and entry["reasons"]:
                     return tuple(entry["reasons"])
-        except _DAMAGE:
+        except (OSError, *MALFORMED):
             continue
     return ()
 

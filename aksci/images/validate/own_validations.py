@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from aksci.core.files import write_atomically
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.images.validate.result import Validation
 from aksci.oci.references import ImageRef
 
@@ -85,7 +86,7 @@ class OwnValidations:
     def _load(self) -> _Passed:
         """Read the file; a damaged one, and one that git brings, is the same as none."""
         try:
-            document = json.loads(self._path.read_text(encoding="utf-8"))
+            document = parse_json(self._path.read_bytes())
             if document["schema"] != _SCHEMA:
                 return {}
             passed = {
@@ -95,6 +96,6 @@ class OwnValidations:
                 }
                 for ref, specs in document["passed"].items()
             }
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        except (OSError, *MALFORMED):
             return {}
         return passed if passed and self._ours() else {}

@@ -10,6 +10,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.text import one_line
 from aksci.oci.artifact import CREATED, Content, canonical_json, push_artifact
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Validation:
 def judge(check: Check, outcome: CheckOutcome) -> tuple[bool, str]:
     """Decide whether an image runs as it must, and say in one sentence what was seen."""
     if not outcome.started:
-        return False, f"it can't be started: {_one_line(outcome.refusal)}"
+        return False, f"it can't be started: {one_line(outcome.refusal, _SHORT)}"
     by_kind = {"command": _judge_command, "health": _judge_health}
     return by_kind.get(check.kind, _judge_start)(check, outcome)
 
@@ -99,7 +100,11 @@ def _judge_health(check: Check, outcome: CheckOutcome) -> tuple[bool, str]:
     what = f"its health check {shlex.join(check.probe)}"
     if outcome.exit_code is not None:
         return False, f"its process {_ended(outcome)} before {what} could pass"
-    last = f"; its last output: {_one_line(outcome.probe_output)}" if outcome.probe_output else ""
+    last = (
+        f"; its last output: {one_line(outcome.probe_output, _SHORT)}"
+        if outcome.probe_output
+        else ""
+    )
     return False, f"{what} did not pass within {check.timeout:g} s{last}"
 
 
@@ -127,10 +132,6 @@ def store(registry: Registry, validation: Validation, *, run: str, now: datetime
         },
         subject=validation.ref,
     )
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:_SHORT]
 
 
 def _ended(outcome: CheckOutcome) -> str:

@@ -18,7 +18,7 @@ from aksci.core.errors import (
     TrustError,
     UsageError,
 )
-from aksci.core.strict_json import parse_json
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.oci.artifact import Content, canonical_json, push_artifact, read_artifact
 from aksci.supply.release.chart import push_chart, read_chart
 from aksci.supply.release.release import (
@@ -54,7 +54,6 @@ __all__ = [
 ]
 
 RELEASE_TYPE = "application/vnd.aksci.release.v1+json"
-_DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, ConfigError)
 
 
 class NoReleaseError(RegistryError):
@@ -129,7 +128,7 @@ def load_release(registry: Registry, ref: ImageRef) -> Release:
         return parse_release(content, ref)
     except DamagedInRegistry as error:
         raise NoReleaseError(f"{ref} is not a release ({error.why[:200]!r}).") from None
-    except _DAMAGE as error:
+    except (ConfigError, *MALFORMED) as error:
         raise NoReleaseError(f"{ref} is not a release ({str(error)[:200]!r}).") from None
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError, UsageError
 from aksci.core.files import write_atomically
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.oci.references import ImageRef
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ def read_release_file(work: Path) -> ImageRef:
     """
     path = work / _NAME
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(path.read_bytes())
         if document["schema"] != 1:
-            raise ValueError(document["schema"])  # noqa: TRY301 - one place says so
+            raise ValueError(document["schema"])
         return ImageRef.parse(document["ref"])
     except FileNotFoundError:
         raise UsageError(
             f"There is no release yet: {path} does not exist.", hint="nox -s build"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
+    except (OSError, ConfigError, *MALFORMED) as error:
         raise UsageError(f"{path} is damaged ({error!r}).", hint="nox -s build") from None

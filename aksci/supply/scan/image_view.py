@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import GateError
-from aksci.core.strict_json import parse_json
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.core.text import short_line
 from aksci.oci.references import digest_of, is_digest
 
@@ -90,7 +90,7 @@ def config_of(manifest: Manifest, ref: ImageRef) -> tuple[str, int]:
     try:
         config = _read_manifest(manifest)["config"]
         return str(config["digest"]), int(config["size"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except MALFORMED as error:
         raise _refusal(ref, error) from None
 
 
@@ -107,7 +107,7 @@ def make_view(manifest: Manifest, config: bytes, ref: ImageRef) -> View:
         layers = [_descriptor(layer) for layer in found["layers"]]
         diff_ids = _pair(layers, real["rootfs"]["diff_ids"])
         shown = _encode(_shown(real, layers))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except MALFORMED as error:
         raise _refusal(ref, error) from None
     document = {
         "schemaVersion": 2,

@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
+from aksci.core.strict_json import MALFORMED
 from aksci.core.text import short_line
 from aksci.supply.scan.vex import read_vex
 
@@ -32,16 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["NOTHING", "Knowledge", "KnowledgeFile", "load_knowledge"]
 
 _CVE = re.compile(r"CVE-\d{4}-\d{4,}")
-_DAMAGES = (
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    OSError,
-    EOFError,
-    csv.Error,
-    zlib.error,
-)
+_DAMAGED = (*MALFORMED, OSError, EOFError, csv.Error, zlib.error)
 _LARGEST = 256 << 20
 """Bytes of scores, unpacked; the real file has about ten millions."""
 
@@ -67,7 +59,7 @@ class KnowledgeFile:
         """
         try:
             return reader(self.content)
-        except _DAMAGES as error:
+        except _DAMAGED as error:
             what = short_line(str(error) if isinstance(error, ValueError) else repr(error))
             raise ConfigError(
                 f"{self.path} ({self.key}) can't be read: {what}.",
@@ -154,6 +146,7 @@ def _source(key: str, name: str, root: Path | None) -> KnowledgeFile:
 
 def _read_kev(content: bytes) -> frozenset[str]:
     """Read CISA's JSON: ``vulnerabilities[].cveID``."""
+    # Not as strict as documents from a registry: whoever downloads it may add a byte order mark.
     entries = json.loads(content)["vulnerabilities"]
     names = frozenset(_cve(entry["cveID"]) for entry in entries)
     if not names:

@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 from aksci.core.files import write_atomically
+from aksci.core.strict_json import MALFORMED, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,8 +36,8 @@ def write_verdict_record(work: Path, verdicts: Iterable[Verdict]) -> Path:
 def made_here(work: Path, verdict: Verdict) -> bool:
     """Tell whether a stored verdict is one of ours; a damaged file knows of none."""
     try:
-        document = json.loads((work / _NAME).read_text(encoding="utf-8"))
+        document = parse_json((work / _NAME).read_bytes())
         known = document["verdicts"].get(str(verdict.image)) if document["schema"] == 1 else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, *MALFORMED):
         return False
     return verdict.stored is not None and known == verdict.stored.digest

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from aksci.core.documents import read_document
+from aksci.core.strict_json import read_document
 
 
 @dataclass(frozen=True, kw_only=True)

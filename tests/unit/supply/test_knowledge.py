@@ -76,6 +76,7 @@ def test_exploited_findings_come_first_then_likely_ones_then_by_severity(judge, 
     [
         ("kev", b"{", "can't be read"),
         ("kev", b"[]", "can't be read"),
+        ("kev", b"[" * 100_000, "can't be read"),
         ("kev", b'{"vulnerabilities": []}', "lists no vulnerability"),
         ("kev", b'{"vulnerabilities": [{"cveID": "*"}]}', "no CVE identifier"),
         ("epss", b"", "no columns"),

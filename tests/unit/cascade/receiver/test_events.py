@@ -16,7 +16,7 @@ from aksci.cascade.receiver.webhook_events import (
     Push,
     parse_acr,
     parse_distribution,
-    parse_json,
+    read_payload,
     shown,
 )
 
@@ -115,7 +115,7 @@ def test_a_registry_has_one_name_however_its_client_writes_it(event, said, host)
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"1" * 10_000])
 def test_a_body_that_is_no_json_is_refused(body):
     with pytest.raises(PayloadError, match="not JSON"):
-        parse_json(body)
+        read_payload(body)
 
 
 JSON = st.recursive(
