@@ -79,6 +79,7 @@ class Cascading:
             registry=self.env.registry,
             bases=self.env.bases,
             failures=read_failures(self.env.work),
+            # A plan needs no keys: what nobody signed is told as kept, and is built again then.
             trusted=None if self.planning else self.env.trust.build,
         )
 
@@ -170,6 +171,7 @@ class Cascading:
             images=images, failed=outcome.failed, blocked=outcome.blocked, keys=run.run.keys
         )
         self._remember(result, run.made)
+        # With `together`, one that failed holds back all that is built with it.
         wanting = {*outcome.failed, *outcome.blocked}
         together = self.env.config.cascade.together
         held = withheld(self.graph.parents, wanting) if together else frozenset()
@@ -279,6 +281,7 @@ class Cascading:
             self.env.reporter.line("no release: there is none yet to go on from")
         with self.timed("release"):
             after = publishing.go_on(before, moving) if before else None
+        # Tags come last: while they stay, the next cascade sees the same drift, and goes on.
         with self.timed("tags"):
             moved = publishing.move_tags(moving)
         return replace(

@@ -90,6 +90,7 @@ class Authenticator:
     def _token(self, parameters: dict[str, str]) -> tuple[str, float]:
         known = ("service", "scope")
         asked: dict[str, str] = {key: parameters[key] for key in known if key in parameters}
+        # The realm is the server's word: an identity's token goes to the registry's own host only.
         if self.credential is not None:
             refresh = {"grant_type": "refresh_token", "refresh_token": self._acr_refresh_token()}
             return self._ask(self._form("/oauth2/token", {**asked, **refresh}))
@@ -138,6 +139,7 @@ class Authenticator:
         if not isinstance(token, str):
             raise RegistryError(f"{where} answered without a token for {self.host}.")
         life = answer.get("expires_in")
+        # ACR tells no life, but its tokens do.
         if not isinstance(life, int | float) or not life:
             life = _life_of(token) or _DEFAULT_LIFE
         return token, max(float(life) - _EARLY, 1.0)

@@ -212,6 +212,7 @@ class Connection:
         if self._known:
             return
         response = self.send("GET", f"{self.scheme}://{self.host}/v2/")
+        # A proxy answers 404, too: taken for "not there", it would have everything built again.
         if response.status_code not in {200, 401}:
             raise RegistryError(
                 f"{self.host} does not answer as a registry: {response.status_code} for /v2/."

@@ -86,6 +86,7 @@ def apply_transfer(
     with ThreadPoolExecutor(THREADS, thread_name_prefix="transfer") as pool:
         try:
             blobs = _all(pool, copy.move, plan.blobs)
+            # In rounds: a registry refuses a manifest while something that it names is missing.
             for nodes in plan.manifests:
                 _all(pool, copy.put, nodes)
             _all(pool, copy.enter, plan.referrers)
@@ -138,6 +139,7 @@ class _Copy:
                 sent += 1
                 if blob.size >= _LARGE:
                     self._reporter.line(f"copied {blob.digest} ({format_size(blob.size)})")
+            # From now on the target has it: it need not be sent again.
             mounts = [repository]
         return sent, sent * blob.size
 

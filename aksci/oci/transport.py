@@ -182,6 +182,7 @@ class Transport:
             request.url,
             body=content,
             headers=headers,
+            # RegistryRetry decides, in _send: urllib3 would read a transient answer to its end.
             retries=False,
             redirect=False,
             preload_content=False,
@@ -194,6 +195,7 @@ class Transport:
 
         if request.content is None or isinstance(request.content, bytes):
             return RegistryRetry(once=request.once, wait=self._wait)
+        # A file was read as it was sent: whoever opened it begins anew (see Blobs.put_file).
         return RegistryRetry(once=request.once, wait=self._wait, attempts=1)
 
     def _pool(self, scheme: str) -> PoolManager:

@@ -60,6 +60,7 @@ class ProjectTrust:
         from aksci.supply.scan.own_verdicts import made_here
         from aksci.supply.sign.signer import image_claims
 
+        # Ours first: that costs reading a file; a signature costs requests and a trust store.
         if made_here(self.work, verdict) and self.remembers:
             return True
         stored = verdict.stored.digest if verdict.stored else ""

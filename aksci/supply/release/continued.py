@@ -71,6 +71,7 @@ def publish_continued(
         return False
     origin = Origin(commit=before.commit, run=run, continues=before.id)
     added = sign_release(release, signer=signer, origin=origin)
+    # Somebody may have released since we looked: theirs is newer than what we continue.
     if registry.resolve(release.ref.repository, LATEST) in {before.id, None}:
         point(registry, release.ref, LATEST)
     return added

@@ -87,6 +87,7 @@ def make_release(
         name: _make_service(name, service, config.project.name, root, images, registry)
         for name, service in sorted(config.services.items())
     }
+    # No registry, time or run is in it: the same inputs have to give the same digest.
     document = release_document(
         project=config.project.name,
         source=config.project.source,

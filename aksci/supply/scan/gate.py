@@ -101,6 +101,7 @@ def verdict_tag(
     :param policy: its hash.
     """
     key = [
+        # 3: raised when something else is hashed here, so that no verdict answers a newer question.
         *(3, ref.digest, policy, scanner.database.identity, scanner.version),
         base.digest if base else "",
     ]
@@ -183,6 +184,7 @@ class Gate:
         made = (verdict.policy, verdict.database, verdict.scanner, verdict.base)
         base_digest = base.digest if base else ""
         database = self.scanner.database.identity
+        # The tag is a hash of these, but whoever may push sets tags: what was decided must say so.
         if made != (self.policy_hash, database, self.scanner.version, base_digest):
             raise DamagedInRegistry("A verdict", "it was made under other conditions")
         return verdict
@@ -199,6 +201,7 @@ class Gate:
             listed = platforms_of(manifest)
         except ValueError as error:
             raise GateError(f"The index {ref} is damaged ({error}).") from None
+        # Runtimes choose from an index in an index in different ways: what runs may not be scanned.
         for digest, _ in listed:
             if self.registry.manifest(ref.repository, digest).is_index:
                 raise GateError(
@@ -216,6 +219,7 @@ class Gate:
     ) -> Verdict:
         """Scan one manifest, store what was found, and judge it."""
         report = self.scanner.scan(ref, scanners=needed_scanners(self.policy))
+        # Of a single image, nobody but the report tells which platform of the base it is built on.
         layers = self._layers(base, platform or _platform(report)) if base else None
         verdict = evaluate(
             report,
@@ -229,6 +233,7 @@ class Gate:
             base=layers,
             index=index,
         )
+        # Stored for a failing verdict, too: its report says why it fails.
         form = self.policy.sbom
         sbom = store_sbom(self.registry, ref, self.scanner.make_sbom(report, form), form)
         return replace(verdict, reports=(store_report(self.registry, ref, report),), sboms=(sbom,))

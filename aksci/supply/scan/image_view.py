@@ -174,6 +174,7 @@ def _pair(layers: list[dict[str, Any]], diff_ids: list[Any]) -> tuple[tuple[str,
     if len(diff_ids) != len(layers) or not all(map(is_digest, map(str, diff_ids))):
         raise ValueError("its configuration does not tell its layers")
     pairs = tuple(zip((layer["digest"] for layer in layers), diff_ids, strict=True))
+    # The scanner caches by what the view says: two DiffIDs of one blob would be one layer to it.
     if len(set(pairs)) != len({digest for digest, _ in pairs}):
         raise ValueError("its configuration tells one layer in two ways")
     return pairs

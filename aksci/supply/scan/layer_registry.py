@@ -160,6 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not send:
             self._begin(_CONFIG, size, digest)
             return
+        # Should the layer end early, the scanner has to see it: it would wait for the rest.
         self.close_connection = True
         server = self.server
         with (

@@ -60,12 +60,14 @@ def evaluate(
     findings = sorted((_informed(one, knowledge) for one in facts.findings), key=rank)
     failing, tolerated, ignored = [], [], []
     for finding in findings:
+        # What does not fail needs nobody to accept it: an ignore of it is a leftover.
         if not _fails(finding, policy):
             tolerated.append(finding)
         elif entry := _accepted(finding, policy, knowledge, now, (ref, index or ref)):
             ignored.append(entry)
         else:
             failing.append(finding)
+    # An image that nothing is known of has no findings, and does not pass for that.
     problems, notes = _whole_image(facts, policy)
     counts = Counter(finding.severity for finding in findings)
     return Verdict(
@@ -104,6 +106,7 @@ def hash_policy(policy: ScanConfig, now: dt.datetime, knowledge: Knowledge = NOT
                 *(entry.id, entry.package, entry.purl),
                 *(entry.owner, entry.reason, entry.expires.isoformat()),
             ]
+            # A lapsed one decides nothing: with and without it, verdicts are the same.
             for entry in policy.ignore
             if not has_lapsed(entry, now)
         ],
@@ -132,6 +135,7 @@ def require_pass(
     """
     verdicts = list(verdicts)
     offences = [_offence(verdict) for verdict in verdicts if not verdict.passed]
+    # Here and not in `evaluate`: who uses an ignore is known only when all images were scanned.
     offences += ignore_offences(verdicts, policy, now, complete=complete)
     if offences:
         raise GateError(
@@ -157,6 +161,7 @@ def _fails(finding: Finding, policy: ScanConfig) -> bool:
         return finding.severity in policy.misconfigurations
     if finding.kev:  # it is exploited, whether or not there is a fix
         return True
+    # What EPSS has no score for is too new or too obscure to be likely; its severity decides.
     likely = policy.epss_at_least is not None and (finding.epss or 0) >= policy.epss_at_least
     return (likely or finding.severity in policy.severities) and bool(
         finding.fixed or not policy.fixed_only
@@ -171,6 +176,7 @@ def _accepted(
     images: tuple[ImageRef, ...],
 ) -> IgnoredFinding | None:
     """Return who accepts a finding: an ignore, or a VEX statement by which it does not matter."""
+    # The project's own word comes first: it has an expiry, which a VEX statement has not.
     if entry := find_ignore(finding, policy, now):
         return IgnoredFinding(
             finding=finding,
@@ -199,6 +205,7 @@ def _whole_image(facts: ReportFacts, policy: ScanConfig) -> tuple[tuple[str, ...
         text = f"{facts.system} is past its end of life: it gets no security fixes"
         (problems if policy.end_of_life else notes).append(text)
     if facts.unscanned:
+        # Whatever the policy says: what could not be scanned is never clean.
         problems.append(f"the packages of {facts.system} were not scanned")
     return tuple(problems), tuple(notes)
 

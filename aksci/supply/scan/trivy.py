@@ -206,9 +206,11 @@ def scan_argv(
         f"--output={report}",
         f"--scanners={','.join(name for name in _ORDER if name in scanners)}",
         *((f"--image-config-scanners={configuration}",) if configuration else ()),
+        # Everything is listed, whatever its severity: the policy decides, and Trivy only reports.
         "--list-all-pkgs",
         "--pkg-types=os,library",
         "--severity=UNKNOWN,LOW,MEDIUM,HIGH,CRITICAL",
+        # No network: the database is the one that the verdict names, and Trivy tells nobody of us.
         "--skip-db-update",
         "--skip-java-db-update",
         "--skip-check-update",

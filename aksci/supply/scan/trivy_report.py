@@ -99,6 +99,7 @@ def _require_report_on(report: dict[str, Any], ref: ImageRef) -> None:
     digests = metadata.get("RepoDigests") if isinstance(metadata, dict) else None
     listed = digests if isinstance(digests, list) else []
     named = {str(digest).rpartition("@")[2] for digest in listed}
+    # A report on something else would pass this image: the scanner's exit status does not tell.
     if report.get("ArtifactName") != str(ref) or ref.digest not in named:
         raise GateError(
             f"The report that should be on {ref} is on {short_line(report.get('ArtifactName'))}, "
@@ -112,6 +113,7 @@ def _inherited(report: dict[str, Any], base: BaseLayers | None) -> frozenset[str
         return None
     shared = []
     for own, given in zip(report["Metadata"].get("DiffIDs") or [], base.layers, strict=False):
+        # From here on the image adds its own, even where a layer further up is equal again.
         if own != given:
             break
         shared.append(str(own))

@@ -127,6 +127,7 @@ class Judge:
         :raises RegistryError: the registry can't be asked.
         """
         ref = subject.ref
+        # Asked first: a signer would say "not signed" of what is not there at all.
         if self.registry.resolve(ref.repository, ref.digest) is None:
             return _bad(subject, Outcome.UNKNOWN, f"it is not in {ref.registry}, nor its signature")
         try:
@@ -141,6 +142,7 @@ class Judge:
     def _prove_image(self, subject: Subject) -> tuple[Proof, ...]:
         """Let every signer prove the same verdict and input key: the release's, or any."""
         ref, verdict, input_key = subject.ref, subject.verdict, subject.input_key
+        # Nobody has named a verdict: one signer does, and all have to prove the same.
         if not verdict:
             claims = self.signer.verify(ref, {REPOSITORY: ref.repository})[0].claims
             verdict, input_key = claims.get(VERDICT, ""), claims.get(INPUT_KEY, "")

@@ -81,6 +81,7 @@ class DctSigner:
         try:
             self.verify(ref, claims)
         except (NotSignedError, BindingError):
+            # notary's messages are not read: if nobody has published since, it is ours that failed.
             if done.status and not self._moved(ref, seen):
                 raise self._failed(ref, done) from None
             raise _OvertakenError(
@@ -98,6 +99,7 @@ class DctSigner:
                 f"{ref} is not signed by {self.role} in Docker Content Trust.", hint="nox -s sign"
             )
         size = len(self.registry.manifest(ref.repository, ref.digest).content)
+        # Who claims another length has signed other bytes, whatever the hash says.
         found = [file for file in found if file.length == size]
         if not found:
             raise UntrustedError(f"{ref} is signed with another length than its {size} bytes.")

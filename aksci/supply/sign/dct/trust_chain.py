@@ -102,10 +102,13 @@ class _Reader:
 
     def root(self, data: bytes) -> Root:
         newest = read_root("root", data)
+        # The pinned keys may have been replaced: then an older version has them, and leads here.
         if not self._anchored(newest):
             self._follow(None, newest, 1)
+        # The pins alone would take an old root again, with keys that were replaced for a reason.
         if self.before:
             self._follow_up(self.before, newest)
+        # Only the newest must not have expired: the others are steps on the way to it.
         newest.signed.require(self._of_root(newest, self.now), now=self.now)
         self._advance(newest.signed)
         return newest
@@ -142,6 +145,7 @@ class _Reader:
             if trusted is None:
                 trusted = root if self._anchored(root) else None
                 continue
+            # Both: the old keys hand over, and the new ones show that they can sign. TUF, 5.3.4.
             root.signed.require(self._of_root(trusted, None))
             root.signed.require(self._of_root(root, None))
             trusted = root
@@ -191,6 +195,7 @@ class _Reader:
         snapshot = read_signed("snapshot", content, "Snapshot")
         self._accept(snapshot, root.roles["snapshot"])
         files = read_files(snapshot)
+        # A snapshot is of one moment: without these checks, parts of two moments could be mixed.
         if "root" not in files:
             raise MetadataError("The metadata snapshot does not list the root.")
         _require_same("root", files["root"], data)
@@ -201,6 +206,7 @@ class _Reader:
     ) -> Branch:
         """Verify one role's targets."""
         if name not in files:
+            # A delegation that has signed nothing yet has no file; one that had it keeps it.
             if name == "targets" or name in (self.before.versions if self.before else {}):
                 raise MetadataError(f"The metadata snapshot does not list {name}.")
             return Branch(name=name, role=role, paths=paths, targets=None)
@@ -291,6 +297,7 @@ def _read(reader: _Reader, data: bytes, role: str | None) -> VerifiedMetadata:
         for name, each in (parent.targets.delegations if parent.targets else {}).items():
             if role is not None and not f"{role}/".startswith(f"{name}/"):
                 continue
+            # A role may sign only what all those above it may.
             paths = tuple(
                 path for path in each.paths if any(path.startswith(own) for own in parent.paths)
             )

@@ -90,6 +90,7 @@ def _read_chain(chain: tuple[bytes, ...], roots: frozenset[bytes]) -> tuple[Cert
     """Require all of a chain that time does not change. Hundreds of images share one signer."""
     from cryptography.x509 import load_der_x509_certificate
 
+    # By its bytes, and not by its name: anybody can make a root of the same name.
     if not chain or chain[-1] not in roots:
         raise DoubtError("another root")
     certificates = tuple(load_der_x509_certificate(each) for each in chain)

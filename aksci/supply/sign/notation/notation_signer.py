@@ -95,6 +95,7 @@ class NotationSigner:
                 "XDG_CONFIG_HOME": str(sandbox.files),
             }
             seen = self._inspect(sandbox, environment, ref)
+            # Fuller sets first: a proof of more answers the next question of this run, too.
             for asked in (*_fuller(seen, claims), claims):
                 if self._verify(sandbox, environment, ref, asked).status == 0:
                     return (self._proof(seen, asked),)

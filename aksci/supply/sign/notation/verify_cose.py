@@ -109,6 +109,7 @@ def prove(data: bytes, target: Manifest, *, trust: TrustedRoots, now: dt.datetim
     :raises DoubtError: nothing surely. Other exceptions mean the same.
     """
     envelope = read_envelope(data)
+    # When it was signed is the envelope's own word: so the chain must be valid now, as well.
     times = (now, envelope.signed_at)
     certificate = require_chain(envelope.chain, roots=trust.roots, times=times)
     require_signature(envelope, certificate)
