@@ -50,7 +50,7 @@ def main() -> int:
     sizes = cases.QUICK if options.quick else cases.FULL
     if options.images:
         sizes = replace(sizes, dependents=tuple(options.images))
-    wanted = set(options.only or _CASES)
+    chosen = set(options.only or _CASES)
     with (
         tempfile.TemporaryDirectory(prefix="aksci-bench-") as folder,
         open_peers(Path(folder)) as peers,
@@ -58,7 +58,7 @@ def main() -> int:
         results = [
             _measure(make(), options.runs)
             for name in _CASES
-            if name in wanted
+            if name in chosen
             for make in _makers(name, peers, sizes)
         ]
     about = {**machine(), "sizes": sizes.name}

@@ -188,7 +188,7 @@ def evidence(peers: Peers, sizes: Sizes) -> Case:
     """Judge and verify images that were scanned and signed, beside scanning them again.
 
     Nothing covers the stored verdicts but the signatures, which are all verified. The images
-    stand on Debian, so that there is something to scan.
+    are based on Debian, so that there is something to scan.
     """
     root = _built(peers, "systems", sizes.building, system=_SYSTEM)
     peers.run([*peers.ours, "-C", root, "build"], {})

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Contender", "FailedError", "Sample", "compare", "measure"]
 
 _AS_INSTALLED = {"PYTHONDONTWRITEBYTECODE": ""}
-"""Python keeps what it has compiled, unless the surroundings forbid it, as in many containers."""
+"""Python keeps what it has compiled, unless the environment forbids it, as in many containers."""
 _TAIL = 3000
 """Bytes of a failed command's output to show."""
 

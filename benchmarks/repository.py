@@ -121,7 +121,7 @@ def write_repository(
 
     :param root: a folder that does not exist yet.
     :param registry: ``host[:port]`` that all three push to, each with repositories of its own.
-    :param system: what the images on the lowest level stand on.
+    :param system: what the images on the lowest level are based on.
     :param recipe: what stands below FROM, with ``{name}`` for the image's name.
     :param at_once: how many images we build at once.
     """
