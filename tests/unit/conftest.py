@@ -19,6 +19,7 @@ from aksci.images.discovery.specs import discover_images
 from aksci.images.graph import build_graph
 from aksci.oci.references import ImageRef
 from aksci.supply.scan.verdict import SEVERITIES, Finding, IgnoredFinding, Verdict
+from aksci.testing.reporter import RecordingReporter
 
 HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 HOSTILE = (
@@ -263,7 +264,7 @@ def make_environment(tmp_path):
             "variables": {},
             "now": lambda: dt.datetime.now(dt.UTC),
             "runner": None,
-            "reporter": None,
+            "reporter": RecordingReporter(),
             "cache": root / "cache",
             "state": root / "state",
             "run_id": "r",
