@@ -224,7 +224,8 @@ class _Lexer:
         if self._keep:
             return f"${{{name}{modifier}{word}}}"
         value = self._value(name)
-        if value is None and not self._complete and modifier in {"-", ":-", "+", ":+"}:
+        # The base image may have set it: whatever the modifier, nobody knows what comes of it.
+        if value is None and not self._complete and not modifier.endswith("?"):
             raise UnresolvedError(name, "it has no value")
         if modifier in "#%":
             repeated = word.startswith(modifier)

@@ -20,7 +20,7 @@ from aksci.images.engines.builder import BuildOutput, BuildRequest, BuildSecret
 from aksci.images.engines.buildx_builders import BuilderSpec, BuilderStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from aksci.core.process import Runner
 
@@ -102,9 +102,10 @@ class BuildxBuilder:
     def _environment(self, request: BuildRequest) -> dict[str, str | Secret]:
         values: dict[str, str | Secret] = {"BUILDX_METADATA_PROVENANCE": "max"}
         values.update(self.store.environment(self.spec))
+        names = _variables(request.secrets)
         for secret in request.secrets:
             if secret.value is not None:
-                values[_variable(secret.id)] = secret.value
+                values[names[secret.id]] = secret.value
         return values
 
     def _ensure_builder(self) -> None:
@@ -154,8 +155,9 @@ def build_argv(
     levels = "index,manifest" if len(request.platforms) > 1 else "manifest"
     for name, value in sorted(request.annotations.items()):
         argv += ["--annotation", f"{levels}:{name}={value}"]
+    names = _variables(request.secrets)
     for secret in sorted(request.secrets, key=lambda one: one.id):
-        source = f"src={secret.file}" if secret.file else f"env={_variable(secret.id)}"
+        source = f"src={secret.file}" if secret.file else f"env={names[secret.id]}"
         argv += ["--secret", f"id={secret.id},{_csv(source)}"]
     for ssh in sorted(request.ssh, key=lambda one: one.id):
         keys = ",".join(map(str, ssh.keys))
@@ -212,9 +214,16 @@ def _csv(field: str) -> str:
     return '"' + field.replace('"', '""') + '"' if set(field) & set(',"\n') else field
 
 
-def _variable(secret_id: str) -> str:
-    """Return the environment variable that carries a secret to buildx."""
-    return "AKSCI_SECRET_" + "".join(c if c.isalnum() else "_" for c in secret_id).upper()
+def _variables(secrets: Iterable[BuildSecret]) -> dict[str, str]:
+    """Return the environment variable that carries each secret to buildx, by the secret's id."""
+    names: dict[str, str] = {}
+    for secret_id in sorted(one.id for one in secrets):
+        word = "".join(c if c.isalnum() else "_" for c in secret_id).upper()
+        # ``db-key`` and ``db_key`` are two secrets: neither may get the other's value.
+        while word in names.values():
+            word += "_"
+        names[secret_id] = word
+    return {secret_id: f"AKSCI_SECRET_{word}" for secret_id, word in names.items()}
 
 
 def _read_metadata(request: BuildRequest, path: Path) -> BuildOutput:

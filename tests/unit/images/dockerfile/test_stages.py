@@ -224,6 +224,8 @@ SOURCES = [
     ("ARG TARGETARCH\nCOPY bin/$TARGETARCH /", {"bin/arm64"}),
     ("COPY $UNSET /", None),
     ("COPY ${UNSET:-x} /", None),
+    ("COPY a/${UNSET#x} /", None),
+    ("COPY a/${UNSET%x} /", None),
     ("ENV A=$UNSET\nCOPY $A /", None),
     ("ARG G\nCOPY $G /", {"global"}),
     ("ARG CONF\nCOPY $CONF /", {"configured"}),
@@ -241,7 +243,8 @@ def test_the_paths_of_the_context_that_are_read_are_found(line, sources):
 
 
 def test_without_a_base_what_is_not_set_is_empty():
-    assert resolve("FROM scratch\nCOPY a$UNSET ${UNSET:-b} /x/").sources == {"a", "b"}
+    text = "FROM scratch\nCOPY a$UNSET ${UNSET:-b} c/${UNSET#x} /x/"
+    assert resolve(text).sources == {"a", "b", "c"}
 
 
 def test_a_stage_goes_on_with_the_variables_of_the_one_that_it_stands_on():

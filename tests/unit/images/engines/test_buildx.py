@@ -83,6 +83,18 @@ def test_there_are_cases():
     assert len(CASES) >= 4
 
 
+def test_secrets_whose_ids_differ_in_a_dash_alone_do_not_take_each_others_value():
+    secrets = [{"id": "db-key", "value": "1"}, {"id": "db_key", "value": "2"}]
+    request = request_of({"secrets": secrets})
+    argv = build_argv(
+        Path("/bin/buildx"), request, builder="aksci", metadata=Path("/m"), by_digest=True
+    )
+    sources = [
+        argv[at + 1].rpartition("env=")[2] for at, word in enumerate(argv) if word == "--secret"
+    ]
+    assert len(set(sources)) == len(secrets)
+
+
 def test_what_is_secret_is_in_no_argument():
     path = Path(__file__).parent / "buildx-argv" / "everything.json"
     assert "hunter2" in path.read_text()
