@@ -112,20 +112,7 @@ def write_lineage(
     :param files: path -> description; of more than 20,000 only the number is kept.
     :param manifest: the image's, where it is at hand.
     """
-    document = {
-        "schema": 1,
-        "image": lineage.image,
-        "keySchema": lineage.key_schema,
-        "inputKey": lineage.input_key,
-        "source": lineage.source,
-        "parents": lineage.parents,
-        "revision": lineage.revision,
-        "run": lineage.run,
-        "edges": lineage.edges,
-        "steps": [[step.keyword, step.hash, *step.lines] for step in lineage.steps],
-        "files": None if files is None else len(files),
-    }
-    layers = [Content(media_type=ARTIFACT_TYPE, content=canonical_json(document))]
+    layers = [Content(media_type=ARTIFACT_TYPE, content=_document(lineage, files))]
     if files is not None and len(files) <= _MOST_FILES:
         layers.append(Content(media_type=_FILES, content=_pack(files)))
     if provenance:
@@ -142,6 +129,23 @@ def write_lineage(
         subject=ref,
         about=manifest,
     )
+
+
+def _document(lineage: Lineage, files: Mapping[str, str] | None) -> bytes:
+    document = {
+        "schema": 1,
+        "image": lineage.image,
+        "keySchema": lineage.key_schema,
+        "inputKey": lineage.input_key,
+        "source": lineage.source,
+        "parents": lineage.parents,
+        "revision": lineage.revision,
+        "run": lineage.run,
+        "edges": lineage.edges,
+        "steps": [[step.keyword, step.hash, *step.lines] for step in lineage.steps],
+        "files": None if files is None else len(files),
+    }
+    return canonical_json(document)
 
 
 def read_lineage(

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from aksci.images.inputs import Inputs
     from aksci.images.lookup import Lookup
     from aksci.images.reasons import Reason
+    from aksci.oci.manifest import Manifest
 
 __all__ = ["BuildSettings", "ImageCheck", "ImageDone", "LateCheck", "Run"]
 
@@ -240,7 +241,11 @@ class Run:
             files=files_of(inputs.image, self.lookup.hasher),
             manifest=manifest,
         )
-        registry.put_manifest(
+        return self._tag(name, key, ref, manifest)
+
+    def _tag(self, name: str, key: str, ref: ImageRef, manifest: Manifest) -> Finished:
+        """Mark an image as finished, and return what then counts as it."""
+        self.lookup.registry.put_manifest(
             ref.repository, manifest.content, manifest.media_type, tag=in_tag(key)
         )
         # Another run may have set it at the same moment: what the registry says holds for both.

@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from aksci.images.dockerfile.expand import SPACE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Ignore", "Matches", "parse_ignore"]
+__all__ = ["PLAIN_CLASS", "Ignore", "Matches", "parse_ignore"]
 
-_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
-    map(chr, range(0x2000, 0x200B))
-)
-"""What Go takes for white space."""
-_CLASS = re.compile(r"\[\^?(?:[A-Za-z0-9]-[A-Za-z0-9]|[A-Za-z0-9_.,+@%=:! ])+\]")
+PLAIN_CLASS = re.compile(r"\[\^?(?:[A-Za-z0-9]-[A-Za-z0-9]|[A-Za-z0-9_.,+@%=:! ])+\]")
 """The character classes that mean the same in every dialect."""
 _GLOB = frozenset("*[]?^\\")
 
@@ -110,9 +108,9 @@ def parse_ignore(text: str) -> Ignore:
         for line in text.removeprefix("\ufeff").split("\n"):
             if line.startswith("#"):
                 continue
-            word = line.strip(_SPACE)
+            word = line.strip(SPACE)
             keeps = word.startswith("!")
-            word = word.removeprefix("!").strip(_SPACE) if keeps else word
+            word = word.removeprefix("!").strip(SPACE) if keeps else word
             if word:
                 word = "/" + posixpath.normpath(word).lstrip("/")
                 patterns.append(_compile(f"!{word[1:]}" if keeps else word[1:] or word))
@@ -123,7 +121,7 @@ def parse_ignore(text: str) -> Ignore:
 
 def _compile(line: str) -> _Pattern:
     """Translate a pattern, as patternmatcher does: some are compared as text, others are globs."""
-    text = posixpath.normpath(line.strip(_SPACE))  # once more, with its exclamation mark
+    text = posixpath.normpath(line.strip(SPACE))  # once more, with its exclamation mark
     keeps = text.startswith("!")
     text = text.removeprefix("!") if keeps else text
     kind = "exact"
@@ -156,20 +154,24 @@ def _compile(line: str) -> _Pattern:
             kind = "glob" if char == "]" else kind
     if kind == "glob" and re.search(r"(?<!\[)\^", text):
         raise _DoubtError(text)  # an anchor there, in the middle of a path
-    regex = {
+    # A negated class matches a slash, too.
+    depth = None if "**" in text or "[^" in text else text.count("/")
+    return _Pattern(re.compile(_regex(kind, text, "".join(out))), keeps, text, depth)
+
+
+def _regex(kind: str, text: str, glob: str) -> str:
+    return {
         "exact": re.escape(text),
         "prefix": f"{re.escape(text[:-2])}(?s:.*)",
         "suffix": f"(?s:.*){re.escape(text[2:])}"
         + (f"|{re.escape(text[3:])}" if text.startswith("**/") else ""),
-        "glob": "".join(out),
+        "glob": glob,
     }[kind]
-    depth = None if "**" in text or "[^" in text else text.count("/")
-    return _Pattern(re.compile(regex), keeps, text, depth)
 
 
 def _char_class(text: str, start: int) -> str:
     """Return the character class that begins there."""
-    match = _CLASS.match(text, start)
+    match = PLAIN_CLASS.match(text, start)
     if match is None:
         raise _DoubtError(text)
     return match.group()

@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from aksci.images.context.ignore import PLAIN_CLASS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -28,8 +30,6 @@ __all__ = [
     "parse_sources",
     "walk",
 ]
-
-_CLASS = re.compile(r"\[\^?(?:[A-Za-z0-9]-[A-Za-z0-9]|[A-Za-z0-9_.,+@%=:! ])+\]")
 
 _Rest = tuple[re.Pattern[str], ...]
 
@@ -88,7 +88,7 @@ def _regex(part: str) -> str:
     at = 0
     while at < len(part):
         char = part[at]
-        match = _CLASS.match(part, at)
+        match = PLAIN_CLASS.match(part, at)
         if char == "[" and match is None:
             raise _UnclearPatternError(part)
         at = match.end() if match else at + 1

@@ -17,7 +17,7 @@ from aksci.core.errors import BuildError, EngineError, ProcessError, ProcessTime
 from aksci.core.secret import Secret
 from aksci.core.text import sanitise
 from aksci.images.engines.builder import BuildOutput, BuildRequest, BuildSecret
-from aksci.images.engines.buildx_builders import BuilderSpec, BuilderStore
+from aksci.images.engines.buildx_builders import BuilderSpec, BuilderStore, csv_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -81,23 +81,28 @@ class BuildxBuilder:
                     hint="raise [build] timeout in aksci.toml.",
                 ) from None
             except ProcessError as error:
-                why = progress.failure() or f"  buildx ended with status {error.status}"
-                lost = None if progress.step_failed else self.store.lost(self.spec)
-                if lost:
-                    raise EngineError(
-                        f"BuildKit at {self.spec.endpoint} was lost while it built {request.name}: "
-                        f"{lost}:\n{why}",
-                        hint=self.store.hint,
-                    ) from None
-                raise BuildError(
-                    f"{request.name} did not build:\n  {request.dockerfile}\n{why}"
-                ) from None
+                raise self._failure(request, progress, error) from None
             return _read_metadata(request, metadata)
 
     def stop(self) -> None:
         """End all programs of this runner, and start no further build."""
         self._stopped.set()
         self.store.runner.terminate_all()
+
+    def _failure(
+        self, request: BuildRequest, progress: Progress, error: ProcessError
+    ) -> BuildError | EngineError:
+        """Tell whether the image did not build, or its engine was lost."""
+        why = progress.failure() or f"  buildx ended with status {error.status}"
+        # A step that failed would fail on any engine: only without one is the engine asked.
+        lost = None if progress.step_failed else self.store.lost(self.spec)
+        if lost:
+            return EngineError(
+                f"BuildKit at {self.spec.endpoint} was lost while it built {request.name}: "
+                f"{lost}:\n{why}",
+                hint=self.store.hint,
+            )
+        return BuildError(f"{request.name} did not build:\n  {request.dockerfile}\n{why}")
 
     def _environment(self, request: BuildRequest) -> dict[str, str | Secret]:
         values: dict[str, str | Secret] = {"BUILDX_METADATA_PROVENANCE": "max"}
@@ -155,13 +160,7 @@ def build_argv(
     levels = "index,manifest" if len(request.platforms) > 1 else "manifest"
     for name, value in sorted(request.annotations.items()):
         argv += ["--annotation", f"{levels}:{name}={value}"]
-    names = _variables(request.secrets)
-    for secret in sorted(request.secrets, key=lambda one: one.id):
-        source = f"src={secret.file}" if secret.file else f"env={names[secret.id]}"
-        argv += ["--secret", f"id={secret.id},{_csv(source)}"]
-    for ssh in sorted(request.ssh, key=lambda one: one.id):
-        keys = ",".join(map(str, ssh.keys))
-        argv += ["--ssh", f"{ssh.id}={keys}" if keys else ssh.id]
+    argv += _credential_flags(request)
     if request.platforms:
         argv += ["--platform", ",".join(request.platforms)]
     if request.target:
@@ -175,6 +174,18 @@ def _attestation_flags(request: BuildRequest) -> list[str]:
     provenance = "false" if asked.provenance == "off" else f"mode={asked.provenance}"
     sbom = f"generator={asked.sbom}" if asked.sbom else "false"
     return [f"--provenance={provenance}", f"--sbom={sbom}"]
+
+
+def _credential_flags(request: BuildRequest) -> list[str]:
+    flags = []
+    names = _variables(request.secrets)
+    for secret in sorted(request.secrets, key=lambda one: one.id):
+        source = f"src={secret.file}" if secret.file else f"env={names[secret.id]}"
+        flags += ["--secret", f"id={secret.id},{csv_field(source)}"]
+    for ssh in sorted(request.ssh, key=lambda one: one.id):
+        keys = ",".join(map(str, ssh.keys))
+        flags += ["--ssh", f"{ssh.id}={keys}" if keys else ssh.id]
+    return flags
 
 
 def _cache_flags(request: BuildRequest) -> list[str]:
@@ -207,11 +218,6 @@ def _with_ignore_file(request: BuildRequest, folder: Path) -> BuildRequest:
     dockerfile.write_bytes(request.dockerfile.read_bytes())
     (folder / "Dockerfile.dockerignore").write_bytes(request.ignore)
     return replace(request, dockerfile=dockerfile)
-
-
-def _csv(field: str) -> str:
-    """Quote a field of a comma-separated value where it must be (RFC 4180)."""
-    return '"' + field.replace('"', '""') + '"' if set(field) & set(',"\n') else field
 
 
 def _variables(secrets: Iterable[BuildSecret]) -> dict[str, str]:
@@ -280,9 +286,8 @@ class Progress:
         except ValueError:
             status = None
         if not isinstance(status, dict):
-            self._plain.append(
-                self._clean(text)
-            )  # buildx's own words, when it could not even start
+            # buildx's own words, when it could not even start.
+            self._plain.append(self._clean(text))
             return
         for vertex in status.get("vertexes") or []:
             self._vertex(vertex)

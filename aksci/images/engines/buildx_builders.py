@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
     from aksci.core.process import Runner
 
-__all__ = ["BuilderSpec", "BuilderStore", "Driver", "boot_argv", "create_argv", "own_name"]
+__all__ = [
+    "BuilderSpec",
+    "BuilderStore",
+    "Driver",
+    "boot_argv",
+    "create_argv",
+    "csv_field",
+    "own_name",
+]
 
 Driver = Literal["docker", "docker-container", "kubernetes", "remote"]
 
@@ -75,7 +83,7 @@ def create_argv(buildx: Path, spec: BuilderSpec) -> list[str]:
     if spec.node:
         argv += ["--node", spec.node]
     for name, value in sorted(spec.options.items()):
-        argv += ["--driver-opt", _csv_field(f"{name}={value}")]
+        argv += ["--driver-opt", csv_field(f"{name}={value}")]
     if spec.config:
         argv += ["--buildkitd-config", str(spec.config)]
     return [*argv, spec.endpoint] if spec.endpoint else argv
@@ -255,6 +263,6 @@ def trouble(record: Mapping[str, Any]) -> str | None:
     return f"nobody answers at {', '.join(down)}" if down and len(down) == len(nodes) else None
 
 
-def _csv_field(text: str) -> str:
+def csv_field(text: str) -> str:
     """Quote one field of a comma-separated value where it must be (RFC 4180)."""
     return '"' + text.replace('"', '""') + '"' if set(text) & set(',"\n') else text

@@ -189,9 +189,8 @@ class DockerEngine:
                 pass
             else:
                 return
-            self._pulled.add(
-                str(ref)
-            )  # before: one that is interrupted may be finished all the same
+            # Before: a pull that is interrupted may be finished all the same.
+            self._pulled.add(str(ref))
             try:
                 answer = self._client.api.pull(ref.name, tag=ref.digest, stream=True, decode=True)
                 failed = []
