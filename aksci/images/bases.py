@@ -88,6 +88,8 @@ class PinnedBases(BaseResolver):
         try:
             return self._otherwise.onbuild(reference, digest, platforms)
         except NotFoundInRegistry:
+            # A registry may have deleted what no tag names any more. If it had an ONBUILD, the
+            # source key now differs from the recorded one: nothing is taken for the same.
             if self.pinned.get(reference) != digest:
                 raise
             return ()
@@ -125,6 +127,8 @@ class RegistryBases(BaseResolver):
 
     def digest(self, reference: str) -> str:
         """Return the digest that a full reference means, as the first answer of this run was."""
+        # A lock for each: hundreds of images may ask for one base at once, and one request goes
+        # out, while a slow registry holds up only who needs its answer.
         with self._lock_of(reference):
             if reference not in self._known:
                 with self._once(reference):
@@ -197,6 +201,8 @@ class RegistryBases(BaseResolver):
         host = reference.registry
         if host == _HUB:
             if self._mirror is not None:
+                # Outside of ``_blaming``: the mirror is the project's own registry. Without it, no
+                # image can be planned, whatever its base.
                 digest = self._mirror.resolve(reference.repository, reference.tag)
                 if digest is not None:
                     return digest

@@ -43,6 +43,7 @@ SYNTAX_ARG = "BUILDKIT_SYNTAX"
 """The build argument that names the frontend, in place of ``# syntax=``."""
 
 _T = TypeVar("_T")
+# The embedded platform's registry, which no environment has to name.
 _EMBEDDED = "localhost:5000"
 _HUB = "docker.io"
 
@@ -334,6 +335,7 @@ def _owners(config: Config, specs: Mapping[str, ImageSpec]) -> dict[str, str]:
         for tag in spec.tags:
             claimed = parse_reference(f"{spec.repository}:{tag}").repository
             for registry in registries:
+                # Docker Hub alone puts ``library/`` before a name of one word.
                 repository = claimed if registry == _HUB else spec.repository
                 reference = str(Reference(registry, repository, tag))
                 other = owners.setdefault(reference, spec.name)

@@ -148,6 +148,8 @@ class _Collector:
 
     def _add_edge(self, image: Image, edge: Edge) -> None:
         digest = self._built[edge.base]
+        # The key counts what the parent is, the pin says where it is: rebuilt to the same content,
+        # it may have another digest.
         self.parents[edge.reference] = self._identities.get(edge.base, digest) if digest else None
         self.internal[edge.reference] = edge.base
         pin = self._digest_reference(edge.base)
@@ -164,6 +166,7 @@ class _Collector:
 
     def _add_external(self, image: Image, one: External) -> None:
         reference = parse_reference(one.reference)
+        # Pinned where it is named, so the source key says which already.
         if reference.digest:
             self.digests.add(reference.digest)
             return

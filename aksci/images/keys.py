@@ -120,6 +120,7 @@ def _counting_args(image: Image) -> dict[str, str]:
 def _builder_args(image: Image) -> dict[str, str]:
     """Return BUILDPLATFORM and its parts. Those of the target follow from ``platforms``."""
     spec = image.spec
+    # Any target will do: of its arguments none is taken.
     everything = platform_args(build=spec.builder_platform, target=spec.platforms[0])
     return {name: value for name, value in everything.items() if name.startswith("BUILD")}
 
@@ -176,6 +177,7 @@ def _hash_recipe(image: Image) -> str:
                 for name, value in normalised_contexts(image.spec.contexts).items()
                 if value.startswith((OUR_IMAGE, DOCKER_IMAGE))
             },
+            # Without their lines: a comment above them moves those.
             "instructions": [
                 [one.keyword, [list(flag) for flag in one.flags], one.text, list(one.heredocs)]
                 for one in image.recipe.instructions

@@ -162,6 +162,7 @@ def read_lineage(
     found = find_artifacts(registry, ref, ARTIFACT_TYPE)
     if not found:
         return None
+    # The latest come first.
     asked = (one for one in found if one.annotations.get(_KEY) == input_key)
     return load_lineage(registry, repository, next(asked, found[0]))
 
@@ -206,6 +207,7 @@ def read_files(registry: Registry, repository: str, lineage: Lineage) -> dict[st
         return None
     try:
         packed = registry.blob(repository, lineage.file_list)
+        # To a limit: whoever may push can pack gigabytes into a few bytes.
         text = zlib.decompressobj(wbits=31).decompress(packed, _MOST_BYTES)
         files = json.loads(text)["files"]
         return {str(path): str(description) for path, description in files.items()}

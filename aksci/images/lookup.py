@@ -96,6 +96,8 @@ class Lookup:
     def find(self, name: str, inputs: Inputs) -> Finished | None:
         """Return the finished image that can be used as it is, or None."""
         key = inputs.key
+        # An opaque image has a key, but nobody knows what else it is made of
+        # (docs/adr/0004-opaque-images-and-platforms.md).
         if name in self.force or key is None or not inputs.reusable:
             return None
         found = self.published(name, key)

@@ -127,6 +127,7 @@ def write_build_record(work: Path, record: BuildRecord) -> Path:
     }
     work.mkdir(parents=True, exist_ok=True)
     path = work / "build.json"
+    # Less the umask. A job that runs as another user takes it up, which 0600 would forbid.
     write_atomically(path, json.dumps(document, indent=2) + "\n", mode=0o666)
     return path
 
@@ -285,6 +286,7 @@ def recorded_reasons(work: Path, run: str, image: str, digest: str) -> tuple[dic
 
 def _run_records(work: Path, run: str) -> list[Path]:
     """Return the records of a run's sessions, the last first: a run may build several times."""
+    # As text, and in no pattern or path: the registry says which run it was.
     found = [path for path in (work / "runs").glob("*.json") if path.name.startswith(run)]
     with contextlib.suppress(FileNotFoundError):  # another session removes old ones
         found.sort(key=lambda path: path.stat().st_mtime, reverse=True)

@@ -155,6 +155,7 @@ class Run:
         key = inputs.key
         if key is None:  # pragma: no cover - all parents are in ``parents``
             raise BuildError(f"{name}: a parent has no digest.")
+        # Before it is built: a failure is remembered by its key, too.
         self.keys[name] = key
         spec = self.lookup.graph.images[name].spec
         found = self.lookup.find(name, inputs)
@@ -273,6 +274,7 @@ class Run:
         """Return what changes when the Dockerfile is written, be it the same again."""
         with contextlib.suppress(OSError):
             state = (self.lookup.graph.root / self.lookup.graph.images[name].spec.dockerfile).stat()
+            # Not the time of modification: any program may set that back.
             return state.st_ino, state.st_ctime_ns
         return 0, 0
 
@@ -288,6 +290,7 @@ class Run:
         root = self.lookup.graph.root
         try:
             image = read_image(root, inputs.image.spec, {}, triggers=inputs.image.triggers)
+            # The run's own has its answers already, from before the build.
             fresh = TreeHasher(root)
             same = source_of(image, fresh).key == inputs.source.key
             same = same and state_of(image, fresh) == state_of(image, self.lookup.hasher)

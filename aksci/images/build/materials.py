@@ -78,6 +78,7 @@ def require_known_bases(
                 f"used {digest}. What was pushed is not marked as finished.",
                 hint=f"nox -s build, once more. Or {_rename(str(image))}",
             )
+        # An opaque image is built each time, so no key of it can be wrong.
         known = digest in inputs.digests or image.name in allowed
         if inputs.reusable and not known:
             raise BuildError(

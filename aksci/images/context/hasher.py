@@ -92,6 +92,7 @@ class TreeHasher:
             self._wait_for_helper(key)
             if key not in self._trees:
                 found = self._find(*key, self._describe)
+                # The ignore file decides what is read, and need not be among it.
                 written = _written(str(key[1]))
                 self._trees[key] = _hash(found), key_of([written, sorted(self._seen)])
             return self._trees[key][0]
@@ -200,6 +201,7 @@ class TreeHasher:
                 hint="name it in .dockerignore if the build does not need it.",
             ) from None
         if ignore.doubt is not None:
+            # No path in a context begins with a slash, so nothing else can have this name.
             found["/.dockerignore"] = ignore.doubt
         return found
 
@@ -288,6 +290,7 @@ def _describe_others(folder: Folder) -> Iterator[tuple[str, str]]:
 
 def _hash(found: Mapping[str, str]) -> str:
     total = hashlib.sha256()
+    # Folders come in no order, and a file system lists its entries in one of its own.
     for path, description in sorted(found.items()):
         name, text = os.fsencode(path), os.fsencode(description)
         total.update(b"%d %s %d %s\n" % (len(name), name, len(text), text))
@@ -351,6 +354,7 @@ class _Helper:
             _help(items, work, writing)
         with contextlib.suppress(OSError):  # more than is allowed: it waits for us now and then
             fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE)
+        # Held open here as well, the pipe would never come to its end.
         os.close(writing)
         self._results = os.fdopen(reading, "rb")
 
@@ -372,6 +376,8 @@ def _help(
     items: Sequence[Any], work: Callable[[Any], Any], writing: int
 ) -> None:  # pragma: no cover
     try:
+        # Ctrl-C reaches this process, too. The handlers are the caller's: they would clean up after
+        # a run that still goes on.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         with os.fdopen(writing, "wb", buffering=0) as stream:

@@ -61,6 +61,8 @@ class Ignore:
         matches = []
         for index, pattern in enumerate(self.patterns):
             match = bool(parent) and parent[index]
+            # A pattern that could change nothing is not tried, and so is no match for what a folder
+            # holds: ``*``, ``!*/x``, ``a`` send ``a/x``, as in patternmatcher.
             if not match and pattern.keeps == ignored:
                 match = pattern.regex.fullmatch(path) is not None
             matches.append(match)
@@ -80,6 +82,8 @@ class Ignore:
 
     def enters(self, folder: str) -> bool:
         """Tell whether an ignored folder must be walked: something may be taken back into it."""
+        # As fsutil does: a plain path, which may end in a glob, tells where it is taken back. Any
+        # other ``!`` may do so anywhere.
         kept = [pattern.text for pattern in self.patterns if pattern.keeps]
         bare = [text.removesuffix("/**").removesuffix("/*") for text in kept]
         if any(_GLOB.intersection(text) for text in bare):
@@ -106,6 +110,7 @@ def parse_ignore(text: str) -> Ignore:
     patterns = []
     try:
         for line in text.removeprefix("\ufeff").split("\n"):
+            # Before blanks are taken off: `` #a`` is a pattern.
             if line.startswith("#"):
                 continue
             word = line.strip(SPACE)

@@ -60,6 +60,7 @@ class Facts:
         :param files: their states before their content was read.
         """
         lasting = all(
+            # Another file system has a clock of its own, which nobody has looked at.
             one.st_dev == self._device
             and one.st_mtime_ns < self._now
             and one.st_ctime_ns < self._now
@@ -84,6 +85,7 @@ class Facts:
         """Write down what lasts; without a state folder, or where it can't be written, nothing."""
         if self._device is None or self._used.keys() <= self._old.keys():
             return
+        # What this run did not ask for is kept while it is few: the next one may ask.
         crowded = len(self._old) > len(self._used) + _MOST
         kept = self._used if crowded else self._old | self._used
         body = b"".join(_PAIR.pack(key, value) for key, value in kept.items())
@@ -93,6 +95,7 @@ class Facts:
 
 def key_of(rows: Any) -> bytes:
     """Return the key of plain values (numbers and text in tuples and lists): 32 bytes."""
+    # Version 2: later ones mark what is used twice, so that equal rows may give other bytes.
     return hashlib.blake2b(marshal.dumps(rows, 2), digest_size=32).digest()
 
 
@@ -115,5 +118,6 @@ def _read(path: Path) -> dict[bytes, bytes]:
         return {}
     head = len(_HEAD)
     body = data[head + 32 :]
+    # As a whole: a pair that something else has changed would be a wrong hash that nobody sees.
     sound = data.startswith(_HEAD) and data[head : head + 32] == hashlib.sha256(body).digest()
     return dict(_PAIR.iter_unpack(body)) if sound else {}

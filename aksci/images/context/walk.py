@@ -184,6 +184,8 @@ def _scan(  # noqa: C901 - one loop over all entries of all contexts: calls woul
                     above = () if counts else (*visit.above, (path, mode))
                     yield _Visit(path=f"{path}/", selection=below, matches=matches, above=above)
             elif not ignored and entry.is_symlink():
+                # The source leads on through it, to anywhere. In a folder that is read whole, it is
+                # a link and no more.
                 if selection.rests is not None:
                     raise LinkedSourceError(path)
                 folder.links.append((path, os.readlink(entry.name, dir_fd=handle)))

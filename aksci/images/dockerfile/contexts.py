@@ -20,6 +20,7 @@ OUR_IMAGE = "image:"
 """An image of this project follows."""
 DOCKER_IMAGE = "docker-image://"
 """A reference follows. Every other value is a folder."""
+# BuildKit keeps both names for itself: no named context takes the place of either.
 _NEVER = frozenset({"scratch", "context"})
 
 
@@ -28,6 +29,7 @@ def context_name(name: str) -> str:
     try:
         return parse_reference(name.lower()).familiar
     except ConfigError:
+        # A stage may be called what no image can be, such as ``build-``.
         return name.lower()
 
 
@@ -41,6 +43,7 @@ def substitute(contexts: Mapping[str, str], name: str) -> str | None:
 
     :param contexts: as ``normalised_contexts`` returns them.
     """
+    # A digest means one image and no other: nothing stands in for it.
     if not contexts or name.lower() in _NEVER or "@" in name:
         return None
     return contexts.get(context_name(name))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["CopySource", "context_paths", "copy_sources_of", "unpinned_sources"]
 
 _HEREDOC = re.compile(r"\d*<<-?\s*[^<]+")
+# Narrow: what is taken for a URL here counts in no key. _REMOTE is wide: what it takes makes the
+# image opaque. So an error of either costs a build, and never hides a change.
 _NETWORK = ("http://", "https://", "git://", "ssh://")
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[\w.-]+@[\w.-]+:")
 _COMMIT = re.compile(
@@ -91,8 +93,10 @@ def _copied(one: Instruction) -> list[str] | None:
     if one.flag("from"):
         return []
     words = json_strings(one.text)
+    # What is not JSON, BuildKit reads as words, a bracket at its beginning or not.
     if words is None:
         words = split_blanks(one.text)
+    # The last word is the destination. A here-document is a part of the Dockerfile, no file.
     return [word for word in words[:-1] if not _HEREDOC.fullmatch(word)]
 
 
@@ -117,6 +121,7 @@ def _mounted(one: Instruction, scope: Scope) -> frozenset[str] | None:
     found = set()
     for fields in _mounts(one):
         kind = scope.expand(fields.get("type", "bind"))
+        # A type that nobody can expand may be ``bind``, which reads the context.
         if fields.get("from") or (kind is not None and kind.lower() in {*_NO_CONTEXT}):
             continue
         source = scope.expand(fields.get("source", ""))
@@ -151,6 +156,7 @@ def _relative(source: str) -> str | None:
     """Bring a path into one form; None: it is the whole context, or Windows' own form."""
     if not source.isascii() and not source.isprintable():
         return None
+    # A backslash may escape, as in patterns, or part folders, as on Windows: nobody knows which.
     if "\\" in source or _DRIVE.match(source) or "\0" in source:
         return None
     return posixpath.normpath(f"/{source}").lstrip("/") or None

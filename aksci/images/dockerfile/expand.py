@@ -165,6 +165,7 @@ class _Lexer:
                 continue
             if char == self._escape:
                 following = text[self._at + 1 : self._at + 2]
+                # Before anything else it stands for itself, as in a shell (POSIX, "Double-Quotes").
                 if following and following in f'"${self._escape}':
                     out.append(char * self._raw_escapes + following)
                     self._at += 2
@@ -213,6 +214,7 @@ class _Lexer:
         return value
 
     def _inside(self, stop: str, *, raw_escapes: bool) -> str:
+        # An escape in a pattern is the glob's: ``_glob`` reads it, and must find it there.
         before = self._raw_escapes
         self._raw_escapes = raw_escapes
         word = "".join(piece for piece, _ in self.pieces(stop))
@@ -246,6 +248,7 @@ class _Lexer:
             return f"${{{name}/{pattern}/{replacement}}}"
         value = self._plain(name, "")
         count = 0 if everywhere else 1
+        # A function, for ``re.sub`` would read backslashes in a text.
         return re.sub(_glob(pattern, greedy=True), lambda _: replacement, value, count=count)
 
 
@@ -254,6 +257,8 @@ def _trimmed(value: str, modifier: str, pattern: str, *, greedy: bool) -> str:
     glob = _glob(pattern, greedy=greedy)
     if modifier == "#":
         return re.sub(rf"\A(?:{glob})", "", value, count=1)
+    # From left to right, the first suffix that matches is the longest: the shortest is looked for
+    # from the end.
     starts = range(len(value) + 1) if greedy else range(len(value), -1, -1)
     for start in starts:
         if re.fullmatch(glob, value[start:]):

@@ -41,7 +41,9 @@ _BLANKS = re.compile(r"[\t\v\f\r ]+")
 _FRONTEND = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?::([^@]+))?(?:@.+)?")
 _VERSION = re.compile(r"(\d+)(?:\.(\d+))?(?:[.-].*)?")
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
+# docker/dockerfile 1.4 brought here-documents. To an older one, ``<<`` is a word like others.
 _SINCE_HEREDOCS = (1, 4)
+# BuildKit's own grammar, and tags such as ``latest``: newer than any version with a number.
 _LATEST = (1, 1 << 30)
 
 
@@ -266,6 +268,7 @@ def _syntax(text: str, lines: list[str]) -> str | None:
 
 def _escape(lines: list[str], name: str) -> str:
     """Return the escape character. Blanks may stand before this directive, unlike the syntax."""
+    # One line more than there are directives: if all of them hold one, one is there twice.
     found = _read_directives([line.lstrip(SPACE) for line in lines[: len(_DIRECTIVES) + 1]], "#")
     for directive, values in found.items():
         if len(values) > 1:
@@ -296,6 +299,8 @@ class _LineReader:
             if not line or line[0] == "#":
                 continue
             start = self._at
+            # From the line as it is written: only blanks and tabs may follow the escape. Any other
+            # white space, which strip has taken off, makes it an ordinary character.
             if line[-1] == self._escape:
                 line = self._continued(lines[start - 1].rstrip("\r").lstrip(SPACE)).strip(SPACE)
             if line:
@@ -342,6 +347,7 @@ class _LineReader:
     def _may_have_heredocs(self, keyword: str, text: str) -> bool:
         if keyword == "ONBUILD":
             keyword, _, text = _split_line(text, self._escape)
+        # In the JSON form, ``<<`` is a word like others.
         return keyword in _HEREDOC_KEYWORDS and json_strings(text) is None
 
     def _heredocs(self, line: str, start: int) -> tuple[str, ...]:
@@ -391,6 +397,7 @@ def _split_line(line: str, escape: str) -> tuple[str, tuple[tuple[str, str], ...
     flags: tuple[tuple[str, str], ...] = ()
     if text.startswith("--"):
         flags, text = _split_flags(text, escape)
+    # upper() makes an S of the long s (U+017F): to BuildKit, such a word is no keyword.
     return keyword.upper() if keyword.isascii() else keyword, flags, text
 
 

@@ -85,6 +85,7 @@ def unite(recipes: Sequence[Recipe]) -> Recipe:
 
 
 def _all_or_none(sets: Sequence[frozenset[str] | None]) -> frozenset[str] | None:
+    # If nobody is sure of one platform, nobody is of all: None wins.
     known = [one for one in sets if one is not None]
     return frozenset().union(*known) if len(known) == len(sets) else None
 

@@ -38,6 +38,7 @@ __all__ = ["resolve_stages"]
 _OBEYED = "SOURCE_DATE_EPOCH"
 _OBEYED_PREFIX = "BUILDKIT_"
 """Build arguments that BuildKit obeys though nobody declares them."""
+# Then the scanner that makes the SBOM reads all of the context (BuildKit, "SBOM attestations").
 _SCANS_CONTEXT = "BUILDKIT_SBOM_SCAN_CONTEXT"
 
 
@@ -128,12 +129,15 @@ class _Resolver:
     def recipe(self, target: str | None) -> Recipe:
         """Resolve a target."""
         head, written = self._dockerfile.head, self._dockerfile.stages
+        # BuildKit calls a target that has no name ``default``.
         own_name = target or written[-1].name or "default"
         self._globals = GlobalArgs(
             self._dockerfile, self._args, {**self._platform, "TARGETSTAGE": own_name}
         )
         stages = self._stages()
+        # Later stages, too: COPY --from looks among all, FROM only among those above it.
         names = {one.name: one.index for one in written if one.name}
+        # Before the sources are noted: what ONBUILD adds may copy from further stages.
         self._add_triggers(stages)
         for stage in stages:
             self._note_copy_sources(stage, stages, names)
@@ -267,6 +271,7 @@ class _Resolver:
     def _find_target(self, stages: list[_ResolvedStage], target: str | None) -> int:
         if target is None:
             return len(stages) - 1
+        # From the end: of several stages of one name, the last is meant.
         for stage in reversed(stages):
             if stage.written.name == target.lower():
                 return stage.index
@@ -306,6 +311,7 @@ class _Resolver:
                 for source, index in stage.copied
                 if index is None and not source.unclear
             ]
+            # A context in the place of one of these is among the needs already, as what it is.
             needs.update(
                 need
                 for need in images
@@ -352,9 +358,11 @@ class _Resolver:
         doubts: dict[str, None] = {}
         everything = _SCANS_CONTEXT in declared or _SCANS_CONTEXT in self._args
         for stage in used:
+            # A base stands above what is based on it, so its scope is there by now.
             base = None if stage.base_stage is None else scopes[stage.base_stage]
             empty = stage.context is None and stage.base == "scratch"
             scope = scopes[stage.index] = first.enter(base, empty=empty)
+            # Line by line: a path means what the variables are worth there, not at the stage's end.
             for one in _counting(stage):
                 for word in unpinned_sources(one, scope):
                     what = f"line {one.line}: what ADD {word} brings may change at any time"
@@ -368,6 +376,7 @@ class _Resolver:
     def _doubts(self, used: list[_ResolvedStage]) -> list[str]:
         unknown = {
             one.line: f"line {one.line}: the instruction {one.keyword} is not known"
+            # Unused stages too: BuildKit reads the whole file before it takes a part.
             for stage in self._dockerfile.stages
             for one in stage.instructions
             if one.keyword not in KEYWORDS
@@ -380,6 +389,7 @@ class _Resolver:
             if source.unclear or (index is None and not source.mount and source.name.isdecimal())
         ]
         epoch = self._args.get(_OBEYED, "")
+        # ``context``, say, is a time that BuildKit finds out by itself: it is in no key.
         if epoch and not epoch.lstrip("-").isdecimal():
             unclear.append(f"the time of {epoch!r} is its {_OBEYED}")
         return [*unknown.values(), *dict.fromkeys(unclear)]

@@ -80,6 +80,7 @@ class Scope:
             below = base.values if base.complete else dict.fromkeys(base.values)
             scope.values = {**below, **base.env}
         elif empty:
+            # BuildKit gives even an image FROM scratch a PATH.
             scope.env, scope.complete = {"PATH": _PATH}, True
             scope.values = dict(scope.env)
         return scope
@@ -95,10 +96,12 @@ class Scope:
         """Go on to the line after an instruction."""
         if one.keyword == "ARG":
             for name, default in arg_pairs(one, self._escape):
+                # A build argument beats the default, but only where an ARG declares it.
                 if name in self._args:
                     self.values[name] = self._args[name]
                 elif default is not None:
                     self.values[name] = self.expand(default)
+                # ``ARG NAME`` alone takes over what stands before the first FROM.
                 elif name in self._defaults:
                     self.values[name] = self._defaults[name]
         elif one.keyword == "ENV":
