@@ -110,6 +110,7 @@ def _since_earlier_build(
     reasons = reasons_between(
         before, last, files=_files_between(registry, repository, before, last)
     )
+    # Both builds are there: this code says here only that nothing differs.
     return tuple(each for each in reasons if each["code"] != "MISSING")
 
 
@@ -140,6 +141,7 @@ def _earlier(
     """
     waiting: deque[tuple[tuple[str, ...], str, str]] = deque()
     waiting.append(((reason["image"],), reason["old"], reason["new"]))
+    # Each step is several requests, and the registry may tell of a chain without end.
     for _ in range(_DEEPEST):
         if not waiting:
             return

@@ -134,6 +134,7 @@ def _groups(
 
     def find(name: str) -> str:
         while first[name] != name:
+            # Halves the path, so that long chains stay cheap.
             first[name] = name = first[first[name]]
         return name
 
@@ -160,6 +161,7 @@ def _jobs(
     at = {name: number for number, names in enumerate(groups) for name in names}
     wave: dict[str, int] = {}
     for name, parents in needs.items():  # parents before children
+        # A parent in the same job needs no wave of its own.
         wave[name] = max((wave[each] + (at[each] != at[name]) for each in parents), default=0)
     return [
         Job(

@@ -223,6 +223,7 @@ def _source(
 
 def _changed_steps(old: tuple[Step, ...], new: tuple[Step, ...]) -> list[dict[str, Any]]:
     """Return the instructions that differ; without lines where the file does not have them."""
+    # Without autojunk: in a file of 200 instructions, it passes over those that come often.
     match = difflib.SequenceMatcher(
         None, [step.hash for step in old], [step.hash for step in new], autojunk=False
     )
@@ -264,6 +265,7 @@ def _parents(old: Lineage, new: Lineage, *, explained: bool) -> Iterator[Reason]
     for reference in sorted({*old.parents, *new.parents}):
         before, after = old.parents.get(reference), new.parents.get(reference)
         came_or_went = (reference in old.parents) != (reference in new.parents)
+        # ``_waiting`` tells of those.
         waiting = reference in new.parents and after is None
         if before == after or waiting or (came_or_went and explained):
             continue
@@ -284,6 +286,7 @@ def _change(old: str | None, new: str | None) -> str:
         return "added" if old is None else "removed"
     before, after = old.split(" ", 2), new.split(" ", 2)
     same = [before[0], *before[2:]] == [after[0], *after[2:]]
+    # A link has no mode: what follows its kind is where it leads.
     return "mode" if same and before[0] != "l" else "changed"
 
 

@@ -37,6 +37,7 @@ def find_candidates(root: Path, config: Config, importer: Importer) -> dict[str,
     globbed = _of_globs(root, config, importer, exclude)
     candidates = {}
     for name, table in config.images.items():
+        # A table that names its Dockerfile needs none that a glob has found under its name.
         found = None if table.dockerfile else globbed.get(name)
         candidates[name] = _with_table(name, table, imported.get(name) or found, imported)
     tables = {one.identity: name for name, one in candidates.items()}
@@ -51,6 +52,7 @@ def find_candidates(root: Path, config: Config, importer: Importer) -> dict[str,
     claimed = {one.dockerfile for one in candidates.values() if one.inline is None}
     for name, one in globbed.items():
         for file in (one.dockerfile, *one.aliases):
+            # Only what nothing above has taken, though a glob finds it, too.
             if file not in claimed:
                 _add_found(candidates, name, file)
     return candidates

@@ -178,6 +178,7 @@ def _write_inline(root: Path, name: str, text: str) -> str:
     """Keep a Dockerfile that is in no file of its own where a build can read it."""
     relative = f"{INLINE}/{name}.Dockerfile"
     path = root / relative
+    # Not written anew: a build of another session that reads it would take that for a change.
     if not path.is_file() or path.read_bytes() != text.encode():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text, mode=0o644)

@@ -147,6 +147,7 @@ class LazyBuilder:
         with self._lock:
             if self._stopped:
                 raise BuildError(f"{request.name} was not built: the run was stopped.")
+            # Not tried again for each image: it may take minutes to fail.
             if self._failed is not None:
                 raise self._failed
             if self._made is None:

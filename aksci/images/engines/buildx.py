@@ -105,6 +105,7 @@ class BuildxBuilder:
         return BuildError(f"{request.name} did not build:\n  {request.dockerfile}\n{why}")
 
     def _environment(self, request: BuildRequest) -> dict[str, str | Secret]:
+        # In the metadata file, provenance changes no digest; attached to the image, it would.
         values: dict[str, str | Secret] = {"BUILDX_METADATA_PROVENANCE": "max"}
         values.update(self.store.environment(self.spec))
         names = _variables(request.secrets)
@@ -150,6 +151,8 @@ def build_argv(
         "--output",
         f"{output},push-by-digest=true" if by_digest else f"{output}:{request.tag}",
     ]
+    # The same times in the configuration of each build, or the same content would have another
+    # digest (docs/adr/0003-lineage.md).
     args = {"SOURCE_DATE_EPOCH": "0", **request.args}
     for name, value in sorted(args.items()):
         argv += ["--build-arg", f"{name}={value}"]
@@ -157,6 +160,7 @@ def build_argv(
         argv += ["--build-context", f"{name}=docker-image://{reference}"]
     for name, folder in sorted(request.contexts.items()):
         argv += ["--build-context", f"{name}={folder}"]
+    # BuildKit refuses an annotation for the index of an image that has none.
     levels = "index,manifest" if len(request.platforms) > 1 else "manifest"
     for name, value in sorted(request.annotations.items()):
         argv += ["--annotation", f"{levels}:{name}={value}"]
@@ -195,6 +199,7 @@ def _cache_flags(request: BuildRequest) -> list[str]:
     either, with ``ignore-error``. ``image-manifest`` makes it what every registry takes.
     """
     cache = request.cache
+    # What is asked for anew still writes the cache: the next builds shall find the new layers.
     flags = ["--no-cache"] if request.fresh else []
     if cache is None:
         return flags
@@ -215,6 +220,7 @@ def _with_ignore_file(request: BuildRequest, folder: Path) -> BuildRequest:
     if request.ignore is None:
         return request
     dockerfile = folder / "Dockerfile"
+    # A copy: the ignore file must lie beside it, and the sources are not ours to write to.
     dockerfile.write_bytes(request.dockerfile.read_bytes())
     (folder / "Dockerfile.dockerignore").write_bytes(request.ignore)
     return replace(request, dockerfile=dockerfile)
@@ -324,6 +330,7 @@ class Progress:
                 self._failed = (digest, error)
         if vertex.get("completed"):
             self._print(digest, [self._partial.pop(digest, "")])
+        # Steps of BuildKit's own, such as to load the ignore file: nobody wrote them.
         if name.startswith("[internal]"):
             return
         if vertex.get("completed") and vertex.get("cached"):

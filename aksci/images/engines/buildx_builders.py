@@ -125,6 +125,7 @@ class BuilderStore:
             raise EngineError(
                 f"BuildKit does not answer at {spec.endpoint}: {why}.", hint=self.hint
             )
+        # Kubeconfigs with credentials lie here, too.
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(self.folder / f"{spec.name}.lock"):
             if not self._is_made(spec):
@@ -175,6 +176,8 @@ class BuilderStore:
             return False
 
     def _create(self, spec: BuilderSpec) -> None:
+        # What a killed run has left half made stands in its way. Its BuildKit stays: other machines
+        # may work with it.
         remove = [str(self.buildx), "rm", "--keep-daemon", "--force", spec.name]
         self.runner.run(remove, env=self.environment(spec), check=False, quiet=True)
         self._call(create_argv(self.buildx, spec), spec, "make")

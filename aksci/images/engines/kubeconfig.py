@@ -84,6 +84,7 @@ def _one(
         if values.get(key):
             values[key] = str(path.parent / values[key])
     helper = values.get("exec")
+    # Without a slash it is looked for on the PATH, and so it stays.
     if isinstance(helper, dict) and "/" in str(helper.get("command", "")):
         values["exec"] = {**helper, "command": str(path.parent / helper["command"])}
     return {"name": name, inner: values}

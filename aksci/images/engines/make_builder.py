@@ -188,6 +188,7 @@ class _OwnBuilders:
                 "machine; docs/engines.md shows one for the embedded cluster.",
             )
         if driver == "docker-container":
+            # Loopback in a container is its own: with the host's network, it is the host's.
             options.setdefault("network", "host")
         return options
 
@@ -208,6 +209,7 @@ class _OwnBuilders:
         if self.config.driver == "kubernetes":
             return [str(self.found.kubeconfig), self.found.kube_context]
         if self.config.driver == "docker-container":
+            # These decide in which Engine the container is: in another one, it is another builder.
             names = ("DOCKER_HOST", "DOCKER_CONTEXT")
             return [*(self.variables.get(name) for name in names), _docker_context(self.variables)]
         return None
@@ -217,6 +219,7 @@ class _OwnBuilders:
         pods = any(endpoint.startswith("kube-pod://") for endpoint in self.config.endpoints)
         if self.config.driver != "kubernetes" and not pods:
             return {}
+        # Written in each run: the kubeconfig may have other credentials by now.
         found = one_context(self.found.kubeconfig, self.found.kube_context)
         path = _write(self.store.folder / f"{name}.kubeconfig", json.dumps(found, indent=2))
         return {"KUBECONFIG": str(path)}

@@ -83,4 +83,5 @@ class PoolBuilder:
 
 
 def _affinity(image: str, engine: str) -> str:
+    # Not hash(): it differs from run to run, and the layers of the last one are to be found.
     return hashlib.sha256(f"{image}\0{engine}".encode()).hexdigest()

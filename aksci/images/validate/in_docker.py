@@ -79,6 +79,7 @@ class DockerEngine:
         """Run an image until its check is decided, and remove the container in any case."""
         if halt.is_set():
             raise Interrupted(f"Stopped before {task.image} was pulled.")
+        # By a name of ours: it can be removed even where the answer that has its id never came.
         name = f"aksci-validate-{uuid.uuid4().hex[:12]}"
         with self._answers():
             self._pull(task, halt)
@@ -119,8 +120,10 @@ class DockerEngine:
             "cap_add": [] if check.unprivileged else list(ROOT_CAPABILITIES),
             "security_opt": ["no-new-privileges"],
             "mem_limit": MEMORY,
+            # Memory and swap together: the same number means no swap.
             "memswap_limit": MEMORY,
             "pids_limit": 512,
+            # The proxies of the user's Docker CLI would be variables that no image has elsewhere.
             "use_config_proxy": False,
             **self._limits,
             "log_config": LogConfig(type="json-file", config={"max-size": "1m", "max-file": "1"}),
@@ -192,6 +195,7 @@ class DockerEngine:
             # Before: a pull that is interrupted may be finished all the same.
             self._pulled.add(str(ref))
             try:
+                # The Engine takes a digest for a tag (API, "Create an image").
                 answer = self._client.api.pull(ref.name, tag=ref.digest, stream=True, decode=True)
                 failed = []
                 for each in answer:

@@ -156,6 +156,7 @@ class Validator:
         task = CheckTask(image=name, ref=ref, platform=platform, check=check, run=self._run)
         outcome = engine.run(task, self._halt)
         passed, finding = judge(check, outcome)
+        # It ended by itself: most services do, where their database is missing.
         weak = check.kind == "start" and outcome.exit_code is not None
         return self._stored(
             Validation(
@@ -174,6 +175,7 @@ class Validator:
     def _stored(self, result: Validation) -> Validation:
         stored = store(self._registry, result, run=self._run, now=self._now())
         result = replace(result, stored=stored)
+        # A failure is not remembered: it is asked again each time.
         if result.passed:
             self._own.add(result)
         return result

@@ -46,6 +46,7 @@ def print_bake(
     plain = runner.run([*words, *targets], cwd=folder, timeout=_TIMEOUT, check=False, quiet=True)
     if plain.status == 0:
         return _read(plain.stdout)
+    # Only now: without them, nobody could tell which secrets the file names.
     for pattern in _OWN_KEYS:
         words += ["--set", pattern]
     try:

@@ -146,6 +146,7 @@ def _service(
     service = fill_in_all(read, place.variables, where=where, unset=place.unset(where))
     if "build" in service:
         service["build"] = _build(place, f"{where}.build", service["build"])
+    # For messages: once files are merged, nobody can tell where a service comes from.
     service["x-file"] = file
     extends = service.pop("extends", None)
     if extends is None:
@@ -239,6 +240,7 @@ def _build(place: _ComposeScope, where: str, build: Any) -> Any:
     if "context" in table:
         table["context"] = _folder(place, str(table["context"]), "context")
     else:
+        # Not as ``context``: a merge would let this default beat what an earlier file says.
         table["x-folder"] = _folder(place, ".", "context")
     return table
 
