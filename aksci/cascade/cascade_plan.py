@@ -177,9 +177,11 @@ class Chooser:
 
         They are read with the bases that were recorded, whose ONBUILD was part of the build.
         """
+        # With today's bases, an ONBUILD that is new would look like a change of the sources.
         bases = PinnedBases(lineage.digests, self.lookup.bases)
         inputs = self.lookup.inputs(
             name,
+            # Without digests of parents: only the sources are compared, which those are no part of.
             built=dict.fromkeys(identities),
             identities={},
             bases=bases,
@@ -199,6 +201,7 @@ def _chosen(edges: tuple[EdgeDrift, ...]) -> dict[str, str]:
     What waits for a batch goes along; what is ignored stays.
     """
     return {
+        # A batched change goes along: else the image would be made once more for it.
         edge.reference: edge.recorded if edge.state == "ignored" else cast("str", edge.current)
         for edge in edges
         if not edge.parent and "@" not in edge.reference

@@ -223,6 +223,7 @@ def _outcome(
         before=before,
         after=image.ref.digest,
         spent=Spent(make=made.seconds if made else 0.0, gate=run.gated.get(name, 0.0)),
+        # The tag of an image that is kept means it already.
         withheld=name in held and image.action != "kept",
     )
 

@@ -64,6 +64,7 @@ class CascadeRun:
         if choice.kept:
             return self._kept(choice)
         done = self.run.make(name, parents, bases=choice.bases, reasons=choice.reasons)
+        # Before the gate: what it refuses was made all the same, and the report tells of it.
         self.made[name] = done.image
         if self.gate:
             started = time.monotonic()

@@ -53,6 +53,7 @@ class PolicyBases(BaseResolver):
             for reference, kind in types_of(self.graph, name).items()
         }
         held = {reference for reference, policy in policies.items() if policy.update != "now"}
+        # Asked only where something is held: it costs several requests for each image.
         recorded = self._recorded(name) if held else {}
         pinned = {
             reference: recorded[reference]

@@ -85,6 +85,7 @@ class PolicyDigests:
         parsed = parse_reference(reference)
         if policy.tags and not parsed.digest:
             newest = self._newest_of(parsed, policy.tags)
+            # The tag itself may be the newest: it is then asked for as it is written.
             if newest not in {None, parsed.tag}:
                 return self._digest(f"{parsed.name}:{newest}"), str(newest)
         return self._digest(reference), ""
@@ -166,6 +167,7 @@ class _Comparison:
     def edge(self, reference: str, recorded: str, edge: Mapping[str, str]) -> EdgeDrift:
         kind = cast("EdgeType", edge.get("type", "runtime"))
         parent = edge.get("image", "")
+        # A frontend is not built on the way, even if it is an image of ours: its tag tells.
         if parent and kind != "syntax":
             return self._ours(reference, recorded, kind, parent)
         return self._outside(reference, recorded, kind)

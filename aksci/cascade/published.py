@@ -116,6 +116,7 @@ def _record_of(
     Two images of one repository may be the same bytes, and so the same digest.
     """
     latest: Lineage | None = None
+    # Whoever may push can enter any number of records.
     for record in records[:_MOST_RECORDS]:
         lineage = load_lineage(registry, ref.repository, record)
         if lineage is not None and lineage.image == image:
@@ -130,10 +131,12 @@ def _contradiction(lineage: Lineage) -> str:
         return "it was built by another version of aksci"
     edges = lineage.edges
     parents = {name: digest for name, digest in lineage.parents.items() if digest is not None}
+    # A parent without a digest is one of a plan: no finished build has recorded it.
     if len(parents) < len(lineage.parents) or not all(
         _is_edge(reference, digest, edges.get(reference)) for reference, digest in parents.items()
     ):
         return "the record of what it was built from is not complete"
+    # A signature covers the key alone: computed again, it covers the recorded parents, too.
     if input_key(Source(**lineage.source), parents) != lineage.input_key:
         return "the record of what it was built from does not give the key that it names"
     return ""
@@ -198,6 +201,7 @@ def _other_materials(lineage: Lineage, used: Mapping[str, set[str]]) -> str:
     for reference, digest in sorted(lineage.parents.items()):
         edge = lineage.edges[reference]
         digests = used.get(parse_reference(reference).name)
+        # Ours may be recorded by a ``content_identity``, which BuildKit does not know.
         if edge.get("image") or edge["type"] == "context" or not digests:
             continue
         if digest not in digests:

@@ -97,10 +97,12 @@ def newest_tag(tags: Iterable[str], span: str, like: str) -> str | None:
     if own is None:
         return None
     found = [
+        # Of tags that are the same version (1.2, 01.2), the one in use stays.
         (version.numbers, version.stage, tag == like, tag)
         for tag in tags
         if (version := _version(tag)) is not None
         and version.shape == own.shape
+        # Who is on a final version has not asked for release candidates.
         and (version.stage == _FINAL or own.stage != _FINAL)
         and versions.has(version.numbers)
     ]
@@ -116,6 +118,7 @@ def _version(tag: str) -> _Version | None:
     return _Version(
         numbers=tuple(map(int, parts)),
         stage=(_STAGES[word.lower()], int(match["count"] or 0)) if word else _FINAL,
+        # Up to three digits are one shape, so that 9 leads to 10 and to 100; a year is another one.
         shape=(match["prefix"], match["suffix"], len(parts), max(3, len(parts[0]))),
     )
 

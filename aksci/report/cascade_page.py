@@ -70,6 +70,7 @@ def _parts(section: Section) -> Iterator[str]:
 
 def _row(cells: tuple[str, ...]) -> str:
     first, *rest = cells
+    # Only a known word becomes a class: the cell's text may come from anywhere.
     tone = f' class="{first}"' if first in _TINTED else ""
     others = "".join(f"<td>{_html(text)}</td>" for text in rest)
     return f"<tr><td{tone}>{_html(first)}</td>{others}</tr>"

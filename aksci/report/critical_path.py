@@ -54,4 +54,5 @@ def _rank(chain: _Chain) -> tuple[float, int, tuple[str, ...]]:
 
 
 def _seconds(one: ImageOutcome) -> float:
+    # What was there already took no time, whatever it took to find that out.
     return one.spent.total if one.action == "rebuilt" else 0.0

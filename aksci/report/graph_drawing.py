@@ -112,6 +112,7 @@ def drawing_of(graph: Graph, work: Iterable[Work] = (), *, title: str) -> Drawin
     for one in graph.external:
         if one.previous:
             continue  # an arrow from an image to itself says nothing
+        # No name of an image has a colon, so the two never meet.
         name = f"external:{one.reference}"
         title_ = parse_reference(one.reference).familiar
         external[name] = Node(

@@ -68,6 +68,7 @@ def place_nodes(drawing: Drawing) -> dict[str, tuple[int, float]]:
     places = {name: float(at) for names in columns.values() for at, name in enumerate(names)}
     order = sorted(columns)
     for sweep in range(_SWEEPS):
+        # To and fro: a node follows its parents in one sweep, and its children in the next.
         for layer in order if sweep % 2 == 0 else reversed(order):
             _settle(columns[layer], neighbours, places)
     return {name: (layers[name], places[name]) for name in layers}

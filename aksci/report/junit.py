@@ -38,6 +38,7 @@ def verdicts_junit(verdicts: Mapping[str, Verdict]) -> str:
 
 def _suite(name: str, verdict: Verdict) -> ET.Element:
     suite = ET.Element("testsuite", name=_text(name))
+    # In any case: an image without a finding has passed, and is seen to have.
     image = _case(suite, name, "image", "the image as a whole")
     if verdict.problems:
         _fail(image, "image", verdict.problems)

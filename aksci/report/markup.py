@@ -48,6 +48,7 @@ def markdown_row(cells: Iterable[str], longest: int | None = None) -> str:
 def fill_page(name: str, **parts: str) -> str:
     """Return a page of this folder with its parts, which are HTML, or JSON by ``page_data``."""
     page = files("aksci.report").joinpath(name).read_text(encoding="utf-8")
+    # In one pass: a part that holds the mark of another one is not filled in.
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], page)
 
 
@@ -56,4 +57,5 @@ def page_data(document: Any) -> str:
     data = json.dumps(document, separators=(",", ":"))
     for char in "<>&\u2028\u2029":
         data = data.replace(char, f"\\u{ord(char):04x}")
+    # Azure Pipelines obeys ``##vso[…]`` in any line that it is shown.
     return data.replace("##", "#\\u0023")

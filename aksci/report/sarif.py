@@ -44,6 +44,7 @@ def verdicts_sarif(verdicts: Mapping[str, Verdict]) -> dict[str, Any]:
         "runs": [
             {
                 "tool": {"driver": {"name": "aksci", "rules": rules}},
+                # Its category: of the same one, code scanning keeps the last upload only.
                 "automationDetails": {"id": "aksci/scan/"},
                 "columnKind": "unicodeCodePoints",
                 "artifacts": [
@@ -68,6 +69,7 @@ def _of(name: str, verdict: Verdict) -> Iterator[dict[str, Any]]:
     for finding in verdict.failing:
         yield _result(name, verdict, finding, "error")
     for entry in verdict.ignored:
+        # An error as well: the suppression is what takes it back, and it lapses.
         result = _result(name, verdict, entry.finding, "error")
         yield {**result, "suppressions": [_suppression(entry)]}
     for finding in verdict.tolerated:
@@ -151,6 +153,7 @@ def _rule(finding: Finding) -> dict[str, Any]:
             "tags": ["security", finding.kind],
         },
     }
+    # A viewer makes a link of it: no other scheme gets there.
     if finding.url.startswith(("https://", "http://")):
         rule["helpUri"] = quote(one_line(finding.url), safe=":/?#[]@!$&'()*+,;=%~")
     return rule

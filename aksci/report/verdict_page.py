@@ -73,6 +73,7 @@ def _rows(name: str, verdict: Verdict, changes: FindingChanges | None) -> Iterat
 
 
 def _row(name: str, finding: Finding, state: str, why: str, since: str) -> dict[str, Any]:
+    # From the scanner's database: ``javascript:`` would run in the page.
     address = finding.url if finding.url.startswith(("https://", "http://")) else ""
     texts = {
         "image": name,

@@ -28,6 +28,7 @@ def asking_key(target: str, moved: Mapping[str, str]) -> str:
     :param target: who is asked, such as ``github:owner/name``.
     :param moved: full reference -> the digest that it means now.
     """
+    # By what moved, and not by when: a change that is found twice is asked for once.
     return hashlib.sha256(canonical_json([target, sorted(moved.items())])).hexdigest()
 
 

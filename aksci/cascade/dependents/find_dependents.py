@@ -120,6 +120,7 @@ def find_dependents(
         reader.problem(registry.host, "it lists no repository", error=True, hint=PERMISSION)
     names = Names(registry.host, repositories)
     search = _Search(names, _Moved(registry, names, moved, reader), reader)
+    # The cascade itself has looked at the project's own.
     images = reader.images(set(repositories) - set(own))
     records: dict[ImageRef, ImageRecord] | None = reader.records(images)
     found: dict[ImageRef, FoundDependent] = {}
@@ -267,6 +268,7 @@ class _Moved:
         images has their ``content_identity``. Of an image in another registry, only its own digest
         is known.
         """
+        # Once for each: every edge that has another digest asks.
         if place not in self._same:
             self._same[place] = frozenset() if place.registry else self._read(place, current)
         return self._same[place]
@@ -294,6 +296,7 @@ def in_order(
     Images may need each other in a circle: each was built from an earlier version of the other.
     One of them then goes first, and takes what comes later as it is now.
     """
+    # By hand, for graphlib refuses circles, and here they are no error.
     waiting = {ref: set(one.parents) for ref, one in found.items()}
     children: dict[ImageRef, list[ImageRef]] = defaultdict(list)
     for ref, parents in waiting.items():

@@ -87,6 +87,7 @@ def read_record(registry: Registry, ref: ImageRef) -> ImageRecord:
 
 def read_lineage_of(registry: Registry, ref: ImageRef) -> Lineage | None:
     """Return the record of the latest build, if there is one; one request where there is none."""
+    # ``read_lineage`` would ask for the digest first: most images of others have no record.
     if not find_artifacts(registry, ref, ARTIFACT_TYPE):
         return None
     return read_lineage(registry, ref.repository, ref.digest)
@@ -144,6 +145,7 @@ class ImageReader:
             else:
                 self.problem(name, "it is not the name of a repository", error=False)
         lists = self._each(valid, str, self._stable_tags)
+        # One more than is looked at, to know that there are more.
         pairs = list(islice(chain.from_iterable(lists.values()), self._most + 1))
         if len(pairs) > self._most:
             text = f"it has more than {self._most:,} tags; the rest was not looked at"
@@ -197,6 +199,7 @@ class ImageReader:
         record = self._cache.get(ref)
         if record is None:
             record = read_record(self._registry, ref)
+        # A record may come after the image; one that is there is asked for again only if it counts.
         elif record.image and record.lineage is None:
             return self._refresh(ref, record)
         else:
@@ -221,6 +224,7 @@ class ImageReader:
         answers: dict[_T, _R] = {}
 
         def one(thing: _T) -> None:
+            # Read without the lock: a question too many does no harm.
             if self._errors < _MOST_ERRORS:
                 self._guarded(name(thing), lambda: answers.update({thing: ask(thing)}))
 
@@ -263,6 +267,7 @@ class LineageCache:
             if path.stat().st_size > _LARGEST:
                 return None
             document = parse_json(path.read_bytes())
+            # The name is a hash of the image: the content must be its own, too.
             if (document["schema"], document["image"]) != (_SCHEMA, str(ref)):
                 return None
             return _record(document["record"])

@@ -33,6 +33,7 @@ def chain_of(text: str) -> tuple[str, ...]:
     """
     if not text.strip():
         return ()
+    # Cut before it is split: it comes from anybody, of any length.
     names = tuple(name.strip() for name in text[: _LONGEST + 1].split(","))
     if len(text) <= _LONGEST and all(_NAME.fullmatch(name) for name in names):
         return names

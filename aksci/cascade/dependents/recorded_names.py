@@ -85,4 +85,5 @@ def _plain(host: str) -> str:
             return f"localhost:{host.rpartition(':')[2]}"
     except ValueError:  # brackets around what is no address
         return host
+    # The port of https, which a client may write or leave out.
     return host.removesuffix(":443")

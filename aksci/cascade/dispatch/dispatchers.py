@@ -38,6 +38,7 @@ def make_dispatcher(
         ``NO_PROXY``) and the certificates to trust (``REQUESTS_CA_BUNDLE``, ``SSL_CERT_FILE``).
     :raises ConfigError: the token is not set, or its way there would not be safe.
     """
+    # Before the token is even read.
     require_safe(target.api)
     token = _token(target.token_env, variables)
     poster = Poster(
@@ -203,6 +204,7 @@ def _address(run: dict[str, Any]) -> str:
     links = run.get("_links")
     web = links.get("web") if isinstance(links, dict) else None
     href = web.get("href") if isinstance(web, dict) else None
+    # It becomes a link in reports: another scheme could be a script.
     if isinstance(href, str) and urlsplit(href).scheme in {"http", "https"}:
         return sanitise(href)[:_LONGEST]
     return f"run {run['id']}"

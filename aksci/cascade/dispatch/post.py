@@ -87,6 +87,7 @@ class Poster:
         except _NeverSentError as error:
             raise error.told(url) from None
         except _BusyError as error:
+            # Out of attempts: whoever asked tells what this answer means.
             if (error.retry_after or 0) <= _LONGEST_WAIT:
                 return error.answer
             raise DispatchError(
@@ -125,6 +126,7 @@ class Poster:
                     stream=True,
                     verify=self.verify,
                 ) as response:
+                    # To a limit, and as it came: what is packed could grow without end.
                     content = response.raw.read(_LARGEST)
             except requests.RequestException as error:
                 raise _meaning(url, error) from None
@@ -201,6 +203,7 @@ def _meaning(url: str, error: requests.RequestException) -> Exception:
     ):
         trust = "let REQUESTS_CA_BUNDLE name the certificates to trust."
         return _NeverSentError("its certificate is not trusted", trust, passing=False)
+    # It has passed nothing on: for https, a proxy opens a tunnel first.
     if isinstance(error, requests.exceptions.ProxyError):
         return _NeverSentError("the proxy refused or can't be reached", network, passing=True)
     if isinstance(cause, ConnectTimeoutError | NewConnectionError):
@@ -236,6 +239,7 @@ def _retry_after(response: requests.Response) -> float | None:
     value = headers.get("Retry-After", "")
     if value.isascii() and value.isdecimal():
         return float(value)
+    # By the server's own clock: ours may differ, and would wait too long, or not at all.
     served = email.utils.parsedate_tz(headers.get("Date", ""))
     reset = headers.get("X-RateLimit-Reset", "")
     if headers.get("X-RateLimit-Remaining") != "0" or not served or not reset.isdecimal():

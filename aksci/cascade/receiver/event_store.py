@@ -104,6 +104,8 @@ class EventStore:
         self._remember = remember
         self._lock = threading.Lock()
         with self._told():
+            # No waiting: who has the file keeps it. No isolation level: Python would begin
+            # transactions of its own, and ours would be inside of them.
             self._connection = sqlite3.connect(
                 path, timeout=0, isolation_level=None, check_same_thread=False
             )
@@ -163,6 +165,7 @@ class EventStore:
         return Batch(
             entries=tuple(one.id for one in taken),
             bases=tuple(sorted({one.base: one.digest for one in taken}.items())),
+            # Of the events, not of the moment: the same ones, tried again, have the same key.
             key=hashlib.sha256(events.encode()).hexdigest()[:32],
         )
 
@@ -266,6 +269,7 @@ class EventStore:
         do("PRAGMA locking_mode = EXCLUSIVE")
         do("PRAGMA journal_mode = DELETE")
         do("PRAGMA synchronous = EXTRA")
+        # In this locking mode, the lock of the first transaction is kept until the file is closed.
         do("BEGIN EXCLUSIVE")
         (version,) = do("PRAGMA user_version").fetchone()
         (tables,) = do("SELECT count(*) FROM sqlite_master").fetchone()
@@ -293,6 +297,7 @@ class EventStore:
             "WHERE state = 'running' AND attempts > ?",
             (self._now(), self._attempts),
         )
+        # At once: the receiver was ended, and the cascade did not fail.
         do("UPDATE entries SET state = 'waiting', due = 0 WHERE state = 'running'")
 
     @contextlib.contextmanager
@@ -322,6 +327,7 @@ class EventStore:
 
     def _meaning(self, error: sqlite3.Error) -> AksciError:
         """Say what SQLite's result code means ("Result and Error Codes")."""
+        # An extended code has the primary one in its low byte.
         code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
         if code == sqlite3.SQLITE_FULL:
             return DiskFullError(

@@ -68,6 +68,7 @@ class Intake:
             return Reply(status=_WRONG, text=f"refused: {shown(error)}")
         except AksciError as error:
             return self._unable(error)
+        # Passed over, not refused: Distribution would send the whole envelope again, for ever.
         for problem in problems:
             self.reporter.warning(f"/{source}: an event is passed over: {shown(problem)}.")
         try:
@@ -111,6 +112,7 @@ class Intake:
             return 0
         new = self.store.add(push, bases)
         self.able = True
+        # A registry that did not get our answer sends it again.
         if not new:
             self.reporter.line(f"/{push.source}: event {shown(push.id)} has come before.")
             return 0

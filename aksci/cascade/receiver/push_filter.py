@@ -54,6 +54,7 @@ class PushFilter:
             return ()
         names = dict.fromkeys(self._names(push, host))
         if self.globs:
+            # A glob may well fit what our own cascades push: each would start the next.
             if ours and push.repository.startswith(f"{self.project}/"):
                 return ()
             fitting = tuple(name for name in names if self._fits(name))

@@ -76,6 +76,7 @@ class ReceiverServer(ThreadingHTTPServer):
         """Start a thread for a connection, or send it away where there are too many."""
         if not self._places.acquire(blocking=False):
             with suppress(OSError):
+                # This is the thread that accepts: a client that does not read must not hold it up.
                 request.setblocking(False)
                 request.send(_UNAVAILABLE)
             self.shutdown_request(request)
@@ -156,6 +157,7 @@ class _ReceiverHandler(BaseHTTPRequestHandler):
         method = _METHODS.get(path)
         if method is None:
             self._answer(404, {"error": "there is nothing here"})
+        # Before the method: without the secret, an address says no more than that it wants one.
         elif path not in _OPEN and not self._ours.knows(self.headers.get("Authorization")):
             self._answer(401, {}, {"WWW-Authenticate": "Bearer"})
         elif self.command != method:
@@ -179,9 +181,11 @@ class _ReceiverHandler(BaseHTTPRequestHandler):
 
     def _take(self, source: Literal["acr", "distribution"]) -> None:
         length = self.headers.get("Content-Length", "")
+        # A chunked body does not say beforehand how long it is.
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdecimal()):
             self._answer(411, {"error": "Content-Length is required"})
             return
+        # Its digits first: int() is slow with very many of them, or refuses them.
         if len(length) > len(str(_LARGEST)) or int(length) > _LARGEST:
             self._answer(413, {"error": f"more than {_LARGEST} bytes"})
             return
@@ -223,6 +227,7 @@ class _ReceiverHandler(BaseHTTPRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer what can't even be read, without repeating it."""
         del message, explain
+        # The request line could not be read, so none of these may be set.
         self.command = self.command or ""
         self.requestline = ""
         self.request_version = self.protocol_version

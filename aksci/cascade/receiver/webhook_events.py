@@ -119,6 +119,7 @@ def _push(source: Literal["acr", "distribution"], event: Mapping[str, Any]) -> P
     name = f"{push.host}/{push.repository}"
     try:
         named = parse_reference(f"{name}:{push.tag}@{push.digest}")
+        # Read back: a host without dot and port would be taken for a part of docker.io's name.
         sound = (named.registry, named.repository) == (push.host, push.repository)
     except ConfigError:
         sound = False
