@@ -85,6 +85,7 @@ class BuildPlan:
         for one in self.work:
             parents = [reason["image"] for reason in one.reasons if waits(reason)]
             if one.action == "build":
+                # Parents come first in a plan, so the ways from them are known by now.
                 own = len(parents) < len(one.reasons)
                 ways = [()] if own else [found[parent] for parent in parents]
                 found[one.image] = (one.image, *min(ways, key=lambda way: (len(way), way)))

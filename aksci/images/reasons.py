@@ -97,6 +97,7 @@ def find_reasons(
     previous = read_lineage(registry, repository, spec.tags[0])
     now = lineage_of(graph, name, inputs)
 
+    # Called only if the tree differs: it reads every file that counts.
     def files() -> list[dict[str, str]] | None:
         before = read_files(registry, repository, previous) if previous else None
         return None if before is None else changed_files(before, files_of(inputs.image, hasher))
@@ -253,6 +254,7 @@ def _args(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Reason]:
         if before.get(name) != after.get(name):
             yield {"code": "ARG", "name": name, "old": before.get(name), "new": after.get(name)}
     for name in sorted({*old, *new} - _OWN_CODES):
+        # What a record does not have is the same as what is empty in another.
         if (old.get(name) or None) != (new.get(name) or None):
             yield {"code": "ARG", "name": name, "old": old.get(name), "new": new.get(name)}
 

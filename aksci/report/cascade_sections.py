@@ -299,6 +299,7 @@ def _rows(entries: Sequence[_Entry], limit: int) -> tuple[list[tuple[str, ...]],
     def row(name: str, own: str, shared: tuple[str, ...]) -> tuple[str, ...]:
         return (shared[0], name, own, *shared[1:])
 
+    # As long as there is room, a row for each: only its own cell tells the digests.
     if len(entries) <= limit:
         return [row(one.name, one.own, one.shared) for one in entries], 0
     alike: dict[tuple[str, ...], list[_Entry]] = {}

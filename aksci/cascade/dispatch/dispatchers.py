@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AzurePipelinesDispatcher", "GithubDispatcher", "make_dispatcher"]
 
+# In a header, the end of a line would begin another header.
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 

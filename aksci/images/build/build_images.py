@@ -112,6 +112,7 @@ def build_images(
 def _failure(result: BuildResult) -> AksciError:
     """Make one error of all failures: its exit status that of the worst, its end their output."""
     errors = [result.failed[name] for name in sorted(result.failed)]
+    # The registry failed, or the configuration is wrong: for most images alike, so it is told once.
     if not any(isinstance(error, BuildError) for error in errors):
         messages = dict.fromkeys(error.message for error in errors)
         if len(messages) == 1 or not all(isinstance(error, RegistryError) for error in errors):
@@ -130,6 +131,7 @@ def _failure(result: BuildResult) -> AksciError:
     hint = next((error.hint for error in errors if error.hint), None)
     text = "\n\n".join(dict.fromkeys(error.message for error in errors))
     kinds = {type(error) for error in errors}
+    # Failures of one kind keep its exit status, such as a validation's.
     kind = kinds.pop() if len(kinds) == 1 else BuildError
     return kind("\n".join(lines) + f"\n\n{text}", hint=hint)
 

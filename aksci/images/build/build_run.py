@@ -186,6 +186,7 @@ class Run:
 
         :returns: what counts as finished, and the digest that was built here.
         """
+        # It may have waited for its turn while the run was stopped.
         if self._stopped.is_set():
             raise Interrupted(f"{name} was not built: the run was stopped.")
         started = time.monotonic()
@@ -357,6 +358,7 @@ class _Requests:
         cache = self.settings.cache
         if cache.type == "none":
             return None
+        # By the image's name: several may have one repository.
         tag = f"cache-{name.replace('/', '-')}"[:_LONGEST_TAG]
         return BuildCache(
             ref=f"{self.lookup.registry.host}/{self.lookup.graph.images[name].spec.repository}:{tag}",

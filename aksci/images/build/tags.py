@@ -39,6 +39,7 @@ def publish_tags(record: BuildRecord, registry: Registry) -> tuple[MovedTag, ...
 
     :raises RegistryError: the build was pushed to another registry, or a manifest is gone.
     """
+    # All of them before the first tag moves.
     for name, image in record.images.items():
         if image.ref.registry != registry.host:
             raise RegistryError(

@@ -140,6 +140,7 @@ class TreeHasher:
         while self._helper and key in self._helped:
             result = self._helper.result()
             if result is None:
+                # It has ended, or died: what it did not tell is done here.
                 self._helped.clear()
                 return
             done, tree, news = result

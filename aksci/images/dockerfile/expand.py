@@ -44,6 +44,7 @@ def expand(
     :param complete: a variable that is not in ``values`` is empty, as in BuildKit.
     :raises UnresolvedError: a variable's value is not known, or BuildKit refuses the expression.
     """
+    # Nearly every word of a Dockerfile: no lexer for it.
     if "$" not in text and escape not in text and "'" not in text and '"' not in text:
         return text
     return "".join(
@@ -61,6 +62,7 @@ def shell_words(text: str, *, raw: bool) -> list[str]:
     words: list[str] = []
     word = ""
     for piece, literal in lexer.pieces():
+        # A blank in quotes parts no words.
         if literal:
             word += piece
             continue
@@ -209,6 +211,7 @@ class _Lexer:
         if name not in self._values:
             return None
         value = self._values[name]
+        # Set, to what nobody knows: no modifier may take its default for it.
         if value is None:
             raise UnresolvedError(name, "nobody knows its value")
         return value

@@ -233,6 +233,7 @@ def _version(frontend: str | None) -> tuple[int, int] | None:
     if version is None:
         return _LATEST
     major, minor = int(version.group(1)), version.group(2)
+    # ``:1`` is the newest of 1. What 2 will mean nobody knows: None makes the image opaque.
     return (major, int(minor) if minor else _LATEST[1]) if major == _LATEST[0] else None
 
 

@@ -161,6 +161,7 @@ def split_references(
             ) from None
     if not full:
         return None, (), ()
+    # Docker Hub's prefix: in a registry of the project, ``web`` is ``web``.
     repositories = [each.repository.removeprefix("library/") for each in full]
     tags = [
         each.tag for each, own in zip(full, repositories, strict=True) if own == repositories[0]
