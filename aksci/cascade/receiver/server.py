@@ -46,8 +46,6 @@ _UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-L
 class ReceiverServer(ThreadingHTTPServer):
     """Serve requests, so many at a time, and end those that take too long."""
 
-    # A connection that hangs must not keep the receiver from ending.
-    daemon_threads = True
     request_queue_size = 64
 
     def __init__(
