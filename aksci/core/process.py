@@ -25,7 +25,7 @@ from aksci.core.text import sanitise
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["Result", "Runner"]
@@ -36,6 +36,9 @@ _SHORTEST_LINE = 8  # characters; shorter ones (braces, "yes") would redact half
 _BASE64_LINE = 76  # characters: RFC 2045, and base64 of GNU coreutils
 _URL_SAFE = str.maketrans("+/", "-_")
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+# Seconds after SIGKILL, which takes effect at once but for a moment in the kernel. No more: where
+# process 1 reaps nobody, as in many containers, the dead stay in their group for ever.
+_REAPED = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,11 +216,11 @@ class Runner:
         self.stop()
         with self._lock:
             groups = list(self._live)
-        deadline = time.monotonic() + _GRACE
-        while time.monotonic() < deadline and any(_group_alive(group) for group in groups):
-            time.sleep(0.05)
+        # All have the same grace at once: one after the other would have 5 seconds each.
+        _await_end(groups, _GRACE)
         for group in groups:
             _signal_group(group, signal.SIGKILL)
+        _await_end(groups, _REAPED)
 
     def _go_on(self) -> None:
         if self._stopped.is_set():
@@ -260,6 +263,9 @@ class Runner:
                 process.wait()
             finally:
                 timer.cancel()
+            if timed_out.is_set():
+                # The program is gone, and its children may have the rest of their grace.
+                timer.join()
         return int(process.exit_code), timed_out.is_set()
 
 
@@ -408,10 +414,15 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _terminate_group(group: int) -> None:
     _signal_group(group, signal.SIGTERM)
-    deadline = time.monotonic() + _GRACE
-    while time.monotonic() < deadline and _group_alive(group):
-        time.sleep(0.05)
+    _await_end({group}, _GRACE)
     _signal_group(group, signal.SIGKILL)
+    _await_end({group}, _REAPED)
+
+
+def _await_end(groups: Collection[int], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and any(_group_alive(group) for group in groups):
+        time.sleep(0.05)
 
 
 def _signal_group(group: int, number: int) -> None:

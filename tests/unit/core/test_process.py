@@ -114,6 +114,16 @@ def test_a_time_out_ends_the_whole_process_group(runner, tmp_path):
     assert not _alive(int(pid_file.read_text()))
 
 
+def test_a_time_out_waits_for_children_that_the_program_left_behind(runner, monkeypatch, tmp_path):
+    monkeypatch.setattr("aksci.core.process._GRACE", 0.5)
+    pid_file = tmp_path / "pid"
+    # It ignores SIGTERM and holds no pipe of ours, so that nothing but its group tells of it.
+    child = f"(trap '' TERM; exec sleep 60) >/dev/null 2>&1 & echo $! > {pid_file}; wait"
+    with pytest.raises(ProcessTimeout):
+        runner.run(["sh", "-c", child], timeout=0.5)
+    assert not _alive(int(pid_file.read_text()))
+
+
 def test_a_program_that_ignores_sigterm_is_killed(runner, monkeypatch):
     monkeypatch.setattr("aksci.core.process._GRACE", 0.3)
     with pytest.raises(ProcessTimeout):
