@@ -16,6 +16,7 @@ __all__ = ["backoff", "gather", "import_first", "retry"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+# Reentrant: a module that is imported under it may call import_first itself.
 _IMPORTING = threading.RLock()
 _GRACE = 2.0  # seconds
 
@@ -51,10 +52,14 @@ def gather(
     """
     from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
+    # Here, and not in the work: the first thing that all threads would do is import it at once.
     import_first(*imports)
     todo = list(items)
+    # No pool for one item, nor where one at a time is asked for: Ctrl-C then arrives in the work
+    # itself.
     if len(todo) < 2 or limit < 2:  # noqa: PLR2004 - nothing to do at once
         return [work(item) for item in todo]
+    # No ``with``: leaving it waits for every thread, even after Ctrl-C.
     pool = ThreadPoolExecutor(min(limit, len(todo)), thread_name_prefix=name)
     futures = [pool.submit(work, item) for item in todo]
     try:
@@ -63,12 +68,14 @@ def gather(
         pool.shutdown(wait=False, cancel_futures=True)
         wait([future for future in futures if not future.cancelled()], timeout=_GRACE)
         raise
+    # No thread may still be at work, and print, when the failure is told.
     pool.shutdown(wait=True, cancel_futures=True)
     _raise_first(futures)
     return [future.result() for future in futures]
 
 
 def _raise_first(futures: Iterable[Future[Result]]) -> None:
+    # In the items' order: whichever thread was the fastest, a repeated run tells the same failure.
     for future in futures:
         error = None if future.cancelled() else future.exception()
         if error is not None:
@@ -99,8 +106,11 @@ def retry(
         try:
             return work()
         except Exception as error:
+            # By attribute, since this room knows no registry. "0" would ask again at once, so it
+            # does not count: a busy server gets our own wait.
             pause = getattr(error, "retry_after", None) or wait_for
             if not again(error) or pause > longest:
                 raise
         sleep(pause)
+    # The last attempt is outside of the loop: whatever it raises is the caller's.
     return work()

@@ -25,6 +25,7 @@ def user_folder(variables: Mapping[str, str], name: str, default: str) -> Path:
     :param default: the base, relative to the user's home.
     """
     base = variables.get(name, "")
+    # The specification: a relative path in these variables is invalid, and ignored.
     return (Path(base) if base.startswith("/") else home_of(variables) / default) / "aksci"
 
 
@@ -34,13 +35,17 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o600) -> 
     :param mode: of a new file, less the umask. Only its owner may read it unless told otherwise.
     """
     data = content.encode() if isinstance(content, str) else content
+    # In the same folder: rename(2) replaces a file only within one file system.
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     draft.unlink(missing_ok=True)  # a killed process of the same number may have left one
+    # O_EXCL follows no symbolic link that somebody has put in its place, and the mode counts before
+    # anything is in it.
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         draft.replace(path)
+    # Ctrl-C leaves no draft either.
     except BaseException:
         draft.unlink(missing_ok=True)
         raise

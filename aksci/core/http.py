@@ -37,6 +37,7 @@ def proxy_for(url: str, variables: Mapping[str, str]) -> str | None:
         return None
     name = f"{parts.scheme}_proxy"
     proxy = variables.get(name) or ("" if parts.scheme == "http" else variables.get(name.upper()))
+    # A dot at the end only says that the name is complete: an entry spares it all the same.
     host = (parts.hostname or "").rstrip(".")
     if not proxy or _is_here(host):
         return None
@@ -72,6 +73,7 @@ def _trusting(bundle: str | None) -> ssl.SSLContext:
     from pathlib import Path
 
     try:
+        # OpenSSL takes a folder of hashed names by another parameter than a file.
         if bundle and Path(bundle).is_dir():
             return ssl.create_default_context(capath=bundle)
         return ssl.create_default_context(cafile=bundle)
@@ -97,8 +99,10 @@ def _spares(entry: str, host: str, port: int | None) -> bool:
     if name == "*":
         return True
     address = _address(host)
+    # Compared as addresses: by its text, "0.0.1" would spare 10.0.0.1 as a subdomain.
     if address is not None:
         return address == _address(name)
+    # With the dot before both: "example.com" must not spare "notexample.com".
     name = name.removeprefix("*").strip(".")
     return bool(name) and f".{host}".endswith(f".{name}")
 

@@ -37,7 +37,10 @@ class once(Generic[T]):  # noqa: N801 - a decorator, read as ``property`` is
             return self
         known = instance.__dict__
         # ``setdefault`` of a dict with texts as keys can't be interrupted by another thread.
+        # Reentrant: a property that reads itself by a detour ends in RecursionError, not in a
+        # deadlock.
         with known.setdefault(f"{self._name} (lock)", threading.RLock()):
+            # Again, now alone: another thread may have computed it while we waited.
             if self._name not in known:
                 # From here on, Python finds it in the object and asks us no more.
                 known[self._name] = self._compute(instance)

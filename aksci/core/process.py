@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Result", "Runner"]
 
 _TAIL_LINES = 60
+# sh raises its own exceptions for all other statuses: which of them is an error is ours to say.
 _EVERY_STATUS = [*range(256), *range(-64, 0)]
 _SHORTEST_LINE = 8  # characters; shorter ones (braces, "yes") would redact half of everything
 _BASE64_LINE = 76  # characters: RFC 2045, and base64 of GNU coreutils
@@ -72,6 +73,7 @@ class Runner:
 
     def redact(self, text: str) -> str:
         """Replace every secret that this runner has been handed by ``***``."""
+        # The longest first: a secret inside another one would leave the other's rest readable.
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
@@ -115,6 +117,7 @@ class Runner:
         """
         self._go_on()
         words = tuple(str(word) for word in argv)
+        # Before the log line: what is handed in here is redacted in it.
         environment = self._environment(env or {}, only=only_env)
         if isinstance(stdin, Secret):
             stdin = self._learn(stdin)
@@ -128,6 +131,7 @@ class Runner:
         result = Result(
             argv=words, status=status, stdout=sink.stdout, stderr=sink.stderr, seconds=seconds
         )
+        # It may have ended because ``stop`` ended it: its status would be a misleading error.
         self._go_on()
         if timed_out:
             raise ProcessTimeout(
@@ -159,6 +163,8 @@ class Runner:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                # A group of its own: it can be ended with its children, and the terminal's Ctrl-C
+                # reaches it through us, in order.
                 start_new_session=True,
             )
         except OSError as error:
@@ -208,6 +214,7 @@ class Runner:
         taken, since the interrupted code may hold it.
         """
         self._stopped.set()
+        # A copy, made in one step under the interpreter's lock: other threads go on adding.
         for group in list(self._live):
             _signal_group(group, signal.SIGTERM)
 
@@ -229,6 +236,7 @@ class Runner:
     def _learn(self, secret: Secret) -> str:
         """Remember what to redact: the value, each line of one that has several, and base64."""
         value = secret.reveal()
+        # Output comes line by line, so a key of several lines never passes in one piece.
         lines = [line for line in value.splitlines() if len(line) >= _SHORTEST_LINE]
         self._secrets.update(filter(None, (value, *lines, *_in_base64(value.strip()))))
         return value
@@ -255,6 +263,7 @@ class Runner:
         group: int = process.process.pid  # the leader's pid is the group's id
         timed_out = threading.Event()
         timer = threading.Timer(timeout or 0, _expire, (group, timed_out))
+        # A daemon: a time-out that is far away must not keep an interrupted process from ending.
         timer.daemon = True
         with self._guarded(group):
             if timeout is not None:
@@ -281,16 +290,21 @@ def _start(
     # sh logs argv at INFO and the first bytes of stdin at DEBUG: neither may ever reach a handler.
     logging.getLogger("sh").setLevel(logging.CRITICAL + 1)
     try:
+        # sh itself would look on our PATH, and the program may be given another one.
         command = sh.Command(_locate(words[0], environment))
         return command(
             *words[1:],
+            # In the background, and without its exceptions: the time-out and Ctrl-C are ours to
+            # handle.
             _bg=True,
             _bg_exc=False,
             _new_session=True,
+            # Pipes, as in CI: with a terminal, programs would draw progress bars and ask questions.
             _tty_in=False,
             _tty_out=False,
             _cwd=str(cwd) if cwd else None,
             _env=environment,
+            # None would be an open pipe, on which a program that reads stdin waits for ever.
             _in="" if stdin is None else stdin,
             _out=sink.out,
             _err=sink.err,
@@ -299,9 +313,11 @@ def _start(
             _no_out=True,
             _no_err=True,
             _encoding="utf-8",
+            # A log with a byte that is no UTF-8 must not end the run.
             _decode_errors="replace",
             _ok_code=_EVERY_STATUS,
             _return_cmd=True,
+            # sh's own message holds argv, unredacted.
             _log_msg=lambda *_: "",
         )
     except sh.CommandNotFound:

@@ -11,6 +11,7 @@ class Secret:
     It travels to programs by environment or stdin, never by argv.
     """
 
+    # No __dict__: vars() and a debugger's dump of attributes show nothing.
     __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
@@ -33,5 +34,6 @@ class Secret:
         return hash(self._value)
 
     def __reduce__(self) -> str:
+        # A pickle, or a copy for another process, would hold the value in the clear.
         msg = "a Secret cannot be pickled"
         raise TypeError(msg)

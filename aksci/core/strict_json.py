@@ -37,10 +37,13 @@ def parse_json(content: bytes | str, *, exact: bool = False) -> Any:
     try:
         found = json.loads(
             data.decode("utf-8"),
+            # Of a key that is there twice, Python takes the last and other programs the first: a
+            # document could say one thing to us and another to who deploys it.
             object_pairs_hook=_folded if exact else _unique,
             parse_constant=_refuse,
         )
         if exact and _SURROGATE.search(data):
+            # Half a pair can't be encoded, which raises UnicodeEncodeError, a ValueError.
             json.dumps(found, ensure_ascii=False).encode()
     except RecursionError:
         # Each level costs Python a frame: a few kilobytes of brackets would end the program.

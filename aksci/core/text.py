@@ -41,8 +41,11 @@ def sanitise(text: str) -> str:
 
     Sources: Azure Pipelines "Logging commands"; GitHub Actions "Workflow commands".
     """
+    # Whole sequences first: without its ESC, the rest of one would stay as text.
     text = _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     text = _CONTROL.sub("", text)
+    # Only now: a control character between two ``#`` has gone, and would otherwise have hidden them
+    # from us and not from the agent.
     text = _HASH_COMMAND.sub("# #", text)
     return _COLON_COMMAND.sub(r"\1: :", text)
 
