@@ -52,8 +52,8 @@ class ConsoleReporter:
 
     def mask(self, secret: str) -> None:
         """Replace a value by ``***`` in all later output."""
-        if secret:
-            self._masked.add(secret)
+        with self._lock:  # another thread may be going through them
+            self._masked |= {secret} - {""}
 
     def output(self, name: str, value: str) -> None:
         """Do nothing: there is no later job."""
@@ -71,7 +71,8 @@ class ConsoleReporter:
 
     def _printable(self, text: str) -> str:
         """Hide what is masked, and replace what the stream's encoding lacks."""
-        for secret in self._masked:
+        # The longest first: one that is inside another would leave the other's rest readable.
+        for secret in sorted(self._masked, key=len, reverse=True):
             text = text.replace(secret, "***")
         encoding = self._stream.encoding or "utf-8"
         return text.encode(encoding, "replace").decode(encoding)

@@ -101,6 +101,15 @@ def test_azure_attaches_each_summary_as_its_own_file(tmp_path):
     assert stream.getvalue().count("##vso[task.uploadsummary]") == 2
 
 
+def test_nothing_is_left_of_a_masked_value_that_holds_another():
+    stream = io.StringIO()
+    reporter = ConsoleReporter(stream)
+    for length in range(8):
+        reporter.mask("hunter2" + "x" * length)
+    reporter.line("password hunter2xxxxxxx")
+    assert stream.getvalue() == "password ***\n"
+
+
 def test_a_masked_value_is_hidden_everywhere():
     stream = io.StringIO()
     reporter = ConsoleReporter(stream)
