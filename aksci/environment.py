@@ -137,6 +137,7 @@ class Environment:
 
             reporter = choose_reporter(variables, sys.stderr)
         now = now or (lambda: datetime.now(UTC))
+        # Resolved: programs run in other folders, and a link must not make two projects of one.
         root = find_project((root or Path.cwd()).resolve())
         config = load_config(root / CONFIG_NAME)
         return cls(
@@ -162,6 +163,7 @@ class Environment:
 
     def close(self) -> None:
         """Close all that was opened. What ``at`` and ``looking`` gave is closed with its origin."""
+        # What its origin opened, others may still use.
         if self._family.first is self:
             self._family.closing.close()
 
@@ -179,12 +181,15 @@ class Environment:
 
     def _sibling(self, name: str, *, start: bool) -> Environment:
         family = self._family
+        # Two threads that ask at once must get the same one, with the same connections.
         with family.lock:
             if (name, start) in family.members:
                 return family.members[name, start]
             settings = self.settings
             if name != self.name:
                 settings = environment_settings(self.config, name, self.root)
+            # ``replace`` gives it a family of its own, as the field is no parameter; frozen forbids
+            # to assign ours.
             made = replace(self, name=name, settings=settings, start=start)
             vars(made)["_family"] = family
             family.members[name, start] = made
@@ -205,6 +210,7 @@ class Environment:
         from aksci.images.build.build_record import read_build_record
 
         record = read_build_record(self.work)
+        # Its digests are of another registry, and its verdicts may be under another policy.
         if record.environment != self.name:
             raise UsageError(
                 f"The last build was for {record.environment!r}, not {self.name!r}.",
@@ -257,6 +263,7 @@ class Environment:
             platform=self.platform,
             variables=self.variables,
             start=self.start,
+            # Late: an environment that has a registry and a cluster needs no tools to find them.
             toolbox=lambda: self.toolbox,
             runner=self.runner,
             reporter=self.reporter,
@@ -269,6 +276,7 @@ class Environment:
     @once
     def toolbox(self) -> Toolbox:
         """The toolbox of this user."""
+        # One a run, so that no tool is probed or built twice; and whoever opened the run closes it.
         if self._family.first is not self:
             return self._family.first.toolbox
         from aksci.tools.toolbox import Toolbox
@@ -306,6 +314,7 @@ class Environment:
         """What asks registries for external images; the embedded registry mirrors docker.io."""
         from aksci.images.bases import RegistryBases
 
+        # Its own client for its own registry, too: another one would log in a second time.
         registry = self.registry
         return RegistryBases(
             mirror=registry if self.settings.platform == "embedded" else None,
@@ -416,6 +425,7 @@ class Environment:
         try:
             return PodEngine(cluster)
         except BaseException:
+            # Nobody else has it yet, so that nobody else would close it.
             cluster.close()
             raise
 
@@ -523,7 +533,9 @@ class Environment:
 
 def _run_id(given: str | None, now: datetime) -> str:
     if not given:
+        # The time sorts; the rest tells two runs of one second apart.
         return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    # It becomes a part of files' names: no slash, and no dot first.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", given):
         raise UsageError(
             f"{_RUN_ID}={given!r} can't name files: letters, digits, '.', '_' and '-' can."

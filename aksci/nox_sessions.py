@@ -43,6 +43,7 @@ def _keep_libraries_quiet() -> None:
 
 def _session(name: str, summary: str, folder: Path) -> Callable[[nox.Session], None]:
     def session(session: nox.Session) -> None:
+        # Here, and not above: `nox -l` imports this module too (a test holds it).
         from aksci.cli.edge import run_session
         from aksci.cli.options import WORK_TO_DO
         from aksci.core.errors import Interrupted
@@ -50,10 +51,12 @@ def _session(name: str, summary: str, folder: Path) -> Callable[[nox.Session], N
         _keep_libraries_quiet()
         status = run_session(name, session.posargs, folder=folder, shared=True)
         if status == Interrupted.exit_status:
+            # So nox stops as well; a failed session would be one of several in its summary.
             raise KeyboardInterrupt
         if status:
             what = "found work to do" if status == WORK_TO_DO else "failed"
             session.error(f"{name} {what} (exit status {status})")
 
+    # What `nox -l` shows.
     session.__doc__ = summary
     return session

@@ -38,6 +38,7 @@ class AzurePipelinesReporter(GroupingReporter):
         for number, line in enumerate(filter(None, secret.splitlines())):
             name = f"AKSCI_MASK_{number}"
             self._write(f"##vso[task.setvariable variable={name};issecret=true]{_escape(line)}")
+        # Last: our own mask would hide the value in the very command that tells the agent of it.
         super().mask(secret)
 
     def output(self, name: str, value: str) -> None:
@@ -48,6 +49,7 @@ class AzurePipelinesReporter(GroupingReporter):
         """Attach one more Markdown file to the run's summary page."""
         if self._summary_folder:
             path = self._summary_folder / f"aksci-summary-{next(self._summaries)}.md"
+            # A file each: what an earlier summary attached must not change under it.
             path.write_text(sanitise(markdown) + "\n", encoding="utf-8")
             self._write(f"##vso[task.uploadsummary]{path}")
 

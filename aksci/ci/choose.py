@@ -22,6 +22,7 @@ def choose_reporter(variables: Mapping[str, str], stream: TextIO) -> Reporter:
     Sources: GitHub Actions "Default environment variables" (``GITHUB_ACTIONS``); Azure Pipelines
     "Use predefined variables" (``TF_BUILD``).
     """
+    # CI before the terminal: a job may have a pseudo-terminal, too.
     if variables.get("GITHUB_ACTIONS") == "true":
         return GitHubReporter(
             stream,
@@ -32,6 +33,7 @@ def choose_reporter(variables: Mapping[str, str], stream: TextIO) -> Reporter:
         return AzurePipelinesReporter(stream, summary_folder=variables.get("AGENT_TEMPDIRECTORY"))
     colour = _wants_colour(variables, stream)
     if stream.isatty() and variables.get("TERM", "dumb") != "dumb":
+        # A redirected stream and a dumb terminal can't move the cursor.
         from aksci.ci.live import LiveReporter
 
         return LiveReporter(stream, colour=colour)
@@ -40,6 +42,7 @@ def choose_reporter(variables: Mapping[str, str], stream: TextIO) -> Reporter:
 
 def _wants_colour(variables: Mapping[str, str], stream: TextIO) -> bool:
     """Decide as the NO_COLOR and FORCE_COLOR conventions say, and by the terminal otherwise."""
+    # no-color.org: set to anything but an empty text.
     if variables.get("NO_COLOR"):
         return False
     if variables.get("FORCE_COLOR"):

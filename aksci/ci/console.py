@@ -25,6 +25,7 @@ class ConsoleReporter:
     def __init__(self, stream: TextIO, *, colour: bool = False) -> None:
         self._stream = stream
         self._colour = colour
+        # Reentrant: reporters that draw or fold print while they hold it.
         self._lock = threading.RLock()
         self._masked: set[str] = set()
 
@@ -67,6 +68,8 @@ class ConsoleReporter:
     def _write(self, text: str) -> None:
         with self._lock:
             self._stream.write(self._printable(text) + "\n")
+            # At once: a log is read while the run goes on, and is what remains of one that is
+            # killed.
             self._stream.flush()
 
     def _printable(self, text: str) -> str:
@@ -75,4 +78,5 @@ class ConsoleReporter:
         for secret in sorted(self._masked, key=len, reverse=True):
             text = text.replace(secret, "***")
         encoding = self._stream.encoding or "utf-8"
+        # A CI log in ASCII must not end the run at the first arrow.
         return text.encode(encoding, "replace").decode(encoding)

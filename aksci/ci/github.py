@@ -39,6 +39,7 @@ class GitHubReporter(GroupingReporter):
         """Ask the runner to hide a value, line by line as it compares."""
         for line in filter(None, secret.splitlines()):
             self._write(f"::add-mask::{_escape_data(line)}")
+        # Last: our own mask would hide the value in the very command that tells the runner of it.
         super().mask(secret)
 
     def output(self, name: str, value: str) -> None:
@@ -51,6 +52,7 @@ class GitHubReporter(GroupingReporter):
     def summary(self, markdown: str) -> None:
         """Append to the step's summary page."""
         if self._summary_file:
+            # Appended: all that a step runs shares this file.
             with self._summary_file.open("a", encoding="utf-8") as file:
                 file.write(sanitise(markdown) + "\n")
 

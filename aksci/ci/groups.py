@@ -42,6 +42,8 @@ class GroupingReporter(ConsoleReporter):
             yield
         finally:
             with self._lock:
+                # A task that ended meanwhile has closed it: another end would close nothing of
+                # ours.
                 if self._open:
                     self._write(self.END)
                 self._open = False
@@ -53,6 +55,7 @@ class GroupingReporter(ConsoleReporter):
     def block(self, title: str, lines: Sequence[str]) -> None:
         """Print a whole group at once, so that nothing comes between its lines."""
         with self._lock:
+            # Neither CI system nests groups.
             before = [self.END] if self._open else []
             self._open = False
             inside = [sanitise(line) for line in lines]

@@ -51,10 +51,12 @@ class LiveReporter(ConsoleReporter):
     def end(self, task: LiveTask, text: str) -> None:
         """Replace a task's line by a lasting one."""
         with self._lock:
+            # Under one lock: between the two, the refresh would show neither line.
             self._tasks.remove(task)
             self.line(f"[{task.name}] {text}")
 
     def _refresh(self) -> None:
+        # Nobody is left to read it, which is no reason to end the run.
         with contextlib.suppress(OSError, ValueError):  # the terminal is gone, or closed
             while self._tasks:
                 with self._lock:
@@ -83,6 +85,7 @@ class LiveReporter(ConsoleReporter):
 
     def _live_lines(self) -> list[str]:
         columns, rows = self._size()
+        # The cursor can't go up past the screen's first row. Two are for the count and the cursor.
         tasks = self._tasks[: max(1, rows - 2)]
         name = min(_NAME, max((_width(task.name) for task in tasks), default=0))
         now = time.monotonic()
@@ -91,6 +94,7 @@ class LiveReporter(ConsoleReporter):
             shown = fit(self._printable(task.name), name)
             shown += " " * (name - _width(shown))
             step = self._printable(task.now)
+            # One column less: some terminals wrap as soon as the last one is filled.
             lines.append(fit(f"  {shown} {_elapsed(now - task.began):>7}  {step}", columns - 1))
         if len(tasks) < len(self._tasks):
             lines.append(fit(f"  and {len(self._tasks) - len(tasks)} more", columns - 1))
@@ -99,9 +103,11 @@ class LiveReporter(ConsoleReporter):
     def _size(self) -> tuple[int, int]:
         """Return columns and rows, as they are now."""
         try:
+            # Asked each time: a resized terminal sends a signal, which is the main thread's alone.
             columns, rows = os.get_terminal_size(self._stream.fileno())
         except (OSError, ValueError):
             columns, rows = 0, 0
+        # A terminal over a serial line may say that it has 0.
         return columns or 80, rows or 24
 
 

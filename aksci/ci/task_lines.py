@@ -81,6 +81,7 @@ class GroupedTask:
 
     def done(self, text: str) -> None:
         """Print the group, its title saying how it ended."""
+        # The end is kept: that is where a failure says why.
         lost = self._told - len(self._lines)
         head = [f"({lost} lines before these are left out)"] if lost else []
         self._reporter.block(f"{self._name}: {text}", [*head, *self._lines])

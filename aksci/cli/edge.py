@@ -62,6 +62,8 @@ def run_session(
         _tell(reporter, error)
         return error.exit_status
     except KeyboardInterrupt:
+        # No AksciError: what catches Exception on the way here, in libraries too, lets it pass.
+        # A second Ctrl-C would leave the programs that this ends.
         with _uninterrupted():
             runner.terminate_all()
         words = shlex.join(["nox", "-s", name, *(["--", *arguments] if arguments else [])])
@@ -72,6 +74,7 @@ def run_session(
         _tell(reporter, interrupted)
         return interrupted.exit_status
     except OSError as error:
+        # A traceback is for whoever mends us; a file's name is what its owner needs.
         if error.filename is None and error.errno not in _FULL:
             raise  # not about a file of the user's: a defect of ours
         told = _system_fault(error)
@@ -97,12 +100,14 @@ def _record(name: str, env: Environment, options: Options) -> int:
     try:
         apply = getattr(import_module(session.module), session.function)
         details |= apply(env, options) or {}
+        # The record tells what was decided; the status is the process's.
         status = int(details.pop("exit_status", 0))
     except AksciError as error:
         outcome = error.code
         details["error"] = error.message
         raise
     except BaseException:
+        # Also Ctrl-C and defects: a record that is missing would look like a run that never was.
         outcome = "interrupted"
         raise
     finally:
@@ -117,6 +122,8 @@ def _record(name: str, env: Environment, options: Options) -> int:
                     details=details,
                 )
             except OSError as error:
+                # A full disk fails the session and then its record, too: the first error is the one
+                # to tell.
                 if outcome == "ok":
                     raise
                 env.reporter.warning(f"The run record could not be written: {error}.")
@@ -144,6 +151,8 @@ def write_run_record(
         "outcome": outcome,
         **details,
     }
+    # The name is taken before it is written: two jobs that looked for a free one would both find
+    # the same.
     path = _claim(folder, run_id, session)
     write_atomically(path, json.dumps(document, indent=2) + "\n", mode=0o666)
     _prune(folder)
@@ -196,9 +205,11 @@ def _uninterrupted() -> contextlib.AbstractContextManager[None]:
 @contextlib.contextmanager
 def _handling(handler: Callable[[int, object], None] | signal.Handlers) -> Iterator[None]:
     """Handle what interrupts so for a while. Only the main thread may; nohup's wish is kept."""
+    # Python refuses signal handlers elsewhere. Whoever runs sessions in threads has their own.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    # nohup(1) starts a program with SIGHUP ignored: to handle it would end what is to go on.
     nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     handled = [number for number in INTERRUPTS if not (nohup and number == signal.SIGHUP)]
     before = {number: signal.signal(number, handler) for number in handled}
@@ -217,6 +228,7 @@ def _interruptible(runner: Runner) -> contextlib.AbstractContextManager[None]:
     """
 
     def interrupt(_number: int, _frame: object) -> None:
+        # No waiting here: the interrupted code may hold any lock.
         runner.stop()
         raise KeyboardInterrupt
 

@@ -188,6 +188,7 @@ class _Removed(argparse.Action):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        # argparse itself would print and exit; the edge tells all errors in one way.
         raise UsageError(f"{message}.", hint="python -m aksci --help lists sessions and options.")
 
 
@@ -215,6 +216,7 @@ def require_known(session: str, options: Options, *, shared: bool) -> None:
     :raises UsageError: one was given that is not for this session.
     """
     accepted = options_of(session)
+    # By value: what is given as its default changes nothing, whatever the session.
     given = {each.name for each in fields(Options) if getattr(options, each.name) != each.default}
     if shared:
         given &= {"plan"}
@@ -230,6 +232,8 @@ def usage() -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
+    # No abbreviations: a script's --re would change its meaning with the next option. No --help:
+    # argparse would print and exit, past the edge.
     parser = _Parser(prog="nox -s SESSION --", add_help=False, allow_abbrev=False)
     for each in fields(Options):
         _add(parser, each)

@@ -44,6 +44,7 @@ class BaseRule(StrictModel):
 
     @model_validator(mode="after")
     def _one_meaning(self) -> BaseRule:
+        # A pinned digest never moves, and a range always may: a base can't be both.
         if self.digest and self.tags:
             msg = "give 'digest' or 'tags', not both"
             raise ValueError(msg)
@@ -130,6 +131,8 @@ class CascadeConfig(StrictModel):
 
     @model_validator(mode="after")
     def _targets_exist(self) -> CascadeConfig:
+        # A name with a mistake in it would be found only when a base moves, by whoever waits for
+        # the rebuild.
         named = [owner.target for owner in self.owners]
         for target in filter(None, [*named, self.receiver.target]):
             if target not in self.targets:

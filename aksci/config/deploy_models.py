@@ -144,6 +144,7 @@ class EnvironmentConfig(StrictModel):
 
     @model_validator(mode="after")
     def _registry_given(self) -> EnvironmentConfig:
+        # The embedded platform has its own.
         if self.platform != "embedded" and not self.registry:
             msg = f"'registry' is required when platform is {self.platform!r}"
             raise ValueError(msg)

@@ -72,6 +72,7 @@ def load_config(path: Path) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from None
     try:
+        # As JSON: strict models take a list for a tuple, and a text for a date, from JSON only.
         config = Config.model_validate_json(json.dumps(data, default=str))
     except ValidationError as error:
         lines = [_explain(path, detail) for detail in error.errors(include_url=False)]
@@ -87,6 +88,7 @@ def environment_settings(config: Config, name: str, root: Path) -> EnvironmentCo
     """
     if name in config.environments:
         return config.environments[name]
+    # A table of that name comes first: a project may set its own.
     if name == LOCAL:
         return EnvironmentConfig(
             platform="embedded", namespace=config.project.name, create_namespace=True
@@ -109,6 +111,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _explain(path: Path, detail: ErrorDetails) -> str:
+    # pydantic puts the kind of a step into the place, where no key of the file is called so.
     where = ".".join(str(part) for part in detail["loc"] if part not in {"job", "http"})
     if detail["type"] == "extra_forbidden":
         if _REBASE.fullmatch(where):
@@ -123,6 +126,7 @@ def _explain(path: Path, detail: ErrorDetails) -> str:
         return f"{path}: {where}: this key is required."
     message = detail["msg"].removeprefix("Value error, ")
     value = detail.get("input")
+    # Of a whole table, the text would be longer than the file.
     shown = f" (it is {value!r})" if isinstance(value, str | int | float | bool) else ""
     return f"{path}: {where}: {message}{shown}."
 
@@ -166,8 +170,10 @@ def _check_references(path: Path, config: Config) -> None:
         for needed in service.needs
         if needed not in config.services
     ]
+    # First of all: graphlib would take a service that does not exist for one without needs.
     if problems:
         raise ConfigError("\n".join(problems))
+    # The order of services is the deployment's; here, only a circle is an error.
     order = TopologicalSorter({name: each.needs for name, each in config.services.items()})
     try:
         order.prepare()

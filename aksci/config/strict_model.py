@@ -12,6 +12,7 @@ __all__ = ["InsidePath", "Label", "Name", "Seconds", "StrictModel", "Tag"]
 
 def _inside(value: str) -> str:
     path = PurePosixPath(value)
+    # A pull request may change aksci.toml: it must not pack a runner's own files into an image.
     if path.is_absolute() or ".." in path.parts:
         msg = f"{value!r} must be a path inside the project, relative to aksci.toml"
         raise ValueError(msg)
@@ -32,4 +33,5 @@ Seconds = Annotated[int, Field(gt=0, le=86_400)]
 class StrictModel(BaseModel):
     """A table of aksci.toml: no key that it does not know, no value of another type."""
 
+    # strict: "false" for false, or 1.0 for 1, is a mistake that must not pass unseen.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

@@ -81,6 +81,7 @@ class ScanConfig(StrictModel):
 
     @model_validator(mode="after")
     def _scores_given(self) -> ScanConfig:
+        # Without the file no finding has a score, and the limit would silently pass all of them.
         if self.epss_at_least is not None and self.epss is None:
             msg = "'epss_at_least' needs 'epss', the file with the scores"
             raise ValueError(msg)
@@ -136,9 +137,11 @@ class CosignConfig(StrictModel):
         if (self.identity is None) != (self.issuer is None):
             msg = "'identity' and 'issuer' belong together"
             raise ValueError(msg)
+        # Which of the two is trusted must be said, and not be left to cosign.
         if self.identity and (self.key or self.public_key):
             msg = "give a key, or 'identity' and 'issuer', not both"
             raise ValueError(msg)
+        # What is signed by a key that nobody verifies with would be refused at the deployment.
         if (self.key is None) != (self.public_key is None):
             msg = "'key' and 'public_key' belong together"
             raise ValueError(msg)
@@ -177,6 +180,7 @@ class SignConfig(StrictModel):
 
     @model_validator(mode="after")
     def _some(self) -> SignConfig:
+        # "All of them verify" holds of none, too: everything would pass.
         if not self.signers or len(set(self.signers)) != len(self.signers):
             msg = "'signers' names at least one, and each once"
             raise ValueError(msg)

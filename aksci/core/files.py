@@ -45,7 +45,6 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o600) -> 
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         draft.replace(path)
-    # Ctrl-C leaves no draft either.
-    except BaseException:
+    except BaseException:  # Ctrl-C leaves no draft either
         draft.unlink(missing_ok=True)
         raise

@@ -43,6 +43,7 @@ def ensure_packages(names: Iterable[str], runner: Runner, reporter: Reporter) ->
             f"{' '.join(packages)}.",
             hint="install what they hold by your own system's means",
         )
+    # Before the question who we are: where all is there, nobody needs root.
     if not missing_packages(packages, runner):
         _sweep()
         return ()
@@ -52,6 +53,7 @@ def ensure_packages(names: Iterable[str], runner: Runner, reporter: Reporter) ->
             f"Debian packages are missing, and only root can install them: {' '.join(packages)}.",
             hint=command,
         )
+    # policy-rc.d is one file for the machine, so one process at a time may change it.
     with _alone(reporter), _nothing_starts():
         missing = missing_packages(packages, runner)  # another process may have installed them
         if missing:
@@ -74,12 +76,15 @@ def missing_packages(names: Iterable[str], runner: Runner) -> tuple[str, ...]:
 
 def install_argv(names: Sequence[str]) -> list[str]:
     """Return the command that installs: nothing recommended, no questions, no hurry."""
+    # apt fails at once where another apt works, such as the daily upgrade; and dpkg would ask what
+    # to do with a changed configuration file.
     options = ["-o", "DPkg::Lock::Timeout=600", "-o", "Dpkg::Options::=--force-confold"]
     return ["apt-get", "install", "-y", "-q", "--no-install-recommends", *options, "--", *names]
 
 
 def _install(names: Sequence[str], runner: Runner) -> None:
     try:
+        # First: an image's lists are old, and name versions that mirrors no longer have.
         runner.run(["apt-get", "update", "-q", "-o", "DPkg::Lock::Timeout=600"], env=_QUIET)
         runner.run(install_argv(names), env=_QUIET)
     except ProcessError as error:
@@ -95,6 +100,7 @@ def _alone(reporter: Reporter) -> Iterator[None]:
 
     lock = FileLock(_LOCK)
     try:
+        # Tried once without waiting, to be able to say that we wait.
         lock.acquire(timeout=0)
     except Timeout:
         reporter.line("another process installs Debian packages; waiting")
@@ -117,6 +123,7 @@ def _nothing_starts() -> Iterator[None]:
     draft.write_text(_policy(os.getpid()), encoding="utf-8")
     draft.chmod(0o755)
     if _POLICY.exists():
+        # A link and a rename: at no moment is there no policy, whenever we are killed.
         os.link(_POLICY, _KEPT)
     draft.rename(_POLICY)
     try:

@@ -62,6 +62,7 @@ def download(
     try:
         retry(fetch, again=_may_pass, waits=backoff(pause, attempts=_ATTEMPTS))
     except DiskFullError:
+        # What arrived takes up the space that is missing.
         part.unlink(missing_ok=True)
         raise
     except urllib.error.HTTPError as error:
@@ -89,6 +90,7 @@ def _fetch(
     opener: urllib.request.OpenerDirector, url: str, part: Path, received: _Received
 ) -> None:
     have = part.stat().st_size if part.exists() else 0
+    # identity: the checksum and the ranges are of the file, not of a compressed form of it.
     request = urllib.request.Request(url, headers={"Accept-Encoding": "identity"})  # noqa: S310 - see _require_safe
     if have:
         request.add_header("Range", f"bytes={have}-")
@@ -109,13 +111,16 @@ def _fetch(
                 file.write(chunk)
                 done += len(chunk)
                 received(done, total)
+            # An older, longer part would leave its end behind the new file's.
             file.truncate()
+    # urllib does not tell a connection that broke from one that ended.
     if total is not None and done < total:
         raise http.client.HTTPException(f"it broke off after {done} of {total} bytes")
     return None
 
 
 def _may_pass(error: Exception) -> bool:
+    # Asked first: it is an OSError, too.
     if isinstance(error, urllib.error.HTTPError):
         return error.code >= 500  # noqa: PLR2004 - 5xx may pass, 4xx does not
     return isinstance(error, OSError | http.client.HTTPException)
@@ -125,6 +130,7 @@ def _extent(response: http.client.HTTPResponse, have: int) -> tuple[int, int | N
     """Return where the body that follows begins, and how long the whole file is."""
     if response.status == http.client.PARTIAL_CONTENT:
         match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        # Another range, appended, would only be found by the checksum, after the whole download.
         if not match or int(match[1]) != have:
             raise http.client.HTTPException("it answered with another range than it was asked for")
         return have, int(match[2])
@@ -135,6 +141,7 @@ def _extent(response: http.client.HTTPResponse, have: int) -> tuple[int, int | N
 def _verify(url: str, sha256: str, part: Path) -> None:
     with part.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
+    # It must go: the next run would continue it, and never get the right one.
     if found != sha256:
         part.unlink()
         raise DownloadError(

@@ -78,6 +78,7 @@ class Go:
                 "Go is needed to build this tool from its pinned module, and is not on PATH.",
                 hint=_HINT.format(version=_OLDEST),
             )
+        # GOENV is dropped here as well, but `go env -w` is read: the user's GOPROXY counts.
         asked = {**_without_dropped(variables), **_home(variables, fallback)}
         names = [*_KEPT, "GOVERSION", "GOHOSTOS", "GOHOSTARCH"]
         answer = runner.run(["go", "env", "-json", *names], env=asked, only_env=True, quiet=True)
@@ -85,6 +86,7 @@ class Go:
         return cls(
             runner=runner,
             environment=go_environment(asked, {name: values[name] for name in _KEPT}),
+            # As "go1.26.8", "go1.27-devel_…" or "go1.26.8 X:experiment".
             version=values["GOVERSION"].removeprefix("go").split()[0].split("-")[0],
             may_switch=values["GOTOOLCHAIN"] != "local",
             platform=f"{values['GOHOSTOS']}/{values['GOHOSTARCH']}",
@@ -96,10 +98,12 @@ class Go:
         :param folder: an existing folder to run in, without a go.mod.
         :raises DownloadError: it could not be fetched or verified.
         """
+        # Its status is not looked at: the JSON has the reason.
         answer = self._run(
             ["go", "mod", "download", "-json", f"{path}@{version}"], folder, check=False
         )
         said: dict[str, str] = json.loads(answer or "{}")
+        # Go passes the system's text on, and no number.
         if os.strerror(errno.ENOSPC).lower() in said.get("Error", "").lower():
             raise DiskFullError(
                 f"No space is left for the Go module {path} {version}: {said['Error']}",
@@ -125,11 +129,13 @@ class Go:
         ]
         lines = [go_mod(source, described), *self._mend(source, folder)]
         (folder / "go.mod").write_text("".join(lines), encoding="utf-8")
+        # Go would refuse the go.mod as well, which would look like a failed download below.
         self._require_version(max((m["Go"] for m in described), key=_numbers, default=_OLDEST))
         if source.source:
             for path in (SOURCES / source.source).iterdir():
                 shutil.copyfile(path, folder / path.name)
         try:
+            # It fetches what the packages need, and of the other modules that go.mod names nothing.
             packages = self._run(
                 ["go", "list", "-deps", source.package], folder, source, on_line=on_line
             )
@@ -148,9 +154,8 @@ class Go:
 
         :raises ToolError: it does not compile.
         """
-        temporary = (
-            folder / "tmp"
-        )  # inside the folder, so that a killed build leaves nothing elsewhere
+        # Inside the folder, so that a killed build leaves nothing elsewhere.
+        temporary = folder / "tmp"
         temporary.mkdir(exist_ok=True)
         try:
             self._run(
@@ -228,12 +233,17 @@ def go_environment(variables: Mapping[str, str], settings: Mapping[str, str]) ->
     """
     return {
         **_PATIENT,
+        # After ours: GOGC and GOMEMLIMIT stay the user's, where they are set.
         **_without_dropped(variables),
         **{name: value for name, value in settings.items() if value},
         "GOENV": "off",
         "GOWORK": "off",
         "GO111MODULE": "on",
+        # mod: go.sum is written here, checked by the database. trimpath: no path of this machine
+        # gets into a program. buildvcs: the folder may be in a repository that has nothing to do
+        # with it.
         "GOFLAGS": "-mod=mod -trimpath -buildvcs=false",
+        # Static programs: some go into images FROM scratch (aksci.local.seed_images).
         "CGO_ENABLED": "0",
     }
 
@@ -264,6 +274,8 @@ def mend(text: str, edit: Edit) -> str:
 
     :raises ToolError: what it is to find is not there exactly once.
     """
+    # Another version of the module may have the text elsewhere, or twice: better no program than a
+    # wrong one.
     found = text.count(edit.find)
     if found != 1:
         raise ToolError(

@@ -111,8 +111,10 @@ class Pin:
             "release": asdict(release) if release else None,
         }
         digest.update(json.dumps(content, sort_keys=True).encode())
+        # Our own source is no pinned version: its files say whether it is another program.
         if self.go and self.go.source and not release:
             for path in sorted((sources / self.go.source).iterdir()):
+                # Zero bytes between: the end of one file must not be the begin of the next.
                 digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
         return digest.hexdigest()[:12]
 
@@ -129,6 +131,7 @@ def load_pins(path: Path = Path(__file__).parent / "pins.toml") -> Mapping[str, 
 def _described(source: GoSource) -> dict[str, Any]:
     """Return what is built from; a source without edits is described as before there were any."""
     described = asdict(source)
+    # An empty list in the hash would build all tools of today's caches again.
     if not source.edits:
         del described["edits"]
     return described
@@ -157,6 +160,7 @@ def _pin(name: str, table: Mapping[str, Any]) -> Pin:
             }
         )
     except TypeError as error:
+        # What a dataclass says of a key that it does not know.
         raise ValueError(f"pins.toml: {name}: {error}") from None
     _check(pin)
     return pin
@@ -174,6 +178,7 @@ def _filled(value: Any, version: str) -> Any:
 
 
 def _check(pin: Pin) -> None:
+    # A denied version was compromised: a pin must not bring it back by a slip.
     if pin.denial(pin.version):
         raise ValueError(f"pins.toml: {pin.name}: {pin.version} is denied by its own pin")
     if not pin.go and not pin.release:

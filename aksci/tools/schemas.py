@@ -46,9 +46,11 @@ def ensure_schemas(toolbox: Toolbox) -> Path:
     version = f"v{toolbox.pins['kube'].version}"
     entry = CacheEntry(root=toolbox.cache, name="schemas", key=f"{version}-strict-{_FORM}")
     folder = entry.folder / entry.key
+    # It comes by a rename, so it is whole once it is there.
     if folder.is_dir():
         return folder
     with entry.locked(toolbox.reporter):
+        # Another process may have made it while we waited.
         if folder.is_dir():
             return folder
         toolbox.reporter.line(f"making the schemas of Kubernetes {version}")
@@ -96,7 +98,9 @@ def _file_name(kind: Mapping[str, str]) -> str:
 def _standalone(plain: Mapping[str, Any], name: str, kind: Mapping[str, str]) -> dict[str, Any]:
     version = f"{kind['group']}/{kind['version']}" if kind["group"] else kind["version"]
     own = {"kind": {"enum": [kind["kind"]]}, "apiVersion": {"enum": [version]}}
+    # Each group and version has its own file, whose objects must say so.
     top = {**plain[name], "properties": {**plain[name].get("properties", {}), **own}}
+    # Not all: a document that holds every definition is megabytes, and is read for each kind.
     used = {reference: plain[reference] for reference in _reachable(plain, top)}
     return {"$schema": "http://json-schema.org/draft-07/schema#", **top, "definitions": used}
 
@@ -106,6 +110,7 @@ def _reachable(plain: Mapping[str, Any], start: Any) -> set[str]:
     waiting = [start]
     while waiting:
         for reference in _references(waiting.pop()):
+            # JSONSchemaProps, for one, refers to itself.
             if reference not in found:
                 found.add(reference)
                 waiting.append(plain[reference])

@@ -79,6 +79,7 @@ class CacheEntry:
         with disk_full(self.folder):
             for stale in self.folder.glob(f"{_TEMPORARY}*"):
                 _remove(stale)
+            # In the tool's own folder: a rename works within one file system only.
             folder = tempfile.mkdtemp(prefix=_TEMPORARY, dir=self.folder)
         work = self.folder / folder
         try:
@@ -94,11 +95,11 @@ class CacheEntry:
             ready.mkdir()
             built.chmod(0o755)
             built.rename(ready / self.name)
+            # Content before name: after a power cut, a file that is there is whole.
             _flush(ready / self.name)
             _flush(ready)
-            if (
-                self.binary.parent.exists()
-            ):  # incomplete in a way that we never leave it: somebody removed the file
+            # Incomplete in a way in which we never leave it: somebody has removed the file.
+            if self.binary.parent.exists():
                 _remove(self.binary.parent)
             ready.rename(self.binary.parent)
             _flush(self.folder)

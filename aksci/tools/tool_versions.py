@@ -24,12 +24,15 @@ class Version:
             raise ValueError(f"{text!r} is not a version")
         numbers = [int(part) for part in match[1].split(".")]
         self.text = text.strip()
+        # 1.2 is 1.2.0; some tools have four numbers.
         self._numbers = tuple(numbers + [0] * (4 - len(numbers)))
         self._pre = match[2]
 
     @property
     def _key(self) -> tuple[object, ...]:
         if self._pre is None:
+            # Semantic Versioning, 11.3 and 11.4: a release is newer than its pre-releases, and a
+            # word than a number.
             return (self._numbers, 1, ())
         parts = tuple(
             (0, int(part), "") if part.isdigit() else (1, 0, part) for part in self._pre.split(".")
@@ -54,6 +57,7 @@ def matches(version: str, accepted: str) -> bool:
 
     :raises ValueError: the range itself is wrong.
     """
+    # First: a range with a mistake in it is an error even where the version is none.
     clauses = [_clause(part, accepted) for part in accepted.split(",")]
     try:
         have = Version(version)

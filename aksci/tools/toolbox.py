@@ -71,6 +71,7 @@ class Toolbox:
     def ensure_all(self, names: Iterable[str]) -> dict[str, Path]:
         """Return each tool's program by name. While one is built, the next ones' modules arrive."""
         requested = list(dict.fromkeys(names))
+        # All names first: a mistake in the last one must not show after minutes of building.
         for name in requested:
             self._pin(name)
         missing = [name for name in requested if self._find(name) is None]
@@ -115,6 +116,7 @@ class Toolbox:
         if pin.accept is None:
             return None
         for called in pin.names:
+            # Absolute, for PATH may have relative folders, and programs run in others.
             found = shutil.which(called, path=self.variables.get("PATH", ""))
             if found and self._suits(pin, Path(found).absolute(), pin.accept):
                 return Path(found).absolute()
@@ -122,6 +124,7 @@ class Toolbox:
 
     def _suits(self, pin: Pin, program: Path, accept: str) -> bool:
         version = self._version(pin, program)
+        # Before ``accept``: a compromised version may lie inside the range.
         denial = pin.denial(version) if version else None
         if denial:
             self.reporter.warning(
@@ -149,10 +152,12 @@ class Toolbox:
                 quiet=True,
             )
         except (ToolError, ProcessError):
+            # A broken program on PATH is passed over like one of another version.
             return None
         return pin.parse_version(result.stdout) or pin.parse_version(result.stderr)
 
     def _install_all(self, names: list[str]) -> None:
+        # A runner of its own: one that has ended its programs starts no more.
         ahead = Runner(environment=self.runner.environment, log=self.runner.log)
         fetching = ThreadPoolExecutor(1, thread_name_prefix="aksci-fetch")
         try:
@@ -161,6 +166,8 @@ class Toolbox:
             for step, name in enumerate(names, 1):
                 self._found[name] = self._install(self._pin(name), step, len(names))
         finally:  # all have been fetched, or nobody needs them any more
+            # In this order: what has not begun never does, what runs is ended, and then waiting is
+            # short.
             fetching.shutdown(wait=False, cancel_futures=True)
             ahead.terminate_all()
             fetching.shutdown()
@@ -169,6 +176,7 @@ class Toolbox:
         """Fill Go's module cache for a later tool. A failure is reported when its turn comes."""
         if self.platform in pin.release or not pin.go:
             return
+        # A lock of its own: the tool's would keep another process from building it meanwhile.
         entry = CacheEntry(root=self.cache / "tools" / ".ahead", name=pin.name, key="")
         try:
             with entry.locked(None), entry.workspace() as work:
@@ -200,8 +208,10 @@ class Toolbox:
                 self._from_source(pin.go, work, built, activity)
             else:
                 raise ToolError(f"{pin.name} {pin.version} has no release for {self.platform}.")
+            # Before it is published: what is in the cache is never looked at again.
             self._require_version(pin, built)
             entry.publish(built)
+            # Only now: a kill before this would mean to download it again.
             entry.part.unlink(missing_ok=True)
         return entry.binary
 
@@ -321,6 +331,7 @@ def watch(
     try:
         yield activity
     except BaseException:
+        # Silent then: the error is what is told.
         _stop(beat, done)
         raise
     _stop(beat, done)
@@ -369,6 +380,7 @@ def _opened(file: Path, url: str, member: str | None) -> Iterator[IO[bytes]]:
             yield inside
     else:
         with tarfile.open(file) as tar:
+            # Read, never unpacked: a path or a link in an archive can't lead out of the target.
             extracted = tar.extractfile(member)
             if extracted is None:
                 raise KeyError(f"{member} is no file")
