@@ -87,8 +87,11 @@ class ServicePlan:
         """The Helm revision to go back to: one that is known to be good, or is not ours."""
         latest = self.state.latest
         if self.good and self.state.has(self.good.revision):
+            # To resume the good revision itself: going back to it would be going nowhere.
             same = self.action == "resume" and latest and latest.number == self.good.revision
             return None if same else self.good.revision
+        # Of our own revisions only a recorded one is known to be good; what others had deployed
+        # before us was in use.
         foreign = [
             each.number
             for each in self.state.revisions
@@ -174,6 +177,7 @@ def plan_deploy(
     gone = sorted(
         name
         for name, each in state.helm.items()
+        # With our label: what others have installed by Helm is theirs.
         if each.latest and each.latest.release and name not in services
     )
     notes = [f"the release does not have {name}: it stays as it is" for name in missing]
@@ -194,6 +198,8 @@ def plan_deploy(
         release=release,
         services=tuple(plans),
         notes=tuple(notes),
+        # With an unfinished attempt on record there is something to do: to write down that it is
+        # over.
         recorded=state.record.current == release.reference and not state.record.attempt,
         rollback=rollback,
     )
@@ -272,6 +278,7 @@ def _drift(good: ServiceRecord, snapshot: Snapshot) -> list[dict[str, str]]:
     reasons = []
     for workload, applied in sorted(good.images.items()):
         live = dict(images_of(snapshot.workloads.get(workload)))
+        # A workload that is gone is MISSING, and not also changed.
         for container, image in sorted(applied.items()) if live else ():
             if live.get(container) != image:
                 found = live.get(container, "none")
@@ -287,6 +294,7 @@ def _drift(good: ServiceRecord, snapshot: Snapshot) -> list[dict[str, str]]:
 
 
 def _differences(inputs: DesiredInputs, good: ServiceRecord | None) -> list[dict[str, str]]:
+    # Nothing to compare with: whatever differs was not made by us.
     if good is None or good.desired == inputs.desired:
         return []
     new, old = asdict(inputs), good.inputs

@@ -85,6 +85,7 @@ def deploy_release(
     plan = plan_now()
     for note in plan.notes:
         reporter.warning(note)
+    # Before the lock: a run that changes nothing must not wait for one that does.
     if plan.nothing_to_do:
         return _finish(plan, [_skipped(each) for each in plan.services], started)
     with hold_lock(cluster, run_id, say=reporter.line) as lock:
@@ -109,6 +110,7 @@ def apply_deploy(
     :raises TrustError: a chart runs an image that the release does not have.
     """
     started = time.monotonic()
+    # Both before the record: what is refused here has not begun.
     _check_steps(plan)
     _check_charts(plan, tools)
     records = RecordKeeper(tools.cluster)
@@ -125,9 +127,11 @@ def apply_deploy(
 
 def _check_charts(plan: DeployPlan, tools: RolloutTools) -> None:
     services = plan.release.services.values()
+    # Of all services, for a chart may run another one's image.
     allowed = {str(ref) for ref in plan.release.images.values()}
     allowed |= {str(ref) for service in services for ref in service.images.values()}
     for each in plan.services:
+        # What was applied already was looked at then.
         if each.action in {"install", "upgrade"}:
             text = tools.helm.render(
                 each.name,
@@ -162,6 +166,7 @@ class _Schedule:
         self._records = records
         self._queue: TopologicalSorter[str] = TopologicalSorter(
             {
+                # A rollback leaves services out that one of the releases does not know.
                 name: [needed for needed in each.config.needs if needed in self._plans]
                 for name, each in self._plans.items()
             }
@@ -179,6 +184,8 @@ class _Schedule:
             self._stop()
             raise
         finally:
+            # Also after Ctrl-C: the lock is given back after this, and nobody may change anything
+            # then.
             pool.shutdown(wait=True, cancel_futures=True)
         if self._errors:
             raise self._error()
@@ -206,6 +213,8 @@ class _Schedule:
             self._results[name] = future.result()
             self._queue.done(name)
         except AksciError as error:
+            # One service was stopped, so all are: its failure is no reason to go on with the
+            # others.
             if isinstance(error, Interrupted):
                 raise
             self._errors[name] = error
@@ -223,6 +232,7 @@ class _Schedule:
         first = errors[0]
         note = f"\n\nNot started: {', '.join(left)}." if left else ""
         if len(errors) == 1:
+            # The same error, for its type is the exit status.
             first.message += note
             return first
         return RolloutError("\n\n".join(each.message for each in errors) + note, hint=first.hint)

@@ -83,6 +83,8 @@ def roll_out(
             service=plan.name, action="skip", revision=revision, steps=(), seconds=0
         )
     tools.check()
+    # Before Helm: new pods may need what a migration has made, and a failure leaves the old ones
+    # untouched.
     steps = run.steps(plan.config.pre) if plan.pre_steps else ()
     revision = run.apply()
     steps += run.finish()
@@ -121,6 +123,8 @@ class _Rollout:
                 release=self.release,
                 say=self.say,
                 check=self.tools.check,
+                # A step is skipped that has passed with this content, unless what it made may be
+                # gone.
                 again=self.plan.lost,
             )
             for step in steps
@@ -135,6 +139,7 @@ class _Rollout:
         # That took as long as Helm needs: the lock may be lost by now, or Ctrl-C have come.
         self.tools.check()
         self._go_on()
+        # Read again: the repair has made revisions of its own.
         number = self._revision() + 1
         labels = {
             DESIRED: self.plan.inputs.desired,
@@ -150,6 +155,8 @@ class _Rollout:
                 images=self.plan.service.images,
                 labels=labels,
                 timeout=self.plan.config.timeout,
+                # Only where somebody has changed an image: otherwise a conflict shows another owner
+                # of a field, which should be told.
                 force=self.plan.drifted,
             )
         except DeployError as error:
@@ -170,6 +177,8 @@ class _Rollout:
         try:
             return self.steps(self.plan.config.post)
         except StepError as error:
+            # A post step tells whether the service works: one that does not is as bad as one that
+            # does not start.
             raise StepError(f"{error.message}\n\n{self._undo()}", hint=error.hint) from None
 
     def remember(self, revision: int) -> None:
@@ -207,6 +216,8 @@ class _Rollout:
         latest = self.plan.state.latest
         if latest is None or not latest.pending:
             return
+        # Helm's word before ours: what is deployed runs now, so going there changes nothing that
+        # works.
         deployed = [each.number for each in self.plan.state.revisions if each.status == "deployed"]
         target = deployed[-1] if deployed else self.plan.rollback_to
         if target is None:
@@ -231,8 +242,11 @@ class _Rollout:
                 self.tools.helm.uninstall(self.name, timeout=self.plan.config.timeout)
                 return f"{self.name} had no earlier revision and was removed again."
         except (Interrupted, LockError):
+            # Whoever has the lock now decides: a message that looks like a rollback's result would
+            # hide that.
             raise
         except AksciError as error:
+            # Told with the first error, which is the cause: it must not take its place.
             return f"{self.name} could not be put back: {error.message}"
         return f"No earlier revision of {self.name} is known to be good: it was left as it is."
 
@@ -271,6 +285,8 @@ class _Rollout:
                 owners = {ref["uid"] for ref in pod["metadata"].get("ownerReferences", [])}
                 conditions = pod.get("status", {}).get("conditions", [])
                 ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+                # By uid: a set of the same name may have been made anew. Ready ones are left to the
+                # controller.
                 if found["metadata"].get("uid") in owners and not ready:
                     cluster.delete("Pod", pod["metadata"]["name"])
 
@@ -282,6 +298,7 @@ class _Rollout:
             return self.tools.helm.manifest(self.name)
 
     def _revision(self) -> int:
+        # From the cluster, and not from Helm's output: that is lost when Helm is killed.
         state = read_helm_states(self.tools.cluster).get(self.name)
         return state.latest.number if state and state.latest else 0
 

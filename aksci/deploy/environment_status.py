@@ -104,6 +104,7 @@ def read_status(cluster: Cluster, services: Iterable[str]) -> EnvironmentStatus:
 def _service(name: str, state: ClusterState) -> ServiceStatus:
     helm, good = state.helm.get(name), state.record.services.get(name)
     latest = helm.latest if helm else None
+    # Without a record, such as after a first deployment that failed.
     names = good.workloads if good else _annotated(name, state)
     healths = [state.snapshot.health(each, Patience()) for each in names]
     return ServiceStatus(
@@ -133,6 +134,7 @@ def _pod_images(workloads: Iterable[str], state: ClusterState) -> list[PodImage]
     owners = {
         snapshot.workloads[each]["metadata"]["uid"]
         for each in workloads
+        # Its pods belong to Jobs of their own, which come and go.
         if each in snapshot.workloads and not each.startswith("CronJob/")
     }
     owners |= {each["metadata"]["uid"] for each in snapshot.replica_sets if _owned_by(each, owners)}
@@ -146,6 +148,7 @@ def _containers(pod: dict[str, Any]) -> list[PodImage]:
             pod=pod["metadata"]["name"],
             container=each["name"],
             desired=each["image"],
+            # What the kubelet says, and not the specification: a tag there may mean either.
             running=states.get(each["name"], {}).get("imageID", ""),
             ready=bool(states.get(each["name"], {}).get("ready")),
             restarts=int(states.get(each["name"], {}).get("restartCount", 0)),

@@ -39,6 +39,7 @@ def choose_release(record: DeployRecord, to: str | None) -> str:
             )
         return candidates[-1]
     found = {release for release in earlier if _matches(release, to)}
+    # A set: a release that was deployed several times is one.
     if len(found) != 1:
         known = "\n".join(f"  {release}" for release in reversed(earlier)) or "  none"
         what = "More than one release" if found else "No release"

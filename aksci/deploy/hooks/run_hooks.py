@@ -101,10 +101,12 @@ def job_manifest(step: JobStep, *, service: str, image: ImageRef, release: str) 
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         },
+        # The log's end is in the pod's status then, where it outlives the container.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - inside the container
     }
     pod = {
+        # A step talks to its database, not to the API server.
         "automountServiceAccountToken": False,
         "containers": [container],
         "restartPolicy": "Never",
@@ -113,15 +115,19 @@ def job_manifest(step: JobStep, *, service: str, image: ImageRef, release: str) 
     }
     labels = {_SERVICE: service, _STEP: step.name, "app.kubernetes.io/managed-by": "aksci"}
     spec = {
+        # A migration that failed half way must not be tried again by itself.
         "backoffLimit": 0,
+        # The cluster ends it even if we are killed.
         "activeDeadlineSeconds": step.timeout,
         "template": {"metadata": {"labels": labels}, "spec": pod},
     }
+    # Of the whole specification: a new image, command or variable is another step.
     content = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:10]
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
+            # 63 characters in all: its pods bear it as a label, with the hash whole.
             "name": f"{f'{service}-{step.name}'[:52].rstrip('-')}-{content}",
             "labels": labels,
             "annotations": {"aksci.dev/release": release, "aksci.dev/content": content},
@@ -150,13 +156,14 @@ class _JobRun:
         job = self.cluster.get("Job", self.name)
         if job is not None and _ended(job) == "Complete" and not _going(job) and not self.again:
             return "unchanged"
+        # A Job can't be changed or started again (its template is immutable), only made anew.
         if job is not None and (_ended(job) or _going(job)):
             why = "the service is not well any more" if self.again else "it failed before"
             self.say(f"step {self.step.name}: the Job {self.name} is run again: {why}")
             self.cluster.delete("Job", self.name, wait=60)
             job = None
         if job is None:
-            self.check()
+            self.check()  # the lock may have been lost while the old Job went
             try:
                 self.cluster.create("Job", self.manifest)
                 action = "ran"
@@ -178,12 +185,14 @@ class _JobRun:
             for pod in pods:
                 self._follow(pod)
             job = self.cluster.get("Job", self.name)
+            # Somebody deleted it: nobody knows how it would have ended, so it did not pass.
             ended = _ended(job) if job else "Deleted"
             if ended == "Complete":
                 self._join()
                 return
             if ended:
                 raise self._failure(ended, job, pods)
+            # An image that can't be pulled would otherwise use up the whole deadline.
             self._fail_early(pods, faulty_since)
             if time.monotonic() > deadline:
                 raise self._failure("TimedOut", job, pods)
@@ -201,6 +210,8 @@ class _JobRun:
                 time.monotonic() - since.setdefault(fault.code, time.monotonic()) >= fault.patience
             ):
                 error = self._failure(f"{fault.code}: {fault.message}", None, pods)
+                # After the message was made: its pods, and their logs, go with it. Kept, it would
+                # go on trying when we are gone.
                 self.cluster.delete("Job", self.name)
                 raise error
 
@@ -208,6 +219,7 @@ class _JobRun:
         name = pod["metadata"]["name"]
         states = pod.get("status", {}).get("containerStatuses", [])
         started = any(set(each.get("state", {})) & {"running", "terminated"} for each in states)
+        # Before it runs, the API server has no log to follow.
         if started and name not in self._followers:
             thread = threading.Thread(target=self._narrate, args=(name,), daemon=True)
             self._followers[name] = thread
@@ -221,6 +233,7 @@ class _JobRun:
 
     def _join(self) -> None:
         for thread in self._followers.values():
+            # Narration: a connection that hangs must not hold the deployment.
             thread.join(timeout=2)
 
     def _pods(self) -> list[dict[str, Any]]:
@@ -239,6 +252,7 @@ class _JobRun:
         exited = f", exit code {codes[-1]}" if codes else ""
         message = f"Step {self.step.name!r} failed: Job {self.name}: {sanitise(reason)}{exited}."
         logs = [line for line in self._tail if line.strip()]
+        # Nobody could follow it, as it ended between two looks.
         if not logs and pods:
             text = self.cluster.logs(pods[-1]["metadata"]["name"], "step", lines=_LINES)
             logs = sanitise(text).splitlines()
@@ -253,6 +267,8 @@ class _JobRun:
     def _remove_older(self) -> None:
         labels = self.manifest["metadata"]["labels"]
         selector = f"{_SERVICE}={labels[_SERVICE]},{_STEP}={labels[_STEP]}"
+        # The newest stay: they say what need not be run again, also after going back to the release
+        # before.
         jobs = [each for each in self.cluster.list("Job", labels=selector) if _ended(each)]
         jobs.sort(key=lambda job: str(job["metadata"]["creationTimestamp"]), reverse=True)
         for job in jobs[_KEEP:]:
@@ -288,6 +304,7 @@ def _ask(
     shown = ""
     while True:
         check()
+        # At least a second: an answer that comes at the very end still counts.
         left = max(1.0, deadline - time.monotonic())
         status, body = cluster.ask_service(
             step.service, step.port, step.path, timeout=min(10, left)
@@ -296,6 +313,7 @@ def _ask(
         if right and (step.expect_text is None or step.expect_text in body):
             return
         answer = f"{status}" + (f" without {step.expect_text!r}" if right else "")
+        # Only what is new: minutes of one line would hide the rest.
         if answer != shown:
             say(f"step {step.name}: {what} answers {answer}; waiting")
             shown = answer

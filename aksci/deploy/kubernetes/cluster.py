@@ -37,7 +37,9 @@ _PATHS = {
     "Secret": ("api/v1", "secrets"),
     "StatefulSet": ("apis/apps/v1", "statefulsets"),
 }
+# Kubernetes documentation, "Kubernetes API Concepts", metadata-only fetches.
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+# 500 too: an API server that loses etcd for a moment answers so.
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _PAGE = 500
 _PATIENCE = 30.0  # seconds for which a connected cluster may be away (an API server restarts)
@@ -121,6 +123,8 @@ class Cluster:
 
     def delete(self, kind: str, name: str, *, wait: float = 0) -> None:
         """Delete an object and what it owns, and wait up to so many seconds until it is gone."""
+        # Foreground: the object is there until its pods are gone, so that waiting for it is waiting
+        # for them.
         propagation = {"propagationPolicy": "Foreground" if wait else "Background"}
         self._send("DELETE", f"{self._path(kind)}/{name}", params=propagation, allow=(404,))
         deadline = time.monotonic() + wait
@@ -135,6 +139,8 @@ class Cluster:
         if previous:
             params["previous"] = "true"
         path = f"{self._path('Pod')}/{pod}/log"
+        # 400: not started yet. 404: the pod is gone. 500: the kubelet is away. Logs are evidence,
+        # and never worth a second error.
         response = self._send("GET", path, params=params, allow=(400, 404, 500))
         text = str(response.text) if response.status_code == HTTPStatus.OK else ""
         # The kubelet answers 200 and this sentence when it has removed the container already.
@@ -145,6 +151,7 @@ class Cluster:
         import httpx2
 
         path, params = f"{self._path('Pod')}/{pod}/log", {"container": container, "follow": "true"}
+        # No limit for reading: a migration may be silent for minutes.
         timeout = httpx2.Timeout(10.0, read=None)
         try:
             with self._http.stream("GET", path, params=params, timeout=timeout) as response:
@@ -159,6 +166,7 @@ class Cluster:
         503 with a Status object means that no pod is ready behind it.
         """
         proxy = f"{self._path_of('api/v1', 'services')}/http:{name}:{port}/proxy{path}"
+        # Any status: it is the service's answer, and what it means is the step's.
         response = self._send("GET", proxy, allow=range(100, 600), timeout=timeout)
         return int(response.status_code), str(response.text)
 
@@ -189,6 +197,8 @@ class Cluster:
         deadline = time.monotonic() + self._patience
 
         def safe(error: Exception) -> bool:
+            # A write that arrived may have been done: whoever wrote has to look before it writes
+            # again.
             away = isinstance(error, _AwayError) and (method == "GET" or not error.arrived)
             return away and time.monotonic() <= deadline
 
@@ -215,9 +225,11 @@ class Cluster:
         try:
             response = self._http.request(
                 method, path, params=params, headers=headers, json=body,
+                # To connect takes no 30 seconds where there is a path at all.
                 timeout=httpx2.Timeout(timeout, connect=5.0),
             )  # fmt: skip
         except httpx2.HTTPError as error:
+            # Without a connection nothing was sent; of all other errors nobody knows.
             unsent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
             cause = str(error) or type(error).__name__
             raise _AwayError(
@@ -252,6 +264,7 @@ class Cluster:
             return _AwayError(
                 f"The cluster at {self.address} answers {response.status_code}: {words}",
                 hint=self._hint,
+                # 429 is said in place of acting on it.
                 arrived=response.status_code != HTTPStatus.TOO_MANY_REQUESTS,
             )
         return DeployError(f"The cluster refused {method} {path} ({response.status_code}): {words}")
@@ -300,12 +313,14 @@ def connect(
     except BaseException:
         cluster.close()
         raise
+    # Until here none: a wrong address should be told at once.
     cluster._patience = _PATIENCE  # noqa: SLF001 - it answers: from now on wait
     return cluster
 
 
 def _kube_version(version: Mapping[str, Any]) -> str:
     """Read the answer of /version, where a build without version stamps says 0.0.0 in one place."""
+    # Managed clusters say "34+" for a minor version with patches of their own.
     series = f"{version.get('major', '')}.{str(version.get('minor', '')).rstrip('+')}"
     full = str(version.get("gitVersion", "")).removeprefix("v").split("-")[0].split("+")[0]
     return full if full.startswith(f"{series}.") else f"{series}.0"
@@ -346,6 +361,8 @@ def _http(config: SingleConfig, kubeconfig: Path | None, proxy: str | None) -> h
     if config.user is None:
         raise ConfigError(f"{kubeconfig}: context {config.context_name!r} names no user.")
     try:
+        # Our own rule for proxies, the same as Helm's, and no variable of the process behind our
+        # back.
         options = client_adapter.ConnectionParams(trust_env=False, proxy=proxy)
         return client_adapter.Client(config, options)
     except (LightkubeConfigError, OSError, ValueError) as error:
@@ -374,6 +391,7 @@ def _ensure_namespace(cluster: Cluster, *, create: bool) -> None:
                 "labels": {"app.kubernetes.io/managed-by": "aksci"},
             },
         }
+        # 409: another run has made it between our look and this.
         cluster._send("POST", "/api/v1/namespaces", body=body, allow=(409,))  # noqa: SLF001
     elif response.json().get("status", {}).get("phase") == "Terminating":
         raise ConfigError(

@@ -35,6 +35,7 @@ def parse_manifests(service: str, text: str) -> list[dict[str, Any]]:
     import yaml
 
     try:
+        # safe: a chart's text must make no Python objects.
         documents = list(yaml.safe_load_all(text))
     except yaml.YAMLError as error:
         raise ConfigError(f"services.{service}: the chart renders no YAML: {error}") from None
@@ -78,6 +79,7 @@ def images_of(node: Any) -> Iterator[tuple[str, str]]:
         return
     for key, value in node.items():
         for each in value if isinstance(value, list) else ():
+            # By the key, wherever it is: custom resources hold pods' templates, too.
             if key in _LISTS and isinstance(each, dict):
                 yield str(each.get("name", "")), str(each.get("image") or "")
             elif (
@@ -91,6 +93,7 @@ def _parts(document: Any) -> Iterator[dict[str, Any]]:
     if not isinstance(document, dict):
         return
     items = document.get("items")
+    # kubectl applies the parts of a List: an image must not hide in one.
     if str(document.get("kind", "")).endswith("List") and isinstance(items, list):
         for each in items:
             yield from _parts(each)

@@ -36,6 +36,7 @@ _ARRIVAL = 300
 """Seconds for a node to be found and the image to be pulled."""
 _POLL = 0.25
 _PURPOSE = "aksci.dev/purpose"
+# containerd's word and Docker's: the runtime could not start the process at all.
 _REFUSED = frozenset({"StartError", "ContainerCannotRun"})
 _KILOBYTES = 2**10
 
@@ -58,6 +59,7 @@ class PodEngine:
 
     def run(self, task: CheckTask, halt: threading.Event) -> CheckOutcome:
         """Run an image until its check is decided, and remove the pod in any case."""
+        # Random: several runs may validate one image in one namespace.
         name = f"validate-{task.ref.digest[7:19]}-{uuid.uuid4().hex[:8]}"
         try:
             self._cluster.create("Pod", pod_manifest(task, name))
@@ -88,6 +90,7 @@ def pod_manifest(task: CheckTask, name: str) -> dict[str, Any]:
     container: dict[str, Any] = {
         "name": "image",
         "image": str(task.ref),
+        # By digest, what is there is what is meant.
         "imagePullPolicy": "IfNotPresent",
         "env": [{"name": key, "value": _plain(value)} for key, value in sorted(check.env.items())],
         "resources": {
@@ -102,6 +105,7 @@ def pod_manifest(task: CheckTask, name: str) -> dict[str, Any]:
             "allowPrivilegeEscalation": False,
             "capabilities": {
                 "drop": ["ALL"],
+                # An image that starts as root needs some, to change to the user that it serves as.
                 **({} if check.unprivileged else {"add": list(ROOT_CAPABILITIES)}),
             },
         },
@@ -119,6 +123,8 @@ def pod_manifest(task: CheckTask, name: str) -> dict[str, Any]:
         "activeDeadlineSeconds": int(check.timeout) + 2 * _ARRIVAL,
         "automountServiceAccountToken": False,
         "containers": [container],
+        # The variables of the namespace's Services would be in the image's environment, and differ
+        # from one cluster to another.
         "enableServiceLinks": False,
         "nodeSelector": _selector(task.platform),
         "restartPolicy": "Never",
@@ -126,6 +132,7 @@ def pod_manifest(task: CheckTask, name: str) -> dict[str, Any]:
             "seccompProfile": {"type": "RuntimeDefault"},
             **({"runAsNonRoot": True} if check.unprivileged else {}),
         },
+        # Nothing in it is worth waiting for.
         "terminationGracePeriodSeconds": 1,
     }
     return {
@@ -135,6 +142,7 @@ def pod_manifest(task: CheckTask, name: str) -> dict[str, Any]:
             "name": name,
             "labels": {
                 "app.kubernetes.io/managed-by": "aksci",
+                # By this label the next run finds what a killed one left.
                 _PURPOSE: "validate",
                 "aksci.dev/run": re.sub(r"[^A-Za-z0-9._-]", "-", task.run)[:63].strip("-._"),
             },
@@ -168,7 +176,9 @@ class _Watch:
 
     def run(self) -> CheckOutcome:
         check = self._task.check
+        # An image without a check has passed when it still runs after a while.
         limit = min(SETTLE, check.timeout) if check.kind == "start" else check.timeout
+        # Time counts from here: pulling is the registry's, not the image's.
         state = self._begun()
         begun = time.monotonic()
         while True:
@@ -189,7 +199,10 @@ class _Watch:
                 return state
             fault = pod_fault(pod, Patience())
             now = time.monotonic()
+            # The codes that the rollout knows, with the same patience: the first failed pull may
+            # pass.
             if fault and now - since.setdefault(fault.code, now) >= fault.patience:
+                # Not the image's fault: it must not be written down as one that does not run.
                 if fault.code.startswith("IMAGE_PULL"):
                     raise RegistryError(
                         f"The cluster can't pull {self._task.ref}: {sanitise(fault.message)}",
@@ -212,6 +225,7 @@ class _Watch:
     def _pod(self) -> dict[str, Any]:
         pod = self._cluster.get("Pod", self._name)
         status = (pod or {}).get("status", {})
+        # A pod that its own container ended has no reason; the container's state has it.
         if pod is None or (status.get("phase") == "Failed" and status.get("reason")):
             why = status.get("reason") or "deleted"  # Evicted, Preempting, NodeLost…
             raise ClusterError(
@@ -227,6 +241,7 @@ class _Watch:
     def _outcome(self, check: Check, state: _State, seconds: float) -> CheckOutcome:
         if state.refusal:
             return CheckOutcome(engine=self._engine, started=False, refusal=state.refusal)
+        # Before the pod is deleted: the kubelet removes the log with it.
         log = self._cluster.logs(self._name, "image", lines=LOG_LINES)
         return CheckOutcome(
             engine=self._engine,
@@ -236,6 +251,7 @@ class _Watch:
             out_of_memory=(state.ended or {}).get("reason") == "OOMKilled",
             probe_output="" if state.healthy or not check.probe else self._last_attempt(),
             log=end_of(log),
+            # We look four times a second, and may have begun to look late.
             seconds=max(seconds, _duration(state.ended)),
         )
 

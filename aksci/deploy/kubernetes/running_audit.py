@@ -129,6 +129,7 @@ def _judged(row: Row, container: Container, digest: str, evidence: Evidence) -> 
             reason = f"it is not from {evidence.registry}, where the signatures are"
         outcome = Outcome.UNKNOWN if refs else Outcome.UNSIGNED
         return replace(row, digest=digest, outcome=outcome, reason=reason)
+    # One is enough: what an index contains is signed by the index's signature, too.
     best = next((each for each in found if each.verified), found[0])
     reason = best.reason
     if reason and container.running and digest == running_digest(container.running):
@@ -140,6 +141,7 @@ def _digests(container: Container, evidence: Evidence) -> list[str]:
     """Return all that must be verified: what runs, and what would run at the next start."""
     spec, running = _parse(container.image), running_digest(container.running)
     specified = spec.digest if spec is not None else None
+    # What can't be read is not verified by what the specification says: that is not what runs.
     if container.running and not running:
         return []
     if not running:
@@ -157,6 +159,7 @@ def _candidates(container: Container, digest: str, evidence: Evidence) -> list[I
     matter.
     """
     known = sorted({*evidence.release, *evidence.contents})
+    # Sorted above, so that the same evidence gives the same row.
     found = [ref for ref in known if _is_in(digest, ref, evidence)]
     return list(dict.fromkeys([*found, *_named(container, digest, evidence)]))
 
@@ -191,6 +194,7 @@ def _parse(text: str) -> Reference | None:
 def _allowed(spec: Reference, foreign: Collection[str]) -> bool:
     """Match the full name, such as ``docker.io/library/nginx``, without and with its tag."""
     names = (spec.name, f"{spec.name}:{spec.tag}")
+    # The case counts on every system: fnmatch itself would ask the operating system's habit.
     return any(fnmatchcase(name, pattern) for name in names for pattern in foreign)
 
 
@@ -217,6 +221,7 @@ def _by_tag(row: Row, pods: list[Row]) -> Row:
     """Take a workload's tag for what all the pods that name it run."""
     if row.outcome is not Outcome.UNKNOWN or row.digest or not pods:
         return row
+    # One pod with another image, and nobody knows which of them the next one is.
     if any(pod.outcome is not Outcome.VERIFIED for pod in pods):
         return row
     pod = pods[0]

@@ -89,6 +89,7 @@ def read_running(cluster: Cluster) -> Running:
     """
     record, helm = read_record(cluster), read_helm_states(cluster)
     workloads = {kind: cluster.list(kind) for kind in _WORKLOADS}
+    # By uid, which can't be given to another object; a name can.
     known = {each["metadata"]["uid"]: each for found in workloads.values() for each in found}
     containers = [
         container
@@ -112,6 +113,7 @@ def containers_of_workload(
     """Yield what a workload's pods would run."""
     place, service = f"{kind}/{workload['metadata']['name']}", _service(workload, known)
     for name, image in images_of(workload.get("spec")):
+        # images_of names image volumes so.
         where = name if name.startswith("volume ") else f"container {name}"
         yield Container(place=place, name=where, image=image, pod=False, service=service)
 
@@ -165,6 +167,7 @@ def other_chart(service: str, chart: str, running: Running) -> str:
 def _service(thing: Mapping[str, Any], known: Mapping[str, Any]) -> str:
     """Follow the owners up, and return whose the uppermost is; it is attribution, and no proof."""
     seen: set[str] = set()
+    # Owners are whatever somebody wrote: a circle must not hold us.
     while (owner := _owner(thing, known)) is not None and owner["metadata"]["uid"] not in seen:
         seen.add(owner["metadata"]["uid"])
         thing = owner
@@ -175,6 +178,7 @@ def _service(thing: Mapping[str, Any], known: Mapping[str, Any]) -> str:
 
 def _owner(thing: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, Any] | None:
     for reference in thing["metadata"].get("ownerReferences") or ():
+        # One owner at most is the controller; others may be anybody's.
         if reference.get("controller") and reference.get("uid") in known:
             found: Mapping[str, Any] = known[reference["uid"]]
             return found

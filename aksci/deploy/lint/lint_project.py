@@ -24,6 +24,7 @@ __all__ = ["LintFinding", "LintTools", "check_manifests", "lint_project"]
 
 Level = Literal["error", "warning", "info"]
 
+# Nothing is built yet: any digest will do to see whether the chart takes one.
 _DUMMY = "sha256:" + "0" * 64
 _POD_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod"})
 _SERVING = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
@@ -78,12 +79,14 @@ def lint_project(
             message = f"services.{name}.chart: there is no chart here (no Chart.yaml)"
             findings.append(_error(service.chart, "aksci-chart", message))
             continue
+        # With each: a value that only production sets is where a mistake hides.
         for environment_name, environment in config.environments.items():
             images = {
                 key: ImageRef(environment.registry or "localhost:5000", image, _DUMMY)
                 for key, image in service.images.items()
             }
             findings += _lint_chart(name, chart, root, environment_name, environment, images, tools)
+    # Once each: environments may share their values.
     return sorted(set(findings))
 
 
@@ -126,6 +129,7 @@ def _lint_dockerfiles(paths: Sequence[Path], root: Path, tools: LintTools) -> li
     config = root / ".hadolint.yaml"
     options = ["--config", str(config)] if config.is_file() else []
     argv: list[str | Path] = [tools.hadolint, "--no-fail", "--format", "json", *options, *paths]
+    # --no-fail: findings are no failure of the tool, so any other status than 0 is one.
     result = tools.runner.run(argv, cwd=root, timeout=120)
     levels: dict[str, Level] = {"error": "error", "warning": "warning"}
     return [
@@ -161,6 +165,7 @@ def _lint_chart(
     # `helm lint` takes the same flags as `helm template`, but no release name.
     linting = ["lint", "--quiet", "--strict", *rendering[2:]]
     lint = tools.runner.run([tools.helm, *linting], timeout=120, check=False)
+    # What does not lint may not render: its one error is enough.
     if lint.status != 0:
         return [_error(path, "helm-lint", line) for line in _words(lint.stdout + lint.stderr)]
     rendered = tools.runner.run([tools.helm, *rendering], timeout=120, check=False)
@@ -179,6 +184,7 @@ def _conform(path: str, manifests: str, tools: LintTools) -> list[LintFinding]:
     version = ["-kubernetes-version", tools.kube_version] if tools.kube_version else []
     argv: list[str | Path] = [
         tools.kubeconform,
+        # An unknown key is a typing error that Kubernetes would drop without a word.
         "-strict",
         "-output",
         "json",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DeployRecord", "Deployed", "RecordKeeper", "ServiceRecord", "read_record"]
 
+# A ConfigMap, and not a file of ours: any machine may deploy next.
 _NAME = "aksci-release"
 _ATTEMPTS = 5
 _KEEP = 10
@@ -79,6 +80,7 @@ class DeployRecord:
         one had begun.
         """
         if self.current == entry.release:
+            # Not once more: rollback would find the same release as "the one before".
             history = (*self.history[:-1], replace(self.history[-1], at=entry.at))
         else:
             history = (*self.history, entry)[-_KEEP:]
@@ -107,6 +109,8 @@ class RecordKeeper:
                 retry(
                     lambda: self._update_once(change),
                     again=lambda error: isinstance(error, Conflict),
+                    # At once: the change is made to what is read again, so that only somebody who
+                    # writes all the time wins.
                     waits=backoff(0, attempts=_ATTEMPTS),
                 )
             except Conflict:
@@ -137,6 +141,8 @@ class RecordKeeper:
         if found is None:
             self._cluster.create("ConfigMap", body)
         else:
+            # Optimistic: the API server refuses a write to what has changed since it was read
+            # (409).
             metadata["resourceVersion"] = found["metadata"]["resourceVersion"]
             self._cluster.replace("ConfigMap", body)
 

@@ -91,12 +91,14 @@ def gather_inputs(
     """
     steps = [step.model_dump(mode="json") for step in (*config.pre, *config.post)]
     used = {
+        # A step names its image by name; a new digest of it is a reason to deploy.
         step["image"]: str(release.images.get(step["image"], ""))
         for step in steps
         if "image" in step
     }
     return DesiredInputs(
         chart=hash_chart(service.chart),
+        # Relative: another checkout of the same commit gives the same hash.
         values={os.path.relpath(path, root): _sha256(path.read_bytes()) for path in values},
         images={key: str(image) for key, image in sorted(service.images.items())},
         steps=_sha256(json.dumps([steps, used], sort_keys=True).encode()),
@@ -122,6 +124,7 @@ def hash_chart(chart: Path) -> str:
     """Return the hash of a chart's files, packed (``.tgz``) or in a folder."""
     digest = hashlib.sha256()
     for name, content in sorted(_chart_files(chart).items()):
+        # Hashes of one length between: no content can look like the next file's name.
         digest.update(f"{name}\0{_sha256(content)}\n".encode())
     return digest.hexdigest()
 
@@ -137,6 +140,7 @@ def _chart_files(chart: Path) -> dict[str, bytes]:
         with tarfile.open(chart) as archive:
             members = [each for each in archive.getmembers() if each.isfile()]
             files = {each.name: archive.extractfile(each) for each in members}
+            # Without the package's own folder: packed or not, a chart has one hash.
             return {name.partition("/")[2]: file.read() for name, file in files.items() if file}
     except (OSError, tarfile.TarError) as error:
         raise ConfigError(f"The chart {chart} can't be read: {error}.") from None

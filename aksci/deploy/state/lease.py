@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Lock", "hold_lock"]
 
 _NAME = "aksci-deploy"  # whatever the project and environment: they share the namespace
+# Six renewals fit in, so that some may fail.
 _DURATION = 30
 _RENEW = 5.0
 _SINCE = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -63,12 +64,14 @@ def hold_lock(cluster: Cluster, holder: str, *, say: Callable[[str], None]) -> I
     """
     lock = Lock(name=_NAME, holder=holder)
     _acquire(cluster, lock, say)
+    # A daemon: a process that ends for any reason must stop renewing.
     thread = threading.Thread(target=_renew, args=(cluster, lock), name="aksci-lock", daemon=True)
     thread.start()
     try:
         yield lock
     finally:
         lock._done.set()  # noqa: SLF001 - our own class
+        # First: a renewal that is under way would make the release a conflict.
         thread.join(timeout=10)
         with contextlib.suppress(DeployError):  # it expires by itself
             _release(cluster, lock)
@@ -81,6 +84,7 @@ def _acquire(cluster: Cluster, lock: Lock, say: Callable[[str], None]) -> None:
         lease = cluster.get("Lease", lock.name)
         spec = (lease or {}).get("spec", {})
         holder, renewed = spec.get("holderIdentity") or "", spec.get("renewTime") or ""
+        # By the server's clock on both sides: machines' own clocks differ.
         if not holder or _expired(spec, now):
             with contextlib.suppress(Conflict):  # somebody has taken it meanwhile: look again
                 _write(cluster, lock, lease, now)
@@ -129,6 +133,7 @@ def _write(cluster: Cluster, lock: Lock, lease: dict[str, Any] | None, now: date
     if lease is None:
         cluster.create("Lease", {**_KIND, "metadata": metadata, "spec": spec})
     else:
+        # Of two that take it at once, the API server refuses one (409).
         metadata["resourceVersion"] = lease["metadata"]["resourceVersion"]
         cluster.replace("Lease", {**_KIND, "metadata": metadata, "spec": spec})
 
@@ -160,5 +165,7 @@ def _renew(cluster: Cluster, lock: Lock) -> None:
 def _release(cluster: Cluster, lock: Lock) -> None:
     lease = cluster.get("Lease", lock.name)
     if lease and _is_ours(lease, lock):
+        # Replaced at the version that was read, and not deleted: what somebody has taken meanwhile
+        # stays theirs.
         lease["spec"] = {"leaseDurationSeconds": _DURATION}
         cluster.replace("Lease", lease)

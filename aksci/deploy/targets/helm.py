@@ -82,6 +82,7 @@ def read_helm_states(cluster: Cluster) -> dict[str, HelmState]:
     found: dict[str, list[Revision]] = {}
     for secret in cluster.list("Secret", labels="owner=helm", metadata_only=True):
         labels = secret["metadata"].get("labels", {})
+        # Anybody may label a Secret so.
         if not labels.get("version", "").isdigit() or "name" not in labels:
             continue
         number = int(labels["version"])
@@ -106,6 +107,7 @@ def set_images(images: Mapping[str, ImageRef]) -> list[str]:
         for key, image in sorted(images.items())
         for pair in (f"{key}.repository={image.name}", f"{key}.digest={image.digest}")
     ]
+    # Strings: a digest or a name that looks like a number stays one.
     return [word for pair in pairs for word in ("--set-string", pair)]
 
 
@@ -146,7 +148,10 @@ def upgrade_argv(
         argv += ["--values", str(path)]
     argv += set_images(images)
     argv += ["--labels", ",".join(f"{key}={value}" for key, value in sorted(labels.items()))]
+    # Both: conflicts can only be forced where the API server merges.
     argv += ["--server-side=true", "--force-conflicts"] if force else []
+    # Without it, Helm may take over values that somebody has set by hand: the same release would
+    # not give the same objects.
     return [*argv, "--reset-values", "--history-max", _HISTORY, "--timeout", f"{timeout}s"]
 
 
@@ -179,6 +184,7 @@ class Helm:
             kube_version=kube_version,
         )  # fmt: skip
         try:
+            # No cluster is named: rendering must not depend on what one has.
             return self._run(argv, bound=False)
         except ProcessError as error:
             files = ", ".join(str(path) for path in values) or "its own values"
@@ -208,6 +214,7 @@ class Helm:
             timeout=timeout,
             force=force,
         )
+        # Helm's own time-out comes first: it then ends the revision in order.
         self._change(name, "apply it", argv, timeout=timeout + 60)
 
     def rollback(self, name: str, revision: int, *, timeout: int) -> None:
@@ -218,6 +225,7 @@ class Helm:
 
     def uninstall(self, name: str, *, timeout: int) -> None:
         """Remove a release with its history; one that does not exist is fine."""
+        # With --wait, the only one: a new installation would meet what is still being deleted.
         argv = ["uninstall", name, "--ignore-not-found", "--wait", "--timeout", f"{timeout}s"]
         self._change(name, "uninstall it", argv, timeout=timeout + 60)
 
@@ -245,6 +253,7 @@ class Helm:
         # than the one that is locked, or a storage driver that hides the revisions from us.
         rest = self.runner.environment.items()
         env = {key: value for key, value in rest if not key.upper().startswith("HELM_")}
+        # Where read_helm_states looks.
         env["HELM_DRIVER"] = "secret"
         return self.runner.run(whole, env=env, only_env=True, timeout=timeout).stdout
 

@@ -94,8 +94,10 @@ def diagnose(cluster: Cluster, service: str, outcome: RolloutOutcome) -> Diagnos
         raise ValueError(msg)
     workload = outcome.workload
     pods = _pods_of(cluster, workload)
+    # All events: a quota's is about the ReplicaSet, whose name only begins like the workload's.
     fault = refine(outcome.fault, workload, pods, cluster.list("Event"))
     logs = previous = ""
+    # Both logs: of a container that has crashed, the kubelet has started another one already.
     if fault.pod and fault.container:
         logs = cluster.logs(fault.pod, fault.container, lines=_LINES)
         previous = cluster.logs(fault.pod, fault.container, previous=True, lines=_LINES)
@@ -117,6 +119,7 @@ def refine(
     for event in sorted(events, key=_when, reverse=True):
         about = event.get("involvedObject", {}).get("name", "")
         message = event.get("message", "")
+        # Newest first: an old failure of a probe may long be over.
         if event.get("reason") == "Unhealthy" and _is_probe(fault, about, message, pods):
             container = fault.container or _first_container(pods, about)
             text = f"{fault.message}; {message}" if fault.code == "CRASH_LOOP" else message
@@ -152,6 +155,7 @@ def _first_container(pods: list[dict[str, Any]], name: str) -> str:
         return ""
     states = pod.get("status", {}).get("containerStatuses", [])
     waiting = next((each["name"] for each in states if not each.get("ready")), "")
+    # The one that is not ready is the one to look at; sidecars are well.
     return str(waiting or pod["spec"]["containers"][0]["name"])
 
 
@@ -175,12 +179,14 @@ def _events_about(cluster: Cluster, names: set[str]) -> tuple[str, ...]:
         f"{event.get('reason', '')}: {event.get('message', '')}".strip()
         for event in sorted(found, key=_when)
     ]
+    # The kubelet repeats events; the newest of what is left say the most.
     unique = list(dict.fromkeys(one_line(line) for line in lines))
     return tuple(unique[-_EVENTS:])
 
 
 def _when(event: dict[str, Any]) -> str:
     return str(
+        # events.k8s.io/v1 leaves lastTimestamp empty.
         event.get("lastTimestamp")
         or event.get("eventTime")
         or event["metadata"].get("creationTimestamp", "")

@@ -59,6 +59,7 @@ def take_snapshot(cluster: Cluster, kinds: Iterable[str] = TRACKED) -> Snapshot:
         for kind in sorted(set(kinds))
         for each in cluster.list(kind)
     }
+    # Only Deployments have ReplicaSets between themselves and their pods.
     has_deployment = any(name.startswith("Deployment/") for name in workloads)
     return Snapshot(
         workloads=workloads,

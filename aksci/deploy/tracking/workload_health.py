@@ -70,6 +70,7 @@ def workload_health(
     """
     kind = workload["kind"]
     name = f"{kind}/{workload['metadata']['name']}"
+    # It has nothing to run before its time comes.
     if kind == "CronJob":
         return Health(workload=name, done=True, text="exists")
     if kind == "Job":
@@ -81,6 +82,7 @@ def workload_health(
         return Health(workload=name, done=False, text="not observed yet")
     new, old = _split(workload, pods, replica_sets)
     desired, updated, available = _counts(workload)
+    # A DaemonSet has a field of its own for it.
     total = status.get("replicas", status.get("currentNumberScheduled", 0))
     # Old pods are looked for themselves: some are still there when no replica counts them any more.
     done = (
@@ -88,6 +90,8 @@ def workload_health(
     )
     text = f"{updated}/{desired} updated, {available} available"
     text += f", {len(old)} old left" if old else ""
+    # The workload before its pods: "paused" explains why there are none. Of the new ones only: old
+    # pods may have been ill for long.
     fault = None if done else _workload_fault(workload, patience) or _first_fault(new, patience)
     return Health(workload=name, done=done, text=text, fault=fault)
 
@@ -102,6 +106,7 @@ def pod_fault(pod: dict[str, Any], patience: Patience) -> Fault | None:
             return Fault(
                 code="UNSCHEDULABLE", message=message, pod=name, patience=patience.unschedulable
             )
+    # In the order in which they run: what waits for an init container has no fault of its own.
     states = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
     faults = [_container_fault(name, each, patience) for each in states]
     return next((each for each in faults if each), None)
@@ -126,6 +131,7 @@ def _container_fault(pod: str, state: dict[str, Any], patience: Patience) -> Fau
 def _crash(state: dict[str, Any], where: dict[str, Any]) -> Fault | None:
     now, last = state.get("state", {}), state.get("lastState", {})
     ended = now.get("terminated") or last.get("terminated") or {}
+    # Terminated: between its end and the kubelet's next attempt.
     crashing = "terminated" in now or now.get("waiting", {}).get("reason") == "CrashLoopBackOff"
     if not crashing or state.get("restartCount", 0) < _OLD_RESTARTS:
         return None
@@ -135,12 +141,15 @@ def _crash(state: dict[str, Any], where: dict[str, Any]) -> Fault | None:
     message += f" ({reason})" if reason not in {"", "Error"} else ""
     if ended.get("message"):
         message += f": {ended['message'].strip()}"
+    # containerd says StartError where the program can't be executed, such as for another
+    # architecture.
     code = {"OOMKilled": "OOM", "StartError": "START_ERROR"}.get(reason, "CRASH_LOOP")
     return Fault(code=code, message=message, exit_code=exit_code, **where)
 
 
 # The kubelet passes on containerd's words and nothing else: no status code travels in a pod's
 # status.
+# The first that fits counts: "no match for platform in manifest: not found".
 _PULL = (
     ("IMAGE_PULL_PLATFORM", r"no match for platform"),
     ("IMAGE_PULL_DENIED", r"\b(401|403)\b|unauthorized|denied|authorization failed"),
@@ -186,6 +195,7 @@ def _workload_fault(workload: dict[str, Any], patience: Patience) -> Fault | Non
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             code = "QUOTA" if "exceeded quota" in message else "ADMISSION"
             return Fault(code=code, message=message, patience=patience.replica_failure)
+        # Kubernetes only says so, and goes on trying: to end is ours.
         if condition.get("reason") == "ProgressDeadlineExceeded":
             return Fault(code="NO_PROGRESS", message=message)
     return None
@@ -193,7 +203,10 @@ def _workload_fault(workload: dict[str, Any], patience: Patience) -> Fault | Non
 
 def _first_fault(pods: list[dict[str, Any]], patience: Patience) -> Fault | None:
     faults = [
-        pod_fault(pod, patience) for pod in pods if "deletionTimestamp" not in pod["metadata"]
+        # A pod that is being deleted need not get well.
+        pod_fault(pod, patience)
+        for pod in pods
+        if "deletionTimestamp" not in pod["metadata"]
     ]
     return next((each for each in faults if each), None)
 
@@ -208,6 +221,7 @@ def _counts(workload: dict[str, Any]) -> tuple[int, int, int]:
         if spec.get("updateStrategy", {}).get("type") == "OnDelete":
             return desired, desired, available
         return desired, status.get("updatedNumberScheduled", 0), available
+    # Kubernetes' own default; 0 replicas are rolled out at once.
     desired = spec.get("replicas", 1)
     updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
     if kind == "StatefulSet":
@@ -227,6 +241,7 @@ def _split(
     if workload["kind"] == "Deployment":
         owned = _owned(replica_sets, {uid})
         current = _annotation(workload, "deployment.kubernetes.io/revision")
+        # By the revision, and not the newest ReplicaSet: going back reuses an old one.
         new_sets = {
             each["metadata"]["uid"]
             for each in owned
@@ -249,6 +264,7 @@ def _split(
         pod
         for pod in mine
         if pod["metadata"]["name"] not in names
+        # An evicted pod stays until somebody deletes it.
         and pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
     ]
     return new, old
