@@ -44,6 +44,7 @@ class Api:
 
         :raises PlatformError: the server refused it.
         """
+        # force: an earlier aksci, or a hand, may own a field; here the platform decides.
         query = f"{path}?fieldManager={_OWNER}&force=true"
         try:
             status, body = self._ask("PATCH", query, json.dumps(resource))
@@ -69,6 +70,7 @@ class Api:
             "127.0.0.1", self.port, timeout=_TIMEOUT, context=client_tls(self.pki, "admin")()
         )
         try:
+            # Server-side apply takes YAML, of which JSON is a part.
             headers = {"Content-Type": "application/apply-patch+yaml"} if body else {}
             connection.request(method, path, body, headers)
             response = connection.getresponse()
@@ -96,6 +98,7 @@ def wait_for(
     """
     deadline = time.monotonic() + patience
     while not ready():
+        # When the run stops, the failure that stopped it is what is told.
         if time.monotonic() > deadline or stopping.wait(_POLL):
             raise PlatformError(
                 f"{what} was not ready within {patience:g} s.", hint=f"its logs are in {logs}."

@@ -26,6 +26,7 @@ def registry_part(layout: Layout, ports: Ports, binary: Path) -> Part:
         "log": {"level": "warn", "accesslog": {"disabled": True}},
         "storage": {
             "filesystem": {"rootdirectory": str(layout.data / "registry")},
+            # The registry refuses deletes unless told (its default).
             "delete": {"enabled": True},
             "cache": {"blobdescriptor": "inmemory"},
         },
@@ -87,6 +88,7 @@ http = true
         argv=(str(binary), "--config", str(config)),
         files={config: settings},
         folders=(layout.data / "buildkit",),
+        # It opens its socket last, when its workers are there.
         healthy=lambda: listens(layout.buildkit_socket),
         address=f"unix://{layout.buildkit_socket}",
     )

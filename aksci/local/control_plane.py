@@ -115,6 +115,7 @@ def _etcd(cluster: ControlPlane) -> Part:
         "listen-peer-urls": peer,
         "initial-advertise-peer-urls": peer,
         "initial-cluster": f"{NODE}={peer}",
+        # On loopback, too: whoever is on this machine could read every Secret in it.
         "client-cert-auth": "true",
         "peer-client-cert-auth": "true",
         "logger": "zap",
@@ -152,9 +153,12 @@ def _apiserver(cluster: ControlPlane) -> Part:
         "service-account-key-file": cluster.secret("service-accounts.pub"),
         "service-account-signing-key-file": cluster.secret("service-accounts.key"),
         "service-account-issuer": f"https://kubernetes.default.svc.{network.domain}",
+        # RBAC, as on AKS: what a chart lacks in rights shows here.
         "authorization-mode": "Node,RBAC",
         "enable-admission-plugins": "NodeRestriction",
+        # Health is asked with a certificate, too.
         "anonymous-auth": "false",
+        # Which pods may be privileged, Pod Security decides by namespace.
         "allow-privileged": "true",
         # The node's name resolves nowhere.
         "kubelet-preferred-address-types": "InternalIP",
@@ -188,7 +192,9 @@ def _controller_manager(cluster: ControlPlane) -> Part:
         "root-ca-file": cluster.secret("ca.crt"),
         "cluster-signing-cert-file": cluster.secret("ca.crt"),
         "cluster-signing-key-file": cluster.secret("ca.key"),
+        # Each controller with its own rights, as in clusters that others set up.
         "use-service-account-credentials": "true",
+        # One of each: a lease would only delay a restart by its length.
         "leader-elect": "false",
         "cluster-cidr": cluster.network.pods,
         "flex-volume-plugin-dir": str(cluster.layout.data / "volume-plugins"),

@@ -69,6 +69,8 @@ def spawn(
     """
     import subprocess  # the documented exception, see the module's first lines
 
+    # Before the start: a daemon keeps its file open, and would write on into the one that was set
+    # aside.
     _rotate(log)
     with log.open("ab") as output:
         started = subprocess.Popen(
@@ -88,6 +90,7 @@ def spawn(
         boot=_boot(),
         fingerprint=fingerprint,
     )
+    # After the start: a kill in between leaves a process without a record, which its mark finds.
     write_atomically(record, json.dumps(asdict(process)) + "\n")
     return process
 
@@ -140,6 +143,7 @@ def identify(pid: int) -> Process | None:
 
 def descendants(processes: Iterable[Process]) -> list[Process]:
     """Return all processes below the given ones, without these."""
+    # One pass over all processes: not every kernel tells a process's children.
     children: dict[int, list[int]] = {}
     for pid in _pids():
         fields = _stat(pid)
@@ -159,9 +163,11 @@ def descendants(processes: Iterable[Process]) -> list[Process]:
 def stop(processes: Iterable[Process], *, grace: float) -> None:
     """End processes: SIGTERM, then SIGKILL after ``grace`` seconds. Return when they are gone."""
     alive = [process for process in processes if process.alive()]
+    # SIGKILL can't be ignored; 10 seconds are for a disk that holds a process in the kernel.
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 10.0)):
         for process in alive:
             with contextlib.suppress(ProcessLookupError):
+                # Single processes, not their groups: containerd's shims are to outlive it.
                 os.kill(process.pid, number)
         deadline = time.monotonic() + seconds
         while alive and time.monotonic() < deadline:
@@ -201,6 +207,7 @@ def _stat(pid: int) -> list[str] | None:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
+    # The last bracket: a program's name, which comes before, may hold brackets and blanks.
     return text.rpartition(")")[2].split()
 
 

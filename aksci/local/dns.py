@@ -50,6 +50,7 @@ def ensure_dns(api: Api, dns: Dns, *, stopping: threading.Event, logs: Path) -> 
     :raises PlatformError: the server refused it, or it did not become ready.
     """
     items = resources(dns)
+    # Compared by our own hash: the API server adds defaults to what it is given.
     revision = hashlib.sha256(json.dumps(items).encode()).hexdigest()
     deployment = api.get(_DEPLOYMENT)
     if deployment and _revision(deployment) == revision and dns_answers(dns.network):
@@ -63,6 +64,7 @@ def ensure_dns(api: Api, dns: Dns, *, stopping: threading.Event, logs: Path) -> 
         logs=logs,
     )
     for path, resource in items:
+        # Afterwards, for the hash can't be of itself.
         if path == _DEPLOYMENT:
             meta = {**resource["metadata"], "annotations": {_REVISION: revision}}
             resource["metadata"] = meta
@@ -107,6 +109,7 @@ def query(name: str) -> bytes:
 
 def corefile(network: Network, *, forward: bool) -> str:
     """Return CoreDNS's configuration."""
+    # loop: a resolver that asks us back would go round for ever; CoreDNS ends instead.
     upstream = "    forward . /etc/resolv.conf {\n        max_concurrent 1000\n    }\n    loop\n"
     return (
         ".:53 {\n"
@@ -114,6 +117,7 @@ def corefile(network: Network, *, forward: bool) -> str:
         "    health {\n        lameduck 3s\n    }\n"
         "    ready\n"
         f"    kubernetes {network.domain} in-addr.arpa ip6.arpa {{\n"
+        # As kubeadm's: names such as 10-244-0-5.default.pod.cluster.local.
         "        pods insecure\n        fallthrough in-addr.arpa ip6.arpa\n        ttl 10\n    }\n"
         f"{upstream if forward else ''}"
         "    cache 30\n"
@@ -174,6 +178,7 @@ def resources(dns: Dns) -> list[tuple[str, dict[str, Any]]]:
                 "kind": "Deployment",
                 "metadata": meta,
                 "spec": {
+                    # One node: a second one would go with it.
                     "replicas": 1,
                     "selector": {"matchLabels": _LABELS},
                     "template": {
@@ -191,6 +196,7 @@ def resources(dns: Dns) -> list[tuple[str, dict[str, Any]]]:
                 "metadata": {**meta, "name": "kube-dns"},
                 "spec": {
                     "selector": _LABELS,
+                    # Fixed: kubelet writes it into each pod's resolv.conf.
                     "clusterIP": dns.network.dns,
                     "ports": [
                         {"name": "dns", "port": 53, "protocol": "UDP"},
@@ -231,12 +237,14 @@ def _pod(image: str) -> dict[str, Any]:
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
+            # For port 53, and nothing else of root's.
             "capabilities": {"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]},
         },
     }
     return {
         "serviceAccountName": _NAME,
         "priorityClassName": "system-cluster-critical",
+        # The node's resolver: the cluster's would be itself.
         "dnsPolicy": "Default",
         "terminationGracePeriodSeconds": 5,
         "containers": [container],

@@ -56,6 +56,7 @@ def _ask(variables: Mapping[str, str], question: Callable[[DockerClient], _T]) -
     from requests.exceptions import RequestException
 
     try:
+        # The run's variables, and not the process's: they may name another engine.
         client = docker.from_env(timeout=_TIMEOUT, environment=dict(variables))
         try:
             return question(client)

@@ -78,6 +78,7 @@ class Preparation:
         if self._found:  # nobody who knows it waits for what another thread prepares
             return self._found[-1]
         with self._lock:
+            # Again, now alone: another thread may have looked while we waited.
             if not self._found:
                 found = self._look()
                 if self.start and found.embedded and not _registry_listens(found.registry):
@@ -100,8 +101,10 @@ class Preparation:
         """
         if not self.start:
             return self.endpoints
+        # Each set of parts once: the build's must not wait for a cluster that only deploying needs.
         asked = frozenset(["cluster"] * cluster + ["trust"] * trust)
         with self._lock:
+            # What was prepared for more is enough for less.
             for parts, found in self._prepared.items():
                 if asked <= parts:
                     return found
@@ -113,6 +116,7 @@ class Preparation:
         """Return the endpoints once the builder is well, as BuildKit is where it listens."""
         found = self.endpoints
         path = (found.buildkit or "").removeprefix("unix://")
+        # Only the embedded one has a socket that can be looked at.
         if not found.embedded or not path.startswith("/"):
             return self.prepare()
         from aksci.local.part import listens
@@ -247,5 +251,6 @@ def _kubeconfig(settings: EnvironmentConfig, root: Path, variables: Mapping[str,
     """Return the configured kubeconfig, as kubectl would find it where none is."""
     if settings.kubeconfig:
         return root / Path(settings.kubeconfig).expanduser()
+    # kubectl merges several files; of their contexts, the first that is named as current wins.
     first = variables.get("KUBECONFIG", "").split(":")[0]
     return Path(first) if first else home_of(variables) / ".kube" / "config"

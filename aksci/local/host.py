@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Host", "daemon_environment", "look_at_host", "require_root", "require_space"]
 
 _CAP_SYS_RESOURCE = 24  # linux/capability.h
+# Debian's, that of upstream and Kubernetes, Fedora's.
 _CNI_FOLDERS = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
 _CNI_PLUGINS = ("bridge", "firewall", "host-local", "loopback", "portmap")
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -77,7 +78,9 @@ def daemon_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment that daemons run with."""
     path = environment.get("PATH", "")
     return {
+        # Either case: programs differ in which of them they read.
         **{key: value for key, value in environment.items() if key.upper() in _PASSED_ON},
+        # With the system's folders: a user's PATH may lack sbin, where iptables and ip are.
         "PATH": ":".join(dict.fromkeys([*filter(None, path.split(":")), *_SYSTEM_PATH.split(":")])),
         "OTEL_TRACES_EXPORTER": "none",  # the registry would send its traces to localhost:4318
     }
@@ -90,6 +93,7 @@ def read_resolver(
 
     Behind systemd-resolved's stub on loopback, the real servers are in ``upstream``.
     """
+    # The stub's file has loopback servers only, and then the other one counts.
     for file in (path, upstream):
         servers, search = _parse_resolver(file)
         if servers:
@@ -129,6 +133,7 @@ def has_cni_plugins() -> bool:
 
 def _cni_folder() -> Path | None:
     for folder in map(Path, _CNI_FOLDERS):
+        # All in one folder: containerd is given one.
         if all((folder / name).exists() for name in _CNI_PLUGINS):
             return folder
     return None

@@ -64,6 +64,7 @@ def network_is_up(network: Network) -> bool:
 
 def ensure_network(layout: Layout, network: Network, ports: Ports, runner: Runner) -> None:
     """Give the node its address and let packets through. Safe to repeat."""
+    # Before the first change, and once: a second `up` would remember our own settings.
     _remember(layout, runner)
     if not network_is_up(network):
         runner.run(["ip", "link", "add", network.node_bridge, "type", "bridge"], quiet=True)
@@ -75,6 +76,7 @@ def ensure_network(layout: Layout, network: Network, ports: Ports, runner: Runne
         # node's bridge. It would leave the machine by the default route otherwise.
         route = [addresses, "dev", network.node_bridge, "metric", _LAST_RESORT]
         runner.run(["ip", "route", "replace", *route], quiet=True)
+    # The setting below is there only with the module; in a container, the host must have loaded it.
     if not (_SYSCTL / "net/bridge").exists() and shutil.which("modprobe"):
         runner.run(["modprobe", "br_netfilter"], check=False, quiet=True)
     for name, value in _REQUIRED.items():
@@ -91,6 +93,7 @@ def ensure_network(layout: Layout, network: Network, ports: Ports, runner: Runne
 
 def remove_network(layout: Layout, network: Network, runner: Runner) -> None:
     """Take away bridges, rules and sysctls, as far as they are ours. Safe to repeat."""
+    # Routes and addresses go with their device.
     for bridge in (network.pod_bridge, network.node_bridge):
         if Path("/sys/class/net", bridge).exists():
             runner.run(["ip", "link", "delete", bridge], check=False, quiet=True)
@@ -121,6 +124,7 @@ def _ensure_rule(table: str, chain: str, rule: list[str], runner: Runner) -> Non
 
 
 def _iptables(table: str, *words: str) -> list[str]:
+    # -w: kube-proxy, CNI plugins and Docker change the same tables; without it, iptables fails.
     return ["iptables", "-w", "10", "-t", table, *words]
 
 
@@ -138,10 +142,12 @@ def removal_script(saved: str) -> str:
             table, chains = [line], []
         elif line.startswith(":") and _OURS.fullmatch(line[1:].split()[0]):
             chains.append(line[1:].split()[0])
+        # Our own chains are flushed as a whole; elsewhere, single rules are deleted.
         elif line.startswith("-A ") and not _OURS.fullmatch(line.split()[1]) and _names_ours(line):
             table.append(f"-D{line[2:]}")
         elif line == "COMMIT" and (chains or len(table) > 1):
             flush = [f":{chain} - [0:0]" for chain in chains]
+            # Last: a chain can't go while a rule jumps to it.
             drop = [f"-X {chain}" for chain in chains]
             lines += [table[0], *flush, *table[1:], *drop, line]
     return "\n".join([*lines, ""]) if lines else ""
@@ -156,6 +162,7 @@ def _remove_rules(family: str, runner: Runner) -> None:
     script = removal_script(saved.stdout) if saved.status == 0 else ""
     if script:
         argv = [f"{family}-restore", "--noflush", "-w", "10"]
+        # One transaction a table: nobody sees half of the rules gone.
         runner.run(argv, stdin=script, quiet=True)
 
 
@@ -183,16 +190,19 @@ def _forget(layout: Layout, runner: Runner) -> None:
         # Somebody who came after us (Docker Engine, say) may forward packets by now.
         if name == forwarded and not _forwards_nothing(runner):
             continue
+        # A container may not write these, and need not where they are right.
         if _read(name) != value:
             with contextlib.suppress(OSError):
                 (_SYSCTL / name).write_text(value)
     for table in _tables(runner) - set(before["tables"]):
+        # Somebody may have put rules in it since.
         if _is_empty(table, runner):
             runner.run(["nft", "delete", "table", *table.split()], check=False, quiet=True)
     for folder in _FOLDERS:
         if folder not in before["folders"]:
             with contextlib.suppress(OSError):
                 Path(folder).rmdir()  # only if nobody else has put something there
+    # Last: a killed `down` is repeated with the same memory.
     file.unlink(missing_ok=True)
 
 

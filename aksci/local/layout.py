@@ -145,6 +145,7 @@ class Layout:
     @property
     def cgroup(self) -> str:
         """The control group below which all pods and builds of this platform run."""
+        # By the path: two state folders on one machine must not end each other's pods.
         return "/aksci-" + hashlib.sha256(bytes(self.state)).hexdigest()[:8]
 
     def log(self, part: str) -> Path:
@@ -161,6 +162,7 @@ class Layout:
         :raises PlatformError: the state folder's path is too long for the sockets in it, or can't
             be made.
         """
+        # The deepest socket below the state folder.
         longest = self.kubelet / "device-plugins" / "kubelet.sock"
         excess = len(bytes(longest)) - _SOCKET_LIMIT
         if excess > 0:
@@ -170,6 +172,7 @@ class Layout:
                 hint="set XDG_STATE_HOME to a shorter path.",
             )
         try:
+            # For the owner alone: keys and the administrator's kubeconfig are in it.
             self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
             for folder in (self.config, self.pki, self.run, self.logs, self.data, self.seeds):
                 folder.mkdir(exist_ok=True, mode=0o700)
@@ -185,6 +188,7 @@ class Layout:
     def load_ports(self) -> Ports | None:
         """Return the ports of the last ``up``, or None when there was none."""
         try:
+            # A damaged file is none: the next `up` writes it anew.
             values: dict[str, Any] = json.loads(self.ports_file.read_text())
             return Ports(**values)
         except (OSError, ValueError, TypeError):
@@ -205,6 +209,7 @@ class Layout:
 
 def endpoints(state: Path) -> PlatformEndpoints | None:
     """Say how to reach the platform, or None before its first ``up``; it may be down."""
+    # Absolute, since the marks of processes and the control group's name are made from it.
     layout = Layout(state.absolute())
     ports = layout.load_ports()
     return layout.endpoints(ports) if ports else None

@@ -92,8 +92,10 @@ def proxy_part(cluster: ControlPlane) -> Part:
         "mode": "iptables",
         "iptables": {"localhostNodePorts": True, "minSyncPeriod": "100ms"},
         "nodePortAddresses": ["127.0.0.0/8"],
+        # What comes to a Service from elsewhere is masqueraded.
         "clusterCIDR": cluster.network.pods,
         "clientConnection": {"kubeconfig": str(access)},
+        # 0: leave the machine's limits as they are.
         "conntrack": {"maxPerCore": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
         "hostnameOverride": NODE,
         "healthzBindAddress": f"127.0.0.1:{ports.proxy_health}",
@@ -165,6 +167,7 @@ def _cni(layout: Layout, network: Network) -> dict[str, Any]:
         "bridge": network.pod_bridge,
         "isGateway": True,
         "ipMasq": True,
+        # A pod may call itself through its Service.
         "hairpinMode": True,
         "ipam": ipam,
     }
@@ -185,6 +188,8 @@ def _kubelet(cluster: ControlPlane, resolver: Path) -> dict[str, Any]:
         "healthzBindAddress": "127.0.0.1",
         "healthzPort": ports.kubelet_health,
         "authentication": {
+            # Its API runs commands in pods: who asks must be known, and be allowed by the API
+            # server.
             "anonymous": {"enabled": False},
             "webhook": {"enabled": True},
             "x509": {"clientCAFile": cluster.secret("ca.crt")},
@@ -197,14 +202,19 @@ def _kubelet(cluster: ControlPlane, resolver: Path) -> dict[str, Any]:
         "cgroupDriver": "cgroupfs",  # works with and without systemd
         "cgroupRoot": layout.cgroup,
         "nodeStatusUpdateFrequency": "2s",  # or a restarted node takes 10 s to say that it is ready
+        # The machine is a developer's: pods get no fenced part of it.
         "enforceNodeAllocatable": [],
+        # Laptops swap; kubelet would not start.
         "failSwapOn": False,
         "clusterDomain": cluster.network.domain,
         "clusterDNS": [cluster.network.dns],
         "resolvConf": str(resolver),
         "podLogsDir": str(layout.pod_logs),
         "volumePluginDir": str(layout.data / "volume-plugins"),
+        # No limit for the disk, by which a full laptop would evict all pods.
         "evictionHard": {"memory.available": "100Mi"},
+        # Disks of laptops and runners are fuller than servers': at 85 % kubelet would remove what
+        # was just pulled.
         "imageGCHighThresholdPercent": 99,
         "imageGCLowThresholdPercent": 98,
         **_oom(cluster.host),

@@ -69,6 +69,7 @@ class Part:
 def running(part: Part, layout: Layout) -> Process | None:
     """Return the part's process if it runs with today's declaration and is healthy."""
     process = read_record(layout.record(part.name))
+    # Alive after healthy: somebody else may answer on the port of a part that has just ended.
     if process and process.fingerprint == part.fingerprint and part.healthy() and process.alive():
         return process
     return None
@@ -89,6 +90,7 @@ def start_part(
     if old and old.fingerprint == part.fingerprint and _await_health(part, old, 3.0, stopping):
         return False  # somebody's kill left it while it was starting
     # What is left of it goes; its children (shims with their pods, for example) stay.
+    # By the mark, and not the record: a run that was killed between start and record left none.
     stop([p for p in find_marked(layout.state, part.name) if _leads_session(p)], grace=part.grace)
     # Only now that our own is gone: whoever still has the port is somebody else.
     for address, port in part.listens:
@@ -128,6 +130,7 @@ def answers(
             else http.client.HTTPConnection(host, timeout=timeout)
         )
         try:
+            # http.client knows no proxy: the variables of the user's shell don't count here.
             connection.request("GET", f"/{path}")
             return connection.getresponse().status == http.client.OK
         finally:
@@ -149,6 +152,7 @@ def listens(path: Path) -> bool:
 
 def unverified() -> ssl.SSLContext:
     """Return a TLS context for the health ports that sign their own certificate on loopback."""
+    # Only to see whether a part answers: nothing is sent, and of the answer only the status counts.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -201,6 +205,7 @@ def require_free(address: str, port: int, part: str) -> None:
         if _is_free(address, port):
             return
         holder = holder_of(port)
+        # Who has a holder stays; to wait for it would be in vain.
         if holder or time.monotonic() > deadline:
             break
         time.sleep(0.05)  # a port without a holder belongs to a process that is just ending
@@ -215,11 +220,13 @@ def require_free(address: str, port: int, part: str) -> None:
 
 def _is_free(address: str, port: int) -> bool:
     with socket.socket(socket.AF_INET) as probe:
+        # As servers do: connections in TIME_WAIT would make a port look taken for a minute.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
             probe.listen(1)
         except OSError as error:
+            # EADDRNOTAVAIL: the node's address comes with the bridge.
             return error.errno != errno.EADDRINUSE
         return True
 
@@ -238,6 +245,7 @@ def holder_of(port: int) -> tuple[int, str] | None:
 
 def _listening_inodes(port: int) -> set[str]:
     found = set()
+    # Go listens for both families on [::], which only the second table shows.
     for table in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:

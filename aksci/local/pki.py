@@ -25,6 +25,7 @@ __all__ = ["ensure_pki", "is_complete", "subjects"]
 _YEAR = timedelta(days=365)
 _CA_LIFE = 10 * _YEAR
 _LIFE = 2 * _YEAR
+# Only `up` renews: a month is enough to meet one.
 _RENEW_BEFORE = timedelta(days=30)
 _STAMP = "complete.json"
 _VERSION = 1  # of the set of certificates below
@@ -79,7 +80,9 @@ def ensure_pki(
     now = now or datetime.now(UTC)
     request = repr((_VERSION, sorted(subjects.items())))
     stamp = _read_stamp(folder)
+    # All of them, or none: the old authority's certificates count for nothing beside a new one's.
     if stamp is None or stamp["request"] != request or _expired(stamp["renew"], now):
+        # First: from here to the new stamp, a kill leaves files that count for nothing.
         (folder / _STAMP).unlink(missing_ok=True)
         _make_all(folder, subjects, now)
         stamp = {
@@ -100,6 +103,7 @@ def _read_stamp(folder: Path) -> dict[str, Any] | None:
     """Return the stamp if the files are those that it was written for."""
     try:
         stamp: dict[str, Any] = json.loads((folder / _STAMP).read_text())
+        # By content: a file that somebody replaced belongs to another key.
         return stamp if stamp["files"] == _hashes(folder) and stamp["request"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -113,6 +117,7 @@ def _expired(renew: str, now: datetime) -> bool:
 
 
 def _hashes(folder: Path) -> dict[str, str]:
+    # Not the stamp itself, nor what others may put there.
     files = sorted(path for path in folder.iterdir() if path.suffix in {".key", ".crt", ".pub"})
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -130,6 +135,7 @@ def _make_all(folder: Path, subjects: dict[str, CertificateSubject], now: dateti
     for name, subject in subjects.items():
         key = ec.generate_private_key(ec.SECP256R1())
         _store(folder, name, key, _certify(subject, key, authority, authority_key, now))
+    # A key of its own, without a certificate: it signs tokens, and no TLS.
     signer = ec.generate_private_key(ec.SECP256R1())
     _store(folder, "service-accounts", signer, None)
     public = signer.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -159,6 +165,7 @@ def _certify(
         .issuer_name(name if issuer is None else issuer.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
+        # A clock that is set back a little must not make it a certificate of the future.
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + (_CA_LIFE if is_authority else _LIFE))
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
@@ -169,9 +176,11 @@ def _certify(
             critical=False,
         )
     )
+    # Both: the API server's is etcd's client too, and kubelet's the API server's.
     if not is_authority:
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+    # Clients look at these only; Go has not read the common name since 1.15.
     if subject.names:
         names = x509.SubjectAlternativeName([_general_name(text) for text in subject.names])
         builder = builder.add_extension(names, critical=False)
@@ -182,6 +191,7 @@ def _key_usage(*, is_authority: bool) -> x509.KeyUsage:
     from cryptography import x509
 
     return x509.KeyUsage(
+        # All that ECDSA needs in TLS; to encipher keys is RSA's.
         digital_signature=True,
         key_cert_sign=is_authority,
         crl_sign=is_authority,

@@ -136,6 +136,7 @@ def up(
         minimum_free=minimum_free,
     )
     with _exclusive(layout, reporter):
+        # Before anything starts: after a kill, `status` and `down` look at the right ones.
         layout.save_ports(startup.ports)
         run_tasks(
             startup.tasks(kubernetes="kubernetes" in parts, notary="notary" in parts),
@@ -157,6 +158,7 @@ def down(*, state: Path, runner: Runner, reporter: Reporter, purge: bool = False
     :raises PlatformError: something could not be taken away.
     """
     layout = Layout(state.absolute())
+    # Processes may outlive their folder: somebody deleted it.
     if not layout.state.exists() and not find_marked(layout.state):
         reporter.line("the local platform is not there")
         return
@@ -164,6 +166,7 @@ def down(*, state: Path, runner: Runner, reporter: Reporter, purge: bool = False
     layout.make()
     began = time.monotonic()
     with _exclusive(layout, reporter):
+        # Without a cluster nothing of the network was touched, and need not be listed.
         had_cluster = network_is_ours(layout) or _runs(layout, "containerd")
         _stop_everything(layout)
         # Before the run folder is cleared: what is mounted in it must not be deleted with it.
@@ -172,6 +175,7 @@ def down(*, state: Path, runner: Runner, reporter: Reporter, purge: bool = False
         clear_run_folder(layout)
         if had_cluster:
             remove_network(layout, Network(), runner)
+        # Before the folder goes: rmtree into a mount would delete what is mounted.
         _require_gone(layout)
         if purge:
             shutil.rmtree(layout.state)
@@ -244,6 +248,7 @@ def _cluster_status(layout: Layout, ports: Ports) -> list[PartStatus]:
 
 def _stop_everything(layout: Layout) -> None:
     for names in _STOP_ORDER:
+        # Found anew each time: kubelet may start something while it ends.
         stop([p for p in find_marked(layout.state) if part_of(p.pid) in names], grace=2.0)
     stop_containers(layout)
     stop(find_marked(layout.state), grace=3.0)
@@ -282,6 +287,7 @@ def _lock(layout: Layout, reporter: Reporter) -> int:
             reporter.line("waiting for another `up` or `down` of the local platform to end")
             fcntl.flock(handle, fcntl.LOCK_EX)
         with contextlib.suppress(OSError):
+            # Is it still the file of that name? A lock on a deleted one holds nobody.
             if os.path.samestat(layout.lock.stat(), os.fstat(handle)):
                 return handle
         os.close(handle)  # a `down --purge` has removed the file that we waited for

@@ -31,6 +31,7 @@ __all__ = ["push_program", "seed_image"]
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _DOCKER_HUB = "https://registry-1.docker.io/v2/"  # the address behind the name docker.io
+# Without a network, each `up` with a missing seed waits for it.
 _PROBE_TIMEOUT = 3.0  # seconds
 _BASE_TIMEOUT = 1200.0  # seconds
 # 2025-01-01. Newer time stamps become this one, so that the same packages are the same image.
@@ -78,6 +79,7 @@ def push_program(client: RegistryClient, repository: str, binary: Path, path: st
 
     with binary.open("rb") as file:
         tag = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    # The tag is the content's, so that what is there need not be compared.
     if client.resolve(repository, tag) is None:
         with tempfile.TemporaryDirectory(prefix="aksci-image-") as folder:
             layer = Path(folder) / "layer.tar"
@@ -106,6 +108,7 @@ def seed_image(
         return False
     tar = layout.seeds / f"{_key(seed)}.tar"
     if not tar.exists():
+        # Builds then pull the real image: what the mirror lacks, they ask docker.io for.
         if public_registry_answers(runner.environment):
             return False
         reporter.line(f"docker.io can't be reached: making {seed.name} from Debian packages")
@@ -133,7 +136,9 @@ def _make_base(seed: Seed, tar: Path, layout: Layout, runner: Runner, reporter: 
     ensure_packages(["mmdebstrap", "debian-archive-keyring"], runner, reporter)
     part = f"seed-{seed.tag}"
     stop(find_marked(layout.state, part), grace=5.0)  # of an `up` that was killed
+    # Marked as ours: a killed run's mmdebstrap is found and ended by the next.
     environment = {"SOURCE_DATE_EPOCH": str(_EPOCH), **marks(layout.state, part)}
+    # mmdebstrap takes the format from the ending, so the draft ends in .tar, too.
     draft = tar.with_suffix(".draft.tar")
     draft.unlink(missing_ok=True)
     argv = base_argv(seed, draft)
@@ -149,6 +154,7 @@ def base_argv(seed: Seed, tar: Path) -> list[str]:
     return [
         "mmdebstrap",
         "--quiet",
+        # As Debian's own images.
         "--variant=minbase",
         *([f"--include={','.join(seed.packages)}"] if seed.packages else []),
         *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in _UNWANTED),

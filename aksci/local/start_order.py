@@ -40,6 +40,7 @@ def run_tasks(
     failures: list[BaseException] = []
 
     def perform(task: StartTask) -> Any:
+        # Waits for them.
         done = [futures[name].exception() for name in task.needs]
         if failures or any(done):
             raise _SkippedError
@@ -62,5 +63,6 @@ def run_tasks(
             on_interrupt()
             raise
     if failures:
+        # The first in time: those that follow are mostly consequences of it.
         raise failures[0]
     return {name: future.result() for name, future in futures.items()}

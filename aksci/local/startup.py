@@ -77,6 +77,8 @@ class Startup:
 
     def tasks(self, *, kubernetes: bool, notary: bool = False) -> dict[str, StartTask]:
         """Return all that there is to do, needs first."""
+        # The order in which they are built: builds of images need the first two, and kube takes
+        # longest.
         tools = ["registry", "buildkitd", *(("pause", "coredns", "kube") if kubernetes else ())]
         tools += ["notary-server"] if notary else []
         tasks = {
@@ -97,7 +99,9 @@ class Startup:
         tasks = {
             "host": StartTask(action=lambda _: look_at_host(), needs=("packages",)),
             "network": StartTask(action=self._network, needs=("packages",)),
+            # It needs nothing, so the keys are made while programs are.
             "pki": StartTask(action=self._pki),
+            # Pods can start without docker.io: pause and CoreDNS come from our own registry.
             "images": StartTask(
                 action=self._images, needs=("registry", "tool:pause", "tool:coredns")
             ),
@@ -117,6 +121,7 @@ class Startup:
             "node": StartTask(action=self._node, needs=("kubelet",)),
             "dns": StartTask(
                 action=self._dns,
+                # All that a pod and a Service need: its answer proves them.
                 needs=("host", "images", "pki", "node", "proxy", "controller-manager", "scheduler"),
             ),
         }
@@ -157,6 +162,7 @@ class Startup:
         began = time.monotonic()
         if running(part, self.layout):
             return
+        # Only before a start: a platform that runs may be used to free space.
         require_space(self.layout.state, self.minimum_free)
         environment = daemon_environment(self.runner.environment)
         start_part(part, self.layout, environment, self.stopping)
@@ -180,8 +186,10 @@ class Startup:
     def _containerd(self, done: Mapping[str, Any]) -> None:
         pause, _ = done["images"]
         part = containerd_part(self.layout, self.ports, self.network, done["host"], pause)
+        # Each time: `down`, or a restart of the machine, has removed it.
         make_cgroups(self.layout)
         if not running(part, self.layout):
+            # Never under a containerd that runs: its pods are alive.
             clear_stale_sandboxes(self.layout)
         self.start(part)
 
@@ -228,6 +236,7 @@ class Startup:
         return RegistryClient(f"localhost:{self.ports.registry}", plain_http=True)
 
     def _cluster(self, done: Mapping[str, Any]) -> ControlPlane:
+        # By loopback, which no proxy setting leads astray; a rule leads it to the node's address.
         server = f"https://127.0.0.1:{self.ports.apiserver}"
         content = kubeconfig(self.layout.pki, "admin", server)
         if not _holds(self.layout.kubeconfig, content):
@@ -247,6 +256,7 @@ class Startup:
     def _node(self, _: Mapping[str, Any]) -> None:
         began = time.monotonic()
         api, since = self._api(), started_at(self.layout.record("kubelet"))
+        # Since this kubelet's start: what an earlier one has said stays in the API server.
         if not node_ready(api, since=since):
             wait_for(
                 "The node",

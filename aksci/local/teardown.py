@@ -35,6 +35,7 @@ def stop_containers(layout: Layout) -> None:
     """End all pods and builds, and their shims, once kubelet and buildkitd are gone."""
     shims = [process for process in find_marked(layout.state) if _is_shim(process.pid)]
     inside = [process for pid in _cgroup_members(layout) if (process := identify(pid))]
+    # What is in pods first: a shim that goes leaves them without anybody who reaps them.
     stop([*descendants(shims), *inside], grace=_POD_GRACE)
     stop(shims, grace=1.0)
 
@@ -50,6 +51,7 @@ def unmount_all(layout: Layout) -> None:
         if not points:
             return
         for point in points:
+            # The system call itself, for UMOUNT_NOFOLLOW: pods may have put links there.
             libc.umount2(os.fsencode(point), detach | nofollow)
 
 
@@ -68,9 +70,11 @@ def remove_cgroups(layout: Layout) -> None:
     deadline = time.monotonic() + _PATIENCE
     while True:
         for root in _roots(layout):
+            # The innermost first: rmdir removes no group that has others in it.
             for folder, _, _ in os.walk(root, topdown=False):
                 with contextlib.suppress(OSError):
                     Path(folder).rmdir()
+        # The kernel lets go a moment after the last process has ended.
         if not any(_roots(layout)) or time.monotonic() > deadline:
             return
         time.sleep(0.1)
@@ -98,6 +102,7 @@ def clear_run_folder(layout: Layout) -> None:
     _KUBELET_SOCKET.unlink(missing_ok=True)
     if _LEGACY_LOGS.is_dir():
         for link in _LEGACY_LOGS.iterdir():
+            # Another kubelet's links stay.
             if link.is_symlink() and link.readlink().is_relative_to(layout.pod_logs):
                 link.unlink(missing_ok=True)
 
@@ -121,6 +126,7 @@ def _forget_sandboxes(layout: Layout) -> None:
     for bundle in bundles.glob("*"):
         with contextlib.suppress(OSError):
             address = (bundle / "address").read_text().removeprefix("unix://")
+            # The host's own containerd keeps its sockets there, too: only what our bundles name.
             if Path(address).parent == _SHIM_SOCKETS:
                 Path(address).unlink()
     for note in _CNI_RESULTS.glob(f"{CNI_NETWORK}-*"):
@@ -147,4 +153,5 @@ def _cgroup_members(layout: Layout) -> Iterator[int]:
     for root in _roots(layout):
         for procs in root.rglob("cgroup.procs"):
             with contextlib.suppress(OSError):
+                # 0: a process of another PID namespace.
                 yield from (int(pid) for pid in procs.read_text().split() if pid != "0")
