@@ -35,6 +35,7 @@ def connect_registry(
     :param hint: what a user should do when the registry is unreachable.
     :param say: is told of each wait that a person would notice.
     """
+    # Neither proxy, certificates nor identity: they could only leave the machine from here.
     if plain_http:  # loopback only
         return RegistryClient(host, plain_http=True, hint=hint, say=say)
     return RegistryClient(
@@ -49,8 +50,10 @@ def connect_registry(
 
 def credential_for(host: str) -> TokenCredential | None:
     """Return the identity for an Azure container registry; for any other, nothing."""
+    # A token of Azure must be shown to nobody else.
     if not is_acr(host):
         return None
+    # It takes long to import, and other threads may be importing azure.core.
     import_first("azure.identity")
     from azure.identity import AzureCliCredential
 

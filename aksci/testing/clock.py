@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 __all__ = ["Clock"]
 
+# Far from midnight and from a month's end: a test that passes by hours stays on its day.
 _NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 

@@ -73,6 +73,7 @@ class Store:
 
         :raises RefusedError: it is none, or is incomplete.
         """
+        # Looked at before anything is kept: what is refused leaves nothing.
         document = _document(content, media_type)
         manifest = Manifest(media_type=media_type, digest=digest_of(content), content=content)
         with self.lock:
@@ -105,6 +106,7 @@ class Store:
             blob = self.blobs[repository].pop(reference, None)
             tags = self.tags[repository]
             self.tags[repository] = {tag: one for tag, one in tags.items() if one != reference}
+            # What is gone refers to nothing.
             for (name, _), entries in self._referrers.items():
                 if name == repository:
                     entries.pop(reference, None)
@@ -125,6 +127,7 @@ class Store:
     def _require_parts(self, repository: str, document: dict[str, Any]) -> None:
         named = [document.get("config"), *(document.get("layers") or [])]
         for one in filter(None, named):
+            # Layers with ``urls`` may be elsewhere (foreign layers).
             if one["digest"] not in self.blobs[repository] and not one.get("urls"):
                 raise NotTakenError(404, "MANIFEST_BLOB_UNKNOWN", f"{one['digest']} is unknown")
         for one in document.get("manifests") or []:
@@ -371,6 +374,7 @@ class MemoryRegistry(Registry):
         self._answer(Call(method, repository, reference))
 
     def _answer(self, call: Call) -> None:
+        # Before a fault: what was asked in vain was asked.
         self.calls.append(call)
         if self.delay:
             time.sleep(self.delay)
@@ -379,6 +383,7 @@ class MemoryRegistry(Registry):
             if fault is None:
                 return
             fault.left = fault.left and fault.left - 1
+        # Outside of the lock: whoever catches it may ask again.
         raise fault.error
 
 
@@ -390,6 +395,7 @@ def _document(content: bytes, media_type: str) -> dict[str, Any]:
         document = None
     if not isinstance(document, dict):
         raise NotTakenError(400, "MANIFEST_INVALID", "it is no JSON object")
+    # Distribution specification 1.1: the two must be the same, or two readers see two things.
     if document.get("mediaType", media_type) != media_type:
         raise NotTakenError(400, "MANIFEST_INVALID", f"it says that it is {document['mediaType']}")
     return document

@@ -111,6 +111,7 @@ class RegistryServer:
             time.sleep(self.registry.delay)
         with self.lock:
             scripted = self.answers.get(asked.line)
+            # Under the lock: two threads must not be given the same turn.
             told = scripted and (scripted.pop(0) if len(scripted) > 1 else scripted[0])
         if told:
             return told
@@ -139,6 +140,7 @@ class RegistryServer:
 
     def _refuse(self, asked: ReceivedRequest) -> Answer | None:
         """Refuse who is too quick, and who is nobody."""
+        # ``asked`` has this one already.
         if self.busy and sum(one.line == asked.line for one in self.asked) == 1:
             return _error(429, "TOOMANYREQUESTS", "not yet", {"Retry-After": "1"})
         given = asked.headers.get("Authorization", "")
@@ -214,6 +216,7 @@ class RegistryServer:
 
     def _put_manifest(self, repository: str, reference: str, asked: ReceivedRequest) -> Answer:
         media_type = asked.headers.get("Content-Type", "")
+        # Tags have no colon.
         if ":" in reference and digest_of(asked.body) != reference:
             raise NotTakenError(400, "DIGEST_INVALID", reference)
         tag = None if ":" in reference else reference
@@ -224,6 +227,8 @@ class RegistryServer:
             "Location": f"/v2/{repository}/manifests/{digest}",
         }
         subject = subject_of(json.loads(asked.body))
+        # Distribution specification 1.1, "Pushing Manifests with Subject": by this a client knows
+        # that it need not write the fallback tag.
         if subject and self.registry.referrers_api:
             headers["OCI-Subject"] = subject
         return 201, headers, b""
@@ -252,6 +257,7 @@ class RegistryServer:
         page = entries[start : start + self.page_size]
         headers = {"Content-Type": _INDEX}
         if kind:
+            # Without it, a client has to filter by itself.
             headers["OCI-Filters-Applied"] = "artifactType"
         if start + self.page_size < len(entries):
             following = urlencode({**query, "from": start + self.page_size})
@@ -267,6 +273,7 @@ class RegistryServer:
         more: dict[str, str],
     ) -> Answer:
         """Return one page of names. Distribution specification 1.1, "Listing Tags"."""
+        # By name, not by number: what is pushed between two pages shifts nothing.
         left = [name for name in names if name > query.get("last", "")]
         size = min(int(query.get("n") or self.page_size), self.page_size)
         page, headers = left[:size], {}
@@ -292,6 +299,7 @@ class RegistryServer:
         if part is None:
             return 200, headers, content
         start, end = int(part[1]), int(part[2] or len(content) - 1)
+        # RFC 9110, 15.5.17.
         if start >= len(content):
             return 416, {"Content-Range": f"bytes */{len(content)}"}, b""
         piece = content[start : end + 1]
@@ -328,6 +336,7 @@ class RegistryServer:
     def _begin(self, repository: str, asked: ReceivedRequest, query: dict[str, str]) -> Answer:
         mount, source = query.get("mount", ""), query.get("from", "")
         content = self.registry.store.blobs[source].get(mount) if source else None
+        # A registry may refuse to mount, and begin an upload instead (202).
         if content is not None and self.registry.mounts:
             return self._keep(repository, content, mount)
         if "digest" in query:

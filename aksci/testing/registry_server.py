@@ -37,6 +37,7 @@ def serve(
     if tls:
         httpd.socket = tls.wrap_socket(httpd.socket, server_side=True)
     kept.host = f"127.0.0.1:{httpd.server_port}"
+    # Seldom polled, a server takes half a second to stop; a suite starts hundreds.
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -48,6 +49,7 @@ def serve(
 
 
 class _Httpd(ThreadingHTTPServer):
+    # A client that keeps its connection must not keep the tests from ending.
     daemon_threads = True
     kept: RegistryServer
 
@@ -76,6 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
         asked = ReceivedRequest(line, dict(self.headers), self._body())
         with kept.under_way(asked):
             status, headers, content = kept.answer(asked)
+        # Silence, as of a firewall that drops packets.
         if status < 0:
             time.sleep(-status)
         if status <= 0:
@@ -83,6 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(status, headers, content)
         self._left -= 1
+        # Without a word: a registry's load balancer does so, and clients have to bear it.
         self.close_connection = self.close_connection or self._left <= 0
 
     do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _respond  # noqa: N815 - its names
@@ -106,6 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(content, bytes) and status != 204:  # noqa: PLR2004 - it has no content and no length. RFC 9110, 8.6
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
+        # Headers as for GET, length included, and no body (RFC 9110, 9.3.2).
         if self.command == "HEAD":
             return
         if isinstance(content, bytes):

@@ -48,6 +48,7 @@ class RecordingReporter(Reporter):
     def group(self, title: str) -> AbstractContextManager[None]:
         """Remember a title, as a line."""
         self.line(title)
+        # What is told inside follows in ``told``.
         return nullcontext()
 
     def task(self, name: str) -> Task:

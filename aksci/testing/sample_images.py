@@ -53,6 +53,7 @@ def push_sample(
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "config": _blob(registry, repository, json.dumps(document).encode(), _CONFIG),
+        # Without the time in gzip's header, the digest stays the same.
         "layers": [_blob(registry, repository, gzip.compress(tar, mtime=0), _LAYER)],
         **({"annotations": dict(annotations)} if annotations else {}),
     }
@@ -113,6 +114,7 @@ def _attest(
         "vnd.docker.reference.type": "attestation-manifest",
         "vnd.docker.reference.digest": image,
     }
+    # So that no container runtime ever chooses it.
     unknown = {"architecture": "unknown", "os": "unknown"}
     ref = ImageRef(registry.host, repository, digest)
     return {**_entry(registry, ref), "annotations": notes, "platform": unknown}

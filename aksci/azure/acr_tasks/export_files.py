@@ -76,6 +76,7 @@ def task_yaml(task: AcrTask, export: AcrExport) -> str:
             "  - id: build",
             f"    build: {_quoted(_build(task, references))}",
             "    env:",
+            # Without it, acr-builder switches BuildKit off, and so RUN --mount.
             '      - "DOCKER_BUILDKIT=1"',
             "  - id: push",
             "    push:",
@@ -96,6 +97,7 @@ def _build(task: AcrTask, references: list[str]) -> str:
     The Dockerfile, the target and the context come last: of several, the last counts.
     """
     words = [word for reference in references for word in ("-t", reference)]
+    # Unquoted, for acr-builder fills $Registry in before the shell reads the line.
     for arg, rest in task.registry_args.items():
         words += ["--build-arg", f"{arg}=$Registry{_data(rest)}"]
     for arg, value in task.args.items():
@@ -107,17 +109,20 @@ def _build(task: AcrTask, references: list[str]) -> str:
 
 
 def _path(text: str) -> str:
+    # A file may be called like an option.
     return _data(f"./{text}" if text.startswith("-") else text)
 
 
 def _data(text: str) -> str:
     """Write a text so that shell, template and aliases all leave it as it is."""
+    # In the reverse order of reading: shell first, then aliases and templates.
     quoted = shlex.quote(text) if text else ""
     return quoted.replace("$", "$$").replace("{{", "{{`{{`}}")
 
 
 def _quoted(text: str) -> str:
     """Return a text as YAML has it in double quotes: JSON's way, but for what YAML can't print."""
+    # YAML 1.2, 5.1 and 5.4: these are not printable, or older parsers end a line there.
     return _UNPRINTABLE.sub(
         lambda one: f"\\u{ord(one[0]):04x}", json.dumps(text, ensure_ascii=False)
     )
@@ -176,6 +181,7 @@ def _parameters(export: AcrExport) -> dict[str, Any]:
 
 
 def _parameter(description: str, value: str | None) -> dict[str, Any]:
+    # "[[" is how ARM writes one bracket ("Escape characters").
     default = {} if value is None else {"defaultValue": f"[{value}" if value[:1] == "[" else value}
     return {"type": "string", **default, "metadata": {"description": description}}
 
@@ -199,6 +205,7 @@ def _source_trigger(export: AcrExport) -> dict[str, Any]:
 
 
 def _resource(export: AcrExport, task: AcrTask) -> dict[str, Any]:
+    # ARM would read a text that begins with a bracket as an expression.
     content = base64.b64encode(task_yaml(task, export).encode()).decode()
     system, _, machine = task.platform.partition("/")
     architecture, _, variant = machine.partition("/")

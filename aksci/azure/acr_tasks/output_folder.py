@@ -26,6 +26,7 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = _written(folder)
+    # All are looked at before the first is written: a refused export changes nothing.
     strange = [name for name in files if name not in written and (folder / name).exists()]
     if strange:
         raise UsageError(
@@ -35,6 +36,7 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> None:
     # The list first: whatever stops this, the next export knows its own files.
     _list(folder, written | files.keys())
     for name, content in files.items():
+        # Less the umask: scripts can be run, and the folder is to be committed.
         write_atomically(folder / name, content, mode=0o777 if name.endswith(".sh") else 0o666)
     for name in written - files.keys():
         (folder / name).unlink(missing_ok=True)

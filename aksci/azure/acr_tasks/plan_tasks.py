@@ -110,6 +110,8 @@ def plan_acr_tasks(
     """
     registry = registry_name(login)
     here = login if registry else _UNNAMED
+    # What a build argument for the registry may be set to: docker.io so that the Dockerfile works
+    # without one.
     hosts = {"docker.io", _EMBEDDED, login}
     hosts |= {one.registry for one in config.environments.values() if one.registry}
     tasks: dict[str, AcrTask] = {}
@@ -118,9 +120,11 @@ def plan_acr_tasks(
         placed = place_bases(graph, name, login=here, hosts=frozenset(hosts))
         seen = _seen(graph, name, placed, here)
         reasons = obstacles_of(graph, name, placed, seen, ssh=bool(config.build.ssh))
+        # All reasons at once, and every other image is exported all the same.
         if reasons or isinstance(seen, ScanError):
             left_out.append(LeftOut(image=name, reasons=reasons))
             continue
+        # Bases come first in the order, so ``tasks`` has all that this one may be triggered by.
         notes = notes_of(graph, name, placed=placed, seen=seen, tasks=tasks, login=here)
         tasks[name] = _task(graph, name, config.project.name, placed, seen, notes)
     return AcrExport(
@@ -129,6 +133,7 @@ def plan_acr_tasks(
         source=source,
         tasks=tuple(tasks.values()),
         left_out=tuple(left_out),
+        # A run has two steps, build and push.
         step_timeout=min(config.build.timeout, _LONGEST_RUN // 2),
     )
 
@@ -152,6 +157,7 @@ def task_name(project: str, image: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9-]+", "-", whole)
     if plain == whole and _SHORTEST <= len(whole) <= _LONGEST:
         return whole
+    # Of the whole name, which tells apart what becomes alike.
     mark = hashlib.sha256(whole.encode()).hexdigest()[:8]
     return f"{plain[: _LONGEST - len(mark) - 1]}-{mark}"
 
@@ -182,6 +188,7 @@ def _task(
         dockerfile=spec.dockerfile,
         context=spec.context,
         target=spec.target,
+        # Those that name the registry are filled in by the task itself.
         args={arg: value for arg, value in sorted(spec.args.items()) if arg not in placed.args},
         registry_args=dict(sorted(placed.args.items())),
         platform=normalise_platform(spec.platforms[0]),
@@ -313,6 +320,7 @@ def _of_spec(spec: ImageSpec) -> Iterator[str]:
             f"It is for {platforms}: a task builds one platform, and its push would take the "
             "others away from the tag."
         )
+    # A variant or another spelling (x86_64) must not make a known platform an unknown one.
     elif normalise_platform(spec.platforms[0]) not in _PLATFORMS:
         yield f"ACR Tasks has no {spec.platforms[0]}; it has {', '.join(_PLATFORMS)}."
     if spec.dockerfile.startswith(f"{INLINE}/"):
@@ -321,6 +329,7 @@ def _of_spec(spec: ImageSpec) -> Iterator[str]:
         yield f"ACR Tasks can't read a path with blanks ({spec.dockerfile}, {spec.context})."
     for arg, value in sorted(spec.args.items()):
         words = f"{arg}={value}".split()
+        # A shell's quotes don't help: acr-builder splits the line before.
         if any(word.startswith("-") for word in words[1:]) or "\0" in value:
             yield (
                 f"ACR Tasks would take words of the build argument {arg} for options: it splits at "

@@ -54,6 +54,8 @@ def place_bases(graph: Graph, name: str, *, login: str, hosts: frozenset[str]) -
     } - ours.keys()
     inside = {f"{login}{path}" for path in ours.values()}
     chosen: dict[str, str] = {}
+    # One argument after the other, each on top of what was found: two may name the registry in one
+    # Dockerfile.
     best = _recipe(image, chosen, login, ours) or image.recipe
     for arg, rests in _candidates(image, ours, hosts):
         for rest in rests:
@@ -61,6 +63,8 @@ def place_bases(graph: Graph, name: str, *, login: str, hosts: frozenset[str]) -
             recipe = _recipe(image, attempt, login, ours)
             if (
                 recipe is not None
+                # An argument that also names somebody else's image must not lead that into our
+                # registry.
                 and outside <= _references(recipe)
                 and len(_references(recipe) & inside) > len(_references(best) & inside)
             ):
@@ -87,6 +91,7 @@ def _candidates(
     """Yield the ARGs before the first FROM that may name the registry, and what may follow it."""
     for one in image.dockerfile.head:
         for arg, default in arg_pairs(one, image.dockerfile.escape):
+            # Quotes are Docker's to remove, and not a part of the value.
             value = image.spec.args.get(arg, (default or "").strip("'\""))
             if not value:
                 yield arg, ("/",)
@@ -111,6 +116,7 @@ def _recipe(
     triggers = dict(image.triggers)
     for base, added in image.triggers.items():  # ONBUILD comes from wherever its image is
         if (path := ours.get(_full(base))) is not None:
+            # A Dockerfile may leave ":latest" out; triggers are looked up as it is written.
             for written in (path, path.removesuffix(":latest")):
                 triggers[f"{login}{written}"] = added
     try:

@@ -46,6 +46,7 @@ def scan_bases(text: str, args: Mapping[str, str], target: str | None) -> SeenBa
     origins: dict[str, str] = {}  # stage -> the image that it is based on
     images: dict[str, None] = {}
     runtime = ""
+    # By lines: it knows no continuations and no heredocs.
     for line in text.removeprefix("\ufeff").split("\n"):
         words = line.split()
         if not words or words[0].startswith("#"):
@@ -56,12 +57,14 @@ def scan_bases(text: str, args: Mapping[str, str], target: str | None) -> SeenBa
         if keyword != "FROM":
             continue
         written = _from(words)
+        # An unknown variable is nothing, and no error.
         image = _VARIABLE.sub(lambda one: values.get(one[1] or one[2] or "", ""), written)
         if image not in origins:
             images[_full(image, written)] = None
         runtime = origins.get(image) or _full(image, written)
         if len(words) >= _NAMED:
             origins[words[3]] = runtime
+            # It reads no further than the target.
             if target == words[3]:
                 break
     if not runtime:
@@ -73,6 +76,7 @@ def _declare(words: list[str], values: dict[str, str]) -> None:
     """Read ARG: its first name only, and the first value holds."""
     if len(words) > 1 and "=" in words[1]:
         name, _, value = words[1].partition("=")
+        # Build arguments came first, so they win over what the Dockerfile says.
         values.setdefault(name, _unquoted(value))
 
 

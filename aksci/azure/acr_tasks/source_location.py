@@ -45,8 +45,10 @@ def locate_source(address: str, root: Path) -> SourceLocation:
     :param root: the folder of aksci.toml.
     """
     parts = _split(address)
+    # ACR Tasks takes no SSH addresses.
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         return SourceLocation(repository="", folder=_folder(root))
+    # With the port, without a user's name and token.
     host = parts.netloc.rpartition("@")[2]
     path = parts.path.rstrip("/")
     if host == _GITHUB and not path.endswith(".git"):
