@@ -99,21 +99,21 @@ class Runner:
         """Run a program to its end and return what it did.
 
         :param env: added to the base environment, or all of it with ``only_env``. Secrets belong
-        here or in ``stdin``.
+            here or in ``stdin``.
         :param timeout: seconds; then the whole process group gets SIGTERM and, 5 seconds later,
-        SIGKILL.
+            SIGKILL.
         :param check: raise when the status is not 0.
         :param on_line: receives each line of stdout and stderr as it appears, redacted and
-        sanitised.
+            sanitised.
         :param raw: ``on_line`` receives lines as they are: to redact a part of a document whose
-        text is encoded would destroy it. It must redact and sanitise what it shows.
+            text is encoded would destroy it. It must redact and sanitise what it shows.
         :param quiet: don't log the ``+ argv`` line.
         :raises Interrupted: ``terminate_all`` has been called: nothing is started any more.
         :raises ToolError: the program does not exist or may not be executed.
         :raises ProcessTimeout: it was stopped at its time-out.
         :raises ProcessError: it ended with another status than 0, and ``check`` is on.
         :raises DiskFullError: it could not be started, or it failed saying so, because no space is
-        left.
+            left.
         """
         self._go_on()
         words = tuple(str(word) for word in argv)

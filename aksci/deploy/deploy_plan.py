@@ -162,8 +162,7 @@ def plan_deploy(
 
     :param root: the project's folder, for values files.
     :param rollback: an earlier release: services that one of the two does not know are left
-        alone, and pre steps
-        are not run.
+        alone, and pre steps are not run.
     :raises ConfigError: a values file is missing, ``needs`` is a circle, or the release lacks a
         service.
     """

@@ -71,7 +71,7 @@ class Store:
     ) -> Manifest:
         """Take a manifest.
 
-        :raises RefusedError: it is none, or is incomplete.
+        :raises NotTakenError: it is none, or is incomplete.
         """
         # Looked at before anything is kept: what is refused leaves nothing.
         document = _document(content, media_type)

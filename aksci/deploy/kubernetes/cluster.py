@@ -64,9 +64,8 @@ class Cluster:
     """Objects in one namespace as the plain JSON that the API server speaks.
 
     Reads are repeated for up to 30 seconds while the API server is away; a write is repeated only
-    when it certainly
-    did not arrive. ``halt`` makes every wait of this room end early: it is set on Ctrl-C. Safe in
-    several threads.
+    when it certainly did not arrive. ``halt`` makes every wait of this room end early: it is set on
+    Ctrl-C. Safe in several threads.
     """
 
     def __init__(self, http: httpx2.Client, *, address: str, namespace: str, hint: str) -> None:

@@ -1,8 +1,8 @@
 """Helm 4 (and 3): command lines as pure functions, and the state of releases.
 
-Helm applies and keeps the revisions; waiting is the tracker's, so ``--wait`` is never given. Helm
-4.3.1 then waits for
-hooks only (``hookOnly``, its default; source: pkg/cmd/flags.go), as Helm 3 does.
+Helm applies and keeps the revisions; waiting is the tracker's, so an upgrade is never given
+``--wait``. Helm 4.3.1 then waits for hooks only (``hookOnly``, its default; source:
+pkg/cmd/flags.go), as Helm 3 does.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def read_helm_states(cluster: Cluster) -> dict[str, HelmState]:
     """Read the states of all releases in the namespace with one call, and without starting Helm.
 
     Helm keeps each revision in a Secret labelled with name, status, version and our own
-    ``--labels`` (source: Helm,
-    pkg/storage/driver/secrets.go). Only metadata is asked for: no values travel.
+    ``--labels`` (source: Helm, pkg/storage/driver/secrets.go). Only metadata is asked for: no
+    values travel.
     """
     found: dict[str, list[Revision]] = {}
     for secret in cluster.list("Secret", labels="owner=helm", metadata_only=True):

@@ -11,7 +11,7 @@ __all__ = ["TRACKED", "Fault", "Health", "Patience", "pod_fault", "workload_heal
 TRACKED = ("CronJob", "DaemonSet", "Deployment", "Job", "StatefulSet")
 """Kinds whose rollout is followed; what else a chart holds is there as soon as it is applied."""
 
-_OLD_RESTARTS = 2  # a container that has crashed this often will not come up by waiting
+_HOPELESS_RESTARTS = 2  # a container that has crashed this often will not come up by waiting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +32,8 @@ class Fault:
 
     code: str
     """``CRASH_LOOP IMAGE_PULL_NOT_FOUND IMAGE_PULL_DENIED IMAGE_PULL_UNREACHABLE
-    IMAGE_PULL_PLATFORM IMAGE_PULL
-    CONFIG_ERROR START_ERROR OOM UNSCHEDULABLE QUOTA ADMISSION NO_PROGRESS PAUSED JOB_FAILED
-    PROBE_FAILING TIMEOUT``"""
+    IMAGE_PULL_PLATFORM IMAGE_PULL CONFIG_ERROR START_ERROR OOM UNSCHEDULABLE QUOTA ADMISSION
+    NO_PROGRESS PAUSED JOB_FAILED PROBE_FAILING TIMEOUT``"""
     message: str
     pod: str = ""
     container: str = ""
@@ -65,8 +64,7 @@ def workload_health(
     """Judge one workload by itself and its pods.
 
     It is done when its newest generation is observed, all replicas are updated and available and no
-    older pod is left.
-    Source: Kubernetes API reference, apps/v1 and batch/v1.
+    older pod is left. Source: Kubernetes API reference, apps/v1 and batch/v1.
     """
     kind = workload["kind"]
     name = f"{kind}/{workload['metadata']['name']}"
@@ -133,7 +131,7 @@ def _crash(state: dict[str, Any], where: dict[str, Any]) -> Fault | None:
     ended = now.get("terminated") or last.get("terminated") or {}
     # Terminated: between its end and the kubelet's next attempt.
     crashing = "terminated" in now or now.get("waiting", {}).get("reason") == "CrashLoopBackOff"
-    if not crashing or state.get("restartCount", 0) < _OLD_RESTARTS:
+    if not crashing or state.get("restartCount", 0) < _HOPELESS_RESTARTS:
         return None
     exit_code, reason = ended.get("exitCode"), ended.get("reason", "")
     message = f"the container has ended {state['restartCount'] + ('terminated' in now)} times"
