@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.concurrency import retry
-from aksci.core.errors import ClusterError, ConfigError, DeployError
+from aksci.core.errors import ClusterError, ConfigError, DeployError, Interrupted
 from aksci.core.http import proxy_for
 
 if TYPE_CHECKING:
@@ -130,7 +130,8 @@ class Cluster:
         while wait and self.get(kind, name) is not None:
             if time.monotonic() > deadline:
                 raise DeployError(f"{kind} {name} is still being deleted after {wait:g} s.")
-            self.halt.wait(0.2)
+            if self.halt.wait(0.2):
+                raise Interrupted(f"Stopped while {kind} {name} is being deleted.")
 
     def logs(self, pod: str, container: str, *, previous: bool = False, lines: int = 20) -> str:
         """Return the end of a container's log; empty when there is none (any more)."""

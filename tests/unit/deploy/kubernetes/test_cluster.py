@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from aksci.core.errors import ClusterError, ConfigError, DeployError
+from aksci.core.errors import ClusterError, ConfigError, DeployError, Interrupted
 from aksci.deploy.kubernetes import cluster as module
 from aksci.deploy.kubernetes.cluster import Conflict, connect
 
@@ -199,6 +199,15 @@ def test_a_write_that_may_have_arrived_is_not_repeated(tmp_path):
         pytest.raises(ClusterError, match="etcd"),
     ):
         cluster.create("Job", {})
+
+
+def test_ctrl_c_ends_the_wait_for_what_is_being_deleted(tmp_path):
+    job = "/apis/batch/v1/namespaces/shop/jobs/old"
+    answers = {**api(), f"DELETE {job}": [(200, {})], f"GET {job}": [(200, {"metadata": {}})]}
+    with serving(answers, tmp_path) as path, connect(path, None, "shop") as cluster:
+        cluster.halt.set()
+        with pytest.raises(Interrupted, match="Job old is being deleted"):
+            cluster.delete("Job", "old", wait=2)
 
 
 def test_long_lists_are_read_to_their_end(tmp_path):
