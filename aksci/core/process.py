@@ -287,39 +287,8 @@ def _start(
 ) -> Any:
     import sh
 
-    # sh logs argv at INFO and the first bytes of stdin at DEBUG: neither may ever reach a handler.
-    logging.getLogger("sh").setLevel(logging.CRITICAL + 1)
     try:
-        # sh itself would look on our PATH, and the program may be given another one.
-        command = sh.Command(_locate(words[0], environment))
-        return command(
-            *words[1:],
-            # In the background, and without its exceptions: the time-out and Ctrl-C are ours to
-            # handle.
-            _bg=True,
-            _bg_exc=False,
-            _new_session=True,
-            # Pipes, as in CI: with a terminal, programs would draw progress bars and ask questions.
-            _tty_in=False,
-            _tty_out=False,
-            _cwd=str(cwd) if cwd else None,
-            _env=environment,
-            # None would be an open pipe, on which a program that reads stdin waits for ever.
-            _in="" if stdin is None else stdin,
-            _out=sink.out,
-            _err=sink.err,
-            _out_bufsize=1,
-            _err_bufsize=1,
-            _no_out=True,
-            _no_err=True,
-            _encoding="utf-8",
-            # A log with a byte that is no UTF-8 must not end the run.
-            _decode_errors="replace",
-            _ok_code=_EVERY_STATUS,
-            _return_cmd=True,
-            # sh's own message holds argv, unredacted.
-            _log_msg=lambda *_: "",
-        )
+        return _begin(words, cwd, environment, stdin, sink)
     except sh.CommandNotFound:
         raise ToolError(f"{words[0]!r} is not installed, or may not be executed.") from None
     except sh.ForkException as error:  # the child could not become the program; sh passes on text
@@ -329,6 +298,49 @@ def _start(
         if error.errno == errno.ENOSPC:
             raise DiskFullError(f"No space left to start {words[0]!r}.") from None
         raise ToolError(f"{words[0]!r} could not be started: {error.strerror}.") from None
+
+
+def _begin(
+    words: tuple[str, ...],
+    cwd: Path | None,
+    environment: dict[str, str],
+    stdin: str | bytes | None,
+    sink: _Sink,
+) -> Any:
+    import sh
+
+    # sh logs argv at INFO and the first bytes of stdin at DEBUG: neither may ever reach a handler.
+    logging.getLogger("sh").setLevel(logging.CRITICAL + 1)
+    # sh itself would look on our PATH, and the program may be given another one.
+    command = sh.Command(_locate(words[0], environment))
+    return command(
+        *words[1:],
+        # In the background, and without its exceptions: the time-out and Ctrl-C are ours to
+        # handle.
+        _bg=True,
+        _bg_exc=False,
+        _new_session=True,
+        # Pipes, as in CI: with a terminal, programs would draw progress bars and ask questions.
+        _tty_in=False,
+        _tty_out=False,
+        _cwd=str(cwd) if cwd else None,
+        _env=environment,
+        # None would be an open pipe, on which a program that reads stdin waits for ever.
+        _in="" if stdin is None else stdin,
+        _out=sink.out,
+        _err=sink.err,
+        _out_bufsize=1,
+        _err_bufsize=1,
+        _no_out=True,
+        _no_err=True,
+        _encoding="utf-8",
+        # A log with a byte that is no UTF-8 must not end the run.
+        _decode_errors="replace",
+        _ok_code=_EVERY_STATUS,
+        _return_cmd=True,
+        # sh's own message holds argv, unredacted.
+        _log_msg=lambda *_: "",
+    )
 
 
 def _locate(program: str, environment: Mapping[str, str]) -> str:

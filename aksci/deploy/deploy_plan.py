@@ -20,7 +20,7 @@ from aksci.deploy.tracking.track_rollout import Snapshot, take_snapshot
 from aksci.deploy.tracking.workload_health import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
@@ -172,20 +172,6 @@ def plan_deploy(
             f"The release {release.reference} has no service {', '.join(missing)}.",
             hint="nox -s build makes a release with every service of aksci.toml.",
         )
-    unknown = sorted(set(release.services) - set(services))
-    gone = sorted(
-        name
-        for name, each in state.helm.items()
-        # With our label: what others have installed by Helm is theirs.
-        if each.latest and each.latest.release and name not in services
-    )
-    notes = [f"the release does not have {name}: it stays as it is" for name in missing]
-    notes += [f"aksci.toml does not have {name}: it stays as it is" for name in unknown]
-    notes += [
-        f"{name} is deployed and no longer in aksci.toml: helm uninstall {name} removes it"
-        for name in gone
-        if name not in unknown
-    ]
     plans = [
         _plan_service(release, name, services[name], environment, state, root, rollback=rollback)
         for name in _in_order(services)
@@ -196,12 +182,28 @@ def plan_deploy(
         namespace=environment.namespace,
         release=release,
         services=tuple(plans),
-        notes=tuple(notes),
+        notes=tuple(_notes(release, services, state)),
         # With an unfinished attempt on record there is something to do: to write down that it is
         # over.
         recorded=state.record.current == release.reference and not state.record.attempt,
         rollback=rollback,
     )
+
+
+def _notes(
+    release: OpenedRelease, services: Mapping[str, ServiceConfig], state: ClusterState
+) -> Iterator[str]:
+    """Say what stays as it is though it is in one of the three: release, aksci.toml, cluster."""
+    for name in sorted(set(services) - set(release.services)):
+        yield f"the release does not have {name}: it stays as it is"
+    unknown = sorted(set(release.services) - set(services))
+    for name in unknown:
+        yield f"aksci.toml does not have {name}: it stays as it is"
+    for name, each in sorted(state.helm.items()):
+        # With our label: what others have installed by Helm is theirs.
+        if each.latest and each.latest.release and name not in {*services, *unknown}:
+            gone = f"{name} is deployed and no longer in aksci.toml"
+            yield f"{gone}: helm uninstall {name} removes it"
 
 
 def _plan_service(

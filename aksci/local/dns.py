@@ -13,6 +13,7 @@ from aksci.local.api_server import wait_for
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Mapping
     from pathlib import Path
 
     from aksci.local.api_server import Api
@@ -26,6 +27,7 @@ _LABELS = {"k8s-app": "kube-dns"}
 _REVISION = "dev.aksci/revision"
 _PATIENCE = 120.0  # seconds
 _ANSWER_WITHIN = 1.0  # seconds
+_CORE = f"/api/v1/namespaces/{_NAMESPACE}"
 _DEPLOYMENT = f"/apis/apps/v1/namespaces/{_NAMESPACE}/deployments/{_NAME}"
 _RBAC = "rbac.authorization.k8s.io"
 
@@ -80,7 +82,7 @@ def ensure_dns(api: Api, dns: Dns, *, stopping: threading.Event, logs: Path) -> 
 
 
 def _published_authority(api: Api) -> str | None:
-    published = api.get(f"/api/v1/namespaces/{_NAMESPACE}/configmaps/kube-root-ca.crt") or {}
+    published = api.get(f"{_CORE}/configmaps/kube-root-ca.crt") or {}
     found: str | None = published.get("data", {}).get("ca.crt")
     return found
 
@@ -129,83 +131,82 @@ def corefile(network: Network, *, forward: bool) -> str:
 
 def resources(dns: Dns) -> list[tuple[str, dict[str, Any]]]:
     """Return what CoreDNS consists of, each with the path to apply it to."""
-    core = f"/api/v1/namespaces/{_NAMESPACE}"
     meta = {"name": _NAME, "namespace": _NAMESPACE, "labels": _LABELS}
+    configuration = {"Corefile": corefile(dns.network, forward=bool(dns.nameservers))}
+    return [
+        *_access(meta),
+        (
+            f"{_CORE}/configmaps/{_NAME}",
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": configuration},
+        ),
+        (_DEPLOYMENT, _deployment(dns, meta)),
+        (f"{_CORE}/services/kube-dns", _service(dns.network, meta)),
+    ]
+
+
+def _access(meta: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the account of CoreDNS, and what it may look at."""
     cluster_wide = {"name": "system:coredns"}
     subject = {"kind": "ServiceAccount", "name": _NAME, "namespace": _NAMESPACE}
-    forward = bool(dns.nameservers)
-    configuration = {"Corefile": corefile(dns.network, forward=forward)}
+    rules = [
+        _may_watch("", "endpoints", "services", "pods", "namespaces"),
+        _may_watch("discovery.k8s.io", "endpointslices"),
+    ]
+    role = {"kind": "ClusterRole", "metadata": cluster_wide, "rules": rules}
+    binding = {
+        "kind": "ClusterRoleBinding",
+        "metadata": cluster_wide,
+        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": cluster_wide["name"]},
+        "subjects": [subject],
+    }
+    rbac = f"/apis/{_RBAC}/v1"
+    return [
+        (
+            f"{_CORE}/serviceaccounts/{_NAME}",
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
+        ),
+        (f"{rbac}/clusterroles/system:coredns", {"apiVersion": f"{_RBAC}/v1", **role}),
+        (f"{rbac}/clusterrolebindings/system:coredns", {"apiVersion": f"{_RBAC}/v1", **binding}),
+    ]
+
+
+def _deployment(dns: Dns, meta: Mapping[str, Any]) -> dict[str, Any]:
     # A pod keeps the resolver and the authority that it started with: others must be another pod.
     notes = {
         "dev.aksci/resolver": " ".join(dns.nameservers),
         "dev.aksci/authority": hashlib.sha256(dns.authority.encode()).hexdigest(),
     }
-    return [
-        (
-            f"{core}/serviceaccounts/{_NAME}",
-            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
-        ),
-        (
-            f"/apis/{_RBAC}/v1/clusterroles/system:coredns",
-            {
-                "apiVersion": f"{_RBAC}/v1",
-                "kind": "ClusterRole",
-                "metadata": cluster_wide,
-                "rules": [
-                    _may_watch("", "endpoints", "services", "pods", "namespaces"),
-                    _may_watch("discovery.k8s.io", "endpointslices"),
-                ],
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": meta,
+        "spec": {
+            # One node: a second one would go with it.
+            "replicas": 1,
+            "selector": {"matchLabels": _LABELS},
+            "template": {
+                "metadata": {"labels": _LABELS, "annotations": notes},
+                "spec": _pod(dns.image),
             },
-        ),
-        (
-            f"/apis/{_RBAC}/v1/clusterrolebindings/system:coredns",
-            {
-                "apiVersion": f"{_RBAC}/v1",
-                "kind": "ClusterRoleBinding",
-                "metadata": cluster_wide,
-                "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": cluster_wide["name"]},
-                "subjects": [subject],
-            },
-        ),
-        (
-            f"{core}/configmaps/{_NAME}",
-            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": configuration},
-        ),
-        (
-            _DEPLOYMENT,
-            {
-                "apiVersion": "apps/v1",
-                "kind": "Deployment",
-                "metadata": meta,
-                "spec": {
-                    # One node: a second one would go with it.
-                    "replicas": 1,
-                    "selector": {"matchLabels": _LABELS},
-                    "template": {
-                        "metadata": {"labels": _LABELS, "annotations": notes},
-                        "spec": _pod(dns.image),
-                    },
-                },
-            },
-        ),
-        (
-            f"{core}/services/kube-dns",
-            {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": {**meta, "name": "kube-dns"},
-                "spec": {
-                    "selector": _LABELS,
-                    # Fixed: kubelet writes it into each pod's resolv.conf.
-                    "clusterIP": dns.network.dns,
-                    "ports": [
-                        {"name": "dns", "port": 53, "protocol": "UDP"},
-                        {"name": "dns-tcp", "port": 53, "protocol": "TCP"},
-                    ],
-                },
-            },
-        ),
-    ]
+        },
+    }
+
+
+def _service(network: Network, meta: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {**meta, "name": "kube-dns"},
+        "spec": {
+            "selector": _LABELS,
+            # Fixed: kubelet writes it into each pod's resolv.conf.
+            "clusterIP": network.dns,
+            "ports": [
+                {"name": "dns", "port": 53, "protocol": "UDP"},
+                {"name": "dns-tcp", "port": 53, "protocol": "TCP"},
+            ],
+        },
+    }
 
 
 def _revision(deployment: dict[str, Any]) -> str | None:

@@ -85,30 +85,10 @@ def job_manifest(step: JobStep, *, service: str, image: ImageRef, release: str) 
     It satisfies the "restricted" Pod Security Standard, and is kept after it has ended (no TTL): it
     is the memory.
     """
-    container: dict[str, Any] = {
-        "name": "step",
-        "image": str(image),
-        "command": list(step.command),
-        "args": list(step.args),
-        "env": [{"name": key, "value": value} for key, value in sorted(step.env.items())],
-        "envFrom": [{"secretRef": {"name": name}} for name in step.env_from_secrets],
-        "resources": {
-            "requests": {"cpu": "50m", "memory": "64Mi"},
-            "limits": {"memory": "512Mi"},
-        },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-        },
-        # The log's end is in the pod's status then, where it outlives the container.
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - inside the container
-    }
     pod = {
         # A step talks to its database, not to the API server.
         "automountServiceAccountToken": False,
-        "containers": [container],
+        "containers": [_container(step, image)],
         "restartPolicy": "Never",
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "volumes": [{"name": "tmp", "emptyDir": {}}],
@@ -133,6 +113,29 @@ def job_manifest(step: JobStep, *, service: str, image: ImageRef, release: str) 
             "annotations": {"aksci.dev/release": release, "aksci.dev/content": content},
         },
         "spec": spec,
+    }
+
+
+def _container(step: JobStep, image: ImageRef) -> dict[str, Any]:
+    return {
+        "name": "step",
+        "image": str(image),
+        "command": list(step.command),
+        "args": list(step.args),
+        "env": [{"name": key, "value": value} for key, value in sorted(step.env.items())],
+        "envFrom": [{"secretRef": {"name": name}} for name in step.env_from_secrets],
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "64Mi"},
+            "limits": {"memory": "512Mi"},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        # The log's end is in the pod's status then, where it outlives the container.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - inside the container
     }
 
 

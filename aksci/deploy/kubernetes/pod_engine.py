@@ -87,6 +87,41 @@ def pod_manifest(task: CheckTask, name: str) -> dict[str, Any]:
     number other than 0.
     """
     check = task.check
+    spec: dict[str, Any] = {
+        "activeDeadlineSeconds": int(check.timeout) + 2 * _ARRIVAL,
+        "automountServiceAccountToken": False,
+        "containers": [_container(task)],
+        # The variables of the namespace's Services would be in the image's environment, and differ
+        # from one cluster to another.
+        "enableServiceLinks": False,
+        "nodeSelector": _selector(task.platform),
+        "restartPolicy": "Never",
+        "securityContext": {
+            "seccompProfile": {"type": "RuntimeDefault"},
+            **({"runAsNonRoot": True} if check.unprivileged else {}),
+        },
+        # Nothing in it is worth waiting for.
+        "terminationGracePeriodSeconds": 1,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "labels": {
+                "app.kubernetes.io/managed-by": "aksci",
+                # By this label the next run finds what a killed one left.
+                _PURPOSE: "validate",
+                "aksci.dev/run": re.sub(r"[^A-Za-z0-9._-]", "-", task.run)[:63].strip("-._"),
+            },
+            "annotations": {"aksci.dev/image": task.image},
+        },
+        "spec": spec,
+    }
+
+
+def _container(task: CheckTask) -> dict[str, Any]:
+    check = task.check
     container: dict[str, Any] = {
         "name": "image",
         "image": str(task.ref),
@@ -119,37 +154,7 @@ def pod_manifest(task: CheckTask, name: str) -> dict[str, Any]:
             "timeoutSeconds": max(1, round(check.probe_timeout)),
             "failureThreshold": int(check.timeout) + _ARRIVAL,  # our own time is over first
         }
-    spec: dict[str, Any] = {
-        "activeDeadlineSeconds": int(check.timeout) + 2 * _ARRIVAL,
-        "automountServiceAccountToken": False,
-        "containers": [container],
-        # The variables of the namespace's Services would be in the image's environment, and differ
-        # from one cluster to another.
-        "enableServiceLinks": False,
-        "nodeSelector": _selector(task.platform),
-        "restartPolicy": "Never",
-        "securityContext": {
-            "seccompProfile": {"type": "RuntimeDefault"},
-            **({"runAsNonRoot": True} if check.unprivileged else {}),
-        },
-        # Nothing in it is worth waiting for.
-        "terminationGracePeriodSeconds": 1,
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": name,
-            "labels": {
-                "app.kubernetes.io/managed-by": "aksci",
-                # By this label the next run finds what a killed one left.
-                _PURPOSE: "validate",
-                "aksci.dev/run": re.sub(r"[^A-Za-z0-9._-]", "-", task.run)[:63].strip("-._"),
-            },
-            "annotations": {"aksci.dev/image": task.image},
-        },
-        "spec": spec,
-    }
+    return container
 
 
 @dataclass(kw_only=True)
