@@ -86,9 +86,11 @@ def read_document(kind: type[Kind], content: str | bytes) -> Kind:
     try:
         return adapter.validate_json(content, strict=True)
     except ValidationError as error:
+        # ``from None``: pydantic's own text repeats the content, which may hold a secret.
         raise ValueError(_first(error)) from None
 
 
+# An adapter takes 40 ms to make, and a document microseconds to read with it.
 @cache
 def _adapter(kind: type[Kind]) -> TypeAdapter[Kind]:
     from pydantic import TypeAdapter
