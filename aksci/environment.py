@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from aksci.images.build.build_record import BuildRecord
     from aksci.images.build.build_run import ImageCheck
     from aksci.images.engines.builder import Builder
-    from aksci.images.validate.engine import Engine
+    from aksci.images.validate.image_runner import ImageRunner
     from aksci.images.validate.validator import Validator
     from aksci.local.endpoints import Endpoints
     from aksci.oci.client import RegistryClient
@@ -364,7 +364,7 @@ class Environment:
     def build_settings(self) -> BuildSettings:
         """What is the same for all builds of this run."""
         from aksci.images.build.build_images import BuildSettings
-        from aksci.images.build.credentials import load_secrets, load_ssh
+        from aksci.images.build.build_secrets import load_secrets, load_ssh
 
         config = self.config
         return BuildSettings(
@@ -404,7 +404,7 @@ class Environment:
 
         return LateCheck(lambda: self.validator) if self.config.build.validate_images else None
 
-    def validation_engine(self) -> Engine:
+    def validation_engine(self) -> ImageRunner:
         """Reach what runs images to validate them: Docker Engine or the cluster."""
         from aksci.images.validate.make_validator import validation_engine
 
@@ -416,14 +416,14 @@ class Environment:
             reach_pods=self._reach_pods,
         )
 
-    def _reach_pods(self) -> Engine:
-        from aksci.deploy.kubernetes.pod_engine import PodEngine
+    def _reach_pods(self) -> ImageRunner:
+        from aksci.deploy.kubernetes.pod_runner import PodRunner
 
         embedded = self.prepare(cluster=True).embedded
         namespace = _VALIDATION if embedded else self.settings.namespace
         cluster = self._reach(namespace, create=embedded or self.settings.create_namespace)
         try:
-            return PodEngine(cluster)
+            return PodRunner(cluster)
         except BaseException:
             # Nobody else has it yet, so that nobody else would close it.
             cluster.close()

@@ -16,7 +16,7 @@ from aksci.cli.edge import run_session
 from aksci.cli.sessions import SESSIONS, SessionSpec
 from aksci.report.cascade_formats import cascade_text, save_cascade_report
 from pipelines.cascade import report_of
-from pipelines.cascading import Cascading
+from pipelines.cascade_images import Cascading
 from pipelines.output import deliver
 from pipelines.project_graph import project_graph
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from aksci.cascade.base_policy import EdgePolicy
 from aksci.cascade.cascade_report import Dependent
 from aksci.cascade.chosen_bases import types_of
-from aksci.cascade.dependents.asked import Asked, asked_lately, asking_key
+from aksci.cascade.dependents.ask_memory import AskMemory, asked_lately, asking_key
 from aksci.cascade.dependents.find_dependents import find_dependents
 from aksci.cascade.dependents.image_records import LineageCache
 from aksci.cascade.dependents.loop_guard import extended, may_ask
-from aksci.cascade.dispatch.ask import Ask
+from aksci.cascade.dispatch.dispatch_request import DispatchRequest
 from aksci.cascade.dispatch.dispatchers import make_dispatcher
 from aksci.core.errors import AksciError, RegistryError
 from aksci.oci.references import parse_reference
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aksci.cascade.dependents.find_dependents import FoundDependent, Survey
     from aksci.config.cascade_models import AzurePipelinesTarget, GithubTarget
     from aksci.oci.references import ImageRef
-    from pipelines.cascading import Cascading, Done
+    from pipelines.cascade_images import Cascading, Done
 
 __all__ = ["TO_COME", "Asking", "ask_owners"]
 
@@ -174,7 +174,7 @@ class Asking:
         if not moved:
             return "ask", "once what it needs is there"
         identity = identity_of(config.targets[name])
-        asked = Asked(self.work.env.registry, f"{env.config.project.name}/cascade")
+        asked = AskMemory(self.work.env.registry, f"{env.config.project.name}/cascade")
         # One by one: the next run may find fewer of them, or more.
         keys = {one: asking_key(identity, {one: digest}) for one, digest in moved.items()}
         times = {one: asked.when(key) for one, key in keys.items()}
@@ -189,7 +189,7 @@ class Asking:
         if self.work.planning:
             return "ask", ""
         dispatcher = make_dispatcher(config.targets[name], variables=env.variables)
-        request = Ask(
+        request = DispatchRequest(
             bases=tuple(sorted(fresh.items())),
             chain=extended(self.chain, self._me),
             key=asking_key(identity, fresh),

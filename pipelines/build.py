@@ -20,7 +20,7 @@ from aksci.images.build.build_record import (
     update_failures,
     write_build_record,
 )
-from aksci.images.build.tags import publish_tags
+from aksci.images.build.stable_tags import publish_tags
 from aksci.images.selection import select
 from pipelines.plan import plan, policy_bases
 from pipelines.project_graph import project_graph

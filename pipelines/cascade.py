@@ -18,7 +18,7 @@ from aksci.report.cascade_formats import (
     cascade_markdown,
     save_cascade_report,
 )
-from pipelines.cascading import Cascading, Done
+from pipelines.cascade_images import Cascading, Done
 from pipelines.output import deliver, renderer_of
 from pipelines.project_graph import project_graph
 

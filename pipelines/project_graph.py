@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aksci.images.discovery.sources.imported import Importer
+from aksci.images.discovery.importers.imported import Importer
 from aksci.images.graph import build_graph
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def project_graph(env: Environment) -> Graph:
     """
 
     def bake_print(files: Sequence[Path], targets: Sequence[str]) -> Mapping[str, Any]:
-        from aksci.images.discovery.sources.bake import print_bake
+        from aksci.images.discovery.importers.bake import print_bake
 
         buildx = env.toolbox.ensure("buildx")
         return print_bake(env.runner, buildx, files, targets)

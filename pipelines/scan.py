@@ -46,8 +46,8 @@ def apply_gate(
 
 def scan_build(env: Environment, record: BuildRecord) -> dict[str, Verdict]:
     """Return the verdicts on a build's images, remembered or new."""
-    from aksci.supply.scan.gate import scan_images
     from aksci.supply.scan.own_verdicts import write_verdict_record
+    from aksci.supply.scan.scan_images import scan_images
 
     def trusted(verdict: Verdict) -> bool:
         images = record.images.values()
@@ -78,7 +78,7 @@ def require_pass_all(
 
     :raises GateError: naming those that it refuses.
     """
-    from aksci.supply.scan.scan_policy import require_pass
+    from aksci.supply.scan.gate import require_pass
 
     require_pass(verdicts.values(), policy=env.config.scan, now=env.now(), complete=record.complete)
 

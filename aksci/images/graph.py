@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aksci.config.models import Config
-    from aksci.images.discovery.sources.imported import Importer
+    from aksci.images.discovery.importers.imported import Importer
     from aksci.images.discovery.specs import ImageSpec
     from aksci.images.dockerfile.parser import Instruction
 

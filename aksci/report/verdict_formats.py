@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from aksci.core.errors import UsageError
 from aksci.core.text import safe_json
-from aksci.report.junit import verdicts_junit
-from aksci.report.sarif import verdicts_sarif
+from aksci.report.verdict_junit import verdicts_junit
 from aksci.report.verdict_page import verdicts_page
 from aksci.report.verdict_report import verdicts_document, verdicts_markdown, verdicts_table
+from aksci.report.verdict_sarif import verdicts_sarif
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

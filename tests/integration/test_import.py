@@ -14,9 +14,9 @@ from aksci.config.loader import load_config
 from aksci.core.errors import ConfigError
 from aksci.images.bases import RegistryBases
 from aksci.images.build.build_images import BuildSettings, build_images
-from aksci.images.discovery.sources.bake import print_bake
-from aksci.images.discovery.sources.compose import read_compose
-from aksci.images.discovery.sources.imported import Importer
+from aksci.images.discovery.importers.bake import print_bake
+from aksci.images.discovery.importers.compose import read_compose
+from aksci.images.discovery.importers.imported import Importer
 from aksci.images.engines.buildx import BuildxBuilder
 from aksci.images.engines.buildx_builders import BuilderSpec, BuilderStore
 from aksci.images.graph import build_graph

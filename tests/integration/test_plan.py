@@ -18,7 +18,7 @@ from referencing import Registry, Resource
 from aksci.config.loader import load_config
 from aksci.images.bases import RegistryBases
 from aksci.images.build.build_record import read_build_record
-from aksci.images.build.tags import publish_tags
+from aksci.images.build.stable_tags import publish_tags
 from aksci.images.build_plan import plan_build
 from aksci.images.explain import explain_image
 from aksci.images.graph import build_graph

@@ -21,11 +21,11 @@ from aksci.config.models import ValidateConfig
 from aksci.core.errors import DockerError, Interrupted, RegistryError, ValidationError
 from aksci.core.process import Runner
 from aksci.deploy.kubernetes.cluster import connect
-from aksci.deploy.kubernetes.pod_engine import PodEngine, pod_manifest
+from aksci.deploy.kubernetes.pod_runner import PodRunner, pod_manifest
 from aksci.environment import Environment
 from aksci.images.validate.checks import Check, spec_hash
-from aksci.images.validate.engine import CheckTask
-from aksci.images.validate.in_docker import DockerEngine
+from aksci.images.validate.docker_runner import DockerRunner
+from aksci.images.validate.image_runner import CheckTask
 from aksci.images.validate.own_validations import OwnValidations
 from aksci.images.validate.result import ARTIFACT_TYPE
 from aksci.images.validate.validator import Validator
@@ -84,7 +84,7 @@ def engine(request, platform):
         server = request.getfixturevalue("docker_engine")
         client = server.client()
         before = {image.id for image in client.images.list(all=True)}
-        made = DockerEngine({"DOCKER_HOST": server.address}, hint="the hint", now=now)
+        made = DockerRunner({"DOCKER_HOST": server.address}, hint="the hint", now=now)
         ours = {"label": "app.kubernetes.io/managed-by=aksci"}
         yield SimpleNamespace(
             name="docker", made=made, left=lambda: client.containers.list(all=True, filters=ours)
@@ -100,7 +100,7 @@ def engine(request, platform):
         return [each for each in pods if "deletionTimestamp" not in each["metadata"]]
 
     with cluster:
-        yield SimpleNamespace(name="cluster", made=PodEngine(cluster), left=left)
+        yield SimpleNamespace(name="cluster", made=PodRunner(cluster), left=left)
 
 
 @pytest.fixture
@@ -443,7 +443,7 @@ def test_what_a_killed_run_left_is_removed_once_its_time_is_over(docker_engine, 
     for expires in ("1", "99999999999"):
         labels = {"dev.aksci.expires": expires}
         client.containers.run(str(ref), detach=True, network_mode="none", labels=labels)
-    DockerEngine({"DOCKER_HOST": docker_engine.address}, hint="", now=now).close()
+    DockerRunner({"DOCKER_HOST": docker_engine.address}, hint="", now=now).close()
     (left,) = client.containers.list(all=True, filters={"label": "dev.aksci.expires"})
     assert left.labels["dev.aksci.expires"] == "99999999999"
     left.remove(force=True)
@@ -453,7 +453,7 @@ def test_what_a_killed_run_left_is_removed_once_its_time_is_over(docker_engine, 
 
 def test_an_engine_that_does_not_answer_is_not_the_images_fault():
     with pytest.raises(DockerError, match="Docker Engine failed") as caught:
-        DockerEngine({"DOCKER_HOST": "tcp://127.0.0.1:1"}, hint="the hint", now=now)
+        DockerRunner({"DOCKER_HOST": "tcp://127.0.0.1:1"}, hint="the hint", now=now)
     assert caught.value.hint == "the hint"
 
 
@@ -469,7 +469,7 @@ def test_a_pod_that_a_killed_run_left_is_removed_once_its_time_is_over(platform)
             cluster.create("Pod", pod)
         while not cluster.list("Pod", fields="status.phase=Failed"):
             time.sleep(0.2)
-        PodEngine(cluster)
+        PodRunner(cluster)
         while len(pods := cluster.list("Pod")) > 1:
             time.sleep(0.2)
         (left,) = pods

@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from aksci.config.loader import environment_settings, load_config
 from aksci.environment import Environment
 from aksci.images.bases import BaseResolver
-from aksci.images.discovery.sources.imported import Importer
+from aksci.images.discovery.importers.imported import Importer
 from aksci.images.discovery.specs import discover_images
 from aksci.images.graph import build_graph
 from aksci.oci.references import ImageRef

@@ -30,7 +30,7 @@ _HUB = "docker.io"
 _MARKS = re.compile(
     r"(?:in|unchecked)-[0-9a-f]{64}"  # of input keys: aksci.images.keys
     r"|verdict-[0-9a-f]{16}"  # of the scan gate
-    r"|asked-[0-9a-f]{32}"  # aksci.cascade.dependents.asked
+    r"|asked-[0-9a-f]{32}"  # aksci.cascade.dependents.ask_memory
     r"|sha(?:256|512)-[0-9a-f]{64,128}(?:\..*)?"  # of referrers, and cosign's .sig, .att, .sbom
 )
 

@@ -18,7 +18,7 @@ from aksci.core.text import sanitise
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aksci.cascade.dispatch.ask import Ask, Dispatcher
+    from aksci.cascade.dispatch.dispatch_request import Dispatcher, DispatchRequest
     from aksci.config.cascade_models import AzurePipelinesTarget, GithubTarget
 
 __all__ = ["AzurePipelinesDispatcher", "GithubDispatcher", "make_dispatcher"]
@@ -95,7 +95,7 @@ class GithubDispatcher:
     target: GithubTarget
     poster: Poster
 
-    def ask(self, ask: Ask) -> str:
+    def ask(self, ask: DispatchRequest) -> str:
         """Create an event, and return the address where the repository's runs are."""
         target = self.target
         answer = self.poster.post(
@@ -157,7 +157,7 @@ class AzurePipelinesDispatcher:
     target: AzurePipelinesTarget
     poster: Poster
 
-    def ask(self, ask: Ask) -> str:
+    def ask(self, ask: DispatchRequest) -> str:
         """Start a run, and return its address."""
         target = self.target
         answer = self.poster.post(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from aksci.cascade.dispatch.ask import MaybeAskedError
+from aksci.cascade.dispatch.dispatch_request import MaybeAskedError
 from aksci.core.concurrency import backoff, import_first, retry
 from aksci.core.errors import ConfigError, DispatchError
 from aksci.core.http import LOOPBACK

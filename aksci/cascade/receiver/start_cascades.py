@@ -9,7 +9,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from aksci.cascade.dispatch.ask import Ask
+from aksci.cascade.dispatch.dispatch_request import DispatchRequest
 from aksci.cascade.receiver.webhook_events import shown
 from aksci.core.errors import (
     AksciError,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from aksci.cascade.dispatch.ask import Dispatcher
+    from aksci.cascade.dispatch.dispatch_request import Dispatcher
     from aksci.cascade.receiver.event_store import Batch, EventStore
     from aksci.core.process import Runner
     from aksci.core.reporting import Reporter
@@ -163,5 +163,5 @@ class CascadeThere:
 
     def start(self, batch: Batch) -> None:
         """Ask for a run."""
-        where = self.dispatcher.ask(Ask(bases=batch.bases, key=batch.key))
+        where = self.dispatcher.ask(DispatchRequest(bases=batch.bases, key=batch.key))
         self.reporter.line(f"asked to run: {where}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
 from aksci.images.discovery.globs import Exclude, find_files
-from aksci.images.discovery.sources.imported import Imported
+from aksci.images.discovery.importers.imported import Imported
 from aksci.oci.references import is_repository
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aksci.config.models import Config, ImageConfig
-    from aksci.images.discovery.sources.imported import Importer
+    from aksci.images.discovery.importers.imported import Importer
 
 __all__ = ["find_candidates"]
 
@@ -198,15 +198,15 @@ def _read_sources(root: Path, config: Config, importer: Importer) -> list[list[I
     found: list[list[Imported]] = []
     discover = config.discover
     if discover.bake:
-        from aksci.images.discovery.sources.bake import read_bake
+        from aksci.images.discovery.importers.bake import read_bake
 
         found.append(read_bake(root, discover.bake, discover.bake_targets, importer))
     if discover.compose:
-        from aksci.images.discovery.sources.compose import read_compose
+        from aksci.images.discovery.importers.compose import read_compose
 
         found.append(read_compose(root, discover.compose, importer))
     if discover.skaffold:
-        from aksci.images.discovery.sources.skaffold import read_skaffold
+        from aksci.images.discovery.importers.skaffold import read_skaffold
 
         found.append(read_skaffold(root, discover.skaffold, importer))
     return found

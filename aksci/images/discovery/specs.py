@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aksci.core.errors import ConfigError
 from aksci.core.files import write_atomically
 from aksci.images.discovery.candidates import find_candidates
-from aksci.images.discovery.sources.imported import Importer, split_references
+from aksci.images.discovery.importers.imported import Importer, split_references
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.engines.builder import Attestations
 from aksci.oci.references import is_repository, parse_reference
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aksci.config.models import Config
-    from aksci.images.discovery.sources.imported import Imported
+    from aksci.images.discovery.importers.imported import Imported
 
 __all__ = ["INLINE", "ImageSpec", "discover_images"]
 

@@ -16,13 +16,13 @@ from aksci.images.dockerfile.contexts import (
     normalised_contexts,
     substitute,
 )
-from aksci.images.dockerfile.copying import (
+from aksci.images.dockerfile.expand import variables_in
+from aksci.images.dockerfile.instruction_reads import (
     CopySource,
     context_paths,
     copy_sources_of,
     unpinned_sources,
 )
-from aksci.images.dockerfile.expand import variables_in
 from aksci.images.dockerfile.parser import KEYWORDS, unwrap_onbuild
 from aksci.images.dockerfile.recipe import Need, Recipe
 from aksci.images.dockerfile.variables import GlobalArgs, Scope, arg_pairs

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aksci.config.deploy_models import EnvironmentConfig
     from aksci.config.models import Config
     from aksci.core.reporting import Reporter
-    from aksci.images.validate.engine import Engine
+    from aksci.images.validate.image_runner import ImageRunner
     from aksci.images.validate.own_validations import OwnValidations
     from aksci.images.validate.validator import Validator
     from aksci.oci.references import ImageRef
@@ -26,7 +26,7 @@ def make_validator(
     config: Config,
     *,
     registry: Registry,
-    make_engine: Callable[[], Engine],
+    make_engine: Callable[[], ImageRunner],
     own: OwnValidations,
     signed: Callable[[ImageRef, str], bool],
     reporter: Reporter,
@@ -59,8 +59,8 @@ def validation_engine(
     name: str,
     variables: Mapping[str, str],
     now: Callable[[], datetime],
-    reach_pods: Callable[[], Engine],
-) -> Engine:
+    reach_pods: Callable[[], ImageRunner],
+) -> ImageRunner:
     """Reach what runs the images: Docker Engine, or pods of the environment's cluster.
 
     :param settings: of the environment of that name.
@@ -69,7 +69,7 @@ def validation_engine(
     default = "cluster" if settings.platform == "embedded" else "docker"
     if (settings.validate_in or default) == "cluster":
         return reach_pods()
-    from aksci.images.validate.in_docker import DockerEngine
+    from aksci.images.validate.docker_runner import DockerRunner
     from aksci.local.docker_engine import docker_engine
 
     hint = (
@@ -80,4 +80,4 @@ def validation_engine(
         docker_engine(variables)
     except DockerError as error:
         raise DockerError(f"Images can't be validated: {error.message}", hint=hint) from None
-    return DockerEngine(variables, hint=hint, now=now)
+    return DockerRunner(variables, hint=hint, now=now)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from aksci.images.validate.checks import Check
-    from aksci.images.validate.engine import CheckOutcome
+    from aksci.images.validate.image_runner import CheckOutcome
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 

@@ -10,8 +10,8 @@ from aksci.config.models import ValidateConfig
 from aksci.core.errors import AksciError, Interrupted, ValidationError
 from aksci.images.schedule import run_ready
 from aksci.images.validate.checks import plan_check, spec_hash
-from aksci.images.validate.engine import CheckTask
 from aksci.images.validate.image_facts import configurations
+from aksci.images.validate.image_runner import CheckTask
 from aksci.images.validate.result import Validation, judge, store
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from aksci.core.reporting import Reporter
     from aksci.images.validate.checks import Check
-    from aksci.images.validate.engine import Engine
+    from aksci.images.validate.image_runner import ImageRunner
     from aksci.images.validate.own_validations import OwnValidations
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
@@ -43,7 +43,7 @@ class Validator:
         self,
         *,
         registry: Registry,
-        make_engine: Callable[[], Engine],
+        make_engine: Callable[[], ImageRunner],
         configs: Mapping[str, ValidateConfig],
         own: OwnValidations,
         signed: Callable[[ImageRef, str], bool] | None = None,
@@ -63,7 +63,7 @@ class Validator:
         self._concurrency = concurrency
         self._running = threading.BoundedSemaphore(concurrency)
         self._lock = threading.Lock()
-        self._made: Engine | AksciError | None = None
+        self._made: ImageRunner | AksciError | None = None
         self._halt = threading.Event()
 
     def check(self, name: str, ref: ImageRef) -> Validation:
@@ -151,7 +151,7 @@ class Validator:
             return self._run_one(engine, name, ref, spec, platform, check)
 
     def _run_one(
-        self, engine: Engine, name: str, ref: ImageRef, spec: str, platform: str, check: Check
+        self, engine: ImageRunner, name: str, ref: ImageRef, spec: str, platform: str, check: Check
     ) -> Validation:
         task = CheckTask(image=name, ref=ref, platform=platform, check=check, run=self._run)
         outcome = engine.run(task, self._halt)
@@ -189,7 +189,7 @@ class Validator:
         self._own.add(result)
         return result
 
-    def _engine(self) -> Engine:
+    def _engine(self) -> ImageRunner:
         """Make the engine once; one that can't be made is not tried again for each image."""
         with self._lock:
             if self._made is None:

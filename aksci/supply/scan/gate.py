@@ -1,250 +1,234 @@
-"""Scan once per (digest, policy, database, scanner, base): the registry remembers the verdict."""
+"""The gate: from Trivy's report and the ``[scan]`` policy to a verdict. Pure."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.concurrency import gather
-from aksci.core.errors import DamagedInRegistry, GateError, NotFoundInRegistry
+from aksci.core.errors import GateError
 from aksci.core.text import short_line
 from aksci.oci.artifact import canonical_json
-from aksci.oci.manifest import parse_platform
-from aksci.oci.references import ImageRef
-from aksci.supply.scan.base_layers import platform_name, platforms_of, read_base
-from aksci.supply.scan.ignores import check_ignores
-from aksci.supply.scan.knowledge import load_knowledge
-from aksci.supply.scan.scan_evidence import store_report, store_sbom
-from aksci.supply.scan.scan_policy import evaluate, hash_policy, needed_scanners
-from aksci.supply.scan.stored_verdict import read_verdict, store_verdict
-from aksci.supply.scan.verdict import merge_verdicts
+from aksci.supply.scan.ignores import find_ignore, has_lapsed, ignore_offences
+from aksci.supply.scan.knowledge import NOTHING, Knowledge
+from aksci.supply.scan.trivy_report import ReportFacts, read_report
+from aksci.supply.scan.verdict import SEVERITIES, Finding, IgnoredFinding, Verdict, rank
+from aksci.supply.scan.vex import decide
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from aksci.config.supply_models import ScanConfig
-    from aksci.core.reporting import Reporter
     from aksci.oci.references import ImageRef
-    from aksci.oci.registry import Registry
     from aksci.supply.scan.base_layers import BaseLayers
-    from aksci.supply.scan.knowledge import Knowledge
-    from aksci.supply.scan.trivy import Scanner
-    from aksci.supply.scan.verdict import Verdict
+    from aksci.supply.scan.database import Database
 
-__all__ = ["Gate", "scan_image", "scan_images", "verdict_tag"]
+__all__ = ["evaluate", "hash_policy", "needed_scanners", "require_pass"]
 
-_THREADS = 8
+_FORMAT = 3
+"""Raised when ``evaluate`` decides differently, so that stored verdicts are not used again."""
+_NAMED = 5
+"""Findings that fit a line."""
 
 
-def scan_images(
-    refs: Mapping[str, ImageRef],
+def evaluate(
+    report: dict[str, Any],
     *,
-    scanner: Scanner,
     policy: ScanConfig,
-    registry: Registry,
-    reporter: Reporter,
-    now: dt.datetime,
-    root: Path | None = None,
-    bases: Mapping[str, ImageRef | None] | None = None,
-    outside: Callable[[str], Registry] | None = None,
-    trusted: Callable[[Verdict], bool] | None = None,
-) -> dict[str, Verdict]:
-    """Scan several images; remembered verdicts are fetched at the same time.
-
-    :param root: the project's folder, where the policy names files.
-    :param bases: the base of each image, by its name: it tells whose a finding is.
-    :param outside: returns the client of another registry's host, for bases that are there.
-    :param trusted: whether a remembered verdict that passes is trusted. Anybody who may push
-        could have put it there. Without this, none is. It is called from several threads.
-    :raises GateError: an image could not be scanned. A failing verdict is returned, not raised.
-    :raises ConfigError: a file that the policy names is missing or damaged.
-    """
-    gate = Gate.make(scanner, policy, registry, reporter, now, root, outside, trusted)
-    given = bases or {}
-    names = sorted(refs)
-    verdicts = gather(
-        lambda name: gate.scan(refs[name], given.get(name)), names, limit=_THREADS, name="scan"
-    )
-    return dict(zip(names, verdicts, strict=True))
-
-
-def scan_image(
     ref: ImageRef,
-    *,
-    scanner: Scanner,
-    policy: ScanConfig,
-    registry: Registry,
-    reporter: Reporter,
     now: dt.datetime,
-    root: Path | None = None,
-    base: ImageRef | None = None,
-    outside: Callable[[str], Registry] | None = None,
-    trusted: Callable[[Verdict], bool] | None = None,
+    database: Database,
+    scanner: str = "trivy",
+    platform: str = "",
+    knowledge: Knowledge = NOTHING,
+    base: BaseLayers | None = None,
+    index: ImageRef | None = None,
 ) -> Verdict:
-    """Return the verdict on a digest: the remembered one, or a new one that is then remembered.
+    """Judge Trivy's report on one manifest.
 
-    Clean and failing verdicts are both remembered; a damaged one is replaced. The parameters are
-    those of ``scan_images``.
+    :param now: decides which ignores have expired, at 00:00 UTC of their date.
+    :param knowledge: what the policy's files tell: exploited vulnerabilities, scores, VEX.
+    :param base: its base image's layers, to tell whose a finding is.
+    :param index: the image whose manifest for one platform this is.
+    :raises GateError: it is not a report on this image, or it is not complete.
+    :raises ConfigError: one of the policy's files is damaged.
     """
-    gate = Gate.make(scanner, policy, registry, reporter, now, root, outside, trusted)
-    return gate.scan(ref, base)
+    knowledge.require_readable()
+    facts = read_report(report, ref, platform=platform, base=base)
+    findings = sorted((_informed(one, knowledge) for one in facts.findings), key=rank)
+    failing, tolerated, ignored = [], [], []
+    for finding in findings:
+        # What does not fail needs nobody to accept it: an ignore of it is a leftover.
+        if not _fails(finding, policy):
+            tolerated.append(finding)
+        elif entry := _accepted(finding, policy, knowledge, now, (ref, index or ref)):
+            ignored.append(entry)
+        else:
+            failing.append(finding)
+    # An image that nothing is known of has no findings, and does not pass for that.
+    problems, notes = _whole_image(facts, policy)
+    counts = Counter(finding.severity for finding in findings)
+    return Verdict(
+        image=ref,
+        passed=not failing and not problems,
+        problems=problems,
+        notes=notes,
+        counts={name: counts[name] for name in SEVERITIES},
+        failing=tuple(failing),
+        ignored=tuple(ignored),
+        tolerated=tuple(tolerated),
+        licences=facts.licences,
+        scanner=scanner,
+        database=database.identity,
+        test_database=database.test,
+        policy=hash_policy(policy, now, knowledge),
+        base=base.digest if base else "",
+    )
 
 
-def verdict_tag(
-    ref: ImageRef, *, scanner: Scanner, policy: str, base: ImageRef | None = None
-) -> str:
-    """Return the tag under which this verdict is remembered, from all that it depends on.
+def hash_policy(policy: ScanConfig, now: dt.datetime, knowledge: Knowledge = NOTHING) -> str:
+    """Return a hash of what decides; an ignore that has lapsed changes it."""
+    document = {
+        "format": _FORMAT,
+        "severities": sorted(policy.severities),
+        "fixedOnly": policy.fixed_only,
+        "secrets": policy.secrets,
+        "misconfigurations": sorted(policy.misconfigurations),
+        "endOfLife": policy.end_of_life,
+        "empty": policy.empty,
+        "epssAtLeast": policy.epss_at_least,
+        "sbom": policy.sbom,
+        "files": knowledge.document(),
+        "ignore": [
+            [
+                *(entry.id, entry.package, entry.purl),
+                *(entry.owner, entry.reason, entry.expires.isoformat()),
+            ]
+            # A lapsed one decides nothing: with and without it, verdicts are the same.
+            for entry in policy.ignore
+            if not has_lapsed(entry, now)
+        ],
+    }
+    return "sha256:" + hashlib.sha256(canonical_json(document)).hexdigest()
 
-    :param policy: its hash.
+
+def needed_scanners(policy: ScanConfig) -> frozenset[str]:
+    """Return which of Trivy's scanners the policy needs; licences are always listed."""
+    needed = {"vuln", "license"}
+    if policy.secrets:
+        needed.add("secret")
+    if policy.misconfigurations:
+        needed.add("misconfig")
+    return frozenset(needed)
+
+
+def require_pass(
+    verdicts: Iterable[Verdict], *, policy: ScanConfig, now: dt.datetime, complete: bool = True
+) -> None:
+    """Raise unless every image passed and every ignore is still needed and still valid.
+
+    :param complete: the verdicts cover every image of the project, so that an ignore which no
+        image uses is a leftover.
+    :raises GateError: naming each offender.
     """
-    key = [
-        # 3: raised when something else is hashed here, so that no verdict answers a newer question.
-        *(3, ref.digest, policy, scanner.database.identity, scanner.version),
-        base.digest if base else "",
-    ]
-    return "verdict-" + hashlib.sha256(canonical_json(key)).hexdigest()[:16]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gate:
-    """What all scans of one run share."""
-
-    scanner: Scanner
-    policy: ScanConfig
-    registry: Registry
-    reporter: Reporter
-    now: dt.datetime
-    knowledge: Knowledge
-    policy_hash: str
-    outside: Callable[[str], Registry] | None
-    trusted: Callable[[Verdict], bool] | None
-
-    @classmethod
-    def make(
-        cls,
-        scanner: Scanner,
-        policy: ScanConfig,
-        registry: Registry,
-        reporter: Reporter,
-        now: dt.datetime,
-        root: Path | None,
-        outside: Callable[[str], Registry] | None,
-        trusted: Callable[[Verdict], bool] | None,
-    ) -> Gate:
-        """Read what the policy needs; the parameters are those of ``scan_images``."""
-        check_ignores(policy)
-        knowledge = load_knowledge(policy, root)
-        return cls(
-            scanner=scanner,
-            policy=policy,
-            registry=registry,
-            reporter=reporter,
-            now=now,
-            knowledge=knowledge,
-            policy_hash=hash_policy(policy, now, knowledge),
-            outside=outside,
-            trusted=trusted,
+    verdicts = list(verdicts)
+    offences = [_offence(verdict) for verdict in verdicts if not verdict.passed]
+    # Here and not in `evaluate`: who uses an ignore is known only when all images were scanned.
+    offences += ignore_offences(verdicts, policy, now, complete=complete)
+    if offences:
+        raise GateError(
+            "The scan gate refused:\n" + "\n".join(f"  - {offence}" for offence in offences),
+            hint=_hint([finding for verdict in verdicts for finding in verdict.failing]),
         )
 
-    def scan(self, ref: ImageRef, base: ImageRef | None) -> Verdict:
-        """Return the verdict on a digest: the remembered one, or a new one."""
-        tag = verdict_tag(ref, scanner=self.scanner, policy=self.policy_hash, base=base)
-        known = self._remembered(ref, tag, base)
-        if known is not None:
-            return known
-        self.reporter.line(f"scanning {ref}")
-        return store_verdict(self.registry, self._judge(ref, base), tag=tag)
 
-    def _remembered(self, ref: ImageRef, tag: str, base: ImageRef | None) -> Verdict | None:
-        """Return a stored verdict that is trusted. Nobody gains by forging a failing one."""
-        name = f"{ref.name}:{tag}"
-        try:
-            verdict = self._load(ref, tag, base)
-        except NotFoundInRegistry:
-            return None
-        except DamagedInRegistry as error:
-            self.reporter.warning(
-                f"The stored verdict {name} is damaged ({short_line(error.why)}): scanning again."
-            )
-            return None
-        if verdict.passed and not (self.trusted and self.trusted(verdict)):
-            self.reporter.line(f"the verdict {name} is not trusted: scanning again")
-            return None
-        return verdict
+def _informed(finding: Finding, knowledge: Knowledge) -> Finding:
+    if finding.kind != "vulnerability" or knowledge is NOTHING:
+        return finding
+    return replace(
+        finding,
+        kev=finding.id in knowledge.exploited,
+        epss=knowledge.scores.get(finding.id),
+    )
 
-    def _load(self, ref: ImageRef, tag: str, base: ImageRef | None) -> Verdict:
-        """Read a stored verdict.
 
-        :raises DamagedInRegistry: it is damaged or does not belong here.
-        """
-        verdict = read_verdict(self.registry, ref, tag)
-        made = (verdict.policy, verdict.database, verdict.scanner, verdict.base)
-        base_digest = base.digest if base else ""
-        database = self.scanner.database.identity
-        # The tag is a hash of these, but whoever may push sets tags: what was decided must say so.
-        if made != (self.policy_hash, database, self.scanner.version, base_digest):
-            raise DamagedInRegistry("A verdict", "it was made under other conditions")
-        return verdict
+def _fails(finding: Finding, policy: ScanConfig) -> bool:
+    if finding.kind == "secret":
+        return policy.secrets
+    if finding.kind == "misconfiguration":
+        return finding.severity in policy.misconfigurations
+    if finding.kev:  # it is exploited, whether or not there is a fix
+        return True
+    # What EPSS has no score for is too new or too obscure to be likely; its severity decides.
+    likely = policy.epss_at_least is not None and (finding.epss or 0) >= policy.epss_at_least
+    return (likely or finding.severity in policy.severities) and bool(
+        finding.fixed or not policy.fixed_only
+    )
 
-    def _judge(self, ref: ImageRef, base: ImageRef | None) -> Verdict:
-        """Scan a manifest, or each platform's manifest of an index.
 
-        :raises GateError: it can't be told what would run. Of an index, the scanner chooses one.
-        """
-        manifest = self.registry.manifest(ref.repository, ref.digest)
-        if not manifest.is_index:
-            return self._judge_one(ref, base, "", None)
-        try:
-            listed = platforms_of(manifest)
-        except ValueError as error:
-            raise GateError(f"The index {ref} is damaged ({error}).") from None
-        # Runtimes choose from an index in an index in different ways: what runs may not be scanned.
-        for digest, _ in listed:
-            if self.registry.manifest(ref.repository, digest).is_index:
-                raise GateError(
-                    f"{ref} lists another index, {digest}, in place of an image, so it does not "
-                    "pass.",
-                    hint="list the images of all platforms in one index.",
-                )
-        verdicts = [
-            self._judge_one(ref.beside(digest), base, platform, ref) for digest, platform in listed
-        ]
-        return merge_verdicts(verdicts, ref)
-
-    def _judge_one(
-        self, ref: ImageRef, base: ImageRef | None, platform: str, index: ImageRef | None
-    ) -> Verdict:
-        """Scan one manifest, store what was found, and judge it."""
-        report = self.scanner.scan(ref, scanners=needed_scanners(self.policy))
-        # Of a single image, nobody but the report tells which platform of the base it is built on.
-        layers = self._layers(base, platform or _platform(report)) if base else None
-        verdict = evaluate(
-            report,
-            policy=self.policy,
-            ref=ref,
-            now=self.now,
-            database=self.scanner.database,
-            scanner=self.scanner.version,
-            platform=platform,
-            knowledge=self.knowledge,
-            base=layers,
-            index=index,
+def _accepted(
+    finding: Finding,
+    policy: ScanConfig,
+    knowledge: Knowledge,
+    now: dt.datetime,
+    images: tuple[ImageRef, ...],
+) -> IgnoredFinding | None:
+    """Return who accepts a finding: an ignore, or a VEX statement by which it does not matter."""
+    # The project's own word comes first: it has an expiry, which a VEX statement has not.
+    if entry := find_ignore(finding, policy, now):
+        return IgnoredFinding(
+            finding=finding,
+            owner=short_line(entry.owner),
+            reason=short_line(entry.reason),
+            expires=entry.expires.isoformat(),
         )
-        # Stored for a failing verdict, too: its report says why it fails.
-        form = self.policy.sbom
-        sbom = store_sbom(self.registry, ref, self.scanner.make_sbom(report, form), form)
-        return replace(verdict, reports=(store_report(self.registry, ref, report),), sboms=(sbom,))
-
-    def _layers(self, base: ImageRef, platform: str) -> BaseLayers:
-        own = base.registry == self.registry.host
-        registry = self.registry if own or not self.outside else self.outside(base.registry)
-        return read_base(registry, base, platform, reporter=self.reporter)
+    if statement := decide(knowledge.statements, finding, images):
+        return IgnoredFinding(
+            finding=finding, owner=statement.author, reason=statement.reason, expires=""
+        )
+    return None
 
 
-def _platform(report: dict[str, Any]) -> str:
-    """Return the platform of an image that no index lists."""
-    config = report["Metadata"].get("ImageConfig")
-    return platform_name(parse_platform(config)) if isinstance(config, dict) else ""
+def _whole_image(facts: ReportFacts, policy: ScanConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what is wrong with, and worth knowing about, the image as a whole."""
+    problems: list[str] = []
+    notes: list[str] = []
+    if facts.empty:
+        text = "nothing in this image is known to the scanner: no system, no packages"
+        (problems if policy.empty == "fail" else notes).append(text)
+    if facts.unlisted:
+        text = f"{facts.system} lists no package, so that none could be scanned"
+        (problems if policy.empty == "fail" else notes).append(text)
+    if facts.end_of_life:
+        text = f"{facts.system} is past its end of life: it gets no security fixes"
+        (problems if policy.end_of_life else notes).append(text)
+    if facts.unscanned:
+        # Whatever the policy says: what could not be scanned is never clean.
+        problems.append(f"the packages of {facts.system} were not scanned")
+    return tuple(problems), tuple(notes)
+
+
+def _offence(verdict: Verdict) -> str:
+    parts = list(verdict.problems)
+    if verdict.failing:
+        names = list(dict.fromkeys(finding.id for finding in verdict.failing))
+        more = ", …" if len(names) > _NAMED else ""
+        noun = "finding" if len(verdict.failing) == 1 else "findings"
+        parts.append(f"{len(verdict.failing)} {noun} ({', '.join(names[:_NAMED])}{more})")
+    return f"{verdict.image.repository}: " + "; ".join(parts)
+
+
+def _hint(failing: list[Finding]) -> str:
+    """Return what helps: another base for what comes from there, a fixed version for the rest."""
+    accept = (
+        "accept a finding for a while with an owner, a reason and an expiry under [[scan.ignore]] "
+        "in aksci.toml."
+    )
+    based = sum(finding.origin == "base" for finding in failing)
+    if not based:
+        return f"rebuild with fixed versions; or {accept}"
+    count = f"{based} of them come" if based > 1 else "1 of them comes"
+    rest = "; rebuild the others with fixed versions" if based < len(failing) else ""
+    return f"{count} from the base image: nox -s cascade takes a newer one{rest}; or {accept}"

@@ -19,8 +19,8 @@ from aksci.core.process import Runner
 from aksci.images.bases import RegistryBases
 from aksci.images.build.build_images import BuildSettings, build_images
 from aksci.images.build.build_record import BuildRecord
-from aksci.images.build.credentials import load_secrets, load_ssh
-from aksci.images.build.tags import publish_tags
+from aksci.images.build.build_secrets import load_secrets, load_ssh
+from aksci.images.build.stable_tags import publish_tags
 from aksci.images.build_plan import plan_build
 from aksci.images.engines.buildx import BuildxBuilder
 from aksci.images.engines.buildx_builders import BuilderSpec, BuilderStore

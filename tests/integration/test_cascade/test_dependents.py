@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.cascade.dependents.asked import Asked, asked_lately, asking_key
+from aksci.cascade.dependents.ask_memory import AskMemory, asked_lately, asking_key
 from aksci.cascade.dependents.find_dependents import find_dependents
 from aksci.cascade.dependents.image_records import LineageCache
 from aksci.images.lineage import Lineage, write_lineage
@@ -150,9 +150,9 @@ def test_all_pages_of_the_real_list_of_repositories_are_read(registry, projects)
 def test_who_was_asked_is_known_to_another_runner(registry, projects, host):
     key = asking_key("github:pay/api", {f"docker.io/{projects.base}:1": projects.new.digest})
     repository = f"shop-{projects.mark}/cascade"
-    Asked(registry, repository).remember(key, now=NOW, detail={"target": "github:pay/api"})
+    AskMemory(registry, repository).remember(key, now=NOW, detail={"target": "github:pay/api"})
     other = RegistryClient(host, plain_http=True)
-    moment = Asked(other, repository).when(key)
+    moment = AskMemory(other, repository).when(key)
     other.close()
     assert asked_lately(moment, now=NOW + timedelta(hours=23), hours=24)
     assert not asked_lately(moment, now=NOW + timedelta(hours=24), hours=24)

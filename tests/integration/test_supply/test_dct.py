@@ -32,7 +32,7 @@ from aksci.supply.sign.dct.notary_client import NotaryClient
 from aksci.supply.sign.dct.notary_server import TrustServer
 from aksci.supply.sign.dct.private_keys import KeyStore
 from aksci.supply.sign.dct.seen_metadata import Memories
-from aksci.supply.sign.notation.test_certificate import ensure_test_key
+from aksci.supply.sign.notation.local_certificate import ensure_test_key
 from aksci.supply.sign.signer import (
     REPOSITORY,
     BindingError,

@@ -32,7 +32,7 @@ from aksci.supply.release.sign_release import (
     sign_release,
     verify_release,
 )
-from aksci.supply.scan.gate import scan_images
+from aksci.supply.scan.scan_images import scan_images
 from aksci.supply.sign.signer import NotSignedError, Origin, kind_claims, sign_image
 
 CONFIG = {

@@ -24,7 +24,7 @@ from aksci.oci.artifact import push_artifact
 from aksci.supply.release.make_release import make_release
 from aksci.supply.release.release_file import write_release_file
 from aksci.supply.release.sign_release import publish_release
-from aksci.supply.scan.gate import scan_images
+from aksci.supply.scan.scan_images import scan_images
 from aksci.supply.sign.make_signer import SignerMaker
 from aksci.supply.sign.signer import Origin, sign_image
 from aksci.testing.reporter import RecordingReporter

@@ -20,9 +20,9 @@ from aksci.oci.artifact import Content, push_artifact
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
 from aksci.supply.scan.database import DatabaseSource, ensure_database, make_database
-from aksci.supply.scan.gate import scan_image, scan_images, verdict_tag
+from aksci.supply.scan.gate import hash_policy
 from aksci.supply.scan.scan_evidence import load_packages
-from aksci.supply.scan.scan_policy import hash_policy
+from aksci.supply.scan.scan_images import scan_image, scan_images, verdict_tag
 from aksci.supply.scan.stored_verdict import VERDICT_TYPE
 from aksci.supply.scan.trivy import TrivyScanner, hold_cache_folder
 

@@ -18,10 +18,10 @@ from aksci.core.errors import AksciError, ConfigError, GateError
 from aksci.oci.artifact import Content, canonical_json, push_artifact, push_image
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
-from aksci.supply.scan.gate import scan_image, scan_images, verdict_tag
+from aksci.supply.scan.gate import hash_policy
 from aksci.supply.scan.sbom import SBOM_TYPES
 from aksci.supply.scan.scan_evidence import REPORT_TYPE, Package, load_packages, load_report
-from aksci.supply.scan.scan_policy import hash_policy
+from aksci.supply.scan.scan_images import scan_image, scan_images, verdict_tag
 from aksci.supply.scan.stored_verdict import VERDICT_TYPE
 from aksci.supply.scan.trivy import hold_cache_folder
 from aksci.supply.scan.verdict import Verdict

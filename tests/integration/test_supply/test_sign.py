@@ -13,7 +13,7 @@ from aksci.core.errors import TrustError
 from aksci.core.process import Runner
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
-from aksci.supply.scan.gate import scan_image
+from aksci.supply.scan.scan_images import scan_image
 from aksci.supply.sign.signer import (
     BindingError,
     NotSignedError,

@@ -14,7 +14,7 @@ from aksci.core.process import Runner
 from aksci.oci.artifact import Content, push_artifact
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
-from aksci.supply.sign.notation.verify_cose import SIGNATURE
+from aksci.supply.sign.notation.verify_in_process import SIGNATURE
 from aksci.supply.sign.signer import UntrustedError, ensure_signed
 from aksci.testing.memory_registry import MemoryRegistry
 

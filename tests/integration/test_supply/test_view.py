@@ -17,9 +17,9 @@ from aksci.core.errors import GateError, UnreachableError
 from aksci.core.process import Runner
 from aksci.oci.artifact import push_artifact, push_image
 from aksci.oci.references import ImageRef
-from aksci.supply.scan.gate import scan_image
 from aksci.supply.scan.layer_registry import read_view, serve_view
 from aksci.supply.scan.scan_evidence import load_packages, load_report
+from aksci.supply.scan.scan_images import scan_image
 
 REPOSITORY = "supply-test/view"
 SECRET = frozenset({"secret"})

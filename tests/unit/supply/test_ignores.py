@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from aksci.config.supply_models import ScanConfig, ScanIgnore
 from aksci.core.errors import ConfigError, GateError
+from aksci.supply.scan.gate import evaluate, require_pass
 from aksci.supply.scan.ignores import check_ignores, has_lapsed, ignore_warnings
 from aksci.supply.scan.purls import covers, parse_pattern
-from aksci.supply.scan.scan_policy import evaluate, require_pass
 
 
 def policy(expires="2026-12-24", **more):

@@ -7,8 +7,8 @@ import pytest
 
 from aksci.config.supply_models import ScanConfig
 from aksci.core.errors import ConfigError
+from aksci.supply.scan.gate import evaluate, hash_policy
 from aksci.supply.scan.knowledge import load_knowledge
-from aksci.supply.scan.scan_policy import evaluate, hash_policy
 
 KEV = {"title": "catalogue", "vulnerabilities": [{"cveID": "CVE-2024-5535", "vendorProject": "x"}]}
 EPSS = (

@@ -9,7 +9,7 @@ import pytest
 from aksci.config.supply_models import ScanConfig, ScanIgnore
 from aksci.core.errors import GateError
 from aksci.report.verdict_report import verdicts_document, verdicts_markdown, verdicts_table
-from aksci.supply.scan.scan_policy import evaluate, hash_policy, require_pass
+from aksci.supply.scan.gate import evaluate, hash_policy, require_pass
 from aksci.supply.scan.verdict import SEVERITIES, Verdict, merge_verdicts
 
 DEFAULT = ScanConfig()

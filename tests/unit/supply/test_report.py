@@ -9,7 +9,7 @@ from aksci.config.supply_models import ScanConfig
 from aksci.core.errors import GateError
 from aksci.report.verdict_report import verdicts_markdown, verdicts_table
 from aksci.supply.scan.base_layers import BaseLayers
-from aksci.supply.scan.scan_policy import evaluate, require_pass
+from aksci.supply.scan.gate import evaluate, require_pass
 from aksci.supply.scan.trivy import _read
 from aksci.supply.scan.trivy_report import read_report
 from aksci.supply.scan.verdict import Verdict

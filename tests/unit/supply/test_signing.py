@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from aksci.config.supply_models import NotationConfig, ScanConfig
 from aksci.core.errors import ConfigError, TrustError
 from aksci.core.process import Runner
-from aksci.supply.scan.scan_policy import evaluate
+from aksci.supply.scan.gate import evaluate
+from aksci.supply.sign.notation.local_certificate import ensure_test_key
 from aksci.supply.sign.notation.notation_keys import credentials
 from aksci.supply.sign.notation.notation_signer import notation_signer, trust_policy
-from aksci.supply.sign.notation.test_certificate import ensure_test_key
 from aksci.supply.sign.signer import (
     BindingError,
     NotSignedError,

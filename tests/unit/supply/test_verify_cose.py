@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from aksci.oci.manifest import Manifest
 from aksci.oci.references import ImageRef, digest_of
 from aksci.supply.sign.notation.cbor import DoubtError, read
-from aksci.supply.sign.notation.verify_cose import SIGNATURE, TrustedRoots, find_proof, prove
+from aksci.supply.sign.notation.verify_in_process import SIGNATURE, TrustedRoots, find_proof, prove
 from aksci.testing.memory_registry import MemoryRegistry
 
 REPOSITORY = "shop/catalog"

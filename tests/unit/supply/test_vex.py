@@ -6,8 +6,8 @@ import pytest
 
 from aksci.config.supply_models import ScanConfig
 from aksci.oci.references import ImageRef
+from aksci.supply.scan.gate import evaluate
 from aksci.supply.scan.knowledge import Knowledge, KnowledgeFile
-from aksci.supply.scan.scan_policy import evaluate
 from aksci.supply.scan.vex import read_vex
 
 PACKAGE = "pkg:deb/debian/libssl3"

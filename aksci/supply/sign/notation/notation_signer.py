@@ -17,9 +17,9 @@ from aksci.core.text import one_line, sanitise
 from aksci.supply.sandbox import Sandbox
 from aksci.supply.sign.concurrent_signing import sign_and_check
 from aksci.supply.sign.notation.cbor import DoubtError
+from aksci.supply.sign.notation.local_certificate import TEST_KEY, TestKey, ensure_test_key
 from aksci.supply.sign.notation.notation_keys import NotationKey, credentials, notation_key
-from aksci.supply.sign.notation.test_certificate import TEST_KEY, TestKey, ensure_test_key
-from aksci.supply.sign.notation.verify_cose import TrustedRoots, find_proof
+from aksci.supply.sign.notation.verify_in_process import TrustedRoots, find_proof
 from aksci.supply.sign.signer import BindingError, NotSignedError, Proof, UntrustedError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from aksci.cascade.dependents.asked import Asked, asked_lately, asking_key
+from aksci.cascade.dependents.ask_memory import AskMemory, asked_lately, asking_key
 from aksci.core.errors import ConfigError, RegistryError
 from aksci.oci.client import RegistryClient
 
@@ -20,15 +20,15 @@ TAG = f"asked-{KEY[:32]}"
 
 @pytest.fixture
 def asked(registry):
-    return Asked(registry, "shop/cascade")
+    return AskMemory(registry, "shop/cascade")
 
 
 def test_what_one_runner_remembers_another_one_sees(server, asked):
     assert asked.when(KEY) is None
     asked.remember(KEY, now=NOW, detail={"target": "github:pay/api"})
     other = RegistryClient(server.host, plain_http=True)
-    assert Asked(other, "shop/cascade").when(KEY) == NOW
-    assert Asked(other, "pay/cascade").when(KEY) is None
+    assert AskMemory(other, "shop/cascade").when(KEY) == NOW
+    assert AskMemory(other, "pay/cascade").when(KEY) is None
     other.close()
 
 

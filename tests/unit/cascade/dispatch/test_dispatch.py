@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from aksci.cascade.dispatch.ask import Ask, MaybeAskedError
+from aksci.cascade.dispatch.dispatch_request import DispatchRequest, MaybeAskedError
 from aksci.cascade.dispatch.dispatchers import make_dispatcher
 from aksci.config.cascade_models import AzurePipelinesTarget, GithubTarget
 from aksci.core.errors import ConfigError, DispatchError
@@ -19,7 +19,7 @@ BASES = (
     ("shop.azurecr.io/base:1", "sha256:" + "b" * 64),
 )
 WORDS = " ".join(f"{reference}@{digest}" for reference, digest in BASES)
-ASK = Ask(bases=BASES, chain="base,shop", key="k-1")
+ASK = DispatchRequest(bases=BASES, chain="base,shop", key="k-1")
 
 
 def github(server, **more):
@@ -239,7 +239,7 @@ def test_no_proxy_spares_hosts_and_loopback_never_goes_through_one(hub, apis):
 )
 def test_a_base_that_is_no_image_never_becomes_a_word_of_a_command(reference):
     with pytest.raises(ConfigError, match="not the name of an image"):
-        Ask(bases=((reference, DIGEST),))
+        DispatchRequest(bases=((reference, DIGEST),))
 
 
 def test_an_answer_that_is_no_run_is_an_error(devops, apis):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from aksci.deploy.kubernetes.pod_engine import _state, pod_manifest
+from aksci.deploy.kubernetes.pod_runner import _state, pod_manifest
 from aksci.images.validate.checks import Check
-from aksci.images.validate.engine import CheckTask
+from aksci.images.validate.image_runner import CheckTask
 from aksci.oci.references import ImageRef
 
 REF = ImageRef("r:1", "shop/app", "sha256:" + "1" * 64)

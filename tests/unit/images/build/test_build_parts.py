@@ -19,7 +19,7 @@ from aksci.images.build.build_record import (
     update_failures,
     write_build_record,
 )
-from aksci.images.build.credentials import load_ssh
+from aksci.images.build.build_secrets import load_ssh
 from aksci.images.build.finished import content_identity, find_finished
 from aksci.images.engines.builder import Attestations, LazyBuilder
 from aksci.oci.manifest import Manifest

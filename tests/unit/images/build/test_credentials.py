@@ -6,7 +6,7 @@ import pytest
 
 from aksci.config.loader import load_config
 from aksci.core.errors import ConfigError
-from aksci.images.build.credentials import load_secrets
+from aksci.images.build.build_secrets import load_secrets
 
 HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 

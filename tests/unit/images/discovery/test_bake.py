@@ -11,7 +11,7 @@ import pytest
 
 from aksci.config.loader import load_config
 from aksci.core.errors import ConfigError
-from aksci.images.discovery.sources.imported import Importer
+from aksci.images.discovery.importers.imported import Importer
 from aksci.images.discovery.specs import discover_images
 
 BAKE = 'schema = 1\n[project]\nname = "shop"\n[discover]\nbake = ["%s"]\n'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aksci.core.errors import ConfigError
-from aksci.images.discovery.sources.interpolation import fill_in, read_env_file
+from aksci.images.discovery.importers.interpolation import fill_in, read_env_file
 
 COMPOSE = '[discover]\ncompose = ["compose.yaml"]\n'
 SHOP = """

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aksci.core.errors import ConfigError
-from aksci.images.discovery.sources.compose import read_compose
-from aksci.images.discovery.sources.imported import Importer
-from aksci.images.discovery.sources.interpolation import fill_in, read_env_file
-from aksci.images.discovery.sources.skaffold import read_skaffold
+from aksci.images.discovery.importers.compose import read_compose
+from aksci.images.discovery.importers.imported import Importer
+from aksci.images.discovery.importers.interpolation import fill_in, read_env_file
+from aksci.images.discovery.importers.skaffold import read_skaffold
 
 WORDS = ["a", "b", ".", "..", "/", "x y", "Ä", "${A:-b}", "$", "${", "service:a", "git@h:x",
          "f.yaml", "context", "", "a=b", "docker-image://a", "{{.A}}", "{{"]  # fmt: skip

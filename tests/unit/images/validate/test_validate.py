@@ -17,7 +17,7 @@ from aksci.core.errors import (
     ValidationError,
 )
 from aksci.images.validate.checks import Check, plan_check, spec_hash
-from aksci.images.validate.engine import LOG_LINES, CheckOutcome, end_of
+from aksci.images.validate.image_runner import LOG_LINES, CheckOutcome, end_of
 from aksci.images.validate.own_validations import OwnValidations
 from aksci.images.validate.result import Validation, judge, store
 from aksci.images.validate.validator import Validator

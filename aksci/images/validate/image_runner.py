@@ -1,4 +1,4 @@
-"""What runs an image for its check: the ``Engine`` protocol, its task and what it has seen."""
+"""What runs an image for its check: the ``ImageRunner`` protocol, its task and what it has seen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
     "SETTLE",
     "CheckOutcome",
     "CheckTask",
-    "Engine",
+    "ImageRunner",
     "end_of",
 ]
 
@@ -76,7 +76,7 @@ class CheckOutcome:
     """From the container's start on."""
 
 
-class Engine(Protocol):
+class ImageRunner(Protocol):
     """Runs one container in isolation and always removes it. Safe in several threads."""
 
     def platforms(self) -> tuple[str, ...]:

@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from aksci.images.build.build_record import BuiltImage
     from aksci.oci.references import ImageRef
     from aksci.supply.project_trust import ProjectTrust
-    from aksci.supply.scan.gate import Gate
+    from aksci.supply.scan.scan_images import ImageScans
     from aksci.supply.scan.verdict import Verdict
     from aksci.supply.sign.signer import Origin, Signer
 
-__all__ = ["SigningGate"]
+__all__ = ["ScanAndSign"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SigningGate:
+class ScanAndSign:
     """Takes images through scan and signature; implements ``ImageGate``. Safe in several threads.
 
     Scanner and signer are made when the first image comes.
     """
 
-    make_gate: Callable[[Callable[[Verdict], bool]], Gate]
+    make_gate: Callable[[Callable[[Verdict], bool]], ImageScans]
     """Makes the scan gate, which is handed what tells whether a remembered verdict is trusted."""
     signer: Callable[[], Signer]
     trust: ProjectTrust
@@ -49,7 +49,7 @@ class SigningGate:
         :raises GateError: the policy refuses it, or it can't be scanned.
         :raises TrustError: it can't be signed.
         """
-        from aksci.supply.scan.scan_policy import require_pass
+        from aksci.supply.scan.gate import require_pass
         from aksci.supply.sign.signer import sign_image
 
         ref, key = image.ref, image.input_key
@@ -66,7 +66,7 @@ class SigningGate:
         )
 
     @once
-    def _gate(self) -> Gate:
+    def _gate(self) -> ImageScans:
         return self.make_gate(
             lambda verdict: self.trust.verdict(verdict, {self._keys[verdict.image]})
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.concurrency import import_first
 from aksci.core.errors import DockerError, Interrupted, RegistryError
 from aksci.core.text import sanitise
-from aksci.images.validate.engine import (
+from aksci.images.validate.image_runner import (
     LOG_LINES,
     MEMORY,
     ROOT_CAPABILITIES,
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
-    from aksci.images.validate.engine import CheckTask
+    from aksci.images.validate.image_runner import CheckTask
 
-__all__ = ["DockerEngine"]
+__all__ = ["DockerRunner"]
 
 _TIMEOUT = 120  # seconds, for one answer of the Engine
 _POLL = 0.2
@@ -36,7 +36,7 @@ _EXPIRES = "dev.aksci.expires"
 """Label: seconds since 1970 after which a container that a killed run left may be removed."""
 
 
-class DockerEngine:
+class DockerRunner:
     """Containers without network, mounts, privileges or a name anybody knows.
 
     Images that it pulled are removed by ``close``, so that nothing is left and the images of one

@@ -11,15 +11,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
-from aksci.images.discovery.sources.imported import Imported, NotOursError, image_name, locate, text
-from aksci.images.discovery.sources.interpolation import fill_in_all, read_env_file
-from aksci.images.discovery.sources.yaml_documents import Override, Reset, read_documents
+from aksci.images.discovery.importers.imported import (
+    Imported,
+    NotOursError,
+    image_name,
+    locate,
+    text,
+)
+from aksci.images.discovery.importers.interpolation import fill_in_all, read_env_file
+from aksci.images.discovery.importers.yaml_documents import Override, Reset, read_documents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from aksci.images.discovery.sources.imported import Importer
+    from aksci.images.discovery.importers.imported import Importer
 
 __all__ = ["read_compose"]
 

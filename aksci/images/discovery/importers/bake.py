@@ -11,14 +11,14 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, ProcessError
-from aksci.images.discovery.sources.imported import Imported, NotOursError, image_name, locate
+from aksci.images.discovery.importers.imported import Imported, NotOursError, image_name, locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from aksci.core.process import Runner
-    from aksci.images.discovery.sources.imported import Importer
+    from aksci.images.discovery.importers.imported import Importer
 
 __all__ = ["print_bake", "read_bake"]
 

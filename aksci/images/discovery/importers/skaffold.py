@@ -12,16 +12,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
-from aksci.images.discovery.sources.imported import Imported, NotOursError, image_name, locate, text
-from aksci.images.discovery.sources.interpolation import read_env_file
-from aksci.images.discovery.sources.yaml_documents import read_documents
+from aksci.images.discovery.importers.imported import (
+    Imported,
+    NotOursError,
+    image_name,
+    locate,
+    text,
+)
+from aksci.images.discovery.importers.interpolation import read_env_file
+from aksci.images.discovery.importers.yaml_documents import read_documents
 from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from aksci.images.discovery.sources.imported import Importer
+    from aksci.images.discovery.importers.imported import Importer
 
 __all__ = ["read_skaffold"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from aksci.cascade.cascade_report import FindingMove, TagMove
 from aksci.core.errors import RegistryError
 from aksci.images.build.build_record import BuildRecord
-from aksci.images.build.tags import publish_tags
+from aksci.images.build.stable_tags import publish_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from aksci.environment import Environment
     from aksci.images.build.build_record import BuiltImage
     from aksci.images.graph import Graph
-    from aksci.supply.scan.gate import Gate
+    from aksci.supply.scan.scan_images import ImageScans
     from aksci.supply.scan.verdict import Verdict
+    from aksci.supply.scan_and_sign import ScanAndSign
     from aksci.supply.sign.signer import Origin
-    from aksci.supply.signing_gate import SigningGate
 
 __all__ = ["Cascading", "Done"]
 
@@ -102,12 +102,12 @@ class Cascading:
         )
 
     @cached_property
-    def gate(self) -> SigningGate:
+    def gate(self) -> ScanAndSign:
         """What scans and signs."""
-        from aksci.supply.signing_gate import SigningGate
+        from aksci.supply.scan_and_sign import ScanAndSign
 
         env = self.env
-        return SigningGate(
+        return ScanAndSign(
             make_gate=self._make_gate,
             signer=lambda: env.signer,
             trust=env.trust,
@@ -117,11 +117,11 @@ class Cascading:
             base_of=self._base_of,
         )
 
-    def _make_gate(self, trusted: Callable[[Verdict], bool]) -> Gate:
-        from aksci.supply.scan.gate import Gate
+    def _make_gate(self, trusted: Callable[[Verdict], bool]) -> ImageScans:
+        from aksci.supply.scan.scan_images import ImageScans
 
         env = self.env
-        return Gate.make(
+        return ImageScans.make(
             env.scanner,
             env.config.scan,
             env.registry,
@@ -202,7 +202,7 @@ class Cascading:
         if not any(one.cascade for one in {**here, **env.config.environments}.values()):
             return done
         from aksci.supply.release.find_release import last_release
-        from pipelines.continuing import deploy_continued
+        from pipelines.cascade_environments import deploy_continued
 
         # What somebody has released meanwhile is the last one, and not to be undone by ours.
         release = last_release(self.env.registry, env.config.project.name)
@@ -269,7 +269,7 @@ class Cascading:
         """Make the release, then move the tags: what dies in between is done again by the next."""
         from aksci.supply.release.find_release import last_release
         from aksci.supply.release.make_release import load_release
-        from pipelines.publishing import Publishing
+        from pipelines.cascade_release import Publishing
 
         if not moving:
             self.env.reporter.line("nothing was made again: no tag moves")

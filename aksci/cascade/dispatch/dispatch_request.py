@@ -8,11 +8,11 @@ from typing import Protocol
 from aksci.core.errors import DispatchError
 from aksci.oci.references import parse_reference
 
-__all__ = ["Ask", "Dispatcher", "MaybeAskedError"]
+__all__ = ["DispatchRequest", "Dispatcher", "MaybeAskedError"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ask:
+class DispatchRequest:
     """A cascade for some bases.
 
     The receiving pipeline hands ``words`` to ``--base``, so each base must be an image's name and
@@ -41,7 +41,7 @@ class Ask:
 class Dispatcher(Protocol):
     """Ask one pipeline to run."""
 
-    def ask(self, ask: Ask) -> str:
+    def ask(self, ask: DispatchRequest) -> str:
         """Ask it, and return an address or a number by which people find the run.
 
         :raises MaybeAskedError: it may have been asked: the answer never came.

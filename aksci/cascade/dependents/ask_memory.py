@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from aksci.oci.registry import Registry
 
-__all__ = ["Asked", "asked_lately", "asking_key"]
+__all__ = ["AskMemory", "asked_lately", "asking_key"]
 
 _TYPE = "application/vnd.aksci.asked.v1+json"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -41,7 +41,7 @@ def asked_lately(moment: datetime | None, *, now: datetime, hours: float) -> boo
     return moment is not None and now - timedelta(hours=hours) < moment <= now
 
 
-class Asked:
+class AskMemory:
     """The requests of one project.
 
     Anybody who may push to the repository can write that a request was made. All that he gets is

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.errors import ClusterError, DeployError, Interrupted, RegistryError
 from aksci.core.text import sanitise
 from aksci.deploy.tracking.workload_health import Patience, pod_fault
-from aksci.images.validate.engine import (
+from aksci.images.validate.image_runner import (
     LOG_LINES,
     MEMORY,
     ROOT_CAPABILITIES,
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from aksci.deploy.kubernetes.cluster import Cluster
     from aksci.images.validate.checks import Check
-    from aksci.images.validate.engine import CheckTask
+    from aksci.images.validate.image_runner import CheckTask
 
-__all__ = ["PodEngine", "pod_manifest"]
+__all__ = ["PodRunner", "pod_manifest"]
 
 _ARRIVAL = 300
 """Seconds for a node to be found and the image to be pulled."""
@@ -41,7 +41,7 @@ _REFUSED = frozenset({"StartError", "ContainerCannotRun"})
 _KILOBYTES = 2**10
 
 
-class PodEngine:
+class PodRunner:
     """A pod for each image, in one namespace; always removed.
 
     A run that is killed leaves pods whose deadline ends them; the next run removes them.
