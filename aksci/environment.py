@@ -390,7 +390,7 @@ class Environment:
             registry=self.registry,
             make_engine=self.validation_engine,
             own=self.trust.validations,
-            signed=self.trust.validation,
+            signed=self.trust.trusts_validation,
             reporter=self.reporter,
             now=self.now,
             run=self.run_id,

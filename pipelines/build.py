@@ -166,7 +166,7 @@ def _reaches(options: Options, stage: str) -> bool:
 def _build(
     env: Environment, graph: Graph, selected: frozenset[str], options: Options
 ) -> BuildResult:
-    trusted = env.trust.build if _reaches(options, "sign") else None
+    trusted = env.trust.trusts_build if _reaches(options, "sign") else None
     return build_images(
         graph,
         registry=env.registry,
@@ -292,7 +292,7 @@ def _require_trusted(env: Environment, record: BuildRecord) -> None:
     """
     images = record.images.values()
     known = gather(
-        lambda image: env.trust.build(image.ref, image.input_key),
+        lambda image: env.trust.trusts_build(image.ref, image.input_key),
         images,
         limit=_SIGNERS,
         name="trust",

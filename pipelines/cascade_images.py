@@ -80,7 +80,7 @@ class Cascading:
             bases=self.env.bases,
             failures=read_failures(self.env.work),
             # A plan needs no keys: what nobody signed is told as kept, and is built again then.
-            trusted=None if self.planning else self.env.trust.build,
+            trusted=None if self.planning else self.env.trust.trusts_build,
         )
 
     @cached_property
@@ -201,11 +201,11 @@ class Cascading:
         here = {env.name: env.settings}
         if not any(one.cascade for one in {**here, **env.config.environments}.values()):
             return done
-        from aksci.supply.release.find_release import last_release
+        from aksci.supply.release.find_release import latest_release
         from pipelines.cascade_environments import deploy_continued
 
         # What somebody has released meanwhile is the last one, and not to be undone by ours.
-        release = last_release(self.env.registry, env.config.project.name)
+        release = latest_release(self.env.registry, env.config.project.name)
         if release is None:
             return done
         if env.settings.cascade and env.endpoints.embedded and not self.planning:
@@ -267,7 +267,7 @@ class Cascading:
 
     def _publish(self, done: Done, run: CascadeRun, moving: Mapping[str, BuiltImage]) -> Done:
         """Make the release, then move the tags: what dies in between is done again by the next."""
-        from aksci.supply.release.find_release import last_release
+        from aksci.supply.release.find_release import latest_release
         from aksci.supply.release.make_release import load_release
         from pipelines.cascade_release import Publishing
 
@@ -275,7 +275,7 @@ class Cascading:
             self.env.reporter.line("nothing was made again: no tag moves")
             return done
         publishing = Publishing(env=self.env, run=run, verdicts=self.gate.verdicts)
-        last = last_release(self.env.registry, self.env.config.project.name)
+        last = latest_release(self.env.registry, self.env.config.project.name)
         before = load_release(self.env.registry, last) if last else None
         if before is None:
             self.env.reporter.line("no release: there is none yet to go on from")

@@ -43,7 +43,7 @@ class Publishing:
         """
         from aksci.supply.release.continued import continue_release, publish_continued
         from aksci.supply.release.release_file import write_release_file
-        from aksci.supply.release.sign_release import verify_release
+        from aksci.supply.release.verify_release import verify_release
 
         env = self.env
         registry, signer = env.registry, env.signer

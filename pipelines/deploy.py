@@ -10,14 +10,14 @@ from aksci.core.errors import TrustError, UsageError
 from aksci.deploy.deploy_plan import plan_deploy, read_state
 from aksci.deploy.deploy_release import deploy_release
 from aksci.deploy.environment_status import read_status
+from aksci.deploy.opened_release import OpenedRelease, OpenedService
 from aksci.deploy.rollback import choose_release
 from aksci.deploy.state.deploy_record import read_record
-from aksci.deploy.state.desired import OpenedRelease, ServiceRelease
 from aksci.local.platform import status as platform_status
 from aksci.oci.references import ImageRef
 from aksci.supply.release.chart import fetch_chart
 from aksci.supply.release.make_release import load_release
-from aksci.supply.release.sign_release import verify_release
+from aksci.supply.release.verify_release import verify_release
 from pipelines.output import renderer_of, show, show_json
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _open(signed: SignedRelease, registry: RegistryClient, folder: Path) -> Open
     for name, service in signed.services.items():
         place = folder / name
         place.mkdir()
-        services[name] = ServiceRelease(
+        services[name] = OpenedService(
             name=name,
             chart=fetch_chart(registry, service.chart, place),
             images=signed.service_images(name),

@@ -122,7 +122,7 @@ def policy_bases(env: Environment, graph: Graph) -> BaseResolver:
         config=config,
         policy_digests=PolicyDigests(env.resolver),
         otherwise=env.bases,
-        trusted=env.trust.recorded if env.start else None,
+        trusted=env.trust.trusts_record if env.start else None,
     )
 
 

@@ -51,7 +51,7 @@ def scan_build(env: Environment, record: BuildRecord) -> dict[str, Verdict]:
 
     def trusted(verdict: Verdict) -> bool:
         images = record.images.values()
-        return env.trust.verdict(
+        return env.trust.trusts_verdict(
             verdict, {one.input_key for one in images if one.ref == verdict.image}
         )
 
@@ -109,13 +109,13 @@ def verdicts_before(env: Environment, verdicts: Mapping[str, Verdict]) -> dict[s
 
     The tag ``latest`` may be anybody's: findings would not be told as new on his word.
     """
-    from aksci.supply.release.find_release import last_release
+    from aksci.supply.release.find_release import latest_release
     from aksci.supply.release.make_release import load_release
     from aksci.supply.release.release_evidence import release_verdicts
 
-    ref = last_release(env.registry, env.config.project.name)
+    ref = latest_release(env.registry, env.config.project.name)
     try:
-        if ref is None or not env.trust.release(ref):
+        if ref is None or not env.trust.trusts_release(ref):
             return None
         release = load_release(env.registry, ref)
     except RegistryError:

@@ -23,10 +23,10 @@ from aksci.report.release_report import (
 )
 from aksci.supply.release.commits import read_commits
 from aksci.supply.release.compare import compare_releases
-from aksci.supply.release.find_release import find_release, last_release, list_releases
+from aksci.supply.release.find_release import find_release, latest_release, list_releases
 from aksci.supply.release.make_release import load_release
 from aksci.supply.release.release_evidence import load_evidence
-from aksci.supply.release.sign_release import verify_release
+from aksci.supply.release.verify_release import verify_release
 from pipelines.output import deliver, renderer_of
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _default(env: Environment) -> ImageRef:
     try:
         return env.last_release()
     except UsageError:
-        found = last_release(env.registry, env.config.project.name)
+        found = latest_release(env.registry, env.config.project.name)
         if found is None:
             raise
         return found

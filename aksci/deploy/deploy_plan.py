@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aksci.core.errors import ConfigError
 from aksci.deploy.kubernetes.manifest_images import images_of
 from aksci.deploy.state.deploy_record import DeployRecord, ServiceRecord, read_record
-from aksci.deploy.state.desired import (
-    DesiredInputs,
-    OpenedRelease,
-    ServiceRelease,
-    gather_inputs,
-    values_files,
-)
+from aksci.deploy.state.desired import DesiredInputs, gather_inputs, values_files
 from aksci.deploy.targets.helm import HelmState, read_helm_states
 from aksci.deploy.tracking.track_rollout import Snapshot, take_snapshot
 from aksci.deploy.tracking.workload_health import Patience
@@ -25,6 +19,7 @@ if TYPE_CHECKING:
 
     from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
     from aksci.deploy.kubernetes.cluster import Cluster
+    from aksci.deploy.opened_release import OpenedRelease, OpenedService
 
 __all__ = ["ClusterState", "DeployPlan", "ServicePlan", "plan_deploy", "read_state"]
 
@@ -44,7 +39,7 @@ class ClusterState:
 class ServicePlan:
     """What will be done with one service."""
 
-    service: ServiceRelease
+    service: OpenedService
     config: ServiceConfig
     action: Action
     """``resume``: Helm has applied it already; the rollout and steps are left."""

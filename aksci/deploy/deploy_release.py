@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
     from aksci.core.reporting import Reporter
     from aksci.deploy.kubernetes.cluster import Cluster
-    from aksci.deploy.state.desired import OpenedRelease
+    from aksci.deploy.opened_release import OpenedRelease
     from aksci.deploy.targets.helm import Helm
 
 __all__ = ["DeployResult", "apply_deploy", "deploy_release"]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from aksci.core.reporting import Reporter
     from aksci.deploy.deploy_plan import ServicePlan
     from aksci.deploy.kubernetes.cluster import Cluster
-    from aksci.deploy.state.desired import OpenedRelease
+    from aksci.deploy.opened_release import OpenedRelease
 
 __all__ = ["RolloutTools", "ServiceResult", "roll_out"]
 

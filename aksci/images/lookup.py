@@ -100,7 +100,7 @@ class Lookup:
         # (docs/adr/0004-opaque-images-and-platforms.md).
         if name in self.force or key is None or not inputs.reusable:
             return None
-        found = self.published(name, key)
+        found = self.finished(name, key)
         return found if found and self.trusts(name, key, found) else None
 
     def trusts(self, name: str, key: str, found: Finished) -> bool:
@@ -110,7 +110,7 @@ class Lookup:
         repository = self.graph.images[name].spec.repository
         return self.trusted(ImageRef(self.registry.host, repository, found.digest), key)
 
-    def published(self, name: str, key: str) -> Finished | None:
+    def finished(self, name: str, key: str) -> Finished | None:
         """Return what the registry has for an input key, or None."""
         spec = self.graph.images[name].spec
         attested = bool(spec.attestations.words)
@@ -122,7 +122,7 @@ class Lookup:
             return ({"code": "FORCED"},)
         key = inputs.key
         if self.trusted is not None and key and inputs.reusable:
-            found = self.published(name, key)
+            found = self.finished(name, key)
             if found is not None:  # and yet it is to be built
                 return ({"code": "UNSIGNED", "digest": found.digest},)
         return find_reasons(

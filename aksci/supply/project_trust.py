@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError, ProcessError, ToolError, TrustError
 from aksci.core.once import once
-from aksci.images.build.build_record import OwnBuilds, read_own_builds, write_own_builds
+from aksci.images.build.own_builds import OwnBuilds, read_own_builds, write_own_builds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -41,7 +41,7 @@ class ProjectTrust:
     images: Mapping[str, ImageConfig]
     """As configured: what their checks ask."""
 
-    def build(self, ref: ImageRef, key: str) -> bool:
+    def trusts_build(self, ref: ImageRef, key: str) -> bool:
         """Tell whether a finished build is trusted.
 
         :param key: its input key.
@@ -52,7 +52,7 @@ class ProjectTrust:
 
         return self._signed(ref, build_claims(ref, input_key=key))
 
-    def verdict(self, verdict: Verdict, keys: Iterable[str]) -> bool:
+    def trusts_verdict(self, verdict: Verdict, keys: Iterable[str]) -> bool:
         """Tell whether a remembered verdict that passes is trusted.
 
         :param keys: input keys of its image.
@@ -61,7 +61,7 @@ class ProjectTrust:
         from aksci.supply.sign.signer import image_claims
 
         # Ours first: that costs reading a file; a signature costs requests and a trust store.
-        if made_here(self.work, verdict) and self.remembers:
+        if made_here(self.work, verdict) and self.work_is_ours:
             return True
         stored = verdict.stored.digest if verdict.stored else ""
         return any(
@@ -69,7 +69,7 @@ class ProjectTrust:
             for key in keys
         )
 
-    def recorded(self, ref: ImageRef, key: str) -> bool:
+    def trusts_record(self, ref: ImageRef, key: str) -> bool:
         """Tell whether what a build has recorded is trusted; where nobody can tell, it is not."""
         if self.own.has(ref, key):
             return True
@@ -77,13 +77,13 @@ class ProjectTrust:
 
         return self._surely_signed(ref, build_claims(ref, input_key=key))
 
-    def release(self, ref: ImageRef) -> bool:
+    def trusts_release(self, ref: ImageRef) -> bool:
         """Tell whether a release is trusted; where nobody can tell, it is not."""
         from aksci.supply.sign.signer import kind_claims
 
         return self._surely_signed(ref, kind_claims(ref, "release"))
 
-    def validation(self, ref: ImageRef, spec: str) -> bool:
+    def trusts_validation(self, ref: ImageRef, spec: str) -> bool:
         """Tell whether a trusted signature says that an image passed a check."""
         from aksci.supply.sign.signer import validation_claims
 
@@ -103,7 +103,7 @@ class ProjectTrust:
         """Which checks runs of this project have seen images pass."""
         from aksci.images.validate.own_validations import OwnValidations
 
-        return OwnValidations(self.work, ours=lambda: self.remembers)
+        return OwnValidations(self.work, ours=lambda: self.work_is_ours)
 
     @property
     def own(self) -> OwnBuilds:
@@ -115,7 +115,7 @@ class ProjectTrust:
         self._own.append(write_own_builds(self.work, self.own, images))
 
     @once
-    def remembers(self) -> bool:
+    def work_is_ours(self) -> bool:
         """Whether runs of ours wrote .aksci: what git brings, a pull request may have written."""
         brought = self.brought()
         if brought:
@@ -131,7 +131,7 @@ class ProjectTrust:
         """As read, then as each writing left it."""
         found = read_own_builds(self.work)
         # git is only asked where it matters: it takes longer than all else here.
-        return [found if found.keys and self.remembers else OwnBuilds({})]
+        return [found if found.keys and self.work_is_ours else OwnBuilds({})]
 
     def _surely_signed(self, ref: ImageRef, claims: Mapping[str, str]) -> bool:
         """Tell whether a trusted signature covers the claims; in any doubt, none does.

@@ -68,5 +68,5 @@ class ScanAndSign:
     @once
     def _gate(self) -> ImageScans:
         return self.make_gate(
-            lambda verdict: self.trust.verdict(verdict, {self._keys[verdict.image]})
+            lambda verdict: self.trust.trusts_verdict(verdict, {self._keys[verdict.image]})
         )

@@ -23,7 +23,7 @@ from aksci.config.supply_models import NotationConfig
 from aksci.core.errors import DeployError
 from aksci.deploy.deploy_release import deploy_release
 from aksci.deploy.kubernetes.cluster import connect
-from aksci.deploy.state.desired import OpenedRelease, ServiceRelease
+from aksci.deploy.opened_release import OpenedRelease, OpenedService
 from aksci.deploy.targets.helm import Helm
 from aksci.oci.artifact import Content, canonical_json, push_artifact, push_image
 from aksci.oci.client import RegistryClient
@@ -176,7 +176,7 @@ class Site:
         opened = OpenedRelease(
             reference=str(release.ref),
             services={
-                "web": ServiceRelease(
+                "web": OpenedService(
                     name="web",
                     chart=fetch_chart(self.registry, service.chart, self.root / "charts"),
                     images=release.service_images("web"),

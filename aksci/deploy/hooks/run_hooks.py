@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from aksci.config.deploy_models import HttpStep, JobStep, Step
     from aksci.deploy.kubernetes.cluster import Cluster
-    from aksci.deploy.state.desired import OpenedRelease
+    from aksci.deploy.opened_release import OpenedRelease
     from aksci.oci.references import ImageRef
 
 __all__ = ["StepResult", "job_manifest", "run_step"]

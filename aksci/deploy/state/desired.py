@@ -6,55 +6,24 @@ import hashlib
 import json
 import os
 import tarfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
-    from aksci.oci.references import ImageRef
+    from aksci.deploy.opened_release import OpenedRelease, OpenedService
 
 __all__ = [
     "DesiredInputs",
-    "OpenedRelease",
-    "ServiceRelease",
     "gather_inputs",
     "hash_chart",
     "values_files",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServiceRelease:
-    """What a release says about one service."""
-
-    name: str
-    chart: Path
-    """The packaged chart (``.tgz``), or its folder."""
-    images: Mapping[str, ImageRef] = field(default_factory=dict)
-    """Values key -> image."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OpenedRelease:
-    """What is deployed together: a verified release, opened."""
-
-    reference: str
-    """``registry/repository@sha256:…``; it names the release for people, the record and
-    ``rollback``.
-    """
-    services: Mapping[str, ServiceRelease]
-    images: Mapping[str, ImageRef] = field(default_factory=dict)
-    """Image's name -> reference, for steps that run one."""
-
-    @property
-    def short(self) -> str:
-        """The first 12 digits of the digest: a Kubernetes label's value."""
-        return self.reference.rpartition("sha256:")[2][:12] or "unknown"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +48,7 @@ class DesiredInputs:
 
 def gather_inputs(
     release: OpenedRelease,
-    service: ServiceRelease,
+    service: OpenedService,
     config: ServiceConfig,
     values: Sequence[Path],
     *,

@@ -1,9 +1,7 @@
 """What builds leave in ``.aksci`` for later sessions.
 
 ``build.json``: what the last build did. ``failed.json``: which images failed in the last builds; it
-explains, and decides nothing. ``built.json``: which finished builds this project's own runs have
-made. The tag of an input key could be anybody's who may push, so what is not signed yet is trusted
-only if it is named there; everything else is trusted by its signature.
+explains, and decides nothing.
 """
 
 from __future__ import annotations
@@ -28,21 +26,16 @@ __all__ = [
     "BuildRecord",
     "BuiltImage",
     "Failure",
-    "OwnBuilds",
     "read_build_record",
     "read_failures",
-    "read_own_builds",
     "recorded_reasons",
     "update_failures",
     "write_build_record",
-    "write_own_builds",
 ]
 
 Action = Literal["built", "reused", "kept"]
 """``kept``: a cascade left what is published as it is."""
 _SCHEMA = 1
-_BUILT = "built.json"
-_BUILT_SCHEMA = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,42 +218,6 @@ def update_failures(
 
 def _failure(entry: Mapping[str, Any]) -> Failure:
     return Failure(key=entry["key"], error=entry["error"], run=entry["run"])
-
-
-@dataclass(frozen=True)
-class OwnBuilds:
-    """Digest references of builds made here, with their input keys: several can give one digest."""
-
-    keys: Mapping[str, frozenset[str]]
-
-    def has(self, ref: ImageRef, key: str) -> bool:
-        """Tell whether a run of ours has built this digest of this input key."""
-        return key in self.keys.get(str(ref), ())
-
-
-def read_own_builds(work: Path) -> OwnBuilds:
-    """Read the file; after a damaged or missing one, no unsigned build is trusted."""
-    try:
-        document = parse_json((work / _BUILT).read_bytes())
-        known = {str(ref): frozenset(map(str, keys)) for ref, keys in document["images"].items()}
-        return OwnBuilds(known if document["schema"] == _BUILT_SCHEMA else {})
-    except (OSError, *MALFORMED):
-        return OwnBuilds({})
-
-
-def write_own_builds(work: Path, before: OwnBuilds, images: Iterable[BuiltImage]) -> OwnBuilds:
-    """Remember what a run has built, and of what earlier ones have, what it reused."""
-    kept: dict[str, set[str]] = {}
-    for image in images:
-        if image.made or before.has(image.ref, image.input_key):
-            kept.setdefault(str(image.ref), set()).add(image.input_key)
-    work.mkdir(parents=True, exist_ok=True)
-    document = {
-        "schema": _BUILT_SCHEMA,
-        "images": {ref: sorted(keys) for ref, keys in sorted(kept.items())},
-    }
-    write_atomically(work / _BUILT, json.dumps(document, indent=2) + "\n", mode=0o666)
-    return OwnBuilds({ref: frozenset(keys) for ref, keys in kept.items()})
 
 
 def recorded_reasons(work: Path, run: str, image: str, digest: str) -> tuple[dict[str, Any], ...]:

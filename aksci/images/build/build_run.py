@@ -251,7 +251,7 @@ class Run:
             ref.repository, manifest.content, manifest.media_type, tag=in_tag(key)
         )
         # Another run may have set it at the same moment: what the registry says holds for both.
-        tagged = self.lookup.published(name, key)
+        tagged = self.lookup.finished(name, key)
         if tagged is None:
             raise BuildError(
                 f"{name}: the registry took the tag {in_tag(key)} and does not have it: something "

@@ -9,7 +9,8 @@ from aksci.core.errors import NotFoundInRegistry, TrustError, UsageError
 from aksci.oci.references import ImageRef, is_digest
 from aksci.supply.release.make_release import point, release_image, store_release
 from aksci.supply.release.release_document import release_document
-from aksci.supply.release.sign_release import LATEST, prove_release, sign_release
+from aksci.supply.release.sign_release import LATEST, sign_release
+from aksci.supply.release.verify_release import prove_release
 from aksci.supply.sign.signer import CONTINUES, Origin, kind_claims
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from aksci.core.errors import ConfigError, RegistryError, TrustError, Unreachabl
 from aksci.oci.references import ImageRef
 from aksci.supply.release.make_release import load_release
 from aksci.supply.release.release import release_repository, release_tag
-from aksci.supply.release.sign_release import LATEST, prove_release
+from aksci.supply.release.sign_release import LATEST
+from aksci.supply.release.verify_release import prove_release
 from aksci.supply.sign.signer import NotSignedError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from aksci.supply.release.release import Release
     from aksci.supply.sign.signer import Proof, Signer
 
-__all__ = ["ListedRelease", "find_release", "last_release", "list_releases"]
+__all__ = ["ListedRelease", "find_release", "latest_release", "list_releases"]
 
 _TAG = re.compile(r"r-[0-9a-f]{12}")
 _PREFIX = re.compile(r"(?:sha256:)?(?P<digits>[0-9a-f]{4,64})")
@@ -42,7 +43,7 @@ class ListedRelease:
     proofs: tuple[Proof, ...]
 
 
-def last_release(registry: Registry, project: str) -> ImageRef | None:
+def latest_release(registry: Registry, project: str) -> ImageRef | None:
     """Return what the tag ``latest`` names: a hint, to be verified; None: there is no release."""
     repository = release_repository(project)
     digest = registry.resolve(repository, LATEST)
@@ -59,7 +60,7 @@ def find_release(registry: Registry, project: str, text: str) -> ImageRef:
     if "@" in text:
         return _of_digest(registry, text)
     if text == LATEST:
-        found = last_release(registry, project)
+        found = latest_release(registry, project)
         if found is None:
             raise _no_such(registry, project, text)
         return found

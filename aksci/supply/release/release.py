@@ -105,6 +105,11 @@ class Release:
         """``r-`` and 12 digits of the digest."""
         return release_tag(self.ref.digest)
 
+    @property
+    def charts(self) -> list[ImageRef]:
+        """Each chart once: services may share one."""
+        return sorted({service.chart for service in self.services.values()})
+
     def service_images(self, service: str) -> dict[str, ImageRef]:
         """Return values key -> digest reference of a service's images."""
         return {key: self.images[name].ref for key, name in self.services[service].images.items()}

@@ -14,7 +14,7 @@ from aksci.oci.client import RegistryClient
 from aksci.oci.copy import copy_image
 from aksci.oci.references import ImageRef
 from aksci.supply.release.continued import chain_of, continue_release, publish_continued
-from aksci.supply.release.find_release import last_release
+from aksci.supply.release.find_release import latest_release
 from aksci.supply.release.make_release import load_release, store_release
 from aksci.supply.release.release import Release, ReleaseImage
 from aksci.supply.release.release_document import release_document
@@ -124,7 +124,7 @@ def test_both_signers_vouch_for_a_chain_and_nobody_else_does(registry, make_sign
     publish_release(third, registry=registry, signer=signer)  # as a build would have
     publish_continued(third, before=second, registry=registry, signer=signer, run="2")
     assert go_on(registry, load_release(registry, second.ref), 3) == third
-    assert last_release(registry, project) == third.ref
+    assert latest_release(registry, project) == third.ref
 
     assert chain_of(third.ref, signer=make_signer()) == (second.ref, first.ref)
 

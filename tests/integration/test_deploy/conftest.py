@@ -18,7 +18,7 @@ from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
 from aksci.core.process import Runner
 from aksci.deploy.deploy_release import deploy_release
 from aksci.deploy.kubernetes.cluster import connect
-from aksci.deploy.state.desired import OpenedRelease, ServiceRelease
+from aksci.deploy.opened_release import OpenedRelease, OpenedService
 from aksci.deploy.targets.helm import Helm
 from aksci.oci.artifact import push_image
 from aksci.oci.client import RegistryClient
@@ -94,7 +94,7 @@ class World:
     def release(self, *names, image=None, number=None):
         self.release_number = number or self.release_number + 1
         services = {
-            name: ServiceRelease(
+            name: OpenedService(
                 name=name, chart=HERE / "chart", images={"image": image or self.image}
             )
             for name in names or ("web",)

@@ -17,7 +17,7 @@ from aksci.oci.artifact import Content, push_artifact
 from aksci.oci.copy import copy_image
 from aksci.oci.references import ImageRef
 from aksci.supply.release.chart import fetch_chart, push_chart, read_chart
-from aksci.supply.release.find_release import last_release
+from aksci.supply.release.find_release import latest_release
 from aksci.supply.release.make_release import (
     RELEASE_TYPE,
     NoReleaseError,
@@ -26,12 +26,8 @@ from aksci.supply.release.make_release import (
 )
 from aksci.supply.release.release_evidence import load_evidence
 from aksci.supply.release.release_file import read_release_file, write_release_file
-from aksci.supply.release.sign_release import (
-    prove_release,
-    publish_release,
-    sign_release,
-    verify_release,
-)
+from aksci.supply.release.sign_release import publish_release, sign_release
+from aksci.supply.release.verify_release import prove_release, verify_release
 from aksci.supply.scan.scan_images import scan_images
 from aksci.supply.sign.signer import NotSignedError, Origin, kind_claims, sign_image
 
@@ -184,7 +180,7 @@ def test_who_signed_a_release_when_and_in_which_run_is_told_by_its_signature(
     assert proof.claims["dev.aksci.run"] == "run-1"
     assert proof.claims["dev.aksci.commit"] == "c" * 40
     assert proof.signed_at is not None
-    assert last_release(registry, "supply-test") == release.ref
+    assert latest_release(registry, "supply-test") == release.ref
 
 
 def test_a_chart_that_nobody_signed_is_named(signed, signer, registry, root, record, make):

@@ -11,9 +11,10 @@ import pytest
 from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
 from aksci.core.errors import ConfigError, DeployError, UsageError
 from aksci.deploy.deploy_plan import ClusterState, plan_deploy
+from aksci.deploy.opened_release import OpenedRelease, OpenedService
 from aksci.deploy.rollback import choose_release
 from aksci.deploy.state.deploy_record import Deployed, DeployRecord, ServiceRecord, read_record
-from aksci.deploy.state.desired import OpenedRelease, ServiceRelease, gather_inputs
+from aksci.deploy.state.desired import gather_inputs
 from aksci.deploy.targets.helm import HelmState, Revision
 from aksci.deploy.tracking.track_rollout import Snapshot
 from aksci.oci.references import ImageRef
@@ -37,7 +38,7 @@ def root(tmp_path):
 
 def release(root, *names, image=OLD):
     services = {
-        name: ServiceRelease(name=name, chart=root / "chart", images={"image": image})
+        name: OpenedService(name=name, chart=root / "chart", images={"image": image})
         for name in names or ("web",)
     }
     return OpenedRelease(reference=f"localhost:5000/shop/release@{image.digest}", services=services)
@@ -202,7 +203,7 @@ def test_a_service_that_the_release_does_not_have_is_refused_but_not_when_rollin
 
 def test_packing_a_chart_again_changes_nothing(root):
     def desired(chart):
-        whole = replace(release(root), services={"web": ServiceRelease(name="web", chart=chart)})
+        whole = replace(release(root), services={"web": OpenedService(name="web", chart=chart)})
         return gather_inputs(whole, whole.services["web"], service(), [], root=root).desired
 
     packed = []

@@ -16,8 +16,8 @@ from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
 from aksci.core.errors import ConfigError, DeployError, Interrupted, TrustError
 from aksci.core.process import Runner
 from aksci.deploy.deploy_release import _check_steps, deploy_release
+from aksci.deploy.opened_release import OpenedRelease, OpenedService
 from aksci.deploy.state.deploy_record import read_record
-from aksci.deploy.state.desired import OpenedRelease, ServiceRelease
 from aksci.deploy.targets.helm import Helm
 from aksci.oci.references import ImageRef
 
@@ -92,7 +92,7 @@ class World:
             context=None,
             namespace="shop",
         )
-        web = ServiceRelease(name="web", chart=self.folder / "chart", images={"image": IMAGE})
+        web = OpenedService(name="web", chart=self.folder / "chart", images={"image": IMAGE})
         return deploy_release(
             OpenedRelease(reference=f"r/x@{IMAGE.digest}", services={"web": web}),
             {"web": ServiceConfig.model_validate({"chart": "chart", **service}, strict=False)},

@@ -115,24 +115,24 @@ def signed_by(environment):
 
 def test_a_pass_counts_where_a_signature_of_this_very_image_and_check_says_so(signed_by):
     good = {"dev.aksci.repository": "shop/web", "dev.aksci.validated": SPEC}
-    assert signed_by(Signed(good)).trust.validation(WEB, SPEC)
+    assert signed_by(Signed(good)).trust.trusts_validation(WEB, SPEC)
     for other in (
         {},
         {**good, "dev.aksci.repository": "shop/other"},
         {**good, "dev.aksci.validated": "6" * 64},
         {"dev.aksci.repository": "shop/web"},
     ):
-        assert not signed_by(Signed(other)).trust.validation(WEB, SPEC)
+        assert not signed_by(Signed(other)).trust.trusts_validation(WEB, SPEC)
 
 
 @pytest.mark.parametrize("error", [ConfigError, ToolError, DownloadError, TrustError])
 def test_where_nobody_can_tell_who_signed_the_image_is_run_and_no_error_told(signed_by, error):
-    assert not signed_by(Signed(error=error("no key"))).trust.validation(WEB, SPEC)
+    assert not signed_by(Signed(error=error("no key"))).trust.trusts_validation(WEB, SPEC)
 
 
 def test_a_registry_that_cannot_be_asked_is_an_error_and_not_unsigned(signed_by):
     with pytest.raises(UnreachableError):
-        signed_by(Signed(error=UnreachableError("away"))).trust.validation(WEB, SPEC)
+        signed_by(Signed(error=UnreachableError("away"))).trust.trusts_validation(WEB, SPEC)
 
 
 def test_the_job_that_signs_knows_what_the_job_that_validated_saw_pass(signed_by):

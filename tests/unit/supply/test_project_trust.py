@@ -57,27 +57,27 @@ def test_what_our_own_run_has_built_is_trusted_and_no_signer_is_made(trust):
     first = trust()
     first.remember([built()])
     for each in (first, trust()):
-        assert each.build(REF, "k")
-        assert each.recorded(REF, "k")
+        assert each.trusts_build(REF, "k")
+        assert each.trusts_record(REF, "k")
 
 
 def test_what_git_brings_is_not_our_own_runs_and_that_is_told_once(trust, warnings):
     trust().remember([built()])
     other = trust(Verifier(NotSignedError("no")), brought=("built.json",))
-    assert not other.build(REF, "k")
-    assert not other.recorded(REF, "k")
+    assert not other.trusts_build(REF, "k")
+    assert not other.trusts_record(REF, "k")
     (warning,) = warnings
     assert warning.startswith("built.json: git brings this with the sources")
 
 
 @pytest.mark.parametrize("error", [NotSignedError, BindingError, UntrustedError])
 def test_what_is_neither_ours_nor_signed_is_not_trusted(trust, error):
-    assert not trust(Verifier(error("no"))).build(REF, "k")
+    assert not trust(Verifier(error("no"))).trusts_build(REF, "k")
 
 
 def test_a_signature_must_be_of_this_input_key(trust):
     signer = Verifier()
-    assert trust(signer).build(REF, "k")
+    assert trust(signer).trusts_build(REF, "k")
     ((ref, claims),) = signer.asked
     assert ref == REF
     assert claims == {"dev.aksci.repository": "shop/web", "dev.aksci.input-key": "k"}

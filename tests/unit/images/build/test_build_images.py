@@ -19,7 +19,7 @@ from aksci.core.errors import (
     ValidationError,
 )
 from aksci.images.build.build_images import BuildSettings, build_images
-from aksci.images.build.build_record import OwnBuilds, read_own_builds, write_own_builds
+from aksci.images.build.own_builds import OwnBuilds, read_own_builds, write_own_builds
 from aksci.images.build_plan import plan_build
 from aksci.images.engines.builder import BuildOutput
 from aksci.images.keys import in_tag

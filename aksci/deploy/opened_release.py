@@ -1,0 +1,43 @@
+"""A verified release, opened to be deployed: its charts on disk, its images by digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from aksci.oci.references import ImageRef
+
+__all__ = ["OpenedRelease", "OpenedService"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedService:
+    """What a release says about one service."""
+
+    name: str
+    chart: Path
+    """The packaged chart (``.tgz``), or its folder."""
+    images: Mapping[str, ImageRef] = field(default_factory=dict)
+    """Values key -> image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedRelease:
+    """What is deployed together: a verified release, opened."""
+
+    reference: str
+    """``registry/repository@sha256:…``; it names the release for people, the record and
+    ``rollback``.
+    """
+    services: Mapping[str, OpenedService]
+    images: Mapping[str, ImageRef] = field(default_factory=dict)
+    """Image's name -> reference, for steps that run one."""
+
+    @property
+    def short(self) -> str:
+        """The first 12 digits of the digest: a Kubernetes label's value."""
+        return self.reference.rpartition("sha256:")[2][:12] or "unknown"

@@ -1,0 +1,75 @@
+"""Verify a release with all that it names, or refuse it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aksci.core.concurrency import gather
+from aksci.core.errors import TrustError
+from aksci.supply.release.make_release import load_release
+from aksci.supply.sign.signer import kind_claims, verify_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aksci.oci.references import ImageRef
+    from aksci.oci.registry import Registry
+    from aksci.supply.release.release import Release, ReleaseImage
+    from aksci.supply.sign.signer import Proof, Signer
+
+__all__ = ["prove_release", "verify_release"]
+
+_THREADS = 8
+
+
+def prove_release(ref: ImageRef, *, signer: Signer) -> tuple[Proof, ...]:
+    """Require a valid signature over a release itself; what it names is not looked at.
+
+    The claim of the repository refuses a release that was copied from another project.
+    """
+    return signer.verify(ref, kind_claims(ref, "release"))
+
+
+def verify_release(
+    release: Release, *, signer: Signer, registry: Registry | None = None
+) -> tuple[Proof, ...]:
+    """Verify the release's signature, then every chart's and image's, each with what it binds.
+
+    :param registry: also read the release from there again, so that what is deployed is what the
+        digest says and not what somebody made of it since.
+    :returns: what proves the release itself.
+    :raises TrustError: naming each offender.
+    """
+    proofs = prove_release(release.ref, signer=signer)
+    if registry is not None and load_release(registry, release.ref) != release:
+        raise TrustError(f"The release in hand is not the one that {release.ref} holds.")
+
+    def image_check(image: ReleaseImage) -> Callable[[], object]:
+        return lambda: verify_image(
+            image.ref, verdict=image.verdict, input_key=image.input_key, signer=signer
+        )
+
+    def chart_check(chart: ImageRef) -> Callable[[], object]:
+        return lambda: signer.verify(chart, kind_claims(chart, "chart"))
+
+    checks = [
+        *(image_check(image) for image in release.images.values()),
+        *(chart_check(chart) for chart in release.charts),
+    ]
+    errors = [error for error in gather(_caught, checks, limit=_THREADS, name="verify") if error]
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise TrustError(
+            f"{len(errors)} images or charts of {release.ref} are not trusted:\n"
+            + "\n".join(f"  - {error.message}" for error in errors)
+        )
+    return proofs
+
+
+def _caught(check: Callable[[], object]) -> TrustError | None:
+    try:
+        check()
+    except TrustError as error:
+        return error
+    return None
