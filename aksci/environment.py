@@ -244,15 +244,15 @@ class Environment:
         """Where everything is. The embedded platform is started unless its registry answers."""
         return self._preparation.endpoints
 
-    def prepare(self, *, cluster: bool = False, trust: bool = False) -> Endpoints:
+    def prepare(self, *, cluster: bool = False, notary: bool = False) -> Endpoints:
         """Make sure, once a run, that registry and builder are there and well.
 
         :param cluster: the cluster, too.
-        :param trust: the embedded platform's Notary server, too, whoever signs.
+        :param notary: the embedded platform's Notary server, too, whoever signs.
         :raises PlatformError: the embedded platform could not start.
         :raises DockerError: Docker Engine is not there.
         """
-        return self._preparation.prepare(cluster=cluster, trust=trust)
+        return self._preparation.prepare(cluster=cluster, notary=notary)
 
     @once
     def _preparation(self) -> Preparation:
@@ -268,7 +268,7 @@ class Environment:
             runner=self.runner,
             reporter=self.reporter,
             seeds=self.config.local.seeds,
-            trust="dct" in self.config.sign.signers,
+            notary="dct" in self.config.sign.signers,
         )
 
     # -- Tools and registries --
@@ -298,12 +298,14 @@ class Environment:
     def _connect(
         self, host: str, *, plain_http: bool = False, hint: str | None = None
     ) -> RegistryClient:
-        from aksci.azure.connect_registry import connect_registry
+        from aksci.azure.identity import credential_for
+        from aksci.oci.connect_registry import connect_registry
 
         client = connect_registry(
             host,
             variables=self.variables,
             plain_http=plain_http,
+            credential=None if plain_http else credential_for(host),
             hint=hint,
             say=self.reporter.line,
         )
@@ -455,7 +457,7 @@ class Environment:
     @once
     def signers(self) -> SignerMaker:
         """What makes signers for the environment's registry."""
-        from aksci.azure.connect_registry import credential_for
+        from aksci.azure.identity import credential_for
         from aksci.supply.sign.make_signer import SignerMaker
 
         found = self.endpoints

@@ -29,7 +29,7 @@ def migrate_trust(env: Environment, options: Options) -> dict[str, Any]:
             hint='add another one in aksci.toml: signers = ["dct", "notation"] under [sign].',
         )
     repositories = options.words or _repositories(env)
-    host = env.prepare(trust=True).registry
+    host = env.prepare(notary=True).registry
     signer, reader = env.signers.make(others), env.signers.dct()
     done: list[TrustMigration] = []
     for each in repositories:

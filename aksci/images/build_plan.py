@@ -160,7 +160,7 @@ def plan_build(
 
 
 def plan_document(plan: BuildPlan) -> dict[str, Any]:
-    """Return the plan as ``plan --format json`` prints it (schemas/plan.schema.json)."""
+    """Return the plan as ``plan --format json`` prints it (report/schemas/plan.schema.json)."""
     return {
         **graph_document(plan.graph),
         "work": [

@@ -38,7 +38,7 @@ def explain_image(
     *,
     recorded: Recorded = lambda _run, _image, _digest: (),
 ) -> dict[str, Any]:
-    """Return all that is known, as schemas/why.schema.json describes it. Nothing is written.
+    """Return all that is known, as report/schemas/why.schema.json describes it. Nothing is written.
 
     :param plan: of the image and what it needs, at least.
     :param recorded: what the runs of this machine have written down.

@@ -154,7 +154,7 @@ def build_graph(
 
 
 def graph_document(graph: Graph) -> dict[str, Any]:
-    """Return the graph as ``graph --format json`` prints it: schemas/graph.schema.json."""
+    """Return the graph as ``graph --format json`` prints it: report/schemas/graph.schema.json."""
     return {
         "schema": 1,
         "images": [

@@ -2,7 +2,8 @@
 
 It is not in the image's own manifest: two builds that give the same bytes then have the same
 digest, whatever commit or comment asked for them, and its dependents need no new build
-(docs/adr/0003-lineage.md). It explains; no decision is taken from it.
+(docs/adr/0003-lineage.md). For plans and builds it explains, and decides nothing. A cascade
+compares it with what the names of the bases mean now, and only if it is trusted (``published``).
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def load_plan(path: Path, made: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def compare_plans(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what differs, as schemas/plan-comparison.schema.json describes it.
+    """Return what differs, as report/schemas/plan-comparison.schema.json describes it.
 
     :param old: what ``load_plan`` returned.
     :param new: a plan's document.

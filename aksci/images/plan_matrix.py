@@ -97,7 +97,7 @@ def matrix_value(matrix: Matrix, system: System) -> dict[str, Any]:
 
 
 def matrix_document(matrices: tuple[Matrix, ...], *, system: System, group: str) -> dict[str, Any]:
-    """Return what ``plan --matrix`` prints, as schemas/matrix.schema.json describes it."""
+    """Return what ``plan --matrix`` prints, as report/schemas/matrix.schema.json describes it."""
     return {
         "schema": 1,
         "system": system,

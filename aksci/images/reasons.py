@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from aksci.oci.registry import Registry
 
 __all__ = [
+    "REASON_CODES",
     "Reason",
     "changed_files",
     "edges_of",
@@ -37,7 +38,23 @@ __all__ = [
 ]
 
 Reason = dict[str, Any]
-"""``{"code": …}`` and what belongs to the code: see schemas/plan.schema.json."""
+"""``{"code": …}`` and what belongs to the code: see aksci/report/schemas/reason.schema.json."""
+REASON_CODES = (
+    "ARG",
+    "BASELINE",
+    "BASE_DRIFT",
+    "DOCKERFILE",
+    "FORCED",
+    "KEY_SCHEMA",
+    "MISSING",
+    "OPAQUE",
+    "PARENT",
+    "PREVIOUSLY_FAILED",
+    "SOURCE",
+    "UNSIGNED",
+)
+"""All codes. ``FORCED`` and ``UNSIGNED`` are given by ``Lookup.reasons``, ``BASELINE`` by cascades
+(``Chooser``); all others here, where what an image is made of is compared with its last build."""
 
 _SHOWN = 50
 """Files in one reason; ``count`` says how many there are."""

@@ -64,7 +64,7 @@ class Preparation:
     runner: Runner
     reporter: Reporter
     seeds: Mapping[str, Sequence[str]]
-    trust: bool
+    notary: bool
     """Docker Content Trust signs: its server is a part of the embedded platform."""
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _found: list[Endpoints] = field(default_factory=list, repr=False)
@@ -91,24 +91,24 @@ class Preparation:
         """Whether it was made sure that registry and builder are well."""
         return bool(self._prepared)
 
-    def prepare(self, *, cluster: bool = False, trust: bool = False) -> Endpoints:
+    def prepare(self, *, cluster: bool = False, notary: bool = False) -> Endpoints:
         """Make sure that registry and builder are there and well, once a run.
 
         :param cluster: the cluster, too.
-        :param trust: the embedded platform's Notary server, too, whoever signs.
+        :param notary: the embedded platform's Notary server, too, whoever signs.
         :raises PlatformError: the embedded platform could not start.
         :raises DockerError: Docker Engine is not there.
         """
         if not self.start:
             return self.endpoints
         # Each set of parts once: the build's must not wait for a cluster that only deploying needs.
-        asked = frozenset(["cluster"] * cluster + ["trust"] * trust)
+        asked = frozenset(["cluster"] * cluster + ["notary"] * notary)
         with self._lock:
             # What was prepared for more is enough for less.
             for parts, found in self._prepared.items():
                 if asked <= parts:
                     return found
-            found = self._prepared[asked] = self._prepare(cluster=cluster, trust=trust)
+            found = self._prepared[asked] = self._prepare(cluster=cluster, notary=notary)
             self._found.append(found)
             return found
 
@@ -139,7 +139,7 @@ class Preparation:
             kube_context=None,
         )
 
-    def _prepare(self, *, cluster: bool, trust: bool) -> Endpoints:
+    def _prepare(self, *, cluster: bool, notary: bool) -> Endpoints:
         if self.settings.platform == "embedded":
             return start_platform(
                 platform=self.platform,
@@ -148,7 +148,7 @@ class Preparation:
                 reporter=self.reporter,
                 seeds=self.seeds,
                 cluster=cluster,
-                trust=trust or self.trust,
+                notary=notary or self.notary,
             )
         if self.settings.platform == "docker":
             _require_engine(
@@ -165,13 +165,13 @@ def start_platform(
     reporter: Reporter,
     seeds: Mapping[str, Sequence[str]],
     cluster: bool,
-    trust: bool,
+    notary: bool,
 ) -> Endpoints:
     """Start or repair the embedded platform.
 
     :param seeds: images of docker.io that builds need: see ``aksci.local.platform.up``.
     :param cluster: with Kubernetes, and not only what a build needs.
-    :param trust: with a Notary server, for Docker Content Trust.
+    :param notary: with a Notary server, for Docker Content Trust.
     :raises PlatformError: it could not be started.
     """
     from aksci.local.platform import ALL_PARTS, BUILD_PARTS, TRUST_PARTS, up
@@ -183,7 +183,7 @@ def start_platform(
         runner=runner,
         reporter=reporter,
         seeds=seeds,
-        parts=parts | TRUST_PARTS if trust else parts,
+        parts=parts | TRUST_PARTS if notary else parts,
     )
     return _of_platform(found)
 

@@ -1,4 +1,4 @@
-"""A release as JSON, ``schema: 2``: schemas/release.schema.json describes it.
+"""A release as JSON, ``schema: 2``: report/schemas/release.schema.json describes it.
 
 What is hashed holds no registry, no time and no run: equal inputs must give an equal digest, and a
 promotion keeps it. When it was signed, and by which run, is told by the signature (``Origin``).

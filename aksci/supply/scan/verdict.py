@@ -1,6 +1,6 @@
 """A verdict: the gate's decision about one digest, as a value and as JSON (``schema: 2``).
 
-The document's JSON Schema is ``schemas/verdict.schema.json``.
+The document's JSON Schema is ``report/schemas/verdict.schema.json``.
 """
 
 from __future__ import annotations

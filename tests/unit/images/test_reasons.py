@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import json
 from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
 from aksci.images.build.build_record import Failure
 from aksci.images.lineage import Lineage, Step
-from aksci.images.reason_wording import explain
-from aksci.images.reasons import changed_files, failed_before, reasons_between, waits
+from aksci.images.reason_wording import _WORDS, explain
+from aksci.images.reasons import REASON_CODES, changed_files, failed_before, reasons_between, waits
 
 DEBIAN, BASE = "docker.io/library/debian:12", "docker.io/shop/base:latest"
 SOURCE = {"recipe": "r", "args": {"V": "1"}, "target": None, "platforms": ["linux/amd64"]}
@@ -235,3 +239,26 @@ def test_words_are_one_line_and_not_endless():
     words = explain({"code": "ARG", "name": "V", "old": None, "new": "x\n" * 1000})
     assert "\n" not in words
     assert len(words) < 200
+
+
+def _codes_in_the_code():
+    """Return what stands after "code" in the dictionaries of the rooms images and cascade."""
+    for room in ("images", "cascade"):
+        for path in (Path(__file__).parents[3] / "aksci" / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Dict):
+                    pairs = zip(node.keys, node.values, strict=True)
+                    found = [value for key, value in pairs if getattr(key, "value", "") == "code"]
+                    for each in found:
+                        yield from (one.value for one in ast.walk(each) if _is_code(one))
+
+
+def _is_code(node):
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isupper()
+
+
+def test_every_code_is_listed_and_has_words_and_a_place_in_the_schema():
+    schema = json.loads(files("aksci.report").joinpath("schemas/reason.schema.json").read_text())
+    assert set(_codes_in_the_code()) == set(REASON_CODES)
+    assert {one["properties"]["code"]["const"] for one in schema["oneOf"]} == set(REASON_CODES)
+    assert set(_WORDS) == set(REASON_CODES)

@@ -1,7 +1,7 @@
 """notation (Notary Project): sign with a configured key, verify with pinned roots only.
 
 Its errors have no codes, so what is wrong is worked out from ``notation inspect --output json``
-and never from its messages. What is surely right is seen without it: see ``verify_cose``.
+and never from its messages. What is surely right is seen without it: see ``verify_in_process``.
 """
 
 from __future__ import annotations

@@ -1,12 +1,10 @@
-"""Registries as this machine reaches them: its proxy, its certificates, its Azure identity."""
+"""Registries as this machine reaches them: through its proxy, by its certificates."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aksci.core.concurrency import import_first
 from aksci.core.http import ca_bundle, proxies_for
-from aksci.oci.catalog import is_acr
 from aksci.oci.client import RegistryClient
 
 if TYPE_CHECKING:
@@ -14,9 +12,7 @@ if TYPE_CHECKING:
 
     from azure.core.credentials import TokenCredential
 
-__all__ = ["connect_registry", "credential_for"]
-
-_TIMEOUT = 60  # seconds; az itself needs several to start
+__all__ = ["connect_registry"]
 
 
 def connect_registry(
@@ -24,14 +20,16 @@ def connect_registry(
     *,
     variables: Mapping[str, str],
     plain_http: bool = False,
+    credential: TokenCredential | None = None,
     hint: str | None = None,
     say: Callable[[str], None] | None = None,
 ) -> RegistryClient:
-    """Return a client; for ACR with the identity that the Azure CLI is logged in with.
+    """Return the client of a registry.
 
     The usual variables tell the proxy (``HTTPS_PROXY``, ``NO_PROXY``) and the certificates to
     trust (``REQUESTS_CA_BUNDLE``, ``SSL_CERT_FILE``).
 
+    :param credential: an identity of Azure, for its registries.
     :param hint: what a user should do when the registry is unreachable.
     :param say: is told of each wait that a person would notice.
     """
@@ -40,21 +38,9 @@ def connect_registry(
         return RegistryClient(host, plain_http=True, hint=hint, say=say)
     return RegistryClient(
         host,
-        credential=credential_for(host),
+        credential=credential,
         verify=ca_bundle(variables) or True,
         proxies=proxies_for(f"https://{host}", variables),
         hint=hint,
         say=say,
     )
-
-
-def credential_for(host: str) -> TokenCredential | None:
-    """Return the identity for an Azure container registry; for any other, nothing."""
-    # A token of Azure must be shown to nobody else.
-    if not is_acr(host):
-        return None
-    # It takes long to import, and other threads may be importing azure.core.
-    import_first("azure.identity")
-    from azure.identity import AzureCliCredential
-
-    return AzureCliCredential(process_timeout=_TIMEOUT)
