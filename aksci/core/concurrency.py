@@ -61,8 +61,9 @@ def gather(
         return [work(item) for item in todo]
     # No ``with``: leaving it waits for every thread, even after Ctrl-C.
     pool = ThreadPoolExecutor(min(limit, len(todo)), thread_name_prefix=name)
-    futures = [pool.submit(work, item) for item in todo]
+    futures: list[Future[Result]] = []
     try:
+        futures.extend(pool.submit(work, item) for item in todo)
         wait(futures, return_when=FIRST_EXCEPTION)
     except BaseException:  # Ctrl-C: it has ended our programs, and so most of what runs
         pool.shutdown(wait=False, cancel_futures=True)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ProjectTrust"]
 
+_DOUBTS = (ConfigError, ToolError, TrustError, ProcessError)
+"""What can keep us from an answer to whether something is signed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectTrust:
@@ -139,9 +142,21 @@ class ProjectTrust:
         :raises RegistryError: the registry can't be asked, which never means "not signed".
         """
         try:
-            return self._signed(ref, claims)
-        except (ConfigError, ToolError, TrustError, ProcessError):  # no key, no program to ask
+            return self._can_verify and self._signed(ref, claims)
+        except _DOUBTS:
             return False
+
+    @once
+    def _can_verify(self) -> bool:
+        """Whether anybody can: there may be no key, and no way to get the program.
+
+        Asked once, and not for each image: it can take minutes to learn that a server is away.
+        """
+        try:
+            self.signer()
+        except _DOUBTS:
+            return False
+        return True
 
     def _signed(self, ref: ImageRef, claims: Mapping[str, str]) -> bool:
         from aksci.supply.sign.signer import BindingError, NotSignedError, UntrustedError

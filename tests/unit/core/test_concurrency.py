@@ -164,6 +164,27 @@ def test_ctrl_c_does_not_wait_for_the_threads():
     assert time.monotonic() - started < 10
 
 
+def test_ctrl_c_while_work_is_still_handed_out_lets_nothing_more_begin():
+    code = (
+        "import os, signal, threading, time\n"
+        "from aksci.core.concurrency import gather\n"
+        "begun = []\n"
+        "def work(number):\n"
+        "    begun.append(number)\n"
+        "    if number == 50:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(0.1 * (number >= 50))\n"
+        "try:\n"
+        "    gather(work, range(100_000), limit=2, name='w')\n"
+        "except KeyboardInterrupt:\n"
+        "    time.sleep(0.5)\n"
+        "    print(len(begun) < 55, flush=True)\n"
+        "    os._exit(0)\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout == "True\n"
+
+
 class PassingError(Exception):
     """What may have passed by the next attempt."""
 

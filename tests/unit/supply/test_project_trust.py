@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from aksci.core.errors import DownloadError
 from aksci.images.build.build_record import BuiltImage
 from aksci.oci.references import ImageRef
 from aksci.supply.project_trust import ProjectTrust
@@ -81,3 +82,25 @@ def test_a_signature_must_be_of_this_input_key(trust):
     ((ref, claims),) = signer.asked
     assert ref == REF
     assert claims == {"dev.aksci.repository": "shop/web", "dev.aksci.input-key": "k"}
+
+
+def test_who_can_not_verify_is_asked_once_and_not_for_each_image(tmp_path):
+    asked = []
+
+    def signer():
+        asked.append("signer")
+        raise DownloadError("notation could not be fetched in 3 attempts.")
+
+    trust = ProjectTrust(
+        work=tmp_path / ".aksci",
+        brought=tuple,
+        signer=signer,
+        reporter=SimpleNamespace(warning=pytest.fail),
+        images={},
+    )
+    assert not trust.trusts_validation(REF, "spec")
+    assert not trust.trusts_record(REF, "k")
+    assert not trust.trusts_release(REF)
+    assert asked == ["signer"]
+    with pytest.raises(DownloadError):
+        trust.trusts_build(REF, "k")
