@@ -51,11 +51,10 @@ def promote(env: Environment, options: Options) -> dict[str, Any]:
     """
     source, target = previous(env), env
     ref = _chosen(source, options.release)
-    for each in (source, target):
-        if each.settings.platform == "embedded":
-            each.prepare(cluster=True)
+    _start(source)
     release = verified_release(source, ref)
     refusals = _refusals(source, target, release)
+    _start(target)
     plan = plan_transfer(
         source.registry,
         target.registry,
@@ -82,6 +81,12 @@ def promote(env: Environment, options: Options) -> dict[str, Any]:
         )
     _sign_again(source, target, release)
     return {**details, "deploy": deploy_ref(env, _at(target, ref))}
+
+
+def _start(env: Environment) -> None:
+    """Start the embedded platform, with all that a deployment needs."""
+    if env.settings.platform == "embedded":
+        env.prepare(cluster=True)
 
 
 def previous(env: Environment) -> Environment:

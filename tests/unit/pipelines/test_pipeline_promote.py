@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from aksci.cli.options import Options
 from aksci.config.deploy_models import EnvironmentConfig
 from aksci.config.models import Config
 from aksci.core.errors import ConfigError, UsageError
@@ -15,7 +16,7 @@ from aksci.supply.release.release import Release
 from aksci.supply.sign.signer import AllSigners, NotSignedError, Proof, UntrustedError
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.reporter import RecordingReporter
-from pipelines.promote import _sign_again, previous
+from pipelines.promote import _sign_again, previous, promote
 
 
 def environment(**more):
@@ -59,6 +60,26 @@ def test_an_environment_that_names_none_is_an_error_that_says_what_to_write(prod
 def test_an_environment_can_be_promoted_from_another_that_there_is(production, name):
     with pytest.raises(ConfigError, match=r"environments\.production\.promote_from"):
         previous(production(name))
+
+
+def test_a_release_that_can_not_be_verified_starts_nothing_where_it_would_come_to():
+    started = []
+
+    def embedded(name, **more):
+        return SimpleNamespace(
+            name=name,
+            settings=EnvironmentConfig(platform="embedded", namespace="shop", **more),
+            config=SimpleNamespace(environments={"first": None}),
+            registry=MemoryRegistry(f"{name}.example"),
+            prepare=lambda **_: started.append(name),
+        )
+
+    source, target = embedded("first"), embedded("second", promote_from="first")
+    target.at = {"first": source}.get
+    release = f"elsewhere.example/shop/release@sha256:{'1' * 64}"
+    with pytest.raises(UsageError, match=r"is not in first\.example"):
+        promote(target, Options(release=release))
+    assert started == ["first"]
 
 
 class Seal:
