@@ -96,9 +96,9 @@ class Response:
 
     def _bounded(self) -> bytes:
         host = urlsplit(self.request.url).netloc
-        told = self.headers.get("Content-Length") or ""
-        if told.isdecimal():
-            require_size(int(told), host)
+        require_size(
+            self.raw.length_remaining or 0, host
+        )  # nothing follows HEAD, whatever it tells
         content = bytearray()
         for piece in self.raw.stream(_PIECE, decode_content=True):
             content += piece

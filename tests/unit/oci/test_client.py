@@ -222,6 +222,13 @@ def test_a_stored_blob_is_not_sent_again(server, client):
     assert server.lines() == [f"HEAD /v2/shop/web/blobs/{DIGEST}"]
 
 
+def test_a_blob_of_any_size_is_found(server, client):
+    digest = "sha256:" + "5" * 64
+    line = f"HEAD /v2/shop/web/blobs/{digest}"
+    server.answers[line] = [(200, {"Content-Length": str(1 << 40)}, [])]
+    assert client.has_blob("shop/web", digest)
+
+
 def test_a_damaged_blob_is_refused(server, client):
     server.answers[f"GET /v2/shop/web/blobs/{DIGEST}"] = [(200, {}, CONTENT + b" ")]
     with pytest.raises(RegistryError, match="damaged or replaced"):
