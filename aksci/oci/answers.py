@@ -27,7 +27,7 @@ __all__ = [
 LARGEST = 256 << 20
 """Bytes of one answer that are held in memory. What may be larger is streamed."""
 
-_LINK = re.compile(r"<([^>]*)>([^<]*)")
+_LINK = re.compile(r"<([^<>]*)>([^<]*)")
 _NEXT = re.compile(r";\s*rel\s*=\s*\"?next\"?\s*(?:[;,]|$)", re.IGNORECASE)
 
 

@@ -7,8 +7,6 @@ exchange is described in ACR's "AAD-OAuth" document (Azure/acr on GitHub).
 from __future__ import annotations
 
 import base64
-import binascii
-import json
 import re
 import threading
 import time
@@ -32,6 +30,7 @@ __all__ = ["Authenticator", "Challenge", "Tokens", "parse_challenges"]
 
 _AUDIENCE = "https://containerregistry.azure.net/.default"
 _EARLY = 60.0  # seconds before its expiry at which a token is renewed
+_LONGEST_LIFE = 86400.0  # seconds; a token is asked for anew each day at least
 _DEFAULT_LIFE = 60.0  # seconds; what the token specification says where expires_in is missing
 _WORD = re.compile(r'([A-Za-z][\w-]*)(\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+)))?')
 _REPOSITORY = re.compile(r"/v2/(.+)/(?:manifests|blobs|tags|referrers)/")
@@ -136,13 +135,13 @@ class Authenticator:
             token = answer.get("access_token") or answer.get("token") or answer.get("refresh_token")
         except (ValueError, AttributeError):
             token = None
-        if not isinstance(token, str):
+        if not isinstance(token, str) or not (token.isascii() and token.isprintable()):
             raise RegistryError(f"{where} answered without a token for {self.host}.")
         life = answer.get("expires_in")
         # ACR tells no life, but its tokens do.
         if not isinstance(life, int | float) or not life:
             life = _life_of(token) or _DEFAULT_LIFE
-        return token, max(float(life) - _EARLY, 1.0)
+        return token, max(1.0, min(max(0.0, life), _LONGEST_LIFE) - _EARLY)
 
 
 def _identity_token(credential: TokenCredential) -> str:
@@ -159,9 +158,9 @@ def _life_of(token: str) -> float | None:
     """Return the life of a JSON web token in seconds, by its issuer's clock alone."""
     try:
         payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        claims = parse_json(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         return float(claims["exp"]) - float(claims.get("iat") or claims["nbf"])
-    except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
+    except (IndexError, KeyError, TypeError, ValueError, OverflowError):
         return None
 
 

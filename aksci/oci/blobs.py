@@ -34,8 +34,8 @@ _ATTEMPTS = 3
 _READ_ATTEMPTS = 5
 """How often reading may be interrupted without a single byte of progress."""
 _FIRST_WAIT = 0.2  # seconds; doubled for each further attempt
-_RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-")
+_RANGE = re.compile(r"(?:bytes=)?0-(\d{1,18})")
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-")
 
 
 class _OutOfStepError(RegistryError):
@@ -221,9 +221,8 @@ class Blobs:
         )
         self._connection.require(begun, 202)
         location = begun.headers.get("Location") or ""
-        least = begun.headers.get("OCI-Chunk-Min-Length") or ""
         where = self._connection.location(begun.request.url, location)
-        return where, int(least) if least.isdecimal() else 0
+        return where, _number(begun.headers.get("OCI-Chunk-Min-Length"))
 
     def _finish(
         self, repository: str, location: str, digest: str, content: bytes | BinaryIO | None
@@ -318,14 +317,18 @@ class _Upload:
 
 def _place_of(response: Response, offset: int, name: str) -> tuple[int, int]:
     """Return how many bytes of an answer to skip, and how many it promises."""
-    told = response.headers.get("Content-Length") or ""
-    length = int(told) if told.isdecimal() else 0
+    length = _number(response.headers.get("Content-Length"))
     if response.status_code == 200:  # noqa: PLR2004 - the range was ignored
         return offset, length
     start = _CONTENT_RANGE.match(response.headers.get("Content-Range") or "")
     if not start or int(start.group(1)) != offset:
         raise RegistryError(f"{name} was sent from another place than was asked for.")
     return 0, length
+
+
+def _number(told: str | None) -> int:
+    """Read a header that tells bytes; 0 where it tells nothing that could be."""
+    return int(told) if told and re.fullmatch(r"\d{1,18}", told) else 0
 
 
 def _is_transient(response: Response) -> bool:

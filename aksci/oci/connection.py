@@ -128,7 +128,10 @@ class Connection:
         """Return where to send an upload: a Location may be relative, absolute or elsewhere."""
         if not location:
             raise RegistryError(f"{self.host} began an upload without saying where (no Location).")
-        parts = urlsplit(urljoin(base, location))
+        try:
+            parts = urlsplit(urljoin(base, location))
+        except ValueError as error:
+            raise RegistryError(f"{self.host} leads on to no address ({error}).") from None
         if parts.netloc == self.host:
             # Behind a proxy that ends TLS, registries are known to name themselves with http.
             return urlunsplit(parts._replace(scheme=self.scheme))
@@ -204,7 +207,9 @@ class Connection:
     def _run(self, request: Request, *, stream: bool = False) -> Response:
         try:
             return self.session.send(request, stream=stream)
-        except TransportError as error:
+        except (TransportError, ValueError) as error:
+            # Of what the registry, the configuration and the environment name, not all can be an
+            # address or a header.
             raise self.broken(error) from None
 
     def _ensure_registry(self) -> None:

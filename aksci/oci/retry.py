@@ -113,11 +113,16 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("Retry-After") or ""
     if value.isdecimal():
         return float(value)
-    moment = email.utils.parsedate_tz(value)
-    served = email.utils.parsedate_tz(headers.get("Date") or "")
-    if moment is None or served is None:
+    moment, served = _moment(value), _moment(headers.get("Date") or "")
+    return None if moment is None or served is None else max(float(moment - served), 0.0)
+
+
+def _moment(value: str) -> int | None:
+    try:
+        parts = email.utils.parsedate_tz(value)
+        return email.utils.mktime_tz(parts) if parts else None
+    except (ValueError, OverflowError):  # a year that no calendar has
         return None
-    return max(float(email.utils.mktime_tz(moment) - email.utils.mktime_tz(served)), 0.0)
 
 
 def _is_certificate(error: BaseException) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -89,6 +90,16 @@ def test_a_wait_that_is_no_number_is_ours(server, client, slept):
     server.answers[HEAD] = [(429, {"Retry-After": "\xb2"}, b""), FOUND]
     assert client.resolve("shop/web", "latest") == DIGEST
     assert slept == [0.2]
+
+
+@pytest.mark.parametrize(
+    "moment", ["Mon, 01 Jan 99999999999 00:00:00 GMT", "9" * 5000], ids=["year", "seconds"]
+)
+def test_a_wait_until_no_day_of_a_calendar_is_no_crash(server, client, moment):
+    dated = {"Retry-After": moment, "Date": "Mon, 05 Jan 2026 00:00:00 GMT"}
+    server.answers[HEAD] = [(503, dated, b"")]
+    with pytest.raises(RegistryError, match="503"):
+        client.resolve("shop/web", "latest")
 
 
 def test_a_wait_of_an_hour_is_a_refusal(server, client, slept):
@@ -202,6 +213,31 @@ def test_an_upload_to_another_host_without_tls_is_refused(server, client):
         client.put_blob("shop/web", CONTENT)
 
 
+@pytest.mark.parametrize("location", ["http://[", "https://a:99999/"])
+def test_an_upload_to_no_address_is_an_error(server, client, location):
+    server.answers["POST /v2/shop/web/blobs/uploads/"] = [(202, {"Location": location}, b"")]
+    with pytest.raises(RegistryError):
+        client.put_blob("shop/web", CONTENT)
+
+
+def test_what_can_not_be_a_header_is_an_error(client):
+    with pytest.raises(RegistryError, match="Invalid header value"):
+        client.put_manifest("shop/web", CONTENT, "a\nb")
+
+
+def test_lengths_without_measure_are_not_looked_at(server, client):
+    endless = {"Content-Length": "9" * 5000, "Connection": "close"}
+    server.answers[GET] = server.answers[f"GET /v2/shop/web/blobs/{DIGEST}"] = [
+        (200, endless, [CONTENT])
+    ]
+    assert client.manifest("shop/web", "latest").content == CONTENT
+    assert b"".join(client.stream_blob("shop/web", DIGEST)) == CONTENT
+    begun = {"Location": "/u", "OCI-Chunk-Min-Length": "9" * 5000}
+    server.answers["POST /v2/shop/web/blobs/uploads/"] = [(202, begun, b"")]
+    with pytest.raises(RegistryError, match="404 to PUT /u"):
+        client.put_blob("shop/web", b"other")
+
+
 def test_an_interrupted_file_upload_starts_again(server, client, tmp_path):
     path = tmp_path / "layer"
     path.write_bytes(CONTENT)
@@ -241,11 +277,15 @@ def challenged(server, scope="repository:shop/web:pull"):
     return (401, {"WWW-Authenticate": challenge}, b"")
 
 
+def token_path(server):
+    return f"/token?service={server.host.replace(':', '%3A')}&scope=repository%3Ashop%2Fweb%3Apull"
+
+
 def test_one_token_serves_all_threads_and_later_questions(server, client):
     """Twenty questions from four threads cost one token, not twenty."""
     server.answers[HEAD] = [challenged(server), FOUND]
     token = json.dumps({"access_token": "T", "expires_in": 300}).encode()
-    where = f"/token?service={server.host.replace(':', '%3A')}&scope=repository%3Ashop%2Fweb%3Apull"
+    where = token_path(server)
     server.answers[f"GET {where}"] = [(200, {}, token)]
     assert client.resolve("shop/web", "latest") == DIGEST
     threads = [
@@ -259,6 +299,31 @@ def test_one_token_serves_all_threads_and_later_questions(server, client):
     assert server.lines().count(f"GET {where}") == 1
     assert server.lines().count(HEAD) == 22
     assert server.asked[-1][1]["Authorization"] == "Bearer T"
+
+
+@pytest.mark.parametrize("token", ["a\nb", "\u20ac", "\ud800"])
+def test_a_token_that_can_not_be_sent_is_none(server, client, token):
+    server.answers[HEAD] = [challenged(server), FOUND]
+    server.answers[f"GET {token_path(server)}"] = [(200, {}, json.dumps({"token": token}).encode())]
+    with pytest.raises(RegistryError, match="answered without a token"):
+        client.resolve("shop/web", "latest")
+
+
+@pytest.mark.parametrize("life", [10**400, -(10**400)], ids=["most", "least"])
+@pytest.mark.parametrize("told", [True, False])
+def test_a_life_without_measure_is_no_error(server, client, life, told):
+    claims = base64.urlsafe_b64encode(json.dumps({"exp": life, "iat": 1}).encode()).decode()
+    answer = {"token": "T", "expires_in": life} if told else {"token": f"e.{claims}.s"}
+    server.answers[HEAD] = [challenged(server), FOUND]
+    server.answers[f"GET {token_path(server)}"] = [(200, {}, json.dumps(answer).encode())]
+    assert client.resolve("shop/web", "latest") == DIGEST
+
+
+@pytest.mark.parametrize("realm", ["https://[", "https://a:99999/", "http:///x"])
+def test_a_challenge_that_leads_to_no_address_is_an_error(server, client, realm):
+    server.answers[HEAD] = [(401, {"WWW-Authenticate": f'Bearer realm="{realm}"'}, b"")]
+    with pytest.raises(RegistryError):
+        client.resolve("shop/web", "latest")
 
 
 def test_acr_exchanges_an_identity_for_its_own_token(server, slept):

@@ -65,6 +65,12 @@ def test_a_list_that_goes_on_at_another_host_is_refused(server, client):
         client.tags("shop/web")
 
 
+def test_a_list_that_goes_on_nowhere_is_an_error(server, client):
+    server.answers[TAGS] = [(200, {"Link": "<http://[>; rel=next"}, tags("a"))]
+    with pytest.raises(RegistryError, match="no address"):
+        client.tags("shop/web")
+
+
 def test_a_page_of_a_web_server_is_no_list(server, client):
     server.answers[TAGS] = [(200, {}, b"<html></html>")]
     with pytest.raises(RegistryError, match="does not answer as a registry"):
