@@ -82,7 +82,7 @@ class _Answer(HttpResponse):
     def __init__(self, request: Any, answer: Response) -> None:
         super().__init__(request, answer)
         self.status_code = answer.status_code
-        self.headers = dict(answer.headers)
+        self.headers: Any = answer.headers  # whatever the case of a name: proxies write "link"
         self.reason = str(answer.status_code)
         self.content_type = answer.headers.get("Content-Type")
 

@@ -164,6 +164,8 @@ class _Walk:
 def _parse(ref: ImageRef, manifest: Manifest) -> StoredManifest:
     """Read which blobs and manifests one needs. Image specification 1.1, manifest and index."""
     try:
+        if not all(one.media_type for one in manifest.entries):
+            raise ValueError("an entry has no media type")  # noqa: TRY301 - one place says so
         children = [one for one in manifest.entries if one.media_type in _ANY_TYPE]
         named = [*filter(None, [manifest.config]), *manifest.layers]
         named += [one for one in manifest.entries if one.media_type not in _ANY_TYPE]

@@ -38,7 +38,7 @@ def list_referrers(
     found = registry.referrers(ref.repository, ref.digest)
     if found is None:
         found = _fallback(registry, ref.repository, ref.digest)
-    return [entry for entry in found if artifact_type in {None, entry.get("artifactType")}]
+    return [entry for entry in found if artifact_type in (None, entry.get("artifactType"))]
 
 
 def record_referrer(registry: Registry, repository: str, content: bytes) -> None:
@@ -77,7 +77,8 @@ def record_referrers(
             if not missing:
                 return added
             index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [*present, *missing]}
-            text = json.dumps(index, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            # In ASCII: half of a surrogate pair, which somebody may have entered, has no UTF-8.
+            text = json.dumps(index, sort_keys=True, separators=(",", ":"))
             registry.put_manifest(repository, text.encode(), OCI_INDEX, tag=fallback_tag(subject))
             added = True
             # Read back in the next round: another machine may have written at the same time.

@@ -69,6 +69,14 @@ def test_an_acr_is_asked_for_its_own_list_page_by_page(server, acr):
     assert server.lines() == [ACR, f"GET {more}"]
 
 
+def test_the_name_of_the_link_to_the_next_page_may_be_in_lower_case(server, acr):
+    more = "/acr/v1/_catalog?last=b&n=1000"
+    page = {"link": f'<{more}>; rel="next"', "content-type": "application/json"}
+    server.answers[ACR] = [(200, page, names("a", "b"))]
+    server.answers[f"GET {more}"] = [(200, JSON, names("c"))]
+    assert acr.repositories() == ["a", "b", "c"]
+
+
 def test_acr_gets_the_token_that_its_challenge_asks_for(server, acr):
     scope = "registry:catalog:*"
     challenge = f'Bearer realm="http://{server.host}/oauth2/token",service="s",scope="{scope}"'

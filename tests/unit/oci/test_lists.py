@@ -9,10 +9,13 @@ import pytest
 from aksci.core.errors import RegistryError
 from aksci.oci.answers import next_page
 from aksci.oci.client import RegistryClient
+from aksci.oci.manifest import OCI_INDEX
 from aksci.oci.references import ImageRef
-from aksci.oci.referrers import list_referrers
+from aksci.oci.referrers import list_referrers, record_referrers
+from aksci.testing.memory_registry import MemoryRegistry
 
 DIGEST = "sha256:" + "1" * 64
+OTHER = "sha256:" + "2" * 64
 TAGS = "GET /v2/shop/web/tags/list?n=1000"
 REFERRERS = f"GET /v2/shop/web/referrers/{DIGEST}"
 
@@ -113,6 +116,25 @@ def test_a_damaged_list_of_referrers_is_refused_wherever_it_is_kept(server, clie
     for _ in range(2):
         with pytest.raises(RegistryError, match=r"damaged|no list"):
             list_referrers(client, ref)
+
+
+def test_a_type_that_is_no_text_is_another_type(server, client):
+    ref = ImageRef(server.host, "shop/web", DIGEST)
+    entry = {"digest": DIGEST, "artifactType": ["x"]}
+    server.answers[REFERRERS] = [(200, {}, json.dumps({"manifests": [entry]}).encode())]
+    assert list_referrers(client, ref, artifact_type="x") == []
+    assert list_referrers(client, ref) == [entry]
+
+
+def test_what_has_no_utf_8_does_not_keep_others_out_of_the_fallback_tag():
+    """Whoever may push can write half of a surrogate pair there."""
+    registry = MemoryRegistry(referrers_api=False)
+    odd = {"digest": OTHER, "annotations": {"a": "\ud800", "b": "\u00e9"}}
+    index = json.dumps({"schemaVersion": 2, "manifests": [odd]}).encode()
+    registry.put_manifest("shop/web", index, OCI_INDEX, tag=DIGEST.replace(":", "-"))
+    entry = {"digest": DIGEST, "artifactType": "x"}
+    assert record_referrers(registry, "shop/web", DIGEST, [entry])
+    assert list_referrers(registry, ImageRef(registry.host, "shop/web", DIGEST)) == [odd, entry]
 
 
 def test_referrers_are_read_page_by_page(server, client):
