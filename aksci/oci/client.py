@@ -27,7 +27,7 @@ from aksci.oci.references import digest_of, is_digest
 from aksci.oci.referrers import require_descriptors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from azure.core.credentials import TokenCredential
@@ -57,7 +57,8 @@ class RegistryClient:
     :param credential: an azure.identity credential, for ACR.
     :param login: user name and password, for registries with basic or token authentication.
     :param verify: whether TLS certificates are checked, or the CA bundle to check them with.
-    :param proxies: ``{"https": "http://proxy:3128"}``; the environment is not looked at.
+    :param proxy: returns the address of the proxy that leads to a URL, or None: answers lead on to
+        other hosts. The environment is not looked at.
     :param hint: what a user should do when the registry is unreachable.
     :param say: is told of each wait that a person would notice.
     :raises ConfigError: plain HTTP was asked for another host than loopback.
@@ -71,7 +72,7 @@ class RegistryClient:
         credential: TokenCredential | None = None,
         login: tuple[str, Secret] | None = None,
         verify: bool | str = True,
-        proxies: Mapping[str, str] | None = None,
+        proxy: Callable[[str], str | None] | None = None,
         hint: str | None = None,
         say: Callable[[str], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -90,7 +91,7 @@ class RegistryClient:
             credential=credential,
             login=login,
             verify=verify,
-            proxies=proxies or {},
+            proxy=proxy,
             wait=_telling(host, say, sleep) if say else sleep,
         )
         self._connection = Connection(

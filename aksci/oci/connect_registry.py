@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from aksci.core.http import ca_bundle, proxies_for
+from aksci.core.http import ca_bundle, proxy_for
 from aksci.oci.client import RegistryClient
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def connect_registry(
         host,
         credential=credential,
         verify=ca_bundle(variables) or True,
-        proxies=proxies_for(f"https://{host}", variables),
+        proxy=partial(proxy_for, variables=variables),
         hint=hint,
         say=say,
     )

@@ -37,7 +37,7 @@ class Session:
 
     :param credential: an azure.identity credential, for ACR.
     :param login: user name and password, for registries with basic or token authentication.
-    :param verify: see ``Transport``; and so ``proxies`` and ``wait``.
+    :param verify: see ``Transport``; and so ``proxy`` and ``wait``.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class Session:
         credential: TokenCredential | None,
         login: tuple[str, Secret] | None,
         verify: bool | str,
-        proxies: Mapping[str, str],
+        proxy: Callable[[str], str | None] | None,
         wait: Callable[[float], None],
     ) -> None:
-        self._transport = Transport(verify=verify, proxies=proxies, wait=wait)
+        self._transport = Transport(verify=verify, proxy=proxy, wait=wait)
         self._tokens = Tokens(
             Authenticator(
                 host=host,
@@ -69,15 +69,23 @@ class Session:
         :raises RegistryError: no token can be had.
         """
         for _ in range(_MOST_REDIRECTS + 1):
-            response = self._tokens.send(
-                request, lambda each: self._transport.send(each, stream=stream)
-            )
+            response = self._ask(request, stream=stream)
             following = _redirected(request, response)
             if following is None:
                 return response
             response.close()
             request = following
         raise TransportError(f"it redirects more than {_MOST_REDIRECTS} times")
+
+    def _ask(self, request: Request, *, stream: bool) -> Response:
+        try:
+            return self._tokens.send(
+                request, lambda each: self._transport.send(each, stream=stream)
+            )
+        except ValueError as error:
+            # Of what a registry, the configuration and the environment name, not all can be an
+            # address or a header.
+            raise TransportError(str(error)) from error
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -207,9 +215,7 @@ class Connection:
     def _run(self, request: Request, *, stream: bool = False) -> Response:
         try:
             return self.session.send(request, stream=stream)
-        except (TransportError, ValueError) as error:
-            # Of what the registry, the configuration and the environment name, not all can be an
-            # address or a header.
+        except TransportError as error:
             raise self.broken(error) from None
 
     def _ensure_registry(self) -> None:

@@ -111,7 +111,8 @@ class Transport:
 
     :param verify: whether TLS certificates are checked, or the file or folder of certificates to
         check them with; True: certifi's. Nothing is taken from the environment.
-    :param proxies: scheme -> address: ``{"https": "http://user:password@proxy:3128"}``.
+    :param proxy: returns the address of the proxy that leads to a URL, such as
+        ``http://user:password@proxy:3128``, or None.
     :param wait: is told of each wait between attempts, in seconds, and waits.
     """
 
@@ -119,11 +120,11 @@ class Transport:
         self,
         *,
         verify: bool | str,
-        proxies: Mapping[str, str],
+        proxy: Callable[[str], str | None] | None,
         wait: Callable[[float], None],
     ) -> None:
         self._verify = verify
-        self._proxies = dict(proxies)
+        self._proxy = proxy or (lambda _: None)
         self._wait = wait
         self._lock = threading.Lock()
         self._pools: dict[tuple[str, str], PoolManager] = {}
@@ -177,7 +178,7 @@ class Transport:
         content = request.content
         if content is not None and not isinstance(content, bytes):
             headers["Content-Length"] = str(_length(content))  # else it is sent in chunks
-        raw = self._pool(urlsplit(request.url).scheme).urlopen(
+        raw = self._pool(request.url).urlopen(
             request.method,
             request.url,
             body=content,
@@ -198,8 +199,8 @@ class Transport:
         # A file was read as it was sent: whoever opened it begins anew (see Blobs.put_file).
         return RegistryRetry(once=request.once, wait=self._wait, attempts=1)
 
-    def _pool(self, scheme: str) -> PoolManager:
-        proxy = self._proxies.get(scheme) or self._proxies.get("all") or ""
+    def _pool(self, url: str) -> PoolManager:
+        scheme, proxy = urlsplit(url).scheme, self._proxy(url) or ""
         with self._lock:
             if (scheme, proxy) not in self._pools:
                 self._pools[scheme, proxy] = self._make_pool(scheme, proxy)
@@ -214,7 +215,7 @@ class Transport:
             options["cert_reqs"] = "CERT_REQUIRED" if self._verify else "CERT_NONE"
         if not proxy:
             return urllib3.PoolManager(**options)
-        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        parts = urlsplit(proxy)
         if parts.scheme == "https":
             options["proxy_ssl_context"] = self._trusted()
         login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"

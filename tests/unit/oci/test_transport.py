@@ -9,11 +9,13 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from aksci.core.errors import RegistryError
+from aksci.core.http import proxy_for
 from aksci.oci.client import RegistryClient
 from aksci.oci.connection import Session
 from aksci.oci.transport import Request
@@ -110,13 +112,28 @@ def test_behind_a_proxy_every_question_takes_it_with_its_password():
     with Proxy() as proxy:
         address = f"http://bob:p%40ss@127.0.0.1:{proxy.server_port}"
         client = RegistryClient(
-            "registry.example.com", proxies={"https": address}, sleep=lambda _: None
+            "registry.example.com", proxy=lambda _: address, sleep=lambda _: None
         )
         with pytest.raises(RegistryError, match="can't be reached"):
             client.resolve("shop/web", "latest")
         client.close()
     login = base64.b64encode(b"bob:p@ss").decode()
     assert set(proxy.asked) == {("CONNECT registry.example.com:443 HTTP/1.0", f"Basic {login}")}
+
+
+def test_what_an_answer_leads_on_to_has_a_proxy_of_its_own(server):
+    """A registry that no_proxy names often keeps its blobs at a host that it does not name."""
+    with Proxy() as proxy:
+        variables = {"http_proxy": f"http://127.0.0.1:{proxy.server_port}"}
+        client = RegistryClient(
+            server.host, plain_http=True, proxy=partial(proxy_for, variables=variables)
+        )
+        server.answers[GET] = [(307, {"Location": "http://storage.example/x"}, b"")]
+        with pytest.raises(RegistryError, match="403"):
+            client.manifest("shop/web", "latest")
+        client.close()
+    assert server.lines() == [GET]
+    assert proxy.asked == [("GET http://storage.example/x HTTP/1.1", None)]
 
 
 def test_the_environments_proxy_and_netrc_are_not_looked_at(server, monkeypatch, tmp_path):
@@ -146,7 +163,7 @@ def test_an_answer_that_breaks_off_is_asked_for_again(server):
 def test_what_may_have_been_done_is_repeated_only_where_it_was_refused_unread(server, status):
     waits = []
     session = Session(
-        server.host, "http", credential=None, login=None, verify=True, proxies={}, wait=waits.append
+        server.host, "http", credential=None, login=None, verify=True, proxy=None, wait=waits.append
     )
     line = "PATCH /up/1"
     server.answers[line] = [(status, {}, b""), (202, {}, b"")]
@@ -160,7 +177,7 @@ def test_what_may_have_been_done_is_repeated_only_where_it_was_refused_unread(se
 def test_a_file_is_sent_once_with_its_length_and_nothing_is_kept_in_memory(server, tmp_path):
     (tmp_path / "layer").write_bytes(b"x" * 5000)
     session = Session(
-        server.host, "http", credential=None, login=None, verify=True, proxies={}, wait=pytest.fail
+        server.host, "http", credential=None, login=None, verify=True, proxy=None, wait=pytest.fail
     )
     server.answers["PUT /up/1"] = [(503, {}, b"")]
     url = f"http://{server.host}/up/1"
@@ -186,7 +203,7 @@ def test_a_file_is_sent_once_with_its_length_and_nothing_is_kept_in_memory(serve
 )
 def test_a_redirect_keeps_what_it_must(server, status, method, followed):
     session = Session(
-        server.host, "http", credential=None, login=None, verify=True, proxies={}, wait=pytest.fail
+        server.host, "http", credential=None, login=None, verify=True, proxy=None, wait=pytest.fail
     )
     server.answers[f"{method} /a"] = [(status, {"Location": "/b"}, b"")]
     if followed:

@@ -282,10 +282,11 @@ def test_a_server_elsewhere_has_its_own_way_through_the_proxy(tmp_path):
 
     def place(server):
         common = {"registry": "shop.azurecr.io", "root": tmp_path, "variables": variables}
-        return trust_server(DctConfig(server=server), **common).proxies
+        found = trust_server(DctConfig(server=server), **common)
+        return found.proxy(found.url)
 
-    assert place(None) == {}
-    assert place("https://notary.example") == {"https": "http://proxy.test:3128"}
+    assert place(None) is None
+    assert place("https://notary.example") == "http://proxy.test:3128"
 
 
 def test_only_the_platforms_own_server_may_have_forgotten_what_it_had(tmp_path):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError, TrustError
-from aksci.core.http import ca_bundle, proxies_for
+from aksci.core.http import ca_bundle, proxy_for
 from aksci.core.secret import Secret
 from aksci.core.text import sanitise
 from aksci.supply.sign.dct.dct_signer import DctSigner
@@ -124,7 +125,7 @@ def trust_server(
         # Whoever gets its token can act as this identity in the registry: nobody else may.
         credential=credential if host == registry and not login else None,
         login=login,
-        proxies=proxies_for(url, variables),
+        proxy=partial(proxy_for, variables=variables),
     )
 
 

@@ -15,7 +15,7 @@ from aksci.oci.connection import Session
 from aksci.oci.transport import Request, TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from azure.core.credentials import TokenCredential
@@ -41,7 +41,7 @@ class TrustServer:
     """A CA certificate (PEM), the only one that is then trusted for it."""
     credential: TokenCredential | None = None
     login: tuple[str, Secret] | None = None
-    proxies: Mapping[str, str] = field(default_factory=dict)
+    proxy: Callable[[str], str | None] | None = None
     hint: str = "check the name, the network and the proxy."
     sleep: Callable[[float], None] = time.sleep
     _session: Session | None = field(default=None, init=False, repr=False)
@@ -105,7 +105,7 @@ class TrustServer:
                     credential=self.credential,
                     login=self.login,
                     verify=str(self.ca) if self.ca else True,
-                    proxies=self.proxies,
+                    proxy=self.proxy,
                     wait=self.sleep,
                 )
             return self._session
