@@ -6,6 +6,7 @@ This module imports urllib3; ``aksci.oci.transport`` imports it when the first r
 from __future__ import annotations
 
 import email.utils
+import ssl
 from typing import TYPE_CHECKING, Any, Self
 
 from urllib3.exceptions import MaxRetryError, ProtocolError, ResponseError, SSLError
@@ -83,7 +84,7 @@ class RegistryRetry(Retry):
         """
         if error is not None:
             last = len(self.history) + 1 >= min(self._attempts, _UNREACHABLE_ATTEMPTS)
-            if self._once or last or _is_certificate(error):
+            if self._once or last or _is_refusal(error):
                 raise error
         if response is not None and (retry_after(response.headers) or 0) > _LONGEST_WAIT:
             raise MaxRetryError(_pool, url or "", ResponseError("it asks for a long wait"))  # type: ignore[arg-type]
@@ -102,7 +103,10 @@ class RegistryRetry(Retry):
         Servers do that with kept connections, without a word, and a new one helps at once.
         RFC 9112, section 9.3.1.
         """
-        return len(self.history) == 1 and isinstance(self.history[0].error, ProtocolError)
+        if len(self.history) != 1:
+            return False
+        error = self.history[0].error
+        return isinstance(error, ProtocolError) or _is_cut(error)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -125,8 +129,15 @@ def _moment(value: str) -> int | None:
         return None
 
 
-def _is_certificate(error: BaseException) -> bool:
+def _is_refusal(error: BaseException) -> bool:
+    """Tell whether TLS has failed for good, as it does with a certificate nobody trusts."""
     found: BaseException | None = error
     while found is not None and not isinstance(found, SSLError):
         found = getattr(found, "original_error", None)  # a proxy's
-    return found is not None
+    return found is not None and not _is_cut(found)
+
+
+def _is_cut(error: BaseException | None) -> bool:
+    """Tell whether TLS broke off without a word: busy servers do that, and closed connections."""
+    cause = error.args[0] if isinstance(error, SSLError) and error.args else None
+    return isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import socket
 import ssl
 import subprocess
 import sys
@@ -236,6 +237,32 @@ def test_threads_that_ask_first_at_once_share_one_pool(server):
     client.close()
     assert (set(found), len(server.asked)) == ({DIGEST}, 40)
     assert server.connections <= 8
+
+
+def test_a_handshake_that_breaks_off_is_begun_again_and_no_refusal(make_certificate):
+    chain, private = make_certificate("localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, private)
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(5)
+
+    def busy_then_ready():
+        with listener.accept()[0] as first:
+            first.recv(1 << 16)
+        with context.wrap_socket(listener.accept()[0], server_side=True) as second:
+            second.recv(1 << 16)
+            header = f"Docker-Content-Digest: {DIGEST}\r\nConnection: close"
+            second.sendall(f"HTTP/1.1 200 OK\r\n{header}\r\n\r\n".encode())
+
+    slept = []
+    host = f"localhost:{listener.getsockname()[1]}"
+    client = RegistryClient(host, verify=str(chain), sleep=slept.append)
+    with listener, ThreadPoolExecutor(1) as pool:
+        served = pool.submit(busy_then_ready)
+        assert client.resolve("shop/web", "latest") == DIGEST
+        served.result()
+    client.close()
+    assert slept == []
 
 
 @pytest.mark.parametrize(
