@@ -7,6 +7,7 @@ reserved.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -27,7 +28,7 @@ PERMISSION = (
     "permissions; a token's scope map must be for all repositories (*)."
 )
 """Sources: Microsoft Learn, "Azure Container Registry roles"; Azure/acr, issues 675 and 751."""
-_ACR = (".azurecr.io", ".azurecr.cn", ".azurecr.us")
+_ACR = re.compile(r"[a-z0-9.-]+\.azurecr\.(?:io|cn|us)(?::[0-9]+)?")
 _PAGE = 1000
 _PAGES = 2000
 _REFUSED = frozenset({401, 403})
@@ -36,7 +37,8 @@ _OK = 200
 
 def is_acr(host: str) -> bool:
     """Tell whether a host is Azure Container Registry's, in any of its clouds."""
-    return host.lower().partition(":")[0].endswith(_ACR)
+    # Of "evil.example\\.azurecr.io", not all who read addresses take the same for the host.
+    return bool(_ACR.fullmatch(host.lower()))
 
 
 def require_names(entries: list[Any], host: str) -> list[str]:

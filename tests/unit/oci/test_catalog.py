@@ -222,6 +222,11 @@ def test_a_registry_that_is_not_there_can_not_be_reached(server, client, acr):
         ("shop.azurecr.cn", True),
         ("shop.azurecr.us", True),
         ("azurecr.io.example", False),
+        ("evil.example\\.azurecr.io", False),
+        ("evil.example#.azurecr.io", False),
+        ("evil.example/.azurecr.io", False),
+        ("me@shop.azurecr.io", False),
+        ("shop.azurecr.io\n", False),
         ("localhost:5000", False),
     ],
 )
