@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pydantic import TypeAdapter, ValidationError
 
-__all__ = ["MALFORMED", "parse_json", "read_document"]
+__all__ = ["MALFORMED", "parse_json", "read_document", "require_shallow"]
 
 MALFORMED = (
     ValueError,
@@ -23,6 +23,11 @@ MALFORMED = (
     RecursionError,
 )
 """What JSON of any shape can raise in code that trusts its shape: ``except MALFORMED``."""
+_DEEPEST = 200
+"""Levels of a document. None that means something to us has more than thirty."""
+# A text without an end goes on to the document's: each byte is looked at once, whatever it is.
+_TEXT = re.compile(rb'"[^"\\]*+(?:\\(?:.|\Z)[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -34,21 +39,39 @@ def parse_json(content: bytes | str, *, exact: bool = False) -> Any:
     :raises ValueError: it is no JSON, names a key twice, or is nested beyond reason.
     """
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
-    try:
-        found = json.loads(
-            data.decode("utf-8"),
-            # Of a key that is there twice, Python takes the last and other programs the first: a
-            # document could say one thing to us and another to who deploys it.
-            object_pairs_hook=_folded if exact else _unique,
-            parse_constant=_refuse,
-        )
-        if exact and _SURROGATE.search(data):
-            # Half a pair can't be encoded, which raises UnicodeEncodeError, a ValueError.
-            json.dumps(found, ensure_ascii=False).encode()
-    except RecursionError:
-        # Each level costs Python a frame: a few kilobytes of brackets would end the program.
-        raise ValueError("it is nested too deep") from None
+    require_shallow(data)
+    found = json.loads(
+        data.decode("utf-8"),
+        # Of a key that is there twice, Python takes the last and other programs the first: a
+        # document could say one thing to us and another to who deploys it.
+        object_pairs_hook=_folded if exact else _unique,
+        parse_constant=_refuse,
+    )
+    if exact and _SURROGATE.search(data):
+        # Half a pair can't be encoded, which raises UnicodeEncodeError, a ValueError.
+        json.dumps(found, ensure_ascii=False).encode()
     return found
+
+
+def require_shallow(data: bytes) -> None:
+    """Refuse JSON that is nested beyond reason, before ``json`` reads it.
+
+    Each level costs Python a frame. A few kilobytes of brackets end in RecursionError, and not
+    surely where one can catch it: what the garbage collector finalises down there meets it, too.
+
+    :raises ValueError: it has more than 200 levels.
+    """
+    if data.count(b"[") + data.count(b"{") <= _DEEPEST:
+        return
+    left = _TEXT.sub(b"", data).translate(None, _NO_BRACKETS)
+    for _ in range(_DEEPEST):  # each round takes the innermost level away
+        before = left
+        left = left.replace(b"[]", b"").replace(b"{}", b"")
+        if left == before:
+            break
+    # What is left is unbalanced, and then no JSON anyway, or is deeper.
+    if len(left) > _DEEPEST or b"[]" in left or b"{}" in left:
+        raise ValueError("it is nested too deep")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aksci.core.errors import ConfigError, NotFoundInRegistry, RegistryError
+from aksci.core.strict_json import require_shallow
 from aksci.oci.answers import require_same
 from aksci.oci.manifest import Manifest
 from aksci.oci.references import digest_of, is_digest, is_repository
@@ -390,8 +391,9 @@ class MemoryRegistry(Registry):
 def _document(content: bytes, media_type: str) -> dict[str, Any]:
     """Read what is to be a manifest. Distribution specification 1.1, "Pushing Manifests"."""
     try:
+        require_shallow(content)
         document = json.loads(content)
-    except (ValueError, RecursionError):
+    except ValueError:
         document = None
     if not isinstance(document, dict):
         raise NotTakenError(400, "MANIFEST_INVALID", "it is no JSON object")

@@ -13,6 +13,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
+from aksci.core.strict_json import require_shallow
 from aksci.images.dockerfile.expand import SPACE, UnresolvedError, shell_words
 
 if TYPE_CHECKING:
@@ -216,8 +217,9 @@ def json_strings(text: str) -> list[str] | None:
     if not text.startswith("["):
         return None
     try:
+        require_shallow(text.encode("utf-8", "surrogatepass"))
         found = json.loads(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     return found if all(isinstance(one, str) for one in found) else None
 
@@ -259,8 +261,9 @@ def _syntax(text: str, lines: list[str]) -> str | None:
             return found[0]
     if text.lstrip().startswith("{"):
         try:
+            require_shallow(text.encode("utf-8", "surrogatepass"))
             document = json.loads(text)
-        except (ValueError, RecursionError):
+        except ValueError:
             return None
         value = document.get("syntax") if isinstance(document, dict) else None
         return value if isinstance(value, str) and value else None

@@ -19,7 +19,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
-from aksci.core.strict_json import MALFORMED
+from aksci.core.strict_json import MALFORMED, require_shallow
 from aksci.core.text import short_line
 from aksci.supply.scan.vex import read_vex
 
@@ -147,6 +147,7 @@ def _source(key: str, name: str, root: Path | None) -> KnowledgeFile:
 def _read_kev(content: bytes) -> frozenset[str]:
     """Read CISA's JSON: ``vulnerabilities[].cveID``."""
     # Not as strict as documents from a registry: whoever downloads it may add a byte order mark.
+    require_shallow(content)
     entries = json.loads(content)["vulnerabilities"]
     names = frozenset(_cve(entry["cveID"]) for entry in entries)
     if not names:

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.strict_json import require_shallow
 from aksci.core.text import short_line
 from aksci.supply.scan.purls import covers, parse_pattern
 
@@ -95,6 +96,7 @@ def read_vex(content: bytes) -> tuple[Statement, ...]:
 
     :raises ValueError: it is no OpenVEX 0.2.0, or lacks what the specification requires.
     """
+    require_shallow(content)
     document = json.loads(content)
     if not isinstance(document, dict) or document.get("@context") != _CONTEXT:
         msg = f"its @context is not {_CONTEXT}"

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from aksci.core.strict_json import require_shallow
+
 __all__ = ["encode", "parse"]
 
 _LARGEST = 2**53  # beyond it Notary's client, which reads numbers as doubles, sees another number
@@ -21,15 +23,13 @@ def parse(data: bytes) -> Any:
     :raises ValueError: it is none, or could be read in two ways: a key twice, a fraction, a number
         that not everybody can hold, half of a surrogate pair.
     """
-    try:
-        value = json.loads(
-            data.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_float=_refuse,
-            parse_constant=_refuse,
-        )
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    require_shallow(data)
+    value = json.loads(
+        data.decode("utf-8"),
+        object_pairs_hook=_object,
+        parse_float=_refuse,
+        parse_constant=_refuse,
+    )
     encode(value)
     return value
 
