@@ -34,6 +34,13 @@ def test_a_document_of_two_hundred_levels_is_read_and_one_more_is_too_deep(text)
         parse_json(nested(201, text))
 
 
+def test_brackets_in_texts_neither_hide_levels_nor_make_some():
+    assert parse_json(b'["]",' * 200 + b"1" + b"]" * 200)
+    with pytest.raises(ValueError, match="nested too deep"):
+        parse_json(b'["]",' * 201 + b"1" + b"]" * 201)
+    assert parse_json(json.dumps(["[" * 1000, '"[' * 1000])) == ["[" * 1000, '"[' * 1000]
+
+
 def test_objects_count_as_levels_too():
     assert parse_json(b'{"a":' * 200 + b"1" + b"}" * 200)
     with pytest.raises(ValueError, match="nested too deep"):
