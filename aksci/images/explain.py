@@ -83,11 +83,12 @@ def _last_build(
     """
     repository = plan.graph.images[name].spec.repository
     reasons = recorded(last.run, name, plan.by_name[name].digest or "")
-    if not reasons:
+    # MISSING alone says that no stable tag named an earlier build; the registry may still have one.
+    if all(reason["code"] == "MISSING" for reason in reasons):
         compared = _since_earlier_build(registry, repository, last)
-        if compared is None:
+        if compared is None and not reasons:
             return None
-        reasons = compared
+        reasons = compared or reasons
     causes = [
         found
         for reason in reasons

@@ -163,10 +163,12 @@ def why_text(document: Mapping[str, Any]) -> str:
 def why_markdown(document: Mapping[str, Any]) -> str:
     """Return an explanation as Markdown."""
     title = escape_markdown(document["image"])
-    lines = [f"## {title}", "", escape_markdown(_verdict(document)), ""]
-    lines += _bullets(_reason_lines(document))
+    lines = [f"## {title}", "", escape_markdown(_verdict(document))]
     then, because = _last_build(document)
-    lines += ["", *map(escape_markdown, then), "", *_bullets(because)] if then else []
+    for heading, reasons in (([], _reason_lines(document)), (then, because)):
+        lines += ["", *map(escape_markdown, heading)] if heading else []
+        told = list(_bullets(reasons))
+        lines += ["", *told] if told else []
     lines += markdown_table(("input", ""), _facts(document))
     return "\n".join(lines)
 

@@ -127,6 +127,15 @@ def test_the_first_build_had_none_before_it(shop):
     }
 
 
+def test_a_run_that_saw_no_earlier_build_leaves_it_to_the_registry(shop):
+    """What never came to ``push`` has no stable tag: its run had nothing to compare it with."""
+    shop.build()
+    graph, _ = shop.build(base_one="2")
+    missing = ({"code": "MISSING", "known": False},)
+    told = shop.why(graph, recorded=lambda *_: missing)["lastBuild"]["reasons"]
+    assert [one["code"] for one in told] == ["PARENT"]
+
+
 def test_what_its_run_recorded_comes_first(shop):
     shop.build()
     graph, done = shop.build(base_one="2")
