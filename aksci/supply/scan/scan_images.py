@@ -11,7 +11,6 @@ from aksci.core.errors import DamagedInRegistry, GateError, NotFoundInRegistry
 from aksci.core.text import short_line
 from aksci.oci.artifact import canonical_json
 from aksci.oci.manifest import parse_platform
-from aksci.oci.references import ImageRef
 from aksci.supply.scan.base_layers import platform_name, platforms_of, read_base
 from aksci.supply.scan.gate import evaluate, hash_policy, needed_scanners
 from aksci.supply.scan.ignores import check_ignores

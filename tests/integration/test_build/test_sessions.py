@@ -33,7 +33,7 @@ empty = "note"
 
 
 class Project:
-    """``lib`` and what stands on it, ``app``; ``tool`` stands alone."""
+    """``lib`` and what is based on it, ``app``; ``tool`` needs neither."""
 
     def __init__(self, root, registry):
         self.name = f"t{secrets.token_hex(4)}"

@@ -1,4 +1,4 @@
-"""The baseline: what an image recorded of itself, believed only where all that it says agrees."""
+"""The baseline: what an image recorded of itself, trusted only where all that it says agrees."""
 
 from __future__ import annotations
 

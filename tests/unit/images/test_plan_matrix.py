@@ -181,7 +181,7 @@ def _needed(plan, names):
 
 
 def _random_plan(pairs, build, opaque):
-    """A plan as the planner makes them: what stands on what is built, or is opaque, is built."""
+    """A plan as the planner makes them: what is based on what is built, or opaque, is built."""
     from types import SimpleNamespace as Some
 
     names = [f"i{number:02}" for number in range(12)]

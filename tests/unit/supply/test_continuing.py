@@ -1,4 +1,4 @@
-"""A release that continues another: what it keeps, what it changes, and who vouches for that."""
+"""A release that continues another: what it keeps, what it changes, and whose signature says so."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def test_what_is_in_another_registry_is_refused_with_what_to_do(registry, before
         go_on(registry, before, moved)
 
 
-# -- who vouches --
+# -- whose signature says so --
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Projects that ask each other come to an end, and what says who asked is not believed blindly."""
+"""Projects that ask each other come to an end, and what says who asked is not trusted blindly."""
 
 from __future__ import annotations
 

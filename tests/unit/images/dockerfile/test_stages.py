@@ -41,7 +41,7 @@ def test_the_last_stage_is_the_runtime_base_and_others_are_stages():
 
 
 def test_the_runtime_base_is_found_through_stages():
-    """``FROM x AS base / FROM y AS b / FROM base`` stands on x."""
+    """``FROM x AS base / FROM y AS b / FROM base`` is based on x."""
     recipe = resolve("FROM x AS base\nFROM y AS b\nFROM base")
     assert recipe.runtime == "x"
     assert {need.reference for need in recipe.needs} == {"x"}
