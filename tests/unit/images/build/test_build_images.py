@@ -341,7 +341,7 @@ def test_a_finished_build_that_nobody_vouches_for_is_built_again_and_its_tag_tak
     graph = project(FILES)
     good = run(graph)["app"]
     evil = planted(run, good)
-    assert run(graph)["app"].ref.digest == evil, "where nobody asks what is trusted, the tag decides"
+    assert run(graph)["app"].ref.digest == evil, "where nobody asks for trust, the tag decides"
 
     def trusted(ref, key):
         return (ref, key) == (good.ref, good.input_key)
