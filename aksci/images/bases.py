@@ -44,6 +44,10 @@ class BaseImageError(RegistryError):
         """A sentence that fits other images of the same registry, too."""
 
 
+class _GoneError(BaseImageError):
+    """The registry has answered, and does not have the digest."""
+
+
 class BaseResolver(Protocol):
     """Tells what FROM means now, of images that a project does not build.
 
@@ -87,7 +91,7 @@ class PinnedBases(BaseResolver):
         """Return the ONBUILD instructions of a digest; of a pinned one that is gone, none."""
         try:
             return self._otherwise.onbuild(reference, digest, platforms)
-        except NotFoundInRegistry:
+        except _GoneError:
             # A registry may have deleted what no tag names any more. If it had an ONBUILD, the
             # source key now differs from the recorded one: nothing is taken for the same.
             if self.pinned.get(reference) != digest:
@@ -228,7 +232,8 @@ class RegistryBases(BaseResolver):
         except RegistryError as error:
             if self._brief and isinstance(error, UnreachableError):
                 self._lost[host] = error
-            raise BaseImageError(
+            kind = _GoneError if isinstance(error, NotFoundInRegistry) else BaseImageError
+            raise kind(
                 str(reference),
                 f"The base image {reference} can't be resolved. {error.message}",
                 why=error.message,

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from aksci.core.errors import ConfigError, RegistryError
-from aksci.images.bases import RegistryBases
+from aksci.core.errors import ConfigError, RegistryError, UnreachableError
+from aksci.images.bases import BaseImageError, PinnedBases, RegistryBases
 from aksci.images.context.hasher import TreeHasher
 from aksci.images.graph import read_image
 from aksci.images.inputs import inputs_of
@@ -100,6 +100,27 @@ def test_something_that_is_no_image_is_a_clear_error():
     resolve = RegistryBases(mirror=None, connect=lambda _: shelf({AMD: [1]}))
     with pytest.raises(RegistryError, match=f"r.io/x@{AMD} is not an image"):
         resolve.onbuild("r.io/x:1", AMD, ["linux/amd64"])
+
+
+@pytest.mark.parametrize("reference", ["r.io/x:1", "docker.io/library/x:1"])
+def test_a_recorded_digest_that_its_registry_has_deleted_adds_nothing_and_any_other_is_an_error(
+    reference,
+):
+    """What no tag names any more is cleaned away; a cascade still compares today's sources."""
+    found = RegistryBases(mirror=shelf({}), connect=lambda _: shelf({}))
+    gone = reference, AMD, ["linux/amd64"]
+    assert PinnedBases({reference: AMD}, found).onbuild(*gone) == ()
+    with pytest.raises(BaseImageError, match=f"{reference} can't be resolved"):
+        PinnedBases({reference: ARM}, found).onbuild(*gone)
+
+
+def test_a_recorded_digest_that_nobody_could_be_asked_for_is_an_error():
+    def connect(host):
+        raise UnreachableError(f"The registry {host} can't be reached.")
+
+    found = PinnedBases({"r.io/x:1": AMD}, RegistryBases(mirror=None, connect=connect))
+    with pytest.raises(BaseImageError, match="can't be reached"):
+        found.onbuild("r.io/x:1", AMD, ["linux/amd64"])
 
 
 def inputs(graph, resolver, built=None, name="app"):
