@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry
-from aksci.core.strict_json import MALFORMED
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.oci.artifact import (
     CREATED,
     Content,
@@ -24,7 +24,7 @@ from aksci.oci.artifact import (
     push_artifact,
     read_artifact,
 )
-from aksci.oci.references import ImageRef
+from aksci.oci.references import ImageRef, is_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -210,9 +210,9 @@ def read_files(registry: Registry, repository: str, lineage: Lineage) -> dict[st
         packed = registry.blob(repository, lineage.file_list)
         # To a limit: whoever may push can pack gigabytes into a few bytes.
         text = zlib.decompressobj(wbits=31).decompress(packed, _MOST_BYTES)
-        files = json.loads(text)["files"]
+        files = parse_json(text)["files"]
         return {str(path): str(description) for path, description in files.items()}
-    except (NotFoundInRegistry, ValueError, KeyError, TypeError, AttributeError, zlib.error):
+    except (NotFoundInRegistry, zlib.error, *MALFORMED):
         return None
 
 
@@ -224,14 +224,19 @@ def _pack(files: Mapping[str, str]) -> bytes:
 
 def _lineage(artifact: Artifact, document: Mapping[str, Any]) -> Lineage:
     blobs = {layer.media_type: layer.digest for layer in artifact.manifest.layers}
+    # No registry could be asked for them: that would end whoever reads them later.
+    if not all(map(is_digest, blobs.values())):
+        raise artifact.manifest.damaged("a layer has no digest")
+    source = dict(document["source"])
+    _require_texts(source.get("args") or {})
     return Lineage(
         image=str(document["image"]),
         key_schema=document["keySchema"],
         input_key=str(document["inputKey"]),
-        source=dict(document["source"]),
-        parents=dict(document["parents"]),
+        source=source,
+        parents=_require_texts(document["parents"]),
         revision=str(document["revision"]),
-        edges={name: dict(edge) for name, edge in document.get("edges", {}).items()},
+        edges={name: _require_texts(edge) for name, edge in document.get("edges", {}).items()},
         steps=tuple(
             Step(keyword=str(keyword), hash=str(digest), lines=(int(first), int(last)))
             for keyword, digest, first, last in document.get("steps", ())
@@ -241,3 +246,10 @@ def _lineage(artifact: Artifact, document: Mapping[str, Any]) -> Lineage:
         file_list=blobs.get(_FILES),
         provenance=blobs.get(_PROVENANCE),
     )
+
+
+def _require_texts(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what holds nothing but texts, and None for what is not known."""
+    if not all(isinstance(value, str | None) for value in found.values()):
+        raise TypeError("a value is no text")
+    return dict(found)

@@ -294,7 +294,7 @@ def _parents(old: Lineage, new: Lineage, *, explained: bool) -> Iterator[Reason]
         yield {
             **subject,
             "reference": reference,
-            "edge": edge["type"],
+            "edge": edge.get("type", "runtime"),  # a record may be anybody's
             "old": before,
             "new": after,
         }

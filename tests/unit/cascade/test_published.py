@@ -14,8 +14,9 @@ from aksci.core.errors import RegistryError
 from aksci.images.context.hasher import TreeHasher
 from aksci.images.inputs import inputs_of
 from aksci.images.keys import Source, input_key
-from aksci.images.lineage import write_lineage
+from aksci.images.lineage import read_lineage, write_lineage
 from aksci.images.reasons import lineage_of
+from aksci.oci.artifact import CREATED
 from aksci.oci.references import ImageRef
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST
@@ -220,6 +221,24 @@ def test_whatever_lies_where_a_record_should_is_a_problem(shop, damage, part):
         assert found.problem == ""  # it says of nothing that it was used
     else:
         assert (found.lineage, "damaged" in found.problem) == (None, True)
+
+
+@pytest.mark.parametrize("layer", [1, 2])
+def test_a_record_with_a_layer_that_is_no_digest_is_passed_over_and_ends_nothing(shop, layer):
+    """Else whoever may push could keep an image from being planned, built or made again."""
+    honest = shop.publish(shop.lineage("base"), materials=[purl("debian", DEBIAN)])
+    document = json.loads(shop.registry.manifest(honest.repository, honest.digest).content)
+    files = {"mediaType": "application/vnd.aksci.files.v1+json+gzip", "digest": OTHER, "size": 1}
+    document["layers"].insert(1, files)
+    document["layers"][layer]["digest"] = "x"
+    planted = shop.registry.plant("shop/base", json.dumps(document).encode(), media_type=MANIFEST)
+    digest = shop.registry.resolve("shop/base", "latest")
+    (entry,) = shop.registry.referrers("shop/base", digest)
+    newest = {**entry, "digest": planted, "annotations": {CREATED: "2026-11-24T12:00:00Z"}}
+    shop.registry.list_referrer("shop/base", digest, newest)
+    assert read_lineage(shop.registry, "shop/base", digest) is None
+    found = shop.read()
+    assert (found.problem, found.lineage.parents) == ("", shop.lineage("base").parents)
 
 
 @pytest.mark.parametrize("materials", [3, ["x"], [{"uri": "pkg:docker/x", "digest": [1]}], [None]])

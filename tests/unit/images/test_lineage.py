@@ -11,6 +11,7 @@ import pytest
 
 from aksci.core.errors import RegistryError
 from aksci.images.lineage import Lineage, Step, read_files, read_lineage, write_lineage
+from aksci.images.reasons import reasons_between
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import push_sample
 
@@ -94,7 +95,31 @@ def test_a_damaged_record_explains_nothing(registry, damage):
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"x", gzip.compress(b"[]"), gzip.compress(b"{"), gzip.compress(b"x" * 99)]
+    "change",
+    [
+        {"source": {"args": [["A"]]}},
+        {"source": {"args": {"A": 1}}},
+        {"source": {"args": "A"}},
+        {"parents": {"docker.io/library/debian:12": 3}},
+        {"edges": {"docker.io/library/debian:12": {"type": ["runtime"]}}},
+    ],
+)
+def test_a_record_with_values_that_are_no_texts_explains_nothing(registry, change):
+    """Whoever may push can write one; comparing it would end each plan and build in a traceback."""
+    write(registry, replace(LINEAGE, **change))
+    assert read_lineage(registry, "shop/web", "latest") is None
+
+
+def test_an_edge_that_was_recorded_without_its_type_is_compared_all_the_same():
+    parents = {**LINEAGE.parents, "x:1": "sha256:" + "2" * 64}
+    old = replace(LINEAGE, parents=parents, edges={"x:1": {"image": "x"}})
+    (reason,) = reasons_between(old, LINEAGE)
+    assert (reason["code"], reason["reference"], reason["edge"]) == ("PARENT", "x:1", "runtime")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"x", *map(gzip.compress, [b"[]", b"{", b"x" * 99, b"[" * 100_000, b'{"files": {}}x'])],
 )
 def test_a_damaged_list_of_files_explains_nothing(registry, damage):
     write(registry)
