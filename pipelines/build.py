@@ -22,8 +22,7 @@ from aksci.images.build.build_record import (
 )
 from aksci.images.build.stable_tags import publish_tags
 from aksci.images.selection import select
-from pipelines.plan import plan, policy_bases
-from pipelines.project_graph import project_graph
+from pipelines.project_graph import policy_bases, project_graph
 from pipelines.scan import apply_gate, require_pass_all, scan_build
 
 if TYPE_CHECKING:
@@ -49,6 +48,9 @@ def build(env: Environment, options: Options) -> dict[str, Any]:
     stages before ``push``.
     """
     if options.plan:
+        # Here: what draws plans and graphs is nothing that a build waits for.
+        from pipelines.plan import plan
+
         return plan(env, options)
     with ThreadPoolExecutor(1) as meanwhile:
         meanwhile.submit(lambda: env.commit)  # git looks at the tree while we read Dockerfiles

@@ -28,19 +28,18 @@ from aksci.report.plan_report import (
     why_text,
 )
 from pipelines.output import deliver, place_for, renderer_of
-from pipelines.project_graph import project_graph
+from pipelines.project_graph import policy_bases, project_graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aksci.cli.options import Options
     from aksci.environment import Environment
-    from aksci.images.bases import BaseResolver
     from aksci.images.build_plan import BuildPlan, Work
     from aksci.images.graph import Graph
     from aksci.report.graph_drawing import Drawing
 
-__all__ = ["graph", "plan", "policy_bases", "why"]
+__all__ = ["graph", "plan", "why"]
 
 
 def plan(env: Environment, options: Options) -> dict[str, Any]:
@@ -100,30 +99,6 @@ def graph(env: Environment, options: Options) -> dict[str, Any]:
         text = GRAPH_FORMATS[options.format](drawing)
     deliver(env, options, text, code=options.format in {"json", "html"})
     return {}
-
-
-def policy_bases(env: Environment, graph: Graph) -> BaseResolver:
-    """Return what tells the bases of each image, as [cascade] holds them.
-
-    What an image recorded must be trusted even where this session signs nothing: a later job signs
-    what was built on it, since our own run has built it. Only a look takes it as it is.
-    """
-    config = env.config.cascade
-    if not config.bases and not config.edges:
-        return env.bases
-    from aksci.cascade.base_policy import check_policy
-    from aksci.cascade.chosen_bases import PolicyBases
-    from aksci.cascade.drift import PolicyDigests
-
-    check_policy(config)
-    return PolicyBases(
-        graph=graph,
-        registry=env.registry,
-        config=config,
-        policy_digests=PolicyDigests(env.resolver),
-        otherwise=env.bases,
-        trusted=env.trust.trusts_record if env.start else None,
-    )
 
 
 def _plan_or_all_that_is_known(env: Environment, options: Options) -> BuildPlan:

@@ -27,7 +27,7 @@ from aksci.images.validate.result import Validation
 from aksci.oci.references import ImageRef
 from aksci.supply.sign.signer import BindingError, NotSignedError, Proof
 from aksci.testing.memory_registry import Call, MemoryRegistry
-from pipelines.plan import policy_bases
+from pipelines.project_graph import policy_bases
 from pipelines.scan import verdicts_before
 
 TOML = """\
