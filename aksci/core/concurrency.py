@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from importlib import import_module
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
 __all__ = ["backoff", "gather", "import_first", "retry"]
@@ -50,7 +50,7 @@ def gather(
     :param name: what the threads are called.
     :param imports: the modules that the work imports, if other modules than ours.
     """
-    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+    from concurrent.futures import ThreadPoolExecutor, wait
 
     # Here, and not in the work: the first thing that all threads would do is import it at once.
     import_first(*imports)
@@ -59,28 +59,52 @@ def gather(
     # itself.
     if len(todo) < 2 or limit < 2:  # noqa: PLR2004 - nothing to do at once
         return [work(item) for item in todo]
+    task = _Task(work, todo)
     # No ``with``: leaving it waits for every thread, even after Ctrl-C.
     pool = ThreadPoolExecutor(min(limit, len(todo)), thread_name_prefix=name)
-    futures: list[Future[Result]] = []
+    futures: list[Future[None]] = []
     try:
-        futures.extend(pool.submit(work, item) for item in todo)
-        wait(futures, return_when=FIRST_EXCEPTION)
+        # As many as there are threads, and not one an item: Ctrl-C in the middle of handing out
+        # thousands left them to begin, and at times found a lock of the pool half released.
+        futures.extend(pool.submit(task.run) for _ in range(min(limit, len(todo))))
+        wait(futures)
     except BaseException:  # Ctrl-C: it has ended our programs, and so most of what runs
-        pool.shutdown(wait=False, cancel_futures=True)
-        wait([future for future in futures if not future.cancelled()], timeout=_GRACE)
+        task.stopped.set()
+        pool.shutdown(wait=False)
+        wait(futures, timeout=_GRACE)
         raise
-    # No thread may still be at work, and print, when the failure is told.
-    pool.shutdown(wait=True, cancel_futures=True)
-    _raise_first(futures)
-    return [future.result() for future in futures]
-
-
-def _raise_first(futures: Iterable[Future[Result]]) -> None:
+    # No thread may still be at work, and print, when a failure is told.
+    pool.shutdown(wait=True)
     # In the items' order: whichever thread was the fastest, a repeated run tells the same failure.
-    for future in futures:
-        error = None if future.cancelled() else future.exception()
-        if error is not None:
-            raise error
+    if task.errors:
+        raise task.errors[min(task.errors)]
+    return [task.results[index] for index in range(len(todo))]
+
+
+class _Task(Generic[Item, Result]):
+    """Items that several threads take from one list, in its order, until one of them fails."""
+
+    def __init__(self, work: Callable[[Item], Result], items: Sequence[Item]) -> None:
+        self._work = work
+        self._items = items
+        self._next = iter(range(len(items)))
+        self._lock = threading.Lock()
+        self.stopped = threading.Event()
+        self.results: dict[int, Result] = {}
+        self.errors: dict[int, BaseException] = {}
+
+    def run(self) -> None:
+        """Do the work for items that nobody has taken."""
+        while not self.stopped.is_set():
+            with self._lock:
+                index = next(self._next, None)
+            if index is None:
+                return
+            try:
+                self.results[index] = self._work(self._items[index])
+            except BaseException as error:  # noqa: BLE001 - the caller raises it
+                self.errors[index] = error
+                self.stopped.set()
 
 
 def backoff(first: float, *, attempts: int) -> Iterator[float]:
