@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from aksci.cascade.cascade_plan import Chooser, plan_cascade
@@ -17,7 +17,6 @@ from aksci.images.build.build_images import BuildResult
 from aksci.images.build.build_record import Failure, read_failures, update_failures
 from aksci.images.build.build_run import Run
 from aksci.images.lookup import Lookup
-from aksci.oci.references import ImageRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from aksci.environment import Environment
     from aksci.images.build.build_record import BuiltImage
     from aksci.images.graph import Graph
+    from aksci.oci.references import ImageRef
     from aksci.supply.scan.scan_images import ImageScans
     from aksci.supply.scan.verdict import Verdict
     from aksci.supply.scan_and_sign import ScanAndSign
@@ -114,7 +114,11 @@ class Cascading:
             policy=env.config.scan,
             now=env.now,
             origin=self.origin(),
-            base_of=self._base_of,
+            base_of=partial(
+                env.resolver.base_of,
+                host=env.registry.host,
+                own={name: one.spec.repository for name, one in self.graph.images.items()},
+            ),
         )
 
     def _make_gate(self, trusted: Callable[[Verdict], bool]) -> ImageScans:
@@ -131,17 +135,6 @@ class Cascading:
             env.resolver.client,
             trusted,
         )
-
-    def _base_of(self, image: BuiltImage) -> ImageRef | None:
-        """Return what an image is based on."""
-        base = next((one for one in image.bases if one.runtime), None)
-        if base is None:
-            return None
-        if base.image:
-            repository = self.graph.images[base.image].spec.repository
-            return ImageRef(self.env.registry.host, repository, base.digest)
-        registry, repository = self.env.resolver.where(base.reference)
-        return ImageRef(registry.host, repository, base.digest)
 
     def origin(self) -> Origin:
         """Return what signatures tell of where something comes from."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aksci.cli.options import Options
 from aksci.core.errors import RegistryError
-from aksci.oci.references import ImageRef
 from pipelines.output import deliver, renderer_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aksci.environment import Environment
-    from aksci.images.build.build_record import BuildRecord, BuiltImage
+    from aksci.images.build.build_record import BuildRecord
     from aksci.supply.scan.verdict import Verdict
 
 __all__ = ["apply_gate", "require_pass_all", "scan", "scan_build", "verdicts_before"]
@@ -55,6 +55,8 @@ def scan_build(env: Environment, record: BuildRecord) -> dict[str, Verdict]:
             verdict, {one.input_key for one in images if one.ref == verdict.image}
         )
 
+    own = {name: image.ref.repository for name, image in record.images.items()}
+    base_of = partial(env.resolver.base_of, host=env.registry.host, own=own)
     found = scan_images(
         {name: image.ref for name, image in record.images.items()},
         scanner=env.scanner,
@@ -63,7 +65,7 @@ def scan_build(env: Environment, record: BuildRecord) -> dict[str, Verdict]:
         reporter=env.reporter,
         now=env.now(),
         root=env.root,
-        bases={name: _base_of(env, record, image) for name, image in record.images.items()},
+        bases={name: base_of(image) for name, image in record.images.items()},
         outside=env.resolver.client,
         trusted=trusted,
     )
@@ -124,14 +126,3 @@ def verdicts_before(env: Environment, verdicts: Mapping[str, Verdict]) -> dict[s
     same = {n: stored[i.verdict] for n, i in release.images.items() if i.verdict in stored}
     others = {n: image for n, image in release.images.items() if n not in same}
     return {**same, **release_verdicts(env.registry, replace(release, images=others))}
-
-
-def _base_of(env: Environment, record: BuildRecord, image: BuiltImage) -> ImageRef | None:
-    """Return what an image is based on: findings in its layers are its own."""
-    base = next((one for one in image.bases if one.runtime), None)
-    if base is None:
-        return None
-    if base.image in record.images:
-        return replace(record.images[base.image].ref, digest=base.digest)
-    registry, repository = env.resolver.where(base.reference)
-    return ImageRef(registry.host, repository, base.digest)

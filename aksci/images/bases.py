@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Protocol
 from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry, RegistryError, UnreachableError
 from aksci.core.files import write_atomically
 from aksci.images.platforms import normalise_platform
-from aksci.oci.references import Reference, parse_reference
+from aksci.oci.references import ImageRef, Reference, parse_reference
 from aksci.oci.registry import read_child, read_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from aksci.images.build.build_record import BuiltImage
     from aksci.oci.manifest import Manifest
     from aksci.oci.registry import Registry
 
@@ -157,6 +158,20 @@ class RegistryBases(BaseResolver):
         if parsed.registry != _HUB:
             return self.client(parsed.registry), parsed.repository
         return self._mirror or self.client(_HUB_HOST), parsed.repository
+
+    def base_of(self, image: BuiltImage, *, host: str, own: Mapping[str, str]) -> ImageRef | None:
+        """Return what an image is based on, where it can be read; None: nothing.
+
+        :param host: the project's registry.
+        :param own: image of the project -> its repository there.
+        """
+        base = next((one for one in image.bases if one.runtime), None)
+        if base is None:
+            return None
+        if base.image in own:
+            return ImageRef(host, own[base.image], base.digest)
+        registry, repository = self.where(base.reference)
+        return ImageRef(registry.host, repository, base.digest)
 
     @contextlib.contextmanager
     def _once(self, key: str) -> Iterator[None]:
