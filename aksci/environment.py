@@ -268,7 +268,7 @@ class Environment:
             runner=self.runner,
             reporter=self.reporter,
             seeds=self.config.local.seeds,
-            notary="dct" in self.config.sign.signers,
+            notary=self.config.sign.needs_notary,
         )
 
     # -- Tools and registries --

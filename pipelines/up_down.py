@@ -22,7 +22,7 @@ def up(env: Environment, _options: Options) -> dict[str, Any]:
         reporter=env.reporter,
         seeds=env.config.local.seeds,
         cluster=True,
-        notary="dct" in env.config.sign.signers,
+        notary=env.config.sign.needs_notary,
     )
     env.reporter.line(f"registry    http://{found.registry}")
     env.reporter.line(f"buildkitd   {found.buildkit}")

@@ -178,6 +178,11 @@ class SignConfig(StrictModel):
     cosign: CosignConfig = CosignConfig()
     dct: DctConfig = DctConfig()
 
+    @property
+    def needs_notary(self) -> bool:
+        """Whether a Notary server takes part: Docker Content Trust signs."""
+        return "dct" in self.signers
+
     @model_validator(mode="after")
     def _some(self) -> SignConfig:
         # "All of them verify" holds of none, too: everything would pass.

@@ -32,7 +32,7 @@ def serve(
     :param options: fields of ``RegistryServer``, such as ``login``.
     """
     kept = RegistryServer(registry=registry or MemoryRegistry(), **options)
-    httpd = _Httpd(("127.0.0.1", 0), _Handler)
+    httpd = _Httpd(("127.0.0.1", 0), _RegistryHandler)
     httpd.kept = kept
     if tls:
         httpd.socket = tls.wrap_socket(httpd.socket, server_side=True)
@@ -59,7 +59,7 @@ class _Httpd(ThreadingHTTPServer):
         """Say nothing: a client that hangs up is often the test."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _RegistryHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = 1 << 16  # one packet an answer: two would wait for each other
     server: _Httpd

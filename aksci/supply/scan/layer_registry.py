@@ -68,7 +68,7 @@ class Serving(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, view: View, registry: Registry, ref: ImageRef) -> None:
-        super().__init__((_LOOPBACK, 0), _Handler)
+        super().__init__((_LOOPBACK, 0), _LayerHandler)
         self.view = view
         self.registry = registry
         self.repository = ref.repository
@@ -113,7 +113,7 @@ class Serving(ThreadingHTTPServer):
         """Say nothing: ``problem`` does."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _LayerHandler(BaseHTTPRequestHandler):
     """Answers GET and HEAD for the view's manifest, its configuration and its layers."""
 
     protocol_version = "HTTP/1.1"
