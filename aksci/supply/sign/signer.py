@@ -118,7 +118,8 @@ class Signer(Protocol):
     def verify(self, ref: ImageRef, claims: Mapping[str, str]) -> tuple[Proof, ...]:
         """Require one valid signature, by a trusted identity, that has all of the claims.
 
-        :returns: what proves it, never empty.
+        :returns: what proves it, never empty. Of several signatures, one signer shows one; of
+            those of the same time, the one that tells the most.
         :raises TrustError: there is none; the class says what is wrong.
         """
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -115,3 +116,20 @@ def test_what_a_stranger_lists_as_a_signature_is_refused_and_breaks_nothing(ref,
     )
     with pytest.raises(error):
         signer.verify(ref, {})
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_several_valid_signatures_the_one_that_tells_the_most_is_the_proof(ref, order):
+    told = [{"a": "1"}, {"a": "1", "b": "2"}, {"c": "3", "d": "4", "e": "5"}]
+    image = {"docker-manifest-digest": ref.digest}
+    critical = {"type": "https://sigstore.dev/cosign/sign/v1", "image": image}
+    printed = json.dumps([{"critical": critical, "optional": each} for each in told[::order]])
+    answer = SimpleNamespace(status=0, stdout=printed, stderr="")
+    signer = CosignSigner(
+        cosign=Path("cosign"),
+        runner=SimpleNamespace(environment={}, run=lambda *_, **__: answer),
+        registry=MemoryRegistry(),
+        key=CosignKey(public="cosign.pub", identity="the key"),
+    )
+    (proof,) = signer.verify(ref, {"a": "1"})
+    assert proof.claims == {"a": "1", "b": "2"}

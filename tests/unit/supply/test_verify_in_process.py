@@ -217,6 +217,29 @@ def test_of_many_signatures_the_newest_are_looked_at(registry, corpus, target, f
     assert len(registry.asked("manifest", "blob")) == 3
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_signatures_of_one_second_the_one_that_tells_the_most_is_the_proof(
+    registry, notary, target, moment, order
+):
+    """A release may be signed once more, as one that continues another: the list has no order."""
+    root = notary.make("root", ca=True, now=moment)
+    told = [{"a": "1"}, {"a": "1", "b": "2"}, {"c": "3", "d": "4", "e": "5"}]
+    for digit, claims in list(enumerate(told))[::order]:
+        payload = notary.payload(target, claims)
+        chain = [notary.make("leaf", issuer=root, now=moment), root]
+        data = notary.envelope(chain, payload, moment)
+        seconds = {"annotations": {"org.opencontainers.image.created": "2026-11-23T12:00:00Z"}}
+        add(registry, digit, data, target.digest, **seconds)
+    found = find_proof(
+        registry,
+        ImageRef("r.example", REPOSITORY, target.digest),
+        {"a": "1"},
+        trust=TrustedRoots.read([root.pem], ("*",)),
+        now=moment,
+    )
+    assert found.claims == {"a": "1", "b": "2"}
+
+
 @pytest.mark.parametrize("annotations", ["x", ["x"], {"org.opencontainers.image.created": {}}])
 def test_odd_annotations_break_nothing(registry, corpus, target, find, annotations):
     add(registry, 1, corpus["three certificates"].data, target.digest)

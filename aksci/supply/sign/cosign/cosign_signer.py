@@ -77,10 +77,12 @@ class CosignSigner:
         """Verify from the pinned key or identity only."""
         result = self._verify(ref)
         valid = _valid_claims(result.stdout, ref) if result.status == 0 else []
-        for found in valid:
-            if claims.items() <= found.items():
-                return (Proof(signer=self.name, identity=self.key.identity, claims=found),)
-        raise self._refusal(ref, claims, valid, result)
+        able = [found for found in valid if claims.items() <= found.items()]
+        if not able:
+            raise self._refusal(ref, claims, valid, result)
+        # cosign prints them in any order; of one that tells more, no claim is missed.
+        fullest = max(able, key=len)
+        return (Proof(signer=self.name, identity=self.key.identity, claims=fullest),)
 
     def _sign_once(self, ref: ImageRef, claims: Mapping[str, str]) -> None:
         argv = sign_argv(self.cosign, ref, claims, key=self.key, plain_http=self.plain_http)

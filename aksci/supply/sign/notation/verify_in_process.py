@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import RegistryError
 from aksci.core.strict_json import parse_json
 from aksci.core.text import one_line
-from aksci.oci.artifact import find_artifacts, read_artifact
+from aksci.oci.artifact import CREATED, find_artifacts, read_artifact
 from aksci.oci.manifest import OCI_MANIFEST
 from aksci.supply.sign.notation.cbor import DoubtError, Tag, head, read
 from aksci.supply.sign.notation.certificate_chain import (
@@ -82,6 +83,8 @@ def find_proof(
 ) -> Proof | None:
     """Return the newest signature that surely proves the claims; None where none surely does.
 
+    Of those of one second, which may be listed in any order, it is the one that tells the most.
+
     :param now: when certificates must be valid and the signature not expired.
     """
     try:
@@ -91,15 +94,20 @@ def find_proof(
         listed = find_artifacts(registry, ref, SIGNATURE)
     except RegistryError:
         return None
-    for entry in listed[:_MOST]:
-        # A stranger may have written all of it: whatever it makes a library raise, it is no proof.
-        try:
-            data = _fetch(registry, ref, entry)
-            proof = prove(data, target, trust=trust, now=now)
-        except Exception:  # noqa: BLE001, S112
-            continue
-        if claims.items() <= proof.claims.items():
-            return proof
+    for _, same in groupby(listed[:_MOST], key=lambda entry: entry.annotations.get(CREATED)):
+        proofs = []
+        for entry in same:
+            # A stranger may have written all of it: whatever it makes a library raise, it is no
+            # proof.
+            try:
+                data = _fetch(registry, ref, entry)
+                proof = prove(data, target, trust=trust, now=now)
+            except Exception:  # noqa: BLE001, S112
+                continue
+            if claims.items() <= proof.claims.items():
+                proofs.append(proof)
+        if proofs:
+            return max(proofs, key=lambda proof: len(proof.claims))
     return None
 
 
