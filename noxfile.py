@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nox
 
-from aksci.nox_sessions import register
+from aksci.nox import register
 
 register(project="examples/shop")
 

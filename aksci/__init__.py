@@ -1,7 +1,44 @@
-"""CI/CD pipeline steps and task runner for microservices on Azure Kubernetes Service."""
+"""CI/CD pipeline steps and task runner for microservices on Azure Kubernetes Service.
+
+A pipeline is a function of an environment that calls steps::
+
+    from aksci import Environment, steps
+
+    def release(env: Environment) -> None:
+        build = steps.build(env)
+        steps.validate(env, build)
+        verdicts = steps.scan(env, build)
+        steps.sign(env, build, verdicts)
+        steps.deploy(env, steps.publish(env, build, verdicts))
+
+What is public, and so promised to stay, is listed in docs/library.md of the source tree.
+"""
 
 from __future__ import annotations
 
-__all__ = ["__version__"]
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aksci import steps
+    from aksci.environment import Environment
+
+__all__ = ["Environment", "__version__", "steps"]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when they are asked for: `nox -l` reads this file, too.
+    if name == "Environment":
+        from aksci.environment import Environment
+
+        return Environment
+    if name == "steps":
+        from importlib import import_module
+
+        return import_module("aksci.steps")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

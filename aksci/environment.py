@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aksci.config.loader import (
     CONFIG_NAME,
@@ -68,6 +68,7 @@ class _Family:
     """By name, and by whether they may start anything; the first is the one that was opened."""
     closing: ExitStack = field(default_factory=ExitStack)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def first(self) -> Environment:
@@ -195,7 +196,21 @@ class Environment:
             family.members[name, start] = made
             return made
 
-    # -- What earlier runs have left --
+    # -- What this run, and earlier ones, have left --
+
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """What each step has noted for the run record, as JSON: by the step's name."""
+        return dict(self._family.notes)
+
+    def note(self, step: str, details: Any) -> None:
+        """Note for the run record what a step has decided and done.
+
+        :param step: the name under which ``.aksci/runs`` shows it; a later note replaces it.
+        :param details: what JSON can hold. No secrets.
+        """
+        with self._family.lock:
+            self._family.notes[step] = details
 
     @property
     def work(self) -> Path:

@@ -168,7 +168,7 @@ def _write_image(
 
 
 NOXFILE = """\
-from aksci.nox_sessions import register
+from aksci.nox import register
 
 register()
 """

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from aksci.cascade.base_policy import check_policy
 from aksci.cli.edge import run_session
 from aksci.cli.sessions import SESSIONS, SessionSpec
+from aksci.pipelines.cascade import report_of
+from aksci.pipelines.cascade_images import Cascading
+from aksci.pipelines.output import deliver
 from aksci.report.cascade_formats import cascade_text, save_cascade_report
-from pipelines.cascade import report_of
-from pipelines.cascade_images import Cascading
-from pipelines.output import deliver
-from pipelines.project_graph import project_graph
+from aksci.steps.graph_step import graph as project_graph
 
 if TYPE_CHECKING:
     from aksci.cascade.cascade_run import CascadeRun

@@ -1,1 +1,1 @@
-"""Compositions of aksci's steps: what each session does, in order."""
+"""How this repository releases the shop: pipelines that use aksci's public names only."""

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from aksci.ci.choose import choose_reporter
@@ -99,9 +100,12 @@ def _record(name: str, env: Environment, options: Options) -> int:
     started = time.monotonic()
     try:
         apply = getattr(import_module(session.module), session.function)
-        details |= apply(env, options) or {}
+        done = apply(env, **_asked(apply, options))
+        if isinstance(done, dict):
+            details |= done
+            done = details.pop("exit_status", 0)
         # The record tells what was decided; the status is the process's.
-        status = int(details.pop("exit_status", 0))
+        status = int(done or 0)
     except AksciError as error:
         outcome = error.code
         details["error"] = error.message
@@ -111,6 +115,7 @@ def _record(name: str, env: Environment, options: Options) -> int:
         outcome = "interrupted"
         raise
     finally:
+        details |= env.notes
         if session.recorded:
             try:
                 write_run_record(
@@ -128,6 +133,14 @@ def _record(name: str, env: Environment, options: Options) -> int:
                     raise
                 env.reporter.warning(f"The run record could not be written: {error}.")
     return status
+
+
+def _asked(apply: Callable[..., Any], options: Options) -> dict[str, Any]:
+    """Return what a pipeline takes of what was asked: by the names of its parameters."""
+    names = list(signature(apply).parameters)[1:]
+    if "options" in names or "_options" in names:  # not yet a composition of steps
+        return {names[0]: options}
+    return {name: getattr(options, name) for name in names}
 
 
 def write_run_record(

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.text import escape_markdown
-from aksci.images.build_plan import shown_reference
+from aksci.core.text import escape_markdown, safe_json
+from aksci.images.build_plan import plan_document, shown_reference
 from aksci.images.plan_compare import DIFFERENCES
 from aksci.images.reason_wording import explain, short_digest
 from aksci.images.reasons import waits
 from aksci.report.markup import joined, markdown_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from aksci.images.build_plan import BuildPlan, Undecided, UndecidedError, Work
 
 __all__ = [
+    "PLAN_FORMATS",
     "plan_comparison_markdown",
     "plan_comparison_text",
     "plan_markdown",
@@ -245,3 +246,10 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         where = "of this project" if parent["image"] else "external"
         digest = parent["digest"] or "still to be built"
         yield parent["edge"], f"{parent['reference']} ({where}): {digest}"
+
+
+PLAN_FORMATS: dict[str, Callable[[BuildPlan], str]] = {
+    "text": plan_text,
+    "json": lambda plan: safe_json(plan_document(plan)),
+    "markdown": plan_markdown,
+}

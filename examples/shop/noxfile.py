@@ -1,5 +1,5 @@
 """The shop's sessions: `nox -l` lists them."""
 
-from aksci.nox_sessions import register
+from aksci.nox import register
 
 register()

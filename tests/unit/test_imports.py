@@ -11,7 +11,7 @@ LIBRARIES = ("asyncio", "azure", "cryptography", "docker", "lightkube", "request
 OURS = ("aksci.deploy", "aksci.local.platform", "aksci.supply")
 
 
-@pytest.mark.parametrize("module", ["pipelines.build", "pipelines.plan"])
+@pytest.mark.parametrize("module", ["aksci.pipelines.build", "aksci.pipelines.plan"])
 def test_to_decide_what_to_build_no_heavy_library_is_imported(module):
     code = (
         "import sys, aksci.__main__, aksci.cli.edge, aksci.config.loader, aksci.local.layout;"

@@ -223,7 +223,7 @@ def test_a_full_disk_stops_up_before_it_starts_anything(project):
 def test_nox_does_not_deploy_what_did_not_build(project):
     """``nox -s build deploy`` through a user's three-line noxfile."""
     (project.folder / "noxfile.py").write_text(
-        '"""Sessions."""\nfrom aksci.nox_sessions import register\n\nregister()\n'
+        '"""Sessions."""\nfrom aksci.nox import register\n\nregister()\n'
     )
     dockerfile = project.folder / "Dockerfile"
     original = dockerfile.read_text()

@@ -25,6 +25,7 @@ from aksci.local.layout import Layout, Ports
 from aksci.local.notary import ensure_notary_pki, notary_part
 from aksci.local.part import start_part
 from aksci.oci.references import ImageRef
+from aksci.pipelines.trust import _repositories, migrate_trust
 from aksci.supply.sign.dct.configure import dct_signer
 from aksci.supply.sign.dct.metadata import MetadataError
 from aksci.supply.sign.dct.migrate import MIGRATED_FROM, TAGS, migrate_repository
@@ -40,7 +41,6 @@ from aksci.supply.sign.signer import (
     UntrustedError,
     ensure_signed,
 )
-from pipelines.trust import _repositories, migrate_trust
 
 
 def _free_port():

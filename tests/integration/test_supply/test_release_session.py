@@ -21,6 +21,7 @@ from aksci.environment import Environment
 from aksci.images.build.build_record import Base, BuildRecord, BuiltImage
 from aksci.local.endpoints import Endpoints
 from aksci.oci.artifact import push_artifact
+from aksci.pipelines.show_release import release as session
 from aksci.supply.release.make_release import make_release
 from aksci.supply.release.release_file import write_release_file
 from aksci.supply.release.sign_release import publish_release
@@ -28,7 +29,6 @@ from aksci.supply.scan.scan_images import scan_images
 from aksci.supply.sign.make_signer import SignerMaker
 from aksci.supply.sign.signer import Origin, sign_image
 from aksci.testing.reporter import RecordingReporter
-from pipelines.show_release import release as session
 
 NAMES = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com"}
 NAMES |= {"GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.com"}

@@ -240,8 +240,8 @@ def test_all_sessions_accept_one_list_of_arguments():
 
 def test_listing_sessions_imports_nothing_heavy():
     code = textwrap.dedent("""
-        import sys, aksci.nox_sessions
-        aksci.nox_sessions.register()
+        import sys, aksci.nox
+        aksci.nox.register()
         heavy = {"azure", "docker", "lightkube", "rich", "sh", "pydantic", "cryptography"}
         print(sorted(heavy & set(sys.modules)))
     """)

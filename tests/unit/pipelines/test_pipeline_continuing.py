@@ -12,7 +12,7 @@ from aksci.core.errors import ClusterError, GateError, Interrupted, RolloutError
 from aksci.deploy.state.deploy_record import Deployed, DeployRecord
 from aksci.environment import Environment
 from aksci.oci.references import ImageRef
-from pipelines.cascade_environments import EnvironmentActions, deploy_continued
+from aksci.pipelines.cascade_environments import EnvironmentActions, deploy_continued
 
 HOST = "r.example"
 

@@ -12,11 +12,11 @@ from aksci.config.deploy_models import EnvironmentConfig
 from aksci.config.models import Config
 from aksci.core.errors import ConfigError, UsageError
 from aksci.oci.references import ImageRef
+from aksci.pipelines.promote import _sign_again, previous, promote
 from aksci.supply.release.release import Release
 from aksci.supply.sign.signer import AllSigners, NotSignedError, Proof, UntrustedError
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.reporter import RecordingReporter
-from pipelines.promote import _sign_again, previous, promote
 
 
 def environment(**more):

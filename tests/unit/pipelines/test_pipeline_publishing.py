@@ -10,10 +10,10 @@ from aksci.core.errors import RegistryError
 from aksci.images.build.build_record import BuildRecord, BuiltImage
 from aksci.images.build.stable_tags import publish_tags
 from aksci.oci.references import ImageRef
+from aksci.pipelines.cascade_release import Publishing
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.reporter import RecordingReporter
 from aksci.testing.sample_images import MANIFEST
-from pipelines.cascade_release import Publishing
 
 PARENTS = {"base": frozenset(), "app": frozenset({"base"}), "lone": frozenset()}
 

@@ -25,10 +25,10 @@ from aksci.images.lineage import Lineage
 from aksci.images.validate.checks import spec_hash
 from aksci.images.validate.result import Validation
 from aksci.oci.references import ImageRef
+from aksci.pipelines.scan import verdicts_before
+from aksci.steps.policy_bases import policy_bases
 from aksci.supply.sign.signer import BindingError, NotSignedError, Proof
 from aksci.testing.memory_registry import Call, MemoryRegistry
-from pipelines.project_graph import policy_bases
-from pipelines.scan import verdicts_before
 
 TOML = """\
 schema = 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aksci.cli.options import Options
 from aksci.core.errors import UsageError
 from aksci.core.text import safe_json
-from pipelines.output import deliver, renderer_of
+from aksci.pipelines.output import deliver, renderer_of
 
 
 @given(st.text(alphabet="#vso[]:\n\r\x1b% a\u2028") | st.just("##vso[x]"))

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import pytest
 
 from aksci.config.loader import load_config
+from aksci.pipelines.ask_owners import ask_owners
+from aksci.pipelines.cascade_images import Done
 from aksci.testing.reporter import RecordingReporter
-from pipelines.ask_owners import ask_owners
-from pipelines.cascade_images import Done
 
 DEBIAN = "docker.io/library/debian:12"
 OLD, NEW = ("sha256:" + digit * 64 for digit in "12")

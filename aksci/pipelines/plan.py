@@ -16,19 +16,20 @@ from aksci.images.graph import graph_document
 from aksci.images.plan_compare import compare_plans, load_plan, save_plan
 from aksci.images.plan_matrix import make_matrices, matrix_document, matrix_value
 from aksci.images.selection import require_images, select
+from aksci.pipelines.output import deliver, place_for, renderer_of
 from aksci.report.graph_drawing import draw_dot, draw_mermaid, draw_tree, drawing_of
 from aksci.report.graph_page import draw_page
 from aksci.report.plan_report import (
+    PLAN_FORMATS,
     plan_comparison_markdown,
     plan_comparison_text,
     plan_markdown,
-    plan_text,
     undecided_text,
     why_markdown,
     why_text,
 )
-from pipelines.output import deliver, place_for, renderer_of
-from pipelines.project_graph import policy_bases, project_graph
+from aksci.steps.graph_step import graph as project_graph
+from aksci.steps.policy_bases import policy_bases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,11 +194,6 @@ def _states(env: Environment, found: Graph) -> tuple[Work, ...]:
         return ()
 
 
-PLAN_FORMATS: dict[str, Callable[[BuildPlan], str]] = {
-    "text": plan_text,
-    "json": lambda planned: safe_json(plan_document(planned)),
-    "markdown": plan_markdown,
-}
 COMPARISON_FORMATS: dict[str, Callable[[dict[str, Any]], str]] = {
     "text": plan_comparison_text,
     "json": safe_json,

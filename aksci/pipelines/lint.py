@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, ToolError
 from aksci.deploy.lint.lint_project import LintTools, lint_project
+from aksci.pipelines.output import show
+from aksci.steps.graph_step import graph as project_graph
 from aksci.tools.schemas import SCHEMA_LOCATION, ensure_schemas
-from pipelines.output import show
-from pipelines.project_graph import project_graph
 
 if TYPE_CHECKING:
     from aksci.cli.options import Options

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aksci.cascade.dependents.find_dependents import FoundDependent, Survey
     from aksci.config.cascade_models import AzurePipelinesTarget, GithubTarget
     from aksci.oci.references import ImageRef
-    from pipelines.cascade_images import Cascading, Done
+    from aksci.pipelines.cascade_images import Cascading, Done
 
 __all__ = ["TO_COME", "Asking", "ask_owners"]
 

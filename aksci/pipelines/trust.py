@@ -44,9 +44,9 @@ def migrate_trust(env: Environment, options: Options) -> dict[str, Any]:
 
 def _repositories(env: Environment) -> tuple[str, ...]:
     """Return all that a deployment verifies signatures in."""
+    from aksci.steps.graph_step import graph as project_graph
     from aksci.supply.release.chart import read_chart
     from aksci.supply.release.release import chart_repository, release_repository
-    from pipelines.project_graph import project_graph
 
     project = env.config.project.name
     images = {image.spec.repository for image in project_graph(env).images.values()}

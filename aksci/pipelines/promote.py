@@ -17,6 +17,8 @@ from aksci.deploy.state.deploy_record import read_record
 from aksci.oci.copy import apply_transfer
 from aksci.oci.copy_plan import plan_transfer
 from aksci.oci.references import ImageRef
+from aksci.pipelines.deploy import deploy_ref, verified_release
+from aksci.pipelines.output import show
 from aksci.supply.release.promotion_gates import (
     ReleaseFacts,
     RunningRelease,
@@ -26,8 +28,6 @@ from aksci.supply.release.promotion_gates import (
 from aksci.supply.release.sign_release import LATEST
 from aksci.supply.scan.stored_verdict import read_verdict
 from aksci.supply.sign.signer import ensure_signed, image_claims, kind_claims
-from pipelines.deploy import deploy_ref, verified_release
-from pipelines.output import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

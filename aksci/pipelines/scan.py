@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.cli.options import Options
 from aksci.core.errors import RegistryError
-from pipelines.output import deliver, renderer_of
+from aksci.pipelines.output import deliver, renderer_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

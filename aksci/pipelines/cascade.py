@@ -12,15 +12,15 @@ from aksci.cascade.dependents.loop_guard import chain_of
 from aksci.cli.options import WORK_TO_DO
 from aksci.core.errors import AksciError, ConfigError, UsageError
 from aksci.oci.references import parse_reference
+from aksci.pipelines.cascade_images import Cascading, Done
+from aksci.pipelines.output import deliver, renderer_of
 from aksci.report.cascade_formats import (
     CASCADE_FORMATS,
     cascade_document,
     cascade_markdown,
     save_cascade_report,
 )
-from pipelines.cascade_images import Cascading, Done
-from pipelines.output import deliver, renderer_of
-from pipelines.project_graph import project_graph
+from aksci.steps.graph_step import graph as project_graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +69,7 @@ def cascade(env: Environment, options: Options) -> dict[str, Any]:
 
 def _ask_owners(work: Cascading, done: Done, options: Options, chain: tuple[str, ...]) -> Done:
     """Look at other repositories; what is done here is told whatever becomes of them."""
-    from pipelines.ask_owners import ask_owners
+    from aksci.pipelines.ask_owners import ask_owners
 
     try:
         return ask_owners(work, done, options.base, chain=chain)

@@ -10,7 +10,7 @@ from aksci.azure.acr_tasks.output_folder import write_folder
 from aksci.azure.acr_tasks.plan_tasks import plan_acr_tasks
 from aksci.azure.acr_tasks.source_location import locate_source
 from aksci.core.errors import ConfigError, UsageError
-from pipelines.project_graph import project_graph
+from aksci.steps.graph_step import graph as project_graph
 
 if TYPE_CHECKING:
     from aksci.azure.acr_tasks.plan_tasks import AcrExport

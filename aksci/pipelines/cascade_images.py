@@ -194,8 +194,8 @@ class Cascading:
         here = {env.name: env.settings}
         if not any(one.cascade for one in {**here, **env.config.environments}.values()):
             return done
+        from aksci.pipelines.cascade_environments import deploy_continued
         from aksci.supply.release.find_release import latest_release
-        from pipelines.cascade_environments import deploy_continued
 
         # What somebody has released meanwhile is the last one, and not to be undone by ours.
         release = latest_release(self.env.registry, env.config.project.name)
@@ -260,9 +260,9 @@ class Cascading:
 
     def _publish(self, done: Done, run: CascadeRun, moving: Mapping[str, BuiltImage]) -> Done:
         """Make the release, then move the tags: what dies in between is done again by the next."""
+        from aksci.pipelines.cascade_release import Publishing
         from aksci.supply.release.find_release import latest_release
         from aksci.supply.release.make_release import load_release
-        from pipelines.cascade_release import Publishing
 
         if not moving:
             self.env.reporter.line("nothing was made again: no tag moves")

@@ -15,10 +15,10 @@ from aksci.deploy.rollback import choose_release
 from aksci.deploy.state.deploy_record import read_record
 from aksci.local.platform import status as platform_status
 from aksci.oci.references import ImageRef
+from aksci.pipelines.output import renderer_of, show, show_json
 from aksci.supply.release.chart import fetch_chart
 from aksci.supply.release.make_release import load_release
 from aksci.supply.release.verify_release import verify_release
-from pipelines.output import renderer_of, show, show_json
 
 if TYPE_CHECKING:
     from aksci.cli.options import Options

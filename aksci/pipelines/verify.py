@@ -19,6 +19,7 @@ from aksci.deploy.kubernetes.running_containers import other_chart, read_running
 from aksci.deploy.state.desired import hash_chart
 from aksci.oci.manifest import INDEX_TYPES
 from aksci.oci.references import ImageRef, parse_reference
+from aksci.pipelines.output import deliver, renderer_of
 from aksci.report.audit_report import audit_markdown, audit_text
 from aksci.supply.release.chart import CONFIG_TYPE, fetch_chart
 from aksci.supply.release.make_release import RELEASE_TYPE
@@ -26,7 +27,6 @@ from aksci.supply.release.release import release_repository
 from aksci.supply.verify.audit import Audit, Row, row_of
 from aksci.supply.verify.judge import Judge, Outcome, Subject
 from aksci.supply.verify.release_audit import ReleaseAudit, audit_release
-from pipelines.output import deliver, renderer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, Interrupted
 from aksci.core.secret import Secret
-from pipelines.project_graph import project_graph
+from aksci.steps.graph_step import graph as project_graph
 
 if TYPE_CHECKING:
     from aksci.cascade.receiver.push_filter import PushFilter

@@ -22,8 +22,9 @@ from aksci.images.build.build_record import (
 )
 from aksci.images.build.stable_tags import publish_tags
 from aksci.images.selection import select
-from pipelines.project_graph import policy_bases, project_graph
-from pipelines.scan import apply_gate, require_pass_all, scan_build
+from aksci.pipelines.scan import apply_gate, require_pass_all, scan_build
+from aksci.steps.graph_step import graph as project_graph
+from aksci.steps.policy_bases import policy_bases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,7 @@ def build(env: Environment, options: Options) -> dict[str, Any]:
     """
     if options.plan:
         # Here: what draws plans and graphs is nothing that a build waits for.
-        from pipelines.plan import plan
+        from aksci.pipelines.plan import plan
 
         return plan(env, options)
     with ThreadPoolExecutor(1) as meanwhile:

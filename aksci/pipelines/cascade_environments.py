@@ -12,10 +12,10 @@ from aksci.core.errors import AksciError, ConfigError, GateError, Interrupted
 from aksci.core.text import one_line
 from aksci.deploy.state.deploy_record import read_record
 from aksci.oci.references import ImageRef
+from aksci.pipelines.deploy import deploy_ref
+from aksci.pipelines.promote import gate_refusals, previous, promote
 from aksci.supply.release.continued import continues
 from aksci.supply.release.release import release_tag
-from pipelines.deploy import deploy_ref
-from pipelines.promote import gate_refusals, previous, promote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.concurrency import gather
 from aksci.core.errors import TrustError, UsageError
 from aksci.core.text import safe_json
+from aksci.pipelines.output import deliver, renderer_of
 from aksci.report.release_comparison import (
     comparison_document,
     comparison_markdown,
@@ -27,7 +28,6 @@ from aksci.supply.release.find_release import find_release, latest_release, list
 from aksci.supply.release.make_release import load_release
 from aksci.supply.release.release_evidence import load_evidence
 from aksci.supply.release.verify_release import verify_release
-from pipelines.output import deliver, renderer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,0 +1,1 @@
+"""The ready-made pipelines, which ``aksci.nox.register`` offers: compositions of steps."""

@@ -1,0 +1,48 @@
+"""Which formats a value can be shown in: by its type, each imported when it is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from aksci.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["CODE_FORMATS", "formats_of", "render"]
+
+CODE_FORMATS = frozenset({"json", "html", "sarif", "junit"})
+"""For programs: ``sanitise`` would change the meaning; each escapes what it shows itself."""
+
+_TABLES = {
+    "BuildPlan": "plan_report:PLAN_FORMATS",
+}
+"""A type's name, of which there is one only -> where the functions of its formats are."""
+
+
+def formats_of(value: object) -> Mapping[str, Callable[[object], str]]:
+    """Return format -> what makes a text of the value.
+
+    :raises UsageError: nothing shows such a value.
+    """
+    if isinstance(value, str):
+        return {"text": str}
+    place = _TABLES.get(type(value).__name__)
+    if place is None:
+        raise UsageError(f"A {type(value).__name__} can't be shown.")
+    module, name = place.split(":")
+    found: Mapping[str, Callable[[object], str]]
+    found = getattr(import_module(f"aksci.report.{module}"), name)
+    return found
+
+
+def render(value: object, name: str) -> str:
+    """Return a value as text in a format.
+
+    :raises UsageError: it has no such format.
+    """
+    known = formats_of(value)
+    if name not in known:
+        raise UsageError(f"This can't be shown as {name!r}; it takes --format {', '.join(known)}.")
+    return known[name](value)

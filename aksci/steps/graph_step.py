@@ -1,0 +1,35 @@
+"""The step ``graph``: the project's images, with what other tools' files say of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aksci.images.discovery.importers.imported import Importer
+from aksci.images.graph import build_graph
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from aksci.environment import Environment
+    from aksci.images.graph import Graph
+
+__all__ = ["graph"]
+
+
+def graph(env: Environment) -> Graph:
+    """Return the project's images and what they need of each other.
+
+    Bake files are read by buildx, which is installed for it where it is missing.
+
+    :raises ConfigError: aksci.toml, a Dockerfile or a file that [discover] names is wrong.
+    """
+
+    def bake_print(files: Sequence[Path], targets: Sequence[str]) -> Mapping[str, Any]:
+        from aksci.images.discovery.importers.bake import print_bake
+
+        buildx = env.toolbox.ensure("buildx")
+        return print_bake(env.runner, buildx, files, targets)
+
+    importer = Importer(variables=env.variables, bake_print=bake_print, warn=env.reporter.warning)
+    return build_graph(env.root, env.config, importer=importer)

@@ -1,0 +1,61 @@
+"""The step ``show``: a value for people or for other programs, the only thing on stdout."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from aksci.core.errors import UsageError
+from aksci.core.files import write_atomically
+from aksci.core.text import sanitise
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aksci.environment import Environment
+
+__all__ = ["place_for", "show"]
+
+
+def show(
+    env: Environment, value: object, *, format: str = "text", output: str | None = None
+) -> None:
+    """Write what a step returned to stdout, or to a file.
+
+    :param value: a plan, a graph, verdicts, an audit, a release, …; a text is written as it is.
+    :param format: ``text``, ``json``, ``markdown``…; each kind of value has some of them.
+    :param output: a file, relative to the project's folder.
+    :raises UsageError: the value can't be shown so, or the file's folder does not exist.
+    """
+    from aksci.report.rendering import CODE_FORMATS, render
+
+    text = render(value, format)
+    text = text if format in CODE_FORMATS else sanitise(text)
+    if output is None:
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+        return
+    path = place_for(env, "--output", output)
+    try:
+        write_atomically(path, text + "\n", mode=0o666)
+    except OSError as error:
+        raise UsageError(f"--output {output}: {error.strerror}.") from None
+    env.reporter.line(f"written: {path}")
+
+
+def place_for(env: Environment, option: str, name: str) -> Path:
+    """Return the path that an option names, relative to the project.
+
+    :raises UsageError: it is a folder, or its folder does not exist; ``.aksci`` is made.
+    """
+    path = env.root / name
+    if path.is_dir():
+        raise UsageError(f"{option} {name}: {path} is a folder, and not a file.")
+    if path.parent == env.work:
+        env.work.mkdir(exist_ok=True)
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"{option} {name}: the folder {path.parent} does not exist.",
+            hint=f"mkdir -p {path.parent}",
+        )
+    return path
