@@ -70,6 +70,7 @@ class MemoryCluster:
         self._version = 0
         self._rollouts = Rollouts(now=self.now)
         self._answers: dict[str, tuple[int, str]] = {}
+        self._refusals: dict[str, tuple[int, str]] = {}
         self._logs: dict[str, str] = {}
 
     # What a test arranges, and looks at
@@ -89,9 +90,20 @@ class MemoryCluster:
         self._logs[workload] = log
 
     def heal(self) -> None:
-        """Let everything that is written from now on become ready again."""
+        """Refuse nothing, and let everything that is written from now on become ready again."""
+        self._refusals.clear()
         self._rollouts.faults.clear()
         self._answers.clear()
+
+    def refuse(self, end: str, status: int, message: str = "it was told to refuse") -> None:
+        """Answer every request to a path that ends so by an error, until ``heal``.
+
+        A client of aksci repeats what fails by 429 or 5xx, for half a minute.
+
+        :param end: such as ``/pods``, or ``/deployments/web``.
+        :param status: such as 403.
+        """
+        self._refusals[end] = (status, message)
 
     def answer(self, service: str, status: int, text: str = "") -> None:
         """Let a Service answer each GET through the API server so; unless told, 200."""
@@ -168,6 +180,9 @@ class MemoryCluster:
     def _handle(
         self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, str]
     ) -> Answer:
+        refusal = next((r for end, r in self._refusals.items() if path.endswith(end)), None)
+        if refusal:
+            return _status(*refusal)
         if method == "GET":
             return self._get(path, query)
         if method == "POST":
