@@ -64,7 +64,7 @@ class MemoryBases:
         host, repository, tag = _place(reference)
         with self._lock:
             self._missing.discard((host, repository, tag))
-            version = self._versions.get((host, repository, tag), 0) + 1
+            version = self._versions.get((host, repository, tag), 1) + 1
             return self._publish(host, repository, tag, version)
 
     def remove(self, reference: str) -> None:
