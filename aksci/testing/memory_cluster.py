@@ -173,20 +173,19 @@ class MemoryCluster:
         if method != "GET":
             time.sleep(self.slow_writes)
         with self._lock:
-            status, found = self._handle(method, path, body, query or {})
+            refusal = next((r for end, r in self._refusals.items() if path.endswith(end)), None)
+            if refusal:
+                return _status(*refusal)
+            if method == "GET":
+                status, found = self._get(path, query or {})
+            else:
+                status, found = self._write(method, path, body or {})
             # What is handed out does not change with what is kept.
             return status, json.loads(json.dumps(found))
 
-    def _handle(
-        self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, str]
-    ) -> Answer:
-        refusal = next((r for end, r in self._refusals.items() if path.endswith(end)), None)
-        if refusal:
-            return _status(*refusal)
-        if method == "GET":
-            return self._get(path, query)
+    def _write(self, method: str, path: str, body: Mapping[str, Any]) -> Answer:
         if method == "POST":
-            path = f"{path}/{(body or {})['metadata']['name']}"
+            path = f"{path}/{body['metadata']['name']}"
             if path in self.objects:
                 return _status(409, f"{path} already exists")
         elif path not in self.objects:
@@ -194,11 +193,11 @@ class MemoryCluster:
         if method == "DELETE":
             self.remove(path)
             return 200, {"kind": "Status", "status": "Success"}
-        given = (body or {})["metadata"].get("resourceVersion")
+        given = body["metadata"].get("resourceVersion")
         current = self.objects.get(path, {}).get("metadata", {}).get("resourceVersion")
         if method == "PUT" and given and current and given != current:
             return _status(409, f"{path} has been modified")
-        self.apply(path, body or {})
+        self.apply(path, body)
         return (201 if method == "POST" else 200), self.objects[path]
 
     def _get(self, path: str, query: Mapping[str, str]) -> Answer:

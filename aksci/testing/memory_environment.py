@@ -69,7 +69,7 @@ def open_environment(
     """
     world = world or MemoryWorld()
     root = find_project(Path(root).resolve())
-    config = load_config(root / CONFIG_NAME)
+    config = _elsewhere(load_config(root / CONFIG_NAME), root)
     variables = dict(_NO_GIT if variables is None else variables)
     folder = tempfile.TemporaryDirectory(prefix="aksci-test-")  # until it is closed
     temporary = Path(folder.name)
@@ -85,7 +85,7 @@ def open_environment(
         cache=temporary / "cache",
         state=temporary / "state",
         run_id=run_id,
-        parts=_parts(world, config, root, parts or Parts()),
+        parts=_parts(world, config, parts or Parts()),
         world=world,
         memory=work or temporary / ".aksci",
     )
@@ -161,12 +161,24 @@ class _Missing(dict[str, Path]):
         self._tools.ensure(name)
 
 
-def _parts(world: MemoryWorld, config: Config, root: Path, own: Parts) -> Parts:
+def _elsewhere(config: Config, root: Path) -> Config:
+    """Return a configuration whose environments all have a registry and a cluster that exist.
+
+    So nothing looks after the embedded platform or Docker Engine.
+    """
+    there = {"platform": "external", "builder": None}
+    found = {}
+    for name in sorted({*config.environments, LOCAL}):
+        settings = environment_settings(config, name, root)
+        host = settings.registry or _LOCAL_REGISTRY
+        found[name] = settings.model_copy(update={**there, "registry": host})
+    return config.model_copy(update={"environments": found})
+
+
+def _parts(world: MemoryWorld, config: Config, own: Parts) -> Parts:
     """Return the parts of all environments: the world's, unless there are others."""
-    names = {*config.environments, LOCAL}
-    hosts = {
-        name: environment_settings(config, name, root).registry or _LOCAL_REGISTRY for name in names
-    }
+    names = {*config.environments}
+    hosts = {name: str(each.registry) for name, each in config.environments.items()}
     world.hosts.update(hosts.values())
     ours = Parts(
         builder=world.builder,
