@@ -135,6 +135,8 @@ def _files(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     """Return a result for each file with a secret or a misconfiguration."""
     found: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for each in findings:
+        if each.kind == "vulnerability":
+            continue  # its version is no line
         line = {"StartLine": int(each.installed.rpartition(" ")[2] or 0)}
         if each.kind == "secret":
             entry = {"RuleID": each.id, **line, **_common(each)}

@@ -205,9 +205,11 @@ def test_an_image_that_does_not_run_stops_the_build(env):
 def test_what_another_key_has_signed_is_not_deployed(env):
     made = release(env)
     env.world.signer.trusted = frozenset({"production"})
-    with open_environment(env.root, world=env.world, work=env.work) as later:
-        with pytest.raises(TrustError, match="is signed by 'team', who is not trusted"):
-            steps.deploy(later, made)
+    with (
+        open_environment(env.root, world=env.world, work=env.work) as later,
+        pytest.raises(TrustError, match="is signed by 'team', who is not trusted"),
+    ):
+        steps.deploy(later, made)
 
 
 # -- what a cluster may do --
@@ -262,7 +264,7 @@ def test_a_release_is_promoted_from_registry_to_registry_and_from_cluster_to_clu
     assert all(image.startswith("production.example/") for image in images)
 
 
-def test_a_gate_of_promotion_opens_with_the_clock(env, project):
+def test_a_gate_of_promotion_opens_with_the_clock(project):
     path = project / "aksci.toml"
     path.write_text(path.read_text() + "[environments.production.gates]\nmin_age = 24\n")
     with open_environment(project) as env:
