@@ -9,7 +9,6 @@ from aksci.core.errors import UndecidedError, UsageError
 
 if TYPE_CHECKING:
     from aksci import Environment
-    from aksci.images.build_plan import BuildPlan
 
 __all__ = ["graph", "plan", "why"]
 
@@ -40,8 +39,12 @@ def plan(
     asked: dict[str, Any] = {"only": only, "with_dependents": with_dependents}
     # Read first: an error is told at once, and --save may name the same file.
     old = steps.read_plan(env, compare, **asked) if compare else None
-    simple = format == "text" and not (output or matrix or compare)
-    planned = _plan(env, force=force, tell=simple, **asked)
+    try:
+        planned = steps.plan(env, force=force, **asked)
+    except UndecidedError as error:
+        if format == "text" and not (output or matrix or compare):
+            steps.show(env, error)  # people see what is known of the others
+        raise
     shown: object = planned
     if matrix:
         shown = steps.hand_over_matrix(env, planned, system=matrix, group=group, force=force)
@@ -90,13 +93,3 @@ def _require_sensible(
         raise UsageError("--group needs --matrix: it says what one job of a matrix is.")
     if matrix and compare:
         raise UsageError("--matrix and --compare both say what to print: give one of them.")
-
-
-def _plan(env: Environment, *, tell: bool, **asked: Any) -> BuildPlan:
-    """Return the plan; where images can't be planned, show people the others, and fail."""
-    try:
-        return steps.plan(env, **asked)
-    except UndecidedError as error:
-        if tell:
-            steps.show(env, error)
-        raise
