@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from copy import copy
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,7 @@ class Cluster:
         self._http = http
         self._hint = hint
         self._patience = 0.0
+        self._lent = False
         self.address = address
         self.namespace = namespace
         self.context_name: str | None = None
@@ -80,9 +82,16 @@ class Cluster:
         """Such as ``1.34.4``."""
         self.halt = threading.Event()
 
+    def lent(self) -> Self:
+        """Return it for somebody whose ``close`` leaves the connections open."""
+        other = copy(self)
+        other._lent = True  # noqa: SLF001 - our own class
+        return other
+
     def close(self) -> None:
-        """Give the connections back."""
-        self._http.close()
+        """Give the connections back, unless it was lent."""
+        if not self._lent:
+            self._http.close()
 
     def __enter__(self) -> Self:
         return self
