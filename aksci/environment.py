@@ -231,12 +231,7 @@ class Environment:
         from aksci.images.build.build_record import read_build_record
 
         build = read_build_record(self.work)
-        # Its digests are of another registry, and its verdicts may be under another policy.
-        if build.environment != self.name:
-            raise UsageError(
-                f"The last build was for {build.environment!r}, not {self.name!r}.",
-                hint=f"nox -s build -- --env {self.name}",
-            )
+        build.require_environment(self.name)
         return build
 
     def last_release(self) -> ImageRef:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aksci import steps
-from aksci.cli.options import WORK_TO_DO
 
 if TYPE_CHECKING:
     from aksci import Environment
 
 __all__ = ["cascade"]
+
+_WORK_TO_DO = 20
+"""Exit status of ``--exit-code`` where a plan has work. It is no error."""
 
 
 def cascade(
@@ -28,6 +30,7 @@ def cascade(
 
     :raises AksciError: something failed; what did not need it is done nevertheless.
     """
+    steps.require_showable(env, "Cascade", format=format, output=output)
     start = steps.plan_cascade if plan else steps.cascade
     done = start(env, bases=base, batch=batch, registry_wide=registry_wide)
     if registry_wide:
@@ -36,4 +39,4 @@ def cascade(
     steps.summarise(env, done)
     steps.show(env, done, format=format, output=output)
     done.require()
-    return WORK_TO_DO if plan and exit_code and done.to_do else None
+    return _WORK_TO_DO if plan and exit_code and done.to_do else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aksci.cascade.base_policy import check_policy
@@ -21,14 +20,9 @@ if TYPE_CHECKING:
 
     from aksci.cascade.cascade_plan import Choice
     from aksci.environment import Environment
-    from aksci.images.build.build_record import BuiltImage
-    from aksci.images.graph import Graph
     from aksci.oci.references import ImageRef
-    from aksci.supply.scan.scan_images import ImageScans
-    from aksci.supply.scan.verdict import Verdict
-    from aksci.supply.scan_and_sign import ScanAndSign
 
-__all__ = ["CHAIN", "chooser_for", "first_result", "gate_for", "keep", "open_scope", "scope_of"]
+__all__ = ["CHAIN", "chooser_for", "first_result", "keep", "open_scope", "scope_of"]
 
 CHAIN = "AKSCI_CASCADE_CHAIN"
 """The variable with the projects that asked each other for this cascade."""
@@ -89,43 +83,6 @@ def chooser_for(
         batch=batch,
         failures=lookup.failures,
         trusted=trusted,
-    )
-
-
-def gate_for(
-    env: Environment, graph: Graph, check: Callable[[str, BuiltImage], None] | None = None
-) -> ScanAndSign:
-    """Return what scans and signs each image, with a check of the team's own in between."""
-    from aksci.supply.scan_and_sign import ScanAndSign
-    from aksci.supply.sign.signer import Origin
-
-    def make_gate(trusted: Callable[[Verdict], bool]) -> ImageScans:
-        from aksci.supply.scan.scan_images import ImageScans
-
-        return ImageScans.make(
-            env.scanner,
-            env.config.scan,
-            env.registry,
-            env.reporter,
-            env.now(),
-            env.root,
-            env.resolver.client,
-            trusted,
-        )
-
-    return ScanAndSign(
-        make_gate=make_gate,
-        signer=lambda: env.signer,
-        trust=env.trust,
-        policy=env.config.scan,
-        now=env.now,
-        origin=Origin(commit=env.commit, run=env.run_id),
-        base_of=partial(
-            env.resolver.base_of,
-            host=env.registry.host,
-            own={name: one.spec.repository for name, one in graph.images.items()},
-        ),
-        check=check,
     )
 
 

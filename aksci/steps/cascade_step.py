@@ -10,7 +10,8 @@ from aksci.cascade.cascade_report import outcomes_of
 from aksci.cascade.cascade_run import CascadeRun, withheld
 from aksci.images.build.build_record import Build, Failure, update_failures
 from aksci.images.build.build_run import Run
-from aksci.steps.cascade_parts import chooser_for, first_result, gate_for, keep, open_scope
+from aksci.steps.cascade_parts import chooser_for, first_result, keep, open_scope
+from aksci.steps.gate_step import gate as our_gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -32,7 +33,7 @@ def cascade(
     bases: Collection[str] = (),
     batch: bool = False,
     registry_wide: bool = False,
-    gate: Callable[[str, BuiltImage], None] | None = None,
+    gate: Callable[[str, BuiltImage], object] | None = None,
 ) -> Cascade:
     """Make again what is based on images from outside that moved, release it, and move its tags.
 
@@ -61,7 +62,7 @@ def cascade(
     """
     began = time.monotonic()
     scope = open_scope(env, bases, registry_wide=registry_wide)
-    checks = gate_for(env, scope.graph, gate)
+    checks = our_gate(env, graph=scope.graph, check=gate)
     return keep(env, rebuild(env, scope, checks, batch=batch, began=began))
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from aksci.core.reporting import Reporter
     from aksci.images.bases import BaseResolver
-    from aksci.images.build.build_record import Failure
+    from aksci.images.build.build_record import BuiltImage, Failure
     from aksci.images.engines.builder import Builder
     from aksci.images.graph import Graph
     from aksci.oci.references import ImageRef
@@ -40,6 +40,7 @@ def build_images(
     validator: ImageCheck | None = None,
     failures: Mapping[str, Failure] | None = None,
     trusted: Callable[[ImageRef, str], bool] | None = None,
+    gate: Callable[[str, BuiltImage], object] | None = None,
 ) -> Build:
     """Build what is not built yet; a failure stops only its dependents.
 
@@ -55,6 +56,8 @@ def build_images(
     :param failures: of the last runs, to say that an image is tried again.
     :param trusted: tells whether a finished build (digest, input key) is trusted; what is not, is
         built again. None: all are.
+    :param gate: is called for each image, built or found, before anything is built on it, in
+        several threads. An ``AksciError`` that it raises fails that image.
     :raises ConfigError: an image to build again is not among the selected.
     """
     lookup = Lookup(
@@ -72,6 +75,7 @@ def build_images(
         reporter=reporter,
         now=now,
         validator=validator,
+        gate=gate,
     )
     workers = max(_LOOKUPS, settings.concurrency)
     outcome = lookup.run(run.image, selected=selected, workers=workers, stop=run.stop)
@@ -86,5 +90,6 @@ def build_images(
         blocked=outcome.blocked,
         left_out=tuple(sorted(set(graph.images) - seen)),
         errors=outcome.failed,
+        refused={name: one for name, one in run.refused.items() if name in outcome.failed},
         keys=run.keys,
     )

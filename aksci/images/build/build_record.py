@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from aksci.core.errors import BuildError, RegistryError, UsageError
+from aksci.core.errors import BuildError, GateError, RegistryError, UsageError
 from aksci.core.files import write_atomically
 from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.oci.references import ImageRef
@@ -99,6 +99,8 @@ class Build:
     """Images of the project that ``--only`` did not select."""
     errors: Mapping[str, AksciError] = field(default_factory=dict, compare=False, repr=False)
     """What made images fail; of a build that was read from ``.aksci``, nothing."""
+    refused: Mapping[str, BuiltImage] = field(default_factory=dict, compare=False, repr=False)
+    """Images that are built, and failed since a gate has refused them."""
     keys: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Input keys, of failed images too, as far as this run has computed them."""
 
@@ -134,16 +136,24 @@ class Build:
             raise error
         return self.images
 
+    def require_environment(self, name: str) -> None:
+        """Refuse a build of another environment.
+
+        :raises UsageError: its digests are of another registry, its verdicts of another policy.
+        """
+        if self.environment != name:
+            raise UsageError(
+                f"The last build was for {self.environment!r}, not {name!r}.",
+                hint=f"nox -s build -- --env {name}",
+            )
+
 
 def _one_error(build: Build) -> AksciError:
     """Make one error of all failures: its exit status that of the worst, its end their output."""
     errors = [build.errors[name] for name in sorted(build.errors)]
     # The registry failed, or the configuration is wrong: for most images alike, so it is told once.
     if not any(isinstance(error, BuildError) for error in errors):
-        messages = dict.fromkeys(error.message for error in errors)
-        if len(messages) == 1 or not all(isinstance(error, RegistryError) for error in errors):
-            return errors[0]
-        return RegistryError("\n".join(messages), hint=errors[0].hint)
+        return _told_once(errors)
     failed = ", ".join(sorted(build.errors))
     lines = [f"{len(errors)} of the images did not build: {failed}."]
     if build.blocked:
@@ -160,6 +170,14 @@ def _one_error(build: Build) -> AksciError:
     # Failures of one kind keep its exit status, such as a validation's.
     kind = kinds.pop() if len(kinds) == 1 else BuildError
     return kind("\n".join(lines) + f"\n\n{text}", hint=hint)
+
+
+def _told_once(errors: list[AksciError]) -> AksciError:
+    messages = dict.fromkeys(error.message for error in errors)
+    for kind in (RegistryError, GateError):
+        if len(messages) > 1 and all(isinstance(error, kind) for error in errors):
+            return kind("\n".join(messages), hint=errors[0].hint)
+    return errors[0]
 
 
 def _names(images: Mapping[str, BuiltImage]) -> str:
