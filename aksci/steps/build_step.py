@@ -105,9 +105,9 @@ def _build(
 
 def gate_tools(env: Environment) -> tuple[str, ...]:
     """Return the programs that scan and sign in this project."""
-    from aksci.supply.sign.make_signer import SIGNER_TOOLS
+    from aksci.supply.sign.make_signer import signing_tools
 
-    return ("trivy", *(SIGNER_TOOLS[name] for name in env.config.sign.signers))
+    return ("trivy", *signing_tools(env.config.sign.signers))
 
 
 @contextmanager
