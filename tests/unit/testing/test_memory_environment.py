@@ -324,3 +324,35 @@ def test_what_nobody_has_signed_is_told_so(env):
     verdicts = steps.scan(env, build)
     with pytest.raises(NotSignedError):
         steps.publish(env, build, verdicts)
+
+
+# -- what only looks --
+
+
+def test_what_runs_is_shown_and_audited(env):
+    made = release(env)
+    found = steps.status(env).namespace
+    assert found.release == str(made.ref)
+    assert [(each.name, each.healthy) for each in found.services] == [("api", True), ("web", True)]
+    assert steps.verify(env).passed
+
+
+def test_somebody_else_s_image_in_the_cluster_is_found(env):
+    release(env)
+    path = "/apis/apps/v1/namespaces/shop/deployments/web"
+    deployment = env.world.cluster().objects[path]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    container["image"] = "evil.example/web@sha256:" + "6" * 64
+    env.world.cluster().apply(path, deployment)
+    assert not steps.verify(env).passed
+    plan = steps.plan_deploy(env, env.last_release())
+    assert [each["code"] for each in plan.services[1].reasons] == ["DRIFT"]
+
+
+def test_what_would_be_done_is_planned_and_explained(env, project):
+    assert steps.plan(env).to_build == ("base", "api", "web")
+    release(env)
+    (project / "web/x").write_text("2")
+    later = env.next_run()
+    assert steps.plan(later).to_build == ("web",)
+    assert [each["code"] for each in steps.explain(later, "web").reasons] == ["FILE_CHANGED"]
