@@ -11,7 +11,8 @@ A pipeline is a function of an environment that calls steps::
         steps.sign(env, build, verdicts)
         steps.deploy(env, steps.publish(env, build, verdicts))
 
-What is public, and so promised to stay, is listed in docs/library.md of the source tree.
+Public, and so promised to stay: this module, ``aksci.steps``, ``aksci.errors``, ``aksci.parts``,
+``aksci.nox``, ``aksci.pipelines`` and ``aksci.testing``. All else is ours to change.
 """
 
 from __future__ import annotations
