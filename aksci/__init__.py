@@ -28,17 +28,19 @@ __all__ = ["Environment", "__version__", "steps"]
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
-    # Imported when they are asked for: `nox -l` reads this file, too.
-    if name == "Environment":
-        from aksci.environment import Environment
+if not TYPE_CHECKING:  # or a type checker would believe that there is every name
 
-        return Environment
-    if name == "steps":
-        from importlib import import_module
+    def __getattr__(name: str) -> Any:
+        # Imported when they are asked for: `nox -l` reads this file, too.
+        if name == "Environment":
+            from aksci.environment import Environment
 
-        return import_module("aksci.steps")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return Environment
+        if name == "steps":
+            from importlib import import_module
+
+            return import_module("aksci.steps")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
