@@ -82,6 +82,13 @@ def schema(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def surface(session: nox.Session) -> None:
+    """Write anew what is public, as docs/compatibility.md promises it."""
+    with Path("tests/unit/public_surface.txt").open("w", encoding="utf-8") as file:
+        session.run("python", "tests/public_surface.py", stdout=file)
+
+
+@nox.session(python=False)
 def lock(session: nox.Session) -> None:
     """Resolve the dependencies anew and lock them with their hashes."""
     common = ("--universal", "--python-version", "3.11", "--generate-hashes", "--no-header")
