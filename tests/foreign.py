@@ -83,7 +83,12 @@ class Foreign:
 
 
 def pythons() -> tuple[str, ...]:
-    """Return the Pythons to try: all that are required, and of the others what is there."""
+    """Return the Pythons to try: all that are required, and of the others what is there.
+
+    ``AKSCI_PYTHONS`` names others, and all of those are required.
+    """
+    if given := os.environ.get("AKSCI_PYTHONS"):
+        return tuple(given.split())
     return (*REQUIRED, *(version for version in WISHED if find_python(version)))
 
 
