@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +17,15 @@ TAG = f"v{aksci.__version__}"
 
 @pytest.fixture
 def clone(tmp_path):
-    """A clone of this repository, so that its own dist/ stays as it is."""
+    """A repository with what the session reads, so that dist/ of this one stays as it is."""
     folder = tmp_path / "clone"
-    subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True, capture_output=True)
+    made = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "aksci", folder / "aksci", ignore=made)
+    for name in ("CHANGELOG.md", "LICENSE", "README.md", "noxfile.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    author = ("-c", "user.name=t", "-c", "user.email=t@t.test")
+    for words in (("init", "--quiet"), ("add", "."), (*author, "commit", "--quiet", "-m", "all")):
+        subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True)
     return folder
 
 
