@@ -17,8 +17,7 @@ Public, and so promised to stay: this module, ``aksci.steps``, ``aksci.errors``,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # type checkers take it for typing's, whose import is all that ours costs
 if TYPE_CHECKING:
     from aksci import steps
     from aksci.environment import Environment
@@ -30,7 +29,7 @@ __version__ = "0.1.0"
 
 if not TYPE_CHECKING:  # or a type checker would believe that there is every name
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> object:
         # Imported when they are asked for: `nox -l` reads this file, too.
         if name == "Environment":
             from aksci.environment import Environment
