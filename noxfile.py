@@ -14,7 +14,6 @@ from aksci.nox import register
 register(project="examples/shop")
 
 WORKFLOWS = ("cascade", "ci", "deploy", "promote", "release")
-_CHANGELOG = Path("CHANGELOG.md")
 PIPELINES = ("azure-pipelines.yml", "azure-pipelines-cascade.yml")
 
 
@@ -100,9 +99,10 @@ def package(session: nox.Session) -> None:
     version = aksci.__version__
     if session.posargs and session.posargs != [f"v{version}"]:
         session.error(f"{' '.join(session.posargs)} is not v{version}: see aksci/__init__.py")
-    told = re.search(rf"^## \[?{re.escape(version)}\]? - \d", _CHANGELOG.read_text(), re.MULTILINE)
+    changelog = Path("CHANGELOG.md").read_text(encoding="utf-8")
+    told = re.search(rf"^## \[?{re.escape(version)}\]? - \d", changelog, re.MULTILINE)
     if session.posargs and not told:
-        session.error(f"{_CHANGELOG} has no section '## {version} - DATE'")
+        session.error(f"CHANGELOG.md has no section '## {version} - DATE'")
     made = session.run("git", "log", "-1", "--format=%ct", external=True, silent=True)
     epoch = {"SOURCE_DATE_EPOCH": str(made).strip()}
     session.run("python", "-m", "hatchling", "build", "--directory", "dist", "--clean", env=epoch)
