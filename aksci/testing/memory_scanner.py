@@ -52,23 +52,6 @@ class CannedFinding:
     in_base: bool = False
     """Whether the base image brought it."""
 
-    def in_layers(self, layers: Sequence[str]) -> Finding:
-        """Return it as it is found in an image of these layers, the lowest first."""
-        place = layers[0 if self.in_base else -1] if layers else ""
-        vulnerable = self.kind == "vulnerability"
-        return Finding(
-            kind=self.kind,
-            id=self.id,
-            package=self.package,
-            installed=self.installed if vulnerable else "line 1",
-            fixed=self.fixed if vulnerable else "",
-            severity=self.severity,
-            title=self.id,
-            layer=place,
-            purl=f"pkg:deb/debian/{self.package}@{self.installed}" if vulnerable else "",
-            url=f"https://example.com/{self.id}",
-        )
-
 
 class MemoryScanner(Scanner):
     """Reports canned findings per image, as Trivy would report them; the gate decides for itself.
@@ -146,7 +129,7 @@ class MemoryScanner(Scanner):
         ]
         report = ScanReport(
             packages=(_SAMPLE,),
-            findings=tuple(each.in_layers(config.diff_ids) for each in canned),
+            findings=tuple(_in_layers(each, config.diff_ids) for each in canned),
             system="debian 12.0",
             layers=config.diff_ids,
         ).document(ref)
@@ -166,3 +149,21 @@ class MemoryScanner(Scanner):
 
 def _is(image: str, ref: ImageRef) -> bool:
     return f"/{ref.repository}".endswith(f"/{image}")
+
+
+def _in_layers(canned: CannedFinding, layers: Sequence[str]) -> Finding:
+    """Return a finding as it is in an image of these layers, the lowest first."""
+    place = layers[0 if canned.in_base else -1] if layers else ""
+    vulnerable = canned.kind == "vulnerability"
+    return Finding(
+        kind=canned.kind,
+        id=canned.id,
+        package=canned.package,
+        installed=canned.installed if vulnerable else "line 1",
+        fixed=canned.fixed if vulnerable else "",
+        severity=canned.severity,
+        title=canned.id,
+        layer=place,
+        purl=f"pkg:deb/debian/{canned.package}@{canned.installed}" if vulnerable else "",
+        url=f"https://example.com/{canned.id}",
+    )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MemorySigner"]
 
-SIGNATURE_TYPE = "application/vnd.aksci.memory-signature.v1+json"
+SIGNATURE_TYPE = "application/vnd.in-memory.signature.v1+json"
 
 
 class MemorySigner(Signer):

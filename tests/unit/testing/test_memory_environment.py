@@ -355,4 +355,4 @@ def test_what_would_be_done_is_planned_and_explained(env, project):
     (project / "web/x").write_text("2")
     later = env.next_run()
     assert steps.plan(later).to_build == ("web",)
-    assert [each["code"] for each in steps.explain(later, "web").reasons] == ["FILE_CHANGED"]
+    assert [each["code"] for each in steps.explain(later, "web").reasons] == ["SOURCE"]
