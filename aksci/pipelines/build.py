@@ -25,6 +25,7 @@ from aksci.images.selection import select
 from aksci.pipelines.scan import apply_gate, require_pass_all, scan_build
 from aksci.steps.graph_step import graph as project_graph
 from aksci.steps.policy_bases import policy_bases
+from aksci.supply.sign.make_signer import signing_tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["build", "push", "sign", "validate"]
 
-_GATE_TOOLS = ("notation", "trivy")
 _SIGNERS = 4
 
 
@@ -153,7 +153,9 @@ def _build_while_tools_arrive(
     if not _reaches(options, "scan"):
         return _build(env, graph, selected, options)
     with ThreadPoolExecutor(1, thread_name_prefix="tools") as pool:
-        pool.submit(env.toolbox.ensure_all, _GATE_TOOLS)
+        names = signing_tools(env.config.sign.signers)
+        names += ("trivy",) if env.config.scan.scanner == "trivy" else ()
+        pool.submit(env.toolbox.ensure_all, names)
         try:
             return _build(env, graph, selected, options)
         except BaseException:
