@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import tarfile
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aksci.errors import BuildError
-from aksci.parts import BuildOutput, BuildRequest, PartContext, Registry, push_image
+from aksci.parts import BuildOutput, push_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aksci.parts import BuildRequest, PartContext, Registry
 
 
 @dataclass

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from aksci.parts import Reporter, ReporterContext, Task
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from aksci.parts import Reporter, ReporterContext, Task
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from aksci.parts import (
-    BindingError,
-    ImageRef,
-    NotSignedError,
-    PartContext,
-    Proof,
-    Registry,
-    UntrustedError,
-    attach,
-    attached,
-)
+from aksci.parts import BindingError, NotSignedError, Proof, UntrustedError, attach, attached
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from aksci.parts import ImageRef, PartContext, Registry
 
 SIGNATURE = "application/vnd.acme.signature.v1"
 
