@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from aksci.oci.registry import Registry
     from aksci.oci.references import ImageRef
+    from aksci.oci.registry import Registry
     from aksci.supply.release.release import Release
 
 __all__ = ["OpenedRelease", "OpenedService", "open_release"]

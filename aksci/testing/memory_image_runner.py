@@ -49,8 +49,8 @@ class MemoryImageRunner(ImageRunner):
         """Tell how a container of the image would have ended."""
         self.tasks.append(task)
         if task.image in self._failures:
-            status, log = self._failures[task.image]
-            return CheckOutcome(engine="memory", started=True, exit_code=status, log=log)
+            code, log = self._failures[task.image]
+            return CheckOutcome(engine="memory", started=True, exit_code=code, log=log)
         healthy = task.check.kind == "health"
         status = 0 if task.check.kind == "command" else None
         return CheckOutcome(engine="memory", started=True, exit_code=status, healthy=healthy)
