@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-REQUIRED = ("3.11", "3.12", "3.13")
-"""Pythons that a test may count on: one that is missing, and that uv can't get, fails it."""
-WISHED = ("3.14",)
-"""Supported as well, and tried wherever it is there (the release workflow brings it)."""
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+"""Those that are supported."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +81,14 @@ class Foreign:
 
 
 def pythons() -> tuple[str, ...]:
-    """Return the Pythons to try: all that are required, and of the others what is there.
+    """Return the Pythons to try: the tests' own, and of the others what is on this machine.
 
-    ``AKSCI_PYTHONS`` names others, and all of those are required.
+    ``AKSCI_PYTHONS`` names those that must be there, as the workflows do: a test fails without one.
     """
     if given := os.environ.get("AKSCI_PYTHONS"):
         return tuple(given.split())
-    return (*REQUIRED, *(version for version in WISHED if find_python(version)))
+    own = "{}.{}".format(*sys.version_info)
+    return tuple(version for version in PYTHONS if version == own or find_python(version))
 
 
 def build(folder: Path, kind: str, *, source: Path = ROOT, variables=None) -> Path:

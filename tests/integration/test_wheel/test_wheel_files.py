@@ -65,7 +65,7 @@ def test_each_python_that_is_supported_and_tried_is_named(metadata, foreign):
     assert "Typing :: Typed" in named
     versions = [found[1] for each in named if (found := re.search(r":: (3\.\d+)$", each))]
     module = sys.modules[type(foreign).__module__]
-    assert tuple(versions) == (*module.REQUIRED, *module.WISHED)
+    assert tuple(versions) == module.PYTHONS
 
 
 def test_one_program_is_installed(wheel):
