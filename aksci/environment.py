@@ -20,13 +20,15 @@ from aksci.config.loader import (
     find_project,
     load_config,
 )
+from aksci.config.strict_model import OwnPart
+from aksci.config.supply_models import BUILT_IN_SCANNERS
 from aksci.core.errors import ConfigError, UsageError
 from aksci.core.files import user_folder
 from aksci.core.git import files_in_git, source_commit
 from aksci.core.once import once
 from aksci.core.process import Runner
 from aksci.local.endpoints import Preparation
-from aksci.parts import Parts
+from aksci.parts import PartContext, Parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
     from aksci.supply.project_trust import ProjectTrust
-    from aksci.supply.scan.trivy import Scanner
+    from aksci.supply.scan.scanner import Scanner
     from aksci.supply.sign.make_signer import SignerMaker
     from aksci.supply.sign.signer import Signer
     from aksci.tools.toolbox import Toolbox
@@ -411,6 +413,14 @@ class Environment:
         return LazyBuilder(make=self._make_builder, interrupt=self.runner.terminate_all)
 
     def _make_builder(self) -> Builder:
+        configured = self.settings.builder
+        if isinstance(configured, OwnPart):
+            from aksci.own_parts import own_builder
+
+            where = f"environments.{self.name}.builder.kind"
+            return own_builder(
+                self._for_part("builder", configured.kind, where, configured.own_options)
+            )
         from aksci.images.engines.make_builder import make_builder
 
         return make_builder(
@@ -424,6 +434,25 @@ class Environment:
             buildx=self.toolbox.ensure("buildx"),
             runner=self.runner,
             reporter=self.reporter,
+        )
+
+    def _for_part(
+        self, kind: str, name: str, where: str, options: Mapping[str, Any]
+    ) -> PartContext:
+        return PartContext(
+            name=name,
+            where=f"{self.root / CONFIG_NAME}: {where}",
+            options=options,
+            project=self.config.project.name,
+            environment=self.name,
+            root=self.root,
+            cache=self.cache / "parts" / f"{kind}-{name}",
+            registry=self.registry,
+            runner=self.runner,
+            reporter=self.reporter,
+            variables=self.variables,
+            now=self.now,
+            run_id=self.run_id,
         )
 
     @once
@@ -503,13 +532,19 @@ class Environment:
 
     @once
     def scanner(self) -> Scanner:
-        """Trivy with its database."""
+        """Who scans: Trivy with its database, or a scanner of one's own."""
         if self._own.scanner is not None:
             return self._own.scanner
+        config = self.config.scan
+        if config.scanner not in BUILT_IN_SCANNERS:
+            from aksci.own_parts import own_scanner
+
+            name, options = config.scanner, config.own_tables.get(config.scanner, {})
+            return own_scanner(self._for_part("scanner", name, "scan.scanner", options))
         from aksci.supply.scan.make_scanner import make_scanner
 
         return make_scanner(
-            self.config.scan,
+            config,
             toolbox=self.toolbox,
             registry=self.registry,
             cache=self.cache,
@@ -546,8 +581,15 @@ class Environment:
             variables=self.variables,
             now=self.now,
             platform=self.platform,
+            offered=self._own_signer,
             credential=lambda: credential_for(found.registry),
         )
+
+    def _own_signer(self, name: str) -> Signer:
+        from aksci.own_parts import own_signer
+
+        options = self.config.sign.own_tables.get(name, {})
+        return own_signer(self._for_part("signer", name, "sign.signers", options))
 
     @once
     def trust(self) -> ProjectTrust:

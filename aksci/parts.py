@@ -20,9 +20,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from pathlib import Path
 
-    from aksci.core.reporting import Reporter, Task
+    from aksci.core.process import Runner
+    from aksci.core.reporting import Reporter, ReporterContext, Task
     from aksci.core.secret import Secret
     from aksci.deploy.kubernetes.cluster import Cluster
     from aksci.images.engines.builder import (
@@ -35,10 +38,13 @@ if TYPE_CHECKING:
         BuildSsh,
     )
     from aksci.images.validate.image_runner import CheckOutcome, CheckTask, ImageRunner
+    from aksci.oci.artifact import attach, attached, push_image
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
-    from aksci.supply.scan.database import Database
-    from aksci.supply.scan.trivy import Scanner
+    from aksci.supply.scan.sbom import sbom_of_report
+    from aksci.supply.scan.scan_evidence import Package
+    from aksci.supply.scan.scanner import Database, Scanner, ScanReport
+    from aksci.supply.scan.verdict import Finding
     from aksci.supply.sign.signer import (
         BindingError,
         NotSignedError,
@@ -60,22 +66,33 @@ __all__ = [
     "CheckTask",
     "Cluster",
     "Database",
+    "Finding",
     "ImageRef",
     "ImageRunner",
     "NotSignedError",
+    "Package",
+    "PartContext",
     "Parts",
     "Proof",
     "Registry",
     "Reporter",
+    "ReporterContext",
+    "Runner",
+    "ScanReport",
     "Scanner",
     "Secret",
     "Signer",
     "Task",
     "UntrustedError",
+    "attach",
+    "attached",
+    "push_image",
+    "sbom_of_report",
 ]
 
 _HOMES = {
-    "aksci.core.reporting": ("Reporter", "Task"),
+    "aksci.core.process": ("Runner",),
+    "aksci.core.reporting": ("Reporter", "ReporterContext", "Task"),
     "aksci.core.secret": ("Secret",),
     "aksci.deploy.kubernetes.cluster": ("Cluster",),
     "aksci.images.engines.builder": (
@@ -88,10 +105,13 @@ _HOMES = {
         "Builder",
     ),
     "aksci.images.validate.image_runner": ("CheckOutcome", "CheckTask", "ImageRunner"),
+    "aksci.oci.artifact": ("attach", "attached", "push_image"),
     "aksci.oci.references": ("ImageRef",),
     "aksci.oci.registry": ("Registry",),
-    "aksci.supply.scan.database": ("Database",),
-    "aksci.supply.scan.trivy": ("Scanner",),
+    "aksci.supply.scan.sbom": ("sbom_of_report",),
+    "aksci.supply.scan.scan_evidence": ("Package",),
+    "aksci.supply.scan.scanner": ("Database", "ScanReport", "Scanner"),
+    "aksci.supply.scan.verdict": ("Finding",),
     "aksci.supply.sign.signer": (
         "BindingError",
         "NotSignedError",
@@ -144,6 +164,36 @@ class Parts:
         rest = {each.name: getattr(self, each.name) for each in fields(self)}
         outside = {**self.outside, **own.outside}
         return Parts(**{**rest, **given, "outside": outside, "at": {}})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartContext:
+    """What the factory of a builder, a scanner or a signer is called with: all that it may need."""
+
+    name: str
+    """Under which aksci.toml asks for the part."""
+    where: str
+    """The key that does so, with its file: ``…/aksci.toml: scan.scanner``. For messages."""
+    options: Mapping[str, Any]
+    """Its own table in aksci.toml as it is: texts, numbers, flags, lists, tables; a date is a text.
+    """
+    project: str
+    environment: str
+    root: Path
+    """The folder of aksci.toml, which paths in it are relative to."""
+    cache: Path
+    """A folder of the part's own, for this user; it may not exist yet, and losing it costs only
+    time."""
+    registry: Registry
+    """The environment's: there images are, and what belongs to them."""
+    runner: Runner
+    """Starts programs: without a shell, logged, and ended with the run."""
+    reporter: Reporter
+    variables: Mapping[str, str]
+    """The process's environment variables."""
+    now: Callable[[], datetime]
+    """The clock, in UTC."""
+    run_id: str
 
 
 def __getattr__(name: str) -> Any:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MODULES = ("aksci", "aksci.steps", "aksci.errors", "aksci.parts", "aksci.nox")
-PACKAGES = ("aksci.pipelines", "aksci.testing")
+MODULES = ("aksci", "aksci.steps", "aksci.errors", "aksci.parts", "aksci.nox", "aksci.testing")
+PACKAGES = ("aksci.pipelines",)
 """Of these, each module is public."""
 SPECIAL = {"__call__", "__enter__", "__exit__", "__getitem__", "__init__", "__iter__", "__len__"}
 KINDS = {"property", "once", "classmethod", "staticmethod", "contextmanager", "overload"}

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.core.errors import GateError
 from aksci.oci.registry import read_configuration
-from aksci.supply.scan.database import Database
-from aksci.supply.scan.trivy import Scanner
+from aksci.supply.scan.sbom import sbom_of_report
+from aksci.supply.scan.scan_evidence import Package
+from aksci.supply.scan.scanner import Database, Scanner, ScanReport
+from aksci.supply.scan.verdict import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from aksci.oci.references import ImageRef
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["CannedFinding", "MemoryScanner"]
 
-_PACKAGE = {
-    "Name": "sample",
-    "Version": "1.0",
-    "Identifier": {"PURL": "pkg:deb/debian/sample@1.0"},
-    "Licenses": ["Apache-2.0"],
-}
-"""What every image has: nothing known of an image would fail the gate."""
+_SAMPLE = Package(
+    name="sample", version="1.0", purl="pkg:deb/debian/sample@1.0", licences=("Apache-2.0",)
+)
+"""What every image has: one of which nothing is known would not pass."""
+_SCANNERS = {"vulnerability": "vuln", "secret": "secret", "misconfiguration": "misconfig"}
+"""Kind of a finding -> what has to be asked for."""
+_PLATFORM = ("os", "architecture", "variant")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +60,11 @@ class MemoryScanner(Scanner):
     something, its database counts as a new one, so that what was scanned before is scanned again,
     as in life. It is called from several threads.
 
-    >>> scanner = MemoryScanner(connect, now=clock)  # doctest: +SKIP
-    >>> scanner.find("web", CannedFinding(id="CVE-2026-0001"))  # doctest: +SKIP
-    >>> [ref.repository for ref in scanner.scanned]  # after a scan  # doctest: +SKIP
-    ['shop/web']
+    >>> from aksci.testing import MemoryWorld
+    >>> scanner = MemoryWorld().scanner
+    >>> scanner.find("web", CannedFinding(id="CVE-2026-0001"))
+    >>> scanner.scanned  # after a scan: each digest
+    []
 
     :param connect: returns the registry of a host, to tell an image's layers.
     :param now: the clock that dates the database.
@@ -78,7 +80,8 @@ class MemoryScanner(Scanner):
         self._failures: dict[str, str] = {}
         self.scanned: list[ImageRef] = []
         """Each manifest that was scanned, in the order in which it began."""
-        self._database = self._new_database(1)
+        self._number = 0
+        self._database = self._new_database()
 
     def find(self, image: str, *findings: CannedFinding) -> None:
         """Let the scans of an image find these, in place of what they found before; none: nothing.
@@ -101,8 +104,7 @@ class MemoryScanner(Scanner):
 
     def refresh(self) -> None:
         """Count the database as a new one, of now."""
-        number = int(self._database.name.rpartition(" ")[2])
-        self._database = self._new_database(number + 1)
+        self._database = self._new_database()
 
     @property
     def database(self) -> Database:
@@ -115,104 +117,53 @@ class MemoryScanner(Scanner):
         for image, message in self._failures.items():
             if _is(image, ref):
                 raise GateError(f"{ref} could not be scanned, so it does not pass.\n\n{message}")
-        layers, config = self._layers(ref)
-        found = [
-            one for name, each in self._findings.items() if _is(name, ref) for one in each
-        ]  # fmt: skip
-        return {
-            "SchemaVersion": 2,
-            "ArtifactName": str(ref),
-            "ArtifactType": "container_image",
-            "Metadata": {
-                "OS": {"Family": "debian", "Name": "12.0"},
-                "DiffIDs": list(layers),
-                "RepoDigests": [str(ref)],
-                "ImageConfig": config,
-            },
-            "Results": list(_results(found, layers, scanners)),
-        }
-
-    def make_sbom(self, report: dict[str, Any], form: SbomFormat) -> dict[str, Any]:
-        """Return the packages that every image has; of the format, as little as may be."""
-        name = str(report["ArtifactName"])
-        if form == "spdx":
-            package = {"SPDXID": "SPDXRef-sample", "name": "sample", "versionInfo": "1.0"}
-            return {"spdxVersion": "SPDX-2.3", "name": name, "packages": [package]}
-        component = {"type": "library", "name": "sample", "version": "1.0"}
-        root = {"type": "container", "name": name}
-        return {
-            "bomFormat": "CycloneDX",
-            "specVersion": "1.7",
-            "metadata": {"component": root},
-            "components": [component],
-        }
-
-    def _layers(self, ref: ImageRef) -> tuple[tuple[str, ...], Mapping[str, Any]]:
-        """Return an image's layers, the lowest first, and its platform."""
         registry = self._connect(ref.registry)
         manifest = registry.manifest(ref.repository, ref.digest)
-        found = read_configuration(registry, ref.repository, manifest)
-        platform = {key: found.document.get(key, "") for key in ("os", "architecture", "variant")}
-        return found.diff_ids, {key: value for key, value in platform.items() if value}
+        config = read_configuration(registry, ref.repository, manifest)
+        canned = [
+            each
+            for image, findings in self._findings.items()
+            if _is(image, ref)
+            for each in findings
+            if _SCANNERS[each.kind] in scanners
+        ]
+        report = ScanReport(
+            packages=(_SAMPLE,),
+            findings=tuple(_in_layers(each, config.diff_ids) for each in canned),
+            system="debian 12.0",
+            layers=config.diff_ids,
+        ).document(ref)
+        # By it the gate tells which platform of a base the image is built on.
+        platform = {key: config.document[key] for key in _PLATFORM if key in config.document}
+        report["Metadata"]["ImageConfig"] = platform
+        return report
 
-    def _new_database(self, number: int) -> Database:
-        now = self._now()
-        return Database(
-            folder=Path("no-folder"),
-            updated_at=now,
-            name=f"memory {number}",
-            identity=f"memory-{number}@{now.isoformat()}",
-            test=False,
-        )
+    def make_sbom(self, report: dict[str, Any], form: SbomFormat) -> dict[str, Any]:
+        """Return the packages of a report: the one that every image has."""
+        return sbom_of_report(report, form)
+
+    def _new_database(self) -> Database:
+        self._number += 1
+        return Database(identity=f"memory-{self._number}@{self._now().isoformat()}")
 
 
 def _is(image: str, ref: ImageRef) -> bool:
     return f"/{ref.repository}".endswith(f"/{image}")
 
 
-def _results(
-    found: list[CannedFinding], layers: tuple[str, ...], scanners: frozenset[str]
-) -> list[dict[str, Any]]:
-    """Sort findings into the results of a report, as far as they were asked for."""
-    entries: dict[str, list[dict[str, Any]]] = {
-        "vulnerability": [], "secret": [], "misconfiguration": []
-    }  # fmt: skip
-    for one in found:
-        # The lowest layer is the base's; the image's own is on top.
-        layer = {"DiffID": layers[0 if one.in_base else -1]} if layers else {}
-        entries[one.kind].append({**_entry(one), "Severity": one.severity, "Layer": layer})
-    results: list[dict[str, Any]] = [
-        {
-            "Target": "debian",
-            "Class": "os-pkgs",
-            "Type": "debian",
-            "Packages": [_PACKAGE],
-            "Vulnerabilities": entries["vulnerability"],
-        }
-    ]
-    if "secret" in scanners:
-        results += [
-            {"Target": one.pop("Target"), "Class": "secret", "Secrets": [one]}
-            for one in entries["secret"]
-        ]
-    if "misconfig" in scanners:
-        results += [
-            {"Target": one.pop("Target"), "Class": "config", "Misconfigurations": [one]}
-            for one in entries["misconfiguration"]
-        ]
-    return results
-
-
-def _entry(one: CannedFinding) -> dict[str, Any]:
-    if one.kind == "secret":
-        return {"Target": one.package, "RuleID": one.id, "Title": one.id, "StartLine": 1}
-    if one.kind == "misconfiguration":
-        return {"Target": one.package, "ID": one.id, "Title": one.id, "Status": "FAIL"}
-    return {
-        "VulnerabilityID": one.id,
-        "PkgName": one.package,
-        "InstalledVersion": one.installed,
-        "FixedVersion": one.fixed,
-        "PkgIdentifier": {"PURL": f"pkg:deb/debian/{one.package}@{one.installed}"},
-        "PrimaryURL": f"https://example.com/{one.id}",
-    }
+def _in_layers(canned: CannedFinding, layers: Sequence[str]) -> Finding:
+    """Return a finding as it is in an image of these layers, the lowest first."""
+    place = layers[0 if canned.in_base else -1] if layers else ""
+    vulnerable = canned.kind == "vulnerability"
+    return Finding(
+        kind=canned.kind,
+        id=canned.id,
+        package=canned.package,
+        installed=canned.installed if vulnerable else "line 1",
+        fixed=canned.fixed if vulnerable else "",
+        severity=canned.severity,
+        title=canned.id,
+        layer=place,
+        purl=f"pkg:deb/debian/{canned.package}@{canned.installed}" if vulnerable else "",
+        url=f"https://example.com/{canned.id}",
+    )
