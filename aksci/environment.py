@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from aksci.config.models import Config
     from aksci.core.reporting import Reporter
     from aksci.deploy.kubernetes.cluster import Cluster
+    from aksci.deploy.targets.deploy_target import Target
     from aksci.deploy.targets.helm import Helm
     from aksci.images.bases import BaseResolver, RegistryBases
     from aksci.images.build.build_images import BuildSettings
@@ -444,21 +446,26 @@ class Environment:
     def _for_part(
         self, kind: str, name: str, where: str, options: Mapping[str, Any]
     ) -> PartContext:
-        return PartContext(
-            name=name,
-            where=f"{self.root / CONFIG_NAME}: {where}",
-            options=options,
-            project=self.config.project.name,
-            environment=self.name,
-            root=self.root,
-            cache=self.cache / "parts" / f"{kind}-{name}",
-            registry=self.registry,
-            runner=self.runner,
-            reporter=self.reporter,
-            variables=self.variables,
-            now=self.now,
-            run_id=self.run_id,
-        )
+        return PartContext(**self._shared(kind, name, where, options))
+
+    def _shared(
+        self, kind: str, name: str, where: str, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        return {
+            "name": name,
+            "where": f"{self.root / CONFIG_NAME}: {where}",
+            "options": options,
+            "project": self.config.project.name,
+            "environment": self.name,
+            "root": self.root,
+            "cache": self.cache / "parts" / f"{kind}-{name}",
+            "registry": self.registry,
+            "runner": self.runner,
+            "reporter": self.reporter,
+            "variables": self.variables,
+            "now": self.now,
+            "run_id": self.run_id,
+        }
 
     @once
     def build_settings(self) -> BuildSettings:
@@ -639,6 +646,50 @@ class Environment:
             embedded=self.settings.platform == "embedded",
             variables=self.variables,
         )
+
+    @once
+    def target(self) -> Target:
+        """What applies each service: Helm, or a target of one's own."""
+        from aksci.deploy.targets.assigned_targets import AssignedTargets
+
+        made: dict[str, Target] = {}
+        own: dict[str, Target] = {}
+        for service, config in self.config.services.items():
+            name, options = self.settings.target_of(config)
+            if self._own.target is not None:
+                own[service] = self._own.target
+            elif name != "helm":
+                # One for all services that ask for the same.
+                key = json.dumps([name, options], sort_keys=True)
+                if key not in made:
+                    made[key] = self._make_target(service, name, options)
+                own[service] = made[key]
+        return AssignedTargets(helm=lambda: self.helm, own=own, runner=self.runner)
+
+    def _make_target(self, service: str, name: str, options: Mapping[str, Any]) -> Target:
+        from aksci.own_parts import own_target
+        from aksci.parts import TargetContext
+
+        chosen = self.config.services[service].target
+        table = f"services.{service}" if chosen else f"environments.{self.name}"
+        return own_target(
+            TargetContext(
+                **self._shared("target", name, f"{table}.target", options),
+                namespace=self.settings.namespace,
+                kubeconfig=self.endpoints.kubeconfig,
+                kube_context=self.endpoints.kube_context,
+            )
+        )
+
+    @property
+    def deploy_tools(self) -> tuple[str, ...]:
+        """The programs that a deployment needs here: parts of one's own have theirs."""
+        from aksci.supply.sign.make_signer import signing_tools
+
+        names = () if self._own.signer else signing_tools(self.config.sign.signers)
+        targets = {self.settings.target_of(each)[0] for each in self.config.services.values()}
+        helm = not self._own.target and ("helm" in targets or not targets)
+        return (*names, "helm") if helm else names
 
     @once
     def helm(self) -> Helm:

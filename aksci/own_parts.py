@@ -8,12 +8,13 @@ from aksci.config.supply_models import BUILT_IN_SCANNERS, BUILT_IN_SIGNERS
 from aksci.core.offered import find_offer
 
 if TYPE_CHECKING:
+    from aksci.deploy.targets.deploy_target import Target
     from aksci.images.engines.builder import Builder
-    from aksci.parts import PartContext
+    from aksci.parts import PartContext, TargetContext
     from aksci.supply.scan.scanner import Scanner
     from aksci.supply.sign.signer import Signer
 
-__all__ = ["own_builder", "own_scanner", "own_signer"]
+__all__ = ["own_builder", "own_scanner", "own_signer", "own_target"]
 
 
 def own_builder(given: PartContext) -> Builder:
@@ -57,3 +58,15 @@ def own_signer(given: PartContext) -> Signer:
     where = given.where
     offer = find_offer("aksci.signers", given.name, where=where, built_in=BUILT_IN_SIGNERS)
     return OwnSigner(signer=offer.make(given, Signer), name=given.name)
+
+
+def own_target(given: TargetContext) -> Target:
+    """Return a target that an installed package offers.
+
+    :raises ConfigError: none does; :raises PartError: it can't be made.
+    """
+    from aksci.deploy.targets.deploy_target import Target
+
+    offer = find_offer("aksci.targets", given.name, where=given.where, built_in=("helm",))
+    made: Target = offer.make(given, Target)
+    return made

@@ -193,7 +193,7 @@ class Site:
             ),
             root=self.root,
             cluster=self.cluster,
-            helm=self.helm,
+            target=self.helm,
             reporter=RecordingReporter(),
             now=lambda: dt.datetime.now(dt.UTC),
             run_id="run-7",
@@ -272,7 +272,7 @@ def site(platform, toolbox, runner, tmp_path, layer):
             signer=signer,
             cluster=cluster,
             layer=layer,
-            helm=helm,
+            target=helm,
             kubeconfig=platform.kubeconfig,
         )
         made.configure()
