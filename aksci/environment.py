@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
@@ -29,7 +28,7 @@ from aksci.core.git import files_in_git, source_commit
 from aksci.core.once import once
 from aksci.core.process import Runner
 from aksci.local.endpoints import Preparation
-from aksci.parts import PartContext, Parts
+from aksci.parts import PartContext, Parts, TargetContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -651,34 +650,21 @@ class Environment:
     def target(self) -> Target:
         """What applies each service: Helm, or a target of one's own."""
         from aksci.deploy.targets.assigned_targets import AssignedTargets
+        from aksci.own_parts import own_targets
 
-        made: dict[str, Target] = {}
-        own: dict[str, Target] = {}
-        for service, config in self.config.services.items():
-            name, options = self.settings.target_of(config)
-            if self._own.target is not None:
-                own[service] = self._own.target
-            elif name != "helm":
-                # One for all services that ask for the same.
-                key = json.dumps([name, options], sort_keys=True)
-                if key not in made:
-                    made[key] = self._make_target(service, name, options)
-                own[service] = made[key]
+        services = self.config.services
+        if self._own.target is not None:
+            own = dict.fromkeys(services, self._own.target)
+        else:
+            own = own_targets(self.settings, services, self.name, self._for_target)
         return AssignedTargets(helm=lambda: self.helm, own=own, runner=self.runner)
 
-    def _make_target(self, service: str, name: str, options: Mapping[str, Any]) -> Target:
-        from aksci.own_parts import own_target
-        from aksci.parts import TargetContext
-
-        chosen = self.config.services[service].target
-        table = f"services.{service}" if chosen else f"environments.{self.name}"
-        return own_target(
-            TargetContext(
-                **self._shared("target", name, f"{table}.target", options),
-                namespace=self.settings.namespace,
-                kubeconfig=self.endpoints.kubeconfig,
-                kube_context=self.endpoints.kube_context,
-            )
+    def _for_target(self, name: str, where: str, options: Mapping[str, Any]) -> TargetContext:
+        return TargetContext(
+            **self._shared("target", name, where, options),
+            namespace=self.settings.namespace,
+            kubeconfig=self.endpoints.kubeconfig,
+            kube_context=self.endpoints.kube_context,
         )
 
     @property

@@ -272,7 +272,7 @@ def site(platform, toolbox, runner, tmp_path, layer):
             signer=signer,
             cluster=cluster,
             layer=layer,
-            target=helm,
+            helm=helm,
             kubeconfig=platform.kubeconfig,
         )
         made.configure()
