@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from aksci import Environment, steps
-from aksci.steps.plan_promote_step import gate_refusals as _gate_refusals
 
-if TYPE_CHECKING:
-    from aksci.oci.references import ImageRef
-
-__all__ = ["gate_refusals", "previous", "promote", "promote_ref"]
+__all__ = ["promote"]
 
 
 def promote(env: Environment, *, release: str | None = None, plan: bool = False) -> None:
@@ -21,22 +15,3 @@ def promote(env: Environment, *, release: str | None = None, plan: bool = False)
         steps.show(env, planned)
         return
     steps.deploy(env, steps.promote(before, env, planned))
-
-
-# For cascade_environments, until that is made of steps: remove what follows then.
-
-
-def previous(env: Environment) -> Environment:
-    """Return ``env.promoted_from``."""
-    return env.promoted_from
-
-
-def gate_refusals(env: Environment, ref: ImageRef) -> tuple[str, ...]:
-    """Ask the environment's gates alone."""
-    return _gate_refusals(env.promoted_from, env, ref)
-
-
-def promote_ref(env: Environment, ref: ImageRef) -> dict[str, Any]:
-    """Promote and deploy."""
-    promoted = steps.promote(env.promoted_from, env, ref)
-    return {"deploy": steps.deploy(env, promoted).as_json()}

@@ -10,7 +10,7 @@ from aksci.core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["CODE_FORMATS", "formats_of", "render"]
+__all__ = ["CODE_FORMATS", "formats_of", "render", "require_format"]
 
 CODE_FORMATS = frozenset({"json", "html", "sarif", "junit"})
 """For programs: ``sanitise`` would change the meaning; each escapes what it shows itself."""
@@ -18,10 +18,18 @@ CODE_FORMATS = frozenset({"json", "html", "sarif", "junit"})
 _TABLES = {
     "Audit": "audit_report:AUDIT_FORMATS",
     "BuildPlan": "plan_report:PLAN_FORMATS",
+    "Cascade": "cascade_formats:CASCADE_FORMATS",
     "DeployPlan": "deploy_report:DOCUMENT_FORMATS",
     "DeployResult": "deploy_report:RESULT_FORMATS",
+    "Drawing": "graph_formats:DRAWING_FORMATS",
     "EnvironmentStatus": "deploy_report:DOCUMENT_FORMATS",
+    "Explanation": "plan_report:WHY_FORMATS",
+    "Graph": "graph_formats:GRAPH_FORMATS",
+    "Matrices": "plan_report:MATRIX_FORMATS",
+    "PlanComparison": "plan_report:COMPARISON_FORMATS",
     "PromotionPlan": "deploy_report:DOCUMENT_FORMATS",
+    "UndecidedError": "plan_report:UNDECIDED_FORMATS",
+    "Verdicts": "verdict_formats:VERDICT_FORMATS",
 }
 """A type's name, of which there is one only -> where the functions of its formats are."""
 
@@ -33,9 +41,13 @@ def formats_of(value: object) -> Mapping[str, Callable[[object], str]]:
     """
     if isinstance(value, str):
         return {"text": str}
-    place = _TABLES.get(type(value).__name__)
+    return _formats(type(value).__name__)
+
+
+def _formats(kind: str) -> Mapping[str, Callable[[object], str]]:
+    place = _TABLES.get(kind)
     if place is None:
-        raise UsageError(f"A {type(value).__name__} can't be shown.")
+        raise UsageError(f"A {kind} can't be shown.")
     module, name = place.split(":")
     found: Mapping[str, Callable[[object], str]]
     found = getattr(import_module(f"aksci.report.{module}"), name)
@@ -48,6 +60,19 @@ def render(value: object, name: str) -> str:
     :raises UsageError: it has no such format.
     """
     known = formats_of(value)
+    _require(known, name)
+    return known[name](value)
+
+
+def require_format(kind: str, name: str) -> None:
+    """Refuse a format before there is a value to show.
+
+    :param kind: the value's type.
+    :raises UsageError: such a value has no such format.
+    """
+    _require(_formats(kind), name)
+
+
+def _require(known: Mapping[str, object], name: str) -> None:
     if name not in known:
         raise UsageError(f"This can't be shown as {name!r}; it takes --format {', '.join(known)}.")
-    return known[name](value)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import httpx2
     from lightkube import SingleConfig
 
-__all__ = ["Cluster", "Conflict", "connect"]
+__all__ = ["Cluster", "Conflict", "connect", "open_cluster"]
 
 _PATHS = {
     "ConfigMap": ("api/v1", "configmaps"),
@@ -312,8 +312,34 @@ def connect(
     address = config.cluster.server
     hint = "nox -s up" if embedded else f"is {address} right, and is there a network path to it?"
     http = _http(config, kubeconfig, proxy_for(address, variables or {}))
+    return open_cluster(
+        http,
+        address=address,
+        namespace=namespace,
+        context_name=config.context_name,
+        create_namespace=create_namespace,
+        only_look=only_look,
+        hint=hint,
+    )
+
+
+def open_cluster(
+    http: httpx2.Client,
+    *,
+    address: str,
+    namespace: str,
+    hint: str,
+    context_name: str | None = None,
+    create_namespace: bool = False,
+    only_look: bool = False,
+) -> Cluster:
+    """Reach a cluster over an HTTP client, which it then owns; the rest is as for ``connect``.
+
+    :param address: for messages.
+    :param context_name: the kubeconfig's context, where there is one.
+    """
     cluster = Cluster(http, address=address, namespace=namespace, hint=hint)
-    cluster.context_name = config.context_name
+    cluster.context_name = context_name
     try:
         version = cluster._json(cluster._send("GET", "/version"))  # noqa: SLF001 - our own class
         cluster.kube_version = _kube_version(version)

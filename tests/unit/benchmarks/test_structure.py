@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -64,8 +65,31 @@ def test_a_module_with_one_importer_in_its_folder_could_join_it_if_both_are_smal
     assert found.joinable == ("aksci.r.small",)
 
 
+def test_pipelines_are_measured_with_docstring_and_the_longest_is_first(tree):
+    long = 'def long(env):\n    """Do it."""\n    x = 1\n    return x\n'
+    found = tree(
+        {
+            "aksci/pipelines/a.py": "def short(env): ...\n",
+            "aksci/steps/b.py": "def step(env):\n    x = 1\n    return x\n",
+            "pipelines/c.py": "import aksci\n\n\n" + long,
+        }
+    )
+    assert list(found.pipelines.items()) == [
+        ("pipelines.c.long", 4),
+        ("aksci.pipelines.a.short", 1),
+    ]
+
+
 def test_our_own_code_has_no_circles_and_no_name_for_two_things():
     found = measure_structure(ROOT)
     assert found.circles == ()
     assert found.classes == {}
     assert found.file_names == {}
+
+
+def test_pytest_goes_into_every_folder_that_holds_tests(pytestconfig):
+    """By default it passes over some names, "build" among them, without a word."""
+    hidden = pytestconfig.getini("norecursedirs")
+    folders = {path.parent.relative_to(ROOT) for path in ROOT.glob("tests/**/test_*.py")}
+    parts = {part for folder in folders for part in folder.parts}
+    assert not [part for part in parts for pattern in hidden if fnmatch(part, pattern)]

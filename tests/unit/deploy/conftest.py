@@ -1,4 +1,4 @@
-"""A small API server on loopback that keeps objects, for what needs a cluster's memory only.
+"""A cluster in memory, served on loopback, for what needs a cluster's memory only.
 
 On it a project of two environments, ``staging`` and ``live``, with a registry in memory each. Helm
 is a program there that writes down how it was called.
@@ -10,9 +10,9 @@ import datetime as dt
 import json
 import os
 import threading
-import time
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -27,48 +27,23 @@ from aksci.supply.release.release_document import parse_release, release_documen
 from aksci.supply.release.sign_release import sign_release
 from aksci.supply.scan.stored_verdict import store_verdict
 from aksci.supply.sign.signer import BindingError, NotSignedError, Proof, sign_image
+from aksci.testing.memory_cluster import MemoryCluster
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import push_sample
-
-NAMESPACE = "/api/v1/namespaces/shop"
-LEASES = "/apis/coordination.k8s.io/v1/namespaces/shop/leases"
-
-
-class Api:
-    """Objects by path; ``writes`` are the paths that were written to, in order."""
-
-    def __init__(self):
-        self.objects = {
-            "/version": {"major": "1", "minor": "34", "gitVersion": "v1.34.4"},
-            NAMESPACE: {"status": {"phase": "Active"}},
-        }
-        self.writes = []
-        self.slow_writes = 0.0
-
-    def handle(self, method, path, body):
-        if method != "GET":
-            time.sleep(self.slow_writes)
-            path = f"{path}/{body['metadata']['name']}" if method == "POST" else path
-            body["metadata"].setdefault("resourceVersion", "1")
-            self.writes.append(path)
-            self.objects[path] = body
-            return 200, body
-        if path in self.objects:
-            return 200, self.objects[path]
-        below = [each for key, each in self.objects.items() if key.rpartition("/")[0] == path]
-        plural = path.rpartition("/")[2].endswith("s")
-        return (200, {"items": below}) if plural else (404, {"message": f"no {path}"})
 
 
 @pytest.fixture
 def api(tmp_path):
-    state = Api()
+    # A clock that goes: a lease is given back by its own time.
+    state = MemoryCluster(now=lambda: dt.datetime.now(dt.UTC), namespaces=("shop",))
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            path = self.path.partition("?")[0]
-            status, document = state.handle(self.command, path, json.loads(raw) if raw else None)
+            parts = urlsplit(self.path)
+            body = json.loads(raw) if raw else None
+            query = dict(parse_qsl(parts.query))
+            status, document = state.handle(self.command, parts.path, body, query)
             content = json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))

@@ -82,10 +82,10 @@ def test_a_plan_is_looked_at_again_under_the_lock(site):
     site.lives(release, site.staging)
     handle = site.api.handle
 
-    def change_with_the_lease(method, path, body):
+    def change_with_the_lease(method, path, body, query=None):
         if method == "POST" and path.endswith("/leases"):
             site.installed(site.staging)
-        return handle(method, path, body)
+        return handle(method, path, body, query)
 
     site.api.handle = change_with_the_lease
     with pytest.raises(PlanChangedError, match="FOREIGN_CHANGE"):
