@@ -158,10 +158,9 @@ def _require_options(noxfile: Path, spec: SessionSpec) -> None:
 
 
 def _meant(word: str, known: Collection[str]) -> str:
-    import difflib
+    from aksci.cli.command_line import did_you_mean
 
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    return did_you_mean(word, known)
 
 
 def _keep_libraries_quiet() -> None:

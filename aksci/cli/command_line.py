@@ -133,7 +133,7 @@ def asks_for_help(arguments: Iterable[str]) -> bool:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return the question for a misspelt word, with a blank before it; or nothing."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
-    return f" Did you mean {close[0]}?" if close else ""
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def _values(given: Any) -> tuple[Any, ...]:

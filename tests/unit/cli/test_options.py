@@ -86,7 +86,7 @@ def test_each_kind_of_option_is_read_as_it_is_declared():
         (["--to"], "--to needs a value: --to REF"),
         (["--to", "--plan"], "--to needs a value"),
         (["--expl"], "takes no option --expl"),
-        (["--pla"], "takes no option --pla. Did you mean --plan?"),
+        (["--pla"], "takes no option --pla. Did you mean '--plan'?"),
     ],
 )
 def test_what_is_not_written_so_is_refused(words, told):
