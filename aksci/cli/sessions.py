@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aksci.cli.option import Option
+    from aksci.cli.option import DeclaredOption
 
 __all__ = ["SESSIONS", "SessionSpec"]
 
@@ -43,7 +43,7 @@ class SessionSpec:
     """How it can end, beyond how every session can."""
     example: str = ""
     """Arguments that somebody may give."""
-    own: tuple[Option, ...] = ()
+    own: tuple[DeclaredOption, ...] = ()
     """Options of a team's session that nobody else has."""
     noxfile: Path | None = None
     """Who has declared it; None: it is one of ours."""
