@@ -24,7 +24,8 @@
     │   ├── StepError             11   a pre or post step failed
     │   ├── RolloutError          12   the rollout failed and was rolled back
     │   ├── ClusterError          13   the cluster is unreachable
-    │   └── LockError             14   another run holds the lock
+    │   ├── LockError             14   another run holds the lock
+    │   └── PlanChangedError      19   what is to be done is not what the given plan says
     ├── DispatchError             21   another project's pipeline could not be asked to run
     ├── ProcessError              15   a program failed and nothing more specific is known
     │   └── ProcessTimeout        16   a program was stopped at its time-out
@@ -56,6 +57,7 @@ __all__ = [
     "Interrupted",
     "LockError",
     "NotFoundInRegistry",
+    "PlanChangedError",
     "PlatformError",
     "PortTakenError",
     "PrivilegeError",
@@ -246,6 +248,13 @@ class LockError(DeployError):
 
     code = "lock"
     exit_status = 14
+
+
+class PlanChangedError(DeployError):
+    """What is to be done is not any more what the given plan says; nothing was changed."""
+
+    code = "plan-changed"
+    exit_status = 19
 
 
 class DispatchError(AksciError):

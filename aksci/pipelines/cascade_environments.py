@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from aksci.cascade.cascade_report import EnvironmentOutcome
-from aksci.cli.options import Options
 from aksci.core.errors import AksciError, ConfigError, GateError, Interrupted
 from aksci.core.text import one_line
 from aksci.deploy.state.deploy_record import read_record
 from aksci.oci.references import ImageRef
 from aksci.pipelines.deploy import deploy_ref
-from aksci.pipelines.promote import gate_refusals, previous, promote
+from aksci.pipelines.promote import gate_refusals, previous, promote_ref
 from aksci.supply.release.continued import continues
 from aksci.supply.release.release import release_tag
 
@@ -235,7 +234,7 @@ def _actions(env: Environment) -> EnvironmentActions:
         registry=lambda here: here.looking.endpoints.registry,
         look=look,
         deploy=deploy_ref,
-        promote=lambda here, ref: promote(here, Options(env=here.name, release=str(ref))),
+        promote=promote_ref,
         refusals=gate_refusals,
         continues=lambda release, before: continues(release, before, signer=env.signer),
     )

@@ -16,7 +16,12 @@ CODE_FORMATS = frozenset({"json", "html", "sarif", "junit"})
 """For programs: ``sanitise`` would change the meaning; each escapes what it shows itself."""
 
 _TABLES = {
+    "Audit": "audit_report:AUDIT_FORMATS",
     "BuildPlan": "plan_report:PLAN_FORMATS",
+    "DeployPlan": "deploy_report:DOCUMENT_FORMATS",
+    "DeployResult": "deploy_report:RESULT_FORMATS",
+    "EnvironmentStatus": "deploy_report:DOCUMENT_FORMATS",
+    "PromotionPlan": "deploy_report:DOCUMENT_FORMATS",
 }
 """A type's name, of which there is one only -> where the functions of its formats are."""
 
