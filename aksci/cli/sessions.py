@@ -23,7 +23,7 @@ _PLATFORM = (5, 51, 52, 53)
 """It starts the embedded platform."""
 _BUILD = (*_TOOLS, *_PLATFORM, 6, 7, 8, 9, 10, 13, 17, 18)
 """From sources to signed images. Pods validate, and may build: so the cluster may refuse."""
-_DEPLOY = (*_TOOLS, *_PLATFORM, 6, 9, 10, 11, 12, 13, 14)
+_DEPLOY = (*_TOOLS, *_PLATFORM, 6, 9, 10, 11, 12, 13, 14, 19)
 
 
 @dataclass(frozen=True, kw_only=True)
