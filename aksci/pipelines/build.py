@@ -14,7 +14,7 @@ from aksci.core.git import source_commit
 from aksci.core.once import once
 from aksci.images.build.build_images import build_images
 from aksci.images.build.build_record import (
-    BuildRecord,
+    Build,
     Failure,
     read_failures,
     update_failures,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from aksci.cli.options import Options
     from aksci.environment import Environment
-    from aksci.images.build.build_images import BuildResult
     from aksci.images.graph import Graph
     from aksci.supply.scan.verdict import Verdict
     from aksci.supply.sign.signer import Origin, Signer
@@ -86,7 +85,7 @@ class _LastBuild:
     env: Environment
 
     @once
-    def record(self) -> BuildRecord:
+    def record(self) -> Build:
         """In ``build``, the one that its first stage wrote."""
         return self.env.last_build()
 
@@ -145,7 +144,7 @@ def _require_services(env: Environment, graph: Graph) -> None:
 
 def _build_while_tools_arrive(
     env: Environment, graph: Graph, selected: frozenset[str], options: Options
-) -> BuildResult:
+) -> Build:
     """Build the images; on a fresh machine the gate's tools are made meanwhile.
 
     Builds wait for the network much of the time. A tool that fails is told when its turn comes.
@@ -166,9 +165,7 @@ def _reaches(options: Options, stage: str) -> bool:
     return BUILD_STAGES.index(options.until) >= BUILD_STAGES.index(stage)
 
 
-def _build(
-    env: Environment, graph: Graph, selected: frozenset[str], options: Options
-) -> BuildResult:
+def _build(env: Environment, graph: Graph, selected: frozenset[str], options: Options) -> Build:
     trusted = env.trust.trusts_build if _reaches(options, "sign") else None
     return build_images(
         graph,
@@ -186,7 +183,7 @@ def _build(
     )
 
 
-def _keep(env: Environment, graph: Graph, result: BuildResult, options: Options) -> dict[str, Any]:
+def _keep(env: Environment, graph: Graph, result: Build, options: Options) -> dict[str, Any]:
     """Write down what was built, and what was not.
 
     :raises AksciError: images failed, and the others are not to go on.
@@ -199,7 +196,7 @@ def _keep(env: Environment, graph: Graph, result: BuildResult, options: Options)
                 error=_summary(error.message),
                 run=env.run_id,
             )
-            for name, error in result.failed.items()
+            for name, error in result.errors.items()
         },
         succeeded=result.images,
         known=graph.images,
@@ -212,19 +209,10 @@ def _keep(env: Environment, graph: Graph, result: BuildResult, options: Options)
     env.reporter.line(f"{len(built)} built, {len(images) - len(built)} unchanged{failed}")
     if result.error and not options.keep_going:
         raise result.error
-    missing = {*result.failed, *result.blocked}
-    record = BuildRecord(
-        run_id=env.run_id,
-        commit=env.commit,
-        environment=env.name,
-        images=images,
-        left_out=tuple(sorted(set(graph.images) - set(images) - missing)),
-        failed=tuple(sorted(missing)),
-    )
-    write_build_record(env.work, record)
+    write_build_record(env.work, result)
     return {
-        "commit": record.commit,
-        "failed": list(record.failed),
+        "commit": result.commit,
+        "failed": list(result.missing),
         "images": {
             name: {
                 "digest": image.ref.digest,
@@ -281,14 +269,14 @@ def _sign(last: _LastBuild) -> dict[str, Any]:
     return {"signed": sorted(name for name, new in added.items() if new)}
 
 
-def _origin(record: BuildRecord) -> Origin:
+def _origin(record: Build) -> Origin:
     """Return what signatures tell of where something comes from."""
     from aksci.supply.sign.signer import Origin
 
     return Origin(commit=record.commit, run=record.run_id)
 
 
-def _require_trusted(env: Environment, record: BuildRecord) -> None:
+def _require_trusted(env: Environment, record: Build) -> None:
     """Sign nothing that somebody else may have put where our build would be.
 
     :raises TrustError: naming each image; a build that signs would have built it again.
@@ -313,12 +301,7 @@ def _require_trusted(env: Environment, record: BuildRecord) -> None:
 def _push(last: _LastBuild) -> dict[str, Any]:
     """Move the tags; of a build of all images, make the release."""
     env, record = last.env, last.record
-    if record.failed:
-        raise UsageError(
-            f"{len(record.failed)} images of the last build did not build, so there is nothing to "
-            f"release: {', '.join(record.failed)}.",
-            hint="nox -s build",
-        )
+    record.require()
     if source_commit(env.root, runner=env.runner, variables=env.variables) != record.commit:
         raise UsageError(
             f"The sources are not those of the last build, which was of {record.commit!r}.",
@@ -355,7 +338,7 @@ def _release(last: _LastBuild) -> dict[str, Any]:
     return {"release": str(release.ref)}
 
 
-def _require_signed(record: BuildRecord, verdicts: dict[str, Verdict], signer: Signer) -> None:
+def _require_signed(record: Build, verdicts: dict[str, Verdict], signer: Signer) -> None:
     """Verify every image before any tag moves; a verdict that is not stored has no signature."""
     from aksci.supply.sign.signer import verify_image
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aksci.environment import Environment
-    from aksci.images.build.build_record import BuildRecord
+    from aksci.images.build.build_record import Build
     from aksci.supply.scan.verdict import Verdict
 
 __all__ = ["apply_gate", "require_pass_all", "scan", "scan_build", "verdicts_before"]
@@ -37,14 +37,12 @@ def scan(env: Environment, options: Options) -> dict[str, Any]:
     return _tell(env, record, verdicts, before)
 
 
-def apply_gate(
-    env: Environment, record: BuildRecord, verdicts: dict[str, Verdict]
-) -> dict[str, Any]:
+def apply_gate(env: Environment, record: Build, verdicts: dict[str, Verdict]) -> dict[str, Any]:
     """Show what was found, and fail unless the policy passes all images."""
     return _tell(env, record, verdicts, verdicts_before(env, verdicts))
 
 
-def scan_build(env: Environment, record: BuildRecord) -> dict[str, Verdict]:
+def scan_build(env: Environment, record: Build) -> dict[str, Verdict]:
     """Return the verdicts on a build's images, remembered or new."""
     from aksci.supply.scan.own_verdicts import write_verdict_record
     from aksci.supply.scan.scan_images import scan_images
@@ -73,9 +71,7 @@ def scan_build(env: Environment, record: BuildRecord) -> dict[str, Verdict]:
     return found
 
 
-def require_pass_all(
-    env: Environment, record: BuildRecord, verdicts: Mapping[str, Verdict]
-) -> None:
+def require_pass_all(env: Environment, record: Build, verdicts: Mapping[str, Verdict]) -> None:
     """Fail unless the policy passes all images.
 
     :raises GateError: naming those that it refuses.
@@ -87,7 +83,7 @@ def require_pass_all(
 
 def _tell(
     env: Environment,
-    record: BuildRecord,
+    record: Build,
     verdicts: dict[str, Verdict],
     before: dict[str, Verdict] | None,
 ) -> dict[str, Any]:

@@ -17,6 +17,7 @@ CODE_FORMATS = frozenset({"json", "html", "sarif", "junit"})
 
 _TABLES = {
     "BuildPlan": "plan_report:PLAN_FORMATS",
+    "Cascade": "cascade_formats:CASCADE_FORMATS",
 }
 """A type's name, of which there is one only -> where the functions of its formats are."""
 

@@ -39,6 +39,8 @@ class ScanAndSign:
     """What signatures tell of where the images come from."""
     base_of: Callable[[BuiltImage], ImageRef | None]
     """Tells what an image is based on."""
+    check: Callable[[str, BuiltImage], None] | None = None
+    """A team's own: called with the name of each image that passed the scan; refuses by raising."""
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     """By image, whether they pass or not."""
     _keys: dict[ImageRef, str] = field(default_factory=dict, repr=False)
@@ -47,6 +49,7 @@ class ScanAndSign:
         """Scan and sign an image.
 
         :raises GateError: the policy refuses it, or it can't be scanned.
+        :raises AksciError: the team's own check refuses it.
         :raises TrustError: it can't be signed.
         """
         from aksci.supply.scan.gate import require_pass
@@ -56,6 +59,8 @@ class ScanAndSign:
         self._keys[ref] = key
         verdict = self.verdicts[image.name] = self._gate.scan(ref, self.base_of(image))
         require_pass([verdict], policy=self.policy, now=self.now(), complete=False)
+        if self.check:  # before the signature, so that one says that it passed this, too
+            self.check(image.name, image)
         sign_image(
             ref,
             verdict,

@@ -58,6 +58,8 @@ class BuildSettings:
     revision: str = ""
     """Commit of the source tree."""
     run_id: str = ""
+    environment: str = ""
+    """The environment's name."""
 
 
 class ImageCheck(Protocol):
