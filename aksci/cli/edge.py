@@ -20,6 +20,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from aksci.ci.choose import choose_reporter
+from aksci.ci.console import ConsoleReporter
 from aksci.cli.options import Options, parse_options, require_known
 from aksci.cli.sessions import SESSIONS
 from aksci.core.errors import AksciError, DiskFullError, Interrupted, UsageError
@@ -52,7 +53,11 @@ def run_session(
     :param folder: where to look for aksci.toml, upwards. Default: the working directory.
     :param shared: other sessions are handed the same arguments.
     """
-    reporter = choose_reporter(os.environ, sys.stderr)
+    try:
+        reporter = choose_reporter(os.environ, sys.stderr)
+    except AksciError as error:
+        _tell(ConsoleReporter(sys.stderr), error)
+        return error.exit_status
     runner = Runner(environment=dict(os.environ), log=reporter.line)
     try:
         with _interruptible(runner):
