@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aksci import steps
-from aksci.cli.options import WORK_TO_DO
+from aksci.errors import WORK_TO_DO
 
 if TYPE_CHECKING:
     from aksci import Environment
