@@ -10,16 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aksci.steps.ask_owners_step import ask_owners
     from aksci.steps.build_step import build
+    from aksci.steps.cascade_step import cascade
     from aksci.steps.compare_plan_step import compare_plan
+    from aksci.steps.deploy_cascade_step import deploy_cascade
     from aksci.steps.draw_step import draw
     from aksci.steps.explain_step import explain
     from aksci.steps.gate_step import gate
     from aksci.steps.graph_step import graph
     from aksci.steps.hand_over_matrix_step import hand_over_matrix
+    from aksci.steps.plan_cascade_step import plan_cascade
     from aksci.steps.plan_step import plan
     from aksci.steps.publish_step import publish
     from aksci.steps.read_plan_step import read_plan
+    from aksci.steps.receive_step import receive
     from aksci.steps.save_plan_step import save_plan
     from aksci.steps.scan_step import scan
     from aksci.steps.show_step import place_for, require_showable, show
@@ -28,8 +33,11 @@ if TYPE_CHECKING:
     from aksci.steps.validate_step import validate
 
 __all__ = [
+    "ask_owners",
     "build",
+    "cascade",
     "compare_plan",
+    "deploy_cascade",
     "draw",
     "explain",
     "gate",
@@ -37,8 +45,10 @@ __all__ = [
     "hand_over_matrix",
     "place_for",
     "plan",
+    "plan_cascade",
     "publish",
     "read_plan",
+    "receive",
     "require_showable",
     "save_plan",
     "scan",
@@ -49,8 +59,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ask_owners": "ask_owners_step",
     "build": "build_step",
+    "cascade": "cascade_step",
     "compare_plan": "compare_plan_step",
+    "deploy_cascade": "deploy_cascade_step",
     "draw": "draw_step",
     "explain": "explain_step",
     "gate": "gate_step",
@@ -58,8 +71,10 @@ _HOMES = {
     "hand_over_matrix": "hand_over_matrix_step",
     "place_for": "show_step",
     "plan": "plan_step",
+    "plan_cascade": "plan_cascade_step",
     "publish": "publish_step",
     "read_plan": "read_plan_step",
+    "receive": "receive_step",
     "require_showable": "show_step",
     "save_plan": "save_plan_step",
     "scan": "scan_step",
