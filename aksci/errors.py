@@ -1,14 +1,11 @@
 """What a pipeline may catch, or raise itself: each error has a code and an exit status.
 
-``except GateError`` catches what ended a scan; ``raise ValidationError("the smoke test failed")``
-ends a session with exit status 17, told without a traceback, and recorded. The classes' tree and
-their statuses are in ``aksci.core.errors``, which this re-exports.
+The classes' tree and their statuses are in ``aksci.core.errors``, which this re-exports.
 """
 
 from __future__ import annotations
 
 from aksci.core.errors import (
-    WORK_TO_DO,
     AksciError,
     BuildError,
     ClusterError,
@@ -24,6 +21,7 @@ from aksci.core.errors import (
     Interrupted,
     LockError,
     NotFoundInRegistry,
+    PartError,
     PlatformError,
     PortTakenError,
     PrivilegeError,
@@ -34,14 +32,12 @@ from aksci.core.errors import (
     StepError,
     ToolError,
     TrustError,
-    UndecidedError,
     UnreachableError,
     UsageError,
     ValidationError,
 )
 
 __all__ = [
-    "WORK_TO_DO",
     "AksciError",
     "BuildError",
     "ClusterError",
@@ -57,6 +53,7 @@ __all__ = [
     "Interrupted",
     "LockError",
     "NotFoundInRegistry",
+    "PartError",
     "PlatformError",
     "PortTakenError",
     "PrivilegeError",
@@ -67,7 +64,6 @@ __all__ = [
     "StepError",
     "ToolError",
     "TrustError",
-    "UndecidedError",
     "UnreachableError",
     "UsageError",
     "ValidationError",

@@ -15,28 +15,36 @@ if TYPE_CHECKING:
     from aksci.steps.cascade_step import cascade
     from aksci.steps.compare_plan_step import compare_plan
     from aksci.steps.deploy_cascade_step import deploy_cascade
+    from aksci.steps.deploy_step import deploy
     from aksci.steps.draw_step import draw
     from aksci.steps.explain_step import explain
     from aksci.steps.gate_step import gate
     from aksci.steps.graph_step import graph
     from aksci.steps.hand_over_matrix_step import hand_over_matrix
     from aksci.steps.plan_cascade_step import plan_cascade
+    from aksci.steps.plan_deploy_step import plan_deploy
+    from aksci.steps.plan_promote_step import plan_promote
     from aksci.steps.plan_step import plan
+    from aksci.steps.promote_step import promote
     from aksci.steps.publish_step import publish
     from aksci.steps.read_plan_step import read_plan
     from aksci.steps.receive_step import receive
+    from aksci.steps.rollback_step import rollback
     from aksci.steps.save_plan_step import save_plan
     from aksci.steps.scan_step import scan
     from aksci.steps.show_step import place_for, require_showable, show
     from aksci.steps.sign_step import sign
+    from aksci.steps.status_step import status
     from aksci.steps.summarise_step import summarise
     from aksci.steps.validate_step import validate
+    from aksci.steps.verify_step import verify
 
 __all__ = [
     "ask_owners",
     "build",
     "cascade",
     "compare_plan",
+    "deploy",
     "deploy_cascade",
     "draw",
     "explain",
@@ -46,16 +54,22 @@ __all__ = [
     "place_for",
     "plan",
     "plan_cascade",
+    "plan_deploy",
+    "plan_promote",
+    "promote",
     "publish",
     "read_plan",
     "receive",
     "require_showable",
+    "rollback",
     "save_plan",
     "scan",
     "show",
     "sign",
+    "status",
     "summarise",
     "validate",
+    "verify",
 ]
 
 _HOMES = {
@@ -63,6 +77,7 @@ _HOMES = {
     "build": "build_step",
     "cascade": "cascade_step",
     "compare_plan": "compare_plan_step",
+    "deploy": "deploy_step",
     "deploy_cascade": "deploy_cascade_step",
     "draw": "draw_step",
     "explain": "explain_step",
@@ -72,26 +87,34 @@ _HOMES = {
     "place_for": "show_step",
     "plan": "plan_step",
     "plan_cascade": "plan_cascade_step",
+    "plan_deploy": "plan_deploy_step",
+    "plan_promote": "plan_promote_step",
+    "promote": "promote_step",
     "publish": "publish_step",
     "read_plan": "read_plan_step",
     "receive": "receive_step",
     "require_showable": "show_step",
+    "rollback": "rollback_step",
     "save_plan": "save_plan_step",
     "scan": "scan_step",
     "show": "show_step",
     "sign": "sign_step",
+    "status": "status_step",
     "summarise": "summarise_step",
     "validate": "validate_step",
+    "verify": "verify_step",
 }
 """Public name -> the module that defines it."""
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = found  # so that it is looked up once
-    return found
+if not TYPE_CHECKING:  # or a type checker would believe that there is every name
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = found  # so that it is looked up once
+        return found
 
 
 def __dir__() -> list[str]:
