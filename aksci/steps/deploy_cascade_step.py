@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from aksci.cascade.cascade_environments import EnvironmentActions, deploy_continued
+from aksci.cascade.cascade_report import gone_on
 from aksci.core.errors import AksciError, Interrupted
 from aksci.deploy.state.deploy_record import read_record
 from aksci.steps.cascade_parts import keep
@@ -69,7 +70,7 @@ def deploy_cascade(env: Environment, cascade: Cascade) -> Cascade:
     except AksciError as failure:  # what was made is told all the same
         error = failure
     seconds = time.monotonic() - began
-    return keep(env, cascade.gone_on("deploy", seconds, error, environments=outcomes))
+    return keep(env, gone_on(cascade, "deploy", seconds, error, environments=outcomes))
 
 
 def actions_in(env: Environment) -> EnvironmentActions:
