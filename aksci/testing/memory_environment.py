@@ -51,7 +51,7 @@ def open_environment(
     what a run leaves behind is in a temporary folder, so that ``root`` may be the repository that
     is tested.
 
-    >>> with open_environment("examples/shop") as env:  # doctest: +SKIP
+    >>> with open_environment(folder) as env:  # doctest: +SKIP
     ...     build = steps.build(env)
     ...     env.world.builder.built
     ['base', 'web']
