@@ -100,7 +100,7 @@ SESSIONS: dict[str, SessionSpec] = {
     ),
     "migrate-trust": SessionSpec(
         summary="Sign with today's signers what Docker Content Trust has signed.",
-        module="aksci.pipelines.trust",
+        module="aksci.pipelines.migrate_trust",
         function="migrate_trust",
     ),
     "deploy": SessionSpec(

@@ -17,6 +17,10 @@ CODE_FORMATS = frozenset({"json", "html", "sarif", "junit"})
 
 _TABLES = {
     "BuildPlan": "plan_report:PLAN_FORMATS",
+    "CheckedRelease": "release_report:RELEASE_FORMATS",
+    "Comparison": "release_comparison:COMPARISON_FORMATS",
+    "LintReport": "lint_report:LINT_FORMATS",
+    "ReleaseList": "release_report:RELEASE_LIST_FORMATS",
 }
 """A type's name, of which there is one only -> where the functions of its formats are."""
 
