@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aksci.steps.load_release_step import load_release
     from aksci.steps.migrate_trust_step import migrate_trust
     from aksci.steps.plan_step import plan
+    from aksci.steps.run_image_step import run_image
     from aksci.steps.show_step import show
     from aksci.steps.up_step import up
 
@@ -32,6 +33,7 @@ __all__ = [
     "load_release",
     "migrate_trust",
     "plan",
+    "run_image",
     "show",
     "up",
 ]
@@ -46,6 +48,7 @@ _HOMES = {
     "load_release": "load_release_step",
     "migrate_trust": "migrate_trust_step",
     "plan": "plan_step",
+    "run_image": "run_image_step",
     "show": "show_step",
     "up": "up_step",
 }

@@ -170,6 +170,17 @@ class Cluster:
         response = self._send("GET", proxy, allow=range(100, 600), timeout=timeout)
         return int(response.status_code), str(response.text)
 
+    def ask_pod(self, name: str, port: int, path: str, *, timeout: float) -> tuple[int, str]:
+        """Send GET to a pod through the API server's proxy, once; return status and body.
+
+        503 with a Status object means that nothing listens there.
+
+        :raises ClusterError: the API server does not answer, or not in time.
+        """
+        proxy = f"{self._path('Pod')}/http:{name}:{port}/proxy{path}"
+        response = self._send_once("GET", proxy, allow=range(100, 600), timeout=timeout)
+        return int(response.status_code), str(response.text)
+
     def node_platforms(self) -> tuple[str, ...]:
         """Return the nodes' platforms, such as ``linux/amd64``; empty where we may not see them."""
         response = self._send("GET", "/api/v1/nodes", params={"limit": str(_PAGE)}, allow=(403,))

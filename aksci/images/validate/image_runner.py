@@ -21,6 +21,7 @@ __all__ = [
     "CheckOutcome",
     "CheckTask",
     "ImageRunner",
+    "choose_platform",
     "end_of",
 ]
 
@@ -92,6 +93,17 @@ class ImageRunner(Protocol):
 
     def close(self) -> None:
         """Give back what it holds."""
+
+
+def choose_platform(offered: tuple[str, ...], native: tuple[str, ...]) -> str | None:
+    """Return the platform to run, or None; empty: the engine does not know, and shall choose.
+
+    :param offered: the image's.
+    :param native: what ``ImageRunner.platforms`` says.
+    """
+    if not native:
+        return offered[0] if len(offered) == 1 else ""
+    return next((platform for platform in offered if platform in native), None)
 
 
 def end_of(text: str) -> str:
