@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from aksci.deploy.targets.helm import Helm
     from aksci.images.bases import BaseResolver, RegistryBases
     from aksci.images.build.build_images import BuildSettings
-    from aksci.images.build.build_record import BuildRecord
+    from aksci.images.build.build_record import Build
     from aksci.images.build.build_run import ImageCheck
     from aksci.images.engines.builder import Builder
     from aksci.images.validate.image_runner import ImageRunner
@@ -217,21 +217,16 @@ class Environment:
         """The project's ``.aksci`` folder: run records, the last build and the last release."""
         return self.root / ".aksci"
 
-    def last_build(self) -> BuildRecord:
-        """Read the last build's record.
+    def last_build(self) -> Build:
+        """Read the last build.
 
         :raises UsageError: there is none, or it is of another environment.
         """
         from aksci.images.build.build_record import read_build_record
 
-        record = read_build_record(self.work)
-        # Its digests are of another registry, and its verdicts may be under another policy.
-        if record.environment != self.name:
-            raise UsageError(
-                f"The last build was for {record.environment!r}, not {self.name!r}.",
-                hint=f"nox -s build -- --env {self.name}",
-            )
-        return record
+        build = read_build_record(self.work)
+        build.require_environment(self.name)
+        return build
 
     def last_release(self) -> ImageRef:
         """Read which release the last build made.
@@ -393,6 +388,7 @@ class Environment:
             source=config.project.source,
             revision=self.commit,
             run_id=self.run_id,
+            environment=self.name,
         )
 
     @once

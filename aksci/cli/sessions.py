@@ -69,7 +69,7 @@ SESSIONS: dict[str, SessionSpec] = {
     ),
     "scan": SessionSpec(
         summary="Scan the last build's images and apply the gate.",
-        module="aksci.pipelines.scan",
+        module="aksci.pipelines.build",
         function="scan",
     ),
     "sign": SessionSpec(

@@ -14,7 +14,8 @@
     ├── RegistryError              6   the registry refused, failed or is unreachable
     │   ├── UnreachableError       6   nothing answered where the registry should be
     │   ├── NotFoundInRegistry     6   the registry answered 404 (the only "not there" that counts)
-    │   └── DamagedInRegistry      6   what is there is not what it should be
+    │   ├── DamagedInRegistry      6   what is there is not what it should be
+    │   └── UndecidedError         6   what images are based on can't be told: no plan
     ├── BuildError                 7   an image did not build
     │   ├── EngineError           18   the engine that builds can't be reached, made or started
     │   └── ValidationError       17   an image was built and does not run as it must
@@ -36,7 +37,10 @@ The number is the exit status of ``python -m aksci``. They are stable: scripts m
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "AksciError",
@@ -64,6 +68,7 @@ __all__ = [
     "StepError",
     "ToolError",
     "TrustError",
+    "UndecidedError",
     "UnreachableError",
     "UsageError",
     "ValidationError",
@@ -173,6 +178,19 @@ class DamagedInRegistry(RegistryError):  # noqa: N818 - it reads as the answer t
         """A clause, for who has a better name for it."""
 
 
+class UndecidedError(RegistryError):
+    """Some images can't be planned. It holds what is known of the others."""
+
+    code = "undecided"
+
+    def __init__(self, message: str, *, plan: Any, undecided: tuple[Any, ...], hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.plan = plan
+        """A ``BuildPlan`` of the images that could be planned, and only those."""
+        self.undecided = undecided
+        """An ``Undecided`` for each of the others."""
+
+
 class BuildError(AksciError):
     """An image did not build."""
 
@@ -199,6 +217,8 @@ class GateError(AksciError):
 
     code = "gate"
     exit_status = 8
+    verdicts: Mapping[str, Any] | None = None
+    """What was decided, by image; None where it could not be."""
 
 
 class TrustError(AksciError):

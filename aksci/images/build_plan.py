@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from aksci.core.errors import RegistryError
+from aksci.core.errors import UndecidedError
 from aksci.images.bases import BaseImageError, BaseResolver
 from aksci.images.graph import Graph, graph_document
 from aksci.images.lookup import Lookup
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 __all__ = [
     "BuildPlan",
     "Undecided",
-    "UndecidedError",
     "Work",
     "plan_build",
     "plan_document",
     "shown_reference",
+    "work_document",
 ]
 
 _LOOKUPS = 16
@@ -64,6 +64,10 @@ class BuildPlan:
     graph: Graph
     work: tuple[Work, ...]
     """Parents before children."""
+    only: tuple[str, ...] = ()
+    """The images that were asked for, sorted; it holds what they need, too. Empty: all."""
+    with_dependents: bool = False
+    """With ``only``, also what is built on those images."""
 
     @property
     def to_build(self) -> tuple[str, ...]:
@@ -105,18 +109,6 @@ class Undecided:
     """Whether its first tag is in the registry."""
     digest: None = field(default=None, init=False)
     identity: None = field(default=None, init=False)
-
-
-class UndecidedError(RegistryError):
-    """Some images can't be planned. It holds what is known of the others."""
-
-    def __init__(
-        self, message: str, *, plan: BuildPlan, undecided: tuple[Undecided, ...], hint: str
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.plan = plan
-        """Of the images that could be planned, and only those."""
-        self.undecided = undecided
 
 
 def plan_build(
@@ -163,18 +155,23 @@ def plan_document(plan: BuildPlan) -> dict[str, Any]:
     """Return the plan as ``plan --format json`` prints it (report/schemas/plan.schema.json)."""
     return {
         **graph_document(plan.graph),
-        "work": [
-            {
-                "image": one.image,
-                "action": one.action,
-                "reasons": list(one.reasons),
-                "key": one.key,
-                "digest": one.digest,
-                "cause": list(plan.causes.get(one.image, ())),
-            }
-            for one in plan.work
-        ],
+        "work": work_document(plan),
     }
+
+
+def work_document(plan: BuildPlan) -> list[dict[str, Any]]:
+    """Return what is to be done with each image, as the plan's document has it."""
+    return [
+        {
+            "image": one.image,
+            "action": one.action,
+            "reasons": list(one.reasons),
+            "key": one.key,
+            "digest": one.digest,
+            "cause": list(plan.causes.get(one.image, ())),
+        }
+        for one in plan.work
+    ]
 
 
 def _work(lookup: Lookup, name: str, parents: Mapping[str, Work | Undecided]) -> Work | Undecided:

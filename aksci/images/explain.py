@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.images.keys import in_tag
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from aksci.images.build_plan import BuildPlan
     from aksci.oci.registry import Registry
 
-__all__ = ["explain_image"]
+__all__ = ["Explanation", "explain_image"]
 
 _DEEPEST = 20
 """Builds that are followed back, for one parent whose digest has changed."""
@@ -29,6 +30,29 @@ _MOST_BUILDS = 200
 
 Recorded = Callable[[str, str, str], tuple[Reason, ...]]
 """Tells why a run (its id) built an image (its name) with a digest; nothing: nobody here knows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """Why one image would be built, or why it was."""
+
+    document: Mapping[str, Any]
+    """All that is known, as report/schemas/why.schema.json describes it."""
+
+    @property
+    def image(self) -> str:
+        """The image's name."""
+        return str(self.document["image"])
+
+    @property
+    def action(self) -> str:
+        """``build`` or ``reuse``."""
+        return str(self.document["action"])
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why it is to be built: ``[{"code": "SOURCE", …}]``; empty where it is reused."""
+        return tuple(self.document["reasons"])
 
 
 def explain_image(

@@ -93,6 +93,8 @@ class Graph:
     """Sorted by name."""
     edges: tuple[Edge, ...]
     external: tuple[External, ...]
+    project: str = ""
+    """Its name."""
 
     @cached_property
     def parents(self) -> dict[str, frozenset[str]]:
@@ -148,6 +150,7 @@ def build_graph(
         images=images,
         edges=tuple(sorted(one for one in found if isinstance(one, Edge))),
         external=tuple(sorted(one for one in found if isinstance(one, External))),
+        project=config.project.name,
     )
     _ = graph.order  # a circle is an error now, not later
     return graph

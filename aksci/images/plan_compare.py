@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import UsageError
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DIFFERENCES",
+    "KeptPlan",
+    "PlanComparison",
     "compare_plans",
     "load_plan",
     "save_plan",
@@ -27,6 +30,27 @@ DIFFERENCES = {
     "changed": "to build then and now, for other reasons",
     "moved": "reused then and now, with another digest",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptPlan:
+    """A plan that was kept, to be compared with a later one."""
+
+    document: Mapping[str, Any]
+    """What ``load_plan`` returned."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanComparison:
+    """What differs between a plan that was kept and a plan of now."""
+
+    document: Mapping[str, Any]
+    """What ``compare_plans`` returned: report/schemas/plan-comparison.schema.json."""
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs."""
+        return bool(self.document["same"])
 
 
 def save_plan(path: Path, document: Mapping[str, Any], made: Mapping[str, Any]) -> None:

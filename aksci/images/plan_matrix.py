@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
     from aksci.images.build_plan import BuildPlan
 
-__all__ = ["MOST_JOBS", "Job", "Matrix", "make_matrices", "matrix_document", "matrix_value"]
+__all__ = [
+    "MOST_JOBS",
+    "Job",
+    "Matrices",
+    "Matrix",
+    "make_matrices",
+    "matrix_document",
+    "matrix_value",
+]
 
 System = Literal["github", "azure"]
 
@@ -56,6 +64,16 @@ class Matrix:
     def flag(self) -> str:
         """Name of the output that says ``true``: ``any``, then ``any_1`` and so on."""
         return self.name.replace("matrix", "any", 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrices:
+    """All matrices of a plan, as they are handed to a CI system."""
+
+    system: System
+    group: str
+    matrices: tuple[Matrix, ...]
+    """In the order in which they run; none where there is nothing to build."""
 
 
 def make_matrices(plan: BuildPlan, *, group: str, force: Iterable[str] = ()) -> tuple[Matrix, ...]:

@@ -13,8 +13,7 @@ from aksci.cascade.cascade_report import outcomes_of, planned_outcomes
 from aksci.cascade.cascade_run import CascadeRun, withheld
 from aksci.cascade.drift import PolicyDigests
 from aksci.core.errors import AksciError
-from aksci.images.build.build_images import BuildResult
-from aksci.images.build.build_record import Failure, read_failures, update_failures
+from aksci.images.build.build_record import Build, Failure, read_failures, update_failures
 from aksci.images.build.build_run import Run
 from aksci.images.lookup import Lookup
 
@@ -160,8 +159,15 @@ class Cascading:
         with self.timed("images"), self.env.reporter.group("cascade"):
             outcome = run.work()
         images = {name: one.image for name, one in sorted(outcome.done.items())}
-        result = BuildResult(
-            images=images, failed=outcome.failed, blocked=outcome.blocked, keys=run.run.keys
+        result = Build(
+            run_id=self.env.run_id,
+            commit=self.env.commit,
+            environment=self.env.name,
+            images=images,
+            failed={name: error.message for name, error in outcome.failed.items()},
+            blocked=outcome.blocked,
+            errors=outcome.failed,
+            keys=run.run.keys,
         )
         self._remember(result, run.made)
         # With `together`, one that failed holds back all that is built with it.
@@ -236,7 +242,7 @@ class Cascading:
             gate=self.gate,
         )
 
-    def _remember(self, result: BuildResult, made: Mapping[str, BuiltImage]) -> None:
+    def _remember(self, result: Build, made: Mapping[str, BuiltImage]) -> None:
         """Write down what failed, and which builds are trusted as our own.
 
         :param made: with those that the gate refused: they need not be made once more to be asked
@@ -251,7 +257,7 @@ class Cascading:
                 error=error.message.splitlines()[0],
                 run=self.env.run_id,
             )
-            for name, error in result.failed.items()
+            for name, error in result.errors.items()
         }
         update_failures(work, failed, succeeded=result.images, known=self.graph.images)
         self.env.trust.remember({**made, **result.images}.values())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from aksci.cascade.cascade_report import FindingMove, TagMove
 from aksci.core.errors import RegistryError
-from aksci.images.build.build_record import BuildRecord
+from aksci.images.build.build_record import Build
 from aksci.images.build.stable_tags import publish_tags
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Publishing:
         """
         env = self.env
         self._require_unmoved(moving)
-        record = BuildRecord(
+        record = Build(
             run_id=env.run_id,
             commit=env.commit,
             environment=env.name,

@@ -99,7 +99,7 @@ class Drawing:
         return found
 
 
-def drawing_of(graph: Graph, work: Iterable[Work] = (), *, title: str) -> Drawing:
+def drawing_of(graph: Graph, work: Iterable[Work] = ()) -> Drawing:
     """Return what there is to draw of a graph.
 
     :param work: of a plan, where there is one: it gives the images their states and reasons.
@@ -120,7 +120,7 @@ def drawing_of(graph: Graph, work: Iterable[Work] = (), *, title: str) -> Drawin
         )
         types.setdefault((name, one.image), set()).add(one.type)
     return Drawing(
-        title=title,
+        title=graph.project,
         nodes=(
             *(external[name] for name in sorted(external)),
             *(_image(graph, name, known.get(name)) for name in graph.order),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.text import escape_markdown, safe_json
 from aksci.images.build_plan import plan_document, shown_reference
 from aksci.images.plan_compare import DIFFERENCES
+from aksci.images.plan_matrix import matrix_document
 from aksci.images.reason_wording import explain, short_digest
 from aksci.images.reasons import waits
 from aksci.report.markup import joined, markdown_table
@@ -17,10 +18,18 @@ from aksci.report.markup import joined, markdown_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from aksci.images.build_plan import BuildPlan, Undecided, UndecidedError, Work
+    from aksci.core.errors import UndecidedError
+    from aksci.images.build_plan import BuildPlan, Undecided, Work
+    from aksci.images.explain import Explanation
+    from aksci.images.plan_compare import PlanComparison
+    from aksci.images.plan_matrix import Matrices
 
 __all__ = [
+    "COMPARISON_FORMATS",
+    "MATRIX_FORMATS",
     "PLAN_FORMATS",
+    "UNDECIDED_FORMATS",
+    "WHY_FORMATS",
     "plan_comparison_markdown",
     "plan_comparison_text",
     "plan_markdown",
@@ -248,8 +257,28 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield parent["edge"], f"{parent['reference']} ({where}): {digest}"
 
 
+def _matrix(found: Matrices) -> dict[str, Any]:
+    return matrix_document(found.matrices, system=found.system, group=found.group)
+
+
+COMPARISON_FORMATS: dict[str, Callable[[PlanComparison], str]] = {
+    "text": lambda comparison: plan_comparison_text(comparison.document),
+    "json": lambda comparison: safe_json(comparison.document),
+    "markdown": lambda comparison: plan_comparison_markdown(comparison.document),
+}
+MATRIX_FORMATS: dict[str, Callable[[Matrices], str]] = {
+    "text": lambda found: safe_json(_matrix(found)),
+    "json": lambda found: safe_json(_matrix(found)),
+}
+"""JSON in each: nobody but a program reads it."""
 PLAN_FORMATS: dict[str, Callable[[BuildPlan], str]] = {
     "text": plan_text,
     "json": lambda plan: safe_json(plan_document(plan)),
     "markdown": plan_markdown,
+}
+UNDECIDED_FORMATS: dict[str, Callable[[UndecidedError], str]] = {"text": undecided_text}
+WHY_FORMATS: dict[str, Callable[[Explanation], str]] = {
+    "text": lambda explanation: why_text(explanation.document),
+    "json": lambda explanation: safe_json(explanation.document),
+    "markdown": lambda explanation: why_markdown(explanation.document),
 }

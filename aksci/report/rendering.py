@@ -10,7 +10,7 @@ from aksci.core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["CODE_FORMATS", "formats_of", "render"]
+__all__ = ["CODE_FORMATS", "formats_of", "render", "require_format"]
 
 CODE_FORMATS = frozenset({"json", "html", "sarif", "junit"})
 """For programs: ``sanitise`` would change the meaning; each escapes what it shows itself."""
@@ -19,8 +19,15 @@ _TABLES = {
     "BuildPlan": "plan_report:PLAN_FORMATS",
     "CheckedRelease": "release_report:RELEASE_FORMATS",
     "Comparison": "release_comparison:COMPARISON_FORMATS",
+    "Drawing": "graph_formats:DRAWING_FORMATS",
+    "Explanation": "plan_report:WHY_FORMATS",
+    "Graph": "graph_formats:GRAPH_FORMATS",
     "LintReport": "lint_report:LINT_FORMATS",
+    "Matrices": "plan_report:MATRIX_FORMATS",
+    "PlanComparison": "plan_report:COMPARISON_FORMATS",
     "ReleaseList": "release_report:RELEASE_LIST_FORMATS",
+    "UndecidedError": "plan_report:UNDECIDED_FORMATS",
+    "Verdicts": "verdict_formats:VERDICT_FORMATS",
 }
 """A type's name, of which there is one only -> where the functions of its formats are."""
 
@@ -32,9 +39,13 @@ def formats_of(value: object) -> Mapping[str, Callable[[object], str]]:
     """
     if isinstance(value, str):
         return {"text": str}
-    place = _TABLES.get(type(value).__name__)
+    return _formats(type(value).__name__)
+
+
+def _formats(kind: str) -> Mapping[str, Callable[[object], str]]:
+    place = _TABLES.get(kind)
     if place is None:
-        raise UsageError(f"A {type(value).__name__} can't be shown.")
+        raise UsageError(f"A {kind} can't be shown.")
     module, name = place.split(":")
     found: Mapping[str, Callable[[object], str]]
     found = getattr(import_module(f"aksci.report.{module}"), name)
@@ -47,6 +58,19 @@ def render(value: object, name: str) -> str:
     :raises UsageError: it has no such format.
     """
     known = formats_of(value)
+    _require(known, name)
+    return known[name](value)
+
+
+def require_format(kind: str, name: str) -> None:
+    """Refuse a format before there is a value to show.
+
+    :param kind: the value's type.
+    :raises UsageError: such a value has no such format.
+    """
+    _require(_formats(kind), name)
+
+
+def _require(known: Mapping[str, object], name: str) -> None:
     if name not in known:
         raise UsageError(f"This can't be shown as {name!r}; it takes --format {', '.join(known)}.")
-    return known[name](value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aksci.core.errors import UsageError
 from aksci.core.text import safe_json
 from aksci.report.verdict_junit import verdicts_junit
 from aksci.report.verdict_page import verdicts_page
@@ -12,35 +11,17 @@ from aksci.report.verdict_report import verdicts_document, verdicts_markdown, ve
 from aksci.report.verdict_sarif import verdicts_sarif
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from aksci.supply.scan.verdict import Verdict
+    from aksci.supply.scan.verdicts import Verdicts
 
-    Verdicts = Mapping[str, Verdict]
+__all__ = ["VERDICT_FORMATS"]
 
-__all__ = ["CODE_FORMATS", "VERDICT_FORMATS", "render_verdicts"]
-
-CODE_FORMATS = frozenset({"html", "json", "junit", "sarif"})
-"""Where ``sanitise`` would change the meaning; their texts are sanitised one by one."""
-
-
-def render_verdicts(verdicts: Verdicts, form: str, before: Verdicts | None = None) -> str:
-    """Return verdicts in one of ``VERDICT_FORMATS``.
-
-    :param before: the verdicts of the last release, where the format tells what changed since.
-    :raises UsageError: the format is none of them.
-    """
-    if form not in VERDICT_FORMATS:
-        known = ", ".join(VERDICT_FORMATS)
-        raise UsageError(f"Verdicts can't be shown as {form!r}; there are: {known}.")
-    return VERDICT_FORMATS[form](verdicts, before)
-
-
-VERDICT_FORMATS: dict[str, Callable[[Verdicts, Verdicts | None], str]] = {
-    "text": verdicts_table,
-    "json": lambda verdicts, before: safe_json(verdicts_document(verdicts, before)),
-    "markdown": verdicts_markdown,
-    "sarif": lambda verdicts, _before: safe_json(verdicts_sarif(verdicts)),
-    "junit": lambda verdicts, _before: verdicts_junit(verdicts),
-    "html": verdicts_page,
+VERDICT_FORMATS: dict[str, Callable[[Verdicts], str]] = {
+    "text": lambda verdicts: verdicts_table(verdicts, verdicts.before),
+    "json": lambda verdicts: safe_json(verdicts_document(verdicts, verdicts.before)),
+    "markdown": lambda verdicts: verdicts_markdown(verdicts, verdicts.before),
+    "sarif": lambda verdicts: safe_json(verdicts_sarif(verdicts)),
+    "junit": verdicts_junit,
+    "html": lambda verdicts: verdicts_page(verdicts, verdicts.before),
 }

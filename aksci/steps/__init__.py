@@ -10,47 +10,90 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aksci.steps.build_step import build
+    from aksci.steps.compare_plan_step import compare_plan
     from aksci.steps.compare_releases_step import compare_releases
     from aksci.steps.down_step import down
+    from aksci.steps.draw_step import draw
+    from aksci.steps.explain_step import explain
     from aksci.steps.export_acr_tasks_step import export_acr_tasks
+    from aksci.steps.gate_step import gate
     from aksci.steps.graph_step import graph
+    from aksci.steps.hand_over_matrix_step import hand_over_matrix
     from aksci.steps.lint_step import lint
     from aksci.steps.list_releases_step import list_releases
     from aksci.steps.load_release_step import load_release
     from aksci.steps.migrate_trust_step import migrate_trust
     from aksci.steps.plan_step import plan
+    from aksci.steps.publish_step import publish
+    from aksci.steps.read_plan_step import read_plan
     from aksci.steps.run_image_step import run_image
-    from aksci.steps.show_step import show
+    from aksci.steps.save_plan_step import save_plan
+    from aksci.steps.scan_step import scan
+    from aksci.steps.show_step import place_for, require_showable, show
+    from aksci.steps.sign_step import sign
+    from aksci.steps.summarise_step import summarise
     from aksci.steps.up_step import up
+    from aksci.steps.validate_step import validate
 
 __all__ = [
+    "build",
+    "compare_plan",
     "compare_releases",
     "down",
+    "draw",
+    "explain",
     "export_acr_tasks",
+    "gate",
     "graph",
+    "hand_over_matrix",
     "lint",
     "list_releases",
     "load_release",
     "migrate_trust",
+    "place_for",
     "plan",
+    "publish",
+    "read_plan",
+    "require_showable",
     "run_image",
+    "save_plan",
+    "scan",
     "show",
+    "sign",
+    "summarise",
     "up",
+    "validate",
 ]
 
 _HOMES = {
+    "build": "build_step",
+    "compare_plan": "compare_plan_step",
     "compare_releases": "compare_releases_step",
     "down": "down_step",
+    "draw": "draw_step",
+    "explain": "explain_step",
     "export_acr_tasks": "export_acr_tasks_step",
+    "gate": "gate_step",
     "graph": "graph_step",
+    "hand_over_matrix": "hand_over_matrix_step",
     "lint": "lint_step",
     "list_releases": "list_releases_step",
     "load_release": "load_release_step",
     "migrate_trust": "migrate_trust_step",
+    "place_for": "show_step",
     "plan": "plan_step",
+    "publish": "publish_step",
+    "read_plan": "read_plan_step",
+    "require_showable": "show_step",
     "run_image": "run_image_step",
+    "save_plan": "save_plan_step",
+    "scan": "scan_step",
     "show": "show_step",
+    "sign": "sign_step",
+    "summarise": "summarise_step",
     "up": "up_step",
+    "validate": "validate_step",
 }
 """Public name -> the module that defines it."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aksci.images.build.build_record import read_failures
-from aksci.images.build_plan import plan_build
+from aksci.images.build_plan import plan_build, work_document
 from aksci.images.selection import select
 from aksci.steps.graph_step import graph
 from aksci.steps.policy_bases import policy_bases
@@ -42,7 +43,7 @@ def plan(
     here = env.looking
     found = graph(env)
     selected = select(found, only, with_dependents=with_dependents)
-    return plan_build(
+    planned = plan_build(
         found,
         registry=here.registry,
         bases=policy_bases(here, found),
@@ -50,3 +51,5 @@ def plan(
         selected=selected,
         failures=read_failures(env.work),
     )
+    env.note("plan", {"work": work_document(planned)})
+    return replace(planned, only=tuple(sorted(only)), with_dependents=with_dependents)

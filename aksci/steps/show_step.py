@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from aksci.environment import Environment
 
-__all__ = ["place_for", "show"]
+__all__ = ["place_for", "require_showable", "show"]
 
 
 def show(
@@ -41,6 +41,23 @@ def show(
     except OSError as error:
         raise UsageError(f"--output {output}: {error.strerror}.") from None
     env.reporter.line(f"written: {path}")
+
+
+def require_showable(
+    env: Environment, kind: str, *, format: str = "text", output: str | None = None
+) -> None:
+    """Refuse at once what ``show`` would refuse at the end of the work.
+
+    >>> require_showable(env, "Verdicts", format="sarif", output="report.sarif")  # doctest: +SKIP
+
+    :param kind: name of the type of what will be shown.
+    :raises UsageError: such a value can't be shown so, or the file's folder does not exist.
+    """
+    from aksci.report.rendering import require_format
+
+    require_format(kind, format)
+    if output is not None:
+        place_for(env, "--output", output)
 
 
 def place_for(env: Environment, option: str, name: str) -> Path:

@@ -9,7 +9,7 @@ from aksci.core.once import once
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from aksci.config.supply_models import ScanConfig
     from aksci.images.build.build_record import BuiltImage
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aksci.supply.project_trust import ProjectTrust
     from aksci.supply.scan.scan_images import ImageScans
     from aksci.supply.scan.verdict import Verdict
+    from aksci.supply.scan.verdicts import Verdicts
     from aksci.supply.sign.signer import Origin, Signer
 
 __all__ = ["ScanAndSign"]
@@ -26,7 +27,8 @@ __all__ = ["ScanAndSign"]
 class ScanAndSign:
     """Takes images through scan and signature; implements ``ImageGate``. Safe in several threads.
 
-    Scanner and signer are made when the first image comes.
+    ``build`` and ``cascade`` call it for each image before anything is built on it. Scanner and
+    signer are made when the first image comes.
     """
 
     make_gate: Callable[[Callable[[Verdict], bool]], ImageScans]
@@ -39,9 +41,17 @@ class ScanAndSign:
     """What signatures tell of where the images come from."""
     base_of: Callable[[BuiltImage], ImageRef | None]
     """Tells what an image is based on."""
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    """By image, whether they pass or not."""
+    _found: dict[str, Verdict] = field(default_factory=dict, repr=False)
     _keys: dict[ImageRef, str] = field(default_factory=dict, repr=False)
+
+    def __call__(self, _name: str, image: BuiltImage) -> None:
+        """Scan and sign an image, as ``admit`` does."""
+        self.admit(image)
+
+    @property
+    def verdicts(self) -> Verdicts:
+        """On the images so far, whether they pass or not."""
+        return self._verdicts(dict(self._found))
 
     def admit(self, image: BuiltImage) -> None:
         """Scan and sign an image.
@@ -49,13 +59,12 @@ class ScanAndSign:
         :raises GateError: the policy refuses it, or it can't be scanned.
         :raises TrustError: it can't be signed.
         """
-        from aksci.supply.scan.gate import require_pass
         from aksci.supply.sign.signer import sign_image
 
         ref, key = image.ref, image.input_key
         self._keys[ref] = key
-        verdict = self.verdicts[image.name] = self._gate.scan(ref, self.base_of(image))
-        require_pass([verdict], policy=self.policy, now=self.now(), complete=False)
+        verdict = self._found[image.name] = self._gate.scan(ref, self.base_of(image))
+        self._verdicts({image.name: verdict}).require()
         sign_image(
             ref,
             verdict,
@@ -64,6 +73,12 @@ class ScanAndSign:
             origin=self.origin,
             validated=self.trust.validated(image.name, ref),
         )
+
+    def _verdicts(self, found: Mapping[str, Verdict]) -> Verdicts:
+        from aksci.supply.scan.verdicts import Verdicts
+
+        # Never all images of a project: no ignore can be told to be a leftover yet.
+        return Verdicts(found=found, policy=self.policy, now=self.now(), complete=False)
 
     @once
     def _gate(self) -> ImageScans:

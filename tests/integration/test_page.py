@@ -101,7 +101,7 @@ def test_the_page_shows_states_and_reasons_searches_zooms_and_follows_chains(bro
         (tmp_path / name).write_text(text)
     graph = build_graph(tmp_path, load_config(tmp_path / "aksci.toml"))
     page = tmp_path / "graph.html"
-    page.write_text(draw_page(drawing_of(graph, WORK, title="p")), encoding="utf-8")
+    page.write_text(draw_page(drawing_of(graph, WORK)), encoding="utf-8")
     browser.call("POST", "/url", {"url": page.as_uri()})
 
     texts = browser.run(

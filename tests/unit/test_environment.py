@@ -16,7 +16,7 @@ from aksci.ci.choose import choose_reporter
 from aksci.core.errors import ClusterError, ConfigError, UsageError
 from aksci.core.process import Runner
 from aksci.environment import Environment
-from aksci.images.build.build_record import BuildRecord, write_build_record
+from aksci.images.build.build_record import Build, write_build_record
 from aksci.images.validate.validator import Validator
 from aksci.oci.client import RegistryClient
 
@@ -230,7 +230,7 @@ def test_the_last_build_of_another_environment_is_not_taken_for_this_ones(open_e
     env = open_environment()
     with pytest.raises(UsageError):
         env.last_build()
-    record = BuildRecord(run_id="r", commit="", environment="staging", images={})
+    record = Build(run_id="r", commit="", environment="staging", images={})
     write_build_record(env.work, record)
     assert env.last_build() == record
     with pytest.raises(UsageError, match="for 'staging', not 'production'") as caught:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aksci.core.errors import BuildError, RegistryError
+from aksci.images.build.build_record import Build
 from aksci.images.build.build_run import BuildSettings, ImageCheck, Run
 from aksci.images.lookup import Lookup
 
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from aksci.core.errors import AksciError
     from aksci.core.reporting import Reporter
     from aksci.images.bases import BaseResolver
     from aksci.images.build.build_record import BuiltImage, Failure
@@ -22,34 +20,10 @@ if TYPE_CHECKING:
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 
-__all__ = ["BuildResult", "BuildSettings", "build_images"]
+__all__ = ["BuildSettings", "build_images"]
 
 _LOOKUPS = 16
 """Threads: most images are only looked up. What builds at once is limited by ``concurrency``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BuildResult:
-    """What became of each image that was asked for."""
-
-    images: dict[str, BuiltImage]
-    """Those that are finished, by name, sorted."""
-    failed: Mapping[str, AksciError]
-    blocked: Mapping[str, frozenset[str]]
-    """Images that were not tried, and the failures that are to blame."""
-    keys: Mapping[str, str]
-    """Input keys, of failed images too, as far as they were computed."""
-
-    @property
-    def error(self) -> AksciError | None:
-        """All failures as one error; None when there is none."""
-        return _failure(self) if self.failed else None
-
-    def require(self) -> dict[str, BuiltImage]:
-        """Return every image by name, or raise all failures as one error."""
-        if self.error:
-            raise self.error
-        return self.images
 
 
 def build_images(
@@ -66,7 +40,8 @@ def build_images(
     validator: ImageCheck | None = None,
     failures: Mapping[str, Failure] | None = None,
     trusted: Callable[[ImageRef, str], bool] | None = None,
-) -> BuildResult:
+    gate: Callable[[str, BuiltImage], object] | None = None,
+) -> Build:
     """Build what is not built yet; a failure stops only its dependents.
 
     An image is finished when the tag ``in-<input key>`` names it in the registry; that tag is set
@@ -81,6 +56,8 @@ def build_images(
     :param failures: of the last runs, to say that an image is tried again.
     :param trusted: tells whether a finished build (digest, input key) is trusted; what is not, is
         built again. None: all are.
+    :param gate: is called for each image, built or found, before anything is built on it, in
+        several threads. An ``AksciError`` that it raises fails that image.
     :raises ConfigError: an image to build again is not among the selected.
     """
     lookup = Lookup(
@@ -98,46 +75,21 @@ def build_images(
         reporter=reporter,
         now=now,
         validator=validator,
+        gate=gate,
     )
     workers = max(_LOOKUPS, settings.concurrency)
     outcome = lookup.run(run.image, selected=selected, workers=workers, stop=run.stop)
-    return BuildResult(
-        images={name: one.image for name, one in sorted(outcome.done.items())},
-        failed=outcome.failed,
+    images = {name: one.image for name, one in sorted(outcome.done.items())}
+    seen = {*images, *outcome.failed, *outcome.blocked}
+    return Build(
+        run_id=settings.run_id,
+        commit=settings.revision,
+        environment=settings.environment,
+        images=images,
+        failed={name: error.message for name, error in sorted(outcome.failed.items())},
         blocked=outcome.blocked,
+        left_out=tuple(sorted(set(graph.images) - seen)),
+        errors=outcome.failed,
+        refused={name: one for name, one in run.refused.items() if name in outcome.failed},
         keys=run.keys,
     )
-
-
-def _failure(result: BuildResult) -> AksciError:
-    """Make one error of all failures: its exit status that of the worst, its end their output."""
-    errors = [result.failed[name] for name in sorted(result.failed)]
-    # The registry failed, or the configuration is wrong: for most images alike, so it is told once.
-    if not any(isinstance(error, BuildError) for error in errors):
-        messages = dict.fromkeys(error.message for error in errors)
-        if len(messages) == 1 or not all(isinstance(error, RegistryError) for error in errors):
-            return errors[0]
-        return RegistryError("\n".join(messages), hint=errors[0].hint)
-    failed = ", ".join(sorted(result.failed))
-    lines = [f"{len(errors)} of the images did not build: {failed}."]
-    if result.blocked:
-        blocked = (
-            f"{name} (needs {', '.join(sorted(blame))})"
-            for name, blame in sorted(result.blocked.items())
-        )
-        lines.append(f"Not tried: {', '.join(blocked)}.")
-    if result.images:
-        lines.append(f"Done, and kept: {_names(result.images)}.")
-    hint = next((error.hint for error in errors if error.hint), None)
-    text = "\n\n".join(dict.fromkeys(error.message for error in errors))
-    kinds = {type(error) for error in errors}
-    # Failures of one kind keep its exit status, such as a validation's.
-    kind = kinds.pop() if len(kinds) == 1 else BuildError
-    return kind("\n".join(lines) + f"\n\n{text}", hint=hint)
-
-
-def _names(images: Mapping[str, BuiltImage]) -> str:
-    """Return the names of what was built; what was there before is only counted."""
-    built = [name for name, image in images.items() if image.made]
-    reused = len(images) - len(built)
-    return ", ".join([*built, *([f"{reused} unchanged"] if reused else [])])

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from aksci.core.errors import UsageError
+from aksci.core.errors import BuildError, GateError, RegistryError, UsageError
 from aksci.core.files import write_atomically
 from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.oci.references import ImageRef
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from aksci.core.errors import AksciError
+
 
 __all__ = [
     "Base",
-    "BuildRecord",
+    "Build",
     "BuiltImage",
     "Failure",
     "read_build_record",
@@ -77,34 +79,125 @@ class BuiltImage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BuildRecord:
-    """A build: every image of the project, by name, but for those that it leaves out."""
+class Build:
+    """What became of each image that a build was asked for.
+
+    A build hands it on, in ``.aksci/build.json``, too: a later session reads the same from there.
+    """
 
     run_id: str
     commit: str
     """Of the source tree, ``-dirty`` appended where files have changed; empty without git."""
     environment: str
-    images: dict[str, BuiltImage]
+    images: Mapping[str, BuiltImage]
+    """Those that are finished, by name, sorted."""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Images that did not build, and why."""
+    blocked: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Images that were not tried, and the failures that are to blame."""
     left_out: tuple[str, ...] = ()
     """Images of the project that ``--only`` did not select."""
-    failed: tuple[str, ...] = ()
-    """Images that did not build, and those that need them."""
+    errors: Mapping[str, AksciError] = field(default_factory=dict, compare=False, repr=False)
+    """What made images fail; of a build that was read from ``.aksci``, nothing."""
+    refused: Mapping[str, BuiltImage] = field(default_factory=dict, compare=False, repr=False)
+    """Images that are built, and failed since a gate has refused them."""
+    keys: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Input keys, of failed images too, as far as this run has computed them."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Images that failed, and those that need them."""
+        return tuple(sorted({*self.failed, *self.blocked}))
 
     @property
     def complete(self) -> bool:
         """Whether it holds all images, so that a release can be made of it."""
-        return not self.left_out and not self.failed
+        return not self.left_out and not self.missing
+
+    @property
+    def error(self) -> AksciError | None:
+        """All failures as one error; None when there is none."""
+        if self.errors:
+            return _one_error(self)
+        if not self.missing:
+            return None
+        return UsageError(
+            f"{len(self.missing)} images of the last build did not build, so there is nothing to "
+            f"release: {', '.join(self.missing)}.",
+            hint="nox -s build",
+        )
+
+    def require(self) -> Mapping[str, BuiltImage]:
+        """Return every image by name, or raise all failures as one error.
+
+        :raises AksciError: with the exit status of the failures, if they are of one kind.
+        """
+        if error := self.error:
+            raise error
+        return self.images
+
+    def require_environment(self, name: str) -> None:
+        """Refuse a build of another environment.
+
+        :raises UsageError: its digests are of another registry, its verdicts of another policy.
+        """
+        if self.environment != name:
+            raise UsageError(
+                f"The last build was for {self.environment!r}, not {name!r}.",
+                hint=f"nox -s build -- --env {name}",
+            )
 
 
-def write_build_record(work: Path, record: BuildRecord) -> Path:
+def _one_error(build: Build) -> AksciError:
+    """Make one error of all failures: its exit status that of the worst, its end their output."""
+    errors = [build.errors[name] for name in sorted(build.errors)]
+    # The registry failed, or the configuration is wrong: for most images alike, so it is told once.
+    if not any(isinstance(error, BuildError) for error in errors):
+        return _told_once(errors)
+    failed = ", ".join(sorted(build.errors))
+    lines = [f"{len(errors)} of the images did not build: {failed}."]
+    if build.blocked:
+        blocked = (
+            f"{name} (needs {', '.join(sorted(blame))})"
+            for name, blame in sorted(build.blocked.items())
+        )
+        lines.append(f"Not tried: {', '.join(blocked)}.")
+    if build.images:
+        lines.append(f"Done, and kept: {_names(build.images)}.")
+    hint = next((error.hint for error in errors if error.hint), None)
+    text = "\n\n".join(dict.fromkeys(error.message for error in errors))
+    kinds = {type(error) for error in errors}
+    # Failures of one kind keep its exit status, such as a validation's.
+    kind = kinds.pop() if len(kinds) == 1 else BuildError
+    return kind("\n".join(lines) + f"\n\n{text}", hint=hint)
+
+
+def _told_once(errors: list[AksciError]) -> AksciError:
+    messages = dict.fromkeys(error.message for error in errors)
+    for kind in (RegistryError, GateError):
+        if len(messages) > 1 and all(isinstance(error, kind) for error in errors):
+            return kind("\n".join(messages), hint=errors[0].hint)
+    return errors[0]
+
+
+def _names(images: Mapping[str, BuiltImage]) -> str:
+    """Return the names of what was built; what was there before is only counted."""
+    built = [name for name, image in images.items() if image.made]
+    reused = len(images) - len(built)
+    return ", ".join([*built, *([f"{reused} unchanged"] if reused else [])])
+
+
+def write_build_record(work: Path, build: Build) -> Path:
     """Write ``build.json`` in the project's ``.aksci`` folder, atomically."""
     document = {
         "schema": _SCHEMA,
-        "run": record.run_id,
-        "commit": record.commit,
-        "environment": record.environment,
-        "leftOut": list(record.left_out),
-        "failed": list(record.failed),
+        "run": build.run_id,
+        "commit": build.commit,
+        "environment": build.environment,
+        "leftOut": list(build.left_out),
+        "failed": list(build.missing),
+        "errors": dict(sorted(build.failed.items())),
+        "blocked": {name: sorted(blame) for name, blame in sorted(build.blocked.items())},
         "images": {
             name: {
                 "ref": str(image.ref),
@@ -115,7 +208,7 @@ def write_build_record(work: Path, record: BuildRecord) -> Path:
                 "seconds": round(image.seconds, 3),
                 "bases": [_base_document(base) for base in image.bases],
             }
-            for name, image in sorted(record.images.items())
+            for name, image in sorted(build.images.items())
         },
     }
     work.mkdir(parents=True, exist_ok=True)
@@ -125,8 +218,8 @@ def write_build_record(work: Path, record: BuildRecord) -> Path:
     return path
 
 
-def read_build_record(work: Path) -> BuildRecord:
-    """Read the last build's record.
+def read_build_record(work: Path) -> Build:
+    """Read the last build.
 
     :raises UsageError: there is none, or it is unreadable.
     """
@@ -136,13 +229,17 @@ def read_build_record(work: Path) -> BuildRecord:
         if document["schema"] != _SCHEMA:
             raise ValueError(f"schema {document['schema']!r}")
         images = {name: _image(name, entry) for name, entry in document["images"].items()}
-        return BuildRecord(
+        blocked = document.get("blocked", {})
+        # Files of earlier versions name what did not build, and say no more.
+        unexplained = dict.fromkeys(set(document.get("failed", ())) - set(blocked), "")
+        return Build(
             run_id=document["run"],
             commit=document["commit"],
             environment=document["environment"],
             images=images,
             left_out=tuple(document.get("leftOut", ())),
-            failed=tuple(document.get("failed", ())),
+            failed=unexplained | document.get("errors", {}),
+            blocked={name: frozenset(blame) for name, blame in blocked.items()},
         )
     except FileNotFoundError:
         raise UsageError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from aksci.config.models import CacheConfig
-from aksci.core.errors import BuildError, ConfigError, Interrupted
+from aksci.core.errors import AksciError, BuildError, ConfigError, Interrupted
 from aksci.images.annotations import BASE_DIGEST, BASE_NAME
 from aksci.images.build.build_record import Base, BuiltImage
 from aksci.images.build.materials import require_known_bases
@@ -58,6 +58,8 @@ class BuildSettings:
     revision: str = ""
     """Commit of the source tree."""
     run_id: str = ""
+    environment: str = ""
+    """The environment's name."""
 
 
 class ImageCheck(Protocol):
@@ -113,8 +115,12 @@ class Run:
     reporter: Reporter
     now: Callable[[], datetime]
     validator: ImageCheck | None = None
+    gate: Callable[[str, BuiltImage], object] | None = None
+    """Asked about each image before anything is built on it; what it raises fails the image."""
     keys: dict[str, str] = field(default_factory=dict)
     """Input keys by image, as they become known."""
+    refused: dict[str, BuiltImage] = field(default_factory=dict)
+    """Images that the gate has refused."""
 
     def __post_init__(self) -> None:
         self._requests = _Requests(lookup=self.lookup, settings=self.settings)
@@ -129,8 +135,15 @@ class Run:
             self.validator.stop()
 
     def image(self, name: str, parents: Mapping[str, ImageDone]) -> ImageDone:
-        """Look one image up, or build it."""
-        return self.make(name, parents)
+        """Look one image up, or build it, and take it through the gate."""
+        done = self.make(name, parents)
+        if self.gate is not None:
+            try:
+                self.gate(name, done.image)
+            except AksciError:
+                self.refused[name] = done.image
+                raise
+        return done
 
     def make(
         self,

@@ -11,7 +11,7 @@ from aksci.core.errors import RegistryError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aksci.images.build.build_record import BuildRecord, BuiltImage
+    from aksci.images.build.build_record import Build, BuiltImage
     from aksci.oci.registry import Registry
 
 __all__ = ["MovedTag", "publish_tags"]
@@ -30,7 +30,7 @@ class MovedTag:
     new: str
 
 
-def publish_tags(record: BuildRecord, registry: Registry) -> tuple[MovedTag, ...]:
+def publish_tags(build: Build, registry: Registry) -> tuple[MovedTag, ...]:
     """Point each image's stable tags at its digest, and return those that moved.
 
     The manifest is stored again under the tag, byte for byte, so the digest stays. A second call
@@ -40,7 +40,7 @@ def publish_tags(record: BuildRecord, registry: Registry) -> tuple[MovedTag, ...
     :raises RegistryError: the build was pushed to another registry, or a manifest is gone.
     """
     # All of them before the first tag moves.
-    for name, image in record.images.items():
+    for name, image in build.images.items():
         if image.ref.registry != registry.host:
             raise RegistryError(
                 f"{name} was built for {image.ref.registry} and can't be published in "
@@ -48,8 +48,8 @@ def publish_tags(record: BuildRecord, registry: Registry) -> tuple[MovedTag, ...
                 hint="nox -s build, with the same --env.",
             )
     moved = gather(
-        lambda name: list(_moved(name, record.images[name], registry)),
-        sorted(record.images),
+        lambda name: list(_moved(name, build.images[name], registry)),
+        sorted(build.images),
         limit=_THREADS,
         name="tags",
     )

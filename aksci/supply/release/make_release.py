@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from aksci.config.deploy_models import ServiceConfig
     from aksci.config.models import Config
-    from aksci.images.build.build_record import Base, BuildRecord, BuiltImage
+    from aksci.images.build.build_record import Base, Build, BuiltImage
     from aksci.oci.artifact import Artifact
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
@@ -63,7 +63,7 @@ class NoReleaseError(RegistryError):
 
 
 def make_release(
-    record: BuildRecord,
+    build: Build,
     *,
     config: Config,
     root: Path,
@@ -81,7 +81,7 @@ def make_release(
     """
     images = {
         name: release_image(image, verdicts.get(name))
-        for name, image in sorted(record.images.items())
+        for name, image in sorted(build.images.items())
     }
     services = {
         name: _make_service(name, service, config.project.name, root, images, registry)
@@ -91,7 +91,7 @@ def make_release(
     document = release_document(
         project=config.project.name,
         source=config.project.source,
-        commit=record.commit,
+        commit=build.commit,
         images=images,
         services=services,
     )

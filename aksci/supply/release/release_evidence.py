@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING
 
 from aksci.core.concurrency import gather
 from aksci.core.errors import AksciError, RegistryError, UnreachableError
+from aksci.supply.release.find_release import latest_release
+from aksci.supply.release.make_release import load_release
 from aksci.supply.scan.stored_verdict import read_verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
     from aksci.supply.release.release import Release, ReleaseImage
     from aksci.supply.scan.scan_evidence import Package
     from aksci.supply.scan.verdict import Verdict
 
-__all__ = ["ImageEvidence", "load_evidence", "release_verdicts"]
+__all__ = ["ImageEvidence", "load_evidence", "release_verdicts", "verdicts_before"]
 
 _THREADS = 8
 
@@ -62,6 +67,33 @@ def release_verdicts(registry: Registry, release: Release) -> dict[str, Verdict]
     images = list(release.images.values())
     found = gather(one, images, limit=_THREADS, name="evidence")
     return {image.name: verdict for image, verdict in zip(images, found, strict=True) if verdict}
+
+
+def verdicts_before(
+    verdicts: Mapping[str, Verdict],
+    *,
+    project: str,
+    registry: Registry,
+    trusted: Callable[[ImageRef], bool],
+) -> dict[str, Verdict] | None:
+    """Return the verdicts of a project's last release; None where there is none to trust.
+
+    The tag ``latest`` may be anybody's: findings would not be told as new on his word.
+
+    :param verdicts: those of now; what both have is not read again.
+    :param trusted: tells whether a release is.
+    """
+    ref = latest_release(registry, project)
+    try:
+        if ref is None or not trusted(ref):
+            return None
+        release = load_release(registry, ref)
+    except RegistryError:
+        return None  # a hint that leads nowhere; nothing depends on it
+    stored = {one.stored.digest: one for one in verdicts.values() if one.stored}
+    same = {n: stored[i.verdict] for n, i in release.images.items() if i.verdict in stored}
+    others = {n: image for n, image in release.images.items() if n not in same}
+    return {**same, **release_verdicts(registry, replace(release, images=others))}
 
 
 def _evidence(registry: Registry, image: ReleaseImage) -> ImageEvidence:

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from aksci.supply.sign.signer import Proof, Signer
     from aksci.tools.toolbox import Toolbox
 
-__all__ = ["RememberingSigner", "SignerMaker"]
+__all__ = ["SIGNER_TOOLS", "RememberingSigner", "SignerMaker"]
+
+SIGNER_TOOLS = {"notation": "notation", "cosign": "cosign", "dct": "notary"}
+"""Word of ``sign.signers`` -> the program that it needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +78,7 @@ class SignerMaker:
         )
         return dct_signer(
             config,
-            notary=self.toolbox.ensure("notary"),
+            notary=self.toolbox.ensure(SIGNER_TOOLS["dct"]),
             runner=self.runner,
             registry=self.registry,
             root=self.root,
@@ -92,7 +95,7 @@ class SignerMaker:
         config_home = self.variables.get("XDG_CONFIG_HOME") or home_of(self.variables) / ".config"
         return notation_signer(
             self.config.notation,
-            notation=self.toolbox.ensure("notation"),
+            notation=self.toolbox.ensure(SIGNER_TOOLS["notation"]),
             runner=self.runner,
             registry=self.registry,
             root=self.root,
@@ -109,7 +112,7 @@ class SignerMaker:
 
         return cosign_signer(
             self.config.cosign,
-            cosign=self.toolbox.ensure("cosign"),
+            cosign=self.toolbox.ensure(SIGNER_TOOLS["cosign"]),
             runner=self.runner,
             registry=self.registry,
             root=self.root,

@@ -18,7 +18,7 @@ from aksci.config.loader import load_config
 from aksci.core.process import Runner
 from aksci.images.bases import RegistryBases
 from aksci.images.build.build_images import BuildSettings, build_images
-from aksci.images.build.build_record import BuildRecord
+from aksci.images.build.build_record import Build
 from aksci.images.build.build_secrets import load_secrets, load_ssh
 from aksci.images.build.stable_tags import publish_tags
 from aksci.images.build_plan import plan_build
@@ -117,7 +117,7 @@ def shop(platform, toolbox, runner, tmp_path):
         return plan_build(graph, registry=registry, bases=resolve, **options)
 
     def record(images):
-        return BuildRecord(run_id="1", commit="abc", environment="local", images=images)
+        return Build(run_id="1", commit="abc", environment="local", images=images)
 
     def tags(image):
         url = f"http://{platform.registry}/v2/{name}/{image}/tags/list"

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from aksci.config.models import Config
 from aksci.core.errors import NotFoundInRegistry, RegistryError, TrustError, UsageError
-from aksci.images.build.build_record import Base, BuildRecord, BuiltImage
+from aksci.images.build.build_record import Base, Build, BuiltImage
 from aksci.oci.artifact import Content, push_artifact
 from aksci.oci.copy import copy_image
 from aksci.oci.references import ImageRef
@@ -96,7 +96,7 @@ def record(make_image, files):
         )
         for name in ("catalog", "web")
     }
-    return BuildRecord(run_id="run-1", commit="c" * 40, environment="local", images=images)
+    return Build(run_id="run-1", commit="c" * 40, environment="local", images=images)
 
 
 @pytest.fixture

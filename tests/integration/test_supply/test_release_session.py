@@ -18,7 +18,7 @@ from aksci.config.deploy_models import EnvironmentConfig
 from aksci.config.models import Config
 from aksci.core.errors import TrustError, UsageError
 from aksci.environment import Environment
-from aksci.images.build.build_record import Base, BuildRecord, BuiltImage
+from aksci.images.build.build_record import Base, Build, BuiltImage
 from aksci.local.endpoints import Endpoints
 from aksci.oci.artifact import push_artifact
 from aksci.pipelines.show_release import release as session
@@ -141,7 +141,7 @@ def build(env, root, registry, scanner, signer, make_image, notes, commit):
                 ),
             ),
         )
-        record = BuildRecord(
+        record = Build(
             run_id=run, commit=commit(message), environment="local", images={"catalog": image}
         )
         verdicts = scan_images(

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from aksci.oci.references import ImageRef
-from aksci.report.verdict_formats import render_verdicts
+from aksci.report.verdict_page import verdicts_page
 from aksci.supply.scan.verdict import Finding, Verdict
 from aksci.tools.debian import ensure_packages
 
@@ -74,7 +74,7 @@ def drawn(runner, reporter, tmp_path):
 def test_the_page_draws_what_fails_first_and_hostile_text_as_text(drawn):
     low = finding(id="CVE-2011-3374", severity="LOW", title="minor", url="javascript:alert(1)")
     old = {"web": replace(verdict(finding(id="CVE-1")), image=OLD)}
-    page = drawn(render_verdicts({"web": verdict(finding(), low), "api": verdict()}, "html", old))
+    page = drawn(verdicts_page({"web": verdict(finding(), low), "api": verdict()}, old))
     body = page.split('<tbody id="rows">')[1].split("</tbody>")[0]
     rows = re.findall(r"<tr>(.*?)</tr>", body)
     names = [re.search(r"CVE-[0-9-]+", row)[0] for row in rows]
@@ -88,6 +88,6 @@ def test_the_page_draws_what_fails_first_and_hostile_text_as_text(drawn):
 
 
 def test_a_page_without_findings_says_so(drawn):
-    page = drawn(render_verdicts({"web": verdict()}, "html"))
+    page = drawn(verdicts_page({"web": verdict()}))
     assert "There is no finding." in page
     assert "all 1 images pass" in page

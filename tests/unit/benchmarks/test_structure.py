@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,11 @@ def test_our_own_code_has_no_circles_and_no_name_for_two_things():
     assert found.circles == ()
     assert found.classes == {}
     assert found.file_names == {}
+
+
+def test_pytest_goes_into_every_folder_that_holds_tests(pytestconfig):
+    """By default it passes over some names, "build" among them, without a word."""
+    hidden = pytestconfig.getini("norecursedirs")
+    folders = {path.parent.relative_to(ROOT) for path in ROOT.glob("tests/**/test_*.py")}
+    parts = {part for folder in folders for part in folder.parts}
+    assert not [part for part in parts for pattern in hidden if fnmatch(part, pattern)]

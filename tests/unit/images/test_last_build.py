@@ -14,7 +14,7 @@ from referencing import Registry, Resource
 
 from aksci.cli.edge import write_run_record
 from aksci.images.build.build_record import (
-    BuildRecord,
+    Build,
     BuiltImage,
     recorded_reasons,
     write_build_record,
@@ -205,7 +205,7 @@ def test_the_last_build_tells_it_though_the_run_failed_later(tmp_path, known):
     )
     write_build_record(
         tmp_path,
-        BuildRecord(run_id="run-1", commit="", environment="local", images={"web": image}),
+        Build(run_id="run-1", commit="", environment="local", images={"web": image}),
     )
     assert known("run-1", "web", DIGEST) == ASKED
     for other in (("run-2", "web", DIGEST), ("run-1", "api", DIGEST), ("run-1", "web", "sha256:0")):

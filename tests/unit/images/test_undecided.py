@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.core.errors import RegistryError, UnreachableError
+from aksci.core.errors import RegistryError, UndecidedError, UnreachableError
 from aksci.images.bases import BaseImageError, RegistryBases
-from aksci.images.build_plan import UndecidedError, plan_build
+from aksci.images.build_plan import plan_build
 from aksci.report.plan_report import undecided_text
 from aksci.testing.memory_registry import MemoryRegistry
 

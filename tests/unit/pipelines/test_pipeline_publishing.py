@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from aksci.core.errors import RegistryError
-from aksci.images.build.build_record import BuildRecord, BuiltImage
+from aksci.images.build.build_record import Build, BuiltImage
 from aksci.images.build.stable_tags import publish_tags
 from aksci.oci.references import ImageRef
 from aksci.pipelines.cascade_release import Publishing
@@ -149,7 +149,7 @@ def test_the_tag_that_tells_what_is_published_moves_last():
     """A run that dies in between is found to have died: ADR 11."""
     image = made("lone", 2, tags=("latest", "1", "1.2"))
     registry = shelf(image.ref)
-    record = BuildRecord(run_id="", commit="", environment="", images={"lone": image})
+    record = Build(run_id="", commit="", environment="", images={"lone": image})
     publish_tags(record, registry)
     tags = registry.asked("put_manifest")
     assert tags[-1] == "latest"

@@ -25,8 +25,8 @@ from aksci.images.lineage import Lineage
 from aksci.images.validate.checks import spec_hash
 from aksci.images.validate.result import Validation
 from aksci.oci.references import ImageRef
-from aksci.pipelines.scan import verdicts_before
 from aksci.steps.policy_bases import policy_bases
+from aksci.supply.release.release_evidence import verdicts_before
 from aksci.supply.sign.signer import BindingError, NotSignedError, Proof
 from aksci.testing.memory_registry import Call, MemoryRegistry
 
@@ -178,7 +178,8 @@ def test_a_release_that_nobody_signed_does_not_tell_what_is_new_since(signed_by)
     release = MemoryRegistry("r.example")
     release.move_tag("shop/release", "latest", NEW)
     vars(made)["registry"] = release
-    assert verdicts_before(made, {}) is None
+    found = verdicts_before({}, project="shop", registry=release, trusted=made.trust.trusts_release)
+    assert found is None
     assert release.calls == [Call("resolve", "shop/release", "latest")]
 
 

@@ -47,7 +47,7 @@ def graph(tmp_path):
 
 @pytest.fixture
 def drawing(graph):
-    return drawing_of(graph, WORK, title="p")
+    return drawing_of(graph, WORK)
 
 
 def test_the_tree_draws_each_image_once_in_full_and_names_it_below_its_other_parents(drawing):

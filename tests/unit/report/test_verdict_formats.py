@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from aksci.config.supply_models import ScanConfig
 from aksci.core.errors import UsageError
 from aksci.core.text import escape_markdown
-from aksci.report.verdict_formats import CODE_FORMATS, VERDICT_FORMATS, render_verdicts
+from aksci.report.rendering import CODE_FORMATS, render
+from aksci.report.verdict_formats import VERDICT_FORMATS
 from aksci.supply.scan.verdict_changes import changes_since, compare_verdicts
+from aksci.supply.scan.verdicts import Verdicts
+
+
+def render_verdicts(found, form, before=None):
+    policy, now = ScanConfig(), dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    return render(Verdicts(found=found, policy=policy, now=now, earlier=lambda: before), form)
 
 
 def sarif(verdicts):
@@ -53,7 +62,7 @@ def test_nothing_scanned_and_nothing_found_can_be_reported(make, form):
 
 
 def test_an_unknown_format_is_refused_with_those_that_there_are(verdicts):
-    with pytest.raises(UsageError, match="'dot'; there are: text, json, markdown, sarif"):
+    with pytest.raises(UsageError, match="'dot'; it takes --format text, json, markdown, sarif"):
         render_verdicts(verdicts, "dot")
     assert set(VERDICT_FORMATS) >= CODE_FORMATS
 

@@ -8,7 +8,7 @@ import pytest
 
 from aksci.config.models import Config
 from aksci.core.errors import NotFoundInRegistry, TrustError, UnreachableError, UsageError
-from aksci.images.build.build_record import Base, BuildRecord, BuiltImage
+from aksci.images.build.build_record import Base, Build, BuiltImage
 from aksci.oci.references import ImageRef
 from aksci.supply.release.continued import chain_of, continue_release, continues, publish_continued
 from aksci.supply.release.make_release import load_release, make_release
@@ -121,7 +121,7 @@ def root(tmp_path):
 def before(root, registry):
     images = {name: built(name, number) for name, number in (("base", 10), ("web", 11))}
     return make_release(
-        BuildRecord(run_id="1", commit="c" * 40, environment="local", images=images),
+        Build(run_id="1", commit="c" * 40, environment="local", images=images),
         config=Config.model_validate(CONFIG, strict=False),
         root=root,
         verdicts={name: verdict(image.ref) for name, image in images.items()},
@@ -164,7 +164,7 @@ def test_only_the_images_differ_though_the_checkout_has_gone_on(registry, before
 def test_it_is_what_a_build_of_the_same_images_would_have_made(registry, before, root):
     images = {"base": built("base", 10), "web": built("web", 12)}
     again = make_release(
-        BuildRecord(run_id="2", commit="c" * 40, environment="local", images=images),
+        Build(run_id="2", commit="c" * 40, environment="local", images=images),
         config=Config.model_validate(CONFIG, strict=False),
         root=root,
         verdicts={name: verdict(image.ref) for name, image in images.items()},

@@ -8,10 +8,10 @@ import json
 import pytest
 
 from aksci.config.loader import load_config
-from aksci.core.errors import BuildError, ConfigError, UsageError
+from aksci.core.errors import BuildError, ConfigError, UsageError, ValidationError
 from aksci.images.build.build_record import (
     Base,
-    BuildRecord,
+    Build,
     BuiltImage,
     Failure,
     read_build_record,
@@ -138,13 +138,40 @@ def test_nothing_is_written_where_nothing_failed(tmp_path):
     assert not (tmp_path / "no").exists()
 
 
-def test_a_record_says_what_it_leaves_out(tmp_path):
-    record = BuildRecord(
-        run_id="1", commit="c", environment="e", images={}, left_out=("a",), failed=("b",)
+def incomplete(**given):
+    return Build(
+        run_id="1",
+        commit="c",
+        environment="e",
+        images={},
+        left_out=("a",),
+        failed={"b": "It is broken."},
+        blocked={"d": frozenset({"b"})},
+        **given,
     )
-    write_build_record(tmp_path, record)
-    assert read_build_record(tmp_path) == record
-    assert not record.complete
+
+
+def test_a_build_that_is_read_again_says_what_it_left_out_and_why(tmp_path):
+    write_build_record(tmp_path, incomplete(keys={"b": "1"}))
+    build = read_build_record(tmp_path)
+    assert build == incomplete()
+    assert (build.missing, build.complete) == (("b", "d"), False)
+
+
+def test_a_build_requires_its_images_in_the_session_that_made_it_and_in_later_ones(tmp_path):
+    made = incomplete(errors={"b": ValidationError("It is broken.")})
+    with pytest.raises(ValidationError, match="It is broken"):
+        made.require()
+    write_build_record(tmp_path, made)
+    with pytest.raises(UsageError, match=r"2 images of the last .* did not build, .*: b, d"):
+        read_build_record(tmp_path).require()
+
+
+def test_a_file_of_an_earlier_version_names_what_did_not_build(tmp_path):
+    path = write_build_record(tmp_path, incomplete())
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps({k: document[k] for k in document.keys() - {"errors", "blocked"}}))
+    assert read_build_record(tmp_path).failed == {"b": "", "d": ""}
 
 
 @pytest.mark.parametrize(
@@ -153,11 +180,13 @@ def test_a_record_says_what_it_leaves_out(tmp_path):
         ("images", []),
         ("images", {"a": {"ref": 5}}),
         ("images", {"a": {"ref": None}}),
+        ("errors", []),
+        ("blocked", {"a": None}),
         ("schema", 2),
     ],
 )
 def test_a_record_that_is_damaged_or_of_another_version_is_no_build(tmp_path, name, value):
-    record = BuildRecord(run_id="1", commit="c", environment="e", images={})
+    record = Build(run_id="1", commit="c", environment="e", images={})
     path = write_build_record(tmp_path, record)
     path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
     with pytest.raises(UsageError, match="is damaged"):
@@ -256,7 +285,7 @@ def test_the_record_of_a_build_says_what_each_image_was_built_from_by_the_names_
         seconds=1.0,
         bases=(base,),
     )
-    record = BuildRecord(run_id="r", commit="", environment="local", images={"app": image})
+    record = Build(run_id="r", commit="", environment="local", images={"app": image})
     path = write_build_record(tmp_path, record)
     (stored,) = json.loads(path.read_text())["images"]["app"]["bases"]
     assert stored == {

@@ -1,0 +1,168 @@
+"""The step ``build``: each image of the project, built where its inputs have changed."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from aksci.images.build.build_images import build_images
+from aksci.images.build.build_record import (
+    Failure,
+    read_failures,
+    update_failures,
+    write_build_record,
+)
+from aksci.images.selection import select
+from aksci.images.services import require_services
+from aksci.steps.graph_step import graph
+from aksci.steps.policy_bases import policy_bases
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from aksci.environment import Environment
+    from aksci.images.build.build_record import Build, BuiltImage
+    from aksci.images.graph import Graph
+
+__all__ = ["build"]
+
+
+def build(
+    env: Environment,
+    *,
+    only: Collection[str] = (),
+    with_dependents: bool = False,
+    force: Collection[str] = (),
+    keep_going: bool = False,
+    trusted: bool = True,
+    gate: Callable[[str, BuiltImage], object] | None = None,
+) -> Build:
+    """Build what is not built yet, parents first, and validate it; a failure stops its dependents.
+
+    >>> made = build(env, only=["web"])  # doctest: +SKIP
+    >>> made.images["web"].ref.digest, made.images["web"].action  # doctest: +SKIP
+    ('sha256:…', 'built')
+
+    What is finished stays when others fail, and the next build goes on from there. ``last_build``
+    reads the build again in a later job.
+
+    :param only: these images and what they need; empty: all.
+    :param with_dependents: with ``only``, also all that is built on those images.
+    :param force: images that are built even if they are published, without layer cache.
+    :param keep_going: return what was built where images failed; ``require`` raises it later.
+    :param trusted: a finished build counts only if it is signed or our own: what is signed later
+        must be. The programs of the gate arrive meanwhile.
+    :param gate: called with the name and the ``BuiltImage`` of each image that is done, built or
+        found, before anything is built on it, in several threads. An ``AksciError`` that it raises
+        fails the image. ``steps.gate`` makes the one that scans and signs.
+    :raises AksciError: images failed; its exit status is theirs.
+    :raises ConfigError: there is no such image, or a service could not be released.
+    """
+    with ThreadPoolExecutor(1) as meanwhile:
+        meanwhile.submit(lambda: env.commit)  # git looks at the tree while we read Dockerfiles
+        found = graph(env)
+        selected = select(found, only, with_dependents=with_dependents)
+        require_services(env.config, root=env.root, images=found.images)
+        # From here on the last build and release are not what the sources say.
+        for name in ("build.json", "release.json"):
+            (env.work / name).unlink(missing_ok=True)
+        with env.reporter.group("build"):
+            made = _build(env, found, selected, frozenset(force), trusted=trusted, gate=gate)
+            _keep(env, found, made)
+            if not keep_going:
+                made.require()
+            write_build_record(env.work, made)
+    return made
+
+
+def _build(
+    env: Environment,
+    found: Graph,
+    selected: frozenset[str],
+    force: frozenset[str],
+    *,
+    trusted: bool,
+    gate: Callable[[str, BuiltImage], object] | None,
+) -> Build:
+    with _tools_arriving(env, gate_tools(env) if trusted else ()):
+        return build_images(
+            found,
+            registry=env.registry,
+            builder=env.builder,
+            bases=policy_bases(env, found),
+            settings=env.build_settings,
+            reporter=env.reporter,
+            now=env.now,
+            force=force,
+            selected=selected,
+            validator=env.image_check,
+            failures=read_failures(env.work),
+            trusted=env.trust.trusts_build if trusted else None,
+            gate=gate,
+        )
+
+
+def gate_tools(env: Environment) -> tuple[str, ...]:
+    """Return the programs that scan and sign in this project."""
+    from aksci.supply.sign.make_signer import SIGNER_TOOLS
+
+    return ("trivy", *(SIGNER_TOOLS[name] for name in env.config.sign.signers))
+
+
+@contextmanager
+def _tools_arriving(env: Environment, names: tuple[str, ...]) -> Iterator[None]:
+    """Make programs on a fresh machine meanwhile: builds wait for the network much of the time.
+
+    One that fails is told when its turn comes.
+    """
+    if not names:
+        yield
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="tools") as pool:
+        pool.submit(env.toolbox.ensure_all, names)
+        try:
+            yield
+        except BaseException:
+            env.runner.terminate_all()
+            raise
+
+
+def _keep(env: Environment, found: Graph, made: Build) -> None:
+    """Write down what was built, and what was not."""
+    failures = {
+        name: Failure(key=made.keys.get(name), error=_summary(message), run=env.run_id)
+        for name, message in made.failed.items()
+    }
+    update_failures(env.work, failures, succeeded=made.images, known=found.images)
+    # With what a gate refused: it need not be built once more to be asked about again.
+    done = {**made.refused, **made.images}
+    if any(image.made for image in done.values()):
+        # Else nothing is new, and git need not be asked what it brings.
+        env.trust.remember(done.values())
+    built = sum(image.made for image in made.images.values())
+    failed = f", {len(made.failed)} failed" if made.failed else ""
+    env.reporter.line(f"{built} built, {len(made.images) - built} unchanged{failed}")
+    env.note("build", _details(made))
+
+
+def _details(made: Build) -> dict[str, Any]:
+    return {
+        "commit": made.commit,
+        "failed": list(made.missing),
+        "images": {
+            name: {
+                "digest": image.ref.digest,
+                "action": image.action,
+                "reasons": list(image.reasons),
+                "seconds": round(image.seconds, 3),
+            }
+            for name, image in made.images.items()
+        },
+    }
+
+
+def _summary(message: str) -> str:
+    """Return a failure on one line: the first, and where that only announces, the last, too."""
+    first, *more = filter(None, map(str.strip, message.splitlines()))
+    return f"{first} {more[-1]}" if first.endswith(":") and more else first

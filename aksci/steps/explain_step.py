@@ -1,0 +1,51 @@
+"""The step ``explain``: why one image would be built, or why it was."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from aksci.images.build.build_record import read_failures, recorded_reasons
+from aksci.images.build_plan import plan_build
+from aksci.images.explain import Explanation, explain_image
+from aksci.images.selection import require_images, select
+from aksci.steps.graph_step import graph
+from aksci.steps.policy_bases import policy_bases
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from aksci.environment import Environment
+
+__all__ = ["explain"]
+
+
+def explain(env: Environment, image: str, *, force: Collection[str] = ()) -> Explanation:
+    """Tell all that is known of an image: down to the first cause, and back to its last build.
+
+    >>> explain(env, "web").reasons  # doctest: +SKIP
+    ({'code': 'SOURCE', …},)
+
+    It changes and starts nothing.
+
+    :param force: images that would be built even if they are published.
+    :raises ConfigError: there is no such image.
+    :raises UndecidedError: what its bases are can't be told.
+    :raises RegistryError: the registry does not answer; it is not started.
+    """
+    here = env.looking
+    found = graph(env)
+    require_images(found, [image, *force])
+    selected = select(found, [image])
+    planned = plan_build(
+        found,
+        registry=here.registry,
+        bases=policy_bases(here, found),
+        force=frozenset(force) & selected,
+        selected=selected,
+        failures=read_failures(env.work),
+    )
+    document = explain_image(
+        planned, image, here.registry, recorded=partial(recorded_reasons, env.work)
+    )
+    return Explanation(document=document)
