@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aksci import steps
-from aksci.core.errors import UsageError
+from aksci.errors import UsageError
 
 if TYPE_CHECKING:
     from aksci import Environment

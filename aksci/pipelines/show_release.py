@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aksci import steps
-from aksci.core.errors import UsageError
+from aksci.errors import UsageError
 
 if TYPE_CHECKING:
     from aksci import Environment
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["release"]
 
 _USAGE = "nox -s release -- show [REF] | diff REF [REF] | list"
-_REFERENCES = {"show": 1, "diff": 2, "list": 0}
-"""Verb -> how many references it takes at most."""
+_VERBS = {"show": (1, "CheckedRelease"), "diff": (2, "Comparison"), "list": (0, "ReleaseList")}
+"""Verb -> how many references it takes at most, and what it shows."""
 
 
 def release(
@@ -30,11 +30,12 @@ def release(
     :raises TrustError: what was shown is not verified; it is shown first, and marked.
     """
     verb, *refs = words or ("show",)
-    if verb not in _REFERENCES:
+    if verb not in _VERBS:
         raise UsageError(f"{verb!r} is nothing that can be done with a release.", hint=_USAGE)
-    if len(refs) > _REFERENCES[verb]:
-        most = _REFERENCES[verb]
+    most, kind = _VERBS[verb]
+    if len(refs) > most:
         raise UsageError(f"release {verb} takes {most} references at most.", hint=_USAGE)
+    steps.require_showable(env, kind, format=format, output=output)
     if verb == "list":
         steps.show(env, steps.list_releases(env), format=format, output=output)
     elif verb == "show":
