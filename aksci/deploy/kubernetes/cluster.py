@@ -175,10 +175,15 @@ class Cluster:
 
         503 with a Status object means that nothing listens there.
 
-        :raises ClusterError: the API server does not answer, or not in time.
+        :raises ClusterError: nothing came back in time, or the API server is away.
         """
         proxy = f"{self._path('Pod')}/http:{name}:{port}/proxy{path}"
-        response = self._send_once("GET", proxy, allow=range(100, 600), timeout=timeout)
+        try:
+            response = self._send_once("GET", proxy, allow=range(100, 600), timeout=timeout)
+        except _AwayError as error:
+            if not error.arrived:
+                raise
+            raise ClusterError(f"no answer came through {self.address} in time") from None
         return int(response.status_code), str(response.text)
 
     def node_platforms(self) -> tuple[str, ...]:
