@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aksci.images.plan_compare import KeptPlan, PlanComparison
     from aksci.images.plan_matrix import Matrices
     from aksci.images.validate.result import Validation
-    from aksci.images.validate.running_image import Answer, RunningImage
+    from aksci.images.validate.running_image import HttpAnswer, RunningImage
     from aksci.local.endpoints import Endpoints
     from aksci.oci.references import ImageRef
     from aksci.report.graph_drawing import Drawing
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AcrExport",
-    "Answer",
     "Build",
     "BuildPlan",
     "BuiltImage",
@@ -49,6 +48,7 @@ __all__ = [
     "Endpoints",
     "Explanation",
     "Graph",
+    "HttpAnswer",
     "ImageRef",
     "KeptPlan",
     "LintFinding",
@@ -67,7 +67,7 @@ __all__ = [
 
 _HOMES = {
     "AcrExport": "azure.acr_tasks.plan_tasks",
-    "Answer": "images.validate.running_image",
+    "HttpAnswer": "images.validate.running_image",
     "Build": "images.build.build_record",
     "BuildPlan": "images.build_plan",
     "BuiltImage": "images.build.build_record",

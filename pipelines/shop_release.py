@@ -12,7 +12,7 @@ from aksci.errors import AksciError
 
 if TYPE_CHECKING:
     from aksci import Environment
-    from aksci.values import Answer, BuiltImage, RunningImage
+    from aksci.values import BuiltImage, HttpAnswer, RunningImage
 
 __all__ = ["SmokeError", "load_test", "release"]
 
@@ -74,7 +74,7 @@ def load_test(
         )
 
 
-def _ask_for(running: RunningImage, seconds: float) -> list[Answer]:
+def _ask_for(running: RunningImage, seconds: float) -> list[HttpAnswer]:
     """Ask for the page again and again for so many seconds."""
     end = time.monotonic() + seconds
     answers = []

@@ -21,7 +21,7 @@ from aksci.images.validate.image_runner import (
     CheckOutcome,
     end_of,
 )
-from aksci.images.validate.running_image import Answer
+from aksci.images.validate.running_image import HttpAnswer
 
 if TYPE_CHECKING:
     import threading
@@ -304,12 +304,12 @@ class _ServedPod:
         self._port = port
         self._early = watch.begin()
 
-    def ask(self, path: str, timeout: float) -> Answer:
+    def ask(self, path: str, timeout: float) -> HttpAnswer:
         """Send GET to the port."""
         try:
-            return Answer(*self._cluster.ask_pod(self._name, self._port, path, timeout=timeout))
+            return HttpAnswer(*self._cluster.ask_pod(self._name, self._port, path, timeout=timeout))
         except ClusterError as error:
-            return Answer(0, error.message)
+            return HttpAnswer(0, error.message)
 
     def ended(self) -> CheckOutcome | None:
         """Return what has become of its process, or None while it runs."""

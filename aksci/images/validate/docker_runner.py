@@ -20,7 +20,7 @@ from aksci.images.validate.image_runner import (
     CheckOutcome,
     end_of,
 )
-from aksci.images.validate.running_image import Answer, ask_loopback
+from aksci.images.validate.running_image import HttpAnswer, ask_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -305,16 +305,16 @@ class _ServedContainer:
         self._began = time.monotonic()
         self._address = ""
 
-    def ask(self, path: str, timeout: float) -> Answer:
+    def ask(self, path: str, timeout: float) -> HttpAnswer:
         """Send GET to the port."""
         if self._refusal:
-            return Answer(0, self._refusal.refusal)
+            return HttpAnswer(0, self._refusal.refusal)
         if not self._address:
             with self._runner.answers():
                 self._container.reload()
             ports = self._container.attrs["NetworkSettings"]["Ports"].get(f"{self._port}/tcp")
             if not ports:  # its process has ended
-                return Answer(0, "no port is published")
+                return HttpAnswer(0, "no port is published")
             self._address = f"http://127.0.0.1:{ports[0]['HostPort']}"
         return ask_loopback(f"{self._address}{path}", timeout)
 

@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 
-__all__ = ["Answer", "ImageServer", "RunningImage", "ServedImage", "ask_loopback", "keep_running"]
+__all__ = [
+    "HttpAnswer",
+    "ImageServer",
+    "RunningImage",
+    "ServedImage",
+    "ask_loopback",
+    "keep_running",
+]
 
 _POLL = 0.2
 _BRIEF = 5.0
@@ -31,7 +38,7 @@ _BROKEN = 500
 """From this status on it is no answer of a service that is ready, or one of a proxy."""
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """What came back for one request."""
 
     status: int
@@ -43,7 +50,7 @@ class Answer(NamedTuple):
 class ServedImage(Protocol):
     """A container that runs until who made it removes it."""
 
-    def ask(self, path: str, timeout: float) -> Answer:
+    def ask(self, path: str, timeout: float) -> HttpAnswer:
         """Send GET to the port; ``timeout`` is in seconds. Safe in several threads."""
 
     def ended(self) -> CheckOutcome | None:
@@ -72,10 +79,10 @@ class RunningImage:
     name: str
     ref: ImageRef
     port: int
-    ask: Callable[[str, float], Answer]
+    ask: Callable[[str, float], HttpAnswer]
     """What ``get`` calls."""
 
-    def get(self, path: str = "/", *, timeout: float = 10.0) -> Answer:
+    def get(self, path: str = "/", *, timeout: float = 10.0) -> HttpAnswer:
         """Send GET to the port, and return what came back. Safe in several threads.
 
         :param path: begins with ``/``; a query may follow.
@@ -116,7 +123,7 @@ def keep_running(
         yield RunningImage(name=name, ref=ref, port=port, ask=served.ask)
 
 
-def ask_loopback(address: str, timeout: float) -> Answer:
+def ask_loopback(address: str, timeout: float) -> HttpAnswer:
     """Send GET to this machine itself, past any proxy, and return what came back."""
     from http.client import HTTPException
     from urllib.error import HTTPError
@@ -124,12 +131,12 @@ def ask_loopback(address: str, timeout: float) -> Answer:
 
     try:
         with build_opener(ProxyHandler({})).open(address, timeout=timeout) as response:
-            return Answer(response.status, response.read().decode("utf-8", "replace"))
+            return HttpAnswer(response.status, response.read().decode("utf-8", "replace"))
     except HTTPError as error:
         with error:
-            return Answer(error.code, error.read().decode("utf-8", "replace"))
+            return HttpAnswer(error.code, error.read().decode("utf-8", "replace"))
     except (OSError, HTTPException) as error:
-        return Answer(0, str(error) or type(error).__name__)
+        return HttpAnswer(0, str(error) or type(error).__name__)
 
 
 def _task(

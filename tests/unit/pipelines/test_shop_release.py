@@ -13,7 +13,7 @@ import pytest
 from aksci.core.errors import ValidationError
 from aksci.images.build.build_record import BuiltImage
 from aksci.images.validate.image_runner import CheckOutcome
-from aksci.images.validate.running_image import Answer, ask_loopback
+from aksci.images.validate.running_image import HttpAnswer, ask_loopback
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import push_sample
 from pipelines.shop_release import SmokeError, load_test
@@ -107,6 +107,6 @@ def test_one_failed_request_is_enough_and_the_first_is_told(load):
 
 def test_an_image_that_does_not_run_is_no_failed_load(load, monkeypatch):
     runner = Loopback(ended=CheckOutcome(engine="e", started=True, exit_code=1))
-    monkeypatch.setattr(runner, "ask", lambda *_: Answer(0, "refused"))
+    monkeypatch.setattr(runner, "ask", lambda *_: HttpAnswer(0, "refused"))
     with pytest.raises(ValidationError, match="ended with status 1"):
         load(runner)

@@ -8,7 +8,7 @@ import pytest
 
 from aksci.core.errors import PlatformError, ValidationError
 from aksci.images.validate.image_runner import CheckOutcome
-from aksci.images.validate.running_image import Answer, keep_running
+from aksci.images.validate.running_image import HttpAnswer, keep_running
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import push_sample
 
@@ -53,7 +53,7 @@ def keep(runner, registry, *, timeout=5, platform="linux/amd64", runs=(("Cmd", [
 
 
 def test_the_block_begins_with_the_first_answer_of_the_service_itself(registry):
-    runner = Server(Answer(0, "refused"), Answer(503, "proxy"), Answer(404, "mine"))
+    runner = Server(HttpAnswer(0, "refused"), HttpAnswer(503, "proxy"), HttpAnswer(404, "mine"))
     with keep(runner, registry) as running:
         assert [path for path, _ in runner.asked] == ["/up"] * 3
         assert running.get("/x", timeout=2) == (404, "mine")
@@ -64,7 +64,7 @@ def test_the_block_begins_with_the_first_answer_of_the_service_itself(registry):
 
 def test_its_own_process_runs_with_these_variables_and_without_a_probe(registry):
     healthcheck = {"Test": ["CMD", "never"]}
-    runner = Server(Answer(200, ""))
+    runner = Server(HttpAnswer(200, ""))
     with keep(runner, registry, runs=(("Cmd", ["serve"]), ("Healthcheck", healthcheck))):
         ((task, port),) = runner.tasks
     assert (task.check.kind, task.check.probe, task.check.timeout) == ("start", (), 77)
@@ -73,7 +73,7 @@ def test_its_own_process_runs_with_these_variables_and_without_a_probe(registry)
 
 def test_one_that_ended_is_refused_with_its_log(registry):
     ended = CheckOutcome(engine="e", started=True, exit_code=3, log="no\ndatabase")
-    runner = Server(Answer(0, "refused"), ended=ended)
+    runner = Server(HttpAnswer(0, "refused"), ended=ended)
     with (
         pytest.raises(ValidationError, match=r"^web ended with status 3 .*\n\n  no\n  database$"),
         keep(runner, registry),
@@ -83,7 +83,8 @@ def test_one_that_ended_is_refused_with_its_log(registry):
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"), [(Answer(0, "refused"), "refused"), (Answer(500, "long"), "HTTP 500")]
+    ("answer", "told"),
+    [(HttpAnswer(0, "refused"), "refused"), (HttpAnswer(500, "long"), "HTTP 500")],
 )
 def test_one_that_does_not_answer_in_time_is_refused_with_the_last_answer(registry, answer, told):
     with (
@@ -94,7 +95,7 @@ def test_one_that_does_not_answer_in_time_is_refused_with_the_last_answer(regist
 
 
 def test_what_can_not_be_run_here_is_refused_before_it_is_started(registry):
-    runner = Server(Answer(200, ""))
+    runner = Server(HttpAnswer(200, ""))
     for given, told in (
         ({"platform": "linux/arm64"}, "it is for linux/arm64, and what would run it is linux/amd"),
         ({"runs": ()}, "there is nothing to run"),
