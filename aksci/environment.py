@@ -20,12 +20,15 @@ from aksci.config.loader import (
     find_project,
     load_config,
 )
+from aksci.config.strict_model import OwnPart
+from aksci.config.supply_models import BUILT_IN_SCANNERS
 from aksci.core.errors import UsageError
 from aksci.core.files import user_folder
 from aksci.core.git import files_in_git, source_commit
 from aksci.core.once import once
 from aksci.core.process import Runner
 from aksci.local.endpoints import Preparation
+from aksci.parts import PartContext, Parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,10 +47,10 @@ if TYPE_CHECKING:
     from aksci.images.validate.image_runner import ImageRunner
     from aksci.images.validate.validator import Validator
     from aksci.local.endpoints import Endpoints
-    from aksci.oci.client import RegistryClient
     from aksci.oci.references import ImageRef
+    from aksci.oci.registry import Registry
     from aksci.supply.project_trust import ProjectTrust
-    from aksci.supply.scan.trivy import TrivyScanner
+    from aksci.supply.scan.scanner import Scanner
     from aksci.supply.sign.make_signer import SignerMaker
     from aksci.supply.sign.signer import Signer
     from aksci.tools.toolbox import Toolbox
@@ -102,6 +105,8 @@ class Environment:
     run_id: str
     start: bool = True
     """Whether it may start what is missing; otherwise it only looks."""
+    parts: Parts = field(default_factory=Parts)
+    """What was handed in, for all environments of the run."""
     _family: _Family = field(default_factory=_Family, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -119,6 +124,7 @@ class Environment:
         now: Callable[[], datetime] | None = None,
         run_id: str | None = None,
         runner: Runner | None = None,
+        parts: Parts | None = None,
     ) -> Self:
         """Open an environment of a project: a context manager, which closes it.
 
@@ -129,6 +135,7 @@ class Environment:
         :param now: the clock, in UTC.
         :param run_id: default: ``AKSCI_RUN_ID``, or a new one.
         :param runner: what starts programs, for whoever wants to end them all.
+        :param parts: what it works with in place of what aksci.toml asks for.
         :raises ConfigError: there is no aksci.toml or an error in it, or no such environment.
         :raises UsageError: the run's id can't name files.
         """
@@ -154,6 +161,7 @@ class Environment:
             state=user_folder(variables, "XDG_STATE_HOME", ".local/state"),
             run_id=_run_id(run_id or variables.get(_RUN_ID), now()),
             start=start,
+            parts=parts or Parts(),
         )
 
     def __enter__(self) -> Self:
@@ -251,8 +259,21 @@ class Environment:
 
     @property
     def endpoints(self) -> Endpoints:
-        """Where everything is. The embedded platform is started unless its registry answers."""
-        return self._preparation.endpoints
+        """Where everything is. The embedded platform is started unless its registry answers.
+
+        Nothing is started for a registry that was handed in.
+        """
+        if self._own.registry is None:
+            return self._preparation.endpoints
+        from aksci.oci.client import is_loopback
+
+        host = self._own.registry.host
+        found = self._preparation.look()
+        return replace(found, registry=host, plain_http=is_loopback(host), embedded=False)
+
+    @once
+    def _own(self) -> Parts:
+        return self.parts.in_environment(self.name)
 
     def prepare(self, *, cluster: bool = False, notary: bool = False) -> Endpoints:
         """Make sure, once a run, that registry and builder are there and well.
@@ -262,7 +283,13 @@ class Environment:
         :raises PlatformError: the embedded platform could not start.
         :raises DockerError: Docker Engine is not there.
         """
-        return self._preparation.prepare(cluster=cluster, notary=notary)
+        # What was handed in is there. The engine is prepared when it first builds.
+        cluster = cluster and self._own.cluster is None
+        if self._own.registry is None:
+            return self._preparation.prepare(cluster=cluster, notary=notary)
+        if cluster or notary:
+            self._preparation.prepare(cluster=cluster, notary=notary)
+        return self.endpoints
 
     @once
     def _preparation(self) -> Preparation:
@@ -299,15 +326,18 @@ class Environment:
         )
 
     @once
-    def registry(self) -> RegistryClient:
+    def registry(self) -> Registry:
         """The environment's registry."""
+        if self._own.registry is not None:
+            return self._own.registry
         found = self.endpoints
         hint = "nox -s up" if found.embedded else None
         return self._connect(found.registry, plain_http=found.plain_http, hint=hint)
 
-    def _connect(
-        self, host: str, *, plain_http: bool = False, hint: str | None = None
-    ) -> RegistryClient:
+    def _connect(self, host: str, *, plain_http: bool = False, hint: str | None = None) -> Registry:
+        given = self._own.other_registry(host)
+        if given is not None:
+            return given
         from aksci.azure.identity import credential_for
         from aksci.oci.connect_registry import connect_registry
 
@@ -352,11 +382,21 @@ class Environment:
     @once
     def builder(self) -> Builder:
         """The engine, made when the first image is built."""
+        if self._own.builder is not None:
+            return self._own.builder
         from aksci.images.engines.builder import LazyBuilder
 
         return LazyBuilder(make=self._make_builder, interrupt=self.runner.terminate_all)
 
     def _make_builder(self) -> Builder:
+        configured = self.settings.builder
+        if isinstance(configured, OwnPart):
+            from aksci.own_parts import own_builder
+
+            where = f"environments.{self.name}.builder.kind"
+            return own_builder(
+                self._for_part("builder", configured.kind, where, configured.own_options)
+            )
         from aksci.images.engines.make_builder import make_builder
 
         return make_builder(
@@ -370,6 +410,25 @@ class Environment:
             buildx=self.toolbox.ensure("buildx"),
             runner=self.runner,
             reporter=self.reporter,
+        )
+
+    def _for_part(
+        self, kind: str, name: str, where: str, options: Mapping[str, Any]
+    ) -> PartContext:
+        return PartContext(
+            name=name,
+            where=f"{self.root / CONFIG_NAME}: {where}",
+            options=options,
+            project=self.config.project.name,
+            environment=self.name,
+            root=self.root,
+            cache=self.cache / "parts" / f"{kind}-{name}",
+            registry=self.registry,
+            runner=self.runner,
+            reporter=self.reporter,
+            variables=self.variables,
+            now=self.now,
+            run_id=self.run_id,
         )
 
     @once
@@ -419,6 +478,8 @@ class Environment:
 
     def validation_engine(self) -> ImageRunner:
         """Reach what runs images to validate them: Docker Engine or the cluster."""
+        if self._own.image_runner is not None:
+            return self._own.image_runner
         from aksci.images.validate.make_validator import validation_engine
 
         return validation_engine(
@@ -432,7 +493,8 @@ class Environment:
     def _reach_pods(self) -> ImageRunner:
         from aksci.deploy.kubernetes.pod_runner import PodRunner
 
-        embedded = self.prepare(cluster=True).embedded
+        self.prepare(cluster=True)
+        embedded = self.settings.platform == "embedded"
         namespace = _VALIDATION if embedded else self.settings.namespace
         cluster = self._reach(namespace, create=embedded or self.settings.create_namespace)
         try:
@@ -445,12 +507,20 @@ class Environment:
     # -- Supply chain --
 
     @once
-    def scanner(self) -> TrivyScanner:
-        """Trivy with its database."""
+    def scanner(self) -> Scanner:
+        """Who scans: Trivy with its database, or a scanner of one's own."""
+        if self._own.scanner is not None:
+            return self._own.scanner
+        config = self.config.scan
+        if config.scanner not in BUILT_IN_SCANNERS:
+            from aksci.own_parts import own_scanner
+
+            name, options = config.scanner, config.own_tables.get(config.scanner, {})
+            return own_scanner(self._for_part("scanner", name, "scan.scanner", options))
         from aksci.supply.scan.make_scanner import make_scanner
 
         return make_scanner(
-            self.config.scan,
+            config,
             toolbox=self.toolbox,
             registry=self.registry,
             cache=self.cache,
@@ -463,6 +533,10 @@ class Environment:
     @once
     def signer(self) -> Signer:
         """All of ``sign.signers`` as one."""
+        if self._own.signer is not None:
+            from aksci.supply.sign.make_signer import RememberingSigner
+
+            return RememberingSigner(self._own.signer)
         return self.signers.make(self.config.sign.signers)
 
     @once
@@ -483,8 +557,15 @@ class Environment:
             variables=self.variables,
             now=self.now,
             platform=self.platform,
+            offered=self._own_signer,
             credential=lambda: credential_for(found.registry),
         )
+
+    def _own_signer(self, name: str) -> Signer:
+        from aksci.own_parts import own_signer
+
+        options = self.config.sign.own_tables.get(name, {})
+        return own_signer(self._for_part("signer", name, "sign.signers", options))
 
     @once
     def trust(self) -> ProjectTrust:
@@ -518,6 +599,8 @@ class Environment:
     def _reach(self, namespace: str, *, create: bool, only_look: bool = False) -> Cluster:
         from aksci.deploy.kubernetes.cluster import connect
 
+        if self._own.cluster is not None:
+            return self._own.cluster.lent()
         found = self.endpoints
         return connect(
             found.kubeconfig,
@@ -525,7 +608,7 @@ class Environment:
             namespace,
             create_namespace=create,
             only_look=only_look,
-            embedded=found.embedded,
+            embedded=self.settings.platform == "embedded",
             variables=self.variables,
         )
 

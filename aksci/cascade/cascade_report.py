@@ -1,4 +1,4 @@
-"""A cascade's report as values: what moved, what was made again and why, what is blocked."""
+"""A cascade as a value: what moved, what was made again and why, what came of it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ if TYPE_CHECKING:
 
     from aksci.cascade.cascade_plan import Planned
     from aksci.cascade.cascade_run import CascadeRun
+    from aksci.cascade.cascade_scope import CascadeScope
     from aksci.cascade.drift import EdgeDrift
+    from aksci.core.errors import AksciError
     from aksci.images.build.build_run import ImageDone
+    from aksci.images.build.stable_tags import MovedTag
     from aksci.images.graph import Graph
     from aksci.images.schedule import QueueOutcome
 
 __all__ = [
-    "CascadeReport",
+    "Cascade",
     "Dependent",
     "DependentAction",
     "EnvironmentOutcome",
     "FindingMove",
     "ImageOutcome",
     "Spent",
-    "TagMove",
     "outcomes_of",
     "planned_outcomes",
 ]
@@ -92,17 +94,6 @@ class FindingMove:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TagMove:
-    """One stable tag that means another digest than before."""
-
-    image: str
-    repository: str
-    tag: str
-    old: str | None
-    new: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class EnvironmentOutcome:
     """What became of one environment that opted in."""
 
@@ -131,8 +122,12 @@ class Dependent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CascadeReport:
-    """All of it."""
+class Cascade:
+    """What a cascade has found and done, or, planned, would do.
+
+    Each step of a cascade returns it with what it has found. Where something fails, all else is
+    done nevertheless: ``require`` raises the first error when there is nothing more to do.
+    """
 
     project: str
     environment: str
@@ -146,14 +141,49 @@ class CascadeReport:
     images: tuple[ImageOutcome, ...] = ()
     """Parents before children."""
     findings: tuple[FindingMove, ...] = ()
-    tags: tuple[TagMove, ...] = ()
+    tags: tuple[MovedTag, ...] = ()
     release_before: str = ""
     release_after: str = ""
     environments: tuple[EnvironmentOutcome, ...] = ()
     dependents: tuple[Dependent, ...] = ()
     steps: Mapping[str, float] = field(default_factory=dict)
-    """Seconds of each step: ``look``, ``images``, ``release``, ``tags``, ``deploy``…"""
+    """Seconds of each step: ``look``, ``images``, ``release``, ``tags``, ``deploy``; ``registry``
+    is the search in other repositories."""
     seconds: float = 0.0
+    """That its steps took together."""
+    error: AksciError | None = field(default=None, compare=False)
+    """The first one."""
+    scope: CascadeScope | None = field(default=None, compare=False, repr=False)
+    """What it has looked at, for its further steps."""
+
+    @property
+    def to_do(self) -> bool:
+        """Whether a plan has work for somebody."""
+        return any(one.action != "kept" for one in self.images) or any(
+            one.action == "ask" for one in self.dependents
+        )
+
+    def require(self) -> Cascade:
+        """Return it, or raise the first error."""
+        if self.error:
+            raise self.error
+        return self
+
+    def gone_on(
+        self, step: str, seconds: float, error: AksciError | None = None, **found: Any
+    ) -> Cascade:
+        """Return it with what a further step has found.
+
+        :param seconds: that the step took.
+        :param found: fields of this class.
+        """
+        return replace(
+            self,
+            steps={**self.steps, step: seconds},
+            seconds=self.seconds + seconds,
+            error=self.error or error,
+            **found,
+        )
 
 
 # What becomes of each image

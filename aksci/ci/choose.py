@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 from aksci.ci.azure_pipelines import AzurePipelinesReporter
 from aksci.ci.console import ConsoleReporter
 from aksci.ci.github import GitHubReporter
+from aksci.core.reporting import ReporterContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,9 +20,27 @@ __all__ = ["choose_reporter"]
 def choose_reporter(variables: Mapping[str, str], stream: TextIO) -> Reporter:
     """Return the reporter of the CI system that the environment variables tell of.
 
+    ``AKSCI_REPORTER`` names one that an installed package offers.
+
+    :raises ConfigError: no package offers it; :raises PartError: it can't be made.
+
     Sources: GitHub Actions "Default environment variables" (``GITHUB_ACTIONS``); Azure Pipelines
     "Use predefined variables" (``TF_BUILD``).
     """
+    usual = _usual(variables, stream)
+    name = variables.get("AKSCI_REPORTER")
+    if not name:
+        return usual
+    from aksci.ci.own_reporter import OwnReporter
+    from aksci.core.offered import find_offer
+    from aksci.core.reporting import Reporter
+
+    offer = find_offer("aksci.reporters", name, where="AKSCI_REPORTER", built_in=())
+    given = ReporterContext(name=name, stream=stream, variables=variables, usual=usual)
+    return OwnReporter(offer.make(given, Reporter))
+
+
+def _usual(variables: Mapping[str, str], stream: TextIO) -> Reporter:
     # CI before the terminal: a job may have a pseudo-terminal, too.
     if variables.get("GITHUB_ACTIONS") == "true":
         return GitHubReporter(

@@ -18,6 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from aksci.ci.choose import choose_reporter
+from aksci.ci.console import ConsoleReporter
 from aksci.cli.command_line import CommandLine, asks_for_help
 from aksci.cli.sessions import SESSIONS, SessionSpec
 from aksci.core.errors import AksciError, DiskFullError, Interrupted, UsageError
@@ -62,7 +63,11 @@ def run_session(
 
         write_line(sys.stdout, session_usage(session).rstrip())
         return 0
-    reporter = choose_reporter(os.environ, sys.stderr)
+    try:
+        reporter = choose_reporter(os.environ, sys.stderr)
+    except AksciError as error:
+        _tell(ConsoleReporter(sys.stderr), error)
+        return error.exit_status
     runner = Runner(environment=dict(os.environ), log=reporter.line)
     try:
         with _interruptible(runner):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
-from aksci.config.strict_model import InsidePath, Label, Name, Seconds, StrictModel
+from aksci.config.strict_model import InsidePath, Label, Name, OwnPart, Seconds, StrictModel
 
 __all__ = [
     "BuilderConfig",
@@ -96,6 +96,24 @@ class BuilderConfig(StrictModel):
         return self
 
 
+def _kind_of_builder(value: Any) -> str:
+    if isinstance(value, dict):
+        return "=own" if "kind" in value else "=buildx"
+    if isinstance(value, OwnPart):
+        return "=own"
+    return "=buildx" if isinstance(value, BuilderConfig) else "=name"
+
+
+# Told apart before they are read, so that an error is told of the one that is meant. By the ``=``,
+# ``load_config`` knows that these words are no keys.
+_Builder = Annotated[
+    Annotated[str, Tag("=name")]
+    | Annotated[BuilderConfig, Tag("=buildx")]
+    | Annotated[OwnPart, Tag("=own")],
+    Discriminator(_kind_of_builder),
+]
+
+
 class GatesConfig(StrictModel):
     """[environments.NAME.gates]: what a release must have, beyond signatures, to come here."""
 
@@ -117,8 +135,9 @@ class EnvironmentConfig(StrictModel):
     """``host[:port]``. Required unless ``platform = "embedded"``."""
     plain_http: bool = False
     """The registry speaks HTTP without TLS (loopback only)."""
-    builder: str | BuilderConfig | None = None
-    """The name of a buildx builder that exists, or one to make. Default: the platform's."""
+    builder: _Builder | None = None
+    """The name of a buildx builder that exists, or one to make, or ``{ kind = "NAME", … }``: one
+    that an installed package offers, with its options. Default: the platform's."""
     validate_in: Literal["docker", "cluster"] | None = None
     """Where images are run to validate them. Default: ``cluster`` on the embedded platform, else
     ``docker``."""
@@ -141,6 +160,11 @@ class EnvironmentConfig(StrictModel):
     ``promote_from`` is given, it is promoted, through the gates."""
     urls: dict[str, str] = {}
     """What to print after a deployment: label -> address."""
+
+    @property
+    def buildx(self) -> str | BuilderConfig | None:
+        """What is said of a buildx builder."""
+        return None if isinstance(self.builder, OwnPart) else self.builder
 
     @model_validator(mode="after")
     def _registry_given(self) -> EnvironmentConfig:

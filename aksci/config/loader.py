@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from aksci.config.deploy_models import EnvironmentConfig
 from aksci.config.models import Config
+from aksci.config.supply_models import BUILT_IN_SCANNERS, BUILT_IN_SIGNERS
 from aksci.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ __all__ = [
 CONFIG_NAME = "aksci.toml"
 LOCAL = "local"
 """The environment that there is without a table in aksci.toml: the embedded platform's."""
+_KINDS = frozenset({"job", "http", "=name", "=buildx", "=own"})
 _REBASE = re.compile(r"cascade\.(owners\.[0-9]+\.)?rebase")
 _NO_REBASE = (
     "rebase was removed, since BuildKit makes the same images from its shared cache (COPY --link). "
@@ -111,17 +113,16 @@ def json_schema() -> dict[str, Any]:
 
 
 def _explain(path: Path, detail: ErrorDetails) -> str:
-    # pydantic puts the kind of a step into the place, where no key of the file is called so.
-    where = ".".join(str(part) for part in detail["loc"] if part not in {"job", "http"})
-    if detail["type"] == "extra_forbidden":
+    # pydantic puts the kind of a step or a builder into the place, where no key is called so.
+    parts = [str(part) for part in detail["loc"]]
+    where = ".".join(part for part in parts if part not in _KINDS)
+    known = _known_keys(detail["loc"][:-1])
+    # Where parts of one's own may have tables, what is no table is a key that there is not.
+    no_table = detail["type"] == "dict_type" and parts[-1] not in known
+    if detail["type"] == "extra_forbidden" or no_table:
         if _REBASE.fullmatch(where):
             return f"{path}: {where}: {_NO_REBASE}"
-        known = _known_keys(detail["loc"][:-1])
-        close = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
-        suggestion = (
-            f" Did you mean {close[0]!r}?" if close else f" Known keys: {', '.join(known)}."
-        )
-        return f"{path}: {where}: unknown key.{suggestion}"
+        return _unknown_key(path, where, known)
     if detail["type"] == "missing":
         return f"{path}: {where}: this key is required."
     message = detail["msg"].removeprefix("Value error, ")
@@ -129,6 +130,12 @@ def _explain(path: Path, detail: ErrorDetails) -> str:
     # Of a whole table, the text would be longer than the file.
     shown = f" (it is {value!r})" if isinstance(value, str | int | float | bool) else ""
     return f"{path}: {where}: {message}{shown}."
+
+
+def _unknown_key(path: Path, where: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(where.rpartition(".")[2], known, n=1)
+    suggestion = f" Did you mean {close[0]!r}?" if close else f" Known keys: {', '.join(known)}."
+    return f"{path}: {where}: unknown key.{suggestion}"
 
 
 def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
@@ -169,6 +176,15 @@ def _check_references(path: Path, config: Config) -> None:
         for name, service in config.services.items()
         for needed in service.needs
         if needed not in config.services
+    ]
+    problems += [
+        _unknown_key(path, f"{section}.{name}", sorted({*type(table).model_fields, *chosen}))
+        for section, table, chosen in (
+            ("scan", config.scan, {config.scan.scanner} - BUILT_IN_SCANNERS),
+            ("sign", config.sign, {*config.sign.signers} - BUILT_IN_SIGNERS),
+        )
+        for name in table.own_tables
+        if name not in chosen
     ]
     # First of all: graphlib would take a service that does not exist for one without needs.
     if problems:

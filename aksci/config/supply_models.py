@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from aksci.config.strict_model import InsidePath, StrictModel
+from aksci.config.strict_model import InsidePath, OwnTables, PartName, StrictModel
 
 __all__ = [
+    "BUILT_IN_SCANNERS",
+    "BUILT_IN_SIGNERS",
     "CosignConfig",
     "DctConfig",
     "NotationConfig",
@@ -20,6 +22,9 @@ __all__ = [
 ]
 
 
+BUILT_IN_SCANNERS = frozenset({"trivy"})
+BUILT_IN_SIGNERS = frozenset({"notation", "cosign", "dct"})
+"""What there is without an installed package."""
 Severity = Literal["UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
 
 
@@ -39,8 +44,12 @@ class ScanIgnore(StrictModel):
     version is every version. It must name a type and a name."""
 
 
-class ScanConfig(StrictModel):
-    """[scan]: the policy of the gate."""
+class ScanConfig(OwnTables):
+    """[scan]: the policy of the gate, and who scans."""
+
+    scanner: PartName = "trivy"
+    """``trivy``, or a scanner that an installed package offers; its options are the table
+    [scan.NAME]."""
 
     severities: tuple[Severity, ...] = ("CRITICAL", "HIGH")
     """Findings of these severities fail the build."""
@@ -169,11 +178,14 @@ class DctConfig(StrictModel):
     """The environment variable with the passphrase of the signing role's key."""
 
 
-class SignConfig(StrictModel):
+class SignConfig(OwnTables):
     """[sign]: who signs."""
 
-    signers: tuple[Literal["notation", "dct", "cosign"], ...] = ("notation",)
-    """All of them sign, and all of them must verify."""
+    signers: tuple[Annotated[PartName, Field(examples=["notation", "cosign", "dct"])], ...] = (
+        "notation",
+    )
+    """All of them sign, and all of them must verify: ``notation``, ``cosign``, ``dct``, or one that
+    an installed package offers; its options are the table [sign.NAME]."""
     notation: NotationConfig = NotationConfig()
     cosign: CosignConfig = CosignConfig()
     dct: DctConfig = DctConfig()

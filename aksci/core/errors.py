@@ -5,6 +5,7 @@
     AksciError                     1   anything below; never raised itself
     ├── UsageError                 2   the command line was wrong
     ├── ConfigError                3   aksci.toml, a Dockerfile, a chart or a values file is wrong
+    │   └── PartError              3   a part of one's own can't be loaded, or breaks its protocol
     ├── ToolError                  4   a command-line tool is missing and could not be installed
     │   └── DownloadError          4   a release or module could not be fetched or verified
     ├── PlatformError              5   the local platform could not start or stop
@@ -60,6 +61,7 @@ __all__ = [
     "Interrupted",
     "LockError",
     "NotFoundInRegistry",
+    "PartError",
     "PlatformError",
     "PortTakenError",
     "PrivilegeError",
@@ -110,6 +112,12 @@ class ConfigError(AksciError):
 
     code = "config"
     exit_status = 3
+
+
+class PartError(ConfigError):
+    """A part of one's own can't be loaded, or is not what its protocol asks for."""
+
+    code = "part"
 
 
 class ToolError(AksciError):

@@ -5,12 +5,14 @@ The implementations are in ``aksci.ci``; the edge chooses one and passes it in.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
-__all__ = ["Reporter", "Task"]
+__all__ = ["Reporter", "ReporterContext", "Task"]
 
 
 class Task(Protocol):
@@ -58,3 +60,17 @@ class Reporter(Protocol):
 
     def summary(self, markdown: str) -> None:
         """Append Markdown to the run's summary page, where the CI system has one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReporterContext:
+    """What the factory of a reporter of one's own is called with."""
+
+    name: str
+    """Under which ``AKSCI_REPORTER`` asks for it."""
+    stream: TextIO
+    """stderr: stdout is for data."""
+    variables: Mapping[str, str]
+    """The process's environment variables."""
+    usual: Reporter
+    """Who would narrate without it: one that only adds something passes the rest on."""

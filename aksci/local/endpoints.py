@@ -80,7 +80,7 @@ class Preparation:
         with self._lock:
             # Again, now alone: another thread may have looked while we waited.
             if not self._found:
-                found = self._look()
+                found = self.look()
                 if self.start and found.embedded and not _registry_listens(found.registry):
                     return self.prepare()
                 self._found.append(found)
@@ -123,8 +123,8 @@ class Preparation:
 
         return found if listens(Path(path)) else self.prepare()
 
-    def _look(self) -> Endpoints:
-        """Start nothing, and ask nobody."""
+    def look(self) -> Endpoints:
+        """Return where everything is, or would be: start nothing, and ask nobody."""
         if self.settings.platform != "embedded":
             return _external(self.settings, self.name, self.root, self.variables)
         known = endpoints(self.platform)
@@ -154,7 +154,7 @@ class Preparation:
             _require_engine(
                 self.settings, name=self.name, variables=self.variables, reporter=self.reporter
             )
-        return self._look()
+        return self.look()
 
 
 def start_platform(

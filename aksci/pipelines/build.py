@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aksci import steps
-from aksci.core.errors import AksciError
+from aksci.errors import AksciError
+from aksci.pipelines.plan import plan as show_plan
 
 if TYPE_CHECKING:
     from aksci import Environment
-    from aksci.images.build.build_record import Build
 
 __all__ = ["build", "push", "scan", "sign", "validate"]
+
+_STAGES = ("build", "validate", "scan", "sign", "push")
 
 
 def build(
@@ -26,13 +28,9 @@ def build(
 ) -> int | None:
     """Build what changed, and take it through the stages, as far as ``until``.
 
-    With ``keep_going``, failures are told at the end, when all other images went through the stages
-    before ``push``.
+    With ``keep_going``, the images that did not fail go through the stages before ``push``.
     """
     if plan:
-        # Here: what draws plans and graphs is nothing that a build waits for.
-        from aksci.pipelines.plan import plan as show_plan
-
         return show_plan(env, only=only, with_dependents=with_dependents, force=force)
     made = steps.build(
         env,
@@ -42,28 +40,22 @@ def build(
         keep_going=keep_going,
         trusted=until in {"sign", "push"},
     )
+    ahead = _STAGES[: _STAGES.index(until) + 1] if made.images else ()
     try:
-        _publish(env, made, until)
+        if "validate" in ahead:
+            steps.validate(env, made)
+        if "scan" in ahead:
+            verdicts = steps.scan(env, made).require()
+        if "sign" in ahead:
+            steps.sign(env, made, verdicts)
+        if "push" in ahead and not made.error:
+            steps.publish(env, made, verdicts)
     except AksciError as error:
         if not made.error:
             raise
         env.reporter.error(error.message)  # the build's own failure is told last
     made.require()
     return None
-
-
-def _publish(env: Environment, made: Build, until: str) -> None:
-    if until == "build" or not made.images:
-        return
-    steps.validate(env, made)
-    if until == "validate":
-        return
-    verdicts = steps.scan(env, made).require()
-    if until == "scan":
-        return
-    steps.sign(env, made, verdicts)
-    if until == "push" and not made.error:
-        steps.publish(env, made, verdicts)
 
 
 def validate(env: Environment) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aksci.cli.options import Options
     from aksci.deploy.deploy_release import DeployResult
     from aksci.environment import Environment
-    from aksci.oci.client import RegistryClient
+    from aksci.oci.registry import Registry
     from aksci.supply.release.release import Release as SignedRelease
 
 __all__ = ["deploy", "deploy_ref", "rollback", "status", "verified_release"]
@@ -144,7 +144,7 @@ def verified_release(env: Environment, ref: ImageRef) -> SignedRelease:
     return release
 
 
-def _open(signed: SignedRelease, registry: RegistryClient, folder: Path) -> OpenedRelease:
+def _open(signed: SignedRelease, registry: Registry, folder: Path) -> OpenedRelease:
     """Fetch a verified release's charts."""
     services = {}
     for name, service in signed.services.items():

@@ -5,16 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci import steps
-from aksci.core.errors import UndecidedError, UsageError
+from aksci.errors import WORK_TO_DO, UndecidedError, UsageError
 
 if TYPE_CHECKING:
     from aksci import Environment
-    from aksci.images.build_plan import BuildPlan
 
 __all__ = ["graph", "plan", "why"]
-
-_WORK_TO_DO = 20
-"""Exit status of ``--exit-code`` where there is work. It is no error."""
 
 
 def plan(
@@ -40,8 +36,12 @@ def plan(
     asked: dict[str, Any] = {"only": only, "with_dependents": with_dependents}
     # Read first: an error is told at once, and --save may name the same file.
     old = steps.read_plan(env, compare, **asked) if compare else None
-    simple = format == "text" and not (output or matrix or compare)
-    planned = _plan(env, force=force, tell=simple, **asked)
+    try:
+        planned = steps.plan(env, force=force, **asked)
+    except UndecidedError as error:
+        if format == "text" and not (output or matrix or compare):
+            steps.show(env, error)  # people see what is known of the others
+        raise
     shown: object = planned
     if matrix:
         shown = steps.hand_over_matrix(env, planned, system=matrix, group=group, force=force)
@@ -51,7 +51,7 @@ def plan(
     steps.summarise(env, planned)
     if save:
         steps.save_plan(env, planned, save)
-    return _WORK_TO_DO if exit_code and planned.to_build else None
+    return WORK_TO_DO if exit_code and planned.to_build else None
 
 
 def why(
@@ -90,13 +90,3 @@ def _require_sensible(
         raise UsageError("--group needs --matrix: it says what one job of a matrix is.")
     if matrix and compare:
         raise UsageError("--matrix and --compare both say what to print: give one of them.")
-
-
-def _plan(env: Environment, *, tell: bool, **asked: Any) -> BuildPlan:
-    """Return the plan; where images can't be planned, show people the others, and fail."""
-    try:
-        return steps.plan(env, **asked)
-    except UndecidedError as error:
-        if tell:
-            steps.show(env, error)
-        raise

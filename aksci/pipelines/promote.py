@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from aksci.environment import Environment
-    from aksci.oci.client import RegistryClient
     from aksci.oci.copy_plan import TransferPlan
+    from aksci.oci.registry import Registry
     from aksci.supply.release.release import Release, ReleaseImage
 
 __all__ = ["gate_refusals", "previous", "promote"]
@@ -156,12 +156,12 @@ def _refusals(source: Environment, target: Environment, release: Release) -> tup
     return check_gates(facts, gates, now=target.now(), previous=source.name)
 
 
-def _databases(registry: RegistryClient, release: Release) -> dict[str, str]:
+def _databases(registry: Registry, release: Release) -> dict[str, str]:
     """Return image -> the database of the verdict that its signature binds."""
     return {name: _database(registry, image) for name, image in release.images.items()}
 
 
-def _database(registry: RegistryClient, image: ReleaseImage) -> str:
+def _database(registry: Registry, image: ReleaseImage) -> str:
     """Return the identity of a verdict's database; nothing where the verdict does not tell it."""
     try:
         return read_verdict(registry, image.ref, image.verdict).database

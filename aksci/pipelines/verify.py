@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from aksci.cli.options import Options
     from aksci.deploy.kubernetes.running_containers import Running
     from aksci.environment import Environment
-    from aksci.oci.client import RegistryClient
+    from aksci.oci.registry import Registry
     from aksci.supply.verify.judge import Judgement
 
 __all__ = ["verify"]
@@ -123,7 +123,7 @@ def _resolve(env: Environment, word: str) -> ImageRef:
     return ImageRef(host, reference.repository, digest)
 
 
-def _kind(registry: RegistryClient, ref: ImageRef) -> str:
+def _kind(registry: Registry, ref: ImageRef) -> str:
     """Tell by its manifest what a digest is to be verified as."""
     manifest = registry.manifest(ref.repository, ref.digest)
     try:
@@ -197,7 +197,7 @@ def _release_rows(audit: ReleaseAudit) -> list[Row]:
     ]
 
 
-def _compare_charts(registry: RegistryClient, audit: ReleaseAudit, running: Running) -> list[Row]:
+def _compare_charts(registry: Registry, audit: ReleaseAudit, running: Running) -> list[Row]:
     """Return a release's rows; a chart's tells whether it is the one that is installed."""
     rows = _release_rows(audit)
     changed = dict(_other_charts(registry, audit, running))
@@ -210,7 +210,7 @@ def _compare_charts(registry: RegistryClient, audit: ReleaseAudit, running: Runn
 
 
 def _other_charts(
-    registry: RegistryClient, audit: ReleaseAudit, running: Running
+    registry: Registry, audit: ReleaseAudit, running: Running
 ) -> Iterator[tuple[str, str]]:
     services = audit.release.services if audit.release else {}
     with tempfile.TemporaryDirectory(prefix="aksci-charts-") as folder:

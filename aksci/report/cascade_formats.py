@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aksci.cascade.cascade_report import (
-        CascadeReport,
+        Cascade,
         EnvironmentOutcome,
         FindingMove,
         ImageOutcome,
@@ -53,7 +53,7 @@ _ENTRIES = 100
 _T = TypeVar("_T")
 
 
-def save_cascade_report(work: Path, report: CascadeReport) -> Path:
+def save_cascade_report(work: Path, report: Cascade) -> Path:
     """Write ``cascade.json`` into a project's ``.aksci``, atomically; return its path."""
     work.mkdir(exist_ok=True)
     path = work / "cascade.json"
@@ -61,7 +61,7 @@ def save_cascade_report(work: Path, report: CascadeReport) -> Path:
     return path
 
 
-def cascade_text(report: CascadeReport) -> str:
+def cascade_text(report: Cascade) -> str:
     """Return the answer in one line and, unless nothing moved, a paragraph a section."""
     lines = [one_line(answer(report), LONGEST)]
     if not is_quiet(report):
@@ -81,7 +81,7 @@ def _text_lines(section: Section) -> Iterator[str]:
         yield f"and {section.more} more"
 
 
-def cascade_markdown(report: CascadeReport) -> str:
+def cascade_markdown(report: Cascade) -> str:
     """Return a heading, the answer, and tables."""
     title = "## Cascade plan" if report.planned else "## Cascade"
     lines = [title, "", escape_markdown(answer(report), LONGEST)]
@@ -115,12 +115,12 @@ def _fitting(lines: Iterable[str]) -> tuple[list[str], int]:
     return shown, lost
 
 
-def cascade_json(report: CascadeReport) -> str:
+def cascade_json(report: Cascade) -> str:
     """Return the document of schemas/cascade.schema.json as text."""
     return safe_json(cascade_document(report))
 
 
-def cascade_document(report: CascadeReport) -> dict[str, Any]:
+def cascade_document(report: Cascade) -> dict[str, Any]:
     """Return the whole report; edges that are as recorded are only counted."""
     names, seconds = critical_path(report.images)
     return {
@@ -219,7 +219,7 @@ def _environment(one: EnvironmentOutcome) -> dict[str, Any]:
     return {**asdict(one), "detail": _plain(one.detail), "services": list(one.services)}
 
 
-CASCADE_FORMATS: dict[str, Callable[[CascadeReport], str]] = {
+CASCADE_FORMATS: dict[str, Callable[[Cascade], str]] = {
     "text": cascade_text,
     "json": cascade_json,
     "markdown": cascade_markdown,

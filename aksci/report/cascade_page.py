@@ -13,7 +13,7 @@ from aksci.report.markup import fill_page
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from aksci.cascade.cascade_report import CascadeReport, ImageOutcome
+    from aksci.cascade.cascade_report import Cascade, ImageOutcome
     from aksci.report.cascade_sections import Section
 
 __all__ = ["cascade_html"]
@@ -31,7 +31,7 @@ _NAME = 28
 """Characters of a name."""
 
 
-def cascade_html(report: CascadeReport) -> str:
+def cascade_html(report: Cascade) -> str:
     """Return the page. Every text is escaped, and the page's policy lets no script run."""
     failed = any(one.action in {"failed", "blocked"} for one in report.images)
     failed |= any(one.outcome == "failed" for one in report.environments)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from aksci.cascade.cascade_report import (
-        CascadeReport,
+        Cascade,
         Dependent,
         EnvironmentOutcome,
         FindingMove,
@@ -75,7 +75,7 @@ class _Entry:
     """Things that it stands for."""
 
 
-def sections_of(report: CascadeReport, limit: int) -> tuple[Section, ...]:
+def sections_of(report: Cascade, limit: int) -> tuple[Section, ...]:
     """Return what there is to tell beyond the answer, in the order of a reader's questions.
 
     :param limit: rows or lines of one section.
@@ -94,7 +94,7 @@ def sections_of(report: CascadeReport, limit: int) -> tuple[Section, ...]:
     return tuple(one for one in found if one.lines or one.rows)
 
 
-def finding_table(report: CascadeReport, limit: int) -> Section:
+def finding_table(report: Cascade, limit: int) -> Section:
     """Return every vulnerability that came or went, with its title, the worst first."""
     entries = [
         _Entry(
@@ -107,7 +107,7 @@ def finding_table(report: CascadeReport, limit: int) -> Section:
     return _table("Vulnerabilities, one by one", columns, entries, limit)
 
 
-def _drift(report: CascadeReport, limit: int) -> Section:
+def _drift(report: Cascade, limit: int) -> Section:
     alike: dict[tuple[str, ...], list[EdgeDrift]] = {}
     for one in report.drift:
         if one.state in _STATES:
@@ -137,7 +137,7 @@ def _uses(edges: Sequence[EdgeDrift]) -> str:
     return "; ".join(f"{kind} of {listed(images)}" for kind, images in by_type.items())
 
 
-def _images(report: CascadeReport, limit: int) -> Section:
+def _images(report: Cascade, limit: int) -> Section:
     entries = [
         _Entry(
             name=one.image,
@@ -159,13 +159,13 @@ def _why(one: ImageOutcome) -> str:
     return "; ".join([*told, *([stays] if one.withheld else [])])
 
 
-def _failures(report: CascadeReport, limit: int) -> Section:
+def _failures(report: Cascade, limit: int) -> Section:
     failed = [one for one in report.images if one.action == "failed"]
     lines = tuple(_failure(one, report) for one in failed[:limit])
     return Section(title="Failures", lines=lines, more=len(failed) - len(lines))
 
 
-def _failure(failed: ImageOutcome, report: CascadeReport) -> str:
+def _failure(failed: ImageOutcome, report: Cascade) -> str:
     levels = _blocked_levels(failed.image, report.images)
     blocks = f"; blocks {chain([listed(names) for names in levels])}" if levels else ""
     return f"{failed.image} failed: {one_line(failed.error, _ERROR) or 'nobody knows why'}{blocks}"
@@ -184,7 +184,7 @@ def _blocked_levels(failed: str, images: Sequence[ImageOutcome]) -> list[list[st
     return levels
 
 
-def _findings(report: CascadeReport, limit: int) -> Section:
+def _findings(report: Cascade, limit: int) -> Section:
     by_image: dict[tuple[str, str], list[FindingMove]] = {}
     for one in report.findings:
         by_image.setdefault((one.image, one.change), []).append(one)
@@ -197,7 +197,7 @@ def _findings(report: CascadeReport, limit: int) -> Section:
     return _table("Vulnerabilities", columns, entries, limit, lines)
 
 
-def _finding_totals(report: CascadeReport) -> Iterator[str]:
+def _finding_totals(report: Cascade) -> Iterator[str]:
     for change in ("fixed", "introduced"):
         found = [one for one in report.findings if one.change == change]
         distinct = _distinct(found)
@@ -216,7 +216,7 @@ def _ids(found: Sequence[FindingMove]) -> str:
     return listed([f"{one.id} ({one.package})" for one in worst_first(_distinct(found))], _IDS)
 
 
-def _tags(report: CascadeReport, limit: int) -> Section:
+def _tags(report: Cascade, limit: int) -> Section:
     entries = [
         _Entry(name=f"{one.repository}:{one.tag}", own=move(one.old, one.new), shared=("",))
         for one in report.tags
@@ -226,7 +226,7 @@ def _tags(report: CascadeReport, limit: int) -> Section:
     return _table("Tags", ("", "tag", "digest"), entries, limit, lines)
 
 
-def _release(report: CascadeReport) -> Iterator[str]:
+def _release(report: Cascade) -> Iterator[str]:
     before, after = report.release_before, report.release_after
     if before and after and before != after:
         yield f"{before} → {after}"
@@ -234,7 +234,7 @@ def _release(report: CascadeReport) -> Iterator[str]:
         yield f"{after}, the first" if after and not before else f"{before}, as before"
 
 
-def _environments(report: CascadeReport, limit: int) -> Section:
+def _environments(report: Cascade, limit: int) -> Section:
     columns = ("", "environment", "", "services", "time", "detail")
     entries = [_environment(one) for one in report.environments]
     return _table("Environments", columns, entries, limit)
@@ -246,7 +246,7 @@ def _environment(one: EnvironmentOutcome) -> _Entry:
     return _Entry(name=one.name, shared=(word, listed(one.services), seconds, one.detail))
 
 
-def _dependents(report: CascadeReport, limit: int) -> Section:
+def _dependents(report: Cascade, limit: int) -> Section:
     columns = ("", "image", "digest of the base", "base", "asked", "detail")
     entries = [_dependent(one) for one in report.dependents]
     return _table("Other repositories", columns, entries, limit)
@@ -259,7 +259,7 @@ def _dependent(one: Dependent) -> _Entry:
     return _Entry(name=name, own=digests, shared=(word, one.reference, one.target, one.detail))
 
 
-def _time(report: CascadeReport) -> Iterator[str]:
+def _time(report: Cascade) -> Iterator[str]:
     names, seconds = critical_path(report.images)
     steps = ", ".join(f"{name} {spent:.1f} s" for name, spent in report.steps.items())
     if report.seconds:

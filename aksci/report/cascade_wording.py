@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from aksci.cascade.base_policy import EdgePolicy
-    from aksci.cascade.cascade_report import CascadeReport, FindingMove
+    from aksci.cascade.cascade_report import Cascade, FindingMove
     from aksci.cascade.drift import EdgeDrift
 
 __all__ = [
@@ -38,7 +38,7 @@ _FEW = 5
 """Names in a list."""
 
 
-def answer(report: CascadeReport) -> str:
+def answer(report: Cascade) -> str:
     """Return one line that says what moved and what came of it."""
     actions: Counter[str] = Counter(one.action for one in report.images)
     count = sum(actions[name] for name in _AGAIN)
@@ -55,7 +55,7 @@ def answer(report: CascadeReport) -> str:
     return f"{_bases(report)}: {', '.join(told)}"
 
 
-def is_quiet(report: CascadeReport) -> bool:
+def is_quiet(report: Cascade) -> bool:
     """Tell whether there is nothing to say beyond the answer."""
     return not (
         any(one.action not in {"kept", "reused"} for one in report.images)
@@ -117,7 +117,7 @@ def worst_first(findings: Iterable[FindingMove]) -> list[FindingMove]:
     return sorted(findings, key=lambda one: (_RANKS.get(one.severity, len(_RANKS)), one.severity))
 
 
-def _bases(report: CascadeReport) -> str:
+def _bases(report: Cascade) -> str:
     taken = moved(report.drift, "drifted")
     batched = moved(report.drift, "batched") - taken
     ignored = moved(report.drift, "ignored") - taken - batched

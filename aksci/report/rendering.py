@@ -17,6 +17,7 @@ CODE_FORMATS = frozenset({"json", "html", "sarif", "junit"})
 
 _TABLES = {
     "BuildPlan": "plan_report:PLAN_FORMATS",
+    "Cascade": "cascade_formats:CASCADE_FORMATS",
     "CheckedRelease": "release_report:RELEASE_FORMATS",
     "Comparison": "release_comparison:COMPARISON_FORMATS",
     "Drawing": "graph_formats:DRAWING_FORMATS",

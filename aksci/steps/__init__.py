@@ -10,9 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aksci.steps.ask_owners_step import ask_owners
     from aksci.steps.build_step import build
+    from aksci.steps.cascade_step import cascade
     from aksci.steps.compare_plan_step import compare_plan
     from aksci.steps.compare_releases_step import compare_releases
+    from aksci.steps.deploy_cascade_step import deploy_cascade
     from aksci.steps.down_step import down
     from aksci.steps.draw_step import draw
     from aksci.steps.explain_step import explain
@@ -24,9 +27,11 @@ if TYPE_CHECKING:
     from aksci.steps.list_releases_step import list_releases
     from aksci.steps.load_release_step import load_release
     from aksci.steps.migrate_trust_step import migrate_trust
+    from aksci.steps.plan_cascade_step import plan_cascade
     from aksci.steps.plan_step import plan
     from aksci.steps.publish_step import publish
     from aksci.steps.read_plan_step import read_plan
+    from aksci.steps.receive_step import receive
     from aksci.steps.run_image_step import run_image
     from aksci.steps.save_plan_step import save_plan
     from aksci.steps.scan_step import scan
@@ -37,9 +42,12 @@ if TYPE_CHECKING:
     from aksci.steps.validate_step import validate
 
 __all__ = [
+    "ask_owners",
     "build",
+    "cascade",
     "compare_plan",
     "compare_releases",
+    "deploy_cascade",
     "down",
     "draw",
     "explain",
@@ -53,8 +61,10 @@ __all__ = [
     "migrate_trust",
     "place_for",
     "plan",
+    "plan_cascade",
     "publish",
     "read_plan",
+    "receive",
     "require_showable",
     "run_image",
     "save_plan",
@@ -67,9 +77,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ask_owners": "ask_owners_step",
     "build": "build_step",
+    "cascade": "cascade_step",
     "compare_plan": "compare_plan_step",
     "compare_releases": "compare_releases_step",
+    "deploy_cascade": "deploy_cascade_step",
     "down": "down_step",
     "draw": "draw_step",
     "explain": "explain_step",
@@ -83,8 +96,10 @@ _HOMES = {
     "migrate_trust": "migrate_trust_step",
     "place_for": "show_step",
     "plan": "plan_step",
+    "plan_cascade": "plan_cascade_step",
     "publish": "publish_step",
     "read_plan": "read_plan_step",
+    "receive": "receive_step",
     "require_showable": "show_step",
     "run_image": "run_image_step",
     "save_plan": "save_plan_step",

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["gate"]
 
 
-def gate(env: Environment, *, graph: Graph | None = None) -> ScanAndSign:
+def gate(
+    env: Environment,
+    *,
+    check: Callable[[str, BuiltImage], object] | None = None,
+    graph: Graph | None = None,
+) -> ScanAndSign:
     """Return what takes images through scan and signature one by one.
 
     >>> gated = gate(env)  # doctest: +SKIP
@@ -29,6 +34,8 @@ def gate(env: Environment, *, graph: Graph | None = None) -> ScanAndSign:
     Scanner and signer are made when the first image comes. Called with an image, it raises
     ``GateError`` where [scan] refuses it, and ``TrustError`` where it can't be signed.
 
+    :param check: of your own: called with each image, by name, once [scan] has passed it and before
+        it is signed; an ``AksciError`` that it raises makes that image fail.
     :param graph: of the project, where it is known already.
     """
     from aksci.supply.scan_and_sign import ScanAndSign
@@ -66,4 +73,5 @@ def gate(env: Environment, *, graph: Graph | None = None) -> ScanAndSign:
         now=env.now,
         origin=Origin(commit=env.commit, run=env.run_id),
         base_of=base_of,
+        check=check,
     )

@@ -41,6 +41,8 @@ class ScanAndSign:
     """What signatures tell of where the images come from."""
     base_of: Callable[[BuiltImage], ImageRef | None]
     """Tells what an image is based on."""
+    check: Callable[[str, BuiltImage], object] | None = None
+    """A team's own: called with the name of each image that passed the scan; refuses by raising."""
     _found: dict[str, Verdict] = field(default_factory=dict, repr=False)
     _keys: dict[ImageRef, str] = field(default_factory=dict, repr=False)
 
@@ -57,6 +59,7 @@ class ScanAndSign:
         """Scan and sign an image.
 
         :raises GateError: the policy refuses it, or it can't be scanned.
+        :raises AksciError: the team's own check refuses it.
         :raises TrustError: it can't be signed.
         """
         from aksci.supply.sign.signer import sign_image
@@ -65,6 +68,8 @@ class ScanAndSign:
         self._keys[ref] = key
         verdict = self._found[image.name] = self._gate.scan(ref, self.base_of(image))
         self._verdicts({image.name: verdict}).require()
+        if self.check:  # before the signature, so that one says that it passed this, too
+            self.check(image.name, image)
         sign_image(
             ref,
             verdict,

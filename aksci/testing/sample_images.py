@@ -9,6 +9,7 @@ import tarfile
 from typing import TYPE_CHECKING, Any
 
 from aksci.oci.references import ImageRef, digest_of
+from aksci.oci.registry import read_child, read_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,21 +33,24 @@ def push_sample(
     runs: Mapping[str, Any] | None = None,
     platform: str = "linux/amd64",
     annotations: Mapping[str, str] | None = None,
+    base: tuple[Registry, ImageRef] | None = None,
     **config: Any,
 ) -> ImageRef:
-    """Store an image of one platform and one layer; the same words give the same digest.
+    """Store an image of one platform with one layer of its own; the same words, the same digest.
 
     :param files: path -> content.
     :param runs: what a container runs, such as ``{"Entrypoint": ["/app"]}``.
     :param platform: ``os/architecture[/variant]``.
+    :param base: whose layers are below, and where it is. Of an index, those for the platform.
     :param config: more of its configuration, such as ``history``.
     """
     tar = _tar(files or {})
+    below, inherited = _inherit(registry, repository, *base, platform) if base else ([], [])
     document = {
         "created": "1970-01-01T00:00:00Z",
         **_platform(platform),
         "config": dict(runs or {}),
-        "rootfs": {"type": "layers", "diff_ids": [digest_of(tar)]},
+        "rootfs": {"type": "layers", "diff_ids": [*inherited, digest_of(tar)]},
         **config,
     }
     manifest = {
@@ -54,7 +58,7 @@ def push_sample(
         "mediaType": MANIFEST,
         "config": _blob(registry, repository, json.dumps(document).encode(), _CONFIG),
         # Without the time in gzip's header, the digest stays the same.
-        "layers": [_blob(registry, repository, gzip.compress(tar, mtime=0), _LAYER)],
+        "layers": [*below, _blob(registry, repository, gzip.compress(tar, mtime=0), _LAYER)],
         **({"annotations": dict(annotations)} if annotations else {}),
     }
     content = json.dumps(manifest).encode()
@@ -95,6 +99,23 @@ def push_sample_index(
     return ImageRef(
         registry.host, repository, registry.put_manifest(repository, content, INDEX, tag=tag)
     )
+
+
+def _inherit(
+    registry: Registry, repository: str, source: Registry, base: ImageRef, platform: str
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Copy a base's layers; return their descriptors and their DiffIDs."""
+    manifest = source.manifest(base.repository, base.digest)
+    if manifest.is_index:
+        fit = [one for one in manifest.images if one.platform and one.platform.name == platform]
+        if not fit:
+            raise manifest.damaged(f"it has no image for {platform}")
+        manifest = read_child(source, base.repository, fit[0])
+    layers = [
+        _blob(registry, repository, source.blob(base.repository, one.digest), one.media_type)
+        for one in manifest.layers
+    ]
+    return layers, list(read_configuration(source, base.repository, manifest).diff_ids)
 
 
 def _attest(

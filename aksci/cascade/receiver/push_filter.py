@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from aksci.cascade.receiver.webhook_events import Push
+    from aksci.config.models import Config
+    from aksci.images.graph import Graph
 
-__all__ = ["PushFilter"]
+__all__ = ["PushFilter", "push_filter_for"]
 
 _OURS = ("in-", "unchecked-")
 """Tags that only aksci's builds set: see ``aksci.images.keys``."""
@@ -82,3 +84,45 @@ def _plain(host: str) -> str:
     """Return a registry's host with one name for this machine, whatever its client called it."""
     name, colon, port = host.rpartition(":")
     return f"localhost:{port}" if colon and name in _LOOPBACK else host
+
+
+def push_filter_for(
+    config: Config, graph: Graph | None, *, registry: str, mirror: str
+) -> PushFilter:
+    """Return which pushes count for a project.
+
+    :param graph: its images; None: nobody has read the Dockerfiles, as where there is no checkout.
+    :param registry: of the environment that receives, ``host[:port]``.
+    :param mirror: the registry that stands for docker.io; empty: none does.
+    """
+    own = {image.repository for image in config.images.values() if image.repository}
+    own |= {f"{config.project.name}/{name}" for name in config.images}
+    if graph is not None:
+        own = {image.spec.repository for image in graph.images.values()}
+    registries = {each.registry for each in config.environments.values() if each.registry}
+    bases, ranges = _followed(config.cascade, graph) if graph is not None else (None, {})
+    return PushFilter(
+        bases=bases,
+        ranges=ranges,
+        globs=config.cascade.receiver.bases,
+        project=config.project.name,
+        own=frozenset(own),
+        registries=frozenset({*registries, registry}),
+        mirror=mirror,
+    )
+
+
+def _followed(
+    config: CascadeConfig, graph: Graph
+) -> tuple[frozenset[str], dict[str, tuple[str, ...]]]:
+    """Return the bases that cascades take; and by repository those that follow its tags."""
+    bases, ranges = set(), dict[str, tuple[str, ...]]()
+    for one in graph.external:
+        policy = policy_of(config, one.reference, one.type)
+        if one.previous or "@" in one.reference or policy.digest or policy.update != "now":
+            continue
+        bases.add(one.reference)
+        if policy.tags:
+            name = parse_reference(one.reference).name
+            ranges[name] = tuple({*ranges.get(name, ()), one.reference})
+    return frozenset(bases), ranges

@@ -15,15 +15,16 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from aksci.core.errors import AksciError, PortTakenError
+from aksci.core.errors import AksciError, Interrupted, PortTakenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aksci.cascade.receiver.intake import Intake
+    from aksci.core.reporting import Reporter
     from aksci.core.secret import Secret
 
-__all__ = ["ReceiverServer", "open_server"]
+__all__ = ["ReceiverServer", "open_server", "serve_beside"]
 
 _LARGEST = 1 << 20  # bytes of a body
 _PATIENCE = 15.0  # seconds for a whole request
@@ -133,6 +134,22 @@ def open_server(
             f"The receiver can't listen at {listen}: {reason}.",
             hint="correct [cascade.receiver] listen, or end what listens there (ss -ltnp).",
         ) from None
+
+
+def serve_beside(server: ReceiverServer, work: Callable[[], None], *, reporter: Reporter) -> None:
+    """Serve in a thread of its own and work in this one, where Ctrl-C arrives, until it does."""
+    serving = threading.Thread(target=server.serve_forever, name="receiver", daemon=True)
+    host, port = server.server_address[:2]
+    reporter.line(f"receiving at {host!s}:{port}")
+    serving.start()
+    try:
+        work()
+    except (KeyboardInterrupt, Interrupted):
+        reporter.line("told to end; what waits is kept.")
+    finally:
+        server.shutdown()
+        server.server_close()
+        serving.join()
 
 
 class _ReceiverHandler(BaseHTTPRequestHandler):

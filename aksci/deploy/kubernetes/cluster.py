@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from copy import copy
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import httpx2
     from lightkube import SingleConfig
 
-__all__ = ["Cluster", "Conflict", "connect"]
+__all__ = ["Cluster", "Conflict", "connect", "open_cluster"]
 
 _PATHS = {
     "ConfigMap": ("api/v1", "configmaps"),
@@ -72,6 +73,7 @@ class Cluster:
         self._http = http
         self._hint = hint
         self._patience = 0.0
+        self._lent = False
         self.address = address
         self.namespace = namespace
         self.context_name: str | None = None
@@ -80,9 +82,16 @@ class Cluster:
         """Such as ``1.34.4``."""
         self.halt = threading.Event()
 
+    def lent(self) -> Self:
+        """Return it for somebody whose ``close`` leaves the connections open."""
+        other = copy(self)
+        other._lent = True  # noqa: SLF001 - our own class
+        return other
+
     def close(self) -> None:
-        """Give the connections back."""
-        self._http.close()
+        """Give the connections back, unless it was lent."""
+        if not self._lent:
+            self._http.close()
 
     def __enter__(self) -> Self:
         return self
@@ -319,8 +328,34 @@ def connect(
     address = config.cluster.server
     hint = "nox -s up" if embedded else f"is {address} right, and is there a network path to it?"
     http = _http(config, kubeconfig, proxy_for(address, variables or {}))
+    return open_cluster(
+        http,
+        address=address,
+        namespace=namespace,
+        context_name=config.context_name,
+        create_namespace=create_namespace,
+        only_look=only_look,
+        hint=hint,
+    )
+
+
+def open_cluster(
+    http: httpx2.Client,
+    *,
+    address: str,
+    namespace: str,
+    hint: str,
+    context_name: str | None = None,
+    create_namespace: bool = False,
+    only_look: bool = False,
+) -> Cluster:
+    """Reach a cluster over an HTTP client, which it then owns; the rest is as for ``connect``.
+
+    :param address: for messages.
+    :param context_name: the kubeconfig's context, where there is one.
+    """
     cluster = Cluster(http, address=address, namespace=namespace, hint=hint)
-    cluster.context_name = config.context_name
+    cluster.context_name = context_name
     try:
         version = cluster._json(cluster._send("GET", "/version"))  # noqa: SLF001 - our own class
         cluster.kube_version = _kube_version(version)

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from aksci.config.models import CacheConfig
-from aksci.core.errors import AksciError, BuildError, ConfigError, Interrupted
+from aksci.core.errors import (
+    AksciError,
+    BuildError,
+    ConfigError,
+    Interrupted,
+    NotFoundInRegistry,
+)
 from aksci.images.annotations import BASE_DIGEST, BASE_NAME
 from aksci.images.build.build_record import Base, BuiltImage
 from aksci.images.build.materials import require_known_bases
@@ -20,7 +26,7 @@ from aksci.images.keys import in_tag, source_of, state_of, unchecked_tag
 from aksci.images.lineage import write_lineage
 from aksci.images.reason_wording import explain
 from aksci.images.reasons import edges_of, files_of, lineage_of
-from aksci.oci.references import ImageRef, parse_reference
+from aksci.oci.references import ImageRef, is_digest, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -226,6 +232,10 @@ class Run:
             self._requests.of(name, inputs, key), lambda line: _tell(task, line)
         )
         self._require_unchanged(name, inputs, written)
+        if not is_digest(output.digest):  # whoever the builder is
+            raise BuildError(
+                f"{name}: its builder says that it pushed {output.digest!r}, no digest."
+            )
         return output
 
     def _finish(
@@ -235,7 +245,12 @@ class Run:
         registry = self.lookup.registry
         # In this order: whoever finds the tag may rely on all that comes before it, in every run.
         require_known_bases(name, inputs, output.provenance, allowed=self._helpers(name))
-        manifest = registry.manifest(ref.repository, ref.digest)
+        try:
+            manifest = registry.manifest(ref.repository, ref.digest)
+        except NotFoundInRegistry:
+            raise BuildError(
+                f"{name}: its builder says that it pushed {ref}: it is not there."
+            ) from None
         if self.validator:
             task.step("validate")
             self.validator.check(name, ref)

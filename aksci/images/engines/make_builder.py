@@ -61,7 +61,7 @@ def make_builder(
     :raises ConfigError: the configured engine could never work, or not with [build].
     :raises EngineError: the builder that is named does not exist, or can't be used.
     """
-    configured = settings.builder
+    configured = settings.buildx
     store = BuilderStore(
         buildx=buildx, runner=runner, folder=state / "buildx", hint=_hint(configured, found)
     )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aksci.core.errors import AksciError, ConfigError, GateError
 from aksci.supply.sandbox import Sandbox
 from aksci.supply.scan.java_index import check_index, write_empty_index
+from aksci.supply.scan.scanner import Database
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from aksci.core.reporting import Reporter
 
 __all__ = [
-    "Database",
     "DatabaseSource",
+    "TrivyDatabase",
     "check_database",
     "ensure_database",
     "make_database",
@@ -44,18 +45,14 @@ _NOTICE = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Database:
-    """A database that passed ``check_database``."""
+class TrivyDatabase(Database):
+    """A database of Trivy's that passed ``check_database``."""
 
     folder: Path
     """Trivy's cache folder layout: it holds ``db/trivy.db`` and ``db/metadata.json``."""
     updated_at: dt.datetime
     name: str
     """``public``, or ``small test database``."""
-    identity: str
-    """Part of a verdict's key: the same identity means the same content."""
-    test: bool
-    """It knows a handful of vulnerabilities only: see docs/security.md."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +80,7 @@ def ensure_database(
     now: dt.datetime,
     runner: Runner,
     reporter: Reporter,
-) -> Database:
+) -> TrivyDatabase:
     """Return a database that is present and fresh, fetched or made when it is not.
 
     :param cache: the per-user cache of the scanner.
@@ -117,7 +114,7 @@ def make_database(binary: Path, folder: Path, updated_at: dt.datetime, *, runner
     return folder
 
 
-def check_database(folder: Path, *, max_age: dt.timedelta, now: dt.datetime) -> Database:
+def check_database(folder: Path, *, max_age: dt.timedelta, now: dt.datetime) -> TrivyDatabase:
     """Judge the database in a Trivy cache folder.
 
     :raises GateError: it is missing, damaged, of another schema, too old, or from the future.
@@ -151,7 +148,7 @@ def check_database(folder: Path, *, max_age: dt.timedelta, now: dt.datetime) -> 
     origin = _json(place / "origin.json")
     name = str(origin.get("name", "public"))
     part = str(origin.get("data", "public")).removeprefix("sha256:")[:12]
-    return Database(
+    return TrivyDatabase(
         folder=folder,
         updated_at=updated,
         name=name,
@@ -167,7 +164,7 @@ def _public(
     now: dt.datetime,
     runner: Runner,
     reporter: Reporter,
-) -> Database:
+) -> TrivyDatabase:
     """Let Trivy download what it considers due; go on with a young enough one otherwise."""
     from filelock import FileLock
 
@@ -194,8 +191,8 @@ def _public(
 
 
 def _with_java(
-    database: Database, source: DatabaseSource, now: dt.datetime, runner: Runner
-) -> Database:
+    database: TrivyDatabase, source: DatabaseSource, now: dt.datetime, runner: Runner
+) -> TrivyDatabase:
     """Add the index of Java archives, fetched when Trivy considers it due."""
     try:
         _download(database.folder, source, runner, "--download-java-db-only")
@@ -242,7 +239,7 @@ def _download(folder: Path, source: DatabaseSource, runner: Runner, what: str) -
 
 def _small(
     cache: Path, binary: Path, max_age: dt.timedelta, now: dt.datetime, runner: Runner
-) -> Database:
+) -> TrivyDatabase:
     """Make the small database once a day: one folder each, moved into place when it is whole."""
     program = hashlib.sha256(binary.read_bytes()).hexdigest()[:12]
     day = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aksci.config.supply_models import ScanConfig
     from aksci.oci.references import ImageRef
     from aksci.supply.scan.base_layers import BaseLayers
-    from aksci.supply.scan.database import Database
+    from aksci.supply.scan.scanner import Database
 
 __all__ = ["evaluate", "hash_policy", "needed_scanners", "require_pass"]
 

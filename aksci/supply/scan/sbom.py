@@ -10,7 +10,7 @@ import re
 import uuid
 from typing import Any, Literal
 
-__all__ = ["SBOM_TYPES", "SbomFormat", "make_reproducible", "without_findings"]
+__all__ = ["SBOM_TYPES", "SbomFormat", "make_reproducible", "sbom_of_report", "without_findings"]
 
 SbomFormat = Literal["cyclonedx", "spdx"]
 SBOM_TYPES: dict[SbomFormat, str] = {
@@ -39,6 +39,83 @@ def make_reproducible(sbom: dict[str, Any], form: SbomFormat) -> dict[str, Any]:
     A time that the format requires becomes 1970, as in every image that is made here.
     """
     return _cyclonedx(sbom) if form == "cyclonedx" else _spdx(sbom)
+
+
+def sbom_of_report(report: dict[str, Any], form: SbomFormat) -> dict[str, Any]:
+    """Return the packages of a report as a bill of materials: their names, versions, URLs.
+
+    For scanners that make none themselves.
+    """
+    name = str(report["ArtifactName"])
+    packages = [each for result in report["Results"] for each in result.get("Packages") or ()]
+    make = _plain_cyclonedx if form == "cyclonedx" else _plain_spdx
+    return make_reproducible(make(name, packages), form)
+
+
+def _plain_cyclonedx(name: str, packages: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {"component": {"type": "container", "name": name, "bom-ref": name}},
+        "components": [
+            {
+                "type": "library",
+                "bom-ref": f"{number}-{each['Name']}",
+                "name": each["Name"],
+                "version": each["Version"],
+                **({"purl": purl} if (purl := each["Identifier"]["PURL"]) else {}),
+                "licenses": [{"license": {"name": text}} for text in each["Licenses"]],
+            }
+            for number, each in enumerate(packages)
+        ],
+    }
+
+
+def _plain_spdx(name: str, packages: list[dict[str, Any]]) -> dict[str, Any]:
+    image = {"SPDXID": "SPDXRef-Image", "name": name, "downloadLocation": "NOASSERTION"}
+    described = [
+        {
+            "SPDXID": f"SPDXRef-Package-{number}",
+            "name": each["Name"],
+            "versionInfo": each["Version"],
+            "downloadLocation": "NOASSERTION",
+            "externalRefs": [
+                {
+                    "referenceCategory": "PACKAGE-MANAGER",
+                    "referenceType": "purl",
+                    "referenceLocator": purl,
+                }
+                for purl in [each["Identifier"]["PURL"]]
+                if purl
+            ],
+        }
+        for number, each in enumerate(packages)
+    ]
+    contains = [
+        {
+            "spdxElementId": "SPDXRef-Image",
+            "relationshipType": "CONTAINS",
+            "relatedSpdxElement": each["SPDXID"],
+        }
+        for each in described
+    ]
+    describes = {
+        "spdxElementId": "SPDXRef-DOCUMENT",
+        "relationshipType": "DESCRIBES",
+        "relatedSpdxElement": "SPDXRef-Image",
+    }
+    return {
+        "spdxVersion": "SPDX-2.3",
+        "dataLicense": "CC0-1.0",
+        "SPDXID": "SPDXRef-DOCUMENT",
+        "name": name,
+        # Its identifier is made from the content: see ``_spdx``.
+        "documentNamespace": f"https://aksci.dev/spdx/{uuid.UUID(int=0)}",
+        "creationInfo": {"creators": ["Tool: aksci"]},
+        "packages": [image, *described],
+        "relationships": [describes, *contains],
+    }
 
 
 def _cyclonedx(sbom: dict[str, Any]) -> dict[str, Any]:

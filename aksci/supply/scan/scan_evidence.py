@@ -41,8 +41,8 @@ class Package:
 
     name: str
     version: str
-    purl: str
-    licences: tuple[str, ...]
+    purl: str = ""
+    licences: tuple[str, ...] = ()
 
 
 def store_report(registry: Registry, ref: ImageRef, report: dict[str, Any]) -> str:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from aksci.oci.registry import Registry
     from aksci.supply.scan.base_layers import BaseLayers
     from aksci.supply.scan.knowledge import Knowledge
-    from aksci.supply.scan.trivy import Scanner
+    from aksci.supply.scan.scanner import Scanner
     from aksci.supply.scan.verdict import Verdict
 
 __all__ = ["ImageScans", "scan_image", "scan_images", "verdict_tag"]

@@ -13,7 +13,7 @@ import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import GateError, ProcessError
 from aksci.core.text import short_line
@@ -32,35 +32,13 @@ if TYPE_CHECKING:
     from aksci.core.process import Runner
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
-    from aksci.supply.scan.database import Database
+    from aksci.supply.scan.database import TrivyDatabase
     from aksci.supply.scan.image_view import View
 
-__all__ = ["Scanner", "TrivyScanner", "hold_cache_folder", "read_release", "sbom_argv", "scan_argv"]
+__all__ = ["TrivyScanner", "hold_cache_folder", "read_release", "sbom_argv", "scan_argv"]
 
 _ORDER = ("vuln", "secret", "misconfig", "license")
 _IN_CONFIGURATION = ("secret", "misconfig")
-
-
-class Scanner(Protocol):
-    """Reports what is in one image. It decides nothing."""
-
-    @property
-    def version(self) -> str:
-        """Name and version: part of a verdict's key."""
-
-    @property
-    def database(self) -> Database:
-        """What it compares with."""
-
-    def scan(self, ref: ImageRef, *, scanners: frozenset[str]) -> dict[str, Any]:
-        """Return Trivy's JSON report (schema 2) on one manifest.
-
-        :param scanners: of ``vuln``, ``secret``, ``misconfig`` and ``license``.
-        :raises GateError: it could not scan, which is never clean.
-        """
-
-    def make_sbom(self, report: dict[str, Any], form: SbomFormat) -> dict[str, Any]:
-        """Return a report's packages as a bill of materials, without scanning again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +54,7 @@ class TrivyScanner:
     registry: Registry
     """Where the images are; only this process talks to it."""
     runner: Runner
-    database: Database
+    database: TrivyDatabase
     release: str
     """Trivy's version, as ``read_release`` tells it."""
     timeout: float = 600

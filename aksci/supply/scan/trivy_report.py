@@ -73,8 +73,8 @@ def read_report(
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise GateError(
-            f"Trivy's report on {ref} is not understood ({short_line(repr(error))}), so the image "
-            "does not pass."
+            f"The scanner's report on {ref} is not understood ({short_line(repr(error))}), so the "
+            "image does not pass."
         ) from None
 
 
@@ -92,7 +92,7 @@ def _licences(results: list[dict[str, Any]]) -> dict[str, int]:
 def _require_report_on(report: dict[str, Any], ref: ImageRef) -> None:
     if report.get("SchemaVersion") != _SCHEMA or report.get("ArtifactType") != "container_image":
         raise GateError(
-            f"Trivy's report on {ref} has an unknown format (schema "
+            f"The scanner's report on {ref} has an unknown format (schema "
             f"{short_line(report.get('SchemaVersion'))}), so the image does not pass."
         )
     metadata = report.get("Metadata")

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from aksci.oci.references import ImageRef
 
-__all__ = ["SEVERITIES", "Finding", "IgnoredFinding", "Verdict", "merge_verdicts", "rank"]
+__all__ = ["KINDS", "SEVERITIES", "Finding", "IgnoredFinding", "Verdict", "merge_verdicts", "rank"]
 
 SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN")
 _SCHEMA = 2
 _LONGEST = 10_000
-_KINDS = frozenset({"vulnerability", "secret", "misconfiguration"})
+KINDS = frozenset({"vulnerability", "secret", "misconfiguration"})
 _KEYS = frozenset(
     {
         "schema",
@@ -55,14 +55,15 @@ class Finding:
     package: str
     """The package; for a secret or a misconfiguration, the file."""
     installed: str
-    """Its version; for a secret or a misconfiguration, the line."""
-    fixed: str
+    """Its version; for a secret or a misconfiguration, the line, such as ``line 3``, or nothing."""
+    fixed: str = ""
     """Empty where no fixed version exists."""
     severity: str
-    title: str
-    layer: str
+    """``CRITICAL``, ``HIGH``, ``MEDIUM``, ``LOW`` or ``UNKNOWN``."""
+    title: str = ""
+    layer: str = ""
     """DiffID of the layer that brought it; empty: it is in the image's configuration."""
-    platform: str
+    platform: str = ""
     """``os/arch``; empty for an image of one platform."""
     purl: str = ""
     """The package's URL."""
@@ -255,7 +256,7 @@ def _finding(entry: Any) -> Finding:
         _text(entry[name])
     score = entry["epss"]
     if (
-        entry["kind"] not in _KINDS
+        entry["kind"] not in KINDS
         or entry["severity"] not in SEVERITIES
         or entry["origin"] not in {"", "base", "own"}
         or not (score is None or (isinstance(score, (int, float)) and 0 <= score <= 1))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksci.core.files import home_of
+from aksci.supply.sign.signer import require_proofs
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -48,16 +49,17 @@ class SignerMaker:
     now: Callable[[], dt.datetime]
     platform: Path
     """The embedded platform's state folder."""
+    offered: Callable[[str], Signer]
+    """Makes one that an installed package offers."""
     credential: Callable[[], TokenCredential | None] = lambda: None
     """Tells who we are to the registry, where it is Azure's."""
 
     def make(self, names: Iterable[str]) -> Signer:
         """Return several as one signer that asks each question once."""
-        from aksci.supply.sign.make_signer import RememberingSigner
         from aksci.supply.sign.signer import AllSigners
 
         makers = {"notation": self._notation, "cosign": self._cosign, "dct": self.dct}
-        signers = [makers[name]() for name in names]
+        signers = [makers[name]() if name in makers else self.offered(name) for name in names]
         return RememberingSigner(signers[0] if len(signers) == 1 else AllSigners(signers))
 
     def dct(self) -> DctSigner:
@@ -160,7 +162,9 @@ class RememberingSigner:
         for proofs in known:
             if all(claims.items() <= proof.claims.items() for proof in proofs):
                 return proofs
-        found = self._signer.verify(ref, claims)
+        found = require_proofs(
+            self._signer.verify(ref, claims), ref, claims, signer=self._signer.name
+        )
         with self._lock:
             self._proofs[ref].append(found)
         return found

@@ -30,6 +30,7 @@ __all__ = [
     "ensure_signed",
     "image_claims",
     "kind_claims",
+    "require_proofs",
     "sign_image",
     "validation_claims",
     "verify_image",
@@ -75,7 +76,7 @@ class Proof:
     """One valid signature by a trusted identity."""
 
     signer: str
-    """``notation``, ``cosign`` or ``dct``."""
+    """``notation``, ``cosign``, ``dct``, or the name of one's own."""
     identity: str
     """Who signed: a certificate's subject, or a key's identifier; one harmless line."""
     claims: Mapping[str, str]
@@ -120,7 +121,9 @@ class Signer(Protocol):
 
         :returns: what proves it, never empty. Of several signatures, one signer shows one; of
             those of the same time, the one that tells the most.
-        :raises TrustError: there is none; the class says what is wrong.
+        :raises NotSignedError: nothing has signed the digest.
+        :raises BindingError: it is signed, but not with these claims.
+        :raises UntrustedError: it is signed, but not validly by somebody whom we trust.
         """
 
 
@@ -142,7 +145,23 @@ class AllSigners:
 
     def verify(self, ref: ImageRef, claims: Mapping[str, str]) -> tuple[Proof, ...]:
         """Require that each verifies."""
-        return tuple(proof for signer in self.signers for proof in signer.verify(ref, claims))
+        return tuple(
+            proof
+            for signer in self.signers
+            for proof in require_proofs(signer.verify(ref, claims), ref, claims, signer=signer.name)
+        )
+
+
+def require_proofs(
+    proofs: tuple[Proof, ...], ref: ImageRef, claims: Mapping[str, str], *, signer: str
+) -> tuple[Proof, ...]:
+    """Return what a signer shows, if it proves what was asked: of nothing, anything is true.
+
+    :raises UntrustedError: it shows nothing, or a signature that has other claims.
+    """
+    if not proofs or not all(claims.items() <= dict(proof.claims).items() for proof in proofs):
+        raise UntrustedError(f"The signer {signer!r} shows no proof of what {ref} must be.")
+    return proofs
 
 
 def build_claims(ref: ImageRef, *, input_key: str) -> dict[str, str]:

@@ -13,8 +13,11 @@ import tarfile
 
 import pytest
 
+from aksci import Environment, steps
+from aksci.core.errors import GateError
 from aksci.oci.artifact import canonical_json
 from aksci.oci.client import RegistryClient
+from aksci.supply.sign.signer import NotSignedError
 
 DEBIAN = "library/debian"
 CHART = "apiVersion: v2\nname: web\nversion: {version}\n"
@@ -222,6 +225,36 @@ def test_a_moved_base_goes_through_the_chain_to_the_pods_and_takes_nothing_else_
     project.run("cascade")
     assert set(project.actions().values()) == {"kept"}
     assert [one["outcome"] for one in project.report()["environments"]] == ["unchanged"]
+
+
+def test_a_team_puts_its_own_gate_and_its_own_step_into_a_cascade(project):
+    project.run("build")
+    project.run("deploy")
+    before = {name: project.digest(name) for name in ("mid", "web", "side")}
+    project.move_base("second")
+    refused = []
+
+    def smoke(name, image):
+        if name == "web":
+            refused.append(image.ref)
+            raise GateError(f"{image.ref} does not answer.")
+
+    with Environment.open(root=project.folder) as env:
+        done = steps.deploy_cascade(env, steps.cascade(env, gate=smoke))
+        with pytest.raises(GateError, match="does not answer"):
+            done.require()
+        with pytest.raises(NotSignedError):
+            env.signer.verify(refused[0], {})
+    assert project.actions() == {"mid": "rebuilt", "web": "failed", "side": "kept"}
+    assert project.digest("mid") != before["mid"]
+    assert project.digest("web") == project.running("web") == before["web"]
+    with Environment.open(root=project.folder) as env:
+        done = steps.cascade(env).require()
+        # Here, what is published can be tried before it runs anywhere.
+        assert project.digest("web") == refused[0].digest
+        assert project.running("web") == before["web"]
+        steps.deploy_cascade(env, done).require()
+    assert project.running("web") == refused[0].digest
 
 
 def test_a_failure_is_isolated_and_named_with_the_chain_that_it_blocks(project):

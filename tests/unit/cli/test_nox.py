@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -252,6 +254,33 @@ def test_how_a_teams_session_can_fail(nox, body, traceback, told):
 def test_a_noxfile_that_contradicts_itself_is_refused_when_it_is_read(nox, noxfile, told):
     output = nox(f"from aksci.nox import Option, register, session\n{noxfile}\n", "-l", expect=1)
     assert told in output
+
+
+def test_ctrl_c_in_a_teams_session_ends_nox_too(nox):
+    (nox.folder / "mine.py").write_text("def go(env):\n raise KeyboardInterrupt")
+    noxfile = 'from aksci.nox import session\nsession("mine:go")\nsession("mine:go", name="two")\n'
+    output = nox(noxfile, "-s", "go", "two", expect=130)
+    assert "go was interrupted" in output
+    assert "Running session two" not in output
+
+
+def test_after_a_session_that_failed_no_other_runs_whoever_has_made_it(nox):
+    (nox.folder / "mine.py").write_text("def go(env):\n return 7")
+    noxfile = 'from aksci.nox import session\nsession("mine:go")\nsession("mine:go", name="two")\n'
+    assert "Running session two" not in nox(noxfile, "-s", "go", "two", expect=1)
+
+
+def test_what_the_page_shows_is_what_happens(nox):
+    """docs/sessions.md: its noxfile, and its console."""
+    page = (Path(__file__).parents[3] / "docs/sessions.md").read_text(encoding="utf-8")
+    noxfile = page.partition("```python\n")[2].partition("```")[0]
+    body = "def ship(env, *, only=(), canary=False):\n print('called ship', only, canary)\n"
+    (nox.folder / "pipelines/ship.py").write_text(body)
+    output = nox(noxfile, "-s", "ship", "--", "--only", "web", "--canary")
+    assert "called ship ('web',) True" in output
+    console = page.partition("```\n$ ")[2].partition("```")[0]
+    for command, _, shown in (each.partition("\n") for each in console.split("\n$ ")):
+        assert shown.strip() in nox(noxfile, *shlex.split(command)[1:], expect=1)
 
 
 def test_sessions_can_be_left_out_and_then_nox_alone_runs_nothing(nox):

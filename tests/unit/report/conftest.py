@@ -9,15 +9,15 @@ import pytest
 
 from aksci.cascade.base_policy import EdgePolicy
 from aksci.cascade.cascade_report import (
-    CascadeReport,
+    Cascade,
     Dependent,
     EnvironmentOutcome,
     FindingMove,
     ImageOutcome,
     Spent,
-    TagMove,
 )
 from aksci.cascade.drift import EdgeDrift
+from aksci.images.build.stable_tags import MovedTag
 
 DEBIAN = "docker.io/library/debian:bookworm-slim"
 GOLANG = "docker.io/library/golang:1.23"
@@ -78,7 +78,7 @@ def kept(image, needs=()):
 
 
 def report(**fields):
-    base = CascadeReport(
+    base = Cascade(
         project="shop",
         environment="local",
         run="20261124-120000-abcd",
@@ -157,14 +157,14 @@ def mixed():
             ),
         ),
         tags=(
-            TagMove(
+            MovedTag(
                 image="base",
                 repository="shop/base",
                 tag="latest",
                 old=digest("base1"),
                 new=digest("base2"),
             ),
-            TagMove(
+            MovedTag(
                 image="catalog",
                 repository="shop/catalog",
                 tag="1.4",
@@ -274,7 +274,7 @@ def large(count=300):
         ),
         findings=tuple(moves),
         tags=tuple(
-            TagMove(image=name, repository=f"shop/{name}", tag="1", old=None, new=digest(name))
+            MovedTag(image=name, repository=f"shop/{name}", tag="1", old=None, new=digest(name))
             for name in names
         ),
         seconds=30.0,
@@ -316,7 +316,7 @@ def hostile(text):
                 image=text, change="fixed", id=text, package=text, severity=text, title=text
             ),
         ),
-        tags=(TagMove(image=text, repository=text, tag=text, old=text, new=text),),
+        tags=(MovedTag(image=text, repository=text, tag=text, old=text, new=text),),
         release_before=text,
         release_after=f"{text}2",
         environments=(

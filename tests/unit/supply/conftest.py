@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aksci.oci.references import ImageRef
-from aksci.supply.scan.database import Database
+from aksci.supply.scan.database import TrivyDatabase
 
 REF = ImageRef("localhost:5000", "shop/catalog", "sha256:" + "a" * 64)
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -24,7 +24,7 @@ def ref():
 
 @pytest.fixture
 def database():
-    return Database(
+    return TrivyDatabase(
         folder=Path("/none"), updated_at=NOW, name="public", identity="public@x", test=False
     )
 

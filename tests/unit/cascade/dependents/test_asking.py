@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from aksci.cascade.cascade_report import Cascade
+from aksci.cascade.cascade_scope import CascadeScope, NamedBases
 from aksci.config.loader import load_config
-from aksci.pipelines.ask_owners import ask_owners
-from aksci.pipelines.cascade_images import Done
+from aksci.steps.ask_owners_step import ask_owners
 from aksci.testing.reporter import RecordingReporter
 
 DEBIAN = "docker.io/library/debian:12"
@@ -48,20 +48,30 @@ def look(world, registry, github, tmp_path):
             registry=registry,
             resolver=SimpleNamespace(digest=lambda _: NEW),
             config=load_config(toml),
+            work=tmp_path,
+            note=lambda *_: None,
             variables={"AKSCI_GITHUB_TOKEN": github.token},
             now=lambda: NOW,
             run_id="run",
             cache=tmp_path / "cache",
             reporter=RecordingReporter(),
         )
-        work = SimpleNamespace(
-            env=env,
+        env.looking = env
+        scope = CascadeScope(
             graph=SimpleNamespace(images={}),
-            planning=planning,
-            timed=lambda _: nullcontext(),
+            policy_digests=None,
+            chain=chain,
+            named=NamedBases(only=frozenset({DEBIAN}), references=(DEBIAN,)),
         )
-        done = ask_owners(work, Done(), [DEBIAN], chain=chain)
-        assert done.error is None
+        cascade = Cascade(
+            project="shop",
+            environment="local",
+            run="run",
+            created="",
+            planned=planning,
+            scope=scope,
+        )
+        done = ask_owners(env, cascade).require()
         return {one.repository: (one.action, one.detail) for one in done.dependents}
 
     world.image("pay/base:1", parents={DEBIAN: OLD})

@@ -15,7 +15,7 @@ from aksci.config.loader import load_config
 from aksci.core.errors import ConfigError
 from aksci.core.process import Runner
 from aksci.environment import Environment
-from aksci.pipelines.receive import _push_filter, _secret, _start
+from aksci.steps.receive_step import _push_filter, _secret, _start
 
 FOLDER = Path(__file__).parents[4] / "receiver"
 DIGEST = "sha256:" + "a" * 64

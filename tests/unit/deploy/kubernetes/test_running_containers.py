@@ -172,12 +172,7 @@ def test_a_step_job_belongs_to_its_service():
 
 def test_an_empty_namespace_is_empty_and_a_refusing_cluster_is_an_error(api, cluster):
     assert read_running(cluster).empty
-    listing = api.handle
-
-    def refuse(method, path, body):
-        return (403, {"message": "no"}) if path.endswith("/pods") else listing(method, path, body)
-
-    api.handle = refuse
+    api.refuse("/pods", 403)
     with pytest.raises(DeployError, match="forbids"):
         read_running(cluster)
 

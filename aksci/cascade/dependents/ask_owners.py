@@ -1,9 +1,12 @@
-"""``cascade --registry-wide``: owners of dependents in other repositories are asked, each once."""
+"""Dependents in other repositories: whom [[cascade.owners]] names is asked, each once.
+
+We never make another project's image: only its owner's pipeline knows its sources and its gate.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -11,115 +14,77 @@ from aksci.cascade.base_policy import EdgePolicy
 from aksci.cascade.cascade_report import Dependent
 from aksci.cascade.chosen_bases import types_of
 from aksci.cascade.dependents.ask_memory import AskMemory, asked_lately, asking_key
-from aksci.cascade.dependents.find_dependents import find_dependents
-from aksci.cascade.dependents.image_records import LineageCache
 from aksci.cascade.dependents.loop_guard import extended, may_ask
 from aksci.cascade.dispatch.dispatch_request import DispatchRequest
 from aksci.cascade.dispatch.dispatchers import make_dispatcher
 from aksci.core.errors import AksciError, RegistryError
-from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
-    from aksci.cascade.cascade_report import DependentAction
+    from aksci.cascade.cascade_report import Cascade, DependentAction
+    from aksci.cascade.cascade_scope import CascadeScope
     from aksci.cascade.dependents.find_dependents import FoundDependent, Survey
     from aksci.config.cascade_models import AzurePipelinesTarget, GithubTarget
+    from aksci.config.models import Config
+    from aksci.core.reporting import Reporter
     from aksci.oci.references import ImageRef
-    from aksci.pipelines.cascade_images import Cascading, Done
+    from aksci.oci.registry import Registry
 
-__all__ = ["TO_COME", "Asking", "ask_owners"]
-
-
-def ask_owners(
-    work: Cascading, done: Done, bases: Sequence[str], *, chain: tuple[str, ...]
-) -> Done:
-    """Find the dependents in other repositories, and ask the owner whom [[cascade.owners]] names.
-
-    We never make another project's image: only its owner's pipeline knows its sources and its gate.
-
-    :param bases: what ``--base`` names: looked for even if nothing here is built on it.
-    :param chain: the projects that have asked each other for this cascade.
-    :raises RegistryError: there is no list of repositories, or the registry failed.
-    """
-    env = work.env
-    with work.timed("registry"), env.reporter.group("registry"):
-        repositories = work.env.registry.repositories()
-        survey = find_dependents(
-            work.env.registry,
-            moved=_moved(work, done, bases),
-            own=_own_repositories(work, repositories),
-            cache=LineageCache(env.cache / "lineage"),
-            repositories=repositories,
-        )
-        problem = _problems(work, survey)
-        asking = Asking(work=work, chain=chain)
-        for found in survey.found:
-            asking.note(found, _owner(work, found))
-        asking.ask()
-    return replace(
-        done,
-        dependents=tuple(asking.outcome(found) for found in survey.found),
-        error=done.error or asking.error or problem,
-    )
+__all__ = ["TO_COME", "Asking", "meant_now", "own_repositories", "problem_of"]
 
 
-def _moved(work: Cascading, done: Done, bases: Sequence[str]) -> dict[str, str]:
+def meant_now(
+    cascade: Cascade, scope: CascadeScope, *, host: str, digest: Callable[[str], str]
+) -> dict[str, str]:
     """Return what references mean now: bases from outside, and the project's own images.
 
     What [[cascade.bases]] makes of them (a digest, the newest tag in a range) is this project's
     choice: a rebuild of others' images takes what the reference itself means.
+
+    :param host: the registry of the project's images.
+    :param digest: tells the digest that a full reference means.
     """
+    graph = scope.graph
     found: dict[str, str] = {}
-    for name in work.graph.images:
-        for reference in types_of(work.graph, name):
-            if work.only is None or reference in work.only:
-                found[reference] = work.policy_digests.digest(reference, EdgePolicy())[0]
-    for text in bases:
-        if text not in work.graph.images:
-            parsed = parse_reference(text)
-            reference = f"{parsed.name}:{parsed.tag}"
-            found.setdefault(reference, work.env.resolver.digest(reference))
-    for outcome in done.images:
-        spec = work.graph.images[outcome.image].spec
+    for name in graph.images:
+        for reference in types_of(graph, name):
+            if scope.named.only is None or reference in scope.named.only:
+                found[reference] = scope.policy_digests.digest(reference, EdgePolicy())[0]
+    for reference in scope.named.references:
+        if reference not in found:
+            found[reference] = digest(reference)
+    for outcome in cascade.images:
+        spec = graph.images[outcome.image].spec
         stays = outcome.withheld or outcome.action in {"failed", "blocked"}
-        digest = outcome.before if stays else outcome.after
-        if work.planning and outcome.action == "rebuild":
-            digest = TO_COME
-        if digest:
+        now = outcome.before if stays else outcome.after
+        if cascade.planned and outcome.action == "rebuild":
+            now = TO_COME
+        if now:
             for tag in spec.tags:
-                found[f"{work.env.registry.host}/{spec.repository}:{tag}"] = digest
+                found[f"{host}/{spec.repository}:{tag}"] = now
     return found
 
 
-def _own_repositories(work: Cascading, every: Sequence[str]) -> frozenset[str]:
+def own_repositories(scope: CascadeScope, project: str, every: Sequence[str]) -> frozenset[str]:
     """Return the project's own repositories: its images, charts, releases and notes."""
-    project = work.env.config.project.name
-    images = {image.spec.repository for image in work.graph.images.values()}
+    images = {image.spec.repository for image in scope.graph.images.values()}
     return frozenset(images | {one for one in every if one.startswith(f"{project}/")})
 
 
-def _problems(work: Cascading, survey: Survey) -> AksciError | None:
+def problem_of(survey: Survey, host: str, warn: Callable[[str], None]) -> AksciError | None:
     """Tell what could not be looked at; an error, where dependents may have been missed."""
     for problem in survey.problems:
-        work.env.reporter.warning(f"{problem.where}: {problem.text}.")
+        warn(f"{problem.where}: {problem.text}.")
     if survey.complete:
         return None
     errors = [one for one in survey.problems if one.error]
     return RegistryError(
-        f"{len(errors)} places of {work.env.registry.host} could not be looked at, so there may be "
+        f"{len(errors)} places of {host} could not be looked at, so there may be "
         f"more dependents: {', '.join(one.where for one in errors[:5])}.",
         hint=next((one.hint for one in errors if one.hint), None),
     )
-
-
-def _owner(work: Cascading, found: FoundDependent) -> str | None:
-    """Return the target of the first entry of [[cascade.owners]] that fits; None: there is none."""
-    repository = found.ref.repository
-    for rule in work.env.config.cascade.owners:
-        if any(fnmatchcase(repository, glob) for glob in rule.repositories):
-            return rule.target
-    return None
 
 
 TO_COME = f"sha256:{'0' * 64}"
@@ -130,14 +95,38 @@ TO_COME = f"sha256:{'0' * 64}"
 class Asking:
     """Collects what is to be asked, then asks."""
 
-    work: Cascading
+    config: Config
+    registry: Registry
+    """It remembers who was asked for what."""
+    variables: Mapping[str, str]
+    """With the tokens of the targets."""
+    now: Callable[[], datetime]
+    run_id: str
+    reporter: Reporter
     chain: tuple[str, ...]
     """The projects that have asked each other for this cascade."""
+    planned: bool
+    """Nobody is asked; it is only told who would be."""
     error: AksciError | None = None
+    """The first one."""
     _noted: dict[str, list[FoundDependent]] = field(default_factory=lambda: defaultdict(list))
     _told: dict[ImageRef, Dependent] = field(default_factory=dict)
 
-    def note(self, found: FoundDependent, target: str | None) -> None:
+    def ask(self, dependents: Sequence[FoundDependent]) -> tuple[Dependent, ...]:
+        """Ask the owners of images that are to be made again; return what became of each."""
+        for found in dependents:
+            self._note(found, self._owner(found))
+        self._ask_each()
+        return tuple(self._told[found.ref] for found in dependents)
+
+    def _owner(self, found: FoundDependent) -> str | None:
+        """Return the target of the first entry of [[cascade.owners]] that fits; None: none does."""
+        for rule in self.config.cascade.owners:
+            if any(fnmatchcase(found.ref.repository, glob) for glob in rule.repositories):
+                return rule.target
+        return None
+
+    def _note(self, found: FoundDependent, target: str | None) -> None:
         """Note that the owner of an image is to be asked.
 
         :param target: the entry of [cascade.targets]; None: nobody sees to the image.
@@ -145,15 +134,14 @@ class Asking:
         if target is None:
             self._tell(found, "none", "", "no entry of [[cascade.owners]] sees to it")
             return
-        host, me = self.work.env.registry.host, self._me
-        owner = f"{host}/{found.ref.repository.partition('/')[0]}"
-        refusal = may_ask(self.chain, me, owner, self.work.env.config.cascade.depth)
+        owner = f"{self.registry.host}/{found.ref.repository.partition('/')[0]}"
+        refusal = may_ask(self.chain, self._me, owner, self.config.cascade.depth)
         if refusal:
             self._tell(found, "loop", target, refusal)
         else:
             self._noted[target].append(found)
 
-    def ask(self) -> None:
+    def _ask_each(self) -> None:
         """Ask each target once, unless it was asked lately for the very same."""
         for target in sorted(self._noted):
             try:
@@ -164,31 +152,26 @@ class Asking:
             for found in self._noted[target]:
                 self._tell(found, action, target, detail)
 
-    def outcome(self, found: FoundDependent) -> Dependent:
-        """Return what became of an image that was noted."""
-        return self._told[found.ref]
-
     def _ask(self, name: str, moved: dict[str, str]) -> tuple[DependentAction, str]:
-        env = self.work.env
-        config = env.config.cascade
+        config = self.config.cascade
         if not moved:
             return "ask", "once what it needs is there"
         identity = identity_of(config.targets[name])
-        asked = AskMemory(self.work.env.registry, f"{env.config.project.name}/cascade")
+        asked = AskMemory(self.registry, f"{self.config.project.name}/cascade")
         # One by one: the next run may find fewer of them, or more.
         keys = {one: asking_key(identity, {one: digest}) for one, digest in moved.items()}
         times = {one: asked.when(key) for one, key in keys.items()}
         fresh = {
             one: moved[one]
             for one, when in times.items()
-            if not asked_lately(when, now=env.now(), hours=config.ask_again)
+            if not asked_lately(when, now=self.now(), hours=config.ask_again)
         }
         if not fresh:
             last = max(when for when in times.values() if when)
             return "known", f"asked at {last:%Y-%m-%d %H:%M} UTC"
-        if self.work.planning:
+        if self.planned:
             return "ask", ""
-        dispatcher = make_dispatcher(config.targets[name], variables=env.variables)
+        dispatcher = make_dispatcher(config.targets[name], variables=self.variables)
         request = DispatchRequest(
             bases=tuple(sorted(fresh.items())),
             chain=extended(self.chain, self._me),
@@ -197,9 +180,9 @@ class Asking:
         where = dispatcher.ask(request)
         # Only now: who dies in between asks twice, which costs the owner a run that does nothing.
         for one in fresh:
-            detail = {"target": identity, "run": env.run_id}
-            asked.remember(keys[one], now=env.now(), detail=detail)
-        env.reporter.line(f"asked {name} to follow {request.words}: {where}")
+            detail = {"target": identity, "run": self.run_id}
+            asked.remember(keys[one], now=self.now(), detail=detail)
+        self.reporter.line(f"asked {name} to follow {request.words}: {where}")
         return "asked", where
 
     def _moved(self, target: str) -> dict[str, str]:
@@ -216,7 +199,7 @@ class Asking:
 
     @property
     def _me(self) -> str:
-        return f"{self.work.env.registry.host}/{self.work.env.config.project.name}"
+        return f"{self.registry.host}/{self.config.project.name}"
 
     def _tell(
         self, found: FoundDependent, action: DependentAction, target: str, detail: str

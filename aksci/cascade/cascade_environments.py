@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aksci.cascade.cascade_report import EnvironmentOutcome
-from aksci.cli.options import Options
 from aksci.core.errors import AksciError, ConfigError, GateError, Interrupted
 from aksci.core.text import one_line
-from aksci.deploy.state.deploy_record import read_record
 from aksci.oci.references import ImageRef
-from aksci.pipelines.deploy import deploy_ref
-from aksci.pipelines.promote import gate_refusals, previous, promote
-from aksci.supply.release.continued import continues
 from aksci.supply.release.release import release_tag
 
 if TYPE_CHECKING:
@@ -23,7 +18,6 @@ if TYPE_CHECKING:
     from aksci.cascade.cascade_report import Became
     from aksci.config.deploy_models import EnvironmentConfig
     from aksci.deploy.state.deploy_record import DeployRecord
-    from aksci.environment import Environment
 
 __all__ = ["EnvironmentActions", "deploy_continued"]
 
@@ -32,28 +26,32 @@ _RUNS = frozenset({"deployed", "unchanged"})
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentActions:
-    """How environments are looked at and changed; each takes one."""
+    """How environments are looked at and changed, each by its name."""
 
-    registry: Callable[[Environment], str]
+    registry: Callable[[str], str]
     """``host[:port]``."""
-    look: Callable[[Environment], DeployRecord]
+    source: Callable[[str], str]
+    """Name the environment that one promotes from, or refuse to."""
+    look: Callable[[str], DeployRecord]
     """Read what runs there."""
-    deploy: Callable[[Environment, ImageRef], Mapping[str, Any]]
-    promote: Callable[[Environment, ImageRef], Mapping[str, Any]]
-    """Bring a release from the registry of the environment before."""
-    refusals: Callable[[Environment, ImageRef], tuple[str, ...]]
+    deploy: Callable[[str, ImageRef], tuple[str, ...]]
+    """Deploy a release there; return the services that were rolled out."""
+    promote: Callable[[str, ImageRef], tuple[str, ...]]
+    """Bring a release from the registry of the environment before, and deploy it likewise."""
+    refusals: Callable[[str, ImageRef], tuple[str, ...]]
     """Ask the gates only."""
     continues: Callable[[ImageRef, ImageRef], bool]
     """Tell whether the first release continues the second."""
 
 
 def deploy_continued(
-    env: Environment,
     release: ImageRef,
+    environments: Mapping[str, EnvironmentConfig],
     *,
+    start: str,
+    actions: EnvironmentActions,
     plan_only: bool = False,
     to_come: bool = False,
-    actions: EnvironmentActions | None = None,
 ) -> tuple[tuple[EnvironmentOutcome, ...], AksciError | None]:
     """Deploy a release where it continues what runs, or promote it; return also the first error.
 
@@ -61,21 +59,21 @@ def deploy_continued(
     there as ``promote`` does. What promotes from a failed one waits; the others go on. What a
     person has gone back to stays.
 
-    :param env: in which the cascade ran.
+    :param start: the environment in which the cascade ran.
     :param plan_only: say what would happen, and change nothing.
     :param to_come: for a plan: ``release`` is the one that the cascade will go on from.
     """
     tour = _Tour(
-        env=env,
         release=release,
+        environments=environments,
+        start=start,
+        actions=actions,
         plan_only=plan_only,
         to_come=to_come,
-        actions=actions or _actions(env),
     )
-    environments = {env.name: env.settings, **env.config.environments}
     for name in _in_order(environments):
         if environments[name].cascade:
-            tour.visit(env.at(name))
+            tour.visit(name)
     return tuple(tour.outcomes.values()), tour.error
 
 
@@ -83,10 +81,10 @@ def _in_order(environments: Mapping[str, EnvironmentConfig]) -> list[str]:
     """Return the names, each after what it is promoted from; a circle has some order, too."""
 
     def steps(name: str) -> int:
-        before: dict[str, None] = {}
+        before = set[str]()
         here: str | None = name
         while here is not None and here not in before:
-            before[here] = None
+            before.add(here)
             found = environments.get(here)
             here = found.promote_from if found else None
         return len(before)
@@ -98,15 +96,16 @@ def _in_order(environments: Mapping[str, EnvironmentConfig]) -> list[str]:
 class _Tour:
     """One round through the environments."""
 
-    env: Environment
     release: ImageRef
+    environments: Mapping[str, EnvironmentConfig]
+    start: str
+    actions: EnvironmentActions
     plan_only: bool
     to_come: bool
-    actions: EnvironmentActions
     outcomes: dict[str, EnvironmentOutcome] = field(default_factory=dict)
     error: AksciError | None = None
 
-    def visit(self, here: Environment) -> None:
+    def visit(self, here: str) -> None:
         """Do what is to be done in one environment, and remember what became of it."""
         started = time.monotonic()
         try:
@@ -117,14 +116,14 @@ class _Tour:
             self.error = self.error or error
             found = _told(here, "failed", one_line(error.message.partition("\n")[0]))
         seconds = round(time.monotonic() - started, 3)
-        self.outcomes[here.name] = replace(found, seconds=seconds)
+        self.outcomes[here] = replace(found, seconds=seconds)
 
-    def _outcome(self, here: Environment) -> EnvironmentOutcome:
-        promoted = here.settings.promote_from is not None
+    def _outcome(self, here: str) -> EnvironmentOutcome:
+        promoted = self._source(here) is not None
         first = self._first(here)
         host = self.actions.registry(first)
-        if first.name != self.env.name and (host != self.release.registry):
-            whose = f"{first.name!r}, where its releases begin, has" if promoted else ""
+        if first != self.start and host != self.release.registry:
+            whose = f"{first!r}, where its releases begin, has" if promoted else ""
             why = f"{whose or 'its registry is'} {host}, and the release is in "
             return _told(here, "left", f"{why}{self.release.registry}: {self._hint(here)}")
         record = self.actions.look(here)
@@ -135,17 +134,20 @@ class _Tour:
             return _told(here, "left", f"{why}: {self._hint(here)}")
         return self._promote(here) if promoted else self._deploy(here)
 
-    def _first(self, here: Environment) -> Environment:
+    def _source(self, here: str) -> str | None:
+        """Return what aksci.toml says that an environment is promoted from, be it there or not."""
+        found = self.environments.get(here)
+        return found.promote_from if found else None
+
+    def _first(self, here: str) -> str:
         """Return the environment in which the releases begin that come to one by promotions.
 
         Where the cascade ran, they begin anew.
         """
-        seen = {here.name}
-        while (source := here.settings.promote_from) is not None and source not in seen:
-            if here.name == self.env.name:
-                break
-            seen.add(source)
-            here = previous(here)
+        seen = {here}
+        while here != self.start and self._source(here) not in {None, *seen}:
+            here = self.actions.source(here)
+            seen.add(here)
         return here
 
     def _strange(self, record: DeployRecord) -> str:
@@ -162,20 +164,20 @@ class _Tour:
             return f"the deployment of {_name(record.attempt)} has begun there and has not ended"
         return ""
 
-    def _deploy(self, here: Environment) -> EnvironmentOutcome:
+    def _deploy(self, here: str) -> EnvironmentOutcome:
         if self.plan_only:
             return _told(here, "would deploy")
-        result = self.actions.deploy(here, self.release)
-        return _told(here, "deployed", services=_services(result))
+        services = self.actions.deploy(here, self.release)
+        return _told(here, "deployed", services=services)
 
-    def _promote(self, here: Environment) -> EnvironmentOutcome:
-        source = previous(here)
-        known = self.outcomes.get(source.name)
+    def _promote(self, here: str) -> EnvironmentOutcome:
+        source = self.actions.source(here)
+        known = self.outcomes.get(source)
         if known and known.outcome == "would deploy":
-            return self._promised(here, source.name)
+            return self._promised(here, source)
         runs = known.outcome in _RUNS if known else self._is_new(self.actions.look(source))
         if not runs:
-            why = f"{source.name!r}, which it is promoted from, does not run it yet"
+            why = f"{source!r}, which it is promoted from, does not run it yet"
             return _told(here, "waits", why)
         ref = replace(self.release, registry=self.actions.registry(source))
         if self.plan_only:
@@ -184,14 +186,14 @@ class _Tour:
                 here, "waits" if refusals else "would deploy", one_line("; ".join(refusals))
             )
         try:
-            result = self.actions.promote(here, ref)
+            services = self.actions.promote(here, ref)
         except GateError as error:
             return _told(here, "waits", one_line(error.message))
-        return _told(here, "deployed", services=_services(result["deploy"]))
+        return _told(here, "deployed", services=services)
 
-    def _promised(self, here: Environment, source: str) -> EnvironmentOutcome:
+    def _promised(self, here: str, source: str) -> EnvironmentOutcome:
         """Say in a plan what becomes of a release that is to be deployed in the source first."""
-        gates = here.settings.gates
+        gates = self.environments[here].gates
         hours = {"min_age": gates.min_age, "soak": gates.soak}
         needed = [f"{name} = {count}" for name, count in hours.items() if count]
         if needed:
@@ -214,42 +216,19 @@ class _Tour:
         here = replace(running, registry=self.release.registry)
         return self.actions.continues(self.release, here)
 
-    def _hint(self, here: Environment) -> str:
+    def _hint(self, here: str) -> str:
         """Return the command that a person gives where the cascade does nothing."""
-        name, source = here.name, here.settings.promote_from
-        if source is not None:
-            return f"nox -s promote -- --env {name}"
+        if self._source(here) is not None:
+            return f"nox -s promote -- --env {here}"
         if self.to_come or self.actions.registry(here) != self.release.registry:
-            return f"nox -s build deploy -- --env {name}"
-        return f"nox -s deploy -- --env {name} --release {self.release}"
-
-
-def _actions(env: Environment) -> EnvironmentActions:
-    """Return the real ones."""
-
-    def look(here: Environment) -> DeployRecord:
-        with here.looking.cluster() as cluster:
-            return read_record(cluster)
-
-    return EnvironmentActions(
-        registry=lambda here: here.looking.endpoints.registry,
-        look=look,
-        deploy=deploy_ref,
-        promote=lambda here, ref: promote(here, Options(env=here.name, release=str(ref))),
-        refusals=gate_refusals,
-        continues=lambda release, before: continues(release, before, signer=env.signer),
-    )
+            return f"nox -s build deploy -- --env {here}"
+        return f"nox -s deploy -- --env {here} --release {self.release}"
 
 
 def _told(
-    here: Environment, outcome: Became, detail: str = "", *, services: tuple[str, ...] = ()
+    here: str, outcome: Became, detail: str = "", *, services: tuple[str, ...] = ()
 ) -> EnvironmentOutcome:
-    return EnvironmentOutcome(name=here.name, outcome=outcome, detail=detail, services=services)
-
-
-def _services(result: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the services that a deployment has rolled out."""
-    return tuple(each["service"] for each in result["results"] if each["action"] != "skip")
+    return EnvironmentOutcome(name=here, outcome=outcome, detail=detail, services=services)
 
 
 def _parse(text: str) -> ImageRef | None:

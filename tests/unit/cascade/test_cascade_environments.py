@@ -6,13 +6,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from aksci.cascade.cascade_environments import EnvironmentActions, deploy_continued
 from aksci.config.deploy_models import EnvironmentConfig, GatesConfig
-from aksci.config.models import Config
-from aksci.core.errors import ClusterError, GateError, Interrupted, RolloutError
+from aksci.core.errors import ClusterError, ConfigError, GateError, Interrupted, RolloutError
 from aksci.deploy.state.deploy_record import Deployed, DeployRecord
-from aksci.environment import Environment
 from aksci.oci.references import ImageRef
-from aksci.pipelines.cascade_environments import EnvironmentActions, deploy_continued
 
 HOST = "r.example"
 
@@ -23,18 +21,6 @@ def ref(char, registry=HOST, repository="shop/release"):
 
 OLD, BEFORE, NEW, OTHER = (ref(char) for char in "abcd")
 CHAIN = {NEW: (BEFORE, OLD), BEFORE: (OLD,)}
-
-
-def environment_of(environments, name, **values):
-    """Return one of some environments, with as much as is looked at."""
-    config = Config.model_validate({"schema": 1, "project": {"name": "shop"}})
-    rest = ("root", "variables", "now", "runner", "reporter", "cache", "state", "run_id")
-    return Environment(
-        config=config.model_copy(update={"environments": environments}),
-        name=name,
-        settings=environments[name],
-        **{**dict.fromkeys(rest), **values},
-    )
 
 
 def environment(*, cascade=True, registry=HOST, **more):
@@ -63,43 +49,52 @@ class World:
     """Environment -> what a deployment raises."""
     opened: list = field(default_factory=list)
     done: list = field(default_factory=list)
+    environments: dict = field(default_factory=dict)
 
-    def look(self, here):
-        self.opened.append(here.name)
-        found = self.clusters.get(here.name, DeployRecord())
+    def look(self, name):
+        self.opened.append(name)
+        found = self.clusters.get(name, DeployRecord())
         if isinstance(found, Exception):
             raise found
         return found
 
-    def deploy(self, here, release, how="deploy"):
-        name = here.name
+    def registry(self, name):
+        return self.environments[name].registry
+
+    def source(self, name):
+        before = self.environments[name].promote_from
+        if before == name or before not in self.environments:
+            raise ConfigError(f"environments.{name}.promote_from is {before!r}.")
+        return before
+
+    def deploy(self, name, release, how="deploy"):
         self.done.append((how, name, release))
         if name in self.fails:
             raise self.fails[name]
-        self.clusters[name] = record(replace(release, registry=here.settings.registry))
-        results = [{"service": "web", "action": "upgrade"}, {"service": "db", "action": "skip"}]
-        return {"results": results}
+        self.clusters[name] = record(replace(release, registry=self.registry(name)))
+        return ("web",)
 
-    def promote(self, here, release):
-        if here.name in self.refuses:
-            raise GateError(f"{release} may not come:\n  - {self.refuses[here.name]}")
-        return {"deploy": self.deploy(here, release, "promote")}
+    def promote(self, name, release):
+        if name in self.refuses:
+            raise GateError(f"{release} may not come:\n  - {self.refuses[name]}")
+        return self.deploy(name, release, "promote")
 
-    def refusals(self, here, _release):
-        return tuple(filter(None, [self.refuses.get(here.name)]))
+    def refusals(self, name, _release):
+        return tuple(filter(None, [self.refuses.get(name)]))
 
     def run(self, release=NEW, start=None, *, environments, **how):
-        name = start or next(iter(environments))
-        env = environment_of(environments, name)
+        self.environments = environments
         actions = EnvironmentActions(
-            registry=lambda here: here.settings.registry,
+            registry=self.registry,
+            source=self.source,
             look=self.look,
             deploy=self.deploy,
             promote=self.promote,
             refusals=self.refusals,
             continues=lambda new, before: before in CHAIN.get(new, ()),
         )
-        return deploy_continued(env, release, actions=actions, **how)
+        start = start or next(iter(environments))
+        return deploy_continued(release, environments, start=start, actions=actions, **how)
 
 
 def outcomes(found):
@@ -335,25 +330,3 @@ def test_ctrl_c_ends_the_round():
     with pytest.raises(Interrupted):
         world.run(environments={"a": environment(), "b": environment()})
     assert world.done == [("deploy", "a", NEW)]
-
-
-@pytest.mark.parametrize(
-    ("here", "words"),
-    [
-        (environment(kubeconfig="none.yaml"), "none.yaml does not exist."),
-        (
-            EnvironmentConfig(platform="embedded", namespace="shop", cascade=True),
-            "The local cluster is not up",
-        ),
-    ],
-    ids=["external", "embedded"],
-)
-def test_a_cluster_that_does_not_exist_is_a_clear_failure(tmp_path, here, words):
-    env = environment_of(
-        {"test": here}, "test", root=tmp_path, cache=tmp_path, state=tmp_path, variables={}
-    )
-    release = NEW if here.registry else replace(NEW, registry="localhost:5000")
-    (told,), error = deploy_continued(env, release)
-    assert told.outcome == "failed"
-    assert words in told.detail
-    assert error is not None

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from aksci.cascade.cascade_release import Publishing
 from aksci.core.errors import RegistryError
 from aksci.images.build.build_record import Build, BuiltImage
 from aksci.images.build.stable_tags import publish_tags
 from aksci.oci.references import ImageRef
-from aksci.pipelines.cascade_release import Publishing
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.reporter import RecordingReporter
 from aksci.testing.sample_images import MANIFEST
@@ -55,23 +55,23 @@ def publishing(published, *, released=None, codes=None, commit="abc", before="ab
         )
         for name, number in published.items()
     }
-    graph = SimpleNamespace(order=tuple(PARENTS), parents=PARENTS)
-    run = SimpleNamespace(choices=choices, run=SimpleNamespace(lookup=SimpleNamespace(graph=graph)))
     reporter = RecordingReporter()
-    env = SimpleNamespace(
-        reporter=reporter,
-        run_id="run",
-        name="local",
-        commit=commit,
-        registry=shelf(),
-        signer=None,
-    )
     images = {
         name: SimpleNamespace(ref=ref(name, number))
         for name, number in (released or published).items()
     }
     last = SimpleNamespace(images=images, commit=before)
-    return Publishing(env=env, run=run, verdicts={}), last, reporter.warnings
+    found = Publishing(
+        build=Build(run_id="run", commit=commit, environment="local", images={}),
+        graph=SimpleNamespace(order=tuple(PARENTS), parents=PARENTS),
+        choices=choices,
+        verdicts={},
+        registry=shelf(),
+        signer=lambda: None,
+        work=None,
+        reporter=reporter,
+    )
+    return found, last, reporter.warnings
 
 
 def released(found, last, *images):
@@ -132,12 +132,12 @@ def test_sources_that_could_not_be_compared_are_released_of_the_released_commit_
 
 def test_a_tag_that_somebody_else_moved_stops_the_release_too():
     found, last, _ = publishing({"lone": 1})
-    found.env.registry.move_tag("lone", "latest", ref("lone", 9).digest)
+    found.registry.move_tag("lone", "latest", ref("lone", 9).digest)
     moving = {"lone": made("lone", 2)}
     for publish in (lambda: found.go_on(last, moving), lambda: found.move_tags(moving)):
         with pytest.raises(RegistryError, match="by somebody else"):
             publish()
-    assert found.env.registry.asked("put_manifest") == []
+    assert found.registry.asked("put_manifest") == []
 
 
 def test_an_image_without_stable_tags_is_no_mistake():

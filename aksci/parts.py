@@ -1,0 +1,204 @@
+"""Parts that a team brings itself: the protocols, what they take and return, and ``Parts``.
+
+``Environment.open(…, parts=Parts(builder=mine))`` works with these in place of what aksci.toml asks
+for::
+
+    from aksci import Environment, steps
+    from aksci.parts import Parts
+
+    with Environment.open("staging", parts=Parts(registry=registry, signer=signer)) as env:
+        steps.build(env)
+
+The protocols are ``Builder``, ``Scanner``, ``Signer``, ``Reporter`` and ``ImageRunner``; the other
+names are what these take, return and raise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from aksci.core.process import Runner
+    from aksci.core.reporting import Reporter, ReporterContext, Task
+    from aksci.core.secret import Secret
+    from aksci.deploy.kubernetes.cluster import Cluster
+    from aksci.images.engines.builder import (
+        Attestations,
+        BuildCache,
+        Builder,
+        BuildOutput,
+        BuildRequest,
+        BuildSecret,
+        BuildSsh,
+    )
+    from aksci.images.validate.image_runner import CheckOutcome, CheckTask, ImageRunner
+    from aksci.oci.references import ImageRef
+    from aksci.oci.registry import Registry
+    from aksci.supply.scan.sbom import sbom_of_report
+    from aksci.supply.scan.scan_evidence import Package
+    from aksci.supply.scan.scanner import Database, Scanner, ScanReport
+    from aksci.supply.scan.verdict import Finding
+    from aksci.supply.sign.signer import (
+        BindingError,
+        NotSignedError,
+        Proof,
+        Signer,
+        UntrustedError,
+    )
+
+__all__ = [
+    "Attestations",
+    "BindingError",
+    "BuildCache",
+    "BuildOutput",
+    "BuildRequest",
+    "BuildSecret",
+    "BuildSsh",
+    "Builder",
+    "CheckOutcome",
+    "CheckTask",
+    "Cluster",
+    "Database",
+    "Finding",
+    "ImageRef",
+    "ImageRunner",
+    "NotSignedError",
+    "Package",
+    "PartContext",
+    "Parts",
+    "Proof",
+    "Registry",
+    "Reporter",
+    "ReporterContext",
+    "Runner",
+    "ScanReport",
+    "Scanner",
+    "Secret",
+    "Signer",
+    "Task",
+    "UntrustedError",
+    "sbom_of_report",
+]
+
+_HOMES = {
+    "aksci.core.process": ("Runner",),
+    "aksci.core.reporting": ("Reporter", "ReporterContext", "Task"),
+    "aksci.core.secret": ("Secret",),
+    "aksci.deploy.kubernetes.cluster": ("Cluster",),
+    "aksci.images.engines.builder": (
+        "Attestations",
+        "BuildCache",
+        "BuildOutput",
+        "BuildRequest",
+        "BuildSecret",
+        "BuildSsh",
+        "Builder",
+    ),
+    "aksci.images.validate.image_runner": ("CheckOutcome", "CheckTask", "ImageRunner"),
+    "aksci.oci.references": ("ImageRef",),
+    "aksci.oci.registry": ("Registry",),
+    "aksci.supply.scan.sbom": ("sbom_of_report",),
+    "aksci.supply.scan.scan_evidence": ("Package",),
+    "aksci.supply.scan.scanner": ("Database", "ScanReport", "Scanner"),
+    "aksci.supply.scan.verdict": ("Finding",),
+    "aksci.supply.sign.signer": (
+        "BindingError",
+        "NotSignedError",
+        "Proof",
+        "Signer",
+        "UntrustedError",
+    ),
+}
+"""The modules that define the public names."""
+
+
+_HUB_HOST = "registry-1.docker.io"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What an environment works with in place of what aksci.toml asks for; None: what it asks for.
+
+    A part belongs to whoever hands it in: the environment does not close it. Siblings of the
+    environment have the same parts, unless ``at`` names others for them.
+    """
+
+    registry: Registry | None = None
+    """The environment's registry, whatever its table names. Nothing is started in its place."""
+    outside: Mapping[str, Registry] = field(default_factory=dict)
+    """Other registries by their host, such as ``docker.io``: base images come from there."""
+    builder: Builder | None = None
+    image_runner: ImageRunner | None = None
+    """What runs images to validate them. It is closed after the last image, as its protocol says.
+    """
+    scanner: Scanner | None = None
+    signer: Signer | None = None
+    """In place of all of ``[sign] signers``."""
+    cluster: Cluster | None = None
+    """The environment's namespace. Its connections stay open."""
+    at: Mapping[str, Parts] = field(default_factory=dict)
+    """By an environment's name: what is another part there."""
+
+    def other_registry(self, host: str) -> Registry | None:
+        """Return the registry that was handed in for a host; Docker Hub's is ``docker.io``."""
+        return self.outside.get("docker.io" if host == _HUB_HOST else host)
+
+    def in_environment(self, name: str) -> Parts:
+        """Return the parts of one environment: its own, and for the rest those of all."""
+        own = self.at.get(name)
+        if own is None:
+            return self
+        given = {each.name: getattr(own, each.name) for each in fields(own)}
+        given = {key: part for key, part in given.items() if part is not None}
+        rest = {each.name: getattr(self, each.name) for each in fields(self)}
+        outside = {**self.outside, **own.outside}
+        return Parts(**{**rest, **given, "outside": outside, "at": {}})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartContext:
+    """What the factory of a builder, a scanner or a signer is called with: all that it may need."""
+
+    name: str
+    """Under which aksci.toml asks for the part."""
+    where: str
+    """The key that does so, with its file: ``…/aksci.toml: scan.scanner``. For messages."""
+    options: Mapping[str, Any]
+    """Its own table in aksci.toml as it is: texts, numbers, flags, lists, tables; a date is a text.
+    """
+    project: str
+    environment: str
+    root: Path
+    """The folder of aksci.toml, which paths in it are relative to."""
+    cache: Path
+    """A folder of the part's own, for this user; it may not exist yet, and losing it costs only
+    time."""
+    registry: Registry
+    """The environment's: there images are, and what belongs to them."""
+    runner: Runner
+    """Starts programs: without a shell, logged, and ended with the run."""
+    reporter: Reporter
+    variables: Mapping[str, str]
+    """The process's environment variables."""
+    now: Callable[[], datetime]
+    """The clock, in UTC."""
+    run_id: str
+
+
+def __getattr__(name: str) -> Any:
+    # Looked up when it is asked for: who hands in one part imports no other room.
+    for module, names in _HOMES.items():
+        if name in names:
+            found = globals()[name] = getattr(import_module(module), name)
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,96 @@
+"""A scanner of one's own, under the name that aksci.toml gives it: what it tells is checked."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aksci.core.errors import GateError, PartError
+from aksci.core.text import short_line
+from aksci.oci.artifact import canonical_json
+from aksci.supply.scan.scanner import Database
+from aksci.supply.scan.verdict import SEVERITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aksci.oci.references import ImageRef
+    from aksci.supply.scan.sbom import SbomFormat
+    from aksci.supply.scan.scanner import Scanner
+
+__all__ = ["OwnScanner"]
+
+_FINDINGS = ("Vulnerabilities", "Secrets", "Misconfigurations")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnScanner:
+    """Wrap a scanner. Its verdicts are bound to its name, its package and its options.
+
+    A verdict that another scanner made, or this one with other options, is never used in its place.
+    """
+
+    scanner: Scanner
+    name: str
+    """Under which aksci.toml asks for it."""
+    package: str
+    """Which installed package offers it, with its version."""
+    options: Mapping[str, Any]
+    version: str = field(init=False)
+    database: Database = field(init=False)
+
+    def __post_init__(self) -> None:
+        told, database = self.scanner.version, self.scanner.database
+        harmless = isinstance(told, str) and bool(told) and short_line(told) == told
+        if not harmless or not isinstance(database, Database):
+            raise PartError(
+                f"The scanner {self.name!r} of {self.package} does not tell its version, as one "
+                "line, or its database."
+            )
+        identity = short_line(database.identity)
+        if not identity or identity != database.identity:
+            raise PartError(
+                f"The scanner {self.name!r} of {self.package} does not tell what its database is, "
+                "as one line."
+            )
+        # With the name first: no scanner of one's own is taken for a built-in one.
+        version = f"{self.name} {told}, of {self.package}"
+        if self.options:
+            version += f", options {hashlib.sha256(canonical_json(self.options)).hexdigest()[:12]}"
+        object.__setattr__(self, "version", version)
+        object.__setattr__(self, "database", database)
+
+    def scan(self, ref: ImageRef, *, scanners: frozenset[str]) -> dict[str, Any]:
+        """Return its report, which the gate reads and checks as it does Trivy's."""
+        report = self.scanner.scan(ref, scanners=scanners)
+        if not isinstance(report, dict) or not _has_known_severities(report):
+            raise GateError(
+                f"What the scanner {self.name!r} of {self.package} reports on {ref} is not "
+                "understood, so the image does not pass.",
+                hint=f"severities are {', '.join(SEVERITIES)}; docs/parts.md shows a report.",
+            )
+        return report
+
+    def make_sbom(self, report: dict[str, Any], form: SbomFormat) -> dict[str, Any]:
+        """Return its bill of materials."""
+        sbom = self.scanner.make_sbom(report, form)
+        if not isinstance(sbom, dict) or not sbom:
+            raise GateError(
+                f"The scanner {self.name!r} of {self.package} made no bill of materials of "
+                f"{short_line(report.get('ArtifactName'))}."
+            )
+        return sbom
+
+
+def _has_known_severities(report: dict[str, Any]) -> bool:
+    """Tell whether each severity is one: what is written otherwise would count as unknown."""
+    try:
+        return all(
+            entry["Severity"] in SEVERITIES
+            for result in report.get("Results") or ()
+            for name in _FINDINGS
+            for entry in result.get(name) or ()
+        )
+    except (AttributeError, KeyError, TypeError):
+        return False

@@ -1,0 +1,200 @@
+"""Open an environment whose outside is in memory: ``open_environment``."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from aksci.config.loader import CONFIG_NAME, LOCAL, environment_settings, find_project, load_config
+from aksci.core.errors import ToolError
+from aksci.environment import Environment
+from aksci.parts import Parts
+from aksci.testing.memory_world import MemoryWorld
+from aksci.testing.no_programs import NoPrograms
+from aksci.testing.reporter import RecordingReporter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from aksci.config.models import Config
+    from aksci.core.process import Runner
+    from aksci.core.reporting import Reporter
+    from aksci.deploy.kubernetes.cluster import Cluster
+    from aksci.local.endpoints import Endpoints
+    from aksci.oci.registry import Registry
+
+__all__ = ["MemoryEnvironment", "open_environment"]
+
+_LOCAL_REGISTRY = "localhost:5000"
+_NO_GIT = {"PATH": ""}
+"""git is optional; without it, a release names no commit, and is the same wherever it is made."""
+
+
+def open_environment(
+    root: Path | str,
+    name: str = LOCAL,
+    *,
+    world: MemoryWorld | None = None,
+    parts: Parts | None = None,
+    reporter: Reporter | None = None,
+    variables: Mapping[str, str] | None = None,
+    runner: Runner | None = None,
+    run_id: str = "test",
+    work: Path | None = None,
+) -> MemoryEnvironment:
+    """Open an environment of a project: a context manager. Nothing outside of it is touched.
+
+    Registries, builder, scanner, signer and cluster are those of ``world``, in memory; all else is
+    aksci's own code, which does not know. No program, network, daemon or home folder is used, and
+    what a run leaves behind is in a temporary folder, so that ``root`` may be the repository that
+    is tested.
+
+    >>> with open_environment("examples/shop") as env:  # doctest: +SKIP
+    ...     build = steps.build(env)
+    ...     env.world.builder.built
+    ['base', 'web']
+
+    :param root: where to look for aksci.toml, upwards.
+    :param world: of an environment before, to go on with what it left; unless told, a new one.
+    :param parts: those of your own that take the place of ours, such as a scanner.
+    :param variables: the process's environment variables; unless told, there are none.
+    :param runner: what starts programs; unless told, each is refused. With ``variables`` that have
+        a PATH with git, git is asked for the commit.
+    :param run_id: its run's.
+    :param work: the folder in place of ``.aksci``, such as an earlier run's; unless told, an empty
+        one.
+    :raises ConfigError: there is no aksci.toml or an error in it, or no such environment.
+    """
+    world = world or MemoryWorld()
+    root = find_project(Path(root).resolve())
+    config = _elsewhere(load_config(root / CONFIG_NAME), root)
+    variables = dict(_NO_GIT if variables is None else variables)
+    folder = tempfile.TemporaryDirectory(prefix="aksci-test-")  # until it is closed
+    temporary = Path(folder.name)
+    env = MemoryEnvironment(
+        root=root,
+        config=config,
+        name=name,
+        settings=environment_settings(config, name, root),
+        variables=variables,
+        now=world.clock,
+        runner=runner or NoPrograms(),
+        reporter=reporter or RecordingReporter(),
+        cache=temporary / "cache",
+        state=temporary / "state",
+        run_id=run_id,
+        parts=_parts(world, config, parts or Parts()),
+        world=world,
+        memory=work or temporary / ".aksci",
+    )
+    env.memory.mkdir(parents=True, exist_ok=True)
+    env._family.closing.enter_context(folder)  # noqa: SLF001 - our own class
+    return env
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MemoryEnvironment(Environment):
+    """An environment whose outside is in memory; get it by ``open_environment``."""
+
+    world: MemoryWorld
+    """All that it talks to."""
+    memory: Path
+    """The folder in place of ``.aksci``."""
+
+    @property
+    def work(self) -> Path:
+        """What its runs leave behind; not in the project's folder."""
+        return self.memory
+
+    def prepare(self, *, cluster: bool = False, notary: bool = False) -> Endpoints:  # noqa: ARG002
+        """Start nothing: all is there."""
+        return self.endpoints
+
+    @property
+    def toolbox(self) -> Any:
+        """A toolbox without tools: what asks for one is told so."""
+        return _NoTools()
+
+    @property
+    def helm(self) -> Any:
+        """What applies services."""
+        return self.world.target(self.name, namespace=self.settings.namespace)
+
+    def _connect(self, host: str, *, plain_http: bool = False, hint: str | None = None) -> Registry:
+        del plain_http, hint  # it is reached without a connection
+        return self.parts.in_environment(self.name).other_registry(host) or self.world.connect(host)
+
+    def _reach(self, namespace: str, *, create: bool, only_look: bool = False) -> Cluster:
+        own = self.parts.in_environment(self.name).cluster
+        if own is not None:
+            return own.lent()
+        from aksci.deploy.kubernetes.cluster import open_cluster
+
+        return open_cluster(
+            self.world.cluster(self.name).client(),
+            address=f"the cluster of {self.name!r}, in memory",
+            namespace=namespace,
+            hint="",
+            create_namespace=create,
+            only_look=only_look,
+        )
+
+
+class _NoTools:
+    """Has no tool, and complains when one is needed."""
+
+    def ensure(self, name: str) -> NoReturn:
+        raise ToolError(f"A test has no tools, and this needs {name!r}.")
+
+    def ensure_all(self, names: Iterable[str]) -> Mapping[str, Path]:
+        del names  # to have them early is no need yet
+        return _Missing(self)
+
+
+class _Missing(dict[str, Path]):
+    def __init__(self, tools: _NoTools) -> None:
+        self._tools = tools
+
+    def __missing__(self, name: str) -> NoReturn:
+        self._tools.ensure(name)
+
+
+def _elsewhere(config: Config, root: Path) -> Config:
+    """Return a configuration whose environments all have a registry and a cluster that exist.
+
+    So nothing looks after the embedded platform or Docker Engine.
+    """
+    there = {"platform": "external", "builder": None}
+    found = {}
+    for name in sorted({*config.environments, LOCAL}):
+        settings = environment_settings(config, name, root)
+        host = settings.registry or _LOCAL_REGISTRY
+        found[name] = settings.model_copy(update={**there, "registry": host})
+    return config.model_copy(update={"environments": found})
+
+
+def _parts(world: MemoryWorld, config: Config, own: Parts) -> Parts:
+    """Return the parts of all environments: the world's, unless there are others."""
+    names = {*config.environments}
+    hosts = {name: str(each.registry) for name, each in config.environments.items()}
+    world.hosts.update(hosts.values())
+    ours = Parts(
+        builder=world.builder,
+        image_runner=world.image_runner,
+        scanner=world.scanner,
+        signer=world.signer,
+        at={name: Parts(registry=world.connect(host)) for name, host in hosts.items()},
+    )
+    own_at = {name: own.at.get(name, Parts()) for name in names}
+    # A registry of their own for all environments comes before ours for each.
+    base = replace(ours, at={}) if own.registry else ours
+    at = {name: _over(base.at.get(name, Parts()), own_at[name]) for name in names}
+    return replace(_over(base, own), at=at)
+
+
+def _over(ours: Parts, own: Parts) -> Parts:
+    """Return parts with those that are given in place of ours."""
+    given = {each.name: getattr(own, each.name) for each in fields(own)}
+    return replace(ours, **{name: part for name, part in given.items() if part})
