@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from aksci.images.graph import Graph
     from aksci.images.plan_compare import KeptPlan, PlanComparison
     from aksci.images.plan_matrix import Matrices
+    from aksci.images.validate.image_runner import HttpAnswer
     from aksci.images.validate.result import Validation
-    from aksci.images.validate.running_image import HttpAnswer, RunningImage
+    from aksci.images.validate.running_image import RunningImage
     from aksci.local.endpoints import Endpoints
     from aksci.oci.references import ImageRef
     from aksci.report.graph_drawing import Drawing
@@ -67,7 +68,7 @@ __all__ = [
 
 _HOMES = {
     "AcrExport": "azure.acr_tasks.plan_tasks",
-    "HttpAnswer": "images.validate.running_image",
+    "HttpAnswer": "images.validate.image_runner",
     "Build": "images.build.build_record",
     "BuildPlan": "images.build_plan",
     "BuiltImage": "images.build.build_record",

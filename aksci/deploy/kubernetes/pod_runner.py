@@ -19,9 +19,9 @@ from aksci.images.validate.image_runner import (
     ROOT_CAPABILITIES,
     SETTLE,
     CheckOutcome,
+    HttpAnswer,
     end_of,
 )
-from aksci.images.validate.running_image import HttpAnswer
 
 if TYPE_CHECKING:
     import threading

@@ -18,9 +18,10 @@ from aksci.images.validate.image_runner import (
     ROOT_CAPABILITIES,
     SETTLE,
     CheckOutcome,
+    HttpAnswer,
     end_of,
 )
-from aksci.images.validate.running_image import HttpAnswer, ask_loopback
+from aksci.images.validate.running_image import ask_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -6,70 +6,33 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from aksci.config.models import ValidateConfig
 from aksci.core.errors import PlatformError, ValidationError
 from aksci.images.validate.checks import plan_check
 from aksci.images.validate.image_facts import configurations
-from aksci.images.validate.image_runner import CheckTask, choose_platform
+from aksci.images.validate.image_runner import (
+    CheckTask,
+    HttpAnswer,
+    ImageServer,
+    choose_platform,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from contextlib import AbstractContextManager
 
-    from aksci.images.validate.image_runner import CheckOutcome, ImageRunner
+    from aksci.images.validate.image_runner import CheckOutcome, ImageRunner, ServedImage
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 
-__all__ = [
-    "HttpAnswer",
-    "ImageServer",
-    "RunningImage",
-    "ServedImage",
-    "ask_loopback",
-    "keep_running",
-]
+__all__ = ["RunningImage", "ask_loopback", "keep_running"]
 
 _POLL = 0.2
 _BRIEF = 5.0
 """Seconds for one answer while it is waited for."""
 _BROKEN = 500
 """From this status on it is no answer of a service that is ready, or one of a proxy."""
-
-
-class HttpAnswer(NamedTuple):
-    """What came back for one request."""
-
-    status: int
-    """HTTP's; 0 where nothing answered."""
-    text: str
-    """The body; where nothing answered, why."""
-
-
-class ServedImage(Protocol):
-    """A container that runs until who made it removes it."""
-
-    def ask(self, path: str, timeout: float) -> HttpAnswer:
-        """Send GET to the port; ``timeout`` is in seconds. Safe in several threads."""
-
-    def ended(self) -> CheckOutcome | None:
-        """Return what has become of its process, or None while it runs."""
-
-
-@runtime_checkable
-class ImageServer(Protocol):
-    """An ``ImageRunner`` that can also keep an image running."""
-
-    def serve(
-        self, task: CheckTask, port: int, halt: threading.Event
-    ) -> AbstractContextManager[ServedImage]:
-        """Start an image, isolated as for a check but for one port; remove it in any case.
-
-        :param port: where the image listens, by TCP.
-        :raises RegistryError: it could not be pulled.
-        :raises PlatformError: Docker Engine failed; :raises ClusterError: the cluster did.
-        """
 
 
 @dataclass(frozen=True, kw_only=True)

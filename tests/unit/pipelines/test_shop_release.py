@@ -12,8 +12,8 @@ import pytest
 
 from aksci.core.errors import ValidationError
 from aksci.images.build.build_record import BuiltImage
-from aksci.images.validate.image_runner import CheckOutcome
-from aksci.images.validate.running_image import HttpAnswer, ask_loopback
+from aksci.images.validate.image_runner import CheckOutcome, HttpAnswer
+from aksci.images.validate.running_image import ask_loopback
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import push_sample
 from pipelines.shop_release import SmokeError, load_test

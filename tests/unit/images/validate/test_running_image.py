@@ -7,8 +7,8 @@ import contextlib
 import pytest
 
 from aksci.core.errors import PlatformError, ValidationError
-from aksci.images.validate.image_runner import CheckOutcome
-from aksci.images.validate.running_image import HttpAnswer, keep_running
+from aksci.images.validate.image_runner import CheckOutcome, HttpAnswer
+from aksci.images.validate.running_image import keep_running
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import push_sample
 
