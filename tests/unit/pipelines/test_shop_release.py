@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from aksci.core.errors import ValidationError
 from aksci.images.build.build_record import BuiltImage
 from aksci.images.validate.image_runner import CheckOutcome, HttpAnswer
 from aksci.images.validate.running_image import ask_loopback
+from aksci.testing import open_environment
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import push_sample
+from pipelines import shop_release
 from pipelines.shop_release import SmokeError, load_test
 
 SHOP = Path(__file__).parents[3] / "examples/shop"
@@ -110,3 +113,20 @@ def test_an_image_that_does_not_run_is_no_failed_load(load, monkeypatch):
     monkeypatch.setattr(runner, "ask", lambda *_: HttpAnswer(0, "refused"))
     with pytest.raises(ValidationError, match="ended with status 1"):
         load(runner)
+
+
+def test_what_fails_under_load_is_never_signed(monkeypatch):
+    monkeypatch.setattr(shop_release, "load_test", partial(load_test, threads=2, seconds=0.05))
+    with open_environment(SHOP) as env:
+        env.world.image_runner.answer("gateway", "/", status=500, text="out of memory")
+        with pytest.raises(SmokeError, match="with 500: out of memory"):
+            shop_release.release(env)
+        assert set(env.notes) >= {"build", "scan", "load-test"}
+        assert env.world.signer.signed == []
+
+
+def test_without_the_gateway_there_is_no_load_and_no_release(monkeypatch):
+    monkeypatch.setattr(shop_release, "load_test", lambda *_: pytest.fail("it was left out"))
+    with open_environment(SHOP) as env:
+        shop_release.release(env, only=("base",))
+        assert [ref.repository for ref in env.world.signer.signed] == ["shop/base"]
