@@ -91,9 +91,12 @@ def engine(request, platform):
         before = {image.id for image in client.images.list(all=True)}
         made = DockerRunner({"DOCKER_HOST": server.address}, hint="the hint", now=now)
         ours = {"label": "app.kubernetes.io/managed-by=aksci"}
-        yield SimpleNamespace(
-            name="docker", made=made, left=lambda: client.containers.list(all=True, filters=ours)
-        )
+
+        def left():
+            networks = client.networks.list(filters={"label": "dev.aksci.expires"})
+            return [*client.containers.list(all=True, filters=ours), *networks]
+
+        yield SimpleNamespace(name="docker", made=made, left=left)
         made.close()
         assert {image.id for image in client.images.list(all=True)} <= before
         client.close()
@@ -594,7 +597,7 @@ def serve(registry, engine):
                 engine.made, registry, "app", ref, variables=variables, port=port,
                 ready=ready, timeout=timeout, limit=60, run="r",
             ) as running:  # fmt: skip
-                assert len(engine.left()) == 1
+                assert engine.left()
                 yield running
         finally:
             assert engine.left() == []
