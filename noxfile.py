@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import nox
 
+import aksci
 from aksci.nox import register, session
 
 register(project="examples/shop")
@@ -17,7 +19,7 @@ session(
     summary="Build, check and deploy the shop, with a smoke test under load before the signature.",
 )
 
-WORKFLOWS = ("cascade", "ci", "deploy", "promote")
+WORKFLOWS = ("cascade", "ci", "deploy", "promote", "release")
 PIPELINES = ("azure-pipelines.yml", "azure-pipelines-cascade.yml")
 
 
@@ -85,6 +87,51 @@ def schema(session: nox.Session) -> None:
     )
     with Path("aksci/config/aksci.schema.json").open("w", encoding="utf-8") as file:
         session.run("python", "-c", code, stdout=file)
+
+
+@nox.session(python=False)
+def surface(session: nox.Session) -> None:
+    """Write anew what is public, as docs/compatibility.md promises it."""
+    with Path("tests/unit/public_surface.txt").open("w", encoding="utf-8") as file:
+        session.run("python", "tests/public_surface.py", stdout=file)
+
+
+@nox.session(python=False)
+def package(session: nox.Session) -> None:
+    """Build wheel and source archive into dist/, the same bytes each time: -- [TAG].
+
+    A tag must be this version's, and the changelog must tell of it.
+    """
+    version = aksci.__version__
+    if session.posargs and session.posargs != [f"v{version}"]:
+        session.error(f"{' '.join(session.posargs)} is not v{version}: see aksci/__init__.py")
+    changelog = Path("CHANGELOG.md").read_text(encoding="utf-8")
+    told = re.search(rf"^## \[?{re.escape(version)}\]? - \d", changelog, re.MULTILINE)
+    if session.posargs and not told:
+        session.error(f"CHANGELOG.md has no section '## {version} - DATE'")
+    made = session.run("git", "log", "-1", "--format=%ct", external=True, silent=True)
+    epoch = {"SOURCE_DATE_EPOCH": str(made).strip()}
+    session.run("python", "-m", "hatchling", "build", "--directory", "dist", "--clean", env=epoch)
+
+
+@nox.session(python=False)
+def tryout(session: nox.Session) -> None:
+    """Use the wheel in dist/ as a stranger does, on each Python of AKSCI_PYTHONS."""
+    (wheel,) = Path("dist").resolve().glob("*.whl")
+    session.run("pytest", "tests/integration/test_wheel", env={"AKSCI_WHEEL": str(wheel)})
+
+
+@nox.session(python=False)
+def upload(session: nox.Session) -> None:
+    """Publish dist/ on the package index, as the workflow that runs (trusted publishing)."""
+    files = sorted(map(str, Path("dist").glob("aksci-*")))
+    session.run("uv", "publish", "--trusted-publishing", "always", *files)
+
+
+@nox.session(python=False)
+def image(session: nox.Session) -> None:
+    """Build, scan, sign and publish aksci's own container image with aksci: -- [--env NAME]."""
+    session.run("python", "-m", "aksci", "-C", ".", "build", *session.posargs)
 
 
 @nox.session(python=False)

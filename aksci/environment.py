@@ -22,7 +22,7 @@ from aksci.config.loader import (
 )
 from aksci.config.strict_model import OwnPart
 from aksci.config.supply_models import BUILT_IN_SCANNERS
-from aksci.core.errors import UsageError
+from aksci.core.errors import ConfigError, UsageError
 from aksci.core.files import user_folder
 from aksci.core.git import files_in_git, source_commit
 from aksci.core.once import once
@@ -187,6 +187,30 @@ class Environment:
     def looking(self) -> Environment:
         """The same environment, only looked at: nothing is started for it."""
         return self._sibling(self.name, start=False)
+
+    @property
+    def promoted_from(self) -> Environment:
+        """The environment that releases are promoted from, as aksci.toml says it.
+
+        :raises UsageError: the environment names none.
+        :raises ConfigError: there is none of that name, or it names itself.
+        """
+        here, name = self.name, self.settings.promote_from
+        if name is None:
+            raise UsageError(
+                f"{here!r} names no environment that releases are promoted from.",
+                hint=f'promote_from = "…" under [environments.{here}] in aksci.toml; '
+                f"or nox -s deploy -- --env {here}",
+            )
+        if name == here:
+            raise ConfigError(f"environments.{here}.promote_from names the environment itself.")
+        known = {*self.config.environments, LOCAL}
+        if name not in known:
+            raise ConfigError(
+                f"environments.{here}.promote_from is {name!r}, which there is not; there are: "
+                f"{', '.join(sorted(known))}."
+            )
+        return self.at(name)
 
     def _sibling(self, name: str, *, start: bool) -> Environment:
         family = self._family

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         BuildSsh,
     )
     from aksci.images.validate.image_runner import CheckOutcome, CheckTask, ImageRunner
+    from aksci.oci.artifact import attach, attached, push_image
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
     from aksci.supply.scan.sbom import sbom_of_report
@@ -83,6 +84,9 @@ __all__ = [
     "Signer",
     "Task",
     "UntrustedError",
+    "attach",
+    "attached",
+    "push_image",
     "sbom_of_report",
 ]
 
@@ -101,6 +105,7 @@ _HOMES = {
         "Builder",
     ),
     "aksci.images.validate.image_runner": ("CheckOutcome", "CheckTask", "ImageRunner"),
+    "aksci.oci.artifact": ("attach", "attached", "push_image"),
     "aksci.oci.references": ("ImageRef",),
     "aksci.oci.registry": ("Registry",),
     "aksci.supply.scan.sbom": ("sbom_of_report",),

@@ -29,6 +29,7 @@ _CASES = (
     "plan",
     "evidence",
     "nox",
+    "import",
     "cascade-rebuild",
 )
 
@@ -88,6 +89,7 @@ def _makers(name: str, peers: Peers, sizes: cases.Sizes) -> list[Callable[[], ca
         "plan": cases.plan,
         "evidence": cases.evidence,
         "nox": cases.nox_list,
+        "import": cases.import_alone,
     }
     if name in single:
         return [partial(single[name], peers, sizes)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ __all__ = [
     "bake",
     "evidence",
     "fresh",
+    "import_alone",
     "leaf",
     "nox_list",
     "plan",
@@ -33,6 +35,8 @@ __all__ = [
 ]
 
 _TO_BUILD = ("build", "--until", "build")
+_SMALL = 25
+"""What takes milliseconds is run more often: one run tells nothing."""
 SLOW = 4
 """What takes many seconds takes part in each fourth round."""
 _SYSTEM = "debian:bookworm-slim"
@@ -215,6 +219,22 @@ def evidence(peers: Peers, sizes: Sizes) -> Case:
     )
 
 
+def import_alone(peers: Peers, sizes: Sizes) -> Case:
+    """Import the package and nothing of it, beside a Python that imports nothing."""
+    texts = {"import aksci": "import aksci", "pass": "pass"}
+    return Case(
+        name="import",
+        about="a Python that imports aksci, and one that does not",
+        contenders=tuple(
+            # -P: the folder that the benchmark runs in is not where it comes from.
+            Contender(name=name, argv=(sys.executable, "-P", "-c", text), folder=peers.folder)
+            for name, text in texts.items()
+        ),
+        goals=(Goal(ours="import aksci", peer="pass", plus=0.01),),
+        runs=max(sizes.runs, _SMALL),
+    )
+
+
 def nox_list(peers: Peers, sizes: Sizes) -> Case:
     """List the sessions, beside a noxfile that has none but one (nox fails without any)."""
     folders = {name: peers.folder / name for name in ("registered", "empty")}
@@ -230,7 +250,7 @@ def nox_list(peers: Peers, sizes: Sizes) -> Case:
             for name, folder in folders.items()
         ),
         goals=(Goal(ours="nox -l, registered", peer="nox -l, empty", plus=0.1),),
-        runs=sizes.runs,
+        runs=max(sizes.runs, _SMALL),
     )
 
 

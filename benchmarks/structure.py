@@ -1,8 +1,9 @@
 """Measure the structure of the code: ``python -m benchmarks.structure [FOLDER]``.
 
 Counts that say how hard it is to find something: lines and files, class names that stand for two
-things, file names that stand in many folders, import circles, and modules that only one other
-module of the same folder imports. Nothing is imported or run: the sources are read as text.
+things, file names that stand in many folders, import circles, modules that only one other module
+of the same folder imports, and the length of the pipelines that teams read as examples. Nothing
+is imported or run: the sources are read as text.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Structure", "measure_structure"]
 
 _PACKAGES = ("aksci", "pipelines")
+_PIPELINES = ("aksci/pipelines", "pipelines")
 _JOINED = 450
 """Lines that a module may have after it took in another one."""
 
@@ -42,6 +44,9 @@ class Structure:
     """Modules with one importer, which is in the same folder."""
     joinable: tuple[str, ...]
     """Those that would leave it under 450 lines."""
+    pipelines: Mapping[str, int]
+    """Functions of the ready-made pipelines, and of this repository's -> lines, docstring and all;
+    the longest first."""
 
     def text(self) -> str:
         """Return the counts, a line each, with the names that they count."""
@@ -57,6 +62,8 @@ class Structure:
             f"modules with one importer, in the same folder: {len(self.single)}",
             f"of these, could join it under {_JOINED} lines: {len(self.joinable)}",
             *(f"  {name}" for name in self.joinable),
+            f"functions of pipelines: {len(self.pipelines)}; the longest, in lines:",
+            *(f"  {name}: {lines}" for name, lines in list(self.pipelines.items())[:3]),
         ]
         return "\n".join(rows)
 
@@ -89,7 +96,23 @@ def measure_structure(root: Path) -> Structure:
         circles=tuple(sorted(_circles(imports))),
         single=tuple(sorted(single)),
         joinable=tuple(sorted(m for m, by in single.items() if lines[m] + lines[by] <= _JOINED)),
+        pipelines=dict(
+            sorted(
+                (
+                    (f"{module}.{node.name}", _length(node))
+                    for module, tree in trees.items()
+                    if files[module].parent in {root / folder for folder in _PIPELINES}
+                    for node in ast.walk(tree)
+                    if isinstance(node, ast.FunctionDef)
+                ),
+                key=lambda each: (-each[1], each[0]),
+            )
+        ),
     )
+
+
+def _length(node: ast.FunctionDef) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
 
 
 def _module(root: Path, path: Path) -> str:

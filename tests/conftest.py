@@ -43,14 +43,37 @@ def runner():
     return _runner()
 
 
-@pytest.fixture(scope="session")
-def notary():
-    """The module that writes signatures, good and bad ones: tests are no package to import from."""
-    spec = importlib.util.spec_from_file_location("notary", Path(__file__).with_name("notary.py"))
+def _module(name):
+    """Load a module that lies beside this one: tests are no package to import from."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
-    sys.modules["notary"] = module  # dataclasses look their module up
+    sys.modules[name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def notary():
+    """The module that writes signatures, good and bad ones."""
+    return _module("notary")
+
+
+def pytest_generate_tests(metafunc):
+    """Run what asks for ``installed`` with the wheel in an environment of each Python."""
+    if "installed" in metafunc.fixturenames:
+        metafunc.parametrize("installed", _module("foreign").pythons(), indirect=True)
+
+
+@pytest.fixture(scope="session")
+def foreign(tmp_path_factory):
+    """Environments with the installed wheel, made when they are first asked for."""
+    return _module("foreign").Foreign(folder=tmp_path_factory.mktemp("foreign"))
+
+
+@pytest.fixture
+def installed(foreign, request):
+    """aksci as its users have it, for one Python: ``.run("aksci", "plan", cwd=…)``."""
+    return foreign.install(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from aksci.cascade.cascade_report import FindingMove
+from aksci.cascade.cascade_report import FindingMove, gone_on
 from aksci.core.errors import AksciError, Interrupted, RegistryError
 from aksci.images.build.stable_tags import publish_tags
 
@@ -64,7 +64,8 @@ class Publishing:
             before = self._last(cascade.project)
             after = self.go_on(before, moving) if before else None
             released = time.monotonic()
-            cascade = cascade.gone_on(
+            cascade = gone_on(
+                cascade,
                 "release",
                 released - began,
                 release_before=str(before.ref) if before else "",
@@ -72,7 +73,7 @@ class Publishing:
             )
             # Tags come last: while they stay, the next cascade sees the same drift, and goes on.
             tags = self.move_tags(moving)
-            cascade = cascade.gone_on("tags", time.monotonic() - released, tags=tags)
+            cascade = gone_on(cascade, "tags", time.monotonic() - released, tags=tags)
             return replace(cascade, findings=self.findings(before) if before else ())
         except Interrupted:
             raise

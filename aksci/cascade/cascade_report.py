@@ -26,8 +26,11 @@ __all__ = [
     "FindingMove",
     "ImageOutcome",
     "Spent",
+    "gone_on",
     "outcomes_of",
     "planned_outcomes",
+    "scope_of",
+    "within",
 ]
 
 Action = Literal["rebuild", "rebuilt", "reused", "kept", "failed", "blocked"]
@@ -153,8 +156,7 @@ class Cascade:
     """That its steps took together."""
     error: AksciError | None = field(default=None, compare=False)
     """The first one."""
-    scope: CascadeScope | None = field(default=None, compare=False, repr=False)
-    """What it has looked at, for its further steps."""
+    _scope: CascadeScope | None = field(default=None, compare=False, repr=False)
 
     @property
     def to_do(self) -> bool:
@@ -169,21 +171,32 @@ class Cascade:
             raise self.error
         return self
 
-    def gone_on(
-        self, step: str, seconds: float, error: AksciError | None = None, **found: Any
-    ) -> Cascade:
-        """Return it with what a further step has found.
 
-        :param seconds: that the step took.
-        :param found: fields of this class.
-        """
-        return replace(
-            self,
-            steps={**self.steps, step: seconds},
-            seconds=self.seconds + seconds,
-            error=self.error or error,
-            **found,
-        )
+def gone_on(
+    cascade: Cascade, step: str, seconds: float, error: AksciError | None = None, **found: Any
+) -> Cascade:
+    """Return a cascade with what a further step has found; the first error stays.
+
+    :param seconds: that the step took.
+    :param found: fields of ``Cascade``.
+    """
+    return replace(
+        cascade,
+        steps={**cascade.steps, step: seconds},
+        seconds=cascade.seconds + seconds,
+        error=cascade.error or error,
+        **found,
+    )
+
+
+def within(cascade: Cascade, scope: CascadeScope) -> Cascade:
+    """Return a cascade with what it looks at, for its further steps."""
+    return replace(cascade, _scope=scope)
+
+
+def scope_of(cascade: Cascade) -> CascadeScope | None:
+    """Return what a cascade has looked at; None: no step has made it."""
+    return cascade._scope  # noqa: SLF001 - nobody's business but the steps'
 
 
 # What becomes of each image

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONFIG_NAME",
     "LOCAL",
+    "SMALLEST",
     "environment_settings",
     "find_project",
     "json_schema",
@@ -34,6 +35,16 @@ CONFIG_NAME = "aksci.toml"
 LOCAL = "local"
 """The environment that there is without a table in aksci.toml: the embedded platform's."""
 _KINDS = frozenset({"job", "http", "=name", "=buildx", "=own"})
+SMALLEST = """\
+schema = 1
+
+[project]
+name = "shop"
+
+[discover]
+dockerfiles = ["**/Dockerfile"]
+"""
+"""What an aksci.toml must have: every Dockerfile of the project is an image."""
 _REBASE = re.compile(r"cascade\.(owners\.[0-9]+\.)?rebase")
 _NO_REBASE = (
     "rebase was removed, since BuildKit makes the same images from its shared cache (COPY --link). "
@@ -52,8 +63,8 @@ def find_project(start: Path) -> Path:
             return folder
     raise ConfigError(
         f"No {CONFIG_NAME} in {start} or in any folder above it.",
-        hint=f"run from the project's folder, name it with -C FOLDER, or create {CONFIG_NAME} "
-        "(docs/configuration.md shows the smallest one).",
+        hint=f"run from the project's folder, name it with -C FOLDER, or create {CONFIG_NAME}; "
+        f"the smallest one:\n\n{SMALLEST.rstrip()}",
     )
 
 

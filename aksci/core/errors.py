@@ -26,7 +26,8 @@
     │   ├── StepError             11   a pre or post step failed
     │   ├── RolloutError          12   the rollout failed and was rolled back
     │   ├── ClusterError          13   the cluster is unreachable
-    │   └── LockError             14   another run holds the lock
+    │   ├── LockError             14   another run holds the lock
+    │   └── PlanChangedError      19   what is to be done is not what the given plan says
     ├── DispatchError             21   another project's pipeline could not be asked to run
     ├── ProcessError              15   a program failed and nothing more specific is known
     │   └── ProcessTimeout        16   a program was stopped at its time-out
@@ -62,6 +63,7 @@ __all__ = [
     "LockError",
     "NotFoundInRegistry",
     "PartError",
+    "PlanChangedError",
     "PlatformError",
     "PortTakenError",
     "PrivilegeError",
@@ -274,6 +276,13 @@ class LockError(DeployError):
 
     code = "lock"
     exit_status = 14
+
+
+class PlanChangedError(DeployError):
+    """What is to be done is not any more what the given plan says; nothing was changed."""
+
+    code = "plan-changed"
+    exit_status = 19
 
 
 class DispatchError(AksciError):

@@ -134,7 +134,12 @@ def _package(entry: EntryPoint) -> str:
 
 
 def _told(error: Exception) -> str:
-    """Say what failed and where: what was raised last, in whose file."""
-    frames = traceback.extract_tb(error.__traceback__)
+    """Say what failed and where: the last file of those that it went through."""
+    frames = [
+        each
+        for each in traceback.extract_tb(error.__traceback__)
+        # Python's own have no file that anybody could open.
+        if not each.filename.startswith("<")
+    ]
     place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     return short_line(f"{type(error).__name__}: {error}", 500) + place

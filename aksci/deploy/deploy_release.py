@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import AksciError, ConfigError, Interrupted, RolloutError
 from aksci.deploy.deploy_plan import DeployPlan, ServicePlan, plan_deploy, read_state
+from aksci.deploy.deploy_plan_changes import require_same_plan
 from aksci.deploy.deploy_service import RolloutTools, ServiceResult, roll_out
 from aksci.deploy.kubernetes.manifest_images import check_images, parse_manifests
 from aksci.deploy.state.deploy_record import Deployed, DeployRecord, RecordKeeper
@@ -68,19 +69,26 @@ def deploy_release(
     now: Callable[[], datetime],
     run_id: str,
     rollback: bool = False,
+    planned: DeployPlan | None = None,
 ) -> DeployResult:
     """Plan and, unless there is nothing to do, lock, plan again under the lock, and apply.
 
     The release must have been verified by the caller. An unchanged environment is only read, never
     locked.
+
+    :param planned: do just this; None: whatever is to be done.
+    :raises PlanChangedError: ``planned`` does not hold any more; nothing was changed.
     """
     started = time.monotonic()
 
     def plan_now() -> DeployPlan:
-        return plan_deploy(
+        found = plan_deploy(
             release, services, environment_name, environment, read_state(cluster),
             root=root, rollback=rollback,
         )  # fmt: skip
+        if planned is not None:
+            require_same_plan(planned, found)
+        return found
 
     plan = plan_now()
     for note in plan.notes:

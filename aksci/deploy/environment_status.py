@@ -1,161 +1,51 @@
-"""What runs in an environment: what is desired of each service, and what its pods really run."""
+"""How an environment is: the local platform under it, where it has that, and what runs in it."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.deploy.deploy_plan import read_state
-from aksci.deploy.tracking.workload_health import Patience
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from aksci.deploy.namespace_status import NamespaceStatus
+    from aksci.local.platform import PlatformStatus
 
-    from aksci.deploy.deploy_plan import ClusterState
-    from aksci.deploy.kubernetes.cluster import Cluster
-    from aksci.deploy.state.deploy_record import Deployed
-
-__all__ = ["EnvironmentStatus", "PodImage", "ServiceStatus", "read_status"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PodImage:
-    """One container of one pod."""
-
-    pod: str
-    container: str
-    desired: str
-    """The image that the pod's specification names."""
-    running: str
-    """The image ID that the kubelet reports; empty until it runs."""
-    ready: bool
-    restarts: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServiceStatus:
-    """One service."""
-
-    name: str
-    revision: int
-    """Helm's; 0 when it is not deployed."""
-    state: str
-    """Helm's word, or ``absent``."""
-    release: str
-    """The release of its last good state."""
-    chart: str
-    """Hash of the chart's files."""
-    healthy: bool
-    workloads: tuple[str, ...]
-    pods: tuple[PodImage, ...]
+__all__ = ["EnvironmentStatus"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentStatus:
-    """One namespace."""
+    """One environment, looked at."""
 
-    namespace: str
-    release: str
-    """The last release that was deployed completely."""
-    unfinished: str
-    """A release whose deployment did not end well."""
-    services: tuple[ServiceStatus, ...]
-    history: tuple[Deployed, ...]
+    platform: PlatformStatus | None
+    """The embedded platform's parts; None where the environment has another one."""
+    namespace: NamespaceStatus | None
+    """What runs; None where the embedded platform is not up."""
 
     def as_json(self) -> dict[str, Any]:
         """Return it for machines."""
-        return {"schema": 1, **asdict(self)}
+        parts = self.platform.parts if self.platform else ()
+        return {
+            "schema": 1,
+            "platform": [
+                {
+                    "name": part.name,
+                    "healthy": part.healthy,
+                    "address": part.address,
+                    "pid": part.pid,
+                }
+                for part in parts
+            ],
+            "environment": self.namespace.as_json() if self.namespace else None,
+        }
 
     def text(self) -> str:
         """Return it for people."""
-        lines = [f"namespace  {self.namespace}", f"release    {self.release or 'none'}"]
-        if self.unfinished:
-            lines.append(f"unfinished {self.unfinished}: run deploy again, or rollback")
-        width = max((len(each.name) for each in self.services), default=0)
-        for service in self.services:
-            word = "healthy" if service.healthy else "NOT HEALTHY"
-            ready = sum(pod.ready for pod in service.pods)
-            lines.append(
-                f"{service.name:{width}}  revision {service.revision} ({service.state}), {word}, "
-                f"{ready}/{len(service.pods)} containers ready"
-            )
-            lines += [
-                f"{'':{width}}    {text}" for text in service.workloads if not service.healthy
-            ]
-            images = sorted({pod.desired for pod in service.pods})
-            lines += [f"{'':{width}}    {image}" for image in images]
+        parts = self.platform.parts if self.platform else ()
+        lines = [
+            f"{'ok  ' if part.healthy else 'DOWN'}  {part.name:20} {part.address}" for part in parts
+        ]
+        if self.namespace is None:
+            lines.append("the local platform is not up: nox -s up")
+        else:
+            lines += ["", self.namespace.text()]
         return "\n".join(lines)
-
-
-def read_status(cluster: Cluster, services: Iterable[str]) -> EnvironmentStatus:
-    """Look at what runs, for the services named and any other that aksci has deployed here."""
-    state = read_state(cluster)
-    record = state.record
-    attempt = record.attempt if record.attempt != record.current else ""
-    return EnvironmentStatus(
-        namespace=cluster.namespace,
-        release=record.current,
-        unfinished=attempt,
-        services=tuple(_service(name, state) for name in sorted({*services, *record.services})),
-        history=record.history,
-    )
-
-
-def _service(name: str, state: ClusterState) -> ServiceStatus:
-    helm, good = state.helm.get(name), state.record.services.get(name)
-    latest = helm.latest if helm else None
-    # Without a record, such as after a first deployment that failed.
-    names = good.workloads if good else _annotated(name, state)
-    healths = [state.snapshot.health(each, Patience()) for each in names]
-    return ServiceStatus(
-        name=name,
-        revision=latest.number if latest else 0,
-        state=latest.status if latest else "absent",
-        release=good.release if good else "",
-        chart=str(good.inputs.get("chart", "")) if good else "",
-        healthy=bool(latest) and all(each.done for each in healths),
-        workloads=tuple(f"{each.workload}: {each.text}" for each in healths),
-        pods=tuple(_pod_images(names, state)),
-    )
-
-
-def _annotated(service: str, state: ClusterState) -> tuple[str, ...]:
-    """Find workloads by the annotation that Helm puts on all that it applies."""
-    key = "meta.helm.sh/release-name"
-    return tuple(
-        name
-        for name, each in state.snapshot.workloads.items()
-        if each["metadata"].get("annotations", {}).get(key) == service
-    )
-
-
-def _pod_images(workloads: Iterable[str], state: ClusterState) -> list[PodImage]:
-    snapshot = state.snapshot
-    owners = {
-        snapshot.workloads[each]["metadata"]["uid"]
-        for each in workloads
-        # Its pods belong to Jobs of their own, which come and go.
-        if each in snapshot.workloads and not each.startswith("CronJob/")
-    }
-    owners |= {each["metadata"]["uid"] for each in snapshot.replica_sets if _owned_by(each, owners)}
-    return [image for pod in snapshot.pods if _owned_by(pod, owners) for image in _containers(pod)]
-
-
-def _containers(pod: dict[str, Any]) -> list[PodImage]:
-    states = {each["name"]: each for each in pod.get("status", {}).get("containerStatuses", [])}
-    return [
-        PodImage(
-            pod=pod["metadata"]["name"],
-            container=each["name"],
-            desired=each["image"],
-            # What the kubelet says, and not the specification: a tag there may mean either.
-            running=states.get(each["name"], {}).get("imageID", ""),
-            ready=bool(states.get(each["name"], {}).get("ready")),
-            restarts=int(states.get(each["name"], {}).get("restartCount", 0)),
-        )
-        for each in pod["spec"]["containers"]
-    ]
-
-
-def _owned_by(thing: dict[str, Any], owners: set[str]) -> bool:
-    return any(ref["uid"] in owners for ref in thing["metadata"].get("ownerReferences", []))

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from aksci.supply.release.chart import fetch_chart
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from aksci.oci.references import ImageRef
+    from aksci.oci.registry import Registry
+    from aksci.supply.release.release import Release
 
-__all__ = ["OpenedRelease", "OpenedService"]
+__all__ = ["OpenedRelease", "OpenedService", "open_release"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,3 +45,21 @@ class OpenedRelease:
     def short(self) -> str:
         """The first 12 digits of the digest: a Kubernetes label's value."""
         return self.reference.rpartition("sha256:")[2][:12] or "unknown"
+
+
+def open_release(release: Release, registry: Registry, folder: Path) -> OpenedRelease:
+    """Fetch the charts of a release that the caller has verified.
+
+    :param folder: an empty one, for the charts; whoever gives it removes it.
+    """
+    services = {}
+    for name, service in release.services.items():
+        place = folder / name
+        place.mkdir()
+        services[name] = OpenedService(
+            name=name,
+            chart=fetch_chart(registry, service.chart, place),
+            images=release.service_images(name),
+        )
+    images = {name: image.ref for name, image in release.images.items()}
+    return OpenedRelease(reference=str(release.ref), services=services, images=images)

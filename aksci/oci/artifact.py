@@ -6,6 +6,7 @@ is read can have been written by whoever may push: who trusts it has to know why
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import json
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import DamagedInRegistry
+from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry
 from aksci.core.strict_json import parse_json
 from aksci.oci.manifest import (
     OCI_CONFIG,
@@ -38,6 +39,8 @@ __all__ = [
     "CREATED",
     "Artifact",
     "Content",
+    "attach",
+    "attached",
     "canonical_json",
     "find_artifacts",
     "push_artifact",
@@ -202,13 +205,58 @@ def push_artifact(
     return ImageRef(registry.host, repository, digest)
 
 
+def attach(
+    registry: Registry,
+    ref: ImageRef,
+    kind: str,
+    content: bytes,
+    *,
+    annotations: Mapping[str, str] | None = None,
+) -> ImageRef:
+    """Keep something beside an image, as an artifact that refers to it; a promotion takes it along.
+
+    >>> attach(registry, ref, "application/vnd.acme.note", b"seen")  # doctest: +SKIP
+
+    :param kind: its media type, which tells it from what others keep there.
+    :returns: the artifact. The same content is kept once.
+    :raises RegistryError: the registry does not take it.
+    """
+    return push_artifact(
+        registry,
+        ref.repository,
+        artifact_type=kind,
+        layers=[Content(media_type=kind, content=content)],
+        annotations=annotations,
+        subject=ref,
+    )
+
+
+def attached(registry: Registry, ref: ImageRef, kind: str) -> tuple[bytes, ...]:
+    """Return all of a kind that is kept beside an image, and that can be read, in no set order.
+
+    Whoever may push can have put it there: only a signature tells who has.
+
+    :raises RegistryError: the registry can't be asked.
+    """
+    found = []
+    for entry in find_artifacts(registry, ref, kind):
+        # Damaged ones are left out: they must not hide the others.
+        with contextlib.suppress(DamagedInRegistry, NotFoundInRegistry):
+            artifact = read_artifact(
+                registry, ref.repository, entry.digest, artifact_type=kind, subject=ref.digest
+            )
+            found.append(artifact.read())
+    return tuple(found)
+
+
 def push_image(
     registry: Registry,
     repository: str,
-    tag: str,
+    tag: str | None,
     *,
     layers: Sequence[Path],
     config: Mapping[str, Any],
+    annotations: Mapping[str, str] | None = None,
 ) -> ImageRef:
     """Store an image made of uncompressed tar files, lowest first; return its digest reference.
 
@@ -230,6 +278,7 @@ def push_image(
             registry, repository, Content(media_type=OCI_CONFIG, content=canonical_json(document))
         ),
         "layers": [descriptor for _, descriptor in stored],
+        **({"annotations": dict(annotations)} if annotations else {}),
     }
     digest = registry.put_manifest(repository, canonical_json(manifest), OCI_MANIFEST, tag=tag)
     return ImageRef(registry.host, repository, digest)

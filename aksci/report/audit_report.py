@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aksci.core.text import escape_markdown
+from aksci.core.text import escape_markdown, safe_json
 from aksci.report.markup import Markup, markdown_table
 from aksci.supply.verify.judge import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from aksci.supply.verify.audit import Audit, Row
 
-__all__ = ["audit_markdown", "audit_text"]
+__all__ = ["AUDIT_FORMATS", "audit_markdown", "audit_text"]
 
 _GROUPS = {
     "release": "release",
@@ -98,3 +98,10 @@ def _counts(audit: Audit) -> str:
     counted = ", ".join(f"{number} {name}" for name, number in audit.counts.items())
     warned = sum(bool(row.warnings) for row in audit.rows)
     return (counted or "nothing") + (f"; {warned} with a warning" if warned else "")
+
+
+AUDIT_FORMATS: dict[str, Callable[[Audit], str]] = {
+    "text": audit_text,
+    "markdown": audit_markdown,
+    "json": lambda audit: safe_json(audit.as_json()),
+}

@@ -16,16 +16,21 @@ CODE_FORMATS = frozenset({"json", "html", "sarif", "junit"})
 """For programs: ``sanitise`` would change the meaning; each escapes what it shows itself."""
 
 _TABLES = {
+    "Audit": "audit_report:AUDIT_FORMATS",
     "BuildPlan": "plan_report:PLAN_FORMATS",
     "Cascade": "cascade_formats:CASCADE_FORMATS",
     "CheckedRelease": "release_report:RELEASE_FORMATS",
     "Comparison": "release_comparison:COMPARISON_FORMATS",
+    "DeployPlan": "deploy_report:DOCUMENT_FORMATS",
+    "DeployResult": "deploy_report:RESULT_FORMATS",
     "Drawing": "graph_formats:DRAWING_FORMATS",
+    "EnvironmentStatus": "deploy_report:DOCUMENT_FORMATS",
     "Explanation": "plan_report:WHY_FORMATS",
     "Graph": "graph_formats:GRAPH_FORMATS",
     "LintReport": "lint_report:LINT_FORMATS",
     "Matrices": "plan_report:MATRIX_FORMATS",
     "PlanComparison": "plan_report:COMPARISON_FORMATS",
+    "PromotionPlan": "deploy_report:DOCUMENT_FORMATS",
     "ReleaseList": "release_report:RELEASE_LIST_FORMATS",
     "UndecidedError": "plan_report:UNDECIDED_FORMATS",
     "Verdicts": "verdict_formats:VERDICT_FORMATS",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from aksci.cascade.cascade_report import gone_on
 from aksci.cascade.dependents.ask_owners import (
     Asking,
     meant_now,
@@ -14,7 +15,7 @@ from aksci.cascade.dependents.ask_owners import (
 from aksci.cascade.dependents.find_dependents import find_dependents
 from aksci.cascade.dependents.image_records import LineageCache
 from aksci.core.errors import AksciError, Interrupted
-from aksci.steps.cascade_parts import keep, scope_of
+from aksci.steps.cascade_parts import keep, scope_for
 
 if TYPE_CHECKING:
     from aksci.cascade.cascade_report import Cascade, Dependent
@@ -50,12 +51,12 @@ def ask_owners(env: Environment, cascade: Cascade) -> Cascade:
     except AksciError as failure:  # what is done here is told whatever becomes of them
         error = failure
     seconds = time.monotonic() - began
-    return keep(env, cascade.gone_on("registry", seconds, error, dependents=dependents))
+    return keep(env, gone_on(cascade, "registry", seconds, error, dependents=dependents))
 
 
 def _ask(env: Environment, cascade: Cascade) -> tuple[tuple[Dependent, ...], AksciError | None]:
     registry, config = env.registry, env.config
-    scope = scope_of(env, cascade)
+    scope = scope_for(env, cascade)
     repositories = registry.repositories()
     survey = find_dependents(
         registry,

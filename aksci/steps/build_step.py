@@ -105,14 +105,12 @@ def _build(
 
 def gate_tools(env: Environment) -> tuple[str, ...]:
     """Return the programs that scan and sign here; parts that a team brings have their own."""
-    from aksci.supply.sign.make_signer import SIGNER_TOOLS
+    from aksci.supply.sign.make_signer import signing_tools
 
-    own, names = env.parts.in_environment(env.name), []
-    if own.scanner is None and env.config.scan.scanner == "trivy":
-        names.append("trivy")
-    if own.signer is None:
-        names += [SIGNER_TOOLS[one] for one in env.config.sign.signers if one in SIGNER_TOOLS]
-    return tuple(names)
+    own = env.parts.in_environment(env.name)
+    ours = own.scanner is None and env.config.scan.scanner == "trivy"
+    signing = () if own.signer else signing_tools(env.config.sign.signers)
+    return (*(["trivy"] if ours else []), *signing)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.cascade.base_policy import check_policy
 from aksci.cascade.cascade_plan import Chooser
-from aksci.cascade.cascade_report import Cascade
+from aksci.cascade.cascade_report import Cascade, gone_on, scope_of, within
 from aksci.cascade.cascade_scope import CascadeScope, read_bases
 from aksci.cascade.dependents.loop_guard import chain_of
 from aksci.cascade.drift import PolicyDigests
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aksci.environment import Environment
     from aksci.oci.references import ImageRef
 
-__all__ = ["CHAIN", "chooser_for", "first_result", "keep", "open_scope", "scope_of"]
+__all__ = ["CHAIN", "chooser_for", "first_result", "keep", "open_scope", "scope_for"]
 
 CHAIN = "AKSCI_CASCADE_CHAIN"
 """The variable with the projects that asked each other for this cascade."""
@@ -52,9 +52,9 @@ def open_scope(
     return CascadeScope(graph=graph, policy_digests=digests, chain=chain, named=named)
 
 
-def scope_of(env: Environment, cascade: Cascade) -> CascadeScope:
+def scope_for(env: Environment, cascade: Cascade) -> CascadeScope:
     """Return what a cascade has looked at; where it was not made by a step, all."""
-    return cascade.scope or open_scope(env)
+    return scope_of(cascade) or open_scope(env)
 
 
 def chooser_for(
@@ -108,9 +108,8 @@ def first_result(
         created=env.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         planned=planned,
         drift=tuple(edge for name in sorted(choices) for edge in choices[name].edges),
-        scope=scope,
     )
-    return cascade.gone_on(step, time.monotonic() - began, **found)
+    return gone_on(within(cascade, scope), step, time.monotonic() - began, **found)
 
 
 def keep(env: Environment, cascade: Cascade) -> Cascade:

@@ -11,7 +11,7 @@ from aksci.cascade.cascade_run import CascadeRun, withheld
 from aksci.images.build.build_record import Build, Failure, update_failures
 from aksci.images.build.build_run import Run
 from aksci.steps.cascade_parts import chooser_for, first_result, keep, open_scope
-from aksci.steps.gate_step import gate as scan_and_sign
+from aksci.steps.gate_step import gate as our_gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -33,7 +33,7 @@ def cascade(
     bases: Collection[str] = (),
     batch: bool = False,
     registry_wide: bool = False,
-    gate: Callable[[str, BuiltImage], None] | None = None,
+    gate: Callable[[str, BuiltImage], object] | None = None,
 ) -> Cascade:
     """Make again what is based on images from outside that moved, release it, and move its tags.
 
@@ -62,7 +62,7 @@ def cascade(
     """
     began = time.monotonic()
     scope = open_scope(env, bases, registry_wide=registry_wide)
-    checks = scan_and_sign(env, check=gate, graph=scope.graph)
+    checks = our_gate(env, graph=scope.graph, check=gate)
     return keep(env, rebuild(env, scope, checks, batch=batch, began=began))
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aksci.cascade.cascade_environments import EnvironmentActions, deploy_continued
+from aksci.cascade.cascade_report import gone_on
 from aksci.core.errors import AksciError, Interrupted
 from aksci.deploy.state.deploy_record import read_record
 from aksci.steps.cascade_parts import keep
+from aksci.steps.deploy_step import deploy
+from aksci.steps.plan_promote_step import gate_refusals
+from aksci.steps.promote_step import promote
 from aksci.supply.release.continued import continues
 from aksci.supply.release.find_release import latest_release
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from aksci.cascade.cascade_report import Cascade, EnvironmentOutcome
+    from aksci.deploy.deploy_release import DeployResult
     from aksci.deploy.state.deploy_record import DeployRecord
     from aksci.environment import Environment
     from aksci.oci.references import ImageRef
@@ -67,37 +70,38 @@ def deploy_cascade(env: Environment, cascade: Cascade) -> Cascade:
     except AksciError as failure:  # what was made is told all the same
         error = failure
     seconds = time.monotonic() - began
-    return keep(env, cascade.gone_on("deploy", seconds, error, environments=outcomes))
+    return keep(env, gone_on(cascade, "deploy", seconds, error, environments=outcomes))
 
 
 def actions_in(env: Environment) -> EnvironmentActions:
     """Return how the environments beside one are looked at and changed."""
-    from aksci.cli.options import Options
-    from aksci.pipelines.deploy import deploy_ref
-    from aksci.pipelines.promote import gate_refusals, previous, promote
 
     def look(name: str) -> DeployRecord:
         with env.at(name).looking.cluster() as cluster:
             return read_record(cluster)
 
     def deploy_there(name: str, ref: ImageRef) -> tuple[str, ...]:
-        return _services(deploy_ref(env.at(name), ref))
+        return _rolled_out(deploy(env.at(name), ref))
 
     def promote_there(name: str, ref: ImageRef) -> tuple[str, ...]:
-        done = promote(env.at(name), Options(env=name, release=str(ref)))
-        return _services(done["deploy"])
+        there = env.at(name)
+        return _rolled_out(deploy(there, promote(there.promoted_from, there, ref)))
+
+    def refusals(name: str, ref: ImageRef) -> tuple[str, ...]:
+        there = env.at(name)
+        return gate_refusals(there.promoted_from, there, ref)
 
     return EnvironmentActions(
         registry=lambda name: env.at(name).looking.endpoints.registry,
-        source=lambda name: previous(env.at(name)).name,
+        source=lambda name: env.at(name).promoted_from.name,
         look=look,
         deploy=deploy_there,
         promote=promote_there,
-        refusals=lambda name, ref: gate_refusals(env.at(name), ref),
+        refusals=refusals,
         continues=lambda release, before: continues(release, before, signer=env.signer),
     )
 
 
-def _services(result: Mapping[str, Any]) -> tuple[str, ...]:
+def _rolled_out(result: DeployResult) -> tuple[str, ...]:
     """Return the services that a deployment has rolled out."""
-    return tuple(each["service"] for each in result["results"] if each["action"] != "skip")
+    return tuple(each.service for each in result.services if each.action != "skip")

@@ -34,8 +34,8 @@ def gate(
     Scanner and signer are made when the first image comes. Called with an image, it raises
     ``GateError`` where [scan] refuses it, and ``TrustError`` where it can't be signed.
 
-    :param check: of your own: called with each image, by name, once [scan] has passed it and before
-        it is signed; an ``AksciError`` that it raises makes that image fail.
+    :param check: one of your own, called with the name of each image that passed the scan. An
+        ``AksciError`` that it raises refuses the image, which is then not signed.
     :param graph: of the project, where it is known already.
     """
     from aksci.supply.scan_and_sign import ScanAndSign

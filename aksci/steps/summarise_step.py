@@ -1,4 +1,4 @@
-"""The step ``summarise``: a value on the CI system's summary page."""
+"""The step ``summarise``: a value on the run's summary page, where the CI system has one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ __all__ = ["summarise"]
 
 
 def summarise(env: Environment, value: object) -> None:
-    """Append what a step returned to the run's summary page, where the CI system has one.
+    """Append what a step returned to the summary page of this CI job, in Markdown.
 
     >>> summarise(env, plan(env))  # doctest: +SKIP
 
-    :param value: a plan, verdicts, a cascade…: whatever ``show`` can show as ``markdown``.
-    :raises UsageError: the value can't be shown so.
+    :raises UsageError: the value has no such form.
     """
     from aksci.report.rendering import render
 

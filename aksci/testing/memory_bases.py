@@ -74,14 +74,14 @@ class MemoryBases:
             self._missing.add((host, repository, tag))
             self.connect(host).delete(repository, tag)
 
-    def provide(self, host: str, repository: str, tag: str) -> None:
+    def _provide(self, host: str, repository: str, tag: str) -> None:
         """Make an image, unless there is one, or there must be none."""
         with self._lock:
             place = (host, repository, tag)
             if place not in self._missing and place not in self._versions:
                 self._publish(host, repository, tag, 1)
 
-    def pinned(self, host: str, repository: str) -> str:
+    def _pinned(self, host: str, repository: str) -> str:
         """Return the digest of what stands for all images that are only named by digest."""
         with self._lock:
             return self._publish(host, repository, "", 1)
@@ -109,7 +109,7 @@ class _BaseRegistry(MemoryRegistry):
 
     def resolve(self, repository: str, reference: str) -> str | None:
         if ":" not in reference:  # a digest is there or not; a tag is a wish
-            self._bases.provide(self.host, repository, reference)
+            self._bases._provide(self.host, repository, reference)  # noqa: SLF001 - of this module
         else:
             self._have(repository, reference)
         return super().resolve(repository, reference)
@@ -120,11 +120,12 @@ class _BaseRegistry(MemoryRegistry):
 
     def _have(self, repository: str, digest: str) -> None:
         """Keep an image under a digest that a Dockerfile names."""
-        with self.store.lock:
-            if self.store.digest(repository, digest) is None:
-                like = self.store.manifest(repository, self._bases.pinned(self.host, repository))
-                if like is not None:
-                    self.plant(repository, like.content, digest=digest, media_type=like.media_type)
+        if self.store.digest(repository, digest) is not None:
+            return
+        stands_for = self._bases._pinned(self.host, repository)  # noqa: SLF001 - of this module
+        like = self.store.manifest(repository, stands_for)
+        if like is not None:
+            self.plant(repository, like.content, digest=digest, media_type=like.media_type)
 
 
 def _place(reference: str) -> tuple[str, str, str]:

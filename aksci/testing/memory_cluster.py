@@ -76,17 +76,24 @@ class MemoryCluster:
     # What a test arranges, and looks at
 
     def break_down(
-        self, workload: str, *, code: str = "CrashLoopBackOff", message: str = "", log: str = ""
+        self,
+        workload: str,
+        *,
+        code: str = "CrashLoopBackOff",
+        message: str = "",
+        log: str = "",
+        times: int | None = 1,
     ) -> None:
-        """Let the pods of a workload never become ready when it is written again, until ``heal``.
+        """Let the pods of a workload not become ready when it is written the next time.
 
         :param workload: its name; of a Job, how its name begins, such as ``web-migrate``.
         :param code: why a container waits, in Kubernetes' words: ``CrashLoopBackOff``,
             ``ImagePullBackOff``…
         :param message: what Kubernetes says of it.
         :param log: what the container wrote.
+        :param times: how often; once, so that a rollback is well again. None: until ``heal``.
         """
-        self._rollouts.faults[workload] = PodFault(code=code, message=message)
+        self._rollouts.faults[workload] = PodFault(code=code, message=message, left=times)
         self._logs[workload] = log
 
     def heal(self) -> None:

@@ -108,6 +108,25 @@ class MemoryEnvironment(Environment):
         """What its runs leave behind; not in the project's folder."""
         return self.memory
 
+    def next_run(self, run_id: str = "next-run") -> MemoryEnvironment:
+        """Return the environment as a later run finds it, closed with this one.
+
+        Sources and aksci.toml are read again, and what this run has learnt is forgotten: what a
+        base's tag means, and what is signed.
+        """
+        later = open_environment(
+            self.root,
+            self.name,
+            world=self.world,
+            parts=self.parts,
+            reporter=self.reporter,
+            variables=self.variables,
+            runner=self.runner,
+            run_id=run_id,
+            work=self.work,
+        )
+        return self._family.closing.enter_context(later)
+
     def prepare(self, *, cluster: bool = False, notary: bool = False) -> Endpoints:  # noqa: ARG002
         """Start nothing: all is there."""
         return self.endpoints

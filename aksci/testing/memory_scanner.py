@@ -52,23 +52,6 @@ class CannedFinding:
     in_base: bool = False
     """Whether the base image brought it."""
 
-    def in_layers(self, layers: Sequence[str]) -> Finding:
-        """Return it as it is found in an image of these layers, the lowest first."""
-        place = layers[0 if self.in_base else -1] if layers else ""
-        vulnerable = self.kind == "vulnerability"
-        return Finding(
-            kind=self.kind,
-            id=self.id,
-            package=self.package,
-            installed=self.installed if vulnerable else "line 1",
-            fixed=self.fixed if vulnerable else "",
-            severity=self.severity,
-            title=self.id,
-            layer=place,
-            purl=f"pkg:deb/debian/{self.package}@{self.installed}" if vulnerable else "",
-            url=f"https://example.com/{self.id}",
-        )
-
 
 class MemoryScanner(Scanner):
     """Reports canned findings per image, as Trivy would report them; the gate decides for itself.
@@ -77,10 +60,11 @@ class MemoryScanner(Scanner):
     something, its database counts as a new one, so that what was scanned before is scanned again,
     as in life. It is called from several threads.
 
-    >>> scanner = MemoryScanner(connect, now=clock)  # doctest: +SKIP
-    >>> scanner.find("web", CannedFinding(id="CVE-2026-0001"))  # doctest: +SKIP
-    >>> [ref.repository for ref in scanner.scanned]  # after a scan  # doctest: +SKIP
-    ['shop/web']
+    >>> from aksci.testing import MemoryWorld
+    >>> scanner = MemoryWorld().scanner
+    >>> scanner.find("web", CannedFinding(id="CVE-2026-0001"))
+    >>> scanner.scanned  # after a scan: each digest
+    []
 
     :param connect: returns the registry of a host, to tell an image's layers.
     :param now: the clock that dates the database.
@@ -145,7 +129,7 @@ class MemoryScanner(Scanner):
         ]
         report = ScanReport(
             packages=(_SAMPLE,),
-            findings=tuple(each.in_layers(config.diff_ids) for each in canned),
+            findings=tuple(_in_layers(each, config.diff_ids) for each in canned),
             system="debian 12.0",
             layers=config.diff_ids,
         ).document(ref)
@@ -165,3 +149,21 @@ class MemoryScanner(Scanner):
 
 def _is(image: str, ref: ImageRef) -> bool:
     return f"/{ref.repository}".endswith(f"/{image}")
+
+
+def _in_layers(canned: CannedFinding, layers: Sequence[str]) -> Finding:
+    """Return a finding as it is in an image of these layers, the lowest first."""
+    place = layers[0 if canned.in_base else -1] if layers else ""
+    vulnerable = canned.kind == "vulnerability"
+    return Finding(
+        kind=canned.kind,
+        id=canned.id,
+        package=canned.package,
+        installed=canned.installed if vulnerable else "line 1",
+        fixed=canned.fixed if vulnerable else "",
+        severity=canned.severity,
+        title=canned.id,
+        layer=place,
+        purl=f"pkg:deb/debian/{canned.package}@{canned.installed}" if vulnerable else "",
+        url=f"https://example.com/{canned.id}",
+    )

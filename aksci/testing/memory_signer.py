@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MemorySigner"]
 
-SIGNATURE_TYPE = "application/vnd.aksci.memory-signature.v1+json"
+SIGNATURE_TYPE = "application/vnd.in-memory.signature.v1+json"
 
 
 class MemorySigner(Signer):
@@ -38,9 +38,11 @@ class MemorySigner(Signer):
     required. It keeps nothing secret: whoever knows a key's name can sign. It is called from
     several threads.
 
-    >>> signer = MemorySigner(connect, now=clock)  # doctest: +SKIP
-    >>> signer.with_key("mallory").sign(ref, claims)  # doctest: +SKIP
-    >>> signer.verify(ref, claims)  # doctest: +SKIP
+    >>> from aksci.testing import MemoryWorld, push_sample
+    >>> world = MemoryWorld()
+    >>> ref = push_sample(world.connect("shop.test"), "shop/web")
+    >>> world.signer.with_key("mallory").sign(ref, {})
+    >>> world.signer.verify(ref, {})
     Traceback (most recent call last):
     aksci.supply.sign.signer.UntrustedError: ... is signed by 'mallory', who is not trusted.
 

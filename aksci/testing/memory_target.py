@@ -71,9 +71,11 @@ class MemoryTarget:
     digests came where, in which order, and by which values files; what the chart makes of them,
     ``nox -s lint`` and a real cluster can tell. It is called from several threads.
 
-    >>> target = MemoryTarget(cluster=cluster, namespace="shop")  # doctest: +SKIP
-    >>> [each.service for each in target.applied]  # after a deployment  # doctest: +SKIP
-    ['db', 'web']
+    >>> from aksci.testing import MemoryWorld
+    >>> target = MemoryWorld().target("staging")
+    >>> target.fail("web", "field is immutable")
+    >>> [each.service for each in target.applied]  # after a deployment: the others, in their order
+    []
     """
 
     cluster: MemoryCluster

@@ -19,8 +19,7 @@ class NoPrograms(Runner):
 
     >>> NoPrograms().run(["helm", "version"])
     Traceback (most recent call last):
-    aksci.core.errors.ToolError: A test starts no programs, and this needs 'helm'.
-    ...
+    aksci.core.errors.ToolError: A test starts no programs, and this needs 'helm'...
     """
 
     def __init__(self) -> None:

@@ -17,12 +17,14 @@ _JOB = "batch.kubernetes.io/job-name"
 _CRASHES = 3
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class PodFault:
     """Why pods do not become ready."""
 
     code: str
     message: str = ""
+    left: int | None = None
+    """How many times more; None: always."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +68,15 @@ class Rollouts:
         return made
 
     def _fault(self, kind: str, name: str) -> PodFault | None:
-        if kind != "Job":
-            return self.faults.get(name)
-        return next((one for start, one in self.faults.items() if name.startswith(start)), None)
+        """Return what befalls a workload this time."""
+        job = kind == "Job"
+        fits = (
+            one for key, one in self.faults.items() if key == name or (job and name.startswith(key))
+        )
+        found = next((one for one in fits if one.left != 0), None)
+        if found is not None and found.left is not None:
+            found.left -= 1
+        return found
 
     def _replica_set(self, workload: Mapping[str, Any], generation: int) -> dict[str, Any]:
         metadata = self._metadata(f"{workload['metadata']['name']}-{generation}", workload)

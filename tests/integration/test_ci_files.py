@@ -14,7 +14,7 @@ from aksci.cli.sessions import SESSIONS
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 WRAPPERS = [*WORKFLOWS, *sorted(ROOT.glob("azure-pipelines*.yml"))]
-OURS = {*SESSIONS, "check"}
+OURS = {*SESSIONS, "check", "image", "package", "tryout", "upload"}
 
 
 def _scripts(node):
@@ -45,3 +45,18 @@ def test_a_wrapper_has_no_logic_of_its_own(path):
         sessions = re.search(r"\./dev -s ((?:[a-z]+ ?)+)", script)
         assert sessions, script
         assert set(sessions[1].split()) <= OURS
+
+
+def test_nothing_is_signed_or_published_before_all_is_checked_and_tried():
+    jobs = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"]
+
+    def before(name):
+        needs = jobs[name].get("needs", [])
+        names = [needs] if isinstance(needs, str) else needs
+        return {*names, *(each for one in names for each in before(one))}
+
+    able = {name for name, job in jobs.items() if "id-token" in job["permissions"]}
+    assert able == {"attest", "publish", "image"}
+    for name in able:
+        assert {"check", "package", "tryout"} <= before(name)
+    assert {name for name in able if "environment" in jobs[name]} == {"publish", "image"}

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 import pytest
 
 from aksci.ci.choose import choose_reporter
+from aksci.config.deploy_models import EnvironmentConfig
+from aksci.config.models import Config
 from aksci.core.errors import ClusterError, ConfigError, UsageError
 from aksci.core.process import Runner
 from aksci.environment import Environment
@@ -236,3 +238,46 @@ def test_the_last_build_of_another_environment_is_not_taken_for_this_ones(open_e
     with pytest.raises(UsageError, match="for 'staging', not 'production'") as caught:
         env.at("production").last_build()
     assert caught.value.hint == "nox -s build -- --env production"
+
+
+def somewhere(**more):
+    return EnvironmentConfig(registry="r.example", namespace="shop", **more)
+
+
+@pytest.fixture
+def production(make_environment):
+    """The environment ``production``, and others beside it."""
+    smallest = Config.model_validate({"schema": 1, "project": {"name": "shop"}})
+
+    def make(promote_from, **others):
+        here = somewhere(promote_from=promote_from)
+        config = smallest.model_copy(update={"environments": {"production": here, **others}})
+        return make_environment("production", config=config)
+
+    return make
+
+
+def test_the_environment_before_takes_the_place_of_this_one_and_nothing_else_changes(production):
+    staging = somewhere()
+    here = production("staging", staging=staging)
+    found = here.promoted_from
+    assert (found.name, found.settings) == ("staging", staging)
+    assert vars(found) | {"name": "production", "settings": here.settings} == vars(here)
+
+
+def test_the_local_environment_need_not_be_in_the_file(production):
+    found = production("local").promoted_from
+    assert (found.name, found.settings.platform) == ("local", "embedded")
+    assert found.settings.namespace == "shop"
+
+
+def test_an_environment_that_names_none_is_an_error_that_says_what_to_write(production):
+    with pytest.raises(UsageError) as caught:
+        assert production(None).promoted_from
+    assert 'promote_from = "…" under [environments.production]' in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["production", "nowhere"])
+def test_an_environment_can_be_promoted_from_another_that_there_is(production, name):
+    with pytest.raises(ConfigError, match=r"environments\.production\.promote_from"):
+        assert production(name).promoted_from

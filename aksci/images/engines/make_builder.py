@@ -14,6 +14,7 @@ from aksci.images.engines.buildx import ENGINE_BUILDER, BuildxBuilder
 from aksci.images.engines.buildx_builders import BuilderSpec, BuilderStore, own_name
 from aksci.images.engines.kubeconfig import one_context
 from aksci.images.engines.pool import PoolBuilder
+from aksci.local.layout import Network
 from aksci.oci.client import is_loopback
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ class _OwnBuilders:
                 f"{self.root / CONFIG_NAME}: environments.{self.name}.builder: the registry "
                 f"{self.found.registry} is on this machine's loopback, which no pod can reach.",
                 hint="name a registry that the cluster's pods reach under the same name as this "
-                "machine; docs/engines.md shows one for the embedded cluster.",
+                f"machine; pods of the embedded cluster reach it as {Network().node}.",
             )
         if driver == "docker-container":
             # Loopback in a container is its own: with the host's network, it is the host's.

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from aksci.supply.release.release import Release, ReleaseImage
     from aksci.supply.sign.signer import Proof, Signer
 
-__all__ = ["CheckedRelease", "check_release", "prove_release", "verify_release"]
+__all__ = [
+    "CheckedRelease",
+    "check_release",
+    "load_verified",
+    "prove_release",
+    "verify_release",
+]
 
 _THREADS = 8
 
@@ -58,6 +64,19 @@ def prove_release(ref: ImageRef, *, signer: Signer) -> tuple[Proof, ...]:
     The claim of the repository refuses a release that was copied from another project.
     """
     return signer.verify(ref, kind_claims(ref, "release"))
+
+
+def load_verified(registry: Registry, ref: ImageRef, *, project: str, signer: Signer) -> Release:
+    """Read a release of a project by its digest, and verify it with all that it names.
+
+    :raises TrustError: it is another project's, or something of it is not trusted.
+    :raises RegistryError: it is not there, or the registry can't be asked.
+    """
+    release = load_release(registry, ref)
+    if release.project != project:
+        raise TrustError(f"{ref} is a release of {release.project!r}, not of {project!r}.")
+    verify_release(release, signer=signer, registry=registry)
+    return release
 
 
 def verify_release(

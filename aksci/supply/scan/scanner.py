@@ -136,12 +136,12 @@ def _files(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for each in findings:
         if each.kind == "vulnerability":
-            continue  # its version is no line
+            continue
         line = {"StartLine": int(each.installed.rpartition(" ")[2] or 0)}
         if each.kind == "secret":
             entry = {"RuleID": each.id, **line, **_common(each)}
             found[each.package]["Secrets"].append(entry)
-        elif each.kind == "misconfiguration":
+        else:
             entry = {"ID": each.id, "Status": "FAIL", "CauseMetadata": line, **_common(each)}
             found[each.package]["Misconfigurations"].append(entry)
     return [{"Target": file, "Class": "custom", **entries} for file, entries in found.items()]

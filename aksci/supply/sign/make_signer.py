@@ -26,10 +26,15 @@ if TYPE_CHECKING:
     from aksci.supply.sign.signer import Proof, Signer
     from aksci.tools.toolbox import Toolbox
 
-__all__ = ["SIGNER_TOOLS", "RememberingSigner", "SignerMaker"]
+__all__ = ["RememberingSigner", "SignerMaker", "signing_tools"]
 
-SIGNER_TOOLS = {"notation": "notation", "cosign": "cosign", "dct": "notary"}
-"""Word of ``sign.signers`` -> the program that it needs."""
+_TOOLS = {"notation": "notation", "cosign": "cosign", "dct": "notary"}
+"""Signer -> the program of the toolbox that it needs."""
+
+
+def signing_tools(signers: Iterable[str]) -> tuple[str, ...]:
+    """Return the programs that signers of aksci.toml need; those of own ones are theirs."""
+    return tuple(_TOOLS[name] for name in signers if name in _TOOLS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +85,7 @@ class SignerMaker:
         )
         return dct_signer(
             config,
-            notary=self.toolbox.ensure(SIGNER_TOOLS["dct"]),
+            notary=self.toolbox.ensure(_TOOLS["dct"]),
             runner=self.runner,
             registry=self.registry,
             root=self.root,
@@ -97,7 +102,7 @@ class SignerMaker:
         config_home = self.variables.get("XDG_CONFIG_HOME") or home_of(self.variables) / ".config"
         return notation_signer(
             self.config.notation,
-            notation=self.toolbox.ensure(SIGNER_TOOLS["notation"]),
+            notation=self.toolbox.ensure(_TOOLS["notation"]),
             runner=self.runner,
             registry=self.registry,
             root=self.root,
@@ -114,7 +119,7 @@ class SignerMaker:
 
         return cosign_signer(
             self.config.cosign,
-            cosign=self.toolbox.ensure(SIGNER_TOOLS["cosign"]),
+            cosign=self.toolbox.ensure(_TOOLS["cosign"]),
             runner=self.runner,
             registry=self.registry,
             root=self.root,

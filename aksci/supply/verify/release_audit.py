@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aksci.supply.release.make_release import load_release
+from aksci.supply.verify.audit import row_of
 from aksci.supply.verify.judge import Subject
 
 if TYPE_CHECKING:
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
 
     from aksci.oci.references import ImageRef
     from aksci.supply.release.release import Release
+    from aksci.supply.verify.audit import Row
     from aksci.supply.verify.judge import Judge, Judgement
 
-__all__ = ["ReleaseAudit", "audit_release"]
+__all__ = ["ReleaseAudit", "audit_release", "release_rows"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,3 +56,13 @@ def audit_release(ref: ImageRef, *, judge: Judge) -> ReleaseAudit:
         images={name: known[subject] for name, subject in images.items()},
         charts={name: known[subject] for name, subject in charts.items()},
     )
+
+
+def release_rows(audit: ReleaseAudit) -> list[Row]:
+    """Return the rows of a release, of its charts and of its images."""
+    tag = audit.release.tag if audit.release else audit.judgement.subject.ref.repository
+    return [
+        row_of(audit.judgement, where=tag),
+        *(row_of(judgement, where=name) for name, judgement in sorted(audit.charts.items())),
+        *(row_of(judgement, where=name) for name, judgement in sorted(audit.images.items())),
+    ]

@@ -16,6 +16,7 @@ import pytest
 
 from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
 from aksci.core.process import Runner
+from aksci.deploy.deploy_plan import plan_deploy, read_state
 from aksci.deploy.deploy_release import deploy_release
 from aksci.deploy.kubernetes.cluster import connect
 from aksci.deploy.opened_release import OpenedRelease, OpenedService
@@ -105,14 +106,21 @@ class World:
             images={"tiny": self.image},
         )
 
-    def deploy(self, release=None, run_id="run-1", *, rollback=False, **services):
-        services = services or {"web": {}}
-        config = {
+    @staticmethod
+    def configured(services):
+        return {
             name: ServiceConfig.model_validate(
                 {"chart": "chart", "timeout": 60, **each}, strict=False
             )
-            for name, each in services.items()
+            for name, each in (services or {"web": {}}).items()
         }
+
+    def plan(self, release, **services):
+        config, state = self.configured(services), read_state(self.cluster)
+        return plan_deploy(release, config, "test", self.environment, state, root=self.root)
+
+    def deploy(self, release=None, run_id="run-1", *, rollback=False, planned=None, **services):
+        config = self.configured(services)
         return deploy_release(
             release or self.release(*config),
             config,
@@ -125,6 +133,7 @@ class World:
             now=lambda: datetime.now(UTC),
             run_id=run_id,
             rollback=rollback,
+            planned=planned,
         )
 
     def run_helm(self, *words):

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 
-from aksci.deploy.environment_status import read_status
+import pytest
+
+from aksci.core.errors import PlanChangedError
+from aksci.deploy.namespace_status import read_status
 from aksci.deploy.rollback import choose_release
 from aksci.deploy.state.deploy_record import read_record
+from aksci.deploy.targets.helm import read_helm_states
 
 
 def test_rollback_deploys_the_release_before_without_its_pre_steps(world):
@@ -53,6 +57,25 @@ def test_a_hand_made_change_is_noticed_and_put_right(world):
     result = world.deploy(release)
     assert result.plan.services[0].reasons == ({"code": "FOREIGN_CHANGE"},)
     assert world.ask() == "hello from 1"
+
+
+def test_a_plan_is_done_while_it_holds_and_refused_once_somebody_has_changed_something(world):
+    world.deploy(world.release())
+    world.values(version="2")
+    release = world.release()
+    planned = world.plan(release)
+    assert [each.action for each in planned.services] == ["upgrade"]
+    chart = str(release.services["web"].chart)
+    by_hand = ["upgrade", "web", chart, "--reuse-values", "--set-string", "version=9"]
+    world.run_helm(*by_hand)
+    with pytest.raises(PlanChangedError, match=r"web: Helm has revision 2 .*, and had revision 1"):
+        world.deploy(release, planned=planned)
+    assert read_record(world.cluster).attempt == ""
+    assert len(read_helm_states(world.cluster)["web"].revisions) == 2
+
+    planned = world.plan(release)
+    assert world.deploy(release, planned=planned).plan.services == planned.services
+    assert world.ask() == "hello from 2"
 
 
 def test_a_deleted_workload_is_made_again_and_its_pre_steps_run_again(world):

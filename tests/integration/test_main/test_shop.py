@@ -56,7 +56,7 @@ def test_a_second_run_builds_signs_and_changes_nothing(deployed, kubectl):
     build, deploy = deployed.last_record("build"), deployed.last_record("deploy")
     assert {image["action"] for image in build["build"]["images"].values()} == {"reused"}
     assert build["sign"]["signed"] == []
-    assert deploy["changed"] is False
+    assert deploy["deploy"]["changed"] is False
     assert revisions() == before
     assert jobs() == before_jobs != []
 

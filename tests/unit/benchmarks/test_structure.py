@@ -65,6 +65,21 @@ def test_a_module_with_one_importer_in_its_folder_could_join_it_if_both_are_smal
     assert found.joinable == ("aksci.r.small",)
 
 
+def test_pipelines_are_measured_with_docstring_and_the_longest_is_first(tree):
+    long = 'def long(env):\n    """Do it."""\n    x = 1\n    return x\n'
+    found = tree(
+        {
+            "aksci/pipelines/a.py": "def short(env): ...\n",
+            "aksci/steps/b.py": "def step(env):\n    x = 1\n    return x\n",
+            "pipelines/c.py": "import aksci\n\n\n" + long,
+        }
+    )
+    assert list(found.pipelines.items()) == [
+        ("pipelines.c.long", 4),
+        ("aksci.pipelines.a.short", 1),
+    ]
+
+
 def test_our_own_code_has_no_circles_and_no_name_for_two_things():
     found = measure_structure(ROOT)
     assert found.circles == ()

@@ -127,7 +127,15 @@ def test_the_project_is_found_from_a_folder_below(tmp_path):
 def test_no_project_is_an_error_with_a_hint(tmp_path):
     with pytest.raises(ConfigError, match=r"No aksci\.toml") as caught:
         find_project(tmp_path)
-    assert "-C FOLDER" in str(caught.value)
+    assert "-C FOLDER" in caught.value.hint
+
+
+def test_the_hint_shows_a_file_that_loads_and_that_the_documents_show_too(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        find_project(tmp_path)
+    shown = caught.value.hint.partition("\n\n")[2]
+    assert _load(tmp_path, shown).discover.dockerfiles == ("**/Dockerfile",)
+    assert f"```toml\n{shown}\n```" in (ROOT / "docs/configuration.md").read_text()
 
 
 def test_the_committed_schema_is_current():

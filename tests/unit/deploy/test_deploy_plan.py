@@ -11,6 +11,7 @@ import pytest
 from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
 from aksci.core.errors import ConfigError, DeployError, UsageError
 from aksci.deploy.deploy_plan import ClusterState, plan_deploy
+from aksci.deploy.deploy_plan_changes import plan_changes
 from aksci.deploy.opened_release import OpenedRelease, OpenedService
 from aksci.deploy.rollback import choose_release
 from aksci.deploy.state.deploy_record import Deployed, DeployRecord, ServiceRecord, read_record
@@ -289,3 +290,77 @@ def test_a_record_that_is_none_is_damaged(change):
 
     with pytest.raises(DeployError, match="is damaged"):
         read_record(Cluster())
+
+
+def test_a_plan_holds_while_nothing_has_changed(root):
+    planned = plan(root, deployed(root), of=release(root, image=NEW))
+    found = plan(root, deployed(root), of=release(root, image=NEW))
+    assert plan_changes(planned, found) == ()
+
+
+@pytest.mark.parametrize("state", ["0 of 1 ready", "1 of 2 ready"])
+def test_how_far_a_rollout_is_makes_no_other_plan(root, state):
+    planned = plan(root, deployed(root, snapshot=EMPTY))
+    service = replace(
+        planned.services[0],
+        action="resume",
+        reasons=({"code": "UNHEALTHY", "workload": "Deployment/web", "state": state},),
+    )
+    reasons = ({"code": "UNHEALTHY", "workload": "Deployment/web", "state": "0 of 2 ready"},)
+    found = replace(planned, services=(replace(service, reasons=reasons),))
+    assert plan_changes(replace(planned, services=(service,)), found) == ()
+
+
+def changes(root, before, after, **options):
+    """Tell what differs between plans of two states of the cluster."""
+    made = [plan(root, state, of=release(root, image=NEW), **options) for state in (before, after)]
+    return plan_changes(*made)
+
+
+def test_a_service_that_was_changed_meanwhile_is_told_with_both_plans(root):
+    absent = ClusterState(helm={}, record=DeployRecord(), snapshot=EMPTY)
+    (told,) = changes(root, deployed(root), absent)
+    planned = "web: planned was upgrade (IMAGE image 111111111111 → 222222222222)"
+    assert told == f"{planned}, and now it is install (NEW)"
+
+
+def test_a_revision_that_somebody_made_meanwhile_is_told_though_it_looks_the_same(root):
+    before, after = deployed(root, status="failed"), deployed(root, status="failed", number=5)
+    assert changes(root, before, after) == (
+        "web: Helm has revision 5 (failed), and had revision 3 (failed)",
+    )
+
+
+def test_files_and_settings_that_changed_are_told(root):
+    state = deployed(root, status="failed")
+    planned = plan(root, state)
+    (root / "web.yaml").write_text("replicas: 2\n")
+    assert plan_changes(planned, plan(root, state)) == ("web: its values changed",)
+    (root / "web.yaml").write_text("")
+    patient = {"web": service(timeout=9)}
+    assert plan_changes(planned, plan(root, state, services=patient)) == (
+        "web: its settings in aksci.toml changed",
+    )
+
+
+def test_other_services_another_release_and_another_way_are_told(root):
+    state = ClusterState(helm={}, record=DeployRecord(), snapshot=EMPTY)
+    both = release(root, "web", "worker")
+    services = {"web": service(), "worker": service()}
+    planned = plan(root, state, of=both, services=services, values=(), rollback=True)
+    found = plan(root, state, of=release(root, image=NEW), values=())
+    assert plan_changes(planned, found) == (
+        f"the release is localhost:5000/shop/release@{NEW.digest}, planned was {both.reference}",
+        "it is no rollback, planned was a rollback",
+        "web: its images changed",
+        "worker: planned was install (NEW), and now it is left alone",
+    )
+    told = plan_changes(found, planned)
+    assert "worker: nothing was planned, and now it is install (NEW)" in told
+
+
+def test_a_plan_for_another_environment_is_told(root):
+    planned = plan(root, deployed(root))
+    assert plan_changes(planned, replace(planned, environment="live", namespace="x")) == (
+        "planned for test (namespace shop), and this is live (x)",
+    )

@@ -75,6 +75,7 @@ def test_with_keep_going_what_did_not_fail_is_signed_and_nothing_released(env):
     with pytest.raises(BuildError, match="no space"):
         build(env, keep_going=True)
     assert [ref.repository for ref in env.world.signer.signed] == ["shop/tool"]
+    assert env.reporter.errors == []  # it is told once: by whoever catches it
     with pytest.raises(UsageError, match="did not build"):
         push(env)
     assert env.registry.resolve("shop/tool", "latest") is None

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from aksci import steps
+from aksci.cascade.cascade_report import scope_of, within
 from aksci.core.errors import (
     BuildError,
     ConfigError,
@@ -211,6 +212,8 @@ def test_a_step_of_ones_own_has_the_digests_and_the_report_before_the_next_step(
         assert world.written()["images"] == env.notes["cascade"]["images"]
         asked = steps.ask_owners(env, done)
         assert asked.images == done.images
+        # One that a test of theirs has made looks at everything.
+        assert steps.ask_owners(env, within(done, None)).require().images == done.images
         assert set(asked.steps) == {"images", "tags", "release", "registry"}
         assert asked.seconds > done.seconds
         assert world.written()["steps"].keys() == asked.steps.keys()
@@ -290,8 +293,9 @@ def test_a_base_of_a_range_is_meant_by_each_of_its_tags(world):
     world.configure('[[cascade.bases]]\nbase = "debian"\ntags = "x"\n')
     with world.open() as env:
         plan = steps.plan_cascade(env, bases=["debian:13"])
-    assert plan.scope.named.only == {"docker.io/library/debian:12"}
-    assert plan.scope.named.references == ("docker.io/library/debian:13",)
+    named = scope_of(plan).named
+    assert named.only == {"docker.io/library/debian:12"}
+    assert named.references == ("docker.io/library/debian:13",)
 
 
 def test_a_list_of_askers_that_is_none_is_refused(world):

@@ -123,14 +123,22 @@ def follow(cluster):
     )  # fmt: skip
 
 
-def test_a_workload_that_is_told_to_break_down_is_diagnosed_and_heals(cluster, memory):
+def test_a_workload_that_is_told_to_break_down_is_diagnosed_and_well_the_next_time(cluster, memory):
     memory.break_down("web", log="no such table: users")
     cluster.create("Deployment", workload())
     found = diagnose(cluster, "web", follow(cluster))
     assert found.fault.code == "CRASH_LOOP"
     assert found.logs == ("no such table: users",)
+    path = "/apis/apps/v1/namespaces/shop/deployments/web"
+    memory.apply(path, workload())
+    assert follow(cluster).complete
+
+    memory.break_down("web", times=None)
+    for _ in range(2):
+        memory.apply(path, workload())
+        assert follow(cluster).fault.code == "CRASH_LOOP"
     memory.heal()
-    memory.apply("/apis/apps/v1/namespaces/shop/deployments/web", workload())
+    memory.apply(path, workload())
     assert follow(cluster).complete
 
 

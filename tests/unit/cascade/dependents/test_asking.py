@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.cascade.cascade_report import Cascade
+from aksci.cascade.cascade_report import Cascade, within
 from aksci.cascade.cascade_scope import CascadeScope, NamedBases
 from aksci.config.loader import load_config
 from aksci.steps.ask_owners_step import ask_owners
@@ -69,9 +69,8 @@ def look(world, registry, github, tmp_path):
             run="run",
             created="",
             planned=planning,
-            scope=scope,
         )
-        done = ask_owners(env, cascade).require()
+        done = ask_owners(env, within(cascade, scope)).require()
         return {one.repository: (one.action, one.detail) for one in done.dependents}
 
     world.image("pay/base:1", parents={DEBIAN: OLD})

@@ -1,0 +1,97 @@
+"""The step ``plan_promote``: whether a release may come to the next environment, and how."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aksci.core.errors import UsageError
+from aksci.deploy.namespace_status import read_status, running_release
+from aksci.deploy.state.deploy_record import read_record
+from aksci.oci.references import ImageRef
+from aksci.steps.deployment import as_reference, verified_release
+from aksci.supply.release.promotion import PromotionPlan, plan_release_transfer, read_facts
+from aksci.supply.release.promotion_gates import check_gates
+
+if TYPE_CHECKING:
+    from aksci.environment import Environment
+    from aksci.supply.release.promotion_gates import RunningRelease
+    from aksci.supply.release.release import Release
+
+__all__ = ["ask_gates", "gate_refusals", "plan_promote", "start_platform"]
+
+
+def plan_promote(
+    source: Environment, target: Environment, release: Release | ImageRef | str | None = None
+) -> PromotionPlan:
+    """Verify a release where it is, ask the gates of the next environment, and plan the copy.
+
+    >>> plan = plan_promote(env.promoted_from, env)  # doctest: +SKIP
+    >>> plan.refusals  # doctest: +SKIP
+    ("soak: the release has run in 'staging' for 1 h 5 min; it must for 2 h. 55 min are left, …",)
+
+    What is refused is planned all the same; ``plan.require()`` raises it.
+
+    :param source: usually ``target.promoted_from``.
+    :param release: in the registry of ``source``; a text is ``registry/repository@sha256:…``.
+        Default: what runs there now.
+    :raises UsageError: nothing runs there, or the release is in another registry.
+    :raises TrustError: something of the release is not trusted.
+    :raises RegistryError: something is not there, or a registry can't be asked.
+    """
+    ref = _running_in(source) if release is None else as_reference(release)
+    start_platform(source)
+    verified = verified_release(source, ref)
+    refusals = ask_gates(source, target, verified)
+    # Only now: what can't be verified starts nothing where it would come to.
+    start_platform(target)
+    transfer = plan_release_transfer(
+        verified, source.registry, target.registry, reporter=target.reporter
+    )
+    plan = PromotionPlan(
+        source=source.name,
+        target=target.name,
+        release=verified,
+        refusals=refusals,
+        transfer=transfer,
+    )
+    target.note("plan_promote", plan.as_json())
+    return plan
+
+
+def gate_refusals(source: Environment, target: Environment, ref: ImageRef) -> tuple[str, ...]:
+    """Ask the gates alone, start and change nothing; return why they refuse a release.
+
+    :param ref: in the registry of ``source``.
+    """
+    return ask_gates(source.looking, target.looking, verified_release(source.looking, ref))
+
+
+def ask_gates(source: Environment, target: Environment, release: Release) -> tuple[str, ...]:
+    """Return why the gates of ``target`` refuse a verified release of ``source``."""
+
+    def look() -> RunningRelease:
+        with source.looking.cluster() as cluster:
+            return running_release(read_status(cluster, release.services), str(release.ref))
+
+    gates = target.settings.gates
+    facts = read_facts(release, gates, signer=source.signer, registry=source.registry, look=look)
+    return check_gates(facts, gates, now=target.now(), previous=source.name)
+
+
+def start_platform(env: Environment) -> None:
+    """Start the embedded platform, with all that a deployment needs."""
+    if env.settings.platform == "embedded":
+        env.prepare(cluster=True)
+
+
+def _running_in(source: Environment) -> ImageRef:
+    """Return the release that runs in an environment."""
+    with source.looking.cluster() as cluster:
+        current = read_record(cluster).current
+    if not current:
+        name = source.name
+        raise UsageError(
+            f"Nothing runs in {name!r} that could be promoted.",
+            hint=f"nox -s deploy -- --env {name}; or name a release with --release.",
+        )
+    return ImageRef.parse(current)
