@@ -17,6 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aksci.azure.acr_tasks.plan_tasks import AcrExport
+    from aksci.cascade.cascade_report import Cascade
+    from aksci.deploy.deploy_plan import DeployPlan
+    from aksci.deploy.deploy_release import DeployResult
+    from aksci.deploy.environment_status import EnvironmentStatus
     from aksci.deploy.lint.lint_project import LintFinding, LintReport
     from aksci.images.build.build_record import Build, BuiltImage
     from aksci.images.build_plan import BuildPlan
@@ -32,21 +36,29 @@ if TYPE_CHECKING:
     from aksci.report.graph_drawing import Drawing
     from aksci.supply.release.compare import Comparison
     from aksci.supply.release.find_release import ListedRelease, ReleaseList
+    from aksci.supply.release.promotion import PromotionPlan
     from aksci.supply.release.release import Release
     from aksci.supply.release.verify_release import CheckedRelease
     from aksci.supply.scan.verdict import Verdict
     from aksci.supply.scan.verdicts import Verdicts
+    from aksci.supply.scan_and_sign import ScanAndSign
     from aksci.supply.sign.dct.migrate import TrustMigration
+    from aksci.supply.verify.audit import Audit
 
 __all__ = [
     "AcrExport",
+    "Audit",
     "Build",
     "BuildPlan",
     "BuiltImage",
+    "Cascade",
     "CheckedRelease",
     "Comparison",
+    "DeployPlan",
+    "DeployResult",
     "Drawing",
     "Endpoints",
+    "EnvironmentStatus",
     "Explanation",
     "Graph",
     "HttpAnswer",
@@ -57,9 +69,11 @@ __all__ = [
     "ListedRelease",
     "Matrices",
     "PlanComparison",
+    "PromotionPlan",
     "Release",
     "ReleaseList",
     "RunningImage",
+    "ScanAndSign",
     "TrustMigration",
     "Validation",
     "Verdict",
@@ -68,16 +82,21 @@ __all__ = [
 
 _HOMES = {
     "AcrExport": "azure.acr_tasks.plan_tasks",
-    "HttpAnswer": "images.validate.image_runner",
+    "Audit": "supply.verify.audit",
     "Build": "images.build.build_record",
     "BuildPlan": "images.build_plan",
     "BuiltImage": "images.build.build_record",
+    "Cascade": "cascade.cascade_report",
     "CheckedRelease": "supply.release.verify_release",
     "Comparison": "supply.release.compare",
+    "DeployPlan": "deploy.deploy_plan",
+    "DeployResult": "deploy.deploy_release",
     "Drawing": "report.graph_drawing",
     "Endpoints": "local.endpoints",
+    "EnvironmentStatus": "deploy.environment_status",
     "Explanation": "images.explain",
     "Graph": "images.graph",
+    "HttpAnswer": "images.validate.image_runner",
     "ImageRef": "oci.references",
     "KeptPlan": "images.plan_compare",
     "LintFinding": "deploy.lint.lint_project",
@@ -85,9 +104,11 @@ _HOMES = {
     "ListedRelease": "supply.release.find_release",
     "Matrices": "images.plan_matrix",
     "PlanComparison": "images.plan_compare",
+    "PromotionPlan": "supply.release.promotion",
     "Release": "supply.release.release",
     "ReleaseList": "supply.release.find_release",
     "RunningImage": "images.validate.running_image",
+    "ScanAndSign": "supply.scan_and_sign",
     "TrustMigration": "supply.sign.dct.migrate",
     "Validation": "images.validate.result",
     "Verdict": "supply.scan.verdict",

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from aksci.environment import Environment
     from aksci.oci.references import ImageRef
     from aksci.supply.release.compare import Comparison
+    from aksci.supply.release.release import Release
 
 __all__ = ["compare_releases"]
 
 
 def compare_releases(
-    env: Environment, old: ImageRef | str, new: ImageRef | str | None = None
+    env: Environment,
+    old: Release | ImageRef | str,
+    new: Release | ImageRef | str | None = None,
 ) -> Comparison:
     """Compare two releases: images and why, packages, findings, charts, migrations, commits.
 

@@ -31,11 +31,6 @@ FILES = {
 PYTHON = {name: text for name, (language, text) in FILES.items() if language == "python"}
 TREES = {name: ast.parse(text, name) for name, text in PYTHON.items()}
 
-PENDING = {"deploy", "plan_deploy", "plan_promote", "promote", "rollback", "status", "verify"}
-"""Steps that are being written; to be removed with the last of them."""
-PENDING_NAMES = {"promoted_from"}
-"""Of the environment."""
-
 
 def shown(*, code: bool):
     """Return what is said of each step: in calls of the code, or in the table."""
@@ -63,8 +58,6 @@ def test_what_is_called_is_a_step_with_these_parameters(code):
     calls = shown(code=code)
     assert len(calls) > 30
     for where, name, words in calls:
-        if name in PENDING and name not in steps.__all__:
-            continue
         assert name in steps.__all__, (where, name)
         given = inspect.signature(getattr(steps, name)).parameters
         parameters = [each.removeprefix("_") for each in given]
@@ -75,7 +68,7 @@ def test_what_is_called_is_a_step_with_these_parameters(code):
 
 def test_the_table_has_every_step():
     told = {name for _, name, _ in shown(code=False)}
-    assert told - PENDING == {*steps.__all__} - PENDING - {"place_for"}  # that is no verb
+    assert told == {*steps.__all__} - {"place_for"}  # that is no verb
 
 
 def test_what_is_told_of_an_environment_is_there():
@@ -88,7 +81,7 @@ def test_what_is_told_of_an_environment_is_there():
         for name in re.findall(r"`(\w+)[^`]*`", row.split("|")[1])
     ]
     assert {"root", "note", "registry"} < set(told)
-    known = {*dir(Environment), *Environment.__dataclass_fields__} | PENDING_NAMES
+    known = {*dir(Environment), *Environment.__dataclass_fields__}
     assert set(told) <= known
     used = {
         node.attr
@@ -160,6 +153,79 @@ def test_its_files_make_a_repository_whose_modules_can_be_imported(repository):
     assert done.returncode == 0, done.stderr
 
 
+def test_the_first_pipeline_deploys_what_it_built_and_of_a_part_nothing(team, repository):
+    release = team("pipelines.release").release
+    with open_environment(repository) as env:
+        release(env, only=("gateway",))
+        assert "deploy" not in env.notes
+        release(env)
+        gateway = env.last_build().images["gateway"].ref
+        assert env.world.cluster().images("shop") == {"gateway/image": str(gateway)}
+
+
+def test_no_image_is_built_on_one_that_the_gate_refuses(team, repository):
+    (repository / "worker/Dockerfile").write_text("FROM shop/gateway:latest\n")
+    strict = team("pipelines.strict").strict
+    with open_environment(repository) as env:
+        env.world.scanner.find("gateway", CannedFinding(id="CVE-2026-0001"))
+        with pytest.raises(GateError, match="CVE-2026-0001"):
+            strict(env)
+        assert env.world.builder.built == ["gateway"]
+        env.world.scanner.find("gateway")  # nothing any more
+        strict(env)
+        assert env.notes["deploy"]
+
+
+def test_a_preview_tells_of_work_and_changes_nothing(team, repository, capsys):
+    preview, release = team("pipelines.preview").preview, team("pipelines.release").release
+    world = MemoryWorld()
+    with open_environment(repository, world=world) as env:
+        release(env)
+        assert preview(env) is None
+        (repository / "worker/Dockerfile").write_text('FROM debian:bookworm-slim\nCMD ["x"]\n')
+        built = list(world.builder.built)
+        assert preview(env) == 20
+        assert world.builder.built == built
+    assert "worker" in capsys.readouterr().out
+
+
+def test_production_gets_what_runs_in_staging(team, repository):
+    release, promotion = team("pipelines.release").release, team("pipelines.promotion").promotion
+    with open_environment(repository, "staging") as env:
+        release(env)
+        promotion(env, plan=True)
+        assert env.world.cluster("production").images("shop") == {}
+        promotion(env)
+        (staged,) = env.world.cluster("staging").images("shop").values()
+        (live,) = env.world.cluster("production").images("shop").values()
+        assert live.partition("@")[2] == staged.partition("@")[2]
+        assert live.startswith("shopproduction.azurecr.io/")
+
+
+def test_a_patch_day_takes_up_a_base_that_moved(team, repository):
+    release, patch_day = team("pipelines.release").release, team("pipelines.patch_day").patch_day
+    world = MemoryWorld()
+    with open_environment(repository, world=world) as env:
+        release(env)
+    world.bases.move("debian:bookworm-slim")
+    with open_environment(repository, world=world) as env:
+        patch_day(env)
+        assert sorted(world.builder.built) == ["gateway", "gateway", "worker", "worker"]
+
+
+def test_its_own_tests_pass(repository):
+    words = ["-q", "-p", "no:cacheprovider", "--rootdir", ".", "tests"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
+
+
 def test_a_pull_request_signs_and_publishes_nothing(team, repository):
     pull_request = team("pipelines.pull_request").pull_request
     with open_environment(repository) as env:
@@ -183,7 +249,7 @@ def test_the_nightly_build_signs_what_there_is_and_fails_for_the_rest(team, repo
 
 def test_jobs_hand_on_what_was_built(team, repository, tmp_path):
     jobs, world, work = team("pipelines.jobs"), MemoryWorld(), tmp_path / "work"
-    for job in (jobs.make, jobs.check, jobs.seal):
+    for job in (jobs.make, jobs.check, jobs.seal, jobs.roll_out):
         with open_environment(repository, world=world, work=work) as env:
             job(env)
     assert sorted(world.builder.built) == ["gateway", "worker"]
