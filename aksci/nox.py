@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import nox
 
-from aksci.cli.option import Option
+from aksci.cli.option import DeclaredOption, Option
 from aksci.cli.sessions import SESSIONS, SessionSpec
 from aksci.core.errors import ConfigError
 from aksci.core.text import encodable
@@ -102,7 +102,7 @@ def session(
         summary=summary or f"Run {target}.",
         target=target,
         options=tuple(each for each in options if isinstance(each, str)),
-        own=tuple(each for each in options if isinstance(each, Option)),
+        own=tuple(DeclaredOption.of(each) for each in options if isinstance(each, Option)),
         recorded=recorded,
         noxfile=noxfile,
     )
@@ -158,10 +158,9 @@ def _require_options(noxfile: Path, spec: SessionSpec) -> None:
 
 
 def _meant(word: str, known: Collection[str]) -> str:
-    import difflib
+    from aksci.cli.command_line import did_you_mean
 
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    return did_you_mean(word, known)
 
 
 def _keep_libraries_quiet() -> None:

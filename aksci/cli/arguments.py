@@ -11,7 +11,7 @@ from aksci.core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from aksci.cli.option import Option
+    from aksci.cli.option import DeclaredOption
 
 __all__ = ["Given", "read_arguments"]
 
@@ -39,7 +39,7 @@ class Given:
     """Words that belong to no option."""
 
 
-def read_arguments(arguments: Sequence[str], declared: Mapping[str, Option]) -> Given:
+def read_arguments(arguments: Sequence[str], declared: Mapping[str, DeclaredOption]) -> Given:
     """Read arguments as the options that there are say.
 
     No abbreviations: a script's ``--re`` would change its meaning with the next option.
@@ -76,7 +76,7 @@ def _is_option(word: str) -> bool:
     return word.startswith("-") and word != "-"
 
 
-def _read(given: Given, option: Option, word: str, rest: deque[str]) -> None:
+def _read(given: Given, option: DeclaredOption, word: str, rest: deque[str]) -> None:
     """Read an option, with its value from the words that follow if it has not brought it."""
     name, equals, value = word.partition("=")
     if option.flag:
@@ -91,7 +91,7 @@ def _read(given: Given, option: Option, word: str, rest: deque[str]) -> None:
         raise UsageError(f"{name} needs a value: {name} {option.value}.")
 
 
-def _note(given: Given, option: Option, text: str) -> None:
+def _note(given: Given, option: DeclaredOption, text: str) -> None:
     texts = text.split() if option.several else [text]
     try:
         values = tuple(option.type(each) for each in texts)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from aksci.cli.arguments import Given
-    from aksci.cli.option import Option
+    from aksci.cli.option import DeclaredOption
     from aksci.cli.sessions import SessionSpec
 
 __all__ = ["CommandLine", "asks_for_help", "did_you_mean"]
@@ -58,8 +58,8 @@ class CommandLine:
         self._require_choices(given)
         return {name: given.values[name] for name in options_of(session) if name in given.values}
 
-    def _taken(self) -> dict[str, Option]:
-        taken: dict[str, Option] = {}
+    def _taken(self) -> dict[str, DeclaredOption]:
+        taken: dict[str, DeclaredOption] = {}
         for session in self.sessions:
             for name, option in options_of(session).items():
                 if taken.setdefault(name, option) != option:
@@ -69,7 +69,7 @@ class CommandLine:
                     )
         return taken
 
-    def _require_known(self, given: Given, taken: Mapping[str, Option]) -> None:
+    def _require_known(self, given: Given, taken: Mapping[str, DeclaredOption]) -> None:
         known = [option.written for option in taken.values() if not option.bare]
         hint = f"nox -s {self.sessions[0].name} -- --help"
         for word in given.unknown:
@@ -89,7 +89,7 @@ class CommandLine:
                 hint=self._hint_for(given.words, taken),
             )
 
-    def _hint_for(self, words: Sequence[str], taken: Mapping[str, Option]) -> str:
+    def _hint_for(self, words: Sequence[str], taken: Mapping[str, DeclaredOption]) -> str:
         names = " ".join(session.name for session in self.sessions)
         if words[0] in SESSIONS:
             return f"nox -s {names} {words[0]}"
@@ -133,7 +133,7 @@ def asks_for_help(arguments: Iterable[str]) -> bool:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return the question for a misspelt word, with a blank before it; or nothing."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
-    return f" Did you mean {close[0]}?" if close else ""
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def _values(given: Any) -> tuple[Any, ...]:
@@ -141,7 +141,7 @@ def _values(given: Any) -> tuple[Any, ...]:
 
 
 def _wrong_choice(
-    session: str, option: Option, value: object, choices: Sequence[str]
+    session: str, option: DeclaredOption, value: object, choices: Sequence[str]
 ) -> UsageError:
     known = ", ".join(choices)
     if option.name == "format":

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Self
 
-__all__ = ["Option"]
+__all__ = ["DeclaredOption", "Option"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +40,26 @@ class Option:
     """It may be given several times."""
     type: Callable[[str], Any] = str
     """Makes the value of the text, or raises ``ValueError``."""
+
+    def __post_init__(self) -> None:
+        written = f"--{self.name.replace('_', '-')}"
+        if not self.name.isidentifier() or self.name in {"help", "explain_rebase"}:
+            raise ConfigError(
+                f"An option can't be called {self.name!r}.",
+                hint="with_dependents is one that can: a function's parameter is called so, too.",
+            )
+        if self.flag and (self.many or self.choices or self.type is not str):
+            raise ConfigError(f"{written} is a flag, and has no value to choose or to read.")
+        if self.choices and self.type is not str:
+            raise ConfigError(f"{written} has choices, which are texts: it needs no type.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeclaredOption(Option):
+    """An option as the command line knows it: of ours, one declaration is for several sessions."""
+
     bare: bool = False
-    """All words without an option's name. For ours alone."""
+    """All words without an option's name."""
     several: bool = False
     """With ``many``: each value may hold several, with blanks between them."""
     meanings: Mapping[str, str] = field(default_factory=dict)
@@ -48,16 +67,10 @@ class Option:
     narrowed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Session -> the choices that there are."""
 
-    def __post_init__(self) -> None:
-        if not self.name.isidentifier() or self.name in {"help", "explain_rebase"}:
-            raise ConfigError(
-                f"An option can't be called {self.name!r}.",
-                hint="with_dependents is one that can: a function's parameter is called so, too.",
-            )
-        if self.flag and (self.many or self.choices or self.type is not str):
-            raise ConfigError(f"{self.written} is a flag, and has no value to choose or to read.")
-        if self.choices and self.type is not str:
-            raise ConfigError(f"{self.written} has choices, which are texts: it needs no type.")
+    @classmethod
+    def of(cls, option: Option) -> Self:
+        """Return an option of a team's own, which one session has."""
+        return cls(**{each.name: getattr(option, each.name) for each in fields(Option)})
 
     @property
     def written(self) -> str:

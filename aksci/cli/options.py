@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aksci.cli.option import Option
+from aksci.cli.option import DeclaredOption
 from aksci.core.errors import WORK_TO_DO
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ FORMATS = ("text", "json", "markdown", "dot", "mermaid", "html", "sarif", "junit
 _DOCUMENT = ("text", "json", "markdown")
 
 _DECLARED = (
-    Option(name="env", metavar="NAME", default="local", help="environment of aksci.toml"),
-    Option(
+    DeclaredOption(name="env", metavar="NAME", default="local", help="environment of aksci.toml"),
+    DeclaredOption(
         name="format",
         help="what to show as",
         default="text",
@@ -51,8 +51,8 @@ _DECLARED = (
             "status": ("text", "json"),
         },
     ),
-    Option(name="plan", flag=True, help="show what would be done, and stop"),
-    Option(
+    DeclaredOption(name="plan", flag=True, help="show what would be done, and stop"),
+    DeclaredOption(
         name="words",
         metavar="WORD",
         bare=True,
@@ -65,76 +65,80 @@ _DECLARED = (
             "migrate-trust": "repositories (default: the project's)",
         },
     ),
-    Option(
+    DeclaredOption(
         name="force",
         metavar="IMAGE",
         many=True,
         help="build it even if it is published; repeatable",
     ),
-    Option(
+    DeclaredOption(
         name="only", metavar="IMAGE", many=True, help="this image and what it needs; repeatable"
     ),
-    Option(
+    DeclaredOption(
         name="with_dependents",
         flag=True,
         help="with --only, also all that is built on those images",
     ),
-    Option(
+    DeclaredOption(
         name="keep_going",
         flag=True,
         help="when images failed, still take the others through validate, scan and sign",
     ),
-    Option(
+    DeclaredOption(
         name="output",
         metavar="PATH",
         help="write there, not to stdout",
         meanings={"export": "the folder to write (default: .aksci/acr-tasks)"},
     ),
-    Option(name="save", metavar="FILE", help="keep the plan, to compare it later"),
-    Option(name="compare", metavar="FILE", help="show what differs from a plan that was kept"),
-    Option(
+    DeclaredOption(name="save", metavar="FILE", help="keep the plan, to compare it later"),
+    DeclaredOption(
+        name="compare", metavar="FILE", help="show what differs from a plan that was kept"
+    ),
+    DeclaredOption(
         name="matrix",
         metavar="SYSTEM",
         choices=("github", "azure"),
         help="hand the jobs of a CI matrix to later jobs, as this CI system wants it",
     ),
-    Option(
+    DeclaredOption(
         name="group",
         metavar="BY",
         default="image",
         choices=("image", "component"),
         help="with --matrix, one job an image, or one for images that need each other",
     ),
-    Option(
+    DeclaredOption(
         name="exit_code",
         flag=True,
         help=f"end with status {WORK_TO_DO} if there is work to do",
         meanings={"cascade": f"with --plan, end with status {WORK_TO_DO} if there is work to do"},
     ),
-    Option(
+    DeclaredOption(
         name="until",
         metavar="STEP",
         default=BUILD_STAGES[-1],
         choices=BUILD_STAGES,
         help="stop after this step, so that CI jobs can hold separate identities",
     ),
-    Option(
+    DeclaredOption(
         name="release",
         metavar="REF",
         default="the last",
         help="registry/repository@sha256:… of the release",
     ),
-    Option(name="to", metavar="REF", default="the one before", help="release to go back to"),
-    Option(name="purge", flag=True, help="delete images and cluster data too"),
-    Option(
+    DeclaredOption(
+        name="to", metavar="REF", default="the one before", help="release to go back to"
+    ),
+    DeclaredOption(name="purge", flag=True, help="delete images and cluster data too"),
+    DeclaredOption(
         name="base",
         metavar="REF",
         many=True,
         several=True,
         help="only what follows from this image; repeatable, or several with spaces",
     ),
-    Option(name="batch", flag=True, help="take what waits for the next batch, too"),
-    Option(
+    DeclaredOption(name="batch", flag=True, help="take what waits for the next batch, too"),
+    DeclaredOption(
         name="registry_wide",
         flag=True,
         help="also what other repositories of the registry have built on it",
@@ -144,7 +148,7 @@ OPTIONS = {each.name: each for each in _DECLARED}
 """By name, in the order in which usage texts show them."""
 
 
-def options_of(session: SessionSpec) -> dict[str, Option]:
+def options_of(session: SessionSpec) -> dict[str, DeclaredOption]:
     """Return what a session takes, by name, in the order of ``OPTIONS``, and then its own.
 
     Every session has an environment.
@@ -173,7 +177,7 @@ if TYPE_CHECKING:
 else:
     from dataclasses import field, make_dataclass
 
-    def _default(option: Option) -> Any:
+    def _default(option: DeclaredOption) -> Any:
         if option.flag:
             return False
         return () if option.many or option.bare else _DEFAULTS.get(option.name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aksci.cli.option import Option
+    from aksci.cli.option import DeclaredOption
 
 __all__ = ["SESSIONS", "SessionSpec"]
 
@@ -23,7 +23,7 @@ _PLATFORM = (5, 51, 52, 53)
 """It starts the embedded platform."""
 _BUILD = (*_TOOLS, *_PLATFORM, 6, 7, 8, 9, 10, 13, 17, 18)
 """From sources to signed images. Pods validate, and may build: so the cluster may refuse."""
-_DEPLOY = (*_TOOLS, *_PLATFORM, 6, 9, 10, 11, 12, 13, 14)
+_DEPLOY = (*_TOOLS, *_PLATFORM, 6, 9, 10, 11, 12, 13, 14, 19)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class SessionSpec:
     """How it can end, beyond how every session can."""
     example: str = ""
     """Arguments that somebody may give."""
-    own: tuple[Option, ...] = ()
+    own: tuple[DeclaredOption, ...] = ()
     """Options of a team's session that nobody else has."""
     noxfile: Path | None = None
     """Who has declared it; None: it is one of ours."""

@@ -13,7 +13,7 @@ from aksci.core.errors import WORK_TO_DO, AksciError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from aksci.cli.option import Option
+    from aksci.cli.option import DeclaredOption
     from aksci.cli.sessions import SessionSpec
 
 __all__ = ["session_usage", "sessions_usage", "status_meanings"]
@@ -78,7 +78,7 @@ def _options(session: SessionSpec) -> Iterator[tuple[str, str]]:
     yield "--help", "show this, and stop"
 
 
-def _told(option: Option, session: str) -> str:
+def _told(option: DeclaredOption, session: str) -> str:
     choices = option.choices_for(session)
     told = [
         *([f"one of {', '.join(choices)}"] if choices else []),

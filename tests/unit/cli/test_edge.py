@@ -70,8 +70,8 @@ def test_the_tree_in_the_docstring_tells_every_status():
     ("arguments", "status", "words"),
     [
         (["-C", "{project}", "no-such-session"], 2, "no session"),
-        (["-C", "{project}", "biuld"], 2, "Did you mean build?"),
-        (["-C", "{project}", "plan", "--onyl", "web"], 2, "Did you mean --only?"),
+        (["-C", "{project}", "biuld"], 2, "Did you mean 'build'?"),
+        (["-C", "{project}", "plan", "--onyl", "web"], 2, "Did you mean '--only'?"),
         (["-C", "{project}", "build", "web"], 2, "nox -s build -- --only web"),
         (["-C", "{project}", "plan", "--nope"], 2, "--nope"),
         (["-C", "{project}", "cascade", "--explain-rebase"], 2, "rebase was removed, since"),

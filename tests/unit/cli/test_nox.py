@@ -8,8 +8,13 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from aksci.cli.command_line import CommandLine
+from aksci.cli.sessions import SESSIONS
+from aksci.nox import _line_of
 
 PIPELINES = '''"""A team's pipelines: they tell how they were called."""
 import json
@@ -43,7 +48,7 @@ def plain(session):
 
 @nox.session(python=False)
 def notifies(session):
-    session.notify("build", ["--only", "web"])
+    session.notify("build", session.posargs[1:] or ["--only", "web"])
 """
 
 
@@ -85,11 +90,11 @@ def calls(output):
     ("arguments", "told"),
     [
         (["-s", "deploy", "--", "--only", "web"], "--only means nothing to 'deploy'; it takes"),
-        (["-s", "build", "deploy", "--", "--onyl", "web"], "Did you mean --only?"),
+        (["-s", "build", "deploy", "--", "--onyl", "web"], "Did you mean '--only'?"),
         (["-s", "build", "--", "shop"], "hint: nox -s build -- --only shop"),
         (["-s", "build", "--", "deploy"], "hint: nox -s build deploy"),
         (["-s", "rollback", "--", "v1"], "hint: nox -s rollback -- --to v1"),
-        (["-s", "build", "--", "--until", "scna"], "Did you mean scan?"),
+        (["-s", "build", "--", "--until", "scna"], "Did you mean 'scan'?"),
         (["-s", "build", "scan", "--", "--plan"], "--plan means nothing to 'scan'"),
         (["-s", "plan", "graph", "--", "--format", "dot"], "plan can't be shown as 'dot'"),
         (["-k", "deploy or rollback", "--", "--only", "web"], "'deploy' and 'rollback'; they take"),
@@ -135,7 +140,7 @@ def test_ready_made_sessions_of_one_line_ignore_what_is_for_the_other(nox):
 def test_beside_other_peoples_sessions_only_what_looks_misspelt_is_refused(nox):
     assert "plain ['-k', 'x']" in nox(THEIRS, "-s", "smoke", "plain", "--", "-k", "x")
     output = nox(THEIRS, "-s", "build", "plain", "--", "--olny", "web", expect=1)
-    assert "'build' takes no option --olny. Did you mean --only?" in output
+    assert "'build' takes no option --olny. Did you mean '--only'?" in output
     assert "plain [" not in output
     output = nox(THEIRS, "-s", "smoke", "plain", "--", "--plan", expect=0)
     assert "plain ['--plan']" in output
@@ -146,6 +151,22 @@ def test_a_notified_session_may_have_arguments_of_its_own(nox):
         ("smoke", {}),
         ("release", {"only": ["web"], "canary": False}),
     ]
+    output = nox(THEIRS, "-s", "notifies", "--", "-x", "--nope", expect=1)
+    assert "'build' takes no option --nope" in output
+
+
+def test_in_nox_workers_which_know_of_one_session_each_what_is_for_another_is_not_refused(nox):
+    arguments = ["-j", "2", "--allow-parallel", "-s", "build", "deploy", "--", "--only", "web"]
+    output = nox(THEIRS, *arguments)
+    assert "Session build was successful" in output
+    assert "Session deploy was successful" in output
+
+
+@pytest.mark.parametrize("runner", [None, SimpleNamespace(), SimpleNamespace(manifest=3)])
+def test_where_nox_no_longer_tells_its_sessions_others_may_take_part(runner):
+    spec = SESSIONS["build"]
+    found = _line_of(SimpleNamespace(_runner=runner), spec)
+    assert found == CommandLine(sessions=(spec,), others=True)
 
 
 def test_a_run_of_a_teams_session_is_recorded_with_what_its_steps_noted(nox):

@@ -9,7 +9,7 @@ import pytest
 
 from aksci.cli.arguments import read_arguments
 from aksci.cli.command_line import CommandLine
-from aksci.cli.option import Option
+from aksci.cli.option import DeclaredOption
 from aksci.cli.options import BUILD_STAGES, OPTIONS, options_of
 from aksci.cli.sessions import SESSIONS, SessionSpec
 from aksci.core.errors import ConfigError, UsageError
@@ -75,7 +75,7 @@ def test_each_kind_of_option_is_read_as_it_is_declared():
         "exit_code": True,
         "matrix": "azure",
     }
-    number = Option(name="number", help="", type=int, many=True)
+    number = DeclaredOption(name="number", help="", type=int, many=True)
     assert read_arguments(["--number", "7"], {"number": number}).values == {"number": (7,)}
 
 
@@ -86,7 +86,7 @@ def test_each_kind_of_option_is_read_as_it_is_declared():
         (["--to"], "--to needs a value: --to REF"),
         (["--to", "--plan"], "--to needs a value"),
         (["--expl"], "takes no option --expl"),
-        (["--pla"], "takes no option --pla. Did you mean --plan?"),
+        (["--pla"], "takes no option --pla. Did you mean '--plan'?"),
     ],
 )
 def test_what_is_not_written_so_is_refused(words, told):
@@ -96,7 +96,7 @@ def test_what_is_not_written_so_is_refused(words, told):
 
 
 def test_a_number_that_is_none_is_refused():
-    number = Option(name="number", help="", type=int)
+    number = DeclaredOption(name="number", help="", type=int)
     with pytest.raises(UsageError, match=r"--number x: invalid literal"):
         read_arguments(["--number", "x"], {"number": number})
 
@@ -112,7 +112,7 @@ def test_what_a_session_lacks_is_refused_and_what_it_has_is_named():
 
 def test_one_option_that_is_declared_twice_needs_two_calls():
     one, two = (
-        SessionSpec(name=name, summary="", target="", own=(Option(name="x", help=name),))
+        SessionSpec(name=name, summary="", target="", own=(DeclaredOption(name="x", help=name),))
         for name in ("one", "two")
     )
     with pytest.raises(UsageError, match="--x is not the same option for all of 'one' and 'two'"):
@@ -130,4 +130,4 @@ def test_one_option_that_is_declared_twice_needs_two_calls():
 )
 def test_an_option_that_could_not_be_given_is_refused_where_it_is_declared(declared):
     with pytest.raises(ConfigError):
-        Option(help="", **declared)
+        DeclaredOption(help="", **declared)

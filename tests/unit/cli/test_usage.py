@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import aksci.core.errors
+import aksci.errors
 from aksci.__main__ import main
 from aksci.cli.options import options_of
 from aksci.cli.sessions import SESSIONS
@@ -100,6 +101,11 @@ def test_a_session_declares_what_its_steps_say_that_they_raise(spec):
     raised = set().union(*(_raised(each) for each in [path, *_steps(path)]))
     declared = set().union(*(set(one.statuses) for one in others))  # of all in the module
     assert raised <= declared
+
+
+def test_a_pipeline_can_catch_every_error_by_its_public_name():
+    assert aksci.errors.__all__ == aksci.core.errors.__all__
+    assert aksci.errors.GateError is aksci.core.errors.GateError
 
 
 def test_every_status_that_is_declared_is_of_an_error_and_every_error_is_of_a_session():
