@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from aksci import steps
 from aksci.cli.edge import run_session
-from aksci.cli.sessions import SESSIONS, SessionSpec
+from aksci.cli.sessions import SessionSpec
 from aksci.steps.cascade_parts import keep, open_scope
 from aksci.steps.cascade_step import rebuild
 
@@ -37,10 +37,5 @@ def cascade(env: Environment) -> None:
 
 
 if __name__ == "__main__":
-    spec = SessionSpec(
-        name=_NAME,
-        summary="",
-        target="benchmarks.ungated:cascade",
-        options=SESSIONS["cascade"].options,
-    )
+    spec = SessionSpec(name=_NAME, summary="", target="benchmarks.ungated:cascade")
     sys.exit(run_session(spec, sys.argv[1:]))

@@ -6,15 +6,12 @@ texts are derived from both.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aksci.cli.option import DeclaredOption
 from aksci.core.errors import WORK_TO_DO
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import ClassVar
-
     from aksci.cli.sessions import SessionSpec
 
 __all__ = [
@@ -22,9 +19,7 @@ __all__ = [
     "FORMATS",
     "OPTIONS",
     "WORK_TO_DO",
-    "Options",
     "options_of",
-    "parse_options",
 ]
 
 BUILD_STAGES = ("build", "validate", "scan", "sign", "push")
@@ -156,42 +151,3 @@ def options_of(session: SessionSpec) -> dict[str, DeclaredOption]:
     taken = {"env", *session.options}
     shared = {name: option for name, option in OPTIONS.items() if name in taken}
     return shared | {option.name: option for option in session.own}
-
-
-# Transitional, until every pipeline takes what it needs by the names of its parameters: all that
-# is below, with ``_asked`` in the edge.
-
-_DEFAULTS = {"env": "local", "format": "text", "group": "image", "until": BUILD_STAGES[-1]}
-
-if TYPE_CHECKING:
-
-    class Options:
-        """What the user asked for, beyond the session's name."""
-
-        env: ClassVar[Any]
-        format: ClassVar[Any]
-
-        def __init__(self, **given: Any) -> None: ...
-        def __getattr__(self, name: str) -> Any: ...
-
-else:
-    from dataclasses import field, make_dataclass
-
-    def _default(option: DeclaredOption) -> Any:
-        if option.flag:
-            return False
-        return () if option.many or option.bare else _DEFAULTS.get(option.name)
-
-    Options = make_dataclass(
-        "Options",
-        [(name, Any, field(default=_default(option))) for name, option in OPTIONS.items()],
-        frozen=True,
-        kw_only=True,
-    )
-
-
-def parse_options(arguments: Sequence[str]) -> Options:
-    """Read arguments of whatever session."""
-    from aksci.cli.arguments import read_arguments
-
-    return Options(**read_arguments(arguments, OPTIONS).values)

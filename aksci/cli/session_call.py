@@ -8,7 +8,7 @@ from importlib import import_module
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
-from aksci.cli.options import Options, options_of
+from aksci.cli.options import options_of
 from aksci.core.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -32,15 +32,7 @@ def call_session(session: SessionSpec, env: Environment, given: Mapping[str, Any
     """
     with _importable(session):
         function = _find(session)
-        parameters = _parameters(session, function)
-        asked = _asked(parameters, given)
-        if asked is None:
-            asked = _arguments(session, parameters, given)
-        done = function(env, **asked)
-    if isinstance(done, dict):  # transitional, with `_asked`
-        for name, value in done.items():
-            env.note(name, value)
-        done = done.get("exit_status")
+        done = function(env, **_arguments(session, _parameters(session, function), given))
     if done is None:
         return 0
     if isinstance(done, bool) or not isinstance(done, int) or not 0 <= done <= _HIGHEST:
@@ -48,14 +40,6 @@ def call_session(session: SessionSpec, env: Environment, given: Mapping[str, Any
             session, f"returned {done!r}: None, or an exit status of at most {_HIGHEST}, is right"
         )
     return done
-
-
-def _asked(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what a pipeline takes that is no composition of steps yet; None: it is one."""
-    for each in parameters:
-        if each.name in {"options", "_options"}:
-            return {each.name: Options(**given)}
-    return None
 
 
 def _find(session: SessionSpec) -> Callable[..., Any]:

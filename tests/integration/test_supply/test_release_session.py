@@ -13,7 +13,8 @@ from importlib.resources import files as resources
 import pytest
 from jsonschema import Draft202012Validator
 
-from aksci.cli.options import parse_options
+from aksci.cli.arguments import read_arguments
+from aksci.cli.options import OPTIONS
 from aksci.config.deploy_models import EnvironmentConfig
 from aksci.config.models import Config
 from aksci.core.errors import TrustError, UsageError
@@ -177,8 +178,7 @@ def run(env, capsys):
     """Run the session and return what it wrote to stdout."""
 
     def call(*words):
-        options = parse_options(words)
-        session(env, words=options.words, format=options.format)
+        session(env, **read_arguments(words, OPTIONS).values)
         return capsys.readouterr().out
 
     return call
