@@ -104,10 +104,13 @@ def _build(
 
 
 def gate_tools(env: Environment) -> tuple[str, ...]:
-    """Return the programs that scan and sign in this project."""
+    """Return the programs that scan and sign here; parts that a team brings have their own."""
     from aksci.supply.sign.make_signer import signing_tools
 
-    return ("trivy", *signing_tools(env.config.sign.signers))
+    own = env.parts.in_environment(env.name)
+    ours = own.scanner is None and env.config.scan.scanner == "trivy"
+    signing = () if own.signer else signing_tools(env.config.sign.signers)
+    return (*(["trivy"] if ours else []), *signing)
 
 
 @contextmanager

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import DeployError
+from aksci.deploy.targets.deploy_target import Revision, ServiceState, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from aksci.deploy.targets.deploy_target import Change
     from aksci.oci.references import ImageRef
     from aksci.testing.memory_cluster import MemoryCluster
 
@@ -63,7 +65,7 @@ def one_deployment(
 
 
 @dataclass(kw_only=True)
-class MemoryTarget:
+class MemoryTarget(Target):
     """Stands in for Helm: applies services to a ``MemoryCluster``, and keeps their revisions there.
 
     It renders no template: of each service it makes one Deployment that runs the service's images,
@@ -80,7 +82,6 @@ class MemoryTarget:
 
     cluster: MemoryCluster
     namespace: str
-    context: str | None = None
     render_objects: Callable[
         [str, Path, Sequence[Path], Mapping[str, ImageRef]], list[dict[str, Any]]
     ] = one_deployment
@@ -105,50 +106,64 @@ class MemoryTarget:
         found = [each for each in self.applied if each.service == service]
         return found[-1].images if found else {}
 
-    # As Helm
+    # As a ``Target``
 
-    def render(
-        self,
-        name: str,
-        chart: Path,
-        *,
-        values: Sequence[Path],
-        images: Mapping[str, ImageRef],
-        kube_version: str,  # noqa: ARG002 - nothing here depends on it
-    ) -> str:
-        """Return what would be applied, as YAML."""
-        objects = self.render_objects(name, chart, values, images)
-        return "\n---\n".join(json.dumps(each) for each in objects)
+    def observe(self, cluster: Any) -> Mapping[str, ServiceState]:  # noqa: ARG002 - it has its own
+        """Return the state of each service."""
+        found: dict[str, list[Revision]] = {}
+        for one in self.cluster.find(self.namespace, "secrets").values():
+            labels = one["metadata"].get("labels", {})
+            if labels.get("owner") == "helm":
+                number = int(labels["version"])
+                ours = labels.get("aksci.dev/revision") == str(number)
+                revision = Revision(
+                    number=number,
+                    status=labels["status"],
+                    desired=labels.get("aksci.dev/desired", "") if ours else "",
+                    release=labels.get("aksci.dev/release", ""),
+                )
+                found.setdefault(labels["name"], []).append(revision)
+        return {
+            name: ServiceState(name=name, revisions=tuple(sorted(each)))
+            for name, each in found.items()
+        }
 
-    def upgrade(
-        self,
-        name: str,
-        chart: Path,
-        *,
-        values: Sequence[Path],
-        images: Mapping[str, ImageRef],
-        labels: Mapping[str, str],
-        timeout: int,  # noqa: ARG002 - nothing here takes time
-        force: bool = False,  # noqa: ARG002 - nobody else owns a field here
-    ) -> None:
+    def render(self, change: Change) -> list[dict[str, Any]]:
+        """Return what would be applied."""
+        return self.render_objects(change.service, change.chart, change.values, change.images)
+
+    def apply(self, cluster: Any, change: Change) -> None:  # noqa: ARG002 - it has its own
         """Install or upgrade a service."""
+        name = change.service
         if name in self.refusals:
             raise DeployError(f"services.{name}: it can't be applied: {self.refusals[name]}")
         self._apply(
             name,
             action="upgrade",
-            objects=self.render_objects(name, chart, values, images),
-            images={key: str(image) for key, image in images.items()},
-            values=tuple(str(path) for path in values),
-            labels=labels,
+            objects=self.render(change),
+            images={key: str(image) for key, image in change.images.items()},
+            values=tuple(str(path) for path in change.values),
+            labels={
+                "aksci.dev/desired": change.desired,
+                "aksci.dev/release": change.release,
+                "aksci.dev/revision": str(change.number),
+            },
         )
 
-    def rollback(self, name: str, revision: int, *, timeout: int) -> None:  # noqa: ARG002
+    def objects(self, cluster: Any, service: str) -> list[dict[str, Any]]:  # noqa: ARG002
+        """Return the objects of a service's latest revision."""
+        return self.manifest(service)
+
+    def status(self, cluster: Any, service: str, *, timeout: float) -> str:  # noqa: ARG002
+        """Say nothing: the objects' rollout tells all."""
+        return ""
+
+    def restore(self, cluster: Any, service: str, number: int, *, timeout: int) -> None:  # noqa: ARG002
         """Make a new revision of an earlier one."""
-        secret = self.cluster.objects[self._secret(name, revision)]
+        secret = self.cluster.objects[self._secret(service, number)]
         kept = json.loads(secret["data"]["revision"])
         self._apply(
-            name,
+            service,
             action="rollback",
             objects=kept["objects"],
             images=kept["images"],
@@ -156,13 +171,16 @@ class MemoryTarget:
             labels=secret["metadata"]["labels"],
         )
 
-    def uninstall(self, name: str, *, timeout: int) -> None:  # noqa: ARG002
+    def remove(self, cluster: Any, service: str, *, timeout: int) -> None:  # noqa: ARG002
         """Remove a service with its revisions."""
-        for each in self.manifest(name):
+        for each in self.manifest(service):
             self.cluster.remove(self._path(each))
-        for number in self._numbers(name):
-            self.cluster.remove(self._secret(name, number))
-        self.removed.append(name)
+        for number in self._numbers(service):
+            self.cluster.remove(self._secret(service, number))
+        self.removed.append(service)
+
+    def stop(self) -> None:
+        """Nothing here runs on."""
 
     def manifest(self, name: str) -> list[dict[str, Any]]:
         """Return the objects of a service's latest revision."""

@@ -8,6 +8,7 @@ import pytest
 
 from aksci.core.errors import DeployError
 from aksci.deploy.kubernetes.cluster import open_cluster
+from aksci.deploy.targets.deploy_target import Change
 from aksci.deploy.targets.helm import read_helm_states
 from aksci.oci.references import ImageRef
 from aksci.testing.memory_cluster import MemoryCluster
@@ -35,14 +36,15 @@ def states(memory):
 
 
 def upgrade(target, image, number=1, *, name="web"):
-    target.upgrade(
-        name,
-        Path("chart"),
+    change = Change(
+        service=name,
+        chart=Path("chart"),
         values=(Path("values/web.yaml"),),
         images={"image": image},
-        labels={"aksci.dev/desired": "d", "aksci.dev/revision": str(number)},
-        timeout=1,
+        desired="d",
+        number=number,
     )
+    target.apply(None, change)
 
 
 def test_what_is_applied_runs_by_digest(target, memory):
@@ -58,6 +60,7 @@ def test_its_revisions_are_read_as_helm_s(target, states):
     upgrade(target, ONE)
     upgrade(target, TWO, 2)
     state = states()["web"]
+    assert target.observe(None) == {"web": state}
     assert [(each.number, each.status) for each in state.revisions] == [
         (1, "superseded"),
         (2, "deployed"),
@@ -68,7 +71,7 @@ def test_its_revisions_are_read_as_helm_s(target, states):
 def test_a_rollback_is_a_new_revision_of_the_earlier_one(target, memory, states):
     upgrade(target, ONE)
     upgrade(target, TWO, 2)
-    target.rollback("web", 1, timeout=1)
+    target.restore(None, "web", 1, timeout=1)
     assert memory.images("shop") == {"web/image": str(ONE)}
     assert states()["web"].latest.number == 3
     assert target.applied[-1].action == "rollback"
@@ -83,8 +86,8 @@ def test_as_many_revisions_are_kept_as_helm_is_told_to(target, states):
 def test_what_is_uninstalled_is_gone(target, memory, states):
     upgrade(target, ONE)
     upgrade(target, TWO, name="api")
-    target.uninstall("web", timeout=1)
-    target.uninstall("unknown", timeout=1)
+    target.remove(None, "web", timeout=1)
+    target.remove(None, "unknown", timeout=1)
     assert memory.images("shop") == {"api/image": str(TWO)}
     assert set(states()) == {"api"}
 
