@@ -9,6 +9,7 @@ from pathlib import Path
 from aksci import __version__
 from aksci.cli.sessions import SESSIONS
 from aksci.core.errors import Interrupted, UsageError
+from aksci.core.text import write_line
 
 __all__ = ["main"]
 
@@ -20,13 +21,13 @@ def main(arguments: list[str] | None = None) -> int:
     if words[:1] == ["-C"] and len(words) > 1:
         folder, words = Path(words[1]), words[2:]
     if words[:1] == ["--version"]:
-        sys.stdout.write(f"aksci {__version__}\n")
+        write_line(sys.stdout, f"aksci {__version__}")
         return 0
-    if not words or {"-h", "--help"} & set(words):
-        sys.stdout.write(_help())
+    if not words or words[0] in {"-h", "--help"}:
+        write_line(sys.stdout, _help())
         return 0 if words else UsageError.exit_status
     if words[0] not in SESSIONS:
-        sys.stderr.write(f"error: there is no session {words[0]!r}.\n\n{_help()}")
+        write_line(sys.stderr, f"error: {_unknown(words[0])}")
         return UsageError.exit_status
     from aksci.cli.edge import INTERRUPTS, run_session
 
@@ -38,13 +39,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _help() -> str:
-    from aksci.cli.options import usage
+    from aksci.cli.usage import sessions_usage
 
-    width = max(map(len, SESSIONS))
-    sessions = "\n".join(f"  {name:{width}}  {spec.summary}" for name, spec in SESSIONS.items())
-    options = usage().split("\n\n", 1)[-1]
-    line = "usage: python -m aksci [-C FOLDER] SESSION [options]"
-    return f"{line}\n\nsessions:\n{sessions}\n\n{options}"
+    return sessions_usage().rstrip()
+
+
+def _unknown(word: str) -> str:
+    from aksci.cli.command_line import did_you_mean
+
+    return (
+        f"there is no session {word!r}.{did_you_mean(word, SESSIONS)}\n\n"
+        "hint: python -m aksci --help lists the sessions. Those of a noxfile's own run with nox."
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """What a pipeline may catch, or raise itself: each error has a code and an exit status.
 
-The classes' tree and their statuses are in ``aksci.core.errors``, which this re-exports.
+``except GateError`` catches what ended a scan; ``raise ValidationError("the smoke test failed")``
+ends a session with exit status 17, told without a traceback, and recorded. The classes' tree and
+their statuses are in ``aksci.core.errors``, which this re-exports.
 """
 
 from __future__ import annotations
 
 from aksci.core.errors import (
+    WORK_TO_DO,
     AksciError,
     BuildError,
     ClusterError,
@@ -22,6 +25,7 @@ from aksci.core.errors import (
     LockError,
     NotFoundInRegistry,
     PartError,
+    PlanChangedError,
     PlatformError,
     PortTakenError,
     PrivilegeError,
@@ -32,12 +36,14 @@ from aksci.core.errors import (
     StepError,
     ToolError,
     TrustError,
+    UndecidedError,
     UnreachableError,
     UsageError,
     ValidationError,
 )
 
 __all__ = [
+    "WORK_TO_DO",
     "AksciError",
     "BuildError",
     "ClusterError",
@@ -54,6 +60,7 @@ __all__ = [
     "LockError",
     "NotFoundInRegistry",
     "PartError",
+    "PlanChangedError",
     "PlatformError",
     "PortTakenError",
     "PrivilegeError",
@@ -64,6 +71,7 @@ __all__ = [
     "StepError",
     "ToolError",
     "TrustError",
+    "UndecidedError",
     "UnreachableError",
     "UsageError",
     "ValidationError",

@@ -37,5 +37,10 @@ def cascade(env: Environment) -> None:
 
 
 if __name__ == "__main__":
-    SESSIONS[_NAME] = SessionSpec(summary="", module="benchmarks.ungated", function="cascade")
-    sys.exit(run_session(_NAME, sys.argv[1:]))
+    spec = SessionSpec(
+        name=_NAME,
+        summary="",
+        target="benchmarks.ungated:cascade",
+        options=SESSIONS["cascade"].options,
+    )
+    sys.exit(run_session(spec, sys.argv[1:]))

@@ -152,7 +152,7 @@ def sessions() -> Iterator[str]:
     from aksci.cli.sessions import SESSIONS
 
     for name in SESSIONS:
-        yield f"{name}: {' '.join(sorted(options_of(name)))}"
+        yield f"{name}: {' '.join(sorted(options_of(SESSIONS[name])))}"
 
 
 def statuses() -> Iterator[str]:

@@ -15,17 +15,16 @@ import signal
 import sys
 import threading
 import time
-from importlib import import_module
-from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from aksci.ci.choose import choose_reporter
 from aksci.ci.console import ConsoleReporter
-from aksci.cli.options import Options, parse_options, require_known
-from aksci.cli.sessions import SESSIONS
+from aksci.cli.command_line import CommandLine, asks_for_help
+from aksci.cli.sessions import SESSIONS, SessionSpec
 from aksci.core.errors import AksciError, DiskFullError, Interrupted, UsageError
 from aksci.core.files import write_atomically
 from aksci.core.process import Runner
+from aksci.core.text import write_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -44,15 +43,26 @@ _RECORDS = 200
 
 
 def run_session(
-    name: str, arguments: Sequence[str], *, folder: Path | None = None, shared: bool = False
+    session: SessionSpec | str,
+    arguments: Sequence[str],
+    *,
+    folder: Path | None = None,
+    line: CommandLine | None = None,
 ) -> int:
     """Run one session and return its exit status (see ``aksci.core.errors``).
 
     Errors are told on stderr, without a traceback when they are the user's or the machine's.
 
+    :param session: a name means one of ours.
     :param folder: where to look for aksci.toml, upwards. Default: the working directory.
-    :param shared: other sessions are handed the same arguments.
+    :param line: who else is handed the same arguments. Default: nobody.
     """
+    session = SESSIONS[session] if isinstance(session, str) else session
+    if asks_for_help(arguments):
+        from aksci.cli.usage import session_usage
+
+        write_line(sys.stdout, session_usage(session).rstrip())
+        return 0
     try:
         reporter = choose_reporter(os.environ, sys.stderr)
     except AksciError as error:
@@ -61,9 +71,8 @@ def run_session(
     runner = Runner(environment=dict(os.environ), log=reporter.line)
     try:
         with _interruptible(runner):
-            options = parse_options(arguments)
-            require_known(name, options, shared=shared)
-            return _open_and_run(name, options, folder, reporter, runner)
+            given = (line or CommandLine(sessions=(session,))).values_for(session, arguments)
+            return _open_and_run(session, given, folder, reporter, runner)
     except AksciError as error:
         _tell(reporter, error)
         return error.exit_status
@@ -72,6 +81,7 @@ def run_session(
         # A second Ctrl-C would leave the programs that this ends.
         with _uninterrupted():
             runner.terminate_all()
+        name = session.name
         words = shlex.join(["nox", "-s", name, *(["--", *arguments] if arguments else [])])
         interrupted = Interrupted(
             f"{name} was interrupted; nothing of it is still running.",
@@ -81,36 +91,39 @@ def run_session(
         return interrupted.exit_status
     except OSError as error:
         # A traceback is for whoever mends us; a file's name is what its owner needs.
-        if error.filename is None and error.errno not in _FULL:
-            raise  # not about a file of the user's: a defect of ours
+        ours = session.noxfile is None
+        if error.errno not in _FULL and not (ours and error.filename is not None):
+            raise  # not about a file of the user's: a defect, of ours or of their pipeline
         told = _system_fault(error)
         _tell(reporter, told)
         return told.exit_status
 
 
 def _open_and_run(
-    name: str, options: Options, folder: Path | None, reporter: Reporter, runner: Runner
+    session: SessionSpec,
+    given: dict[str, Any],
+    folder: Path | None,
+    reporter: Reporter,
+    runner: Runner,
 ) -> int:
+    from aksci.config.loader import LOCAL
     from aksci.environment import Environment  # with all that reads aksci.toml
 
-    with Environment.open(options.env, root=folder, reporter=reporter, runner=runner) as env:
-        return _record(name, env, options)
+    name = given.get("env", LOCAL)
+    with Environment.open(name, root=folder, reporter=reporter, runner=runner) as env:
+        return _record(session, env, given)
 
 
-def _record(name: str, env: Environment, options: Options) -> int:
-    """Run a session, write its record, and return its exit status: 0, or ``exit_status``."""
-    session = SESSIONS[name]
+def _record(session: SessionSpec, env: Environment, given: dict[str, Any]) -> int:
+    """Run a session, write its record, and return its exit status."""
+    from aksci.cli.session_call import call_session
+
     details: dict[str, Any] = {"environment": env.name}
     outcome = "ok"
     started = time.monotonic()
     try:
-        apply = getattr(import_module(session.module), session.function)
-        done = apply(env, **_asked(apply, options))
-        if isinstance(done, dict):
-            details |= done
-            done = details.pop("exit_status", 0)
         # The record tells what was decided; the status is the process's.
-        status = int(done or 0)
+        status = call_session(session, env, given)
     except AksciError as error:
         outcome = error.code
         details["error"] = error.message
@@ -126,7 +139,7 @@ def _record(name: str, env: Environment, options: Options) -> int:
                 write_run_record(
                     env.work,
                     run_id=env.run_id,
-                    session=name,
+                    session=session.name,
                     seconds=time.monotonic() - started,
                     outcome=outcome,
                     details=details,
@@ -138,14 +151,6 @@ def _record(name: str, env: Environment, options: Options) -> int:
                     raise
                 env.reporter.warning(f"The run record could not be written: {error}.")
     return status
-
-
-def _asked(apply: Callable[..., Any], options: Options) -> dict[str, Any]:
-    """Return what a pipeline takes of what was asked: by the names of its parameters."""
-    names = list(signature(apply).parameters)[1:]
-    if "options" in names or "_options" in names:  # not yet a composition of steps
-        return {names[0]: options}
-    return {name: getattr(options, name) for name in names}
 
 
 def write_run_record(

@@ -1,137 +1,238 @@
-"""The table of sessions: what each does and which pipeline it calls.
+"""The table of sessions: what each does, which function it calls, which options that takes.
 
-Which options a session takes, the options say (``aksci.cli.options``).
+What the options mean is in ``aksci.cli.options``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aksci.cli.option import DeclaredOption
 
 __all__ = ["SESSIONS", "SessionSpec"]
+
+_ANY = (0, 1, 2, 3, 28, 130)
+"""How every session can end: well, by a defect, for its user, on a full disk, by Ctrl-C."""
+_TOOLS = (4, 15, 16)
+"""It runs programs; git and buildx are some."""
+_PLATFORM = (5, 51, 52, 53)
+"""It starts the embedded platform."""
+_BUILD = (*_TOOLS, *_PLATFORM, 6, 7, 8, 9, 10, 13, 17, 18)
+"""From sources to signed images. Pods validate, and may build: so the cluster may refuse."""
+_DEPLOY = (*_TOOLS, *_PLATFORM, 6, 9, 10, 11, 12, 13, 14, 19)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionSpec:
-    """One session. Its module is imported when it runs and not before: ``nox -l`` stays quick."""
+    """One session. Its function is imported when it runs and not before: ``nox -l`` stays quick."""
 
+    name: str
     summary: str
-    module: str
-    function: str
+    """One sentence."""
+    target: str
+    """``module:function``. It takes an ``Environment``, and by name the options that were given."""
+    options: tuple[str, ...] = ()
+    """Names of ``OPTIONS``; ``env``, which all have, aside."""
     recorded: bool = True
     """Write a run record."""
+    fails: tuple[int, ...] = ()
+    """How it can end, beyond how every session can."""
+    example: str = ""
+    """Arguments that somebody may give."""
+    own: tuple[DeclaredOption, ...] = ()
+    """Options of a team's session that nobody else has."""
+    noxfile: Path | None = None
+    """Who has declared it; None: it is one of ours."""
+
+    @property
+    def statuses(self) -> tuple[int, ...]:
+        """All exit statuses that it can end with."""
+        return tuple(sorted({*_ANY, *self.fails}))
 
 
-SESSIONS: dict[str, SessionSpec] = {
-    "plan": SessionSpec(
+_TABLE = (
+    SessionSpec(
+        name="plan",
         summary="Show what build would do, and why.",
-        module="aksci.pipelines.plan",
-        function="plan",
+        target="aksci.pipelines.plan:plan",
+        options=(
+            "format",
+            "force",
+            "only",
+            "with_dependents",
+            "output",
+            "save",
+            "compare",
+            "matrix",
+            "group",
+            "exit_code",
+        ),
         recorded=False,
+        fails=(*_TOOLS, 6, 20),
+        example="--only web --format markdown",
     ),
-    "why": SessionSpec(
+    SessionSpec(
+        name="why",
         summary="Explain one image: why it would be built, or why it was.",
-        module="aksci.pipelines.plan",
-        function="why",
+        target="aksci.pipelines.plan:why",
+        options=("format", "words", "force", "output"),
         recorded=False,
+        fails=(*_TOOLS, 6),
+        example="web",
     ),
-    "graph": SessionSpec(
+    SessionSpec(
+        name="graph",
         summary="Print the image graph: text, DOT, Mermaid, JSON, or a page of HTML.",
-        module="aksci.pipelines.plan",
-        function="graph",
+        target="aksci.pipelines.plan:graph",
+        options=("format", "output"),
         recorded=False,
+        fails=_TOOLS,
+        example="--format html --output graph.html",
     ),
-    "build": SessionSpec(
+    SessionSpec(
+        name="build",
         summary="Build, validate, scan, sign and publish what changed, and make a release.",
-        module="aksci.pipelines.build",
-        function="build",
+        target="aksci.pipelines.build:build",
+        options=("plan", "force", "only", "with_dependents", "keep_going", "until"),
+        fails=_BUILD,
+        example="--only web --until scan",
     ),
-    "cascade": SessionSpec(
+    SessionSpec(
+        name="cascade",
         summary="Rebuild what is based on bases that changed; scan, sign, deploy it.",
-        module="aksci.pipelines.cascade",
-        function="cascade",
+        target="aksci.pipelines.cascade:cascade",
+        options=("format", "plan", "output", "exit_code", "base", "batch", "registry_wide"),
+        fails=(*_BUILD, *_DEPLOY, 20, 21),
+        example="--base debian:bookworm-slim --plan",
     ),
-    "receive": SessionSpec(
+    SessionSpec(
+        name="receive",
         summary="Wait for webhooks of registries, and start cascades.",
-        module="aksci.pipelines.receive",
-        function="receive",
+        target="aksci.pipelines.receive:receive",
         recorded=False,
+        fails=(*_TOOLS, 51),
+        example="--env staging",
     ),
-    "export": SessionSpec(
+    SessionSpec(
+        name="export",
         summary="Write what another service needs to do the same: acr-tasks.",
-        module="aksci.pipelines.export",
-        function="export",
+        target="aksci.pipelines.export:export",
+        options=("words", "output"),
         recorded=False,
+        fails=_TOOLS,
+        example="acr-tasks --output tasks",
     ),
-    "validate": SessionSpec(
+    SessionSpec(
+        name="validate",
         summary="Run the last build's images that were not validated yet.",
-        module="aksci.pipelines.build",
-        function="validate",
+        target="aksci.pipelines.build:validate",
+        fails=(*_TOOLS, *_PLATFORM, 6, 9, 10, 13, 17),
+        example="--env staging",
     ),
-    "scan": SessionSpec(
+    SessionSpec(
+        name="scan",
         summary="Scan the last build's images and apply the gate.",
-        module="aksci.pipelines.build",
-        function="scan",
+        target="aksci.pipelines.build:scan",
+        options=("format", "output"),
+        fails=(*_TOOLS, *_PLATFORM, 6, 8, 9),
+        example="--format sarif --output scan.sarif",
     ),
-    "sign": SessionSpec(
+    SessionSpec(
+        name="sign",
         summary="Sign the last build's images that passed the gate.",
-        module="aksci.pipelines.build",
-        function="sign",
+        target="aksci.pipelines.build:sign",
+        fails=(*_TOOLS, *_PLATFORM, 6, 8, 9),
+        example="--env staging",
     ),
-    "push": SessionSpec(
+    SessionSpec(
+        name="push",
         summary="Move stable tags to the last build's signed images and publish the release.",
-        module="aksci.pipelines.build",
-        function="push",
+        target="aksci.pipelines.build:push",
+        fails=(*_TOOLS, *_PLATFORM, 6, 8, 9),
+        example="--env staging",
     ),
-    "verify": SessionSpec(
+    SessionSpec(
+        name="verify",
         summary="Verify an image, a chart, a release, or all that runs in the environment.",
-        module="aksci.pipelines.verify",
-        function="verify",
+        target="aksci.pipelines.verify:verify",
+        options=("format", "words", "output"),
+        fails=(*_TOOLS, 6, 9, 10, 13),
+        example="--env staging --format markdown",
     ),
-    "release": SessionSpec(
+    SessionSpec(
+        name="release",
         summary="Show a release, the difference of two, or the list of them.",
-        module="aksci.pipelines.show_release",
-        function="release",
+        target="aksci.pipelines.show_release:release",
+        options=("format", "words", "output"),
         recorded=False,
+        fails=(*_TOOLS, 6, 9),
+        example="list",
     ),
-    "promote": SessionSpec(
+    SessionSpec(
+        name="promote",
         summary="Bring a release from the environment before: copy, verify and deploy it.",
-        module="aksci.pipelines.promote",
-        function="promote",
+        target="aksci.pipelines.promote:promote",
+        options=("plan", "release"),
+        fails=(*_DEPLOY, 8),
+        example="--env production --plan",
     ),
-    "migrate-trust": SessionSpec(
+    SessionSpec(
+        name="migrate-trust",
         summary="Sign with today's signers what Docker Content Trust has signed.",
-        module="aksci.pipelines.trust",
-        function="migrate_trust",
+        target="aksci.pipelines.trust:migrate_trust",
+        options=("plan", "words"),
+        fails=(*_TOOLS, *_PLATFORM, 6, 9),
+        example="--plan",
     ),
-    "deploy": SessionSpec(
+    SessionSpec(
+        name="deploy",
         summary="Verify the release and roll it out: pre steps, Helm, rollout, post steps.",
-        module="aksci.pipelines.deploy",
-        function="deploy",
+        target="aksci.pipelines.deploy:deploy",
+        options=("plan", "release"),
+        fails=_DEPLOY,
+        example="--env staging --plan",
     ),
-    "rollback": SessionSpec(
+    SessionSpec(
+        name="rollback",
         summary="Go back to an earlier release.",
-        module="aksci.pipelines.deploy",
-        function="rollback",
+        target="aksci.pipelines.deploy:rollback",
+        options=("plan", "to"),
+        fails=_DEPLOY,
+        example="--env staging --plan",
     ),
-    "status": SessionSpec(
+    SessionSpec(
+        name="status",
         summary="Show the local platform, and what runs in the environment.",
-        module="aksci.pipelines.deploy",
-        function="status",
+        target="aksci.pipelines.deploy:status",
+        options=("format",),
         recorded=False,
+        fails=(*_TOOLS, 5, 10, 13),
+        example="--format json",
     ),
-    "lint": SessionSpec(
+    SessionSpec(
+        name="lint",
         summary="Check Dockerfiles, charts and rendered manifests.",
-        module="aksci.pipelines.lint",
-        function="lint",
+        target="aksci.pipelines.lint:lint",
+        fails=_TOOLS,
+        example="--env staging",
     ),
-    "up": SessionSpec(
+    SessionSpec(
+        name="up",
         summary="Start or repair the embedded local platform.",
-        module="aksci.pipelines.up_down",
-        function="up",
+        target="aksci.pipelines.up_down:up",
+        fails=(*_TOOLS, *_PLATFORM),
     ),
-    "down": SessionSpec(
+    SessionSpec(
+        name="down",
         summary="Stop the embedded local platform.",
-        module="aksci.pipelines.up_down",
-        function="down",
+        target="aksci.pipelines.up_down:down",
+        options=("purge",),
+        fails=(*_TOOLS, 5, 52),
+        example="--purge",
     ),
-}
+)
+SESSIONS = {each.name: each for each in _TABLE}

@@ -35,6 +35,7 @@
     └── Interrupted              130   Ctrl-C or SIGTERM (as 128 + SIGINT)
 
 The number is the exit status of ``python -m aksci``. They are stable: scripts may rely on them.
+0 is success, and 20 (``WORK_TO_DO``) says that there is work to do, where ``--exit-code`` asks.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "WORK_TO_DO",
     "AksciError",
     "BuildError",
     "ClusterError",
@@ -77,6 +79,9 @@ __all__ = [
     "UsageError",
     "ValidationError",
 ]
+
+WORK_TO_DO = 20
+"""Exit status of ``--exit-code`` when there is work to do. It is no error."""
 
 
 class AksciError(Exception):

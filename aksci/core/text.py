@@ -9,9 +9,21 @@ from __future__ import annotations
 import html
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["escape_html", "escape_markdown", "one_line", "safe_json", "sanitise", "short_line"]
+if TYPE_CHECKING:
+    from typing import TextIO
+
+__all__ = [
+    "encodable",
+    "escape_html",
+    "escape_markdown",
+    "one_line",
+    "safe_json",
+    "sanitise",
+    "short_line",
+    "write_line",
+]
 
 # CSI and OSC sequences as ECMA-48 defines them, then any other two-character escape.
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
@@ -64,6 +76,17 @@ def one_line(text: str, longest: int | None = None) -> str:
 def short_line(value: object, longest: int = _SHORT) -> str:
     """Return a value that others wrote as one harmless, short line; nothing is an empty text."""
     return "" if value is None else one_line(str(value), longest)
+
+
+def encodable(text: str, stream: TextIO) -> str:
+    """Return text as a stream can write it: what its encoding lacks becomes a question mark."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
+
+
+def write_line(stream: TextIO, text: str) -> None:
+    """Write a line, or lines, whatever characters the stream's encoding lacks."""
+    stream.write(encodable(text, stream) + "\n")
 
 
 def escape_markdown(text: str, longest: int | None = None) -> str:

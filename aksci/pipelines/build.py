@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aksci import steps
-from aksci.core.errors import AksciError
+from aksci.errors import AksciError
 from aksci.pipelines.plan import plan as show_plan
 
 if TYPE_CHECKING:

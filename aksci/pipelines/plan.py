@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci import steps
-from aksci.core.errors import UndecidedError, UsageError
+from aksci.errors import WORK_TO_DO, UndecidedError, UsageError
 
 if TYPE_CHECKING:
     from aksci import Environment
 
 __all__ = ["graph", "plan", "why"]
-
-_WORK_TO_DO = 20
-"""Exit status of ``--exit-code`` where there is work. It is no error."""
 
 
 def plan(
@@ -54,7 +51,7 @@ def plan(
     steps.summarise(env, planned)
     if save:
         steps.save_plan(env, planned, save)
-    return _WORK_TO_DO if exit_code and planned.to_build else None
+    return WORK_TO_DO if exit_code and planned.to_build else None
 
 
 def why(

@@ -94,11 +94,12 @@ def _earlier(env: Environment, found: Mapping[str, Verdict]) -> Mapping[str, Ver
 
 
 def _tell(env: Environment, verdicts: Verdicts) -> None:
-    from aksci.report.rendering import render
+    # Of all formats these two only: a build with nothing to do waits for no other.
+    from aksci.report.verdict_report import verdicts_markdown, verdicts_table
     from aksci.supply.scan.ignores import ignore_warnings
 
     for text in ignore_warnings(env.config.scan, env.now()):
         env.reporter.warning(text)
-    for line in render(verdicts, "text").splitlines():
+    for line in verdicts_table(verdicts, verdicts.before).splitlines():
         env.reporter.line(line)
-    env.reporter.summary(render(verdicts, "markdown"))
+    env.reporter.summary(verdicts_markdown(verdicts, verdicts.before))

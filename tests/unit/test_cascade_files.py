@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aksci.cli.options import parse_options, require_known
+from aksci.cli.command_line import CommandLine
+from aksci.cli.sessions import SESSIONS
 
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / ".github/workflows/cascade.yml"
@@ -61,11 +62,12 @@ def words_of(script, **variables):
 def test_the_session_has_these_options(path, batch, bases, expected):
     ((script, _),) = scripts(path)
     words = words_of(script, ENVIRONMENT="staging", BASES=bases, BATCH=batch)
-    options = parse_options(words)
-    require_known("cascade", options, shared=False)
+    cascade = SESSIONS["cascade"]
+    given = CommandLine(sessions=(cascade,)).values_for(cascade, words)
     assert script.startswith("./dev -s cascade -- ")
-    assert (options.env, options.base, options.batch) == ("staging", expected, bool(batch))
-    assert not options.plan
+    batches = {"batch": True} if batch else {}
+    wanted = {"env": "staging", "base": expected, **batches}
+    assert {name: given.get(name) for name in [*wanted, "plan"]} == {**wanted, "plan": None}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

@@ -5,27 +5,17 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from importlib import import_module
-from inspect import isfunction, signature
+from inspect import isfunction
 from pathlib import Path
 
 import pytest
 
 from aksci import steps
-from aksci.cli.options import options_of
-from aksci.cli.sessions import SESSIONS
 from aksci.core.errors import TrustError
 from aksci.pipelines.deploy import deploy, rollback, status
 from aksci.pipelines.promote import promote
 from aksci.pipelines.verify import verify
 from aksci.supply.release.release_file import write_release_file
-
-
-def test_a_session_s_parameters_are_the_options_that_it_takes():
-    for name in ("deploy", "promote", "rollback", "status", "verify"):
-        session = SESSIONS[name]
-        apply = getattr(import_module(session.module), session.function)
-        assert {*signature(apply).parameters} == options_of(name), name
 
 
 def test_a_session_that_only_plans_shows_it_and_does_nothing(site, capsys):
