@@ -9,9 +9,15 @@ from pathlib import Path
 import nox
 
 import aksci
-from aksci.nox import register
+from aksci.nox import register, session
 
 register(project="examples/shop")
+session(
+    "pipelines.shop_release:release",
+    name="shop-release",
+    options=("only",),
+    summary="Build, check and deploy the shop, with a smoke test under load before the signature.",
+)
 
 WORKFLOWS = ("cascade", "ci", "deploy", "promote", "release")
 PIPELINES = ("azure-pipelines.yml", "azure-pipelines-cascade.yml")

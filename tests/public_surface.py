@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MODULES = ("aksci", "aksci.steps", "aksci.errors", "aksci.parts", "aksci.nox", "aksci.testing")
+MODULES = (
+    "aksci",
+    "aksci.steps",
+    "aksci.values",
+    "aksci.errors",
+    "aksci.parts",
+    "aksci.nox",
+    "aksci.testing",
+)
 PACKAGES = ("aksci.pipelines",)
 """Of these, each module is public."""
 SPECIAL = {"__call__", "__enter__", "__exit__", "__getitem__", "__init__", "__iter__", "__len__"}

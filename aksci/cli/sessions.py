@@ -183,7 +183,7 @@ _TABLE = (
     SessionSpec(
         name="migrate-trust",
         summary="Sign with today's signers what Docker Content Trust has signed.",
-        target="aksci.pipelines.trust:migrate_trust",
+        target="aksci.pipelines.migrate_trust:migrate_trust",
         options=("plan", "words"),
         fails=(*_TOOLS, *_PLATFORM, 6, 9),
         example="--plan",

@@ -1,4 +1,7 @@
-"""Data for other programs: the only thing that goes to stdout."""
+"""Data for other programs: the only thing that goes to stdout.
+
+It goes when the last session is a composition of steps: ``aksci.steps.show`` takes its place.
+"""
 
 from __future__ import annotations
 

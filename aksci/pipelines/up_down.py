@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from aksci.local.endpoints import start_platform
+from aksci import steps
 
 if TYPE_CHECKING:
-    from aksci.cli.options import Options
-    from aksci.environment import Environment
+    from aksci import Environment
 
 __all__ = ["down", "up"]
 
 
-def up(env: Environment, _options: Options) -> dict[str, Any]:
+def up(env: Environment) -> None:
     """Start or repair the embedded local platform, whatever the environment itself is."""
-    found = start_platform(
-        platform=env.platform,
-        toolbox=env.toolbox,
-        runner=env.runner,
-        reporter=env.reporter,
-        seeds=env.config.local.seeds,
-        cluster=True,
-        notary=env.config.sign.needs_notary,
-    )
-    env.reporter.line(f"registry    http://{found.registry}")
-    env.reporter.line(f"buildkitd   {found.buildkit}")
-    env.reporter.line(f"kubernetes  export KUBECONFIG={found.kubeconfig}")
-    env.reporter.line(f"logs        {env.platform / 'logs'}")
-    return {"registry": found.registry, "buildkit": found.buildkit}
+    steps.up(env)
 
 
-def down(env: Environment, options: Options) -> dict[str, Any]:
+def down(env: Environment, *, purge: bool = False) -> None:
     """Stop what ``up`` started."""
-    from aksci.local.platform import down as stop
-
-    stop(state=env.platform, runner=env.runner, reporter=env.reporter, purge=options.purge)
-    return {"purge": options.purge}
+    steps.down(env, purge=purge)

@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.text import escape_markdown
+from aksci.core.text import escape_markdown, safe_json
 from aksci.report.verdict_report import finding_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from aksci.supply.release.compare import Comparison, ImageChange, ServiceChange
     from aksci.supply.release.release import ReleaseImage, ReleaseService
     from aksci.supply.scan.verdict import Finding, IgnoredFinding
 
-__all__ = ["comparison_document", "comparison_markdown", "comparison_text"]
+__all__ = [
+    "COMPARISON_FORMATS",
+    "comparison_document",
+    "comparison_markdown",
+    "comparison_text",
+]
 
 _WHY = {
     "base": "a base differs",
@@ -238,3 +243,10 @@ def _chart(service: ReleaseService | None) -> dict[str, str] | None:
         "name": service.chart_name,
         "version": service.chart_version,
     }
+
+
+COMPARISON_FORMATS: dict[str, Callable[[Comparison], str]] = {
+    "text": comparison_text,
+    "json": lambda comparison: safe_json(comparison_document(comparison)),
+    "markdown": comparison_markdown,
+}

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.text import escape_markdown, one_line
+from aksci.core.text import escape_markdown, one_line, safe_json
 from aksci.report.markup import markdown_table
 from aksci.supply.sign.signer import COMMIT, RUN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
-    from aksci.supply.release.find_release import ListedRelease
-    from aksci.supply.release.release import Release, ReleaseImage, ReleaseService
+    from aksci.supply.release.find_release import ListedRelease, ReleaseList
+    from aksci.supply.release.release import ReleaseImage, ReleaseService
+    from aksci.supply.release.verify_release import CheckedRelease
     from aksci.supply.sign.signer import Proof
 
 __all__ = [
-    "ShownRelease",
+    "RELEASE_FORMATS",
+    "RELEASE_LIST_FORMATS",
     "list_document",
     "list_markdown",
     "list_text",
@@ -29,17 +30,7 @@ __all__ = [
 _LIST = ("release", "state", "signed", "commit", "run", "images", "services")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ShownRelease:
-    """A release, and whether it is trusted."""
-
-    release: Release
-    proofs: tuple[Proof, ...]
-    problem: str
-    """Why it is not verified; empty where it is."""
-
-
-def release_view(shown: ShownRelease) -> dict[str, Any]:
+def release_view(shown: CheckedRelease) -> dict[str, Any]:
     """Return a release as schemas/release-view.schema.json describes it."""
     release = shown.release
     return {
@@ -84,7 +75,7 @@ def release_view(shown: ShownRelease) -> dict[str, Any]:
     }
 
 
-def release_text(shown: ShownRelease) -> str:
+def release_text(shown: CheckedRelease) -> str:
     """Return a release as text; first, loudly, whether it is verified."""
     release = shown.release
     lines = [f"release {release.tag}  {release.ref}", *_trust_lines(shown)]
@@ -103,7 +94,7 @@ def release_text(shown: ShownRelease) -> str:
     return "\n".join(lines)
 
 
-def release_markdown(shown: ShownRelease) -> str:
+def release_markdown(shown: CheckedRelease) -> str:
     """Return a release as Markdown."""
     release = shown.release
     lines = [
@@ -131,7 +122,7 @@ def _service_cells(service: ReleaseService) -> tuple[str, ...]:
     return (f"{service.chart_name} {service.chart_version}", images, _schema(service))
 
 
-def list_document(releases: Sequence[ListedRelease]) -> dict[str, Any]:
+def list_document(listed: ReleaseList) -> dict[str, Any]:
     """Return the list as schemas/release-list.schema.json describes it."""
     return {
         "schema": 1,
@@ -146,27 +137,29 @@ def list_document(releases: Sequence[ListedRelease]) -> dict[str, Any]:
                 "services": len(entry.release.services) if entry.release else None,
                 "signatures": [_proof_document(proof) for proof in entry.proofs],
             }
-            for entry in releases
+            for entry in listed.releases
         ],
     }
 
 
-def list_text(releases: Sequence[ListedRelease]) -> str:
+def list_text(listed: ReleaseList) -> str:
     """Return one line a release, in columns; below each that is not trusted, why."""
-    if not releases:
+    if not listed.releases:
         return "There is no release."
-    rows = [_LIST, *(_row(entry) for entry in releases)]
+    rows = [_LIST, *(_row(entry) for entry in listed.releases)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_LIST))]
     lines = []
-    for row, why in zip(rows, ["", *(entry.why for entry in releases)], strict=True):
+    for row, why in zip(rows, ["", *(entry.why for entry in listed.releases)], strict=True):
         words = (text.ljust(width) for text, width in zip(row, widths, strict=True))
         lines += ["  ".join(words).rstrip(), *([f"    {one_line(why)}"] if why else [])]
     return "\n".join(lines)
 
 
-def list_markdown(releases: Sequence[ListedRelease]) -> str:
+def list_markdown(listed: ReleaseList) -> str:
     """Return the list as a table."""
-    _, *lines = markdown_table((*_LIST, "problem"), ((*_row(one), one.why) for one in releases))
+    _, *lines = markdown_table(
+        (*_LIST, "problem"), ((*_row(one), one.why) for one in listed.releases)
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -186,7 +179,7 @@ def _row(entry: ListedRelease) -> tuple[str, ...]:
     )
 
 
-def _trust_lines(shown: ShownRelease) -> list[str]:
+def _trust_lines(shown: CheckedRelease) -> list[str]:
     if shown.problem:
         return [f"NOT VERIFIED: {one_line(shown.problem)}"]
     return [f"signed {_proof_text(proof)}" for proof in shown.proofs]
@@ -211,3 +204,15 @@ def _proof_document(proof: Proof) -> dict[str, Any]:
 def _schema(service: ReleaseService) -> str:
     found = service.schema_range
     return f"{found[0]}…{found[1]} ({len(service.migrations)})" if found else ""
+
+
+RELEASE_FORMATS: dict[str, Callable[[CheckedRelease], str]] = {
+    "text": release_text,
+    "json": lambda shown: safe_json(release_view(shown)),
+    "markdown": release_markdown,
+}
+RELEASE_LIST_FORMATS: dict[str, Callable[[ReleaseList], str]] = {
+    "text": list_text,
+    "json": lambda listed: safe_json(list_document(listed)),
+    "markdown": list_markdown,
+}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aksci.images.validate.image_runner import CheckOutcome, ImageRunner
+from aksci.images.validate.image_runner import CheckOutcome, HttpAnswer, ImageRunner
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Iterator
 
     from aksci.images.validate.image_runner import CheckTask
 
@@ -27,7 +30,10 @@ class MemoryImageRunner(ImageRunner):
     def __init__(self) -> None:
         self.tasks: list[CheckTask] = []
         """What was run, in the order in which it began."""
+        self.asked: list[tuple[str, str]] = []
+        """Image and path of each request to one that is kept running (``steps.run_image``)."""
         self._failures: dict[str, tuple[int, str]] = {}
+        self._answers: dict[tuple[str, str], HttpAnswer] = {}
 
     def fail(self, image: str, *, exit_code: int = 127, log: str = "") -> None:
         """Let an image's process end with a status, until ``recover``.
@@ -37,9 +43,17 @@ class MemoryImageRunner(ImageRunner):
         """
         self._failures[image] = (exit_code, log)
 
+    def answer(self, image: str, path: str, *, status: int = 200, text: str = "") -> None:
+        """Let an image that is kept running answer so; unless told, each answers 200 and nothing.
+
+        >>> MemoryImageRunner().answer("web", "/", status=500, text="out of memory")
+        """
+        self._answers[image, path] = HttpAnswer(status, text)
+
     def recover(self) -> None:
-        """Let everything run again."""
+        """Let everything run, and answer, again."""
         self._failures.clear()
+        self._answers.clear()
 
     def platforms(self) -> tuple[str, ...]:
         """Return nothing: it runs whatever there is."""
@@ -55,5 +69,41 @@ class MemoryImageRunner(ImageRunner):
         status = 0 if task.check.kind == "command" else None
         return CheckOutcome(engine="memory", started=True, exit_code=status, healthy=healthy)
 
+    @contextmanager
+    def serve(
+        self,
+        task: CheckTask,
+        port: int,  # noqa: ARG002 - there is none
+        halt: threading.Event,  # noqa: ARG002 - no socket, no wait
+    ) -> Iterator[_MemoryServed]:
+        """Keep an image running, as far as anybody can tell by asking it."""
+        self.tasks.append(task)
+        ended = self._failures.get(task.image)
+        yield _MemoryServed(
+            image=task.image, answers=self._answers, failure=ended, asked=self.asked
+        )
+
     def close(self) -> None:
         """Do nothing: it holds nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _MemoryServed:
+    """An image that is kept running."""
+
+    image: str
+    answers: dict[tuple[str, str], HttpAnswer]
+    failure: tuple[int, str] | None
+    asked: list[tuple[str, str]] = field(repr=False)
+
+    def ask(self, path: str, timeout: float) -> HttpAnswer:  # noqa: ARG002 - it answers at once
+        self.asked.append((self.image, path))
+        if self.failure:
+            return HttpAnswer(0, "connection refused")
+        return self.answers.get((self.image, path), HttpAnswer(200, ""))
+
+    def ended(self) -> CheckOutcome | None:
+        if self.failure is None:
+            return None
+        code, log = self.failure
+        return CheckOutcome(engine="memory", started=True, exit_code=code, log=log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import tarfile
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -23,16 +25,19 @@ from aksci.core.process import Runner
 from aksci.deploy.kubernetes.cluster import connect
 from aksci.deploy.kubernetes.pod_runner import PodRunner, pod_manifest
 from aksci.environment import Environment
+from aksci.images.build.build_record import BuiltImage
 from aksci.images.validate.checks import Check, spec_hash
 from aksci.images.validate.docker_runner import DockerRunner
 from aksci.images.validate.image_runner import CheckTask
 from aksci.images.validate.own_validations import OwnValidations
 from aksci.images.validate.result import ARTIFACT_TYPE
+from aksci.images.validate.running_image import keep_running
 from aksci.images.validate.validator import Validator
 from aksci.oci.artifact import push_image
 from aksci.oci.client import RegistryClient
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
+from aksci.steps.run_image_step import run_image
 from aksci.testing.reporter import RecordingReporter
 
 NAMESPACE = "aksci-validate-test"
@@ -86,9 +91,12 @@ def engine(request, platform):
         before = {image.id for image in client.images.list(all=True)}
         made = DockerRunner({"DOCKER_HOST": server.address}, hint="the hint", now=now)
         ours = {"label": "app.kubernetes.io/managed-by=aksci"}
-        yield SimpleNamespace(
-            name="docker", made=made, left=lambda: client.containers.list(all=True, filters=ours)
-        )
+
+        def left():
+            networks = client.networks.list(filters={"label": "dev.aksci.expires"})
+            return [*client.containers.list(all=True, filters=ours), *networks]
+
+        yield SimpleNamespace(name="docker", made=made, left=left)
         made.close()
         assert {image.id for image in client.images.list(all=True)} <= before
         client.close()
@@ -442,11 +450,15 @@ def test_what_a_killed_run_left_is_removed_once_its_time_is_over(docker_engine, 
     client.images.pull(str(ref))
     for expires in ("1", "99999999999"):
         labels = {"dev.aksci.expires": expires}
+        client.networks.create(f"left-{expires}", driver="bridge", labels=labels)
         client.containers.run(str(ref), detach=True, network_mode="none", labels=labels)
     DockerRunner({"DOCKER_HOST": docker_engine.address}, hint="", now=now).close()
     (left,) = client.containers.list(all=True, filters={"label": "dev.aksci.expires"})
     assert left.labels["dev.aksci.expires"] == "99999999999"
     left.remove(force=True)
+    (network,) = client.networks.list(filters={"label": "dev.aksci.expires"})
+    assert network.name == "left-99999999999"
+    network.remove()
     client.images.remove(str(ref))
     client.close()
 
@@ -503,3 +515,144 @@ def test_on_the_embedded_platform_pods_have_a_namespace_of_their_own(
         validator = env.validator
         assert validator.check("app", ref).outcome.engine.startswith("kubernetes 1.")
         assert validator._made._cluster.namespace == "aksci-validate"
+
+
+def test_the_step_runs_what_was_built_with_the_variables_of_its_table(
+    platform, toolbox, runner, notes, server, tmp_path
+):
+    (tmp_path / "aksci.toml").write_text(
+        'schema = 1\n[project]\nname = "shop"\n'
+        '[images.app]\ndockerfile = "Dockerfile"\nvalidate.env = { PORT = "8080" }\n'
+        '[environments.local]\nplatform = "embedded"\nnamespace = "shop"\n'
+    )
+    config = load_config(tmp_path / "aksci.toml")
+    env = Environment(
+        root=tmp_path,
+        config=config,
+        name="local",
+        settings=config.environments["local"],
+        variables=os.environ,
+        now=now,
+        runner=runner,
+        reporter=notes,
+        cache=toolbox.cache,
+        state=platform.state.parent,
+        run_id="r",
+    )
+    built = BuiltImage(
+        name="app", ref=server, input_key="k", tags=(), action="built", reasons=(), seconds=0,
+        bases=(),
+    )  # fmt: skip
+    with env, run_image(env, built, port=8080) as running:
+        assert running.get("/x") == (200, "asked x")
+    assert "[app] runs, and answers on port 8080" in notes.lines
+    with (
+        env,
+        pytest.raises(ValidationError, match="no port"),
+        run_image(env, built, port=8080, variables={"PORT": "none"}),
+    ):
+        pytest.fail("it never answered")
+
+
+def test_an_engine_of_another_machine_is_refused_before_anything_runs(docker_engine, monkeypatch):
+    made = DockerRunner({"DOCKER_HOST": docker_engine.address}, hint="", now=now)
+    ref = ImageRef("localhost:5000", "shop/app", "sha256:" + "0" * 64)
+    task = CheckTask(image="app", ref=ref, platform="", check=Check(kind="start"), run="r")
+    with contextlib.closing(made):
+        monkeypatch.setattr(made._client.api, "base_url", "http://build.example:2375")
+        with (
+            pytest.raises(DockerError, match=r"Docker Engine runs on build\.example") as told,
+            made.serve(task, 80, threading.Event()),
+        ):
+            pytest.fail("it can't be reached")
+    assert 'validate_in = "cluster"' in told.value.hint
+
+
+SERVER = r"""FROM debian:bookworm-slim
+COPY <<'PERL' /server
+use Socket;
+socket(S, PF_INET, SOCK_STREAM, 0);
+$ENV{PORT} =~ /^\d+$/ or die "no port\n";
+bind(S, sockaddr_in($ENV{PORT}, INADDR_ANY)) or die "no port: $!\n";
+listen(S, 99);
+while (accept(C, S)) {
+    while (<C>) { $path = $1 if m(^GET /(\S*)); last if /^\r?\n/ }
+    exit 3 if $path eq "die";
+    print C "HTTP/1.0 ", $path eq "bad" ? "500 Bad" : "200 OK", "\r\n\r\nasked $path";
+    close C;
+}
+PERL
+CMD ["perl", "/server"]
+"""
+
+
+@pytest.fixture
+def serve(registry, engine):
+    """Keep an image running; nothing may be left behind."""
+
+    @contextlib.contextmanager
+    def run(ref, *, port=8080, ready="/", timeout=30.0, **variables):
+        try:
+            with keep_running(
+                engine.made, registry, "app", ref, variables=variables, port=port,
+                ready=ready, timeout=timeout, limit=60, run="r",
+            ) as running:  # fmt: skip
+                assert engine.left()
+                yield running
+        finally:
+            assert engine.left() == []
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def server(make_image):
+    return make_image(SERVER)
+
+
+def test_an_image_that_is_kept_running_answers_many_threads_at_once(serve, server):
+    with serve(server, PORT="8080") as running, ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(running.get, [f"/{number}?a=b" for number in range(40)]))
+        assert answers == [(200, f"asked {number}?a=b") for number in range(40)]
+        assert running.get("/bad") == (500, "asked bad")
+        assert running.get("/die", timeout=5).status != 200
+
+
+def test_what_the_block_raises_is_raised_and_the_image_is_removed(serve, server):
+    with pytest.raises(OSError, match="mine"), serve(server, PORT="8080"):
+        raise OSError("mine")
+
+
+def test_an_image_that_ends_before_it_answers_is_refused_with_its_log(serve, server):
+    with (
+        pytest.raises(
+            ValidationError, match=r"(?s)ended with status .* before it .*no port"
+        ) as told,
+        serve(server, PORT="80x80x"),
+    ):
+        pytest.fail("it did not answer")
+    assert told.value.message.startswith("app ")
+
+
+def test_an_image_that_listens_elsewhere_is_refused_when_its_time_is_over(serve, server):
+    with (
+        pytest.raises(
+            ValidationError, match=r"runs, and port 8080 does not answer GET /r within 2"
+        ),
+        serve(server, PORT="8081", ready="/r", timeout=2),
+    ):
+        pytest.fail("it did not answer")
+
+
+def test_an_image_that_cannot_be_started_is_refused(serve, make_image):
+    ref = make_image('FROM debian:bookworm-slim\nENTRYPOINT ["/nope"]')
+    with pytest.raises(ValidationError, match=r"app can't be started: .*no such file"), serve(ref):
+        pytest.fail("it can't run")
+
+
+def test_data_and_other_platforms_are_refused_before_anything_runs(serve, make_image, registry):
+    with (
+        pytest.raises(ValidationError, match="nothing to run"),
+        serve(make_image("FROM scratch\nCOPY Dockerfile /data")),
+    ):
+        pytest.fail("it can't run")

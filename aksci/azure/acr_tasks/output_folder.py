@@ -13,10 +13,31 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["write_folder"]
+__all__ = ["ACR_TASKS", "export_folder", "tasks_folder", "write_folder"]
+
+ACR_TASKS = "acr-tasks"
+"""The folder's name, where nobody chooses another."""
 
 _LIST = ".aksci-export.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
+
+
+def export_folder(root: Path, chosen: Path | str | None) -> Path:
+    """Return where an export goes.
+
+    :param chosen: relative to the project's folder.
+    :raises UsageError: it is a file.
+    """
+    folder = root / (chosen or f".aksci/{ACR_TASKS}")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--output {chosen}: {folder} is a file, and not a folder.")
+    return folder
+
+
+def tasks_folder(root: Path, folder: Path) -> str:
+    """Return a folder as a task finds it; where it is elsewhere, where it would be put."""
+    inside = folder.resolve()
+    return inside.relative_to(root).as_posix() if inside.is_relative_to(root) else ACR_TASKS
 
 
 def write_folder(folder: Path, files: Mapping[str, str]) -> None:

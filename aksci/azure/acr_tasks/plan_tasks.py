@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.azure.acr_tasks.project_bases import place_bases
 from aksci.azure.acr_tasks.seen_bases import ScanError, SeenBases, scan_bases
+from aksci.core.errors import ConfigError
 from aksci.images.discovery.specs import INLINE
 from aksci.images.platforms import normalise_platform
 from aksci.oci.references import parse_reference
@@ -91,6 +92,42 @@ class AcrExport:
     def run_timeout(self) -> int:
         """Seconds for both steps of a run (``az acr task create --timeout``: 300 to 28,800)."""
         return min(28_800, max(300, 2 * self.step_timeout))
+
+    def require(self) -> None:
+        """Require that there is a task.
+
+        :raises ConfigError: ACR Tasks can build none of the images.
+        """
+        if not self.tasks:
+            reasons = "\n".join(
+                f"  {one.image}: {reason}" for one in self.left_out for reason in one.reasons
+            )
+            raise ConfigError(f"ACR Tasks can build none of the images:\n{reasons}")
+
+    def warnings(self, login: str) -> Iterator[str]:
+        """Yield what the files lack.
+
+        :param login: the environment's registry, as ``host[:port]``.
+        """
+        for one in self.left_out:
+            yield f"{one.image} has no task. {' '.join(one.reasons)}"
+        if self.registry is None:
+            yield (
+                f"{login} is no Azure container registry: the scripts and the template ask for "
+                "one. -- --env NAME chooses another environment."
+            )
+        if not self.source.repository:
+            yield (
+                "[project] source is no address of a Git repository: the scripts and the template "
+                "ask for one."
+            )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for the run record."""
+        return {
+            "tasks": {task.image: task.name for task in self.tasks},
+            "leftOut": {one.image: list(one.reasons) for one in self.left_out},
+        }
 
 
 _LOGIN = re.compile(r"([a-z0-9]{5,50})(?:-[a-z0-9]+)?\.azurecr\.(?:io|cn|us)")

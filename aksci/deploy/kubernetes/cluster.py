@@ -179,6 +179,22 @@ class Cluster:
         response = self._send("GET", proxy, allow=range(100, 600), timeout=timeout)
         return int(response.status_code), str(response.text)
 
+    def ask_pod(self, name: str, port: int, path: str, *, timeout: float) -> tuple[int, str]:
+        """Send GET to a pod through the API server's proxy, once; return status and body.
+
+        503 with a Status object means that nothing listens there.
+
+        :raises ClusterError: nothing came back in time, or the API server is away.
+        """
+        proxy = f"{self._path('Pod')}/http:{name}:{port}/proxy{path}"
+        try:
+            response = self._send_once("GET", proxy, allow=range(100, 600), timeout=timeout)
+        except _AwayError as error:
+            if not error.arrived:
+                raise
+            raise ClusterError(f"no answer came through {self.address} in time") from None
+        return int(response.status_code), str(response.text)
+
     def node_platforms(self) -> tuple[str, ...]:
         """Return the nodes' platforms, such as ``linux/amd64``; empty where we may not see them."""
         response = self._send("GET", "/api/v1/nodes", params={"limit": str(_PAGE)}, allow=(403,))

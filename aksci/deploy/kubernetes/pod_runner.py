@@ -19,12 +19,13 @@ from aksci.images.validate.image_runner import (
     ROOT_CAPABILITIES,
     SETTLE,
     CheckOutcome,
+    HttpAnswer,
     end_of,
 )
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from aksci.deploy.kubernetes.cluster import Cluster
     from aksci.images.validate.checks import Check
@@ -66,6 +67,18 @@ class PodRunner:
             return _Watch(self._cluster, self.name, task, name, halt).run()
         finally:
             with contextlib.suppress(ClusterError):  # away: the pod's own deadline ends it
+                self._cluster.delete("Pod", name)
+
+    @contextlib.contextmanager
+    def serve(self, task: CheckTask, port: int, halt: threading.Event) -> Iterator[_ServedPod]:
+        """Start an image in a pod that the API server passes requests to; remove it."""
+        name = f"serve-{task.ref.digest[7:19]}-{uuid.uuid4().hex[:8]}"
+        try:
+            self._cluster.create("Pod", pod_manifest(task, name))
+            watch = _Watch(self._cluster, self.name, task, name, halt)
+            yield _ServedPod(self._cluster, watch, name, port)
+        finally:
+            with contextlib.suppress(ClusterError):
                 self._cluster.delete("Pod", name)
 
     def close(self) -> None:
@@ -179,6 +192,18 @@ class _Watch:
         self._name = name
         self._halt = halt
 
+    def begin(self) -> CheckOutcome | None:
+        """Wait until the container runs; return what became of it where it does not."""
+        return self._over(self._begun())
+
+    def ended(self) -> CheckOutcome | None:
+        """Return what has become of the container, or None while it runs."""
+        return self._over(_state(self._pod()))
+
+    def _over(self, state: _State) -> CheckOutcome | None:
+        over = state.ended or state.refusal
+        return self._outcome(self._task.check, state, 0) if over else None
+
     def run(self) -> CheckOutcome:
         check = self._task.check
         # An image without a check has passed when it still runs after a while.
@@ -267,6 +292,28 @@ class _Watch:
             if events:
                 return end_of(str(events[-1].get("message", "")))
         return ""
+
+
+class _ServedPod:
+    """A pod with one port that the API server passes requests to."""
+
+    def __init__(self, cluster: Cluster, watch: _Watch, name: str, port: int) -> None:
+        self._cluster = cluster
+        self._watch = watch
+        self._name = name
+        self._port = port
+        self._early = watch.begin()
+
+    def ask(self, path: str, timeout: float) -> HttpAnswer:
+        """Send GET to the port."""
+        try:
+            return HttpAnswer(*self._cluster.ask_pod(self._name, self._port, path, timeout=timeout))
+        except ClusterError as error:
+            return HttpAnswer(0, error.message)
+
+    def ended(self) -> CheckOutcome | None:
+        """Return what has become of its process, or None while it runs."""
+        return self._early or self._watch.ended()
 
 
 def _state(pod: Mapping[str, Any]) -> _State:

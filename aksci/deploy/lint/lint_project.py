@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aksci.config.models import Config
     from aksci.core.process import Runner
 
-__all__ = ["LintFinding", "LintTools", "check_manifests", "lint_project"]
+__all__ = ["LintFinding", "LintReport", "LintTools", "check_manifests", "lint_project"]
 
 Level = Literal["error", "warning", "info"]
 
@@ -52,6 +52,27 @@ class LintFinding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LintReport:
+    """All that is wrong."""
+
+    findings: tuple[LintFinding, ...]
+    """Sorted by path and line."""
+
+    @property
+    def errors(self) -> tuple[LintFinding, ...]:
+        """Those that must not be deployed."""
+        return tuple(finding for finding in self.findings if finding.level == "error")
+
+    def require(self) -> None:
+        """Require that no finding is an error.
+
+        :raises ConfigError: one is.
+        """
+        if self.errors:
+            raise ConfigError(f"lint found {len(self.errors)} errors; the first: {self.errors[0]}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class LintTools:
     """Programs and schemas; a None leaves its checks out."""
 
@@ -67,7 +88,7 @@ class LintTools:
 
 def lint_project(
     config: Config, root: Path, dockerfiles: Sequence[Path], tools: LintTools
-) -> list[LintFinding]:
+) -> LintReport:
     """Check every Dockerfile, and every service's chart with the values of every environment.
 
     :param dockerfiles: those that were discovered, absolute.
@@ -87,7 +108,7 @@ def lint_project(
             }
             findings += _lint_chart(name, chart, root, environment_name, environment, images, tools)
     # Once each: environments may share their values.
-    return sorted(set(findings))
+    return LintReport(findings=tuple(sorted(set(findings))))
 
 
 def check_manifests(path: str, manifests: Sequence[Mapping[str, Any]]) -> list[LintFinding]:

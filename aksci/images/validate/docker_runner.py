@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from aksci.core.concurrency import import_first
 from aksci.core.errors import DockerError, Interrupted, RegistryError
@@ -17,8 +18,10 @@ from aksci.images.validate.image_runner import (
     ROOT_CAPABILITIES,
     SETTLE,
     CheckOutcome,
+    HttpAnswer,
     end_of,
 )
+from aksci.images.validate.running_image import ask_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -58,7 +61,7 @@ class DockerRunner:
         self._pulled: set[str] = set()
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
-        with self._answers():
+        with self.answers():
             self._client = docker.from_env(timeout=_TIMEOUT, environment=dict(variables))
             try:
                 version = self._client.version()
@@ -81,13 +84,48 @@ class DockerRunner:
             raise Interrupted(f"Stopped before {task.image} was pulled.")
         # By a name of ours: it can be removed even where the answer that has its id never came.
         name = f"aksci-validate-{uuid.uuid4().hex[:12]}"
-        with self._answers():
+        with self.answers():
             self._pull(task, halt)
             try:
                 container = self._client.containers.create(**self._settings(task, name))
                 return self._watch(container, task, halt)
             finally:
                 self._remove(name)
+
+    @contextlib.contextmanager
+    def serve(
+        self, task: CheckTask, port: int, halt: threading.Event
+    ) -> Iterator[_ServedContainer]:
+        """Start an image in a network of its own, with one port on loopback; remove both.
+
+        :raises DockerError: the Engine is another machine's: its loopback is not ours.
+        """
+        address = urlsplit(self._client.api.base_url)
+        if address.hostname not in {None, "localhost", "127.0.0.1", "localunixsocket"}:
+            raise DockerError(
+                f"{task.image} can't be reached: Docker Engine runs on {address.hostname}, and "
+                "publishes ports on its own loopback.",
+                hint='set validate_in = "cluster", or unset DOCKER_HOST.',
+            )
+        name = f"aksci-serve-{uuid.uuid4().hex[:12]}"
+        settings = self._settings(task, name)
+        del settings["network_mode"]
+        settings |= {"network": name, "ports": {f"{port}/tcp": ("127.0.0.1", None)}}
+        try:
+            with self.answers():
+                self._pull(task, halt)
+                # Its own: nothing that runs beside it is reached from it, nor it from there.
+                kept = {_EXPIRES: settings["labels"][_EXPIRES]}
+                self._client.networks.create(name, driver="bridge", labels=kept)
+                container = self._client.containers.create(**settings)
+                served = _ServedContainer(self, container, port, self._start(container))
+            # Outside: what the block raises is not the Engine's.
+            yield served
+        finally:
+            with self.answers():
+                self._remove(name)
+                for network in self._client.networks.list(names=[name]):
+                    network.remove()
 
     def close(self) -> None:
         """Remove what was pulled, and close the connections."""
@@ -138,7 +176,8 @@ class DockerRunner:
             settings["entrypoint"] = list(check.argv)  # CMD does not count beside it
         return settings
 
-    def _watch(self, container: Any, task: CheckTask, halt: threading.Event) -> CheckOutcome:
+    def _start(self, container: Any) -> CheckOutcome | None:
+        """Start a container; return why the runtime refuses its process, where it does."""
         from docker.errors import APIError
 
         try:
@@ -151,6 +190,12 @@ class DockerRunner:
             return CheckOutcome(
                 engine=self.name, started=False, refusal=sanitise(str(refusal)).strip()
             )
+        return None
+
+    def _watch(self, container: Any, task: CheckTask, halt: threading.Event) -> CheckOutcome:
+        refused = self._start(container)
+        if refused:
+            return refused
         check = task.check
         started = time.monotonic()
         limit = min(SETTLE, check.timeout) if check.kind == "start" else check.timeout
@@ -222,14 +267,22 @@ class DockerRunner:
         """Remove what runs that were killed have left, once their time is over."""
         from docker.errors import APIError
 
+        def expired(labels: Mapping[str, str] | None) -> bool:
+            expires = str((labels or {}).get(_EXPIRES, ""))
+            return expires.isdecimal() and int(expires) < self._now().timestamp()
+
         for container in self._client.containers.list(all=True, filters={"label": _EXPIRES}):
-            expires = str(container.labels.get(_EXPIRES, ""))
-            if expires.isdecimal() and int(expires) < self._now().timestamp():
+            if expired(container.labels):
                 with contextlib.suppress(APIError):
                     container.remove(v=True, force=True)
+        for network in self._client.networks.list(filters={"label": _EXPIRES}):
+            if expired(network.attrs.get("Labels")):
+                with contextlib.suppress(APIError):
+                    network.remove()
 
     @contextlib.contextmanager
-    def _answers(self) -> Iterator[None]:
+    def answers(self) -> Iterator[None]:
+        """Tell what the SDK raises as an error of Docker Engine."""
         from docker.errors import DockerException
         from requests.exceptions import RequestException
 
@@ -238,6 +291,52 @@ class DockerRunner:
         except (DockerException, RequestException, OSError) as error:
             words = sanitise(str(getattr(error, "explanation", None) or error)).strip()
             raise DockerError(f"Docker Engine failed: {words}", hint=self._hint) from None
+
+
+class _ServedContainer:
+    """A container with one port on loopback."""
+
+    def __init__(
+        self, runner: DockerRunner, container: Any, port: int, refusal: CheckOutcome | None
+    ) -> None:
+        self._runner = runner
+        self._container = container
+        self._port = port
+        self._refusal = refusal
+        self._began = time.monotonic()
+        self._address = ""
+
+    def ask(self, path: str, timeout: float) -> HttpAnswer:
+        """Send GET to the port."""
+        if self._refusal:
+            return HttpAnswer(0, self._refusal.refusal)
+        if not self._address:
+            with self._runner.answers():
+                self._container.reload()
+            ports = self._container.attrs["NetworkSettings"]["Ports"].get(f"{self._port}/tcp")
+            if not ports:  # its process has ended
+                return HttpAnswer(0, "no port is published")
+            self._address = f"http://127.0.0.1:{ports[0]['HostPort']}"
+        return ask_loopback(f"{self._address}{path}", timeout)
+
+    def ended(self) -> CheckOutcome | None:
+        """Return what has become of its process, or None while it runs."""
+        if self._refusal:
+            return self._refusal
+        with self._runner.answers():
+            self._container.reload()
+            state = self._container.attrs["State"]
+            if state["Status"] not in {"exited", "dead"}:
+                return None
+            log = self._container.logs(tail=LOG_LINES)
+        return CheckOutcome(
+            engine=self._runner.name,
+            started=True,
+            exit_code=int(state["ExitCode"]),
+            out_of_memory=bool(state.get("OOMKilled")),
+            log=end_of(log.decode("utf-8", "replace")),
+            seconds=time.monotonic() - self._began,
+        )
 
 
 def _last_attempt(state: Mapping[str, Any]) -> str:

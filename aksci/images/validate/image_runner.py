@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from aksci.core.text import sanitise
 
 if TYPE_CHECKING:
     import threading
+    from contextlib import AbstractContextManager
 
     from aksci.images.validate.checks import Check
     from aksci.oci.references import ImageRef
@@ -20,7 +21,11 @@ __all__ = [
     "SETTLE",
     "CheckOutcome",
     "CheckTask",
+    "HttpAnswer",
     "ImageRunner",
+    "ImageServer",
+    "ServedImage",
+    "choose_platform",
     "end_of",
 ]
 
@@ -92,6 +97,51 @@ class ImageRunner(Protocol):
 
     def close(self) -> None:
         """Give back what it holds."""
+
+
+class HttpAnswer(NamedTuple):
+    """What came back for one request."""
+
+    status: int
+    """HTTP's; 0 where nothing answered."""
+    text: str
+    """The body; where nothing answered, why."""
+
+
+class ServedImage(Protocol):
+    """A container that runs until who made it removes it."""
+
+    def ask(self, path: str, timeout: float) -> HttpAnswer:
+        """Send GET to the port; ``timeout`` is in seconds. Safe in several threads."""
+
+    def ended(self) -> CheckOutcome | None:
+        """Return what has become of its process, or None while it runs."""
+
+
+@runtime_checkable
+class ImageServer(Protocol):
+    """An ``ImageRunner`` that can also keep an image running."""
+
+    def serve(
+        self, task: CheckTask, port: int, halt: threading.Event
+    ) -> AbstractContextManager[ServedImage]:
+        """Start an image, isolated as for a check but for one port; remove it in any case.
+
+        :param port: where the image listens, by TCP.
+        :raises RegistryError: it could not be pulled.
+        :raises PlatformError: Docker Engine failed; :raises ClusterError: the cluster did.
+        """
+
+
+def choose_platform(offered: tuple[str, ...], native: tuple[str, ...]) -> str | None:
+    """Return the platform to run, or None; empty: the engine does not know, and shall choose.
+
+    :param offered: the image's.
+    :param native: what ``ImageRunner.platforms`` says.
+    """
+    if not native:
+        return offered[0] if len(offered) == 1 else ""
+    return next((platform for platform in offered if platform in native), None)
 
 
 def end_of(text: str) -> str:

@@ -11,7 +11,7 @@ from aksci.core.errors import AksciError, Interrupted, ValidationError
 from aksci.images.schedule import run_ready
 from aksci.images.validate.checks import plan_check, spec_hash
 from aksci.images.validate.image_facts import configurations
-from aksci.images.validate.image_runner import CheckTask
+from aksci.images.validate.image_runner import CheckTask, choose_platform
 from aksci.images.validate.result import Validation, judge, store
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Validator:
                 raise Interrupted(f"Stopped before {name} was validated.")
             engine = self._engine()
             native = engine.platforms()
-            platform = _choose(tuple(checks), native)
+            platform = choose_platform(tuple(checks), native)
             if platform is None:
                 return _elsewhere(name, ref, spec, tuple(checks), native)
             check = checks[platform] if platform else next(iter(checks.values()))
@@ -207,13 +207,6 @@ class Validator:
         elif result.passed:
             advice = f"; {result.advice}" if result.advice else ""
             self._reporter.line(f"[{result.image}] validated: {result.finding}{advice}")
-
-
-def _choose(offered: tuple[str, ...], native: tuple[str, ...]) -> str | None:
-    """Return the platform to run, or None; empty: the engine does not know, and shall choose."""
-    if not native:
-        return offered[0] if len(offered) == 1 else ""
-    return next((platform for platform in offered if platform in native), None)
 
 
 def _elsewhere(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from aksci.core.errors import TrustError
 from aksci.supply.release.commits import CommitRange
 from aksci.supply.release.packages import PackageChange, compare_packages
 from aksci.supply.release.release_evidence import ImageEvidence
@@ -108,11 +109,22 @@ class Comparison:
     images: tuple[ImageChange, ...]
     services: tuple[ServiceChange, ...]
     commits: CommitRange
+    problems: tuple[str, ...] = ()
+    """Why one of them, or both, are not verified; empty where they are."""
 
     @property
     def same(self) -> bool:
         """Whether they are one release."""
         return self.old.id == self.new.id
+
+    def require(self) -> None:
+        """Require that both releases are verified.
+
+        :raises TrustError: one is not, and so what is told of it may be wrong.
+        """
+        if self.problems:
+            lines = "".join(f"\n  - {problem}" for problem in self.problems)
+            raise TrustError(f"What was compared is not verified:{lines}")
 
 
 def compare_releases(
@@ -122,10 +134,12 @@ def compare_releases(
     evidence_before: Mapping[str, ImageEvidence],
     evidence_after: Mapping[str, ImageEvidence],
     commits: CommitRange | None = None,
+    problems: tuple[str, ...] = (),
 ) -> Comparison:
     """Tell what differs; images of the same content, or else repository, were renamed.
 
     :param evidence_before: by image of the old release; what is missing is not known.
+    :param problems: why a release is not verified.
     """
     pairs = _pairs(old.images, new.images)
     changes = (
@@ -143,6 +157,7 @@ def compare_releases(
         images=tuple(change for change in changes if change),
         services=tuple(_service_changes(old.services, new.services)),
         commits=commits or CommitRange(note="git was not asked"),
+        problems=problems,
     )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aksci.supply.release.release import Release
     from aksci.supply.sign.signer import Proof, Signer
 
-__all__ = ["ListedRelease", "find_release", "latest_release", "list_releases"]
+__all__ = ["ListedRelease", "ReleaseList", "find_release", "latest_release", "list_releases"]
 
 _TAG = re.compile(r"r-[0-9a-f]{12}")
 _PREFIX = re.compile(r"(?:sha256:)?(?P<digits>[0-9a-f]{4,64})")
@@ -41,6 +41,14 @@ class ListedRelease:
     release: Release | None
     """What it says, trusted or not; None where it is damaged."""
     proofs: tuple[Proof, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseList:
+    """The releases of a project in a registry."""
+
+    releases: tuple[ListedRelease, ...]
+    """The last signed first."""
 
 
 def latest_release(registry: Registry, project: str) -> ImageRef | None:
@@ -73,7 +81,7 @@ def find_release(registry: Registry, project: str, text: str) -> ImageRef:
     return _of_prefix(registry, project, text, digits["digits"])
 
 
-def list_releases(registry: Registry, project: str, *, signer: Signer) -> tuple[ListedRelease, ...]:
+def list_releases(registry: Registry, project: str, *, signer: Signer) -> ReleaseList:
     """Return every release with its signature's proof, the last signed first.
 
     What a release names is not verified here: there may be hundreds.
@@ -87,7 +95,7 @@ def list_releases(registry: Registry, project: str, *, signer: Signer) -> tuple[
         limit=_THREADS,
         name="list",
     )
-    return tuple(sorted(found, key=_signing_time, reverse=True))
+    return ReleaseList(releases=tuple(sorted(found, key=_signing_time, reverse=True)))
 
 
 def _listed(registry: Registry, project: str, tag: str, signer: Signer) -> ListedRelease:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aksci.core.concurrency import gather
@@ -17,9 +18,44 @@ if TYPE_CHECKING:
     from aksci.supply.release.release import Release, ReleaseImage
     from aksci.supply.sign.signer import Proof, Signer
 
-__all__ = ["load_verified", "prove_release", "verify_release"]
+__all__ = [
+    "CheckedRelease",
+    "check_release",
+    "load_verified",
+    "prove_release",
+    "verify_release",
+]
 
 _THREADS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedRelease:
+    """A release, and whether it is verified with all that it names."""
+
+    release: Release
+    proofs: tuple[Proof, ...]
+    """What proves the release itself; empty where it is not verified."""
+    problem: str
+    """Why it is not verified; empty where it is."""
+
+    def require(self) -> Release:
+        """Return the release.
+
+        :raises TrustError: it is not verified.
+        """
+        if self.problem:
+            raise TrustError(f"{self.release.ref} is not verified: {self.problem}")
+        return self.release
+
+
+def check_release(release: Release, *, signer: Signer) -> CheckedRelease:
+    """Verify a release as ``verify_release`` does, and tell what is wrong instead of raising it."""
+    try:
+        proofs = verify_release(release, signer=signer)
+    except TrustError as error:
+        return CheckedRelease(release=release, proofs=(), problem=error.message)
+    return CheckedRelease(release=release, proofs=proofs, problem="")
 
 
 def prove_release(ref: ImageRef, *, signer: Signer) -> tuple[Proof, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
+from aksci.cli.edge import run_session
 from aksci.config.models import Config
 from aksci.deploy.lint.lint_project import LintTools, lint_project
 
@@ -47,7 +49,7 @@ def lint(project, toolbox, runner):
 
     def run(*dockerfiles):
         config = Config.model_validate(document, strict=False)
-        return lint_project(config, project, dockerfiles, tools)
+        return list(lint_project(config, project, dockerfiles, tools).findings)
 
     return run
 
@@ -79,3 +81,33 @@ def test_a_missing_values_file_and_a_missing_chart_are_findings(lint, project):
     assert [each.rule for each in lint()] == ["aksci-values"]
     shutil.rmtree(project / "chart")
     assert [each.rule for each in lint()] == ["aksci-chart"]
+
+
+TOML = """schema = 1
+[project]
+name = "shop"
+[images.web]
+dockerfile = "Dockerfile"
+"""
+
+
+def test_the_session_prints_its_findings_keeps_them_and_fails_for_errors(tmp_path, capsys):
+    (tmp_path / "aksci.toml").write_text(TOML)
+    dockerfile = tmp_path / "Dockerfile"
+
+    def session():
+        status = run_session("lint", [], folder=tmp_path)
+        newest = max((tmp_path / ".aksci/runs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        record = json.loads(newest.read_text())
+        return status, capsys.readouterr().out, record["lint"]["findings"]
+
+    dockerfile.write_text('FROM debian:bookworm-slim\nCMD ["true"]\n')
+    assert session() == (0, "", [])
+    dockerfile.write_text("FROM debian:bookworm-slim\nRUN cd /tmp && ls\n")
+    status, shown, (kept,) = session()
+    assert (status, kept["rule"]) == (0, "DL3003")
+    assert shown.startswith("Dockerfile:2: warning: ")
+    dockerfile.write_text("FROM debian:bookworm-slim\nRUN (\n")
+    status, shown, (kept,) = session()
+    assert (status, kept["level"]) == (3, "error")
+    assert "Dockerfile" in shown

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from aksci.cli.options import Options
 from aksci.config.deploy_models import ServiceConfig
 from aksci.config.models import Config
 from aksci.config.supply_models import DctConfig
@@ -25,10 +24,16 @@ from aksci.local.layout import Layout, Ports
 from aksci.local.notary import ensure_notary_pki, notary_part
 from aksci.local.part import start_part
 from aksci.oci.references import ImageRef
-from aksci.pipelines.trust import _repositories, migrate_trust
+from aksci.steps.graph_step import graph
+from aksci.steps.migrate_trust_step import migrate_trust
 from aksci.supply.sign.dct.configure import dct_signer
 from aksci.supply.sign.dct.metadata import MetadataError
-from aksci.supply.sign.dct.migrate import MIGRATED_FROM, TAGS, migrate_repository
+from aksci.supply.sign.dct.migrate import (
+    MIGRATED_FROM,
+    TAGS,
+    migrate_repository,
+    signed_repositories,
+)
 from aksci.supply.sign.dct.notary_client import NotaryClient
 from aksci.supply.sign.dct.notary_server import TrustServer
 from aksci.supply.sign.dct.private_keys import KeyStore
@@ -548,13 +553,14 @@ def test_the_session_migrates_the_projects_images_and_a_plan_changes_nothing(pro
     dct.sign(image, claims_of(image))
 
     def states(**options):
-        return [each["state"] for each in migrate_trust(project, Options(**options))["migrations"]]
+        return [each.state for each in migrate_trust(project, **options)]
 
     assert states(plan=True) == ["due"]
-    assert states(plan=True, words=(image.name,)) == ["due"]
+    assert states(plan=True, repositories=(image.name,)) == ["due"]
+    assert project.notes["migrate-trust"]["migrations"][0]["state"] == "due"
     assert states() == ["signed"]
     assert states() == ["already"]
-    assert states(words=("supply-test/nobody-signed-this",)) == []
+    assert states(repositories=("supply-test/nobody-signed-this",)) == []
 
 
 def test_a_deployment_verifies_nothing_that_the_session_has_not_looked_at(project, image):
@@ -564,11 +570,11 @@ def test_a_deployment_verifies_nothing_that_the_session_has_not_looked_at(projec
     services = {"front": ServiceConfig(chart="chart")}
     whole = replace(project, config=project.config.model_copy(update={"services": services}))
     wanted = ("shop/charts/web", "shop/release", image.repository)
-    assert _repositories(whole) == wanted
+    assert signed_repositories(whole.config, whole.root, graph(whole)) == wanted
 
 
 def test_the_session_refuses_when_nobody_else_signs(project):
     sign = project.config.sign.model_copy(update={"signers": ("dct",)})
     alone = replace(project, config=project.config.model_copy(update={"sign": sign}))
     with pytest.raises(ConfigError, match="nobody to sign instead"):
-        migrate_trust(alone, Options())
+        migrate_trust(alone)

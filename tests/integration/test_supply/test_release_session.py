@@ -99,6 +99,7 @@ def signer(env, toolbox, registry):
         variables=env.variables,
         now=env.now,
         platform=env.platform,
+        offered=lambda name: pytest.fail(f"nobody asked for {name}"),
     )
     return maker.make(env.config.sign.signers)
 
@@ -176,7 +177,8 @@ def run(env, capsys):
     """Run the session and return what it wrote to stdout."""
 
     def call(*words):
-        session(env, parse_options(words))
+        options = parse_options(words)
+        session(env, words=options.words, format=options.format)
         return capsys.readouterr().out
 
     return call
@@ -254,9 +256,9 @@ def test_an_unsigned_release_is_shown_as_not_verified_and_ends_in_a_trust_error(
 def test_a_release_that_others_signed_is_untrusted(build, run, env, registry, files):
     made = build(files.clean, "one")
     other = replace(env, state=env.state / "other")
-    session(env, parse_options(["list"]))
+    session(env, words=("list",))
     with pytest.raises(TrustError, match="not verified"):
-        session(other, parse_options(["show", made.tag]))
+        session(other, words=("show", made.tag))
 
 
 def test_a_damaged_release_and_a_moved_tag_are_listed_as_damaged(build, run, registry, files):

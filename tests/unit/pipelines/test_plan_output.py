@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from aksci.cli.options import Options
 from aksci.core.errors import UsageError
 from aksci.core.text import safe_json
-from aksci.pipelines.output import deliver, renderer_of
+from aksci.pipelines.output import renderer_of
 
 
 @given(st.text(alphabet="#vso[]:\n\r\x1b% a\u2028") | st.just("##vso[x]"))
@@ -30,11 +29,3 @@ def test_a_format_that_a_session_does_not_know_is_refused():
     assert renderer_of("why", Options(format="json"), table) == 2
     with pytest.raises(UsageError, match=r"why can't be shown as 'dot'; it takes .* text, json\."):
         renderer_of("why", Options(format="dot"), table)
-
-
-def test_a_folder_is_no_place_for_output(tmp_path):
-    context = SimpleNamespace(root=tmp_path, work=tmp_path / ".aksci")
-    with pytest.raises(UsageError, match=r"--output \.: .* is a folder, and not a file"):
-        deliver(context, Options(output="."), "text")
-    with pytest.raises(UsageError, match=r"--output /proc/x: No such file"):
-        deliver(context, Options(output="/proc/x"), "text")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from aksci.core.errors import ConfigError
 from aksci.oci.references import ImageRef, is_repository
+from aksci.supply.release.chart import read_chart
+from aksci.supply.release.release import chart_repository, release_repository
 from aksci.supply.sign.signer import (
     PREFIX,
     REPOSITORY,
@@ -22,8 +24,11 @@ from aksci.supply.sign.signer import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from typing import Protocol
+    from pathlib import Path
+    from typing import Any, Protocol
 
+    from aksci.config.models import Config
+    from aksci.images.graph import Graph
     from aksci.oci.registry import Registry
     from aksci.supply.sign.dct.trust_chain import VerifiedMetadata
     from aksci.supply.sign.signer import Signer
@@ -41,7 +46,14 @@ if TYPE_CHECKING:
             """Return all that is signed in a repository, verified."""
 
 
-__all__ = ["MIGRATED_FROM", "TAGS", "TrustMigration", "migrate_repository", "signed_digests"]
+__all__ = [
+    "MIGRATED_FROM",
+    "TAGS",
+    "TrustMigration",
+    "migrate_repository",
+    "signed_digests",
+    "signed_repositories",
+]
 
 MIGRATED_FROM = "dev.aksci.migrated-from"
 TAGS = "dev.aksci.dct-tag"
@@ -59,6 +71,27 @@ class TrustMigration:
     """What its new signature binds."""
     state: Literal["already", "due", "signed", "absent"]
     """``absent``: the registry does not have it any more."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for the run record."""
+        return {
+            "ref": str(self.ref),
+            "tags": list(self.names),
+            "claims": dict(self.claims),
+            "state": self.state,
+        }
+
+
+def signed_repositories(config: Config, root: Path, graph: Graph) -> tuple[str, ...]:
+    """Return all repositories that a deployment of the project verifies signatures in.
+
+    :raises ConfigError: a chart can't be read.
+    """
+    project = config.project.name
+    images = {image.spec.repository for image in graph.images.values()}
+    folders = {root / service.chart for service in config.services.values()}
+    charts = {chart_repository(project, read_chart(folder).name) for folder in folders}
+    return tuple(sorted({*images, *charts, release_repository(project)}))
 
 
 def migrate_repository(

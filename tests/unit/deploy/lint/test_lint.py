@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aksci.deploy.lint.lint_project import check_manifests
+from aksci.core.errors import ConfigError
+from aksci.deploy.lint.lint_project import LintFinding, LintReport, check_manifests
 
 GOOD = {
     "name": "main",
@@ -51,3 +52,15 @@ def test_jobs_and_cron_jobs_need_no_probes_but_digests():
 
 def test_other_kinds_and_empty_documents_are_left_alone():
     assert check_manifests("chart", [{}, {"kind": "Service"}, {"kind": "Deployment"}]) == []
+
+
+def test_only_a_finding_that_is_an_error_fails():
+    def finding(level):
+        return LintFinding(path="web", line=0, level=level, rule="R1", message=level)
+
+    allowed = LintReport(findings=(finding("info"), finding("warning")))
+    allowed.require()
+    assert allowed.errors == ()
+    bad = LintReport(findings=(*allowed.findings, finding("error"), finding("error")))
+    with pytest.raises(ConfigError, match=r"lint found 2 errors; the first: web: error: error"):
+        bad.require()

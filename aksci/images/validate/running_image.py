@@ -1,0 +1,158 @@
+"""Keep one built image running where images are validated, and send it requests."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from aksci.config.models import ValidateConfig
+from aksci.core.errors import PlatformError, ValidationError
+from aksci.images.validate.checks import plan_check
+from aksci.images.validate.image_facts import configurations
+from aksci.images.validate.image_runner import (
+    CheckTask,
+    HttpAnswer,
+    ImageServer,
+    choose_platform,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from aksci.images.validate.image_runner import CheckOutcome, ImageRunner, ServedImage
+    from aksci.oci.references import ImageRef
+    from aksci.oci.registry import Registry
+
+__all__ = ["RunningImage", "ask_loopback", "keep_running"]
+
+_POLL = 0.2
+_BRIEF = 5.0
+"""Seconds for one answer while it is waited for."""
+_BROKEN = 500
+"""From this status on it is no answer of a service that is ready, or one of a proxy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningImage:
+    """A built image that runs, and answers on its port."""
+
+    name: str
+    ref: ImageRef
+    port: int
+    ask: Callable[[str, float], HttpAnswer]
+    """What ``get`` calls."""
+
+    def get(self, path: str = "/", *, timeout: float = 10.0) -> HttpAnswer:
+        """Send GET to the port, and return what came back. Safe in several threads.
+
+        :param path: begins with ``/``; a query may follow.
+        :param timeout: in seconds.
+        """
+        return self.ask(path, timeout)
+
+
+@contextmanager
+def keep_running(
+    runner: ImageRunner,
+    registry: Registry,
+    name: str,
+    ref: ImageRef,
+    *,
+    variables: Mapping[str, str],
+    port: int,
+    ready: str,
+    timeout: float,
+    limit: float,
+    run: str,
+) -> Iterator[RunningImage]:
+    """Run an image until the block ends; it begins when the image answers.
+
+    :param variables: its environment variables.
+    :param ready: path that must be answered below 500 first.
+    :param timeout: seconds for that, once the process has started.
+    :param limit: seconds that it may run where nobody is left to remove it.
+    :param run: the run's id, for labels.
+    :raises ValidationError: it does not start, or does not answer; the message ends with its log.
+    :raises PlatformError: what runs images here can't keep one running.
+    """
+    if not isinstance(runner, ImageServer):
+        raise PlatformError(f"{type(runner).__name__} can't keep {name} running: it only checks.")
+    task = _task(runner, registry, name, ref, ValidateConfig(env=dict(variables)), limit, run)
+    with runner.serve(task, port, threading.Event()) as served:
+        _await(served, name, port, ready, timeout)
+        yield RunningImage(name=name, ref=ref, port=port, ask=served.ask)
+
+
+def ask_loopback(address: str, timeout: float) -> HttpAnswer:
+    """Send GET to this machine itself, past any proxy, and return what came back."""
+    from http.client import HTTPException
+    from urllib.error import HTTPError
+    from urllib.request import ProxyHandler, build_opener
+
+    try:
+        with build_opener(ProxyHandler({})).open(address, timeout=timeout) as response:
+            return HttpAnswer(response.status, response.read().decode("utf-8", "replace"))
+    except HTTPError as error:
+        with error:
+            return HttpAnswer(error.code, error.read().decode("utf-8", "replace"))
+    except (OSError, HTTPException) as error:
+        return HttpAnswer(0, str(error) or type(error).__name__)
+
+
+def _task(
+    runner: ImageRunner,
+    registry: Registry,
+    name: str,
+    ref: ImageRef,
+    config: ValidateConfig,
+    limit: float,
+    run: str,
+) -> CheckTask:
+    images = configurations(registry, name, ref)
+    platform = choose_platform(tuple(images), runner.platforms())
+    if platform is None:
+        raise ValidationError(
+            f"{name} can't be run here: it is for {', '.join(images)}, and what would run it is "
+            f"{', '.join(runner.platforms())}."
+        )
+    image = images[platform] if platform else next(iter(images.values()))
+    check = plan_check(name, config, image)
+    if check.kind == "nothing":
+        raise ValidationError(f"{name} has neither ENTRYPOINT nor CMD: there is nothing to run.")
+    # No probe: whether it is ready, its port says.
+    check = replace(check, kind="start", probe=(), timeout=limit)
+    return CheckTask(image=name, ref=ref, platform=platform, check=check, run=run)
+
+
+def _await(served: ServedImage, name: str, port: int, ready: str, timeout: float) -> None:
+    """Wait for an answer that is not the failure of a service or of a proxy before it."""
+    deadline = time.monotonic() + timeout
+    while True:
+        answer = served.ask(ready, _BRIEF)
+        if 0 < answer.status < _BROKEN:
+            return
+        outcome = served.ended()
+        if outcome is not None:
+            raise ValidationError(f"{name} {_end(outcome)}{_log(outcome)}")
+        if time.monotonic() > deadline:
+            last = answer.text.strip()[:300] if not answer.status else f"HTTP {answer.status}"
+            raise ValidationError(
+                f"{name} runs, and port {port} does not answer GET {ready} within {timeout:g} s: "
+                f"{last}."
+            )
+        time.sleep(_POLL)
+
+
+def _end(outcome: CheckOutcome) -> str:
+    if not outcome.started:
+        return f"can't be started: {outcome.refusal}."
+    return f"ended with status {outcome.exit_code} before it answered."
+
+
+def _log(outcome: CheckOutcome) -> str:
+    if not outcome.log:
+        return ""
+    return "\n\n" + "\n".join(f"  {line}" for line in outcome.log.splitlines())

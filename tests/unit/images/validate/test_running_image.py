@@ -1,0 +1,116 @@
+"""When an image that is kept running counts as ready, and when it is refused; without an engine."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from aksci.core.errors import PlatformError, ValidationError
+from aksci.images.validate.image_runner import CheckOutcome, HttpAnswer
+from aksci.images.validate.running_image import keep_running
+from aksci.testing.memory_registry import MemoryRegistry
+from aksci.testing.sample_images import push_sample
+
+
+class Server:
+    """Serves answers one after another; the last one stays."""
+
+    def __init__(self, *answers, ended=None):
+        self.answers, self.outcome = list(answers), ended
+        self.tasks, self.asked, self.removed = [], [], False
+
+    def platforms(self):
+        return ("linux/amd64",)
+
+    @contextlib.contextmanager
+    def serve(self, task, port, _halt):
+        self.tasks.append((task, port))
+        try:
+            yield self
+        finally:
+            self.removed = True
+
+    def ask(self, path, timeout):
+        self.asked.append((path, timeout))
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    def ended(self):
+        return self.outcome
+
+
+@pytest.fixture
+def registry():
+    return MemoryRegistry()
+
+
+def keep(runner, registry, *, timeout=5, platform="linux/amd64", runs=(("Cmd", ["serve"]),)):
+    ref = push_sample(registry, "shop/web", platform=platform, runs=dict(runs))
+    return keep_running(
+        runner, registry, "web", ref, variables={"A": "1"}, port=80,
+        ready="/up", timeout=timeout, limit=77, run="r",
+    )  # fmt: skip
+
+
+def test_the_block_begins_with_the_first_answer_of_the_service_itself(registry):
+    runner = Server(HttpAnswer(0, "refused"), HttpAnswer(503, "proxy"), HttpAnswer(404, "mine"))
+    with keep(runner, registry) as running:
+        assert [path for path, _ in runner.asked] == ["/up"] * 3
+        assert running.get("/x", timeout=2) == (404, "mine")
+        assert runner.asked[-1] == ("/x", 2)
+        assert not runner.removed
+    assert runner.removed
+
+
+def test_its_own_process_runs_with_these_variables_and_without_a_probe(registry):
+    healthcheck = {"Test": ["CMD", "never"]}
+    runner = Server(HttpAnswer(200, ""))
+    with keep(runner, registry, runs=(("Cmd", ["serve"]), ("Healthcheck", healthcheck))):
+        ((task, port),) = runner.tasks
+    assert (task.check.kind, task.check.probe, task.check.timeout) == ("start", (), 77)
+    assert (task.check.env, task.platform, port) == ({"A": "1"}, "linux/amd64", 80)
+
+
+def test_one_that_ended_is_refused_with_its_log(registry):
+    ended = CheckOutcome(engine="e", started=True, exit_code=3, log="no\ndatabase")
+    runner = Server(HttpAnswer(0, "refused"), ended=ended)
+    with (
+        pytest.raises(ValidationError, match=r"^web ended with status 3 .*\n\n  no\n  database$"),
+        keep(runner, registry),
+    ):
+        pytest.fail("it never answered")
+    assert runner.removed
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [(HttpAnswer(0, "refused"), "refused"), (HttpAnswer(500, "long"), "HTTP 500")],
+)
+def test_one_that_does_not_answer_in_time_is_refused_with_the_last_answer(registry, answer, told):
+    with (
+        pytest.raises(ValidationError, match=rf"port 80 does not answer GET /up .*: {told}\.$"),
+        keep(Server(answer), registry, timeout=0),
+    ):
+        pytest.fail("it never answered")
+
+
+def test_what_can_not_be_run_here_is_refused_before_it_is_started(registry):
+    runner = Server(HttpAnswer(200, ""))
+    for given, told in (
+        ({"platform": "linux/arm64"}, "it is for linux/arm64, and what would run it is linux/amd"),
+        ({"runs": ()}, "there is nothing to run"),
+    ):
+        with pytest.raises(ValidationError, match=told), keep(runner, registry, **given):
+            pytest.fail("it can't run")
+    assert runner.tasks == []
+
+
+def test_a_runner_that_only_checks_is_refused_by_its_name(registry):
+    class Checker:
+        """Only checks."""
+
+    with (
+        pytest.raises(PlatformError, match="Checker can't keep web running"),
+        keep(Checker(), registry),
+    ):
+        pytest.fail("it can't run")

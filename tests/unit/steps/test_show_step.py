@@ -1,0 +1,71 @@
+"""What goes to stdout is data, in the form that was asked for."""
+
+from __future__ import annotations
+
+import io
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from aksci.core.errors import UsageError
+from aksci.deploy.lint.lint_project import LintFinding, LintReport
+from aksci.steps.show_step import show
+from aksci.testing.reporter import RecordingReporter
+
+
+@pytest.fixture
+def env(tmp_path):
+    return SimpleNamespace(root=tmp_path, work=tmp_path / ".aksci", reporter=RecordingReporter())
+
+
+def test_a_text_is_shown_as_it_is_less_what_commands_a_terminal_or_a_ci_system(env, capsys):
+    show(env, "two\nlines \x1b[31m##vso[x]")
+    shown = capsys.readouterr().out
+    assert shown.startswith("two\nlines ")
+    assert "\x1b" not in shown
+    assert "##vso[" not in shown
+
+
+def test_a_value_is_shown_by_the_functions_of_its_type(env, capsys):
+    finding = LintFinding(path="web", line=3, level="error", rule="R1", message="no")
+    show(env, LintReport(findings=(finding, finding)))
+    assert capsys.readouterr().out == "web:3: error: no [R1]\n" * 2
+
+
+def test_what_the_encoding_of_stdout_lacks_is_replaced(env, monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1"))
+    show(env, "a → b")
+    sys.stdout.flush()
+    assert written.getvalue() == b"a ? b\n"
+
+
+def test_output_is_a_file_of_the_project_and_stdout_stays_empty(env, capsys):
+    show(env, "kept", output=".aksci/shown.txt")
+    assert (env.root / ".aksci/shown.txt").read_text() == "kept\n"
+    assert capsys.readouterr().out == ""
+    assert f"written: {env.root}/.aksci/shown.txt" in env.reporter.lines
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        (".", r"--output \.: .* is a folder, and not a file"),
+        ("none/x", r"--output none/x: the folder .*/none does not exist"),
+        ("/proc/x", r"--output /proc/x: No such file"),
+    ],
+)
+def test_a_place_that_takes_no_file_is_refused(env, output, told):
+    with pytest.raises(UsageError, match=told):
+        show(env, "text", output=output)
+
+
+def test_a_form_that_a_value_does_not_have_is_refused_with_those_that_it_has(env):
+    with pytest.raises(UsageError, match=r"can't be shown as 'dot'; it takes --format text\."):
+        show(env, LintReport(findings=()), format="dot")
+
+
+def test_a_value_that_nothing_shows_is_refused_by_its_type(env):
+    with pytest.raises(UsageError, match="A dict can't be shown"):
+        show(env, {})
