@@ -11,7 +11,8 @@ for::
 
 The protocols are ``Builder``, ``Scanner``, ``Signer``, ``Target``, ``Reporter`` and
 ``ImageRunner``; the other names are what these take, return and raise. An installed package offers
-its parts by entry points: docs/parts.md.
+its parts by the entry points ``aksci.builders``, ``aksci.scanners`` and so on, and aksci.toml names
+them.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class Offer:
         if missing:
             raise PartError(
                 f"The {self.origin}, made a {type(part).__name__} that lacks {', '.join(missing)}.",
-                hint="docs/parts.md shows what each kind of part must have.",
+                hint=f"help(aksci.parts.{protocol.__name__}) shows what it must have.",
             )
         return part
 

@@ -68,7 +68,7 @@ class OwnScanner:
             raise GateError(
                 f"What the scanner {self.name!r} of {self.package} reports on {ref} is not "
                 "understood, so the image does not pass.",
-                hint=f"severities are {', '.join(SEVERITIES)}; docs/parts.md shows a report.",
+                hint=f"severities are {', '.join(SEVERITIES)}; aksci.parts.ScanReport makes one.",
             )
         return report
 
