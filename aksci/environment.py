@@ -28,7 +28,7 @@ from aksci.core.git import files_in_git, source_commit
 from aksci.core.once import once
 from aksci.core.process import Runner
 from aksci.local.endpoints import Preparation
-from aksci.parts import PartContext, Parts
+from aksci.parts import PartContext, Parts, TargetContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from aksci.config.models import Config
     from aksci.core.reporting import Reporter
     from aksci.deploy.kubernetes.cluster import Cluster
+    from aksci.deploy.targets.deploy_target import Target
     from aksci.deploy.targets.helm import Helm
     from aksci.images.bases import BaseResolver, RegistryBases
     from aksci.images.build.build_images import BuildSettings
@@ -439,21 +440,26 @@ class Environment:
     def _for_part(
         self, kind: str, name: str, where: str, options: Mapping[str, Any]
     ) -> PartContext:
-        return PartContext(
-            name=name,
-            where=f"{self.root / CONFIG_NAME}: {where}",
-            options=options,
-            project=self.config.project.name,
-            environment=self.name,
-            root=self.root,
-            cache=self.cache / "parts" / f"{kind}-{name}",
-            registry=self.registry,
-            runner=self.runner,
-            reporter=self.reporter,
-            variables=self.variables,
-            now=self.now,
-            run_id=self.run_id,
-        )
+        return PartContext(**self._shared(kind, name, where, options))
+
+    def _shared(
+        self, kind: str, name: str, where: str, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        return {
+            "name": name,
+            "where": f"{self.root / CONFIG_NAME}: {where}",
+            "options": options,
+            "project": self.config.project.name,
+            "environment": self.name,
+            "root": self.root,
+            "cache": self.cache / "parts" / f"{kind}-{name}",
+            "registry": self.registry,
+            "runner": self.runner,
+            "reporter": self.reporter,
+            "variables": self.variables,
+            "now": self.now,
+            "run_id": self.run_id,
+        }
 
     @once
     def build_settings(self) -> BuildSettings:
@@ -635,6 +641,37 @@ class Environment:
             embedded=self.settings.platform == "embedded",
             variables=self.variables,
         )
+
+    @once
+    def target(self) -> Target:
+        """What applies each service: Helm, or a target of one's own."""
+        from aksci.deploy.targets.assigned_targets import AssignedTargets
+        from aksci.own_parts import own_targets
+
+        services = self.config.services
+        if self._own.target is not None:
+            own = dict.fromkeys(services, self._own.target)
+        else:
+            own = own_targets(self.settings, services, self.name, self._for_target)
+        return AssignedTargets(helm=lambda: self.helm, own=own, runner=self.runner)
+
+    def _for_target(self, name: str, where: str, options: Mapping[str, Any]) -> TargetContext:
+        return TargetContext(
+            **self._shared("target", name, where, options),
+            namespace=self.settings.namespace,
+            kubeconfig=self.endpoints.kubeconfig,
+            kube_context=self.endpoints.kube_context,
+        )
+
+    @property
+    def deploy_tools(self) -> tuple[str, ...]:
+        """The programs that a deployment needs here: parts of one's own have theirs."""
+        from aksci.supply.sign.make_signer import signing_tools
+
+        names = () if self._own.signer else signing_tools(self.config.sign.signers)
+        targets = {self.settings.target_of(each)[0] for each in self.config.services.values()}
+        helm = not self._own.target and ("helm" in targets or not targets)
+        return (*names, "helm") if helm else names
 
     @once
     def helm(self) -> Helm:

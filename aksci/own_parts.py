@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from aksci.config.supply_models import BUILT_IN_SCANNERS, BUILT_IN_SIGNERS
 from aksci.core.offered import find_offer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
+    from aksci.deploy.targets.deploy_target import Target
     from aksci.images.engines.builder import Builder
-    from aksci.parts import PartContext
+    from aksci.parts import PartContext, TargetContext
     from aksci.supply.scan.scanner import Scanner
     from aksci.supply.sign.signer import Signer
 
-__all__ = ["own_builder", "own_scanner", "own_signer"]
+__all__ = ["own_builder", "own_scanner", "own_signer", "own_targets"]
 
 
 def own_builder(given: PartContext) -> Builder:
@@ -57,3 +62,37 @@ def own_signer(given: PartContext) -> Signer:
     where = given.where
     offer = find_offer("aksci.signers", given.name, where=where, built_in=BUILT_IN_SIGNERS)
     return OwnSigner(signer=offer.make(given, Signer), name=given.name)
+
+
+def own_targets(
+    settings: EnvironmentConfig,
+    services: Mapping[str, ServiceConfig],
+    environment: str,
+    given: Callable[[str, str, Mapping[str, Any]], TargetContext],
+) -> dict[str, Target]:
+    """Return service -> target, of the services that Helm does not apply.
+
+    :param given: returns what a factory gets, from name, key in aksci.toml and options.
+    :raises ConfigError: nobody offers one; :raises PartError: it can't be made.
+    """
+    made: dict[str, Target] = {}
+    own = {}
+    for service, config in services.items():
+        name, options = settings.target_of(config)
+        if name == "helm":
+            continue
+        # One for all services that ask for the same.
+        key = json.dumps([name, options], sort_keys=True)
+        if key not in made:
+            table = f"services.{service}" if config.target else f"environments.{environment}"
+            made[key] = _own_target(given(name, f"{table}.target", options))
+        own[service] = made[key]
+    return own
+
+
+def _own_target(given: TargetContext) -> Target:
+    from aksci.deploy.targets.deploy_target import Target
+
+    offer = find_offer("aksci.targets", given.name, where=given.where, built_in=("helm",))
+    made: Target = offer.make(given, Target)
+    return made

@@ -9,8 +9,9 @@ for::
     with Environment.open("staging", parts=Parts(registry=registry, signer=signer)) as env:
         steps.build(env)
 
-The protocols are ``Builder``, ``Scanner``, ``Signer``, ``Reporter`` and ``ImageRunner``; the other
-names are what these take, return and raise.
+The protocols are ``Builder``, ``Scanner``, ``Signer``, ``Target``, ``Reporter`` and
+``ImageRunner``; the other names are what these take, return and raise. An installed package offers
+its parts by entry points: docs/parts.md.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from aksci.core.reporting import Reporter, ReporterContext, Task
     from aksci.core.secret import Secret
     from aksci.deploy.kubernetes.cluster import Cluster
+    from aksci.deploy.targets.deploy_target import Change, Revision, ServiceState, Target
     from aksci.images.engines.builder import (
         Attestations,
         BuildCache,
@@ -62,6 +64,7 @@ __all__ = [
     "BuildSecret",
     "BuildSsh",
     "Builder",
+    "Change",
     "CheckOutcome",
     "CheckTask",
     "Cluster",
@@ -77,11 +80,15 @@ __all__ = [
     "Registry",
     "Reporter",
     "ReporterContext",
+    "Revision",
     "Runner",
     "ScanReport",
     "Scanner",
     "Secret",
+    "ServiceState",
     "Signer",
+    "Target",
+    "TargetContext",
     "Task",
     "UntrustedError",
     "attach",
@@ -95,6 +102,7 @@ _HOMES = {
     "aksci.core.reporting": ("Reporter", "ReporterContext", "Task"),
     "aksci.core.secret": ("Secret",),
     "aksci.deploy.kubernetes.cluster": ("Cluster",),
+    "aksci.deploy.targets.deploy_target": ("Change", "Revision", "ServiceState", "Target"),
     "aksci.images.engines.builder": (
         "Attestations",
         "BuildCache",
@@ -145,6 +153,8 @@ class Parts:
     scanner: Scanner | None = None
     signer: Signer | None = None
     """In place of all of ``[sign] signers``."""
+    target: Target | None = None
+    """In place of what applies each service."""
     cluster: Cluster | None = None
     """The environment's namespace. Its connections stay open."""
     at: Mapping[str, Parts] = field(default_factory=dict)
@@ -194,6 +204,17 @@ class PartContext:
     now: Callable[[], datetime]
     """The clock, in UTC."""
     run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetContext(PartContext):
+    """What the factory of a target is called with."""
+
+    namespace: str
+    """The environment's."""
+    kubeconfig: Path
+    kube_context: str | None
+    """None: the current one."""
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
-from aksci.config.strict_model import InsidePath, Label, Name, OwnPart, Seconds, StrictModel
+from aksci.config.strict_model import (
+    InsidePath,
+    Label,
+    Name,
+    OwnPart,
+    PartName,
+    Seconds,
+    StrictModel,
+)
 
 __all__ = [
     "BuilderConfig",
@@ -53,8 +61,18 @@ class HttpStep(StrictModel):
 Step = Annotated[JobStep | HttpStep, Field(discriminator="kind")]
 
 
+def _kind_of_target(value: Any) -> str:
+    return "=own" if isinstance(value, dict | OwnPart) else "=name"
+
+
+_Target = Annotated[
+    Annotated[PartName, Tag("=name")] | Annotated[OwnPart, Tag("=own")],
+    Discriminator(_kind_of_target),
+]
+
+
 class ServiceConfig(StrictModel):
-    """[services.NAME]: one Helm release."""
+    """[services.NAME]: one Helm release, or what another target makes of the chart."""
 
     chart: InsidePath
     """The chart's folder."""
@@ -66,6 +84,8 @@ class ServiceConfig(StrictModel):
     """Steps before Helm touches Kubernetes, such as database migrations."""
     post: tuple[Step, ...] = ()
     """Steps after the rollout, such as a smoke test."""
+    target: _Target | None = None
+    """What applies it, where that is not what applies the environment's other services."""
     timeout: Seconds = 300
     """For the rollout, in seconds."""
     migrations: tuple[str, ...] = ()
@@ -146,6 +166,9 @@ class EnvironmentConfig(StrictModel):
     """kubeconfig context. Default: the current one; for ``embedded``, the platform's."""
     namespace: Label
     create_namespace: bool = False
+    target: _Target = "helm"
+    """What applies releases: ``helm``, or a target that an installed package offers, by its name
+    or, with its options, as ``{ kind = "NAME", … }``."""
     values: tuple[str, ...] = ()
     """Values files, applied in order, relative to aksci.toml; ``{service}`` stands for the
     service's name. Each must exist."""
@@ -165,6 +188,13 @@ class EnvironmentConfig(StrictModel):
     def buildx(self) -> str | BuilderConfig | None:
         """What is said of a buildx builder."""
         return None if isinstance(self.builder, OwnPart) else self.builder
+
+    def target_of(self, service: ServiceConfig) -> tuple[str, dict[str, Any]]:
+        """Return the name of what applies a service here, and its options."""
+        chosen = service.target or self.target
+        if isinstance(chosen, OwnPart):
+            return chosen.kind, chosen.own_options
+        return chosen, {}
 
     @model_validator(mode="after")
     def _registry_given(self) -> EnvironmentConfig:

@@ -9,12 +9,13 @@ from aksci.core.errors import ConfigError
 from aksci.deploy.kubernetes.manifest_images import images_of
 from aksci.deploy.state.deploy_record import DeployRecord, ServiceRecord, read_record
 from aksci.deploy.state.desired import DesiredInputs, gather_inputs, values_files
-from aksci.deploy.targets.helm import HelmState, read_helm_states
+from aksci.deploy.targets.deploy_target import Change, ServiceState
+from aksci.deploy.targets.helm import read_helm_states
 from aksci.deploy.tracking.track_rollout import Snapshot, take_snapshot
 from aksci.deploy.tracking.workload_health import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
@@ -30,7 +31,8 @@ Action = Literal["install", "upgrade", "resume", "skip"]
 class ClusterState:
     """What is in the namespace now."""
 
-    helm: dict[str, HelmState]
+    applied: Mapping[str, ServiceState]
+    """By the service's name, as its target tells it."""
     record: DeployRecord
     snapshot: Snapshot
 
@@ -42,7 +44,7 @@ class ServicePlan:
     service: OpenedService
     config: ServiceConfig
     action: Action
-    """``resume``: Helm has applied it already; the rollout and steps are left."""
+    """``resume``: its target has applied it already; the rollout and steps are left."""
     reasons: tuple[dict[str, str], ...]
     inputs: DesiredInputs
     values: tuple[Path, ...]
@@ -50,7 +52,7 @@ class ServicePlan:
     """Whether steps before the rollout are run: not in a rollback, for migrations never go
     backwards.
     """
-    state: HelmState
+    state: ServiceState
     good: ServiceRecord | None
     """Its last good state."""
 
@@ -58,6 +60,26 @@ class ServicePlan:
     def name(self) -> str:
         """The service's name, which is the Helm release's."""
         return self.service.name
+
+    def change(self, *, number: int = 0, release: str = "", kube_version: str = "") -> Change:
+        """Return what its target is asked for.
+
+        :param number: the revision that it becomes.
+        """
+        return Change(
+            service=self.name,
+            chart=self.service.chart,
+            values=self.values,
+            images=self.service.images,
+            desired=self.inputs.desired,
+            release=release,
+            number=number,
+            timeout=self.config.timeout,
+            # Only where somebody has changed an image: otherwise a conflict shows another owner of
+            # a field, which should be told.
+            force=self.drifted,
+            kube_version=kube_version,
+        )
 
     @property
     def lost(self) -> bool:
@@ -79,7 +101,7 @@ class ServicePlan:
 
     @property
     def rollback_to(self) -> int | None:
-        """The Helm revision to go back to: one that is known to be good, or is not ours."""
+        """The revision to go back to: one that is known to be good, or is not ours."""
         latest = self.state.latest
         if self.good and self.state.has(self.good.revision):
             # To resume the good revision itself: going back to it would be going nowhere.
@@ -136,10 +158,16 @@ class DeployPlan:
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
-def read_state(cluster: Cluster) -> ClusterState:
-    """Read everything that a plan needs, with a handful of calls for any number of services."""
+def read_state(
+    cluster: Cluster,
+    observe: Callable[[Cluster], Mapping[str, ServiceState]] = read_helm_states,
+) -> ClusterState:
+    """Read everything that a plan needs, with a handful of calls for any number of services.
+
+    :param observe: what the target has: see ``Target``.
+    """
     return ClusterState(
-        helm=read_helm_states(cluster), record=read_record(cluster), snapshot=take_snapshot(cluster)
+        applied=observe(cluster), record=read_record(cluster), snapshot=take_snapshot(cluster)
     )
 
 
@@ -194,7 +222,7 @@ def _notes(
     unknown = sorted(set(release.services) - set(services))
     for name in unknown:
         yield f"aksci.toml does not have {name}: it stays as it is"
-    for name, each in sorted(state.helm.items()):
+    for name, each in sorted(state.applied.items()):
         # With our label: what others have installed by Helm is theirs.
         if each.latest and each.latest.release and name not in {*services, *unknown}:
             gone = f"{name} is deployed and no longer in aksci.toml"
@@ -214,7 +242,7 @@ def _plan_service(
     service = release.services[name]
     values = values_files(root, environment, name)
     inputs = gather_inputs(release, service, config, values, root=root)
-    helm, good = state.helm.get(name, HelmState(name=name)), state.record.services.get(name)
+    helm, good = state.applied.get(name, ServiceState(name=name)), state.record.services.get(name)
     action, reasons = _decide(inputs, helm, good, state.snapshot)
     return ServicePlan(
         service=service,
@@ -230,7 +258,7 @@ def _plan_service(
 
 
 def _decide(  # noqa: PLR0911 - one return a case, in the order in which they exclude each other
-    inputs: DesiredInputs, helm: HelmState, good: ServiceRecord | None, snapshot: Snapshot
+    inputs: DesiredInputs, helm: ServiceState, good: ServiceRecord | None, snapshot: Snapshot
 ) -> tuple[Action, list[dict[str, str]]]:
     latest = helm.latest
     if latest is None:

@@ -12,7 +12,7 @@ from aksci.core.errors import AksciError, ConfigError, Interrupted, RolloutError
 from aksci.deploy.deploy_plan import DeployPlan, ServicePlan, plan_deploy, read_state
 from aksci.deploy.deploy_plan_changes import require_same_plan
 from aksci.deploy.deploy_service import RolloutTools, ServiceResult, roll_out
-from aksci.deploy.kubernetes.manifest_images import check_images, parse_manifests
+from aksci.deploy.kubernetes.manifest_images import check_images
 from aksci.deploy.state.deploy_record import Deployed, DeployRecord, RecordKeeper
 from aksci.deploy.state.lease import hold_lock
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aksci.core.reporting import Reporter
     from aksci.deploy.kubernetes.cluster import Cluster
     from aksci.deploy.opened_release import OpenedRelease
-    from aksci.deploy.targets.helm import Helm
+    from aksci.deploy.targets.deploy_target import Target
 
 __all__ = ["DeployResult", "apply_deploy", "deploy_release"]
 
@@ -64,7 +64,7 @@ def deploy_release(
     *,
     root: Path,
     cluster: Cluster,
-    helm: Helm,
+    target: Target,
     reporter: Reporter,
     now: Callable[[], datetime],
     run_id: str,
@@ -83,7 +83,8 @@ def deploy_release(
 
     def plan_now() -> DeployPlan:
         found = plan_deploy(
-            release, services, environment_name, environment, read_state(cluster),
+            release, services, environment_name, environment,
+            read_state(cluster, target.observe),
             root=root, rollback=rollback,
         )  # fmt: skip
         if planned is not None:
@@ -101,9 +102,7 @@ def deploy_release(
         plan = plan_now()
         for line in plan.text().splitlines():
             reporter.line(line)
-        # The very context that is locked, even if the kubeconfig's current one changes meanwhile.
-        helm = replace(helm, context=cluster.context_name or helm.context)
-        tools = RolloutTools(cluster=cluster, helm=helm, reporter=reporter, check=lock.check)
+        tools = RolloutTools(cluster=cluster, target=target, reporter=reporter, check=lock.check)
         return apply_deploy(plan, tools, now=now, run_id=run_id)
 
 
@@ -141,14 +140,8 @@ def _check_charts(plan: DeployPlan, tools: RolloutTools) -> None:
     for each in plan.services:
         # What was applied already was looked at then.
         if each.action in {"install", "upgrade"}:
-            text = tools.helm.render(
-                each.name,
-                each.service.chart,
-                values=each.values,
-                images=each.service.images,
-                kube_version=tools.cluster.kube_version,
-            )
-            check_images(each.name, parse_manifests(each.name, text), allowed)
+            change = each.change(kube_version=tools.cluster.kube_version)
+            check_images(each.name, tools.target.render(change), allowed)
 
 
 def _check_steps(plan: DeployPlan) -> None:
@@ -228,11 +221,11 @@ class _Schedule:
             self._errors[name] = error
 
     def _stop(self) -> None:
-        # What waits, ends by itself; Helm gets a moment to finish what it writes, so that it
+        # What waits, ends by itself; the target gets a moment to finish what it writes, so that it
         # leaves no release pending.
         self._tools.cluster.halt.set()
         wait(self._running, timeout=_GRACE)
-        self._tools.helm.runner.terminate_all()
+        self._tools.target.stop()
 
     def _error(self) -> AksciError:
         left = [name for name in self._plans if name not in {*self._results, *self._errors}]

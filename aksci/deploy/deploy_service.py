@@ -11,17 +11,15 @@ from aksci.core.errors import (
     DeployError,
     Interrupted,
     LockError,
-    ProcessError,
     RolloutError,
     StepError,
 )
 from aksci.deploy.hooks.run_hooks import StepResult, run_step
 from aksci.deploy.kubernetes.manifest_images import images_of
 from aksci.deploy.state.deploy_record import RecordKeeper, ServiceRecord
-from aksci.deploy.targets.helm import DESIRED, RELEASE, REVISION, Helm, read_helm_states
 from aksci.deploy.tracking.diagnose import Diagnosis, diagnose
 from aksci.deploy.tracking.track_rollout import track, workloads_of
-from aksci.deploy.tracking.workload_health import Patience
+from aksci.deploy.tracking.workload_health import Fault, Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from aksci.deploy.deploy_plan import ServicePlan
     from aksci.deploy.kubernetes.cluster import Cluster
     from aksci.deploy.opened_release import OpenedRelease
+    from aksci.deploy.targets.deploy_target import Target
 
 __all__ = ["RolloutTools", "ServiceResult", "roll_out"]
 
@@ -42,7 +41,7 @@ class RolloutTools:
     """What a rollout works with."""
 
     cluster: Cluster
-    helm: Helm
+    target: Target
     reporter: Reporter
     check: Callable[[], None]
     """Raises when we may not go on, because the lock was lost."""
@@ -56,7 +55,7 @@ class ServiceResult:
     service: str
     action: str
     revision: int
-    """Helm's, afterwards."""
+    """The target's, afterwards."""
     steps: tuple[StepResult, ...]
     seconds: float
 
@@ -131,7 +130,7 @@ class _Rollout:
         )
 
     def apply(self) -> int:
-        """Bring Helm's release to what is desired, and return its revision."""
+        """Bring the target to what is desired, and return its revision."""
         if self.plan.action == "resume":
             self.say("was applied by an earlier run; following its rollout")
             return self._revision()
@@ -141,23 +140,10 @@ class _Rollout:
         self._go_on()
         # Read again: the repair has made revisions of its own.
         number = self._revision() + 1
-        labels = {
-            DESIRED: self.plan.inputs.desired,
-            RELEASE: self.release.short,
-            REVISION: str(number),
-        }
-        self.say(f"{self.plan.action} (Helm revision {number})")
+        self.say(f"{self.plan.action} (revision {number})")
         try:
-            self.tools.helm.upgrade(
-                self.name,
-                self.plan.service.chart,
-                values=self.plan.values,
-                images=self.plan.service.images,
-                labels=labels,
-                timeout=self.plan.config.timeout,
-                # Only where somebody has changed an image: otherwise a conflict shows another owner
-                # of a field, which should be told.
-                force=self.plan.drifted,
+            self.tools.target.apply(
+                self.tools.cluster, self.plan.change(number=number, release=self.release.short)
             )
         except DeployError as error:
             self._go_on()
@@ -193,7 +179,7 @@ class _Rollout:
         self.records.update(lambda record: record.with_service(self.name, service))
 
     def _follow(self, timeout: float) -> Diagnosis | None:
-        manifest = self._manifest()
+        manifest = self._objects()
         self.workloads = workloads_of(manifest)
         self.images = {
             name: dict(images_of(each)) for each in manifest for name in workloads_of([each])
@@ -206,13 +192,17 @@ class _Rollout:
             check=self.tools.check,
             patience=self.tools.patience,
         )
+        if outcome.complete and (wrong := self._status(timeout - outcome.seconds)):
+            return Diagnosis(
+                service=self.name, workload="its target", fault=Fault(code="TARGET", message=wrong)
+            )
         if outcome.complete:
             self.say(f"rolled out ({outcome.seconds:.1f} s)")
             return None
         return diagnose(self.tools.cluster, self.name, outcome)
 
     def _repair(self) -> None:
-        """Free a release that a killed Helm left pending: no upgrade is possible before."""
+        """Free a service that a killed Helm left pending: no upgrade is possible before."""
         latest = self.plan.state.latest
         if latest is None or not latest.pending:
             return
@@ -222,12 +212,12 @@ class _Rollout:
         target = deployed[-1] if deployed else self.plan.rollback_to
         if target is None:
             self.say(f"revision {latest.number} is {latest.status}: removing what it left behind")
-            self.tools.helm.uninstall(self.name, timeout=self.plan.config.timeout)
+            self._remove()
         else:
             self.say(
                 f"revision {latest.number} is {latest.status}: back to revision {target} first"
             )
-            self.tools.helm.rollback(self.name, target, timeout=self.plan.config.timeout)
+            self._restore(target)
 
     def _undo(self) -> str:
         """Put the service back, and say in one sentence what it is now."""
@@ -239,7 +229,7 @@ class _Rollout:
                 return self._roll_back(target)
             # There is nothing to go back to; half an installation would be in the next one's way.
             if self.plan.state.latest is None or self.plan.action == "install":
-                self.tools.helm.uninstall(self.name, timeout=self.plan.config.timeout)
+                self._remove()
                 return f"{self.name} had no earlier revision and was removed again."
         except (Interrupted, LockError):
             # Whoever has the lock now decides: a message that looks like a rollback's result would
@@ -257,7 +247,7 @@ class _Rollout:
 
     def _roll_back(self, target: int) -> str:
         self.say(f"rolling back to revision {target}")
-        self.tools.helm.rollback(self.name, target, timeout=self.plan.config.timeout)
+        self._restore(target)
         revision, good = self._revision(), self.plan.good
         # The same content has a new number now: the next plan would otherwise find a revision
         # that nobody has recorded, and act on it.
@@ -278,7 +268,7 @@ class _Rollout:
         Source: Kubernetes documentation, StatefulSets, "Forced rollback".
         """
         cluster = self.tools.cluster
-        sets = [each for each in self._manifest() if each.get("kind") == "StatefulSet"]
+        sets = [each for each in self._objects() if each.get("kind") == "StatefulSet"]
         for each in sets:
             found = cluster.get("StatefulSet", each["metadata"]["name"]) or {"metadata": {}}
             for pod in cluster.list("Pod"):
@@ -290,16 +280,24 @@ class _Rollout:
                 if found["metadata"].get("uid") in owners and not ready:
                     cluster.delete("Pod", pod["metadata"]["name"])
 
-    def _manifest(self) -> list[dict[str, Any]]:
-        try:
-            return self.tools.helm.manifest(self.name)
-        except ProcessError:
-            self._revision()  # waits for an API server that was away for a moment
-            return self.tools.helm.manifest(self.name)
+    def _status(self, timeout: float) -> str:
+        left = max(timeout, 1.0)
+        return self.tools.target.status(self.tools.cluster, self.name, timeout=left)
+
+    def _objects(self) -> list[dict[str, Any]]:
+        return [dict(each) for each in self.tools.target.objects(self.tools.cluster, self.name)]
+
+    def _restore(self, number: int) -> None:
+        timeout = self.plan.config.timeout
+        self.tools.target.restore(self.tools.cluster, self.name, number, timeout=timeout)
+
+    def _remove(self) -> None:
+        timeout = self.plan.config.timeout
+        self.tools.target.remove(self.tools.cluster, self.name, timeout=timeout)
 
     def _revision(self) -> int:
-        # From the cluster, and not from Helm's output: that is lost when Helm is killed.
-        state = read_helm_states(self.tools.cluster).get(self.name)
+        # Asked for anew, and not what was said: that is lost when the target is killed.
+        state = self.tools.target.observe(self.tools.cluster).get(self.name)
         return state.latest.number if state and state.latest else 0
 
 

@@ -6,15 +6,17 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.deploy.deploy_plan import read_state
+from aksci.deploy.targets.helm import read_helm_states
 from aksci.deploy.tracking.workload_health import Patience
 from aksci.supply.release.promotion_gates import RunningRelease, running_since
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from aksci.deploy.deploy_plan import ClusterState
     from aksci.deploy.kubernetes.cluster import Cluster
     from aksci.deploy.state.deploy_record import Deployed
+    from aksci.deploy.targets.deploy_target import ServiceState
 
 __all__ = ["NamespaceStatus", "PodImage", "ServiceStatus", "read_status", "running_release"]
 
@@ -88,9 +90,16 @@ class NamespaceStatus:
         return "\n".join(lines)
 
 
-def read_status(cluster: Cluster, services: Iterable[str]) -> NamespaceStatus:
-    """Look at what runs, for the services named and any other that aksci has deployed here."""
-    state = read_state(cluster)
+def read_status(
+    cluster: Cluster,
+    services: Iterable[str],
+    observe: Callable[[Cluster], Mapping[str, ServiceState]] = read_helm_states,
+) -> NamespaceStatus:
+    """Look at what runs, for the services named and any other that aksci has deployed here.
+
+    :param observe: what the target has: see ``Target``.
+    """
+    state = read_state(cluster, observe)
     record = state.record
     attempt = record.attempt if record.attempt != record.current else ""
     return NamespaceStatus(
@@ -119,7 +128,7 @@ def running_release(status: NamespaceStatus, release: str) -> RunningRelease:
 
 
 def _service(name: str, state: ClusterState) -> ServiceStatus:
-    helm, good = state.helm.get(name), state.record.services.get(name)
+    helm, good = state.applied.get(name), state.record.services.get(name)
     latest = helm.latest if helm else None
     # Without a record, such as after a first deployment that failed.
     names = good.workloads if good else _annotated(name, state)

@@ -72,7 +72,7 @@ def roll_out_release(
                 env.settings,
                 root=env.root,
                 cluster=cluster,
-                helm=env.helm,
+                target=env.target,
                 reporter=env.reporter,
                 now=env.now,
                 run_id=env.run_id,

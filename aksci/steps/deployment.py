@@ -14,7 +14,6 @@ from aksci.deploy.state.deploy_record import read_record
 from aksci.oci.references import ImageRef
 from aksci.supply.release.release import Release
 from aksci.supply.release.verify_release import load_verified
-from aksci.supply.sign.make_signer import signing_tools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +51,7 @@ def earlier_release(env: Environment, to: Release | ImageRef | str | None) -> Im
 def prepare_deploy(env: Environment) -> None:
     """Make sure that all is there that a deployment needs: the cluster, and the tools at once."""
     env.prepare(cluster=True)
-    env.toolbox.ensure_all((*signing_tools(env.config.sign.signers), "helm"))
+    env.toolbox.ensure_all(env.deploy_tools)
 
 
 def verified_release(env: Environment, ref: ImageRef, *, tell: bool = True) -> Release:

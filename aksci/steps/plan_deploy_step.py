@@ -59,7 +59,7 @@ def look_and_plan(env: Environment, release: OpenedRelease, *, rollback: bool) -
             env.config.services,
             env.name,
             env.settings,
-            deploy_plan.read_state(cluster),
+            deploy_plan.read_state(cluster, env.target.observe),
             root=env.root,
             rollback=rollback,
         )

@@ -71,7 +71,8 @@ def ask_gates(source: Environment, target: Environment, release: Release) -> tup
 
     def look() -> RunningRelease:
         with source.looking.cluster() as cluster:
-            return running_release(read_status(cluster, release.services), str(release.ref))
+            status = read_status(cluster, release.services, source.looking.target.observe)
+            return running_release(status, str(release.ref))
 
     gates = target.settings.gates
     facts = read_facts(release, gates, signer=source.signer, registry=source.registry, look=look)

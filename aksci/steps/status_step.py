@@ -32,5 +32,5 @@ def status(env: Environment) -> EnvironmentStatus:
         if not platform.healthy:
             return EnvironmentStatus(platform=platform, namespace=None)
     with env.looking.cluster() as cluster:
-        found = read_status(cluster, env.config.services)
+        found = read_status(cluster, env.config.services, env.target.observe)
     return EnvironmentStatus(platform=platform, namespace=found)

@@ -97,7 +97,7 @@ class MemoryBuilder(Builder):
         }
         registry = self._connect(host)
         image: dict[str, Any] = {
-            "files": {"aksci/made-of.json": json.dumps(made_of).encode()},
+            "files": {"etc/made-of.json": json.dumps(made_of).encode()},
             "runs": self.runs.get(request.name, _RUNS),
             "annotations": request.annotations,
             "base": self._base(request),

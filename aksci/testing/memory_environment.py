@@ -51,7 +51,7 @@ def open_environment(
     what a run leaves behind is in a temporary folder, so that ``root`` may be the repository that
     is tested.
 
-    >>> with open_environment("examples/shop") as env:  # doctest: +SKIP
+    >>> with open_environment(folder) as env:  # doctest: +SKIP
     ...     build = steps.build(env)
     ...     env.world.builder.built
     ['base', 'web']
@@ -136,11 +136,6 @@ class MemoryEnvironment(Environment):
         """A toolbox without tools: what asks for one is told so."""
         return _NoTools()
 
-    @property
-    def helm(self) -> Any:
-        """What applies services."""
-        return self.world.target(self.name, namespace=self.settings.namespace)
-
     def _connect(self, host: str, *, plain_http: bool = False, hint: str | None = None) -> Registry:
         del plain_http, hint  # it is reached without a connection
         return self.parts.in_environment(self.name).other_registry(host) or self.world.connect(host)
@@ -196,7 +191,6 @@ def _elsewhere(config: Config, root: Path) -> Config:
 
 def _parts(world: MemoryWorld, config: Config, own: Parts) -> Parts:
     """Return the parts of all environments: the world's, unless there are others."""
-    names = {*config.environments}
     hosts = {name: str(each.registry) for name, each in config.environments.items()}
     world.hosts.update(hosts.values())
     ours = Parts(
@@ -204,13 +198,17 @@ def _parts(world: MemoryWorld, config: Config, own: Parts) -> Parts:
         image_runner=world.image_runner,
         scanner=world.scanner,
         signer=world.signer,
-        at={name: Parts(registry=world.connect(host)) for name, host in hosts.items()},
     )
-    own_at = {name: own.at.get(name, Parts()) for name in names}
-    # A registry of their own for all environments comes before ours for each.
-    base = replace(ours, at={}) if own.registry else ours
-    at = {name: _over(base.at.get(name, Parts()), own_at[name]) for name in names}
-    return replace(_over(base, own), at=at)
+    everywhere = replace(own, at={})
+    at = {
+        # What is handed in for all environments comes before ours for each.
+        name: _over(
+            _over(Parts(registry=world.connect(host), target=world.target(name)), everywhere),
+            own.at.get(name, Parts()),
+        )
+        for name, host in hosts.items()
+    }
+    return replace(_over(ours, own), at=at)
 
 
 def _over(ours: Parts, own: Parts) -> Parts:

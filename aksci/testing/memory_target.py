@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import DeployError
+from aksci.deploy.targets.deploy_target import Revision, ServiceState, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
-    from aksci.oci.references import ImageRef
+    from aksci.deploy.kubernetes.cluster import Cluster
+    from aksci.deploy.targets.deploy_target import Change
     from aksci.testing.memory_cluster import MemoryCluster
 
 __all__ = ["AppliedService", "MemoryTarget"]
@@ -27,6 +28,7 @@ _PLACES = {
     "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
 }
 _HISTORY = 10
+_DESIRED, _RELEASE = "aksci.test/desired", "aksci.test/release"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class AppliedService:
     service: str
     revision: int
     action: str
-    """``upgrade``, which installs, too; or ``rollback``."""
+    """``apply`` or ``restore``."""
     images: Mapping[str, str]
     """Values key -> ``registry/repository@sha256:…``."""
     values: tuple[str, ...]
@@ -44,32 +46,27 @@ class AppliedService:
     objects: tuple[Mapping[str, Any], ...] = field(repr=False)
 
 
-def one_deployment(
-    name: str,
-    chart: Path,  # noqa: ARG001 - for those who look into it
-    values: Sequence[Path],  # noqa: ARG001
-    images: Mapping[str, ImageRef],
-) -> list[dict[str, Any]]:
+def one_deployment(change: Change) -> list[dict[str, Any]]:
     """Make a Deployment of one pod, with a container for each of a service's images."""
-    labels = {"app.kubernetes.io/name": name}
+    labels = {"app.kubernetes.io/name": change.service}
     containers = [
         {"name": key.rpartition(".")[2].lower(), "image": str(image)}
-        for key, image in sorted(images.items())
+        for key, image in sorted(change.images.items())
     ]
     template = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
     spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
-    metadata = {"name": name, "labels": labels}
+    metadata = {"name": change.service, "labels": labels}
     return [{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}]
 
 
 @dataclass(kw_only=True)
-class MemoryTarget:
+class MemoryTarget(Target):
     """Stands in for Helm: applies services to a ``MemoryCluster``, and keeps their revisions there.
 
     It renders no template: of each service it makes one Deployment that runs the service's images,
-    or what ``render`` returns. It runs no hooks of charts. So it shows which images by which
-    digests came where, in which order, and by which values files; what the chart makes of them,
-    ``nox -s lint`` and a real cluster can tell. It is called from several threads.
+    or what ``render_objects`` returns. It runs no hooks of charts. So it shows which images by
+    which digests came where, in which order, and by which values files; what the chart makes of
+    them, ``nox -s lint`` and a real cluster can tell. It is called from several threads.
 
     >>> from aksci.testing import MemoryWorld
     >>> target = MemoryWorld().target("staging")
@@ -78,17 +75,14 @@ class MemoryTarget:
     []
     """
 
-    cluster: MemoryCluster
-    namespace: str
-    context: str | None = None
-    render_objects: Callable[
-        [str, Path, Sequence[Path], Mapping[str, ImageRef]], list[dict[str, Any]]
-    ] = one_deployment
-    """Service, chart, values files and images -> objects, in place of the one Deployment."""
+    memory: MemoryCluster
+    """Where it applies; the cluster that it is handed is a client of it."""
+    render_objects: Callable[[Change], list[dict[str, Any]]] = one_deployment
+    """What a service is to become -> Kubernetes objects, in place of the one Deployment."""
     applied: list[AppliedService] = field(default_factory=list)
     """All revisions that were made, in order."""
     removed: list[str] = field(default_factory=list)
-    """Services that were uninstalled, in order."""
+    """Services that were removed, in order."""
     refusals: dict[str, str] = field(default_factory=dict)
     """Service -> why it can't be applied; nothing is written then."""
 
@@ -105,145 +99,134 @@ class MemoryTarget:
         found = [each for each in self.applied if each.service == service]
         return found[-1].images if found else {}
 
-    # As Helm
+    # As a target
 
-    def render(
-        self,
-        name: str,
-        chart: Path,
-        *,
-        values: Sequence[Path],
-        images: Mapping[str, ImageRef],
-        kube_version: str,  # noqa: ARG002 - nothing here depends on it
-    ) -> str:
-        """Return what would be applied, as YAML."""
-        objects = self.render_objects(name, chart, values, images)
-        return "\n---\n".join(json.dumps(each) for each in objects)
+    def observe(self, cluster: Cluster) -> Mapping[str, ServiceState]:
+        """Return the revisions of each service."""
+        found: dict[str, list[Revision]] = {}
+        for secret in self.memory.find(cluster.namespace, "secrets").values():
+            labels = secret["metadata"].get("labels", {})
+            if labels.get("owner") == "helm":
+                revision = Revision(
+                    number=int(labels["version"]),
+                    status=labels["status"],
+                    desired=labels.get(_DESIRED, ""),
+                    release=labels.get(_RELEASE, ""),
+                )
+                found.setdefault(labels["name"], []).append(revision)
+        return {
+            name: ServiceState(name=name, revisions=tuple(sorted(each)))
+            for name, each in found.items()
+        }
 
-    def upgrade(
-        self,
-        name: str,
-        chart: Path,
-        *,
-        values: Sequence[Path],
-        images: Mapping[str, ImageRef],
-        labels: Mapping[str, str],
-        timeout: int,  # noqa: ARG002 - nothing here takes time
-        force: bool = False,  # noqa: ARG002 - nobody else owns a field here
-    ) -> None:
-        """Install or upgrade a service."""
-        if name in self.refusals:
-            raise DeployError(f"services.{name}: it can't be applied: {self.refusals[name]}")
+    def render(self, change: Change) -> Sequence[Mapping[str, Any]]:
+        """Return what would be applied."""
+        return self.render_objects(change)
+
+    def apply(self, cluster: Cluster, change: Change) -> None:
+        """Make a new revision."""
+        if change.service in self.refusals:
+            why = self.refusals[change.service]
+            raise DeployError(f"services.{change.service}: it can't be applied: {why}")
+        applied = AppliedService(
+            service=change.service,
+            revision=change.number,
+            action="apply",
+            images={key: str(image) for key, image in change.images.items()},
+            values=tuple(str(path) for path in change.values),
+            objects=tuple(self.render_objects(change)),
+        )
         self._apply(
-            name,
-            action="upgrade",
-            objects=self.render_objects(name, chart, values, images),
-            images={key: str(image) for key, image in images.items()},
-            values=tuple(str(path) for path in values),
-            labels=labels,
+            cluster.namespace, applied, {_DESIRED: change.desired, _RELEASE: change.release}
         )
 
-    def rollback(self, name: str, revision: int, *, timeout: int) -> None:  # noqa: ARG002
+    def objects(self, cluster: Cluster, service: str) -> Sequence[Mapping[str, Any]]:
+        """Return the objects of a service's latest revision."""
+        return self._objects(cluster.namespace, service)
+
+    def status(self, cluster: Cluster, service: str, *, timeout: float) -> str:  # noqa: ARG002
+        """Say that nothing is wrong: what the objects tell is all."""
+        return ""
+
+    def restore(self, cluster: Cluster, service: str, number: int, *, timeout: int) -> None:  # noqa: ARG002
         """Make a new revision of an earlier one."""
-        secret = self.cluster.objects[self._secret(name, revision)]
+        secret = self.memory.objects[_secret(cluster.namespace, service, number)]
         kept = json.loads(secret["data"]["revision"])
-        self._apply(
-            name,
-            action="rollback",
-            objects=kept["objects"],
+        applied = AppliedService(
+            service=service,
+            revision=self._numbers(cluster.namespace, service)[-1] + 1,
+            action="restore",
             images=kept["images"],
             values=tuple(kept["values"]),
-            labels=secret["metadata"]["labels"],
+            objects=tuple(kept["objects"]),
         )
+        self._apply(cluster.namespace, applied, secret["metadata"]["labels"])
 
-    def uninstall(self, name: str, *, timeout: int) -> None:  # noqa: ARG002
+    def remove(self, cluster: Cluster, service: str, *, timeout: int) -> None:  # noqa: ARG002
         """Remove a service with its revisions."""
-        for each in self.manifest(name):
-            self.cluster.remove(self._path(each))
-        for number in self._numbers(name):
-            self.cluster.remove(self._secret(name, number))
-        self.removed.append(name)
+        for each in self._objects(cluster.namespace, service):
+            self.memory.remove(_path(cluster.namespace, each))
+        for number in self._numbers(cluster.namespace, service):
+            self.memory.remove(_secret(cluster.namespace, service, number))
+        self.removed.append(service)
 
-    def manifest(self, name: str) -> list[dict[str, Any]]:
-        """Return the objects of a service's latest revision."""
-        numbers = self._numbers(name)
-        if not numbers:
-            return []
-        secret = self.cluster.objects[self._secret(name, numbers[-1])]
-        return list(json.loads(secret["data"]["revision"])["objects"])
+    def stop(self) -> None:
+        """Do nothing: all that it does is done at once."""
 
-    def _apply(
-        self,
-        name: str,
-        *,
-        action: str,
-        objects: list[dict[str, Any]],
-        images: Mapping[str, str],
-        values: tuple[str, ...],
-        labels: Mapping[str, str],
-    ) -> None:
-        before = {self._path(each) for each in self.manifest(name)}
-        numbers = self._numbers(name)
-        number = numbers[-1] + 1 if numbers else 1
-        owner = {"meta.helm.sh/release-name": name}
-        for each in objects:
+    def _apply(self, namespace: str, made: AppliedService, labels: Mapping[str, str]) -> None:
+        before = {_path(namespace, each) for each in self._objects(namespace, made.service)}
+        older = self._numbers(namespace, made.service)
+        owner = {"meta.helm.sh/release-name": made.service}
+        for each in made.objects:
             annotations = {**each["metadata"].get("annotations", {}), **owner}
             metadata = {**each["metadata"], "annotations": annotations}
-            self.cluster.apply(self._path(each), {**each, "metadata": metadata})
-        for path in before - {self._path(each) for each in objects}:
-            self.cluster.remove(path)
-        for older in numbers:
-            self._supersede(name, older)
-        self._keep(name, number, objects, images, values, labels)
-        self.applied.append(
-            AppliedService(
-                service=name,
-                revision=number,
-                action=action,
-                images=images,
-                values=values,
-                objects=tuple(objects),
-            )
-        )
+            self.memory.apply(_path(namespace, each), {**each, "metadata": metadata})
+        for path in before - {_path(namespace, each) for each in made.objects}:
+            self.memory.remove(path)
+        for number in older[: 1 - _HISTORY]:
+            self.memory.remove(_secret(namespace, made.service, number))
+        for number in older[1 - _HISTORY :]:
+            secret = self.memory.objects[_secret(namespace, made.service, number)]
+            secret["metadata"]["labels"]["status"] = "superseded"
+        self._keep(namespace, made, labels)
+        self.applied.append(made)
 
-    def _keep(
-        self,
-        name: str,
-        number: int,
-        objects: list[dict[str, Any]],
-        images: Mapping[str, str],
-        values: tuple[str, ...],
-        labels: Mapping[str, str],
-    ) -> None:
+    def _keep(self, namespace: str, made: AppliedService, labels: Mapping[str, str]) -> None:
         """Store a revision as Helm does: in a Secret, found by its labels."""
-        path = self._secret(name, number)
-        ours = {"owner": "helm", "name": name, "version": str(number), "status": "deployed"}
-        metadata = {"name": path.rpartition("/")[2], "labels": {**labels, **ours}}
-        revision = {"objects": objects, "images": dict(images), "values": list(values)}
+        path = _secret(namespace, made.service, made.revision)
+        version = {"version": str(made.revision), "status": "deployed"}
+        ours = {**labels, "owner": "helm", "name": made.service, **version}
+        metadata = {"name": path.rpartition("/")[2], "labels": ours}
+        revision = {
+            "objects": list(made.objects),
+            "images": dict(made.images),
+            "values": list(made.values),
+        }
         data = {"revision": json.dumps(revision)}
-        self.cluster.apply(path, {"kind": "Secret", "metadata": metadata, "data": data})
+        self.memory.apply(path, {"kind": "Secret", "metadata": metadata, "data": data})
 
-    def _supersede(self, name: str, number: int) -> None:
-        path = self._secret(name, number)
-        if number in self._numbers(name)[: 1 - _HISTORY]:
-            self.cluster.remove(path)
-        else:
-            self.cluster.objects[path]["metadata"]["labels"]["status"] = "superseded"
+    def _objects(self, namespace: str, service: str) -> list[dict[str, Any]]:
+        numbers = self._numbers(namespace, service)
+        if not numbers:
+            return []
+        secret = self.memory.objects[_secret(namespace, service, numbers[-1])]
+        return list(json.loads(secret["data"]["revision"])["objects"])
 
-    def _numbers(self, name: str) -> list[int]:
+    def _numbers(self, namespace: str, service: str) -> list[int]:
         """Return the numbers of a service's revisions, the oldest first."""
         labels = [
             one["metadata"].get("labels", {})
-            for one in self.cluster.find(self.namespace, "secrets").values()
+            for one in self.memory.find(namespace, "secrets").values()
         ]
-        return sorted(int(each["version"]) for each in labels if each.get("name") == name)
+        return sorted(int(each["version"]) for each in labels if each.get("name") == service)
 
-    def _secret(self, name: str, number: int) -> str:
-        place = _PLACES["Secret"].format(self.namespace)
-        return f"{place}/sh.helm.release.v1.{name}.v{number}"
 
-    def _path(self, one: Mapping[str, Any]) -> str:
-        kind = str(one.get("kind"))
-        default = f"/apis/other/namespaces/{{}}/{kind.lower()}s"
-        place = _PLACES.get(kind, default).format(self.namespace)
-        return f"{place}/{one['metadata']['name']}"
+def _secret(namespace: str, service: str, number: int) -> str:
+    place = _PLACES["Secret"].format(namespace)
+    return f"{place}/sh.helm.release.v1.{service}.v{number}"
+
+
+def _path(namespace: str, one: Mapping[str, Any]) -> str:
+    kind = str(one.get("kind"))
+    place = _PLACES.get(kind, f"/apis/other/namespaces/{{}}/{kind.lower()}s").format(namespace)
+    return f"{place}/{one['metadata']['name']}"

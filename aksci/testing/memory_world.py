@@ -62,15 +62,9 @@ class MemoryWorld:
                 self._clusters[environment] = MemoryCluster(now=self.clock)
             return self._clusters[environment]
 
-    def target(self, environment: str = "local", *, namespace: str = "") -> MemoryTarget:
-        """Return what applies services in an environment, the same each time.
-
-        :param namespace: where, for whoever asks first; an environment of the project does.
-        """
+    def target(self, environment: str = "local") -> MemoryTarget:
+        """Return what applies services in an environment, the same each time."""
         with self._lock:
             if environment not in self._targets:
-                cluster = self.cluster(environment)
-                self._targets[environment] = MemoryTarget(cluster=cluster, namespace=namespace)
-            found = self._targets[environment]
-            found.namespace = found.namespace or namespace
-            return found
+                self._targets[environment] = MemoryTarget(memory=self.cluster(environment))
+            return self._targets[environment]

@@ -193,7 +193,7 @@ class Site:
             ),
             root=self.root,
             cluster=self.cluster,
-            helm=self.helm,
+            target=self.helm,
             reporter=RecordingReporter(),
             now=lambda: dt.datetime.now(dt.UTC),
             run_id="run-7",

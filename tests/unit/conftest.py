@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -21,6 +24,7 @@ from aksci.oci.references import ImageRef
 from aksci.supply.scan.verdict import SEVERITIES, Finding, IgnoredFinding, Verdict
 from aksci.testing.reporter import RecordingReporter
 
+ACME = Path(__file__).parents[1] / "packages/acme-parts"
 HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 HOSTILE = (
     "##vso[task.setvariable variable=a]b ##[error]c \r::error::d\n::warning::e | f <script>alert(1)"
@@ -40,6 +44,15 @@ class Outside(BaseResolver):
 
     def onbuild(self, *_):
         return ()
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    """The folder in which the team's package is installed, as pip does it."""
+    folder = tmp_path_factory.mktemp("installed")
+    offline = ("--no-index", "--no-deps", "--no-build-isolation", "--python", sys.executable)
+    subprocess.run(["uv", "pip", "install", "-q", *offline, "--target", folder, ACME], check=True)
+    return folder
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import tarfile
-from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -24,7 +23,6 @@ from aksci.testing.registry_server import serve
 
 SIGNATURE = "application/vnd.acme.signature.v1"
 FORM = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-ACME = Path(__file__).parents[1] / "packages/acme-parts"
 TOML = """\
 schema = 1
 [project]
@@ -47,15 +45,6 @@ plain_http = true
 namespace = "shop"
 builder = {{ kind = "acme", folder = "srv" }}
 """
-
-
-@pytest.fixture(scope="session")
-def installed(tmp_path_factory):
-    """The folder in which the team's package is installed, as pip does it."""
-    folder = tmp_path_factory.mktemp("installed")
-    offline = ("--no-index", "--no-deps", "--no-build-isolation", "--python", sys.executable)
-    subprocess.run(["uv", "pip", "install", "-q", *offline, "--target", folder, ACME], check=True)
-    return folder
 
 
 @pytest.fixture

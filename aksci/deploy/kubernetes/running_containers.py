@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from aksci.deploy.kubernetes.cluster import Cluster
     from aksci.deploy.state.deploy_record import DeployRecord
-    from aksci.deploy.targets.helm import HelmState
+    from aksci.deploy.targets.deploy_target import ServiceState
 
 __all__ = [
     "Container",
@@ -65,7 +65,7 @@ class Running:
     """One namespace, as it was found."""
 
     record: DeployRecord
-    helm: Mapping[str, HelmState]
+    helm: Mapping[str, ServiceState]
     containers: tuple[Container, ...]
 
     @property

@@ -7,10 +7,12 @@ pkg/cmd/flags.go), as Helm 3 does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, DeployError, ProcessError
+from aksci.deploy.kubernetes.manifest_images import parse_manifests
+from aksci.deploy.targets.deploy_target import Revision, ServiceState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from aksci.core.process import Runner
     from aksci.deploy.kubernetes.cluster import Cluster
+    from aksci.deploy.targets.deploy_target import Change
     from aksci.oci.references import ImageRef
 
 __all__ = [
@@ -25,8 +28,6 @@ __all__ = [
     "RELEASE",
     "REVISION",
     "Helm",
-    "HelmState",
-    "Revision",
     "read_helm_states",
     "set_images",
     "template_argv",
@@ -34,45 +35,10 @@ __all__ = [
 ]
 
 DESIRED, RELEASE, REVISION = "aksci.dev/desired", "aksci.dev/release", "aksci.dev/revision"
-_PENDING = frozenset({"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"})
 _HISTORY = "10"
 
 
-@dataclass(frozen=True, kw_only=True, order=True)
-class Revision:
-    """One revision of a Helm release, as the labels of its Secret tell it."""
-
-    number: int
-    status: str
-    """Helm's word: ``deployed``, ``superseded``, ``failed``, ``pending-upgrade``…"""
-    desired: str = ""
-    """The desired hash that we gave it; empty when it is not ours."""
-    release: str = ""
-
-    @property
-    def pending(self) -> bool:
-        """Whether Helm was killed while it made this revision."""
-        return self.status in _PENDING
-
-
-@dataclass(frozen=True, kw_only=True)
-class HelmState:
-    """All revisions of one Helm release, oldest first."""
-
-    name: str
-    revisions: tuple[Revision, ...] = ()
-
-    @property
-    def latest(self) -> Revision | None:
-        """The newest revision, whatever its status."""
-        return self.revisions[-1] if self.revisions else None
-
-    def has(self, number: int) -> bool:
-        """Tell whether Helm still keeps this revision, and finished it."""
-        return any(each.number == number and not each.pending for each in self.revisions)
-
-
-def read_helm_states(cluster: Cluster) -> dict[str, HelmState]:
+def read_helm_states(cluster: Cluster) -> dict[str, ServiceState]:
     """Read the states of all releases in the namespace with one call, and without starting Helm.
 
     Helm keeps each revision in a Secret labelled with name, status, version and our own
@@ -96,7 +62,7 @@ def read_helm_states(cluster: Cluster) -> dict[str, HelmState]:
         )
         found.setdefault(labels["name"], []).append(revision)
     return {
-        name: HelmState(name=name, revisions=tuple(sorted(each))) for name, each in found.items()
+        name: ServiceState(name=name, revisions=tuple(sorted(each))) for name, each in found.items()
     }
 
 
@@ -165,33 +131,74 @@ class Helm:
     context: str | None
     namespace: str
 
-    def render(
-        self,
-        name: str,
-        chart: Path,
-        *,
-        values: Sequence[Path],
-        images: Mapping[str, ImageRef],
-        kube_version: str,
-    ) -> str:
+    def observe(self, cluster: Cluster) -> Mapping[str, ServiceState]:
+        """Return the state of each release; the program is not started."""
+        return read_helm_states(cluster)
+
+    def render(self, change: Change) -> Sequence[Mapping[str, Any]]:
         """Render a chart as it will be applied.
 
         :raises ConfigError: a template is wrong, or values do not fit the chart's
             values.schema.json.
         """
         argv = template_argv(
-            name, chart, namespace=self.namespace, values=values, images=images,
-            kube_version=kube_version,
+            change.service, change.chart, namespace=self.namespace, values=change.values,
+            images=change.images, kube_version=change.kube_version,
         )  # fmt: skip
         try:
             # No cluster is named: rendering must not depend on what one has.
-            return self._run(argv, bound=False)
+            text = self._run(argv, bound=False)
         except ProcessError as error:
-            files = ", ".join(str(path) for path in values) or "its own values"
+            files = ", ".join(str(path) for path in change.values) or "its own values"
             raise ConfigError(
-                f"services.{name}: the chart does not render with {files}. Helm says:\n\n"
-                f"{_indent(error.output)}"
+                f"services.{change.service}: the chart does not render with {files}. Helm says:"
+                f"\n\n{_indent(error.output)}"
             ) from None
+        return parse_manifests(change.service, text)
+
+    def apply(self, cluster: Cluster, change: Change) -> None:
+        """Upgrade, with what tells the next run what this one has applied."""
+        self._at(cluster).upgrade(
+            change.service,
+            change.chart,
+            values=change.values,
+            images=change.images,
+            labels={
+                DESIRED: change.desired,
+                RELEASE: change.release,
+                REVISION: str(change.number),
+            },
+            timeout=change.timeout,
+            force=change.force,
+        )
+
+    def objects(self, cluster: Cluster, service: str) -> Sequence[Mapping[str, Any]]:
+        """Return the objects of a release's latest revision, hooks aside."""
+        try:
+            return self._at(cluster).manifest(service)
+        except ProcessError:
+            read_helm_states(cluster)  # waits for an API server that was away for a moment
+            return self._at(cluster).manifest(service)
+
+    def status(self, cluster: Cluster, service: str, *, timeout: float) -> str:  # noqa: ARG002
+        """Say nothing: what Helm applies are objects, whose rollout tells all."""
+        return ""
+
+    def restore(self, cluster: Cluster, service: str, number: int, *, timeout: int) -> None:
+        """Make a new revision out of an earlier one."""
+        self._at(cluster).rollback(service, number, timeout=timeout)
+
+    def remove(self, cluster: Cluster, service: str, *, timeout: int) -> None:
+        """Remove a release with its history."""
+        self._at(cluster).uninstall(service, timeout=timeout)
+
+    def stop(self) -> None:
+        """End the programs that run."""
+        self.runner.terminate_all()
+
+    def _at(self, cluster: Cluster) -> Helm:
+        # The very context that is locked, even if the kubeconfig's current one changes meanwhile.
+        return replace(self, context=cluster.context_name or self.context)
 
     def upgrade(
         self,

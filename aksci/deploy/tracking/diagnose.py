@@ -33,6 +33,7 @@ _SUGGESTIONS = {
     "PROBE_FAILING": "compare the probe's path, port and delays with the service.",
     "QUOTA": "raise the namespace's ResourceQuota, or lower requests and limits.",
     "START_ERROR": "check the container's command, its entrypoint and the image's platform.",
+    "TARGET": "its target says what is wrong, above.",
     "TIMEOUT": "raise 'timeout' of the service in aksci.toml if it only needs longer.",
     "UNSCHEDULABLE": "lower requests, add nodes, or correct selectors and tolerations.",
 }

@@ -128,7 +128,7 @@ class World:
             self.environment,
             root=self.root,
             cluster=self.cluster,
-            helm=self.helm,
+            target=self.helm,
             reporter=self.reporter,
             now=lambda: datetime.now(UTC),
             run_id=run_id,

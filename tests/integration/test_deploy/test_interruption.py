@@ -84,9 +84,7 @@ def interrupt_when(world, words):
     reporter.line = listen
 
 
-@pytest.mark.parametrize(
-    "words", ["install (Helm revision 1)", "updated, 0 available", "migrating"]
-)
+@pytest.mark.parametrize("words", ["install (revision 1)", "updated, 0 available", "migrating"])
 def test_after_ctrl_c_the_next_run_finishes(world, words):
     services = {"web": {"pre": [world.job("migrate", SECONDS=4)]}}
     release = world.release()

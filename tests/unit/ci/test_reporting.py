@@ -12,7 +12,9 @@ from aksci.ci.azure_pipelines import AzurePipelinesReporter
 from aksci.ci.choose import choose_reporter
 from aksci.ci.console import ConsoleReporter
 from aksci.ci.github import GitHubReporter
+from aksci.ci.own_reporter import OwnReporter
 from aksci.core.text import sanitise
+from aksci.testing.reporter import RecordingReporter
 
 HOSTILE = st.lists(
     st.sampled_from(
@@ -161,3 +163,21 @@ def test_an_azure_output_is_one_escaped_line():
     AzurePipelinesReporter(stream).output("release", "a%\nb")
     expected = "##vso[task.setvariable variable=release;isOutput=true]a%AZP25%0Ab\n"
     assert stream.getvalue() == expected
+
+
+def test_a_reporter_of_ones_own_is_told_nothing_that_a_terminal_or_a_ci_system_obeys():
+    theirs = RecordingReporter()
+    reporter = OwnReporter(theirs)
+    hostile = "\x1b[31m##vso[task.setvariable]x"
+    for tell in (reporter.line, reporter.warning, reporter.error, reporter.summary):
+        tell(hostile)
+    with reporter.group(hostile):
+        task = reporter.task(hostile)
+    for tell in (task.step, task.line, task.warning, task.done):
+        tell(hostile)
+    told = [*theirs.told, *theirs.summaries]
+    assert len(told) == 9
+    assert not [text for text in told if "\x1b" in text or "##vso" in text]
+    reporter.mask(hostile)
+    reporter.output("name", hostile)
+    assert (theirs.masked, theirs.outputs) == ([hostile], {"name": hostile})

@@ -16,7 +16,7 @@ from aksci.deploy.opened_release import OpenedRelease, OpenedService
 from aksci.deploy.rollback import choose_release
 from aksci.deploy.state.deploy_record import Deployed, DeployRecord, ServiceRecord, read_record
 from aksci.deploy.state.desired import gather_inputs
-from aksci.deploy.targets.helm import HelmState, Revision
+from aksci.deploy.targets.deploy_target import Revision, ServiceState
 from aksci.deploy.tracking.track_rollout import Snapshot
 from aksci.oci.references import ImageRef
 
@@ -73,7 +73,7 @@ def deployed(root, *, status="deployed", number=3, label=None, image=OLD, snapsh
     revisions = (first, latest) if number > 3 else (latest,)
     history = (Deployed(release=whole.reference, at="2026-01-01T00:00:00+00:00", run="r"),)
     return ClusterState(
-        helm={"web": HelmState(name="web", revisions=revisions)},
+        applied={"web": ServiceState(name="web", revisions=revisions)},
         record=DeployRecord(services={"web": record}, history=history),
         snapshot=snapshot,
     )
@@ -162,11 +162,13 @@ def test_the_revision_that_a_rollback_made_counts_as_what_it_restored(root):
 def test_a_service_without_a_known_good_revision_is_not_rolled_back_to_a_bad_one(root):
     bad = Revision(number=1, status="deployed", desired="other", release="x")
     state = ClusterState(
-        helm={"web": HelmState(name="web", revisions=(bad,))}, record=DeployRecord(), snapshot=EMPTY
+        applied={"web": ServiceState(name="web", revisions=(bad,))},
+        record=DeployRecord(),
+        snapshot=EMPTY,
     )
     assert plan(root, state).services[0].rollback_to is None
     foreign = replace(bad, desired="", release="")
-    state = replace(state, helm={"web": HelmState(name="web", revisions=(foreign,))})
+    state = replace(state, applied={"web": ServiceState(name="web", revisions=(foreign,))})
     assert plan(root, state).services[0].rollback_to == 1
 
 
@@ -176,14 +178,14 @@ def test_services_come_after_what_they_need(root):
         "b": service(),
         "c": service(needs=["b"]),
     }
-    state = ClusterState(helm={}, record=DeployRecord(), snapshot=EMPTY)
+    state = ClusterState(applied={}, record=DeployRecord(), snapshot=EMPTY)
     made = plan(root, state, of=release(root, "a", "b", "c"), services=services, values=())
     assert [each.name for each in made.services] == ["b", "c", "a"]
 
 
 def test_needs_that_go_in_a_circle_are_shown_as_one(root):
     services = {"a": service(needs=["b"]), "b": service(needs=["a"])}
-    state = ClusterState(helm={}, record=DeployRecord(), snapshot=EMPTY)
+    state = ClusterState(applied={}, record=DeployRecord(), snapshot=EMPTY)
     with pytest.raises(ConfigError, match=r"circle: (a → b → a|b → a → b)"):
         plan(root, state, of=release(root, "a", "b"), services=services, values=())
 
@@ -318,7 +320,7 @@ def changes(root, before, after, **options):
 
 
 def test_a_service_that_was_changed_meanwhile_is_told_with_both_plans(root):
-    absent = ClusterState(helm={}, record=DeployRecord(), snapshot=EMPTY)
+    absent = ClusterState(applied={}, record=DeployRecord(), snapshot=EMPTY)
     (told,) = changes(root, deployed(root), absent)
     planned = "web: planned was upgrade (IMAGE image 111111111111 → 222222222222)"
     assert told == f"{planned}, and now it is install (NEW)"
@@ -344,7 +346,7 @@ def test_files_and_settings_that_changed_are_told(root):
 
 
 def test_other_services_another_release_and_another_way_are_told(root):
-    state = ClusterState(helm={}, record=DeployRecord(), snapshot=EMPTY)
+    state = ClusterState(applied={}, record=DeployRecord(), snapshot=EMPTY)
     both = release(root, "web", "worker")
     services = {"web": service(), "worker": service()}
     planned = plan(root, state, of=both, services=services, values=(), rollback=True)

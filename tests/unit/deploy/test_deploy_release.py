@@ -100,7 +100,7 @@ class World:
             EnvironmentConfig(registry="localhost:5000", namespace="shop", values=()),
             root=self.folder,
             cluster=self.cluster,
-            helm=helm,
+            target=helm,
             reporter=self,
             now=lambda: datetime.now(UTC),
             run_id="run-1",
@@ -170,7 +170,7 @@ def test_ctrl_c_during_helm_s_upgrade_undoes_nothing(world):
     (world.folder / "broken").touch()
 
     def hear(text):
-        if "Helm revision 1" in text:
+        if "(revision 1)" in text:
             world.api.objects[f"{SECRETS}/v1"] = secret(status="pending-install")
             world.cluster.halt.set()
 

@@ -125,11 +125,8 @@ def test_the_programs_that_are_installed_are_those_of_who_signs(site):
     config, asked = site.staging.config, []
     for signers in (("notation",), ("cosign", "dct")):
         sign = config.sign.model_copy(update={"signers": signers})
-        env = SimpleNamespace(
-            prepare=lambda **_: None,
-            config=config.model_copy(update={"sign": sign}),
-            toolbox=SimpleNamespace(ensure_all=asked.append),
-        )
+        env = replace(site.staging, config=config.model_copy(update={"sign": sign}))
+        vars(env)["toolbox"] = SimpleNamespace(ensure_all=asked.append)
         prepare_deploy(env)
     assert asked == [("notation", "helm"), ("cosign", "notary", "helm")]
 

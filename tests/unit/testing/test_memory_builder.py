@@ -92,6 +92,15 @@ def test_another_base_gives_another_digest_and_its_layers_are_below(make, bases)
     assert len(layers) == 2
 
 
+def test_another_parent_that_is_no_base_gives_another_digest(make, bases):
+    builder, _ = make()
+    digests = set()
+    for digest in (bases.digest("golang:1.25"), bases.move("golang:1.25")):
+        parents = {"golang:1.25": f"docker.io/library/golang@{digest}"}
+        digests.add(builder.build(request(parents=parents), silent).digest)
+    assert len(digests) == 2
+
+
 def test_several_platforms_make_an_index(make):
     builder, registry = make()
     digest = builder.build(request(platforms=("linux/amd64", "linux/arm64")), silent).digest

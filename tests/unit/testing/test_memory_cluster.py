@@ -75,7 +75,8 @@ def test_what_exists_is_not_created_again_nor_overwritten_unread(cluster):
 
 def test_what_was_read_does_not_change_what_is_kept(cluster, memory):
     cluster.create("ConfigMap", config_map())
-    cluster.get("ConfigMap", "a")["data"]["key"] = "2"
+    _, read = memory.handle("GET", "/api/v1/namespaces/shop/configmaps/a")
+    read["data"]["key"] = "2"
     (kept,) = memory.find("shop", "configmaps").values()
     assert kept["data"] == {"key": "1"}
 

@@ -18,7 +18,13 @@ from aksci.core.errors import (
 from aksci.oci.references import ImageRef
 from aksci.parts import Parts
 from aksci.supply.sign.signer import NotSignedError
-from aksci.testing import CannedFinding, MemoryRegistry, MemoryWorld, open_environment
+from aksci.testing import (
+    CannedFinding,
+    MemoryRegistry,
+    MemoryTarget,
+    MemoryWorld,
+    open_environment,
+)
 from aksci.testing.memory_scanner import MemoryScanner
 
 FILES = {
@@ -220,7 +226,7 @@ def test_a_rollout_that_fails_is_diagnosed_and_put_back(env, project):
     with pytest.raises(RolloutError, match=r"CRASH_LOOP(?s:.*)no such table(?s:.*)is healthy\."):
         release(env)
     assert deployed(env)["web/image"] == digests(first)["web"]
-    assert env.world.target().applied[-1].action == "rollback"
+    assert env.world.target().applied[-1].action == "restore"
 
 
 def test_a_pre_step_that_fails_leaves_its_service_untouched(env):
@@ -317,6 +323,15 @@ def test_parts_of_one_s_own_come_before_the_doubles(project):
         assert env.builder is world.builder
         assert env.at("production").registry is elsewhere
         assert env.registry is world.connect("localhost:5000")
+
+
+def test_a_target_of_one_s_own_applies_in_place_of_ours(project):
+    world = MemoryWorld()
+    mine = MemoryTarget(memory=world.cluster())
+    with open_environment(project, world=world, parts=Parts(target=mine)) as env:
+        release(env)
+    assert [each.service for each in mine.applied] == ["api", "web"]
+    assert world.target().applied == []
 
 
 def test_what_nobody_has_signed_is_told_so(env):

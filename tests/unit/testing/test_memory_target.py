@@ -1,4 +1,4 @@
-"""A target in memory keeps revisions as Helm does, so that all else can read them."""
+"""A target in memory applies, keeps and restores revisions as every target must."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from aksci.core.errors import DeployError
 from aksci.deploy.kubernetes.cluster import open_cluster
+from aksci.deploy.targets.deploy_target import Change, Revision
 from aksci.deploy.targets.helm import read_helm_states
 from aksci.oci.references import ImageRef
 from aksci.testing.memory_cluster import MemoryCluster
@@ -23,89 +24,93 @@ def memory():
 
 @pytest.fixture
 def target(memory):
-    return MemoryTarget(cluster=memory, namespace="shop")
+    return MemoryTarget(memory=memory)
 
 
 @pytest.fixture
-def states(memory):
-    """Read Helm's states as a deployment does."""
+def cluster(memory):
+    """A client of the cluster, as a deployment has it."""
     address = "http://cluster.test"
     with open_cluster(memory.client(), address=address, namespace="shop", hint="") as cluster:
-        yield lambda: read_helm_states(cluster)
+        yield cluster
 
 
-def upgrade(target, image, number=1, *, name="web"):
-    target.upgrade(
-        name,
-        Path("chart"),
+def change(image, number=1, *, name="web"):
+    return Change(
+        service=name,
+        chart=Path("chart"),
         values=(Path("values/web.yaml"),),
         images={"image": image},
-        labels={"aksci.dev/desired": "d", "aksci.dev/revision": str(number)},
-        timeout=1,
+        desired="d",
+        release="r",
+        number=number,
     )
 
 
-def test_what_is_applied_runs_by_digest(target, memory):
-    upgrade(target, ONE)
+def test_what_is_applied_runs_by_digest(target, cluster, memory):
+    target.apply(cluster, change(ONE))
     assert target.images("web") == {"image": str(ONE)}
     assert memory.images("shop") == {"web/image": str(ONE)}
     (applied,) = target.applied
-    assert (applied.service, applied.revision, applied.action) == ("web", 1, "upgrade")
+    assert (applied.service, applied.revision, applied.action) == ("web", 1, "apply")
     assert applied.values == ("values/web.yaml",)
+    assert target.objects(cluster, "web") == target.render(change(ONE))
 
 
-def test_its_revisions_are_read_as_helm_s(target, states):
-    upgrade(target, ONE)
-    upgrade(target, TWO, 2)
-    state = states()["web"]
-    assert [(each.number, each.status) for each in state.revisions] == [
-        (1, "superseded"),
-        (2, "deployed"),
-    ]
-    assert state.latest.desired == "d"
+def test_its_revisions_are_kept_with_what_they_are_made_of(target, cluster):
+    target.apply(cluster, change(ONE))
+    target.apply(cluster, change(TWO, 2))
+    assert target.observe(cluster)["web"].revisions == (
+        Revision(number=1, status="superseded", desired="d", release="r"),
+        Revision(number=2, status="deployed", desired="d", release="r"),
+    )
+    assert {*read_helm_states(cluster)} == {"web"}  # as who only knows Helm sees it
 
 
-def test_a_rollback_is_a_new_revision_of_the_earlier_one(target, memory, states):
-    upgrade(target, ONE)
-    upgrade(target, TWO, 2)
-    target.rollback("web", 1, timeout=1)
+def test_an_earlier_revision_is_restored_as_a_new_one(target, cluster, memory):
+    target.apply(cluster, change(ONE))
+    target.apply(cluster, change(TWO, 2))
+    target.restore(cluster, "web", 1, timeout=1)
     assert memory.images("shop") == {"web/image": str(ONE)}
-    assert states()["web"].latest.number == 3
-    assert target.applied[-1].action == "rollback"
+    assert target.observe(cluster)["web"].latest.number == 3
+    assert target.applied[-1].action == "restore"
 
 
-def test_as_many_revisions_are_kept_as_helm_is_told_to(target, states):
+def test_as_many_revisions_are_kept_as_helm_is_told_to(target, cluster):
     for number in range(1, 13):
-        upgrade(target, ONE, number)
-    assert [each.number for each in states()["web"].revisions] == [*range(3, 13)]
+        target.apply(cluster, change(ONE, number))
+    kept = target.observe(cluster)["web"].revisions
+    assert [each.number for each in kept] == [*range(3, 13)]
 
 
-def test_what_is_uninstalled_is_gone(target, memory, states):
-    upgrade(target, ONE)
-    upgrade(target, TWO, name="api")
-    target.uninstall("web", timeout=1)
-    target.uninstall("unknown", timeout=1)
+def test_what_is_removed_is_gone(target, cluster, memory):
+    target.apply(cluster, change(ONE))
+    target.apply(cluster, change(TWO, name="api"))
+    target.remove(cluster, "web", timeout=1)
+    target.remove(cluster, "unknown", timeout=1)
     assert memory.images("shop") == {"api/image": str(TWO)}
-    assert set(states()) == {"api"}
+    assert {*target.observe(cluster)} == {"api"}
 
 
-def test_a_service_is_refused_as_it_is_told(target, memory):
+def test_a_service_is_refused_as_it_is_told(target, cluster, memory):
     target.fail("web", "field is immutable")
     with pytest.raises(DeployError, match="field is immutable"):
-        upgrade(target, ONE)
+        target.apply(cluster, change(ONE))
     assert memory.objects == {}
     target.recover()
-    upgrade(target, ONE)
+    target.apply(cluster, change(ONE))
 
 
-def test_what_a_chart_makes_can_be_told_and_what_it_makes_no_more_is_removed(target, memory):
-    def render(name, chart, values, images):
-        assert (name, chart, len(values)) == ("web", Path("chart"), 1)
-        names = ("one", "two") if images["image"] == ONE else ("two",)
+def test_what_a_chart_makes_can_be_told_and_what_it_makes_no_more_is_removed(
+    target, cluster, memory
+):
+    def render(asked):
+        assert (asked.service, asked.chart, len(asked.values)) == ("web", Path("chart"), 1)
+        names = ("one", "two") if asked.images["image"] == ONE else ("two",)
         return [{"kind": "ConfigMap", "metadata": {"name": each}} for each in names]
 
     target.render_objects = render
-    upgrade(target, ONE)
+    target.apply(cluster, change(ONE))
     assert set(memory.find("shop", "configmaps")) == {"one", "two"}
-    upgrade(target, TWO, 2)
+    target.apply(cluster, change(TWO, 2))
     assert set(memory.find("shop", "configmaps")) == {"two"}

@@ -16,7 +16,7 @@ from aksci.deploy.kubernetes.running_containers import (
     read_running,
 )
 from aksci.deploy.state.deploy_record import DeployRecord, ServiceRecord
-from aksci.deploy.targets.helm import HelmState, Revision
+from aksci.deploy.targets.deploy_target import Revision, ServiceState
 
 NAMESPACE = "namespaces/shop"
 IMAGE = "localhost:5000/shop/web@sha256:" + "1" * 64
@@ -183,7 +183,7 @@ def deployed():
     revision = Revision(number=2, status="deployed")
     return Running(
         record=DeployRecord(services={"web": good}),
-        helm={"web": HelmState(name="web", revisions=(revision,))},
+        helm={"web": ServiceState(name="web", revisions=(revision,))},
         containers=(),
     )
 
@@ -198,7 +198,11 @@ def test_the_chart_that_was_deployed_is_the_one_that_is_installed(deployed):
         ({"helm": {}}, "no release of this name"),
         ({"record": DeployRecord()}, "aksci has not deployed"),
         (
-            {"helm": {"web": HelmState(name="web", revisions=(Revision(number=3, status="x"),))}},
+            {
+                "helm": {
+                    "web": ServiceState(name="web", revisions=(Revision(number=3, status="x"),))
+                }
+            },
             r"revision 3 \(x\) is installed",
         ),
     ],
