@@ -79,7 +79,7 @@ class _Family:
         return next(iter(self.members.values()))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Environment:
     """One environment; get it by ``Environment.open``.
 
@@ -93,7 +93,7 @@ class Environment:
     name: str
     settings: EnvironmentConfig
     """Its table in aksci.toml."""
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
     """The process's environment variables."""
     now: Callable[[], datetime]
     """The clock, in UTC."""
@@ -112,6 +112,10 @@ class Environment:
 
     def __post_init__(self) -> None:
         self._family.members[self.name, self.start] = self
+
+    def __repr__(self) -> str:
+        # Short: failed tests and tracebacks show it, and what it holds would fill their pages.
+        return f"{type(self).__name__}({self.name!r}, root={str(self.root)!r})"
 
     @classmethod
     def open(

@@ -122,12 +122,19 @@ def class_(node: ast.ClassDef) -> Iterator[str]:
     for each in node.body:
         if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
             if not each.target.id.startswith("_"):
-                default = " = …" if each.value is not None else ""
+                default = " = …" if has_default(each.value) else ""
                 yield f"    {each.target.id}: {ast.unparse(each.annotation)}{default}"
         elif isinstance(each, ast.FunctionDef) and (
             each.name in SPECIAL or not each.name.startswith("_")
         ):
             yield function(each, "    ")
+
+
+def has_default(value: ast.expr | None) -> bool:
+    """Return whether a field may be left out: ``field(repr=False)`` is no default."""
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == "field":
+        return any(str(word.arg).startswith("default") for word in value.keywords)
+    return value is not None
 
 
 def returned() -> list[tuple[str, str]]:

@@ -94,7 +94,7 @@ def open_environment(
     return env
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class MemoryEnvironment(Environment):
     """An environment whose outside is in memory; get it by ``open_environment``."""
 

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import DiskFullError, DownloadError, ProcessError, ToolError
@@ -58,7 +58,7 @@ class Go:
     """The Go command of this machine."""
 
     runner: Runner
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     version: str
     """As 1.26.8."""
     may_switch: bool

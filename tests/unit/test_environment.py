@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -21,6 +21,8 @@ from aksci.environment import Environment
 from aksci.images.build.build_record import Build, write_build_record
 from aksci.images.validate.validator import Validator
 from aksci.oci.client import RegistryClient
+from aksci.parts import PartContext, ReporterContext, TargetContext
+from aksci.supply.sign.make_signer import SignerMaker
 
 TOML = """\
 schema = 1
@@ -281,3 +283,18 @@ def test_an_environment_that_names_none_is_an_error_that_says_what_to_write(prod
 def test_an_environment_can_be_promoted_from_another_that_there_is(production, name):
     with pytest.raises(ConfigError, match=r"environments\.production\.promote_from"):
         assert production(name).promoted_from
+
+
+def test_no_repr_shows_what_the_process_knows_as_pytest_prints_it_where_a_test_fails(
+    open_environment,
+):
+    env = open_environment(variables={"HOME": "/nowhere", "PATH": "", "TOKEN": "s3cr3t"})
+    shown = (env, env.looking, env.runner, env.toolbox, env._preparation)
+    assert not [each for each in shown if "s3cr3t" in repr(each)]
+    assert "staging" in repr(env)
+
+
+@pytest.mark.parametrize("context", [PartContext, TargetContext, ReporterContext, SignerMaker])
+def test_what_factories_are_given_shows_no_variables_either(context):
+    (variables,) = [each for each in fields(context) if each.name == "variables"]
+    assert not variables.repr

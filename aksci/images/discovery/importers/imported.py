@@ -32,7 +32,7 @@ _REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://|git@|github\.com/", re.IGNORECASE)
 class Importer:
     """What reading other tools' files takes from the edge."""
 
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The process's environment variables, for ``${VAR}`` in Compose files and the like."""
     bake_print: Callable[[Sequence[Path], Sequence[str]], Mapping[str, Any]] | None = None
     """Returns what ``docker buildx bake --print`` says of files and targets."""
