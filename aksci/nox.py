@@ -49,6 +49,7 @@ def register(
     :raises ConfigError: there is no such session, or ``session`` has taken its name.
     """
     noxfile = _caller()
+    _require_several(noxfile, "register", exclude=exclude, only=only)
     for name in [*exclude, *(only or ())]:
         _require_session(noxfile, name)
     wanted = [
@@ -92,9 +93,10 @@ def session(
         ``--env``.
     :param summary: a sentence for ``nox -l``.
     :param recorded: keep a record of each run in ``.aksci/runs``.
-    :raises ConfigError: the name is taken, or there is no such option.
+    :raises ConfigError: the name is taken, there is no such option, or it is named twice.
     """
     noxfile = _caller()
+    _require_several(noxfile, "session", options=options)
     name = name or target.rpartition(":")[2]
     _require_free(noxfile, name)
     spec = SessionSpec(
@@ -116,6 +118,16 @@ def _caller() -> Path:
     for _ in range(2):
         frame = frame and frame.f_back
     return Path(frame.f_code.co_filename if frame else "noxfile.py").resolve()
+
+
+def _require_several(noxfile: Path, called: str, **given: object) -> None:
+    """Refuse a text where names are expected: Python would take its letters for them."""
+    for parameter, value in given.items():
+        if isinstance(value, str):
+            raise ConfigError(
+                f"{noxfile}: {called}(…, {parameter}={value!r}): names are expected, not a text.",
+                hint=f"{parameter}=[{value!r}]",
+            )
 
 
 def _require_session(noxfile: Path, name: str) -> None:
@@ -149,6 +161,10 @@ def _require_options(noxfile: Path, spec: SessionSpec) -> None:
                 f"{_meant(name, OPTIONS)}",
                 hint=f"An option of your own is Option(name={name!r}, help=…).",
             )
+    names = [*spec.options, *(option.name for option in spec.own)]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{noxfile}: session {spec.name!r}: it has two options {name!r}.")
     for option in spec.own:
         if option.name in OPTIONS:
             raise ConfigError(

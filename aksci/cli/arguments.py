@@ -88,7 +88,8 @@ def _read(given: Given, option: DeclaredOption, word: str, rest: deque[str]) -> 
     elif rest and not _is_option(rest[0]):
         _note(given, option, rest.popleft())
     else:
-        raise UsageError(f"{name} needs a value: {name} {option.value}.")
+        takes = f" It takes {', '.join(option.choices)}." if option.choices else ""
+        raise UsageError(f"{name} needs a value: {name} {option.value}.{takes}")
 
 
 def _note(given: Given, option: DeclaredOption, text: str) -> None:

@@ -94,6 +94,8 @@ class CommandLine:
         if words[0] in SESSIONS:
             return f"nox -s {names} {words[0]}"
         option = next(taken[name] for name in _MEANT if name in taken)
+        if option.name == "env" and any(session.own for session in self.sessions):
+            return f"nox -s {names} -- --help"  # it may have been meant for one of their own
         return f"nox -s {names} -- {option.written} {shlex.quote(words[0])}"
 
     def _require_plan_of_all(self, given: Given) -> None:

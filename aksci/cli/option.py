@@ -49,7 +49,10 @@ class Option:
                 hint="with_dependents is one that can: a function's parameter is called so, too.",
             )
         if self.flag and (self.many or self.choices or self.type is not str):
-            raise ConfigError(f"{written} is a flag, and has no value to choose or to read.")
+            raise ConfigError(
+                f"{written} is a flag: it has no value, so it takes no choices, type or many.",
+                hint=f"Leave out flag=True, if {written} is to have a value.",
+            )
         if self.choices and self.type is not str:
             raise ConfigError(f"{written} has choices, which are texts: it needs no type.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import reprlib
 import sys
 from importlib import import_module
 from inspect import Parameter, signature
@@ -37,7 +38,9 @@ def call_session(session: SessionSpec, env: Environment, given: Mapping[str, Any
         return 0
     if isinstance(done, bool) or not isinstance(done, int) or not 0 <= done <= _HIGHEST:
         raise _wrong(
-            session, f"returned {done!r}: None, or an exit status of at most {_HIGHEST}, is right"
+            session,
+            f"returned {reprlib.repr(done)}; it must return None, or an exit status from 0 to "
+            f"{_HIGHEST}",
         )
     return done
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from aksci.images.graph import Graph
 
-__all__ = ["require_forced", "require_images", "select"]
+__all__ = ["names_of", "require_forced", "require_images", "select"]
 
 _SHOWN = 12
 """Names in a message; more would hide what it says."""
@@ -26,13 +26,26 @@ def select(graph: Graph, only: Iterable[str], *, with_dependents: bool = False) 
     :param with_dependents: also all that is downstream of one of ``only``, and what that needs.
     :raises ConfigError: there is no such image.
     """
-    named = frozenset(only)
+    named = names_of(only, "only")
     if not named:
         return frozenset(graph.images)
     require_images(graph, named)
     if with_dependents:
         named = _reach(named, _children(graph.parents))
     return _reach(named, graph.parents)
+
+
+def names_of(given: Iterable[str], parameter: str) -> frozenset[str]:
+    """Return the names that a step was given.
+
+    :raises ConfigError: it was given a text, whose letters Python would take for names.
+    """
+    if isinstance(given, str):
+        raise ConfigError(
+            f"{parameter}={given!r} is a text; names of images are expected.",
+            hint=f"{parameter}=[{given!r}]",
+        )
+    return frozenset(given)
 
 
 def require_forced(graph: Graph, force: frozenset[str], selected: frozenset[str]) -> None:

@@ -51,7 +51,10 @@ def formats_of(value: object) -> Mapping[str, Callable[[object], str]]:
 def _formats(kind: str) -> Mapping[str, Callable[[object], str]]:
     place = _TABLES.get(kind)
     if place is None:
-        raise UsageError(f"A {kind} can't be shown.")
+        raise UsageError(
+            f"A value of the type {kind!r} can't be shown.",
+            hint=f"These can: str, {', '.join(_TABLES)}.",
+        )
     module, name = place.split(":")
     found: Mapping[str, Callable[[object], str]]
     found = getattr(import_module(f"aksci.report.{module}"), name)

@@ -13,7 +13,7 @@ from aksci.images.build.build_record import (
     update_failures,
     write_build_record,
 )
-from aksci.images.selection import select
+from aksci.images.selection import names_of, select
 from aksci.images.services import require_services
 from aksci.steps.graph_step import graph
 from aksci.steps.policy_bases import policy_bases
@@ -68,7 +68,9 @@ def build(
         for name in ("build.json", "release.json"):
             (env.work / name).unlink(missing_ok=True)
         with env.reporter.group("build"):
-            made = _build(env, found, selected, frozenset(force), trusted=trusted, gate=gate)
+            made = _build(
+                env, found, selected, names_of(force, "force"), trusted=trusted, gate=gate
+            )
             _keep(env, found, made)
             if not keep_going:
                 made.require()

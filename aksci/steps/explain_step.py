@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aksci.images.build.build_record import read_failures, recorded_reasons
 from aksci.images.build_plan import plan_build
 from aksci.images.explain import Explanation, explain_image
-from aksci.images.selection import require_images, select
+from aksci.images.selection import names_of, require_images, select
 from aksci.steps.graph_step import graph
 from aksci.steps.policy_bases import policy_bases
 
@@ -33,15 +33,15 @@ def explain(env: Environment, image: str, *, force: Collection[str] = ()) -> Exp
     :raises UndecidedError: what its bases are can't be told.
     :raises RegistryError: the registry does not answer; it is not started.
     """
-    here = env.looking
+    here, forced = env.looking, names_of(force, "force")
     found = graph(env)
-    require_images(found, [image, *force])
+    require_images(found, [image, *forced])
     selected = select(found, [image])
     planned = plan_build(
         found,
         registry=here.registry,
         bases=policy_bases(here, found),
-        force=frozenset(force) & selected,
+        force=forced & selected,
         selected=selected,
         failures=read_failures(env.work),
     )

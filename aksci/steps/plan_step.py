@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aksci.images.build.build_record import read_failures
 from aksci.images.build_plan import plan_build, work_document
-from aksci.images.selection import select
+from aksci.images.selection import names_of, select
 from aksci.steps.graph_step import graph
 from aksci.steps.policy_bases import policy_bases
 
@@ -47,7 +47,7 @@ def plan(
         found,
         registry=here.registry,
         bases=policy_bases(here, found),
-        force=frozenset(force),
+        force=names_of(force, "force"),
         selected=selected,
         failures=read_failures(env.work),
     )

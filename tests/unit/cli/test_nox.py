@@ -241,7 +241,11 @@ def test_a_wrong_target_is_told_with_the_noxfile_and_without_a_traceback(nox, de
             "go failed (exit status 17)",
         ),
         ("def go(env):\n return 7", False, "go failed (exit status 7)"),
-        ("def go(env):\n return 'x'", False, "mine:go returned 'x': None, or an exit status"),
+        (
+            "def go(env):\n return 'x'",
+            False,
+            "mine:go returned 'x'; it must return None, or an exit status",
+        ),
         ("def go(env):\n return True", False, "mine:go returned True"),
         ("def go(env):\n return 256", False, "mine:go returned 256"),
         ("def go(env, *, only):\n pass", False, "go needs --only."),
@@ -270,11 +274,31 @@ def test_how_a_teams_session_can_fail(nox, body, traceback, told):
         ('register(exclude=("biuld",))', "there is no session 'biuld'. Did you mean 'build'?"),
         ('session("p:x", options=("olny",))', "no option 'olny'. Did you mean 'only'?"),
         ('session("p:x", options=(Option(name="only", help=""),))', "--only is an option of ours"),
+        ('session("p:x", options=("only", "only"))', "session 'x': it has two options 'only'"),
+        ('session("p:x", options="only")', "hint: options=['only']"),
+        ('register(exclude="build")', "hint: exclude=['build']"),
+        ('register(only="build")', "hint: only=['build']"),
     ],
 )
 def test_a_noxfile_that_contradicts_itself_is_refused_when_it_is_read(nox, noxfile, told):
     output = nox(f"from aksci.nox import Option, register, session\n{noxfile}\n", "-l", expect=1)
     assert told in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["high"], "hint: nox -s level -- --help"),  # not --env high
+        (["--level"], "--level needs a value: --level LEVEL. It takes low, high."),
+    ],
+)
+def test_what_a_teams_option_lacks_is_told(nox, arguments, told):
+    own = 'Option(name="level", help="", choices=("low", "high"))'
+    noxfile = (
+        "from aksci.nox import Option, session\n"
+        f'session("pipelines.release:smoke", name="level", options=({own},))\n'
+    )
+    assert told in nox(noxfile, "-s", "level", "--", *arguments, expect=1)
 
 
 def test_ctrl_c_in_a_teams_session_ends_nox_too(nox):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from aksci import steps
 from aksci.core.errors import ConfigError
 from aksci.images.selection import select
+from aksci.testing import open_environment
 
 FILES = {
     "base/Dockerfile": "FROM scratch\n",
@@ -42,3 +44,15 @@ def test_a_misspelt_name_is_an_error_that_suggests_the_right_one(graph):
     with pytest.raises(ConfigError, match="no image 'rigth'") as caught:
         select(graph, ["rigth"])
     assert caught.value.hint == "did you mean right?"
+
+
+@pytest.mark.parametrize("step", [steps.plan, steps.build])
+@pytest.mark.parametrize("parameter", ["only", "force"])
+def test_a_text_where_names_are_expected_is_not_read_letter_by_letter(tmp_path, step, parameter):
+    (tmp_path / "aksci.toml").write_text(
+        'schema = 1\n[project]\nname = "shop"\n[images.b]\ndockerfile = "Dockerfile"\n'
+    )
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    with open_environment(tmp_path) as env, pytest.raises(ConfigError, match="is a text") as told:
+        step(env, **{parameter: "b"})
+    assert told.value.hint == f"{parameter}=['b']"

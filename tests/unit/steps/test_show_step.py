@@ -71,7 +71,7 @@ def test_a_form_that_a_value_does_not_have_is_refused_with_those_that_it_has(env
 
 
 def test_a_value_that_nothing_shows_is_refused_by_its_type(env):
-    with pytest.raises(UsageError, match="A dict can't be shown"):
+    with pytest.raises(UsageError, match="type 'dict' can't be shown"):
         show(env, {})
 
 
