@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aksci.images.discovery.importers.imported import Importer
-from aksci.images.graph import build_graph
+from aksci.images.graph import build_graph, confusable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,12 @@ __all__ = ["graph"]
 def graph(env: Environment) -> Graph:
     """Return the project's images and what they need of each other.
 
-    Bake files are read by buildx, which is installed for it where it is missing.
+    >>> graph(env).parents["web"]  # doctest: +SKIP
+    frozenset({'base'})
+
+    Bake files are read by buildx, which is installed for it where it is missing. ``FROM base`` is
+    an image of Docker Hub; the project's own is ``FROM shop/base``: where that may be meant, a
+    warning says so.
 
     :raises ConfigError: aksci.toml, a Dockerfile or a file that [discover] names is wrong.
     """
@@ -32,4 +37,7 @@ def graph(env: Environment) -> Graph:
         return print_bake(env.runner, buildx, files, targets)
 
     importer = Importer(variables=env.variables, bake_print=bake_print, warn=env.reporter.warning)
-    return build_graph(env.root, env.config, importer=importer)
+    found = build_graph(env.root, env.config, importer=importer)
+    for line in confusable(found):
+        env.reporter.warning(line)
+    return found

@@ -71,6 +71,16 @@ def env(job):
     return job()
 
 
+# -- graph --
+
+
+def test_a_dockerfile_that_takes_docker_hubs_image_for_ours_is_warned_of(root, env):
+    (root / "web/Dockerfile").write_text("FROM base\n")
+    steps.graph(env)
+    (told,) = env.reporter.warnings
+    assert told.endswith("the project's own image base is shop/base")
+
+
 # -- build --
 
 
