@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from aksci.config.models import Config
     from aksci.core.process import Runner
-    from aksci.core.reporting import Reporter
     from aksci.deploy.kubernetes.cluster import Cluster
     from aksci.local.endpoints import Endpoints
     from aksci.oci.registry import Registry
@@ -38,7 +37,7 @@ def open_environment(
     *,
     world: MemoryWorld | None = None,
     parts: Parts | None = None,
-    reporter: Reporter | None = None,
+    reporter: RecordingReporter | None = None,
     variables: Mapping[str, str] | None = None,
     runner: Runner | None = None,
     run_id: str = "test",
@@ -59,6 +58,7 @@ def open_environment(
     :param root: where to look for aksci.toml, upwards.
     :param world: of an environment before, to go on with what it left; unless told, a new one.
     :param parts: those of your own that take the place of ours, such as a scanner.
+    :param reporter: whoever is to remember what is told; unless told, a new one.
     :param variables: the process's environment variables; unless told, there are none.
     :param runner: what starts programs; unless told, each is refused. With ``variables`` that have
         a PATH with git, git is asked for the commit.
@@ -98,6 +98,8 @@ def open_environment(
 class MemoryEnvironment(Environment):
     """An environment whose outside is in memory; get it by ``open_environment``."""
 
+    reporter: RecordingReporter
+    """What was told."""
     world: MemoryWorld
     """All that it talks to."""
     memory: Path
