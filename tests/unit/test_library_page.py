@@ -68,7 +68,7 @@ def test_what_is_called_is_a_step_with_these_parameters(code):
 
 def test_the_table_has_every_step():
     told = {name for _, name, _ in shown(code=False)}
-    assert told == {*steps.__all__} - {"place_for"}  # that is no verb
+    assert told == {*steps.__all__}
 
 
 def test_what_is_told_of_an_environment_is_there():
@@ -151,6 +151,21 @@ def test_its_files_make_a_repository_whose_modules_can_be_imported(repository):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_its_noxfile_offers_what_is_called_and_takes_the_options_that_are_given(repository):
+    (called,) = re.findall(r"^```\n(nox -s .*)\n```", PAGE, re.MULTILINE)
+    words = [*called.split()[1:], "--help"]
+    done = subprocess.run(
+        [sys.executable, "-m", "nox", *words],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Build, check and deploy." in done.stdout
+    assert "--only IMAGE" in done.stdout
 
 
 def test_the_first_pipeline_deploys_what_it_built_and_of_a_part_nothing(team, repository):
