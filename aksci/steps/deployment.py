@@ -33,8 +33,9 @@ def as_reference(release: Release | ImageRef | str | None) -> ImageRef:
     """
     if release is None:
         raise UsageError(
-            "There is no release to deploy: the build was of a part of the project, and made none.",
-            hint="nox -s build, without --only; or name a release: nox -s deploy -- --release REF",
+            "There is no release to deploy: None was given, as publish returns it where the build was "
+            "of a part of the project.",
+            hint="env.last_release() is the last one; nox -s build, without --only, makes one.",
         )
     if isinstance(release, Release):
         return release.ref
@@ -77,7 +78,8 @@ def verified_release(env: Environment, ref: ImageRef, *, tell: bool = True) -> R
     release = load_verified(registry, ref, project=project, signer=env.signer)
     if tell:
         count = len(release.images)
-        env.reporter.line(f"verified {release.tag}: the release and its {count} images")
+        images = "its image" if count == 1 else f"its {count} images"
+        env.reporter.line(f"verified {release.tag}: the release and {images}")
     return release
 
 

@@ -36,7 +36,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(site):
 def test_a_release_that_a_partial_build_did_not_make_is_not_replaced_by_the_last_one(site):
     write_release_file(site.staging.work, site.release(), run="r")
     for step in (steps.deploy, steps.plan_deploy):
-        with pytest.raises(UsageError, match="no release to deploy: the build was of a part"):
+        with pytest.raises(UsageError, match="no release to deploy: None was given"):
             step(site.staging, None)
     assert (site.api.writes, site.calls) == ([], [])
 
