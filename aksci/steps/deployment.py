@@ -33,8 +33,8 @@ def as_reference(release: Release | ImageRef | str | None) -> ImageRef:
     """
     if release is None:
         raise UsageError(
-            "There is no release to deploy: None was given, as publish returns it where the build was "
-            "of a part of the project.",
+            "There is no release to deploy: None was given, which publish returns where the build "
+            "was of a part of the project.",
             hint="env.last_release() is the last one; nox -s build, without --only, makes one.",
         )
     if isinstance(release, Release):

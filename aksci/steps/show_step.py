@@ -22,7 +22,10 @@ def show(
 ) -> None:
     """Write what a step returned to stdout, or to a file.
 
-    :param value: a plan, a graph, verdicts, an audit, a release, …; a text is written as it is.
+    >>> show(env, scan(env, env.last_build()), format="sarif", output="scan.sarif")  # doctest: +SKIP
+
+    :param value: a plan, a graph, verdicts, an audit, what ``load_release`` returns…; a text is
+        written as it is.
     :param format: ``text``, ``json``, ``markdown``…; each kind of value has some of them.
     :param output: a file, relative to the project's folder.
     :raises UsageError: the value can't be shown so, or the file's folder does not exist.
@@ -63,6 +66,11 @@ def require_showable(
 def place_for(env: Environment, option: str, name: str) -> Path:
     """Return the path that an option names, relative to the project.
 
+    >>> place_for(env, "--report", "out/load.html")  # doctest: +SKIP
+    PosixPath('/home/me/shop/out/load.html')
+
+    :param option: as it was given, for the message.
+    :param name: what it names.
     :raises UsageError: it is a folder, or its folder does not exist; ``.aksci`` is made.
     """
     path = env.root / name
