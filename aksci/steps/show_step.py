@@ -22,7 +22,7 @@ def show(
 ) -> None:
     """Write what a step returned to stdout, or to a file.
 
-    >>> show(env, scan(env, env.last_build()), format="sarif", output="scan.sarif")  # doctest: +SKIP
+    >>> show(env, plan(env), format="markdown", output="plan.md")  # doctest: +SKIP
 
     :param value: a plan, a graph, verdicts, an audit, what ``load_release`` returns…; a text is
         written as it is.
