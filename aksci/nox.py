@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 import sys
@@ -194,7 +195,13 @@ def _add(spec: SessionSpec, noxfile: Path) -> None:
     run.__doc__ = encodable(_doc(spec), sys.stdout)
     setattr(run, _SPEC, spec)
     nox.options.stop_on_first_error = True
-    nox.session(python=False, name=spec.name)(run)
+    taken = nox.registry.get().get(spec.name)
+    if taken is None or not hasattr(taken, _SPEC):
+        nox.session(python=False, name=spec.name)(run)
+        return
+    # A team's takes the place of ours. To register the name once more is deprecated by nox.
+    functools.update_wrapper(taken, run)
+    taken.func = run
 
 
 def _doc(spec: SessionSpec) -> str:

@@ -272,7 +272,10 @@ OWN_BUILD = 'session("mine:build", options=[Option(name="canary", flag=True, hel
 def test_a_teams_session_takes_the_place_of_ours_of_that_name(nox, lines):
     (nox.folder / "mine.py").write_text("def build(env, *, canary=False):\n print('mine', canary)")
     noxfile = "\n".join(("from aksci.nox import Option, register, session", *lines, ""))
-    assert "mine True" in nox(noxfile, "-s", "build", "--", "--canary")
+    # nox warns of a name that is registered twice, and will refuse it one day.
+    strict = {"PYTHONWARNINGS": "error::FutureWarning"}
+    assert "mine True" in nox(noxfile, "-s", "build", "--", "--canary", **strict)
+    assert "--canary              first" in nox(noxfile, "--usage", "build")
     assert "--only means nothing" in nox(noxfile, "-s", "build", "--", "--only", "web", expect=1)
     assert "* plan" in nox(noxfile, "-l") or "- plan" in nox(noxfile, "-l")
 
