@@ -31,6 +31,6 @@ def sign(env: Environment, build: Build, verdicts: Verdicts) -> tuple[str, ...]:
         signed: tuple[str, ...] = ()
         if build.images:
             signed = sign_build(build, verdicts, signer=env.signer, trust=env.trust)
-        env.reporter.line(f"{len(signed)} signed, {len(build.images) - len(signed)} already were")
+        env.reporter.line(f"{len(signed)} signed, {len(build.images) - len(signed)} signed before")
     env.note("sign", {"signed": sorted(signed)})
     return signed
