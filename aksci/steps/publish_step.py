@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aksci.core.errors import UsageError
 from aksci.core.git import source_commit
 
 if TYPE_CHECKING:
@@ -35,11 +34,7 @@ def publish(env: Environment, build: Build, verdicts: Mapping[str, Verdict]) -> 
     """
     build.require_environment(env.name)
     build.require()
-    if source_commit(env.root, runner=env.runner, variables=env.variables) != build.commit:
-        raise UsageError(
-            f"The sources are not those of the last build, which was of {build.commit!r}.",
-            hint="nox -s build",
-        )
+    build.require_commit(source_commit(env.root, runner=env.runner, variables=env.variables))
     with env.reporter.group("push"):
         release = _publish(env, build, verdicts)
     env.note("publish", {"release": str(release.ref) if release else None})
