@@ -64,7 +64,7 @@ def test_other_sources_are_not_pushed_and_nothing_is_scanned_before_that_is_told
     build(env, until="build")
     path = env.work / "build.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"commit": "5eed"}))
-    with pytest.raises(UsageError, match="The sources are not those of the last build.*'5eed'"):
+    with pytest.raises(UsageError, match=r"The sources are not those of the last build.*'5eed'"):
         push(env)
     assert env.world.scanner.scanned == []
 
