@@ -29,6 +29,11 @@ MODULES = (
 PACKAGES = ("aksci.pipelines",)
 """Of these, each module is public."""
 SPECIAL = {"__call__", "__enter__", "__exit__", "__getitem__", "__init__", "__iter__", "__len__"}
+PROMISED = frozenset(
+    {"name", "root", "work", "config", "settings", "variables", "now", "run_id", "commit"}
+    | {"registry", "runner", "reporter"}
+)
+"""What a pipeline may read of an ``Environment``; what else steps find there may change."""
 KINDS = {"property", "once", "classmethod", "staticmethod", "contextmanager", "overload"}
 
 
@@ -119,7 +124,18 @@ def function(node: ast.FunctionDef, indent: str = "") -> str:
 def class_(node: ast.ClassDef) -> Iterator[str]:
     bases = ", ".join(ast.unparse(base) for base in node.bases)
     yield f"class {node.name}({bases})" if bases else f"class {node.name}"
+    yield from members(node)
+    if node.name == "Environment":
+        inherited = tree_of("aksci.environment_parts").body
+        (base,) = (each for each in inherited if getattr(each, "name", "") == bases)
+        yield from members(base, PROMISED)
+
+
+def members(node: ast.ClassDef, names: frozenset[str] | None = None) -> Iterator[str]:
+    """Yield the lines about a class's public members, or about those of some names."""
     for each in node.body:
+        if names is not None and _name(each) not in names:
+            continue
         if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
             if not each.target.id.startswith("_"):
                 default = " = …" if each.value is not None else ""
@@ -128,6 +144,10 @@ def class_(node: ast.ClassDef) -> Iterator[str]:
             each.name in SPECIAL or not each.name.startswith("_")
         ):
             yield function(each, "    ")
+
+
+def _name(node: ast.AST) -> str:
+    return getattr(node, "name", "") or getattr(getattr(node, "target", None), "id", "")
 
 
 def returned() -> list[tuple[str, str]]:
