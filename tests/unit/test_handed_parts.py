@@ -12,7 +12,7 @@ from aksci import steps
 from aksci.core.process import Runner
 from aksci.deploy.kubernetes.cluster import Cluster
 from aksci.environment import Environment
-from aksci.parts import Parts
+from aksci.parts import Parts, Proof
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.reporter import RecordingReporter
 from aksci.testing.sample_images import push_sample
@@ -121,7 +121,7 @@ def test_a_part_is_its_siblings_too_unless_others_are_named_for_them(open_with):
 
 def test_a_handed_in_signer_is_asked_each_question_once(open_with):
     asked = []
-    proof = SimpleNamespace(claims={"a": "b"})
+    proof = Proof(signer="mine", identity="us", claims={"a": "b"})
     signer = SimpleNamespace(name="mine", verify=lambda *each: asked.append(each) or (proof,))
     with open_with(signer=signer, registry=MemoryRegistry()) as env:
         assert env.signer.name == "mine"

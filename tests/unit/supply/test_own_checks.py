@@ -53,6 +53,29 @@ def test_a_signer_that_proves_nothing_has_verified_nothing(ref, proofs, wrap):
         wrap(signer_that_shows(*proofs)).verify(ref, CLAIMS)
 
 
+@pytest.mark.parametrize(
+    "shown",
+    [
+        lambda: (each for each in ()),
+        lambda: iter([GOOD]),
+        lambda: True,
+        lambda: "yes",
+        lambda: (SimpleNamespace(signer="x", identity="x", claims=CLAIMS),),
+    ],
+    ids=["empty generator", "iterator", "yes", "text", "no proof"],
+)
+@pytest.mark.parametrize(
+    "wrap",
+    [RememberingSigner, lambda signer: OwnSigner(signer=signer, name="mine")],
+    ids=["alone", "own"],
+)
+def test_what_is_no_tuple_of_proofs_proves_nothing(ref, shown, wrap):
+    # A generator is never empty to look at, and all that it holds is true once it is used up.
+    theirs = SimpleNamespace(name="theirs", verify=lambda *_: shown())
+    with pytest.raises(UntrustedError, match="shows no proof"):
+        wrap(theirs).verify(ref, CLAIMS)
+
+
 def test_what_a_signer_of_ones_own_has_signed_must_verify_at_once(ref):
     with pytest.raises(UntrustedError):
         OwnSigner(signer=signer_that_shows(), name="mine").sign(ref, CLAIMS)
