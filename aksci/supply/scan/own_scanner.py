@@ -1,4 +1,4 @@
-"""A scanner of one's own, under the name that aksci.toml gives it: what it tells is checked."""
+"""Scanners of one's own, handed in or named by aksci.toml: what they tell is checked."""
 
 from __future__ import annotations
 
@@ -19,9 +19,37 @@ if TYPE_CHECKING:
     from aksci.supply.scan.sbom import SbomFormat
     from aksci.supply.scan.scanner import Scanner
 
-__all__ = ["OwnScanner"]
+__all__ = ["HandedScanner", "OwnScanner"]
 
 _FINDINGS = ("Vulnerabilities", "Secrets", "Misconfigurations")
+
+
+@dataclass(frozen=True)
+class HandedScanner:
+    """Wrap a scanner that code has handed in. It says itself who it is."""
+
+    scanner: Scanner
+
+    @property
+    def version(self) -> str:
+        """Its own."""
+        return self.scanner.version
+
+    @property
+    def database(self) -> Database:
+        """Its own."""
+        return self.scanner.database
+
+    def scan(self, ref: ImageRef, *, scanners: frozenset[str]) -> dict[str, Any]:
+        """Return its report, which the gate reads and checks as it does Trivy's."""
+        return _understood(self.scanner.scan(ref, scanners=scanners), ref, _HANDED)
+
+    def make_sbom(self, report: dict[str, Any], form: SbomFormat) -> dict[str, Any]:
+        """Return its bill of materials."""
+        return _some(self.scanner.make_sbom(report, form), report, _HANDED)
+
+
+_HANDED = "scanner that was handed in"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,24 +91,31 @@ class OwnScanner:
 
     def scan(self, ref: ImageRef, *, scanners: frozenset[str]) -> dict[str, Any]:
         """Return its report, which the gate reads and checks as it does Trivy's."""
-        report = self.scanner.scan(ref, scanners=scanners)
-        if not isinstance(report, dict) or not _has_known_severities(report):
-            raise GateError(
-                f"What the scanner {self.name!r} of {self.package} reports on {ref} is not "
-                "understood, so the image does not pass.",
-                hint=f"severities are {', '.join(SEVERITIES)}; aksci.parts.ScanReport makes one.",
-            )
-        return report
+        return _understood(self.scanner.scan(ref, scanners=scanners), ref, self._who)
 
     def make_sbom(self, report: dict[str, Any], form: SbomFormat) -> dict[str, Any]:
         """Return its bill of materials."""
-        sbom = self.scanner.make_sbom(report, form)
-        if not isinstance(sbom, dict) or not sbom:
-            raise GateError(
-                f"The scanner {self.name!r} of {self.package} made no bill of materials of "
-                f"{short_line(report.get('ArtifactName'))}."
-            )
-        return sbom
+        return _some(self.scanner.make_sbom(report, form), report, self._who)
+
+    @property
+    def _who(self) -> str:
+        return f"scanner {self.name!r} of {self.package}"
+
+
+def _understood(report: dict[str, Any], ref: ImageRef, who: str) -> dict[str, Any]:
+    if not isinstance(report, dict) or not _has_known_severities(report):
+        raise GateError(
+            f"What the {who} reports on {ref} is not understood, so the image does not pass.",
+            hint=f"severities are {', '.join(SEVERITIES)}; aksci.parts.ScanReport makes one.",
+        )
+    return report
+
+
+def _some(sbom: dict[str, Any], report: dict[str, Any], who: str) -> dict[str, Any]:
+    if not isinstance(sbom, dict) or not sbom:
+        name = short_line(report.get("ArtifactName"))
+        raise GateError(f"The {who} made no bill of materials of {name}.")
+    return sbom
 
 
 def _has_known_severities(report: dict[str, Any]) -> bool:
