@@ -93,7 +93,7 @@ class Environment:
     name: str
     settings: EnvironmentConfig
     """Its table in aksci.toml."""
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
     """The process's environment variables."""
     now: Callable[[], datetime]
     """The clock, in UTC."""
