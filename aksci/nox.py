@@ -44,9 +44,9 @@ def register(
 
     :param project: the folder of aksci.toml, relative to the noxfile, for the noxfile's own
         sessions, too. Default: the noxfile's own.
-    :param exclude: sessions that are left out, so that their names are free.
+    :param exclude: sessions that are left out.
     :param only: no others than these.
-    :raises ConfigError: there is no such session, or ``session`` has taken its name.
+    :raises ConfigError: there is no such session.
     """
     noxfile = _caller()
     for name in [*exclude, *(only or ())]:
@@ -62,8 +62,8 @@ def register(
     elif not _usage_is_asked_for():  # nox tells none where it would run nothing
         nox.options.sessions = []
     for spec in wanted:
-        _require_free(noxfile, spec.name)
-        _add(spec, noxfile)
+        if not _is_own(_registered(spec.name)):
+            _add(spec, noxfile)
 
 
 def session(
@@ -75,6 +75,8 @@ def session(
     recorded: bool = True,
 ) -> None:
     """Add a pipeline of the team's own to the noxfile that calls this, beside ours.
+
+    One that is called like one of ours takes its place, whichever is added first.
 
     ::
 
@@ -92,11 +94,15 @@ def session(
         ``--env``.
     :param summary: a sentence for ``nox -l``.
     :param recorded: keep a record of each run in ``.aksci/runs``.
-    :raises ConfigError: the name is taken, or there is no such option.
+    :raises ConfigError: another one is called so, or there is no such option.
     """
     noxfile = _caller()
     name = name or target.rpartition(":")[2]
-    _require_free(noxfile, name)
+    if _is_own(_registered(name)):
+        raise ConfigError(
+            f"{noxfile}: there are two sessions {name!r}.",
+            hint="session(…, name=…) calls one of them otherwise.",
+        )
     spec = SessionSpec(
         name=name,
         summary=summary or f"Run {target}.",
@@ -123,18 +129,15 @@ def _require_session(noxfile: Path, name: str) -> None:
         raise ConfigError(f"{noxfile}: there is no session {name!r}.{_meant(name, SESSIONS)}")
 
 
-def _require_free(noxfile: Path, name: str) -> None:
-    """Refuse a name that another session of aksci has: nox would run only one of the two."""
-    taken = getattr(nox.registry.get().get(name), _SPEC, None)
-    if taken is None:
-        return
-    raise ConfigError(
-        f"{noxfile}: there are two sessions {name!r}.",
-        hint=f"session(…, name=…) calls yours otherwise, and register(exclude=[{name!r}]) leaves "
-        "out the ready-made one."
-        if name in SESSIONS
-        else "session(…, name=…) calls one of them otherwise.",
-    )
+def _registered(name: str) -> SessionSpec | None:
+    """Return the session of aksci that nox has under a name."""
+    found = getattr(nox.registry.get().get(name), _SPEC, None)
+    return found if isinstance(found, SessionSpec) else None
+
+
+def _is_own(spec: SessionSpec | None) -> bool:
+    """Tell whether a session is the team's own."""
+    return spec is not None and spec.noxfile is not None
 
 
 def _require_options(noxfile: Path, spec: SessionSpec) -> None:

@@ -29,6 +29,11 @@ MODULES = (
 PACKAGES = ("aksci.pipelines",)
 """Of these, each module is public."""
 SPECIAL = {"__call__", "__enter__", "__exit__", "__getitem__", "__init__", "__iter__", "__len__"}
+PROMISED = frozenset(
+    {"name", "root", "work", "config", "settings", "variables", "now", "run_id", "commit"}
+    | {"registry", "runner", "reporter"}
+)
+"""What a pipeline may read of an ``Environment``; what else steps find there may change."""
 KINDS = {"property", "once", "classmethod", "staticmethod", "contextmanager", "overload"}
 
 
@@ -119,15 +124,38 @@ def function(node: ast.FunctionDef, indent: str = "") -> str:
 def class_(node: ast.ClassDef) -> Iterator[str]:
     bases = ", ".join(ast.unparse(base) for base in node.bases)
     yield f"class {node.name}({bases})" if bases else f"class {node.name}"
+    yield from members(node)
+    if node.name == "Environment":
+        inherited = tree_of("aksci.environment_parts").body
+        (base,) = (each for each in inherited if getattr(each, "name", "") == bases)
+        yield from members(base, PROMISED)
+
+
+def members(node: ast.ClassDef, names: frozenset[str] | None = None) -> Iterator[str]:
+    """Yield the lines about a class's public members, or about those of some names."""
     for each in node.body:
+        if names is not None and _name(each) not in names:
+            continue
         if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
             if not each.target.id.startswith("_"):
-                default = " = …" if each.value is not None else ""
+                default = " = …" if has_default(each.value) else ""
                 yield f"    {each.target.id}: {ast.unparse(each.annotation)}{default}"
         elif isinstance(each, ast.FunctionDef) and (
             each.name in SPECIAL or not each.name.startswith("_")
         ):
             yield function(each, "    ")
+
+
+def has_default(value: ast.expr | None) -> bool:
+    """Return whether a field may be left out: ``field(repr=False)`` alone is no default."""
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == "field":
+        names = {each.arg for each in value.keywords}
+        return bool(names & {"default", "default_factory"})
+    return value is not None
+
+
+def _name(node: ast.AST) -> str:
+    return getattr(node, "name", "") or getattr(getattr(node, "target", None), "id", "")
 
 
 def returned() -> list[tuple[str, str]]:

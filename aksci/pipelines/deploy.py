@@ -9,10 +9,11 @@ __all__ = ["deploy", "rollback", "status"]
 
 def deploy(env: Environment, *, release: str | None = None, plan: bool = False) -> None:
     """Roll out a release: the last build's, or the one that is named."""
+    chosen = release or env.last_release()
     if plan:
-        steps.show(env, steps.plan_deploy(env, release))
+        steps.show(env, steps.plan_deploy(env, chosen))
     else:
-        steps.deploy(env, release)
+        steps.deploy(env, chosen)
 
 
 def rollback(env: Environment, *, to: str | None = None, plan: bool = False) -> None:

@@ -20,7 +20,7 @@ __all__ = ["deploy", "roll_out_release"]
 
 
 def deploy(
-    env: Environment, release_or_plan: Release | ImageRef | str | DeployPlan | None = None
+    env: Environment, release_or_plan: Release | ImageRef | str | DeployPlan | None
 ) -> DeployResult:
     """Verify a release, and roll out what differs from it, in the order of ``needs``.
 
@@ -31,7 +31,8 @@ def deploy(
     A service that fails is put back, and only it. Where nothing is to be done, nothing is locked.
 
     :param release_or_plan: what ``plan_deploy`` takes, or its plan: then this is done and nothing
-        else, or nothing at all. Default: what the last build made.
+        else, or nothing at all. ``env.last_release()`` is what the last build made. None, as
+        ``publish`` returns it where there is no release, is refused.
     :raises PlanChangedError: the plan does not hold any more; it is told in what. Nothing was
         changed.
     :raises UsageError: there is no such release, or it is in another registry.
@@ -46,7 +47,7 @@ def deploy(
         ref = ImageRef.parse(plan.release.reference)
         result = roll_out_release(env, ref, rollback=plan.rollback, planned=plan)
     else:
-        ref = env.last_release() if release_or_plan is None else as_reference(release_or_plan)
+        ref = as_reference(release_or_plan)
         result = roll_out_release(env, ref)
     env.note("deploy", result.as_json())
     return result

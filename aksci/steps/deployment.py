@@ -24,11 +24,18 @@ if TYPE_CHECKING:
 __all__ = ["as_reference", "earlier_release", "opened", "prepare_deploy", "verified_release"]
 
 
-def as_reference(release: Release | ImageRef | str) -> ImageRef:
+def as_reference(release: Release | ImageRef | str | None) -> ImageRef:
     """Return which release is meant.
 
+    :raises UsageError: it is None, which ``publish`` returns of a part of the project: the release
+        before it is not what was meant.
     :raises ConfigError: a text is not ``registry/repository@sha256:…``.
     """
+    if release is None:
+        raise UsageError(
+            "There is no release to deploy: the build was of a part of the project, and made none.",
+            hint="nox -s build, without --only; or name a release: nox -s deploy -- --release REF",
+        )
     if isinstance(release, Release):
         return release.ref
     return release if isinstance(release, ImageRef) else ImageRef.parse(release)

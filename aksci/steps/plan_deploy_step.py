@@ -22,7 +22,7 @@ def plan_deploy(
 ) -> DeployPlan:
     """Verify a release, and decide what ``deploy`` or ``rollback`` would do with each service.
 
-    >>> plan = plan_deploy(env)  # doctest: +SKIP
+    >>> plan = plan_deploy(env, env.last_release())  # doctest: +SKIP
     >>> {service.name: service.action for service in plan.services}  # doctest: +SKIP
     {'web': 'upgrade', 'worker': 'skip'}
     >>> deploy(env, plan)  # just this, or nothing  # doctest: +SKIP
@@ -31,7 +31,7 @@ def plan_deploy(
     of ``plan.release`` are on disk only while it is made.
 
     :param release: in the environment's registry; a text is ``registry/repository@sha256:…``.
-        Default: what the last build made; with ``rollback``, the release before the current one.
+        With ``rollback`` it may be left out: the release before the current one.
     :param rollback: go back to an earlier release of this environment's history, without its pre
         steps. A text may then be a part of the digest, 6 digits at least.
     :raises UsageError: there is no such release, or it is in another registry.
@@ -43,7 +43,7 @@ def plan_deploy(
         prepare_deploy(env)
         ref = earlier_release(env, release)
     else:
-        ref = env.last_release() if release is None else as_reference(release)
+        ref = as_reference(release)
         prepare_deploy(env)
     with opened(env, ref) as found:
         planned = look_and_plan(env, found, rollback=rollback)

@@ -305,3 +305,8 @@ def test_each_link_to_a_heading_of_the_page_leads_there():
     headings = re.findall(r"^#+ (.*)$", PAGE, re.MULTILINE)
     anchors = {re.sub(r"[^\w\- ]", "", each).lower().replace(" ", "-") for each in headings}
     assert set(re.findall(r"\]\(#([^)]*)\)", PAGE)) <= anchors
+
+
+def test_the_readme_shows_the_page_s_first_pipeline():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert f"# pipelines/release.py\n{PYTHON['pipelines/release.py']}" in readme

@@ -261,11 +261,21 @@ def test_how_a_teams_session_can_fail(nox, body, traceback, told):
     assert ("Traceback" in output) == traceback
 
 
+OWN_BUILD = 'session("mine:build", options=[Option(name="canary", flag=True, help="first")])'
+
+
+@pytest.mark.parametrize("lines", [("register()", OWN_BUILD), (OWN_BUILD, "register()")])
+def test_a_teams_session_takes_the_place_of_ours_of_that_name(nox, lines):
+    (nox.folder / "mine.py").write_text("def build(env, *, canary=False):\n print('mine', canary)")
+    noxfile = "\n".join(("from aksci.nox import Option, register, session", *lines, ""))
+    assert "mine True" in nox(noxfile, "-s", "build", "--", "--canary")
+    assert "--only means nothing" in nox(noxfile, "-s", "build", "--", "--only", "web", expect=1)
+    assert "* plan" in nox(noxfile, "-l") or "- plan" in nox(noxfile, "-l")
+
+
 @pytest.mark.parametrize(
     ("noxfile", "told"),
     [
-        ('register()\nsession("p:build")', "register(exclude=['build'])"),
-        ('session("p:build")\nregister()', "register(exclude=['build'])"),
         ('session("p:x")\nsession("q:x")', "there are two sessions 'x'"),
         ('register(exclude=("biuld",))', "there is no session 'biuld'. Did you mean 'build'?"),
         ('session("p:x", options=("olny",))', "no option 'olny'. Did you mean 'only'?"),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aksci.core.errors import UsageError
+from aksci.core.text import safe_json
 from aksci.deploy.lint.lint_project import LintFinding, LintReport
 from aksci.steps.show_step import show
 from aksci.testing.reporter import RecordingReporter
@@ -69,3 +73,13 @@ def test_a_form_that_a_value_does_not_have_is_refused_with_those_that_it_has(env
 def test_a_value_that_nothing_shows_is_refused_by_its_type(env):
     with pytest.raises(UsageError, match="A dict can't be shown"):
         show(env, {})
+
+
+@given(st.text(alphabet="#vso[]:\n\r\x1b% a\u2028") | st.just("##vso[x]"))
+def test_json_holds_no_command_of_a_ci_system_and_says_the_same(text):
+    document = {text: [text]}
+    shown = safe_json(document)
+    assert "##" not in shown
+    assert not any(line.lstrip().startswith("::") for line in shown.splitlines())
+    assert "\x1b" not in shown
+    assert json.loads(shown) == document

@@ -148,7 +148,7 @@ def test_a_later_job_goes_on_with_what_an_earlier_one_left(project, tmp_path):
         steps.sign(env, build, verdicts)
         steps.publish(env, build, verdicts)
     with open_environment(project, world=world, work=work) as env:
-        steps.deploy(env)
+        steps.deploy(env, env.last_release())
         assert {*deployed(env)} == {"api/image", "web/image"}
 
 
