@@ -33,12 +33,12 @@ class HandedScanner:
     @property
     def version(self) -> str:
         """Its own."""
-        return self.scanner.version
+        return _identity(self.scanner, _HANDED)[0]
 
     @property
     def database(self) -> Database:
         """Its own."""
-        return self.scanner.database
+        return _identity(self.scanner, _HANDED)[1]
 
     def scan(self, ref: ImageRef, *, scanners: frozenset[str]) -> dict[str, Any]:
         """Return its report, which the gate reads and checks as it does Trivy's."""
@@ -69,19 +69,7 @@ class OwnScanner:
     database: Database = field(init=False)
 
     def __post_init__(self) -> None:
-        told, database = self.scanner.version, self.scanner.database
-        harmless = isinstance(told, str) and bool(told) and short_line(told) == told
-        if not harmless or not isinstance(database, Database):
-            raise PartError(
-                f"The scanner {self.name!r} of {self.package} does not tell its version, as one "
-                "line, or its database."
-            )
-        identity = short_line(database.identity)
-        if not identity or identity != database.identity:
-            raise PartError(
-                f"The scanner {self.name!r} of {self.package} does not tell what its database is, "
-                "as one line."
-            )
+        told, database = _identity(self.scanner, self._who)
         # With the name first: no scanner of one's own is taken for a built-in one.
         version = f"{self.name} {told}, of {self.package}"
         if self.options:
@@ -100,6 +88,18 @@ class OwnScanner:
     @property
     def _who(self) -> str:
         return f"scanner {self.name!r} of {self.package}"
+
+
+def _identity(scanner: Scanner, who: str) -> tuple[str, Database]:
+    """Return a scanner's version and database, which are parts of a verdict's key."""
+    told, database = scanner.version, scanner.database
+    harmless = isinstance(told, str) and bool(told) and short_line(told) == told
+    if not harmless or not isinstance(database, Database):
+        raise PartError(f"The {who} does not tell its version, as one line, or its database.")
+    identity = short_line(database.identity)
+    if not identity or identity != database.identity:
+        raise PartError(f"The {who} does not tell what its database is, as one line.")
+    return told, database
 
 
 def _understood(report: dict[str, Any], ref: ImageRef, who: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from aksci.config.supply_models import ScanConfig
 from aksci.core.errors import GateError, PartError
 from aksci.oci.artifact import attach, attached
 from aksci.supply.scan.gate import evaluate
-from aksci.supply.scan.own_scanner import OwnScanner
+from aksci.supply.scan.own_scanner import HandedScanner, OwnScanner
 from aksci.supply.scan.sbom import sbom_of_report
 from aksci.supply.scan.scan_evidence import Package
 from aksci.supply.scan.scanner import Database, ScanReport
@@ -115,8 +115,12 @@ def test_a_verdict_is_bound_to_name_version_package_and_options():
     ids=str,
 )
 def test_a_scanner_that_does_not_tell_what_it_is_is_refused(told):
-    with pytest.raises(PartError, match="does not tell"):
+    with pytest.raises(PartError, match=r"'mine' of p 1\.0 does not tell"):
         scanner(**told)
+    given = SimpleNamespace(**({"version": "1.0", "database": Database(identity="list")} | told))
+    handed = HandedScanner(given)
+    with pytest.raises(PartError, match="handed in does not tell"):
+        _ = (handed.version, handed.database)
 
 
 @pytest.mark.parametrize(
