@@ -200,7 +200,7 @@ class PartContext:
     runner: Runner
     """Starts programs: without a shell, logged, and ended with the run."""
     reporter: Reporter
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
     """The process's environment variables."""
     now: Callable[[], datetime]
     """The clock, in UTC."""

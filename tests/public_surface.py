@@ -138,12 +138,20 @@ def members(node: ast.ClassDef, names: frozenset[str] | None = None) -> Iterator
             continue
         if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
             if not each.target.id.startswith("_"):
-                default = " = …" if each.value is not None else ""
+                default = " = …" if has_default(each.value) else ""
                 yield f"    {each.target.id}: {ast.unparse(each.annotation)}{default}"
         elif isinstance(each, ast.FunctionDef) and (
             each.name in SPECIAL or not each.name.startswith("_")
         ):
             yield function(each, "    ")
+
+
+def has_default(value: ast.expr | None) -> bool:
+    """Return whether a field may be left out: ``field(repr=False)`` alone is no default."""
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == "field":
+        names = {each.arg for each in value.keywords}
+        return bool(names & {"default", "default_factory"})
+    return value is not None
 
 
 def _name(node: ast.AST) -> str:

@@ -64,7 +64,7 @@ class Runner:
     ``terminate_all`` ends whatever is still running.
     """
 
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     log: Callable[[str], None]
     _secrets: set[str] = field(default_factory=set, repr=False)
     _live: set[int] = field(default_factory=set, repr=False)

@@ -5,7 +5,7 @@ The implementations are in ``aksci.ci``; the edge chooses one and passes it in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class ReporterContext:
     """Under which ``AKSCI_REPORTER`` asks for it."""
     stream: TextIO
     """stderr: stdout is for data."""
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
     """The process's environment variables."""
     usual: Reporter
     """Who would narrate without it: one that only adds something passes the rest on."""

@@ -56,7 +56,7 @@ class Preparation:
     """The project's folder, which ``kubeconfig`` is relative to."""
     platform: Path
     """The embedded platform's state folder."""
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
     start: bool
     """Whether anything may be started."""
     toolbox: Callable[[], Toolbox]

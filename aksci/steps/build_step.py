@@ -19,6 +19,7 @@ from aksci.images.selection import select
 from aksci.images.services import require_services
 from aksci.steps.graph_step import graph
 from aksci.steps.policy_bases import policy_bases
+from aksci.supply.scan_and_sign import ScanAndSign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -59,8 +60,11 @@ def build(
         found, before anything is built on it, in several threads. An ``AksciError`` that it raises
         fails the image. ``steps.gate`` makes the one that scans and signs.
     :raises AksciError: images failed; its exit status is theirs.
+    :raises UsageError: ``gate`` is another environment's.
     :raises ConfigError: there is no such image, or a service could not be released.
     """
+    if isinstance(gate, ScanAndSign):
+        gate.require_environment(env.name)
     with ThreadPoolExecutor(1) as meanwhile:
         meanwhile.submit(lambda: env.commit)  # git looks at the tree while we read Dockerfiles
         found = graph(env)

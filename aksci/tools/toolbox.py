@@ -48,7 +48,7 @@ class Toolbox:
     cache: Path
     runner: Runner
     reporter: Reporter
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
     """The process's environment variables: PATH, HOME, GOPROXY…"""
     pins: Mapping[str, Pin] = field(default_factory=load_pins)
     platform: str = field(default_factory=lambda: _platform())  # noqa: PLW0108 - defined below

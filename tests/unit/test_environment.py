@@ -17,10 +17,12 @@ from aksci.config.deploy_models import EnvironmentConfig
 from aksci.config.models import Config
 from aksci.core.errors import ClusterError, ConfigError, UsageError
 from aksci.core.process import Runner
+from aksci.core.reporting import ReporterContext
 from aksci.environment import Environment
 from aksci.images.build.build_record import Build, write_build_record
 from aksci.images.validate.validator import Validator
 from aksci.oci.client import RegistryClient
+from aksci.parts import PartContext
 
 TOML = """\
 schema = 1
@@ -281,3 +283,17 @@ def test_an_environment_that_names_none_is_an_error_that_says_what_to_write(prod
 def test_an_environment_can_be_promoted_from_another_that_there_is(production, name):
     with pytest.raises(ConfigError, match=r"environments\.production\.promote_from"):
         assert production(name).promoted_from
+
+
+def test_nothing_that_can_be_shown_shows_the_variables_of_the_process(open_environment, project):
+    # A pipeline that prints what it was handed must not print the tokens of a CI job.
+    variables = {"HOME": str(project.parent / "home"), "PATH": "", "TOKEN": "not-to-be-shown"}
+    env = open_environment(variables=variables)
+    given = dict.fromkeys(("options", "registry", "runner", "reporter"))
+    part = PartContext(
+        **given, name="a", where="a", project="shop", environment="staging", root=project,
+        cache=project, variables=variables, now=env.now, run_id="1",
+    )  # fmt: skip
+    reporter = ReporterContext(name="a", stream=sys.stderr, variables=variables, usual=env.reporter)
+    for each in (env, env.runner, env.toolbox, env.signers, env._preparation, part, reporter):
+        assert "not-to-be-shown" not in repr(each), type(each)

@@ -98,7 +98,7 @@ class Asking:
     config: Config
     registry: Registry
     """It remembers who was asked for what."""
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
     """With the tokens of the targets."""
     now: Callable[[], datetime]
     run_id: str

@@ -124,7 +124,7 @@ class CascadeHere:
     python: str
     root: Path
     environment_name: str
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
     """Its whole environment: without the secret of the webhooks, which is none of its business."""
     reporter: Reporter
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +132,7 @@ class _OwnBuilders:
     """The environment's."""
     found: Endpoints
     root: Path
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
     store: BuilderStore
 
     def make(self, reporter: Reporter) -> Builder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,7 @@ class SignerMaker:
     """The project's folder, which paths in aksci.toml are relative to."""
     state: Path
     """The per-user state folder, with local test keys."""
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
     now: Callable[[], dt.datetime]
     platform: Path
     """The embedded platform's state folder."""

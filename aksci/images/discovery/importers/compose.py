@@ -7,7 +7,7 @@ Compose specification ("Services top-level elements", "Compose Build Specificati
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
@@ -43,7 +43,7 @@ class _ComposeScope:
     root: Path
     folder: str
     """Relative to the project."""
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
     importer: Importer
     above: tuple[str, ...] = ()
     """The files that include this one."""
