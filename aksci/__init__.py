@@ -11,8 +11,9 @@ A pipeline is a function of an environment that calls steps::
         steps.sign(env, build, verdicts)
         steps.deploy(env, steps.publish(env, build, verdicts))
 
-Public, and so promised to stay: this module, ``aksci.steps``, ``aksci.values``, ``aksci.errors``, ``aksci.parts``,
-``aksci.nox``, ``aksci.pipelines`` and ``aksci.testing``. All else is ours to change.
+Public, and so promised to stay: this module, ``aksci.steps``, ``aksci.values``, ``aksci.errors``,
+``aksci.parts``, ``aksci.nox``, ``aksci.pipelines`` and ``aksci.testing``. All else is ours to
+change.
 """
 
 from __future__ import annotations

@@ -372,7 +372,9 @@ class EnvironmentParts:
     def scanner(self) -> Scanner:
         """Who scans: Trivy with its database, or a scanner of one's own."""
         if self._own.scanner is not None:
-            return self._own.scanner
+            from aksci.supply.scan.own_scanner import HandedScanner
+
+            return HandedScanner(self._own.scanner)
         config = self.config.scan
         if config.scanner not in BUILT_IN_SCANNERS:
             from aksci.own_parts import own_scanner

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ _DEFAULT = ("build", "deploy")
 """What nox runs if it is not told what to."""
 _SPEC = "aksci_session"
 """The attribute of a nox session's function that tells that it is of aksci."""
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _projects: dict[Path, str] = {}
 """Noxfile -> the folder that ``register`` was told of. It is read when a session runs."""
 
@@ -96,11 +98,17 @@ def session(
         ``--env``.
     :param summary: a sentence for ``nox -l``.
     :param recorded: keep a record of each run in ``.aksci/runs``.
-    :raises ConfigError: another one is called so, or there is no such option, or two of a name.
+    :raises ConfigError: another one is called so, none can be, an option is not there, or named
+        twice.
     """
     noxfile = _caller()
     _require_several(noxfile, "session", options=options)
     name = name or target.rpartition(":")[2]
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{noxfile}: {name!r} can't be a session's name: records of its runs are called so.",
+            hint="letters, digits, '.', '_' and '-' can.",
+        )
     if _is_own(_registered(name)):
         raise ConfigError(
             f"{noxfile}: there are two sessions {name!r}.",

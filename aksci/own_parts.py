@@ -9,7 +9,7 @@ from aksci.config.supply_models import BUILT_IN_SCANNERS, BUILT_IN_SIGNERS
 from aksci.core.offered import find_offer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
     from aksci.deploy.targets.deploy_target import Target
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aksci.supply.scan.scanner import Scanner
     from aksci.supply.sign.signer import Signer
 
-__all__ = ["own_builder", "own_scanner", "own_signer", "own_targets"]
+__all__ = ["own_builder", "own_scanner", "own_signer", "own_targets", "require_offered"]
 
 
 def own_builder(given: PartContext) -> Builder:
@@ -62,6 +62,22 @@ def own_signer(given: PartContext) -> Signer:
     where = given.where
     offer = find_offer("aksci.signers", given.name, where=where, built_in=BUILT_IN_SIGNERS)
     return OwnSigner(signer=offer.make(given, Signer), name=given.name)
+
+
+def require_offered(scanner: str | None, signers: Iterable[str], *, where: str) -> None:
+    """Refuse names of parts that nobody offers, before anything is done for them.
+
+    :param scanner: the one that will scan; None: it needs no name.
+    :param where: the file that names them.
+    :raises ConfigError: there is no such scanner, or no such signer.
+    """
+    if scanner is not None and scanner not in BUILT_IN_SCANNERS:
+        place = f"{where}: scan.scanner"
+        find_offer("aksci.scanners", scanner, where=place, built_in=BUILT_IN_SCANNERS)
+    for name in signers:
+        if name not in BUILT_IN_SIGNERS:
+            place = f"{where}: sign.signers"
+            find_offer("aksci.signers", name, where=place, built_in=BUILT_IN_SIGNERS)
 
 
 def own_targets(

@@ -147,9 +147,10 @@ def members(node: ast.ClassDef, names: frozenset[str] | None = None) -> Iterator
 
 
 def has_default(value: ast.expr | None) -> bool:
-    """Return whether a field may be left out: ``field(repr=False)`` is no default."""
+    """Return whether a field may be left out: ``field(repr=False)`` alone is no default."""
     if isinstance(value, ast.Call) and ast.unparse(value.func) == "field":
-        return any(str(word.arg).startswith("default") for word in value.keywords)
+        names = {each.arg for each in value.keywords}
+        return bool(names & {"default", "default_factory"})
     return value is not None
 
 

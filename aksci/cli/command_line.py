@@ -29,6 +29,8 @@ __all__ = ["CommandLine", "asks_for_help", "did_you_mean"]
 _HELP = frozenset({"-h", "--help"})
 _PLAN = "plan"
 """Taken by each session or by none: one that ignored it would act."""
+_UNSET = frozenset({"compare", "output", "release", "save"})
+"""Empty, they are as if not given: scripts pass variables that may not be set."""
 _MEANT = ("only", "release", "to", "base", "env")
 """Which option a bare word was probably meant for: the first that the sessions take."""
 
@@ -56,7 +58,9 @@ class CommandLine:
         self._require_known(given, taken)
         self._require_plan_of_all(given)
         self._require_choices(given)
-        return {name: given.values[name] for name in options_of(session) if name in given.values}
+        left = {name for name in _UNSET if given.values.get(name) == ""}
+        names = [name for name in options_of(session) if name in given.values and name not in left]
+        return {name: given.values[name] for name in names}
 
     def _taken(self) -> dict[str, DeclaredOption]:
         taken: dict[str, DeclaredOption] = {}

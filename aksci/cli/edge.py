@@ -133,7 +133,7 @@ def _record(session: SessionSpec, env: Environment, given: dict[str, Any]) -> in
         outcome = "interrupted"
         raise
     finally:
-        details |= env.notes
+        details |= {name: each for name, each in env.notes.items() if name not in details}
         if session.recorded:
             try:
                 write_run_record(
@@ -172,8 +172,9 @@ def write_run_record(
         "session": session,
         "seconds": round(seconds, 3),
         "outcome": outcome,
-        **details,
     }
+    # What became of the run is ours to say, whatever a team's step notes under whichever name.
+    document |= {name: each for name, each in details.items() if name not in document}
     # The name is taken before it is written: two jobs that looked for a free one would both find
     # the same.
     path = _claim(folder, run_id, session)

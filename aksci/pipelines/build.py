@@ -85,4 +85,5 @@ def push(env: Environment) -> None:
     """Move the stable tags to the last build's signed images; store and sign the release."""
     made = env.last_build()
     made.require()
+    made.require_commit(env.commit)  # before anything is scanned for it
     steps.publish(env, made, steps.scan(env, made, quiet=True))

@@ -10,8 +10,7 @@ __all__ = ["promote"]
 def promote(env: Environment, *, release: str | None = None, plan: bool = False) -> None:
     """Bring a release from the environment that ``promote_from`` names, and deploy it."""
     before = env.promoted_from
-    planned = steps.plan_promote(before, env, release)
     if plan:
-        steps.show(env, planned)
-        return
-    steps.deploy(env, steps.promote(before, env, planned))
+        steps.show(env, steps.plan_promote(before, env, release))
+    else:
+        steps.deploy(env, steps.promote(before, env, release))

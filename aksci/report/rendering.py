@@ -67,7 +67,7 @@ def render(value: object, name: str) -> str:
     :raises UsageError: it has no such format.
     """
     known = formats_of(value)
-    _require(known, name)
+    _require(known, name, type(value).__name__)
     return known[name](value)
 
 
@@ -77,9 +77,10 @@ def require_format(kind: str, name: str) -> None:
     :param kind: the value's type.
     :raises UsageError: such a value has no such format.
     """
-    _require(_formats(kind), name)
+    _require(_formats(kind), name, kind)
 
 
-def _require(known: Mapping[str, object], name: str) -> None:
+def _require(known: Mapping[str, object], name: str, kind: str) -> None:
     if name not in known:
-        raise UsageError(f"This can't be shown as {name!r}; it takes --format {', '.join(known)}.")
+        formats = ", ".join(known)
+        raise UsageError(f"{kind} can't be shown as {name!r}; it takes --format {formats}.")

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from aksci.config.loader import CONFIG_NAME
+from aksci.config.supply_models import BUILT_IN_SCANNERS, BUILT_IN_SIGNERS
 from aksci.images.build.build_images import build_images
 from aksci.images.build.build_record import (
     Failure,
@@ -17,6 +19,7 @@ from aksci.images.selection import names_of, select
 from aksci.images.services import require_services
 from aksci.steps.graph_step import graph
 from aksci.steps.policy_bases import policy_bases
+from aksci.supply.scan_and_sign import ScanAndSign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -57,13 +60,18 @@ def build(
         found, before anything is built on it, in several threads. An ``AksciError`` that it raises
         fails the image. ``steps.gate`` makes the one that scans and signs.
     :raises AksciError: images failed; its exit status is theirs.
+    :raises UsageError: ``gate`` is another environment's.
     :raises ConfigError: there is no such image, or a service could not be released.
     """
+    if isinstance(gate, ScanAndSign):
+        gate.require_environment(env.name)
     with ThreadPoolExecutor(1) as meanwhile:
         meanwhile.submit(lambda: env.commit)  # git looks at the tree while we read Dockerfiles
         found = graph(env)
         selected = select(found, only, with_dependents=with_dependents)
         require_services(env.config, root=env.root, images=found.images)
+        if trusted:
+            require_gate_parts(env)
         # From here on the last build and release are not what the sources say.
         for name in ("build.json", "release.json"):
             (env.work / name).unlink(missing_ok=True)
@@ -113,6 +121,21 @@ def gate_tools(env: Environment) -> tuple[str, ...]:
     ours = own.scanner is None and env.config.scan.scanner == "trivy"
     signing = () if own.signer else signing_tools(env.config.sign.signers)
     return (*(["trivy"] if ours else []), *signing)
+
+
+def require_gate_parts(env: Environment) -> None:
+    """Refuse a scanner or a signer that there is not, and not once all is built.
+
+    :raises ConfigError: aksci.toml names one that no installed package offers.
+    """
+    own = env.parts.in_environment(env.name)
+    scanner = None if own.scanner else env.config.scan.scanner
+    signers = () if own.signer else env.config.sign.signers
+    if {scanner, *signers} <= {None, *BUILT_IN_SCANNERS, *BUILT_IN_SIGNERS}:
+        return
+    from aksci.own_parts import require_offered  # an ordinary run pays nothing for it
+
+    require_offered(scanner, signers, where=str(env.root / CONFIG_NAME))
 
 
 @contextmanager

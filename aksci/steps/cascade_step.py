@@ -10,6 +10,7 @@ from aksci.cascade.cascade_report import outcomes_of
 from aksci.cascade.cascade_run import CascadeRun, withheld
 from aksci.images.build.build_record import Build, Failure, update_failures
 from aksci.images.build.build_run import Run
+from aksci.steps.build_step import require_gate_parts
 from aksci.steps.cascade_parts import chooser_for, first_result, keep, open_scope
 from aksci.steps.gate_step import gate as our_gate
 
@@ -62,6 +63,7 @@ def cascade(
     """
     began = time.monotonic()
     scope = open_scope(env, bases, registry_wide=registry_wide)
+    require_gate_parts(env)
     checks = our_gate(env, graph=scope.graph, check=gate)
     return keep(env, rebuild(env, scope, checks, batch=batch, began=began))
 

@@ -54,7 +54,7 @@ def deploy_cascade(env: Environment, cascade: Cascade) -> Cascade:
         release = latest_release(here.registry, env.config.project.name)
         if release is None:
             return cascade
-        if env.settings.cascade and env.endpoints.embedded and not cascade.planned:
+        if not cascade.planned and env.settings.cascade and env.endpoints.embedded:
             env.prepare(cluster=True)
         with env.reporter.group("deploy"):
             outcomes, error = deploy_continued(

@@ -70,6 +70,7 @@ def gate(
         signer=lambda: env.signer,
         trust=env.trust,
         policy=env.config.scan,
+        environment=env.name,
         now=env.now,
         origin=Origin(commit=env.commit, run=env.run_id),
         base_of=base_of,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aksci.supply.release.promotion_gates import RunningRelease
     from aksci.supply.release.release import Release
 
-__all__ = ["ask_gates", "gate_refusals", "plan_promote", "start_platform"]
+__all__ = ["ask_gates", "gate_refusals", "plan_promote", "require_way", "start_platform"]
 
 
 def plan_promote(
@@ -34,10 +34,12 @@ def plan_promote(
     :param source: usually ``target.promoted_from``.
     :param release: in the registry of ``source``; a text is ``registry/repository@sha256:…``.
         Default: what runs there now.
-    :raises UsageError: nothing runs there, or the release is in another registry.
+    :raises UsageError: nothing runs there, the release is in another registry, or aksci.toml says
+        that ``target`` is promoted to from elsewhere.
     :raises TrustError: something of the release is not trusted.
     :raises RegistryError: something is not there, or a registry can't be asked.
     """
+    require_way(source, target)
     ref = _running_in(source) if release is None else as_reference(release)
     start_platform(source)
     verified = verified_release(source, ref)
@@ -56,6 +58,19 @@ def plan_promote(
     )
     target.note("plan_promote", plan.as_json())
     return plan
+
+
+def require_way(source: Environment, target: Environment) -> None:
+    """Refuse a way that leaves out the environment in which a release has to prove itself.
+
+    :raises UsageError: ``promote_from`` of the target names another environment.
+    """
+    named = target.settings.promote_from
+    if named is not None and named != source.name:
+        raise UsageError(
+            f"Releases come to {target.name!r} from {named!r}, and not from {source.name!r}.",
+            hint=f"promote_from under [environments.{target.name}] in aksci.toml says so.",
+        )
 
 
 def gate_refusals(source: Environment, target: Environment, ref: ImageRef) -> tuple[str, ...]:

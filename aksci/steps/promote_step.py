@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 from aksci.core.errors import UsageError
 from aksci.oci.copy import apply_transfer
 from aksci.steps.deployment import verified_release
-from aksci.steps.plan_promote_step import ask_gates, plan_promote, start_platform
+from aksci.steps.plan_promote_step import (
+    ask_gates,
+    plan_promote,
+    require_way,
+    start_platform,
+)
 from aksci.supply.release.promotion import PromotionPlan
 from aksci.supply.release.sign_again import sign_again
 
@@ -69,6 +74,7 @@ def _again(source: Environment, target: Environment, plan: PromotionPlan) -> Pro
             f"The plan is for {plan.source!r} → {plan.target!r}, and this is "
             f"{source.name!r} → {target.name!r}."
         )
+    require_way(source, target)
     start_platform(source)
     release = verified_release(source, plan.release.ref, tell=False)
     start_platform(target)

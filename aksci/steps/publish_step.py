@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aksci.core.errors import UsageError
 from aksci.core.git import source_commit
+from aksci.supply.scan.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,16 +30,15 @@ def publish(env: Environment, build: Build, verdicts: Mapping[str, Verdict]) -> 
 
     :returns: the signed release; None where the build left images out, since it would lack them.
     :raises AksciError: images of the build failed.
-    :raises UsageError: the sources are not those that were built.
+    :raises UsageError: the sources are not those that were built, or build or verdicts are of
+        another environment.
     :raises TrustError: an image is not signed with this verdict bound in.
     """
     build.require_environment(env.name)
+    if isinstance(verdicts, Verdicts):
+        verdicts.require_environment(env.name)
     build.require()
-    if source_commit(env.root, runner=env.runner, variables=env.variables) != build.commit:
-        raise UsageError(
-            f"The sources are not those of the last build, which was of {build.commit!r}.",
-            hint="nox -s build",
-        )
+    build.require_commit(source_commit(env.root, runner=env.runner, variables=env.variables))
     with env.reporter.group("push"):
         release = _publish(env, build, verdicts)
     env.note("publish", {"release": str(release.ref) if release else None})

@@ -40,11 +40,13 @@ def run_image(
 
     :param image: of a build; what runs is this digest.
     :param port: where the image listens, by TCP.
-    :param variables: its environment variables. Default: ``validate.env`` in its table.
+    :param variables: its environment variables. Default: ``validate.env`` in its table. Whoever
+        may read pods, or ask Docker Engine, reads them while it runs: no secrets that count.
     :param ready: path that must be answered, with a status below 500, before the block begins.
     :param timeout: seconds for that, once the process has started.
     :param limit: seconds, and some minutes more, after which the cluster ends the pod where this
         process was killed and can't remove it.
+    :raises UsageError: ``ready`` does not begin with ``/``.
     :raises ValidationError: it does not start, or does not answer in time.
     :raises RegistryError: it could not be pulled.
     :raises PlatformError: Docker Engine failed, or can't be reached from here.

@@ -41,6 +41,7 @@ def scan(env: Environment, build: Build, *, quiet: bool = False) -> Verdicts:
         verdicts = Verdicts(
             found=found,
             policy=env.config.scan,
+            environment=env.name,
             now=env.now(),
             complete=build.complete,
             earlier=partial(_earlier, env, found),

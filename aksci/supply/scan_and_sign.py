@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from aksci.core.errors import UsageError
 from aksci.core.once import once
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class ScanAndSign:
     signer: Callable[[], Signer]
     trust: ProjectTrust
     policy: ScanConfig
+    environment: str
+    """Whose scanner and signer they are."""
     now: Callable[[], dt.datetime]
     origin: Origin
     """What signatures tell of where the images come from."""
@@ -49,6 +52,17 @@ class ScanAndSign:
     def __call__(self, _name: str, image: BuiltImage) -> None:
         """Scan and sign an image, as ``admit`` does."""
         self.admit(image)
+
+    def require_environment(self, name: str) -> None:
+        """Refuse to be the gate of another environment's build.
+
+        :raises UsageError: its images would pass by another scanner and another signer.
+        """
+        if self.environment != name:
+            raise UsageError(
+                f"The gate is of {self.environment!r}, not {name!r}.",
+                hint="steps.gate(env) makes one for the environment that is built for.",
+            )
 
     @property
     def verdicts(self) -> Verdicts:
@@ -83,7 +97,13 @@ class ScanAndSign:
         from aksci.supply.scan.verdicts import Verdicts
 
         # Never all images of a project: no ignore can be told to be a leftover yet.
-        return Verdicts(found=found, policy=self.policy, now=self.now(), complete=False)
+        return Verdicts(
+            found=found,
+            policy=self.policy,
+            environment=self.environment,
+            now=self.now(),
+            complete=False,
+        )
 
     @once
     def _gate(self) -> ImageScans:

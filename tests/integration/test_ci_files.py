@@ -60,3 +60,20 @@ def test_nothing_is_signed_or_published_before_all_is_checked_and_tried():
     for name in able:
         assert {"check", "package", "tryout"} <= before(name)
     assert {name for name in able if "environment" in jobs[name]} == {"publish", "image"}
+
+
+def test_what_was_tried_is_what_is_attested_and_published():
+    jobs = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"]
+    fetched = {
+        name: step["with"]
+        for name, job in jobs.items()
+        for step in job["steps"]
+        if step.get("uses", "").startswith("actions/download-artifact@")
+    }
+    assert {*fetched} == {"tryout", "attest", "publish"}
+    # An artifact's name is whatever another job of the run uploads under it last; its id is one.
+    assert jobs["package"]["outputs"] == {"dist": "${{ steps.dist.outputs.artifact-id }}"}
+    for name, given in fetched.items():
+        assert given["artifact-ids"] == "${{ needs.package.outputs.dist }}"
+        assert "name" not in given
+        assert "package" in jobs[name]["needs"]

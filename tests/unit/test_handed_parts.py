@@ -12,7 +12,8 @@ from aksci import steps
 from aksci.core.process import Runner
 from aksci.deploy.kubernetes.cluster import Cluster
 from aksci.environment import Environment
-from aksci.parts import Parts
+from aksci.parts import Parts, Proof
+from aksci.supply.scan.own_scanner import HandedScanner
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.reporter import RecordingReporter
 from aksci.testing.sample_images import push_sample
@@ -80,7 +81,8 @@ def test_nothing_is_started_or_asked_in_place_of_what_was_handed_in(open_with, s
         found = env.prepare(cluster=True)
         assert found == env.endpoints
         assert (found.registry, found.embedded) == (registry.host, False)
-        assert (env.registry, env.builder, env.scanner) == (registry, builder, scanner)
+        assert (env.registry, env.builder) == (registry, builder)
+        assert env.scanner == HandedScanner(scanner)
         assert env.validation_engine() is runner
         assert env.cluster().address == "https://c.example"
     assert started == []
@@ -113,7 +115,7 @@ def test_a_part_is_its_siblings_too_unless_others_are_named_for_them(open_with):
     with open_with(**given, at={"production": parts}) as env:
         assert env.looking.registry is here
         other = env.at("production")
-        assert (other.registry, other.scanner) == (there, scanner)
+        assert (other.registry, other.scanner) == (there, HandedScanner(scanner))
         assert other.resolver.client("more.example") is more
         assert other.resolver.client("registry-1.docker.io") is bases
         assert env.at("local") is env
@@ -121,7 +123,7 @@ def test_a_part_is_its_siblings_too_unless_others_are_named_for_them(open_with):
 
 def test_a_handed_in_signer_is_asked_each_question_once(open_with):
     asked = []
-    proof = SimpleNamespace(claims={"a": "b"})
+    proof = Proof(signer="mine", identity="us", claims={"a": "b"})
     signer = SimpleNamespace(name="mine", verify=lambda *each: asked.append(each) or (proof,))
     with open_with(signer=signer, registry=MemoryRegistry()) as env:
         assert env.signer.name == "mine"

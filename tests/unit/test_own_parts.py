@@ -214,6 +214,30 @@ def test_a_name_that_nobody_offers_is_told_with_those_that_there_are(aksci, proj
     assert f"scan.scanner: there is no scanner 'acne'. {known}" in done.stderr
 
 
+@pytest.mark.parametrize("session", ["build", "cascade"])
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ('scanner = "acne"', "scan.scanner: there is no scanner 'acne'. Did you mean 'acme'?"),
+        ('signers = ["acme", "notatoin"]', "sign.signers: there is no signer 'notatoin'."),
+    ],
+)
+def test_a_name_that_nobody_offers_is_told_before_anything_is_built(
+    aksci, project, registry, session, chosen, told
+):
+    toml = project / "aksci.toml"
+    key = chosen.partition(" ")[0]
+    text = re.sub(f"^{key} = .*$", chosen, toml.read_text(), flags=re.MULTILINE)
+    toml.write_text(text.replace("[scan.acme]", "[scan.acne]") if key == "scanner" else text)
+    (project / ".aksci").mkdir()
+    (project / ".aksci/build.json").write_text("of the last build")
+    done = aksci(session)
+    assert done.returncode == 3
+    assert told in done.stderr
+    assert not registry.registry.repositories()
+    assert (project / ".aksci/build.json").exists()
+
+
 def test_where_all_is_built_in_no_package_is_looked_for():
     code = (
         "import io, sys; from aksci.ci.choose import choose_reporter;"

@@ -147,6 +147,18 @@ class Build:
                 hint=f"nox -s build -- --env {name}",
             )
 
+    def require_commit(self, commit: str) -> None:
+        """Refuse a build of other sources.
+
+        :param commit: of the sources now, as ``Environment.commit`` tells it.
+        :raises UsageError: the build is not of these.
+        """
+        if self.commit != commit:
+            raise UsageError(
+                f"The sources are not those of the last build, which was of {self.commit!r}.",
+                hint="nox -s build",
+            )
+
 
 def _one_error(build: Build) -> AksciError:
     """Make one error of all failures: its exit status that of the worst, its end their output."""

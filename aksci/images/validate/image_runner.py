@@ -125,7 +125,9 @@ class ImageServer(Protocol):
     def serve(
         self, task: CheckTask, port: int, halt: threading.Event
     ) -> AbstractContextManager[ServedImage]:
-        """Start an image, isolated as for a check but for one port; remove it in any case.
+        """Start an image, with the rights of a check and one port; remove it in any case.
+
+        Its network may lead outside, which a check's on Docker Engine does not.
 
         :param port: where the image listens, by TCP.
         :raises RegistryError: it could not be pulled.

@@ -6,10 +6,10 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from aksci.config.models import ValidateConfig
-from aksci.core.errors import PlatformError, ValidationError
+from aksci.core.errors import PlatformError, UsageError, ValidationError
 from aksci.images.validate.checks import plan_check
 from aksci.images.validate.image_facts import configurations
 from aksci.images.validate.image_runner import (
@@ -31,6 +31,8 @@ __all__ = ["RunningImage", "ask_loopback", "keep_running"]
 _POLL = 0.2
 _BRIEF = 5.0
 """Seconds for one answer while it is waited for."""
+_LONGEST = 16 * 2**20
+"""Bytes of one answer that are read."""
 _BROKEN = 500
 """From this status on it is no answer of a service that is ready, or one of a proxy."""
 
@@ -48,9 +50,13 @@ class RunningImage:
     def get(self, path: str = "/", *, timeout: float = 10.0) -> HttpAnswer:
         """Send GET to the port, and return what came back. Safe in several threads.
 
+        A redirect is an answer, and followed nowhere.
+
         :param path: begins with ``/``; a query may follow.
         :param timeout: in seconds.
+        :raises UsageError: the path begins otherwise.
         """
+        _require_path(path)
         return self.ask(path, timeout)
 
 
@@ -75,9 +81,11 @@ def keep_running(
     :param timeout: seconds for that, once the process has started.
     :param limit: seconds that it may run where nobody is left to remove it.
     :param run: the run's id, for labels.
+    :raises UsageError: ``ready`` is no path.
     :raises ValidationError: it does not start, or does not answer; the message ends with its log.
     :raises PlatformError: what runs images here can't keep one running.
     """
+    _require_path(ready)
     if not isinstance(runner, ImageServer):
         raise PlatformError(f"{type(runner).__name__} can't keep {name} running: it only checks.")
     task = _task(runner, registry, name, ref, ValidateConfig(env=dict(variables)), limit, run)
@@ -90,16 +98,33 @@ def ask_loopback(address: str, timeout: float) -> HttpAnswer:
     """Send GET to this machine itself, past any proxy, and return what came back."""
     from http.client import HTTPException
     from urllib.error import HTTPError
-    from urllib.request import ProxyHandler, build_opener
+    from urllib.request import HTTPRedirectHandler, ProxyHandler, build_opener
+
+    class Stay(HTTPRedirectHandler):
+        """Whoever answers may not send us elsewhere: we reach more than an image does."""
+
+        def redirect_request(self, *_: object, **__: object) -> None:
+            """Follow nothing: it is told as an error of its status."""
 
     try:
-        with build_opener(ProxyHandler({})).open(address, timeout=timeout) as response:
-            return HttpAnswer(response.status, response.read().decode("utf-8", "replace"))
+        with build_opener(ProxyHandler({}), Stay).open(address, timeout=timeout) as response:
+            return HttpAnswer(response.status, _text(response))
     except HTTPError as error:
         with error:
-            return HttpAnswer(error.code, error.read().decode("utf-8", "replace"))
+            return HttpAnswer(error.code, _text(error))
     except (OSError, HTTPException) as error:
         return HttpAnswer(0, str(error) or type(error).__name__)
+
+
+def _text(response: IO[bytes]) -> str:
+    # Bounded: it is whatever the image sends.
+    return response.read(_LONGEST).decode("utf-8", "replace")
+
+
+def _require_path(path: str) -> None:
+    """Refuse what would be read as another port or host, behind an address."""
+    if not path.startswith("/"):
+        raise UsageError(f"{path!r} is no path that an image can be asked for: it begins with '/'.")
 
 
 def _task(

@@ -1,4 +1,4 @@
-"""A scanner of one's own, under the name that aksci.toml gives it: what it tells is checked."""
+"""Scanners of one's own, handed in or named by aksci.toml: what they tell is checked."""
 
 from __future__ import annotations
 
@@ -19,9 +19,37 @@ if TYPE_CHECKING:
     from aksci.supply.scan.sbom import SbomFormat
     from aksci.supply.scan.scanner import Scanner
 
-__all__ = ["OwnScanner"]
+__all__ = ["HandedScanner", "OwnScanner"]
 
 _FINDINGS = ("Vulnerabilities", "Secrets", "Misconfigurations")
+
+
+@dataclass(frozen=True)
+class HandedScanner:
+    """Wrap a scanner that code has handed in. It says itself who it is."""
+
+    scanner: Scanner
+
+    @property
+    def version(self) -> str:
+        """Its own."""
+        return _identity(self.scanner, _HANDED)[0]
+
+    @property
+    def database(self) -> Database:
+        """Its own."""
+        return _identity(self.scanner, _HANDED)[1]
+
+    def scan(self, ref: ImageRef, *, scanners: frozenset[str]) -> dict[str, Any]:
+        """Return its report, which the gate reads and checks as it does Trivy's."""
+        return _understood(self.scanner.scan(ref, scanners=scanners), ref, _HANDED)
+
+    def make_sbom(self, report: dict[str, Any], form: SbomFormat) -> dict[str, Any]:
+        """Return its bill of materials."""
+        return _some(self.scanner.make_sbom(report, form), report, _HANDED)
+
+
+_HANDED = "scanner that was handed in"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +69,7 @@ class OwnScanner:
     database: Database = field(init=False)
 
     def __post_init__(self) -> None:
-        told, database = self.scanner.version, self.scanner.database
-        harmless = isinstance(told, str) and bool(told) and short_line(told) == told
-        if not harmless or not isinstance(database, Database):
-            raise PartError(
-                f"The scanner {self.name!r} of {self.package} does not tell its version, as one "
-                "line, or its database."
-            )
-        identity = short_line(database.identity)
-        if not identity or identity != database.identity:
-            raise PartError(
-                f"The scanner {self.name!r} of {self.package} does not tell what its database is, "
-                "as one line."
-            )
+        told, database = _identity(self.scanner, self._who)
         # With the name first: no scanner of one's own is taken for a built-in one.
         version = f"{self.name} {told}, of {self.package}"
         if self.options:
@@ -63,24 +79,43 @@ class OwnScanner:
 
     def scan(self, ref: ImageRef, *, scanners: frozenset[str]) -> dict[str, Any]:
         """Return its report, which the gate reads and checks as it does Trivy's."""
-        report = self.scanner.scan(ref, scanners=scanners)
-        if not isinstance(report, dict) or not _has_known_severities(report):
-            raise GateError(
-                f"What the scanner {self.name!r} of {self.package} reports on {ref} is not "
-                "understood, so the image does not pass.",
-                hint=f"severities are {', '.join(SEVERITIES)}; aksci.parts.ScanReport makes one.",
-            )
-        return report
+        return _understood(self.scanner.scan(ref, scanners=scanners), ref, self._who)
 
     def make_sbom(self, report: dict[str, Any], form: SbomFormat) -> dict[str, Any]:
         """Return its bill of materials."""
-        sbom = self.scanner.make_sbom(report, form)
-        if not isinstance(sbom, dict) or not sbom:
-            raise GateError(
-                f"The scanner {self.name!r} of {self.package} made no bill of materials of "
-                f"{short_line(report.get('ArtifactName'))}."
-            )
-        return sbom
+        return _some(self.scanner.make_sbom(report, form), report, self._who)
+
+    @property
+    def _who(self) -> str:
+        return f"scanner {self.name!r} of {self.package}"
+
+
+def _identity(scanner: Scanner, who: str) -> tuple[str, Database]:
+    """Return a scanner's version and database, which are parts of a verdict's key."""
+    told, database = scanner.version, scanner.database
+    harmless = isinstance(told, str) and bool(told) and short_line(told) == told
+    if not harmless or not isinstance(database, Database):
+        raise PartError(f"The {who} does not tell its version, as one line, or its database.")
+    identity = short_line(database.identity)
+    if not identity or identity != database.identity:
+        raise PartError(f"The {who} does not tell what its database is, as one line.")
+    return told, database
+
+
+def _understood(report: dict[str, Any], ref: ImageRef, who: str) -> dict[str, Any]:
+    if not isinstance(report, dict) or not _has_known_severities(report):
+        raise GateError(
+            f"What the {who} reports on {ref} is not understood, so the image does not pass.",
+            hint=f"severities are {', '.join(SEVERITIES)}; aksci.parts.ScanReport makes one.",
+        )
+    return report
+
+
+def _some(sbom: dict[str, Any], report: dict[str, Any], who: str) -> dict[str, Any]:
+    if not isinstance(sbom, dict) or not sbom:
+        name = short_line(report.get("ArtifactName"))
+        raise GateError(f"The {who} made no bill of materials of {name}.")
+    return sbom
 
 
 def _has_known_severities(report: dict[str, Any]) -> bool:

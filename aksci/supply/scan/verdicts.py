@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aksci.core.errors import GateError
+from aksci.core.errors import GateError, UsageError
 from aksci.core.once import once
 from aksci.supply.scan.gate import require_pass
 
@@ -26,6 +26,8 @@ class Verdicts(Mapping[str, "Verdict"]):
     found: Mapping[str, Verdict]
     policy: ScanConfig
     """[scan], by which it was decided."""
+    environment: str
+    """Whose scanner was asked."""
     now: dt.datetime
     complete: bool = True
     """They cover every image of the project, so that an ignore which none uses is a leftover."""
@@ -50,6 +52,17 @@ class Verdicts(Mapping[str, "Verdict"]):
     def before(self) -> Mapping[str, Verdict] | None:
         """Those of the last release, to tell what changed since; None: there is none to trust."""
         return self.earlier()
+
+    def require_environment(self, name: str) -> None:
+        """Refuse verdicts of another environment.
+
+        :raises UsageError: another scanner, or one with another database, has decided.
+        """
+        if self.environment != name:
+            raise UsageError(
+                f"The verdicts are of {self.environment!r}, not {name!r}.",
+                hint="scan the build where it is signed: its scanner may be another one.",
+            )
 
     def require(self) -> Verdicts:
         """Return them, if every image passed and every ignore is still needed and valid.

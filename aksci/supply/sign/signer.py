@@ -159,7 +159,13 @@ def require_proofs(
 
     :raises UntrustedError: it shows nothing, or a signature that has other claims.
     """
-    if not proofs or not all(claims.items() <= dict(proof.claims).items() for proof in proofs):
+    # Whoever the signer is: a generator that holds nothing is true, and so is all that it holds.
+    shown = isinstance(proofs, tuple) and all(isinstance(proof, Proof) for proof in proofs)
+    if (
+        not shown
+        or not proofs
+        or not all(claims.items() <= dict(proof.claims).items() for proof in proofs)
+    ):
         raise UntrustedError(f"The signer {signer!r} shows no proof of what {ref} must be.")
     return proofs
 

@@ -113,6 +113,22 @@ def test_a_failure_ends_with_its_status_and_is_recorded(project, capsys, status,
     assert "Traceback" not in capsys.readouterr().err
 
 
+def _says_otherwise(env):
+    for name in ("outcome", "session", "environment", "error"):
+        env.note(name, "all went well")
+    raise aksci.core.errors.GateError("the real reason")
+
+
+@pytest.mark.parametrize("failing_session", [_says_otherwise], indirect=True)
+@pytest.mark.usefixtures("failing_session")
+def test_what_a_step_notes_does_not_tell_what_became_of_the_run(project):
+    assert run_session("a", [], folder=project) == 8
+    (record,) = (project / ".aksci/runs").glob("*-a.json")
+    document = json.loads(record.read_text())
+    told = [document[name] for name in ("outcome", "session", "environment", "error")]
+    assert told == ["gate", "a", "local", "the real reason"]
+
+
 def test_a_run_id_that_cannot_name_a_file_is_refused(project, capsys, monkeypatch):
     monkeypatch.setenv("AKSCI_RUN_ID", "a/b")
     assert main(["-C", str(project), "graph"]) == 2

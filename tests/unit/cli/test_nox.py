@@ -284,6 +284,7 @@ def test_a_teams_session_takes_the_place_of_ours_of_that_name(nox, lines):
     ("noxfile", "told"),
     [
         ('session("p:x")\nsession("q:x")', "there are two sessions 'x'"),
+        ('session("p:x", name="../x")', "'../x' can't be a session's name"),
         ('register(exclude=("biuld",))', "there is no session 'biuld'. Did you mean 'build'?"),
         ('session("p:x", options=("olny",))', "no option 'olny'. Did you mean 'only'?"),
         ('session("p:x", options=(Option(name="only", help=""),))', "--only is an option of ours"),

@@ -65,6 +65,15 @@ def test_nothing_given_is_nothing_and_a_default_that_was_given_is_something():
         values(["--until", "push"], "deploy")
 
 
+def test_what_a_script_leaves_empty_is_not_given_where_there_is_a_default():
+    assert values(["--release=", "--plan"], "deploy") == {"plan": True}
+    assert values(["--output", "", "--save", "", "--compare=", "--force", "x"], "plan") == {
+        "force": ("x",)
+    }
+    # An environment, or a release to go back to, is never guessed.
+    assert values(["--to=", "--env", ""], "rollback") == {"env": "", "to": ""}
+
+
 def test_each_kind_of_option_is_read_as_it_is_declared():
     words = ["--base", "a b", "--base", " c", "--base=", "--force", "d e", "--force=--x", "x", "-"]
     given = read_arguments([*words, "--exit-code", "--matrix", "azure", "--", "--y"], OPTIONS)

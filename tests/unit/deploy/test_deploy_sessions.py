@@ -48,6 +48,16 @@ def test_the_sessions_deploy_go_back_and_promote(site, capsys):
     assert list(site.live.notes) == ["deploy", "rollback", "plan_promote", "promote"]
 
 
+def test_a_promotion_verifies_what_it_brings_once_where_it_comes_from(site):
+    release = site.release()
+    site.deploy(release)
+    site.lives(release, site.live)
+    asked, verify = [], site.keys.verify
+    site.keys.verify = lambda ref, claims: (asked.append(ref), verify(ref, claims))[1]
+    promote(site.live)
+    assert asked.count(release.images["web"].ref) == 1
+
+
 def test_the_session_verify_shows_what_it_found_and_then_fails(site, capsys):
     release = site.release()
     verify(site.staging, words=(str(release.ref),), output="audit")

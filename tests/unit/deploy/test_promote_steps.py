@@ -73,6 +73,18 @@ def test_a_closed_gate_is_in_the_plan_and_refuses_the_promotion(site):
     assert live.registry.tags("shop/release") == []
 
 
+def test_no_environment_is_left_out_on_the_way_that_aksci_toml_says(site):
+    release = site.release()
+    plan = steps.plan_promote(site.staging, site.live, release)
+    local = site.live.at("local")
+    for given in (None, release, replace(plan, source="local")):
+        with pytest.raises(UsageError, match="come to 'live' from 'staging', and not from 'local'"):
+            steps.promote(local, site.live, given)
+    with pytest.raises(UsageError, match="not from 'local'"):
+        steps.plan_promote(local, site.live, release)
+    assert site.live.registry.tags("shop/release") == []
+
+
 def test_a_gate_that_has_closed_since_the_plan_refuses_it(site):
     plan = steps.plan_promote(site.staging, site.live, site.release())
     with pytest.raises(GateError, match="min_age"):

@@ -60,6 +60,15 @@ def test_the_sessions_one_after_another_do_what_build_does(env):
     assert len(env.reporter.summaries) == 1  # only the scan tells its verdicts
 
 
+def test_other_sources_are_not_pushed_and_nothing_is_scanned_before_that_is_told(env):
+    build(env, until="build")
+    path = env.work / "build.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"commit": "5eed"}))
+    with pytest.raises(UsageError, match=r"The sources are not those of the last build.*'5eed'"):
+        push(env)
+    assert env.world.scanner.scanned == []
+
+
 def test_with_keep_going_the_builds_own_failure_is_told_last(env):
     env.world.builder.fail("base", "no space")
     env.world.scanner.find("tool", CannedFinding(id="CVE-1", severity="CRITICAL"))
@@ -152,7 +161,7 @@ def test_a_matrix_is_handed_over_and_shown(env, capsys):
         ({"with_dependents": True}, "--with-dependents needs --only"),
         ({"group": "component"}, "--group needs --matrix"),
         ({"matrix": "azure", "compare": "x"}, "give one of them"),
-        ({"matrix": "azure", "format": "markdown"}, r"takes --format text, json\."),
+        ({"matrix": "azure", "format": "markdown"}, r"^Matrices can't be shown as 'mark.*json\."),
         ({"format": "dot"}, r"'dot'; it takes --format text, json, markdown\."),
         ({"compare": "nowhere.json"}, "can't be compared"),
         ({"save": "no/such/plan.json"}, "--save no/such/plan.json: the folder"),

@@ -20,7 +20,9 @@ from aksci.supply.scan.verdicts import Verdicts
 
 def render_verdicts(found, form, before=None):
     policy, now = ScanConfig(), dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    return render(Verdicts(found=found, policy=policy, now=now, earlier=lambda: before), form)
+    return render(
+        Verdicts(found=found, policy=policy, environment="x", now=now, earlier=lambda: before), form
+    )
 
 
 def sarif(verdicts):

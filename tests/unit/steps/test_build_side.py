@@ -20,7 +20,7 @@ from aksci.core.errors import (
 from aksci.parts import Parts
 from aksci.steps import build_step
 from aksci.steps.build_step import gate_tools
-from aksci.testing import CannedFinding, MemoryWorld, open_environment
+from aksci.testing import CannedFinding, MemoryScanner, MemoryWorld, open_environment
 from aksci.testing.sample_images import push_sample
 
 TOML = """\
@@ -29,6 +29,14 @@ schema = 1
 name = "shop"
 [discover]
 dockerfiles = ["*/Dockerfile"]
+"""
+SHARED = """
+[environments.dev]
+registry = "shared.example"
+namespace = "dev"
+[environments.staging]
+registry = "shared.example"
+namespace = "shop"
 """
 FILES = {
     "base/Dockerfile": "FROM debian:bookworm-slim\nCOPY . /base/\n",
@@ -316,6 +324,38 @@ def test_nothing_is_published_of_a_build_that_failed_in_part(env):
     with pytest.raises(BuildError):
         steps.publish(env, made, verdicts)
     assert env.registry.resolve("shop/tool", "latest") is None
+
+
+@pytest.fixture
+def both(root, job):
+    """Return two environments with one registry and one signer; the first scans laxly."""
+    (root / "aksci.toml").write_text(TOML + SHARED)
+    job.world.scanner.find("web", BAD)
+    lax = MemoryScanner(job.world.connect, now=job.world.clock)
+    staging = job(name="staging", parts=Parts(at={"dev": Parts(scanner=lax)}))
+    return staging.at("dev"), staging
+
+
+def test_what_another_environment_has_scanned_is_not_signed_here(both):
+    dev, staging = both
+    passed = steps.scan(dev, steps.build(dev)).require()
+    made = steps.build(staging)
+    with pytest.raises(UsageError, match=r"The verdicts are of 'dev', not 'staging'"):
+        steps.sign(staging, made, passed)
+    assert staging.world.signer.signed == []
+    # By one signer, dev's own signature covers the same digest, with that verdict.
+    steps.sign(dev, replace(made, environment="dev"), passed)
+    with pytest.raises(UsageError, match=r"The verdicts are of 'dev', not 'staging'"):
+        steps.publish(staging, made, passed)
+
+
+def test_another_environments_gate_lets_nothing_through(both):
+    dev, staging = both
+    with pytest.raises(UsageError, match=r"The gate is of 'dev', not 'staging'"):
+        steps.build(staging, gate=steps.gate(dev))
+    assert staging.world.builder.built == []
+    with pytest.raises(UsageError, match=r"The verdicts are of 'dev'"):
+        steps.sign(staging, steps.build(staging), steps.gate(dev).verdicts)
 
 
 def test_sources_that_are_not_those_that_were_built_are_not_published(env):

@@ -322,6 +322,23 @@ def test_where_no_environment_opted_in_nothing_is_looked_at(world):
     assert len(world.registry.asked()) == calls
 
 
+def test_a_plan_asks_for_no_place_that_would_be_started(world, monkeypatch):
+    world.configure("cascade = true\n")
+    digest = world.registry.plant("shop/release", b"{}", media_type=MANIFEST)
+    world.registry.move_tag("shop/release", "latest", digest)
+    found, started = Environment.endpoints, []
+
+    def endpoints(env):
+        started.extend([env.name] * env.start)
+        return found.fget(env)
+
+    with world.open() as env:
+        plan = steps.plan_cascade(env)
+        monkeypatch.setattr(Environment, "endpoints", property(endpoints))
+        steps.deploy_cascade(env, plan)
+    assert started == []
+
+
 def test_where_nothing_was_released_nothing_is_deployed(world):
     world.configure("cascade = true\n")
     with world.open() as env:

@@ -10,7 +10,7 @@ from aksci.config.supply_models import ScanConfig
 from aksci.core.errors import GateError, PartError
 from aksci.oci.artifact import attach, attached
 from aksci.supply.scan.gate import evaluate
-from aksci.supply.scan.own_scanner import OwnScanner
+from aksci.supply.scan.own_scanner import HandedScanner, OwnScanner
 from aksci.supply.scan.sbom import sbom_of_report
 from aksci.supply.scan.scan_evidence import Package
 from aksci.supply.scan.scanner import Database, ScanReport
@@ -53,6 +53,29 @@ def test_a_signer_that_proves_nothing_has_verified_nothing(ref, proofs, wrap):
         wrap(signer_that_shows(*proofs)).verify(ref, CLAIMS)
 
 
+@pytest.mark.parametrize(
+    "shown",
+    [
+        lambda: (each for each in ()),
+        lambda: iter([GOOD]),
+        lambda: True,
+        lambda: "yes",
+        lambda: (SimpleNamespace(signer="x", identity="x", claims=CLAIMS),),
+    ],
+    ids=["empty generator", "iterator", "yes", "text", "no proof"],
+)
+@pytest.mark.parametrize(
+    "wrap",
+    [RememberingSigner, lambda signer: OwnSigner(signer=signer, name="mine")],
+    ids=["alone", "own"],
+)
+def test_what_is_no_tuple_of_proofs_proves_nothing(ref, shown, wrap):
+    # A generator is never empty to look at, and all that it holds is true once it is used up.
+    theirs = SimpleNamespace(name="theirs", verify=lambda *_: shown())
+    with pytest.raises(UntrustedError, match="shows no proof"):
+        wrap(theirs).verify(ref, CLAIMS)
+
+
 def test_what_a_signer_of_ones_own_has_signed_must_verify_at_once(ref):
     with pytest.raises(UntrustedError):
         OwnSigner(signer=signer_that_shows(), name="mine").sign(ref, CLAIMS)
@@ -92,8 +115,12 @@ def test_a_verdict_is_bound_to_name_version_package_and_options():
     ids=str,
 )
 def test_a_scanner_that_does_not_tell_what_it_is_is_refused(told):
-    with pytest.raises(PartError, match="does not tell"):
+    with pytest.raises(PartError, match=r"'mine' of p 1\.0 does not tell"):
         scanner(**told)
+    given = SimpleNamespace(**({"version": "1.0", "database": Database(identity="list")} | told))
+    handed = HandedScanner(given)
+    with pytest.raises(PartError, match="handed in does not tell"):
+        _ = (handed.version, handed.database)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from aksci.core.errors import (
 )
 from aksci.oci.references import ImageRef
 from aksci.parts import Parts
+from aksci.supply.scan.own_scanner import HandedScanner
 from aksci.supply.sign.signer import NotSignedError
 from aksci.testing import (
     CannedFinding,
@@ -319,10 +320,28 @@ def test_parts_of_one_s_own_come_before_the_doubles(project):
     elsewhere = MemoryRegistry("elsewhere.example")
     parts = Parts(scanner=scanner, at={"production": Parts(registry=elsewhere)})
     with open_environment(project, world=world, parts=parts) as env:
-        assert env.scanner is scanner
+        assert env.scanner == HandedScanner(scanner)
         assert env.builder is world.builder
         assert env.at("production").registry is elsewhere
         assert env.registry is world.connect("localhost:5000")
+
+
+def test_a_severity_that_a_handed_in_scanner_spells_otherwise_is_not_passed_over(project):
+    world = MemoryWorld()
+
+    class Careless(MemoryScanner):
+        def scan(self, ref, *, scanners):
+            report = super().scan(ref, scanners=scanners)
+            for entry in report["Results"][0]["Vulnerabilities"]:
+                entry["Severity"] = "critical"
+            return report
+
+    scanner = Careless(world.connect, now=world.clock)
+    scanner.find("web", CannedFinding(id="CVE-2026-0001", severity="CRITICAL"))
+    with open_environment(project, world=world, parts=Parts(scanner=scanner)) as env:
+        made = steps.build(env)
+        with pytest.raises(GateError, match=r"handed in reports on .*shop/web.* not understood"):
+            steps.scan(env, made)
 
 
 def test_a_target_of_one_s_own_applies_in_place_of_ours(project):

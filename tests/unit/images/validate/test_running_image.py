@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from aksci.core.errors import PlatformError, ValidationError
+from aksci.core.errors import PlatformError, UsageError, ValidationError
 from aksci.images.validate.image_runner import CheckOutcome, HttpAnswer
-from aksci.images.validate.running_image import keep_running
+from aksci.images.validate.running_image import ask_loopback, keep_running
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import push_sample
 
@@ -114,3 +116,56 @@ def test_a_runner_that_only_checks_is_refused_by_its_name(registry):
         keep(Checker(), registry),
     ):
         pytest.fail("it can't run")
+
+
+@pytest.fixture
+def serve():
+    """Serve one answer on an address of loopback, and return the port, and who asks for what."""
+    servers = []
+
+    def start(address, status, headers, body):
+        asked = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                asked.append(self.path)
+                self.send_response(status)
+                for name, text in headers.items():
+                    self.send_header(name, text)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        server = ThreadingHTTPServer((address, 0), Handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server.server_port, asked
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_an_image_sends_us_nowhere_else(serve):
+    port, asked = serve("127.0.0.2", 200, {}, b"a token")
+    elsewhere = f"http://127.0.0.2:{port}/metadata"
+    image, _ = serve("127.0.0.1", 302, {"Location": elsewhere}, b"this way")
+    assert ask_loopback(f"http://127.0.0.1:{image}/", 5) == (302, "this way")
+    assert asked == []
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(serve, monkeypatch):
+    monkeypatch.setattr("aksci.images.validate.running_image._LONGEST", 8)
+    image, _ = serve("127.0.0.1", 200, {}, b"0123456789")
+    assert ask_loopback(f"http://127.0.0.1:{image}/", 5) == (200, "01234567")
+
+
+@pytest.mark.parametrize("path", ["@elsewhere.example/", "0/", "metadata", ""])
+def test_what_is_no_path_names_no_other_host(registry, path):
+    runner = Server(HttpAnswer(200, "fine"))
+    with keep(runner, registry) as running, pytest.raises(UsageError, match="no path"):
+        running.get(path)
+    assert [path for path, _ in runner.asked] == ["/up"]
