@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -180,7 +181,9 @@ class Environment(EnvironmentParts):
 
         :param step: the name under which ``.aksci/runs`` shows it; a later note replaces it.
         :param details: what JSON can hold. No secrets.
+        :raises TypeError: JSON can't hold it.
         """
+        json.dumps(details)  # told here, where it was noted, and not when the record is written
         with self._family.lock:
             self._family.notes[step] = details
 

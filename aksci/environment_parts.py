@@ -120,17 +120,18 @@ class EnvironmentParts:
 
         Nothing is started for a registry that was handed in.
         """
-        if self._own.registry is None:
+        if self.own_parts.registry is None:
             return self._preparation.endpoints
         from aksci.oci.client import is_loopback
 
-        host = self._own.registry.host
+        host = self.own_parts.registry.host
         found = self._preparation.look()
         return replace(found, registry=host, plain_http=is_loopback(host), embedded=False)
 
     @once
-    def _own(self) -> Parts:
-        return self.parts.in_environment(self.name)
+    def own_parts(self) -> Parts:
+        """What was handed in for this environment."""
+        return self.parts.in_environment(self.name, opened=self._family.first.name)
 
     def prepare(self, *, cluster: bool = False, notary: bool = False) -> Endpoints:
         """Make sure, once a run, that registry and builder are there and well.
@@ -141,8 +142,8 @@ class EnvironmentParts:
         :raises DockerError: Docker Engine is not there.
         """
         # What was handed in is there. The engine is prepared when it first builds.
-        cluster = cluster and self._own.cluster is None
-        if self._own.registry is None:
+        cluster = cluster and self.own_parts.cluster is None
+        if self.own_parts.registry is None:
             return self._preparation.prepare(cluster=cluster, notary=notary)
         if cluster or notary:
             self._preparation.prepare(cluster=cluster, notary=notary)
@@ -185,14 +186,14 @@ class EnvironmentParts:
     @once
     def registry(self) -> Registry:
         """The environment's registry."""
-        if self._own.registry is not None:
-            return self._own.registry
+        if self.own_parts.registry is not None:
+            return self.own_parts.registry
         found = self.endpoints
         hint = "nox -s up" if found.embedded else None
         return self._connect(found.registry, plain_http=found.plain_http, hint=hint)
 
     def _connect(self, host: str, *, plain_http: bool = False, hint: str | None = None) -> Registry:
-        given = self._own.other_registry(host)
+        given = self.own_parts.other_registry(host)
         if given is not None:
             return given
         from aksci.azure.identity import credential_for
@@ -239,8 +240,8 @@ class EnvironmentParts:
     @once
     def builder(self) -> Builder:
         """The engine, made when the first image is built."""
-        if self._own.builder is not None:
-            return self._own.builder
+        if self.own_parts.builder is not None:
+            return self.own_parts.builder
         from aksci.images.engines.builder import LazyBuilder
 
         return LazyBuilder(make=self._make_builder, interrupt=self.runner.terminate_all)
@@ -340,8 +341,8 @@ class EnvironmentParts:
 
     def validation_engine(self) -> ImageRunner:
         """Reach what runs images to validate them: Docker Engine or the cluster."""
-        if self._own.image_runner is not None:
-            return self._own.image_runner
+        if self.own_parts.image_runner is not None:
+            return self.own_parts.image_runner
         from aksci.images.validate.make_validator import validation_engine
 
         return validation_engine(
@@ -371,10 +372,10 @@ class EnvironmentParts:
     @once
     def scanner(self) -> Scanner:
         """Who scans: Trivy with its database, or a scanner of one's own."""
-        if self._own.scanner is not None:
+        if self.own_parts.scanner is not None:
             from aksci.supply.scan.own_scanner import HandedScanner
 
-            return HandedScanner(self._own.scanner)
+            return HandedScanner(self.own_parts.scanner)
         config = self.config.scan
         if config.scanner not in BUILT_IN_SCANNERS:
             from aksci.own_parts import own_scanner
@@ -397,10 +398,10 @@ class EnvironmentParts:
     @once
     def signer(self) -> Signer:
         """All of ``sign.signers`` as one."""
-        if self._own.signer is not None:
+        if self.own_parts.signer is not None:
             from aksci.supply.sign.make_signer import RememberingSigner
 
-            return RememberingSigner(self._own.signer)
+            return RememberingSigner(self.own_parts.signer)
         return self.signers.make(self.config.sign.signers)
 
     @once
@@ -463,8 +464,8 @@ class EnvironmentParts:
     def _reach(self, namespace: str, *, create: bool, only_look: bool = False) -> Cluster:
         from aksci.deploy.kubernetes.cluster import connect
 
-        if self._own.cluster is not None:
-            return self._own.cluster.lent()
+        if self.own_parts.cluster is not None:
+            return self.own_parts.cluster.lent()
         found = self.endpoints
         return connect(
             found.kubeconfig,
@@ -483,8 +484,8 @@ class EnvironmentParts:
         from aksci.own_parts import own_targets
 
         services = self.config.services
-        if self._own.target is not None:
-            own = dict.fromkeys(services, self._own.target)
+        if self.own_parts.target is not None:
+            own = dict.fromkeys(services, self.own_parts.target)
         else:
             own = own_targets(self.settings, services, self.name, self._for_target)
         return AssignedTargets(helm=lambda: self.helm, own=own, runner=self.runner)
@@ -502,9 +503,9 @@ class EnvironmentParts:
         """The programs that a deployment needs here: parts of one's own have theirs."""
         from aksci.supply.sign.make_signer import signing_tools
 
-        names = () if self._own.signer else signing_tools(self.config.sign.signers)
+        names = () if self.own_parts.signer else signing_tools(self.config.sign.signers)
         targets = {self.settings.target_of(each)[0] for each in self.config.services.values()}
-        helm = not self._own.target and ("helm" in targets or not targets)
+        helm = not self.own_parts.target and ("helm" in targets or not targets)
         return (*names, "helm") if helm else names
 
     @once

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
@@ -140,7 +142,8 @@ class Parts:
     """What an environment works with in place of what aksci.toml asks for; None: what it asks for.
 
     A part belongs to whoever hands it in: the environment does not close it. Siblings of the
-    environment have the same parts, unless ``at`` names others for them.
+    environment have the same builder, scanner and signer, unless ``at`` names others for them. A
+    registry, a cluster and a target are of one environment: ``at`` must say what a sibling has.
     """
 
     registry: Registry | None = None
@@ -165,9 +168,25 @@ class Parts:
         """Return the registry that was handed in for a host; Docker Hub's is ``docker.io``."""
         return self.outside.get("docker.io" if host == _HUB_HOST else host)
 
-    def in_environment(self, name: str) -> Parts:
-        """Return the parts of one environment: its own, and for the rest those of all."""
+    def in_environment(self, name: str, *, opened: str) -> Parts:
+        """Return the parts of one environment: its own, and for the rest those of all.
+
+        :param opened: the environment that these parts were handed to.
+        :raises UsageError: nothing says which registry, cluster or target a sibling has: neither
+            those of the one that was opened nor real ones may be meant.
+        """
         own = self.at.get(name)
+        if name != opened:
+            wanting = [
+                kind
+                for kind in ("registry", "cluster", "target")
+                if getattr(self, kind) is not None and getattr(own, kind, None) is None
+            ]
+            if wanting:
+                raise UsageError(
+                    f"{', '.join(wanting)}: handed in for {opened!r}, and not for {name!r}.",
+                    hint=f"Parts(…, at={{{name!r}: Parts({wanting[0]}=…)}})",
+                )
         if own is None:
             return self
         given = {each.name: getattr(own, each.name) for each in fields(own)}

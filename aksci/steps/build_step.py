@@ -117,7 +117,7 @@ def gate_tools(env: Environment) -> tuple[str, ...]:
     """Return the programs that scan and sign here; parts that a team brings have their own."""
     from aksci.supply.sign.make_signer import signing_tools
 
-    own = env.parts.in_environment(env.name)
+    own = env.own_parts
     ours = own.scanner is None and env.config.scan.scanner == "trivy"
     signing = () if own.signer else signing_tools(env.config.sign.signers)
     return (*(["trivy"] if ours else []), *signing)
@@ -128,7 +128,7 @@ def require_gate_parts(env: Environment) -> None:
 
     :raises ConfigError: aksci.toml names one that no installed package offers.
     """
-    own = env.parts.in_environment(env.name)
+    own = env.own_parts
     scanner = None if own.scanner else env.config.scan.scanner
     signers = () if own.signer else env.config.sign.signers
     if {scanner, *signers} <= {None, *BUILT_IN_SCANNERS, *BUILT_IN_SIGNERS}:

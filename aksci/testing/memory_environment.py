@@ -140,10 +140,10 @@ class MemoryEnvironment(Environment):
 
     def _connect(self, host: str, *, plain_http: bool = False, hint: str | None = None) -> Registry:
         del plain_http, hint  # it is reached without a connection
-        return self.parts.in_environment(self.name).other_registry(host) or self.world.connect(host)
+        return self.own_parts.other_registry(host) or self.world.connect(host)
 
     def _reach(self, namespace: str, *, create: bool, only_look: bool = False) -> Cluster:
-        own = self.parts.in_environment(self.name).cluster
+        own = self.own_parts.cluster
         if own is not None:
             return own.lent()
         from aksci.deploy.kubernetes.cluster import open_cluster

@@ -297,3 +297,12 @@ def test_nothing_that_can_be_shown_shows_the_variables_of_the_process(open_envir
     reporter = ReporterContext(name="a", stream=sys.stderr, variables=variables, usual=env.reporter)
     for each in (env, env.runner, env.toolbox, env.signers, env._preparation, part, reporter):
         assert "not-to-be-shown" not in repr(each), type(each)
+
+
+def test_what_json_can_t_hold_is_told_where_it_is_noted(make_environment, tmp_path):
+    (tmp_path / "aksci.toml").write_text('schema = 1\n[project]\nname = "shop"\n')
+    env = make_environment()
+    env.note("load-test", {"requests": 75})
+    with pytest.raises(TypeError, match="set is not JSON serializable"):
+        env.note("load-test", {"failed": {1}})
+    assert env.notes == {"load-test": {"requests": 75}}

@@ -9,6 +9,7 @@ import pytest
 
 import aksci.parts
 from aksci import steps
+from aksci.core.errors import UsageError
 from aksci.core.process import Runner
 from aksci.deploy.kubernetes.cluster import Cluster
 from aksci.environment import Environment
@@ -141,3 +142,14 @@ def test_each_public_name_is_that_of_the_module_that_defines_it(name):
 def test_what_there_is_not_is_told_as_python_does():
     with pytest.raises(AttributeError, match=r"'aksci\.parts' has no attribute 'Nothing'"):
         aksci.parts.Nothing  # noqa: B018 - it raises
+
+
+@pytest.mark.parametrize("kind", ["registry", "cluster", "target"])
+def test_what_one_environment_has_of_its_own_is_no_other_s_unless_somebody_says_so(open_with, kind):
+    part = MemoryRegistry() if kind == "registry" else object()
+    with open_with(**{kind: part}) as env, pytest.raises(UsageError, match=f"^{kind}: handed in"):
+        _ = env.at("production").own_parts
+    other = MemoryRegistry() if kind == "registry" else object()
+    with open_with(**{kind: part}, at={"production": Parts(**{kind: other})}) as env:
+        assert getattr(env.at("production").own_parts, kind) is other
+        assert getattr(env.looking.own_parts, kind) is part

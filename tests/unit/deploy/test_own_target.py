@@ -107,7 +107,7 @@ class Forgetful:
 def test_a_target_that_does_not_have_what_it_applied_is_told_at_once(site):
     target = Forgetful()
     for env in (site.staging, site.staging.looking):
-        vars(env)["_own"] = Parts(target=target)
+        vars(env)["own_parts"] = Parts(target=target)
     with pytest.raises(DeployError, match="its target applied revision 1, and does not have it"):
         steps.deploy(site.staging, site.release())
     assert [each.number for each in target.applied] == [1]
