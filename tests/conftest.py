@@ -58,6 +58,12 @@ def notary():
     return _module("notary")
 
 
+@pytest.fixture(scope="session")
+def library_page():
+    """The module that makes a team's repository of docs/library.md."""
+    return _module("library_page")
+
+
 def pytest_generate_tests(metafunc):
     """Run what asks for ``installed`` with the wheel in an environment of each Python."""
     if "installed" in metafunc.fixturenames:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -62,16 +63,33 @@ class Foreign:
     def install(self, version: str) -> Installed:
         """Return the environment for a Python, such as ``3.12``."""
         if version not in self._made:
-            self._made[version] = self._install(version)
+            self._made[version] = self._install(version, f"venv-{version}")
         return self._made[version]
 
-    def _install(self, version: str) -> Installed:
+    def install_with(self, version: str, package: Path) -> Installed:
+        """Return one that has pytest, and a package of the team's own, as well."""
+        name = f"venv-{version}-{package.name}"
+        if name not in self._made:
+            made = self._install(version, name)
+            lock = ROOT / "requirements/dev.lock"
+            (pytest,) = re.findall(r"^pytest==\S+", lock.read_text(), re.MULTILINE)
+            wanted = self.folder / "pytest.txt"
+            wanted.write_text(pytest)  # the rest of the lock says what comes with it
+            install = ("pip", "install", "--python", made.python)
+            _uv(*install, "--require-hashes", "--constraint", lock, "--requirement", wanted)
+            dist = self.folder / f"dist-{package.name}"
+            wheel = next(dist.glob("*.whl"), None) or build(dist, "wheel", source=package)
+            _uv(*install, "--no-deps", wheel)
+            self._made[name] = made
+        return self._made[name]
+
+    def _install(self, version: str, name: str) -> Installed:
         python = find_python(version) or get_python(version)
         assert python, (
             f"There is no Python {version} on PATH, of pyenv or of uv, and uv could not get it.\n\n"
             f"hint: uv python install {version}"
         )
-        venv = self.folder / f"venv-{version}"
+        venv = self.folder / name
         _uv("venv", "--python", python, venv)
         lock = ROOT / "requirements/run.lock"
         target = ("--python", venv / "bin/python")

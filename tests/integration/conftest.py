@@ -80,3 +80,15 @@ def docker_engine(toolbox, reporter):
         # The network ``host`` leaves a mount behind.
         subprocess.run(["umount", "-ql", folder / "exec/netns/default"], check=False)
         subprocess.run(["rm", "-rf", folder], check=False)
+
+
+@pytest.fixture
+def kubectl(toolbox, platform):
+    """Ask the embedded cluster."""
+
+    def ask(*arguments):
+        argv = [toolbox.ensure("kube"), "kubectl", f"--kubeconfig={platform.kubeconfig}"]
+        out = subprocess.run([*argv, *arguments], capture_output=True, text=True, check=True)
+        return out.stdout
+
+    return ask

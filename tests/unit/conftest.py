@@ -56,6 +56,12 @@ def installed(tmp_path_factory):
 
 
 @pytest.fixture
+def team_repository(library_page, tmp_path):
+    """A team's repository, with the files of docs/library.md and what they need."""
+    return library_page.write(tmp_path / "team")
+
+
+@pytest.fixture
 def project(tmp_path):
     """Write files and an aksci.toml; return its graph."""
 

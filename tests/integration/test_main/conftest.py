@@ -130,18 +130,6 @@ class Project:
 
 
 @pytest.fixture
-def kubectl(toolbox, platform):
-    """Ask the embedded cluster."""
-
-    def ask(*arguments):
-        argv = [toolbox.ensure("kube"), "kubectl", f"--kubeconfig={platform.kubeconfig}"]
-        out = subprocess.run([*argv, *arguments], capture_output=True, text=True, check=True)
-        return out.stdout
-
-    return ask
-
-
-@pytest.fixture
 def project(tmp_path, platform, kubectl):
     """A project with a name of its own; its namespace is deleted afterwards."""
     made = Project(folder=tmp_path / "project", name=f"t-{secrets.token_hex(4)}")
