@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aksci import steps
+from aksci.errors import WORK_TO_DO
 
 if TYPE_CHECKING:
     from aksci import Environment
 
 __all__ = ["cascade"]
-
-_WORK_TO_DO = 20
-"""Exit status of ``--exit-code`` where a plan has work. It is no error."""
 
 
 def cascade(
@@ -39,4 +37,4 @@ def cascade(
     steps.summarise(env, done)
     steps.show(env, done, format=format, output=output)
     done.require()
-    return _WORK_TO_DO if plan and exit_code and done.to_do else None
+    return WORK_TO_DO if plan and exit_code and done.to_do else None

@@ -26,4 +26,5 @@ def rollback(env: Environment, *, to: str | None = None, plan: bool = False) -> 
 
 def status(env: Environment, *, format: str = "text") -> None:
     """Show the local platform's parts, and what runs in the environment. Starts nothing."""
+    steps.require_showable(env, "EnvironmentStatus", format=format)
     steps.show(env, steps.status(env), format=format)

@@ -15,6 +15,7 @@ def verify(
     output: str | None = None,
 ) -> None:
     """Verify references, or all that runs in the environment, and show it before failing."""
+    steps.require_showable(env, "Audit", format=format, output=output)
     audit = steps.verify(env, *words)
     steps.show(env, audit, format=format, output=output)
     audit.require()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aksci import steps
-from aksci.core.errors import TrustError
+from aksci.core.errors import TrustError, UsageError
 from aksci.pipelines.deploy import deploy, rollback, status
 from aksci.pipelines.promote import promote
 from aksci.pipelines.verify import verify
@@ -96,3 +96,12 @@ def test_the_documented_pipelines_run(site):
     site.lives(second, site.staging)
     documented("releases.md")(site.staging)
     assert steps.status(site.staging).namespace.release == str(second.ref)
+
+
+@pytest.mark.parametrize(("session", "step"), [(verify, "verify"), (status, "status")])
+def test_a_format_that_there_is_not_is_refused_before_anything_is_asked(
+    site, monkeypatch, session, step
+):
+    monkeypatch.setattr(steps, step, lambda *_: pytest.fail("it was asked"))
+    with pytest.raises(UsageError, match="can't be shown as 'dot'"):
+        session(site.staging, format="dot")
