@@ -28,7 +28,7 @@ __all__ = ["Environment", "__version__", "steps"]
 __version__ = "0.1.0"
 
 
-if not TYPE_CHECKING:  # or a type checker would believe that there is every name
+if not TYPE_CHECKING:  # else a type checker would accept any name
 
     def __getattr__(name: str) -> object:
         # Imported when they are asked for: `nox -l` reads this file, too.

@@ -18,10 +18,10 @@ them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import UsageError
+from aksci.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -101,37 +101,44 @@ __all__ = [
 ]
 
 _HOMES = {
-    "aksci.core.process": ("Runner",),
-    "aksci.core.reporting": ("Reporter", "ReporterContext", "Task"),
-    "aksci.core.secret": ("Secret",),
-    "aksci.deploy.kubernetes.cluster": ("Cluster",),
-    "aksci.deploy.targets.deploy_target": ("Change", "Revision", "ServiceState", "Target"),
-    "aksci.images.engines.builder": (
-        "Attestations",
-        "BuildCache",
-        "BuildOutput",
-        "BuildRequest",
-        "BuildSecret",
-        "BuildSsh",
-        "Builder",
-    ),
-    "aksci.images.validate.image_runner": ("CheckOutcome", "CheckTask", "ImageRunner"),
-    "aksci.oci.artifact": ("attach", "attached", "push_image"),
-    "aksci.oci.references": ("ImageRef",),
-    "aksci.oci.registry": ("Registry",),
-    "aksci.supply.scan.sbom": ("sbom_of_report",),
-    "aksci.supply.scan.scan_evidence": ("Package",),
-    "aksci.supply.scan.scanner": ("Database", "ScanReport", "Scanner"),
-    "aksci.supply.scan.verdict": ("Finding",),
-    "aksci.supply.sign.signer": (
-        "BindingError",
-        "NotSignedError",
-        "Proof",
-        "Signer",
-        "UntrustedError",
-    ),
+    "Attestations": "aksci.images.engines.builder",
+    "BindingError": "aksci.supply.sign.signer",
+    "BuildCache": "aksci.images.engines.builder",
+    "BuildOutput": "aksci.images.engines.builder",
+    "BuildRequest": "aksci.images.engines.builder",
+    "BuildSecret": "aksci.images.engines.builder",
+    "BuildSsh": "aksci.images.engines.builder",
+    "Builder": "aksci.images.engines.builder",
+    "Change": "aksci.deploy.targets.deploy_target",
+    "CheckOutcome": "aksci.images.validate.image_runner",
+    "CheckTask": "aksci.images.validate.image_runner",
+    "Cluster": "aksci.deploy.kubernetes.cluster",
+    "Database": "aksci.supply.scan.scanner",
+    "Finding": "aksci.supply.scan.verdict",
+    "ImageRef": "aksci.oci.references",
+    "ImageRunner": "aksci.images.validate.image_runner",
+    "NotSignedError": "aksci.supply.sign.signer",
+    "Package": "aksci.supply.scan.scan_evidence",
+    "Proof": "aksci.supply.sign.signer",
+    "Registry": "aksci.oci.registry",
+    "Reporter": "aksci.core.reporting",
+    "ReporterContext": "aksci.core.reporting",
+    "Revision": "aksci.deploy.targets.deploy_target",
+    "Runner": "aksci.core.process",
+    "ScanReport": "aksci.supply.scan.scanner",
+    "Scanner": "aksci.supply.scan.scanner",
+    "Secret": "aksci.core.secret",
+    "ServiceState": "aksci.deploy.targets.deploy_target",
+    "Signer": "aksci.supply.sign.signer",
+    "Target": "aksci.deploy.targets.deploy_target",
+    "Task": "aksci.core.reporting",
+    "UntrustedError": "aksci.supply.sign.signer",
+    "attach": "aksci.oci.artifact",
+    "attached": "aksci.oci.artifact",
+    "push_image": "aksci.oci.artifact",
+    "sbom_of_report": "aksci.supply.scan.sbom",
 }
-"""The modules that define the public names."""
+"""Public name -> the module that defines it."""
 
 
 _HUB_HOST = "registry-1.docker.io"
@@ -237,13 +244,8 @@ class TargetContext(PartContext):
     """None: the current one."""
 
 
-def __getattr__(name: str) -> Any:
-    # Looked up when it is asked for: who hands in one part imports no other room.
-    for module, names in _HOMES.items():
-        if name in names:
-            found = globals()[name] = getattr(import_module(module), name)
-            return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # else a type checker would accept any name
+    __getattr__ = lazy_names(globals(), _HOMES)
 
 
 def __dir__() -> list[str]:

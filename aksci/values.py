@@ -12,8 +12,9 @@ Each is looked up when it is first asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from aksci.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from aksci.azure.acr_tasks.plan_tasks import AcrExport
@@ -81,50 +82,43 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AcrExport": "azure.acr_tasks.plan_tasks",
-    "Audit": "supply.verify.audit",
-    "Build": "images.build.build_record",
-    "BuildPlan": "images.build_plan",
-    "BuiltImage": "images.build.build_record",
-    "Cascade": "cascade.cascade_report",
-    "CheckedRelease": "supply.release.verify_release",
-    "Comparison": "supply.release.compare",
-    "DeployPlan": "deploy.deploy_plan",
-    "DeployResult": "deploy.deploy_release",
-    "Drawing": "report.graph_drawing",
-    "Endpoints": "local.endpoints",
-    "EnvironmentStatus": "deploy.environment_status",
-    "Explanation": "images.explain",
-    "Graph": "images.graph",
-    "HttpAnswer": "images.validate.image_runner",
-    "ImageRef": "oci.references",
-    "KeptPlan": "images.plan_compare",
-    "LintFinding": "deploy.lint.lint_project",
-    "LintReport": "deploy.lint.lint_project",
-    "ListedRelease": "supply.release.find_release",
-    "Matrices": "images.plan_matrix",
-    "PlanComparison": "images.plan_compare",
-    "PromotionPlan": "supply.release.promotion",
-    "Release": "supply.release.release",
-    "ReleaseList": "supply.release.find_release",
-    "RunningImage": "images.validate.running_image",
-    "ScanAndSign": "supply.scan_and_sign",
-    "TrustMigration": "supply.sign.dct.migrate",
-    "Validation": "images.validate.result",
-    "Verdict": "supply.scan.verdict",
-    "Verdicts": "supply.scan.verdicts",
+    "AcrExport": "aksci.azure.acr_tasks.plan_tasks",
+    "Audit": "aksci.supply.verify.audit",
+    "Build": "aksci.images.build.build_record",
+    "BuildPlan": "aksci.images.build_plan",
+    "BuiltImage": "aksci.images.build.build_record",
+    "Cascade": "aksci.cascade.cascade_report",
+    "CheckedRelease": "aksci.supply.release.verify_release",
+    "Comparison": "aksci.supply.release.compare",
+    "DeployPlan": "aksci.deploy.deploy_plan",
+    "DeployResult": "aksci.deploy.deploy_release",
+    "Drawing": "aksci.report.graph_drawing",
+    "Endpoints": "aksci.local.endpoints",
+    "EnvironmentStatus": "aksci.deploy.environment_status",
+    "Explanation": "aksci.images.explain",
+    "Graph": "aksci.images.graph",
+    "HttpAnswer": "aksci.images.validate.image_runner",
+    "ImageRef": "aksci.oci.references",
+    "KeptPlan": "aksci.images.plan_compare",
+    "LintFinding": "aksci.deploy.lint.lint_project",
+    "LintReport": "aksci.deploy.lint.lint_project",
+    "ListedRelease": "aksci.supply.release.find_release",
+    "Matrices": "aksci.images.plan_matrix",
+    "PlanComparison": "aksci.images.plan_compare",
+    "PromotionPlan": "aksci.supply.release.promotion",
+    "Release": "aksci.supply.release.release",
+    "ReleaseList": "aksci.supply.release.find_release",
+    "RunningImage": "aksci.images.validate.running_image",
+    "ScanAndSign": "aksci.supply.scan_and_sign",
+    "TrustMigration": "aksci.supply.sign.dct.migrate",
+    "Validation": "aksci.images.validate.result",
+    "Verdict": "aksci.supply.scan.verdict",
+    "Verdicts": "aksci.supply.scan.verdicts",
 }
-"""Public name -> the module that defines it, from ``aksci.`` on."""
+"""Public name -> the module that defines it."""
 
-
-if not TYPE_CHECKING:  # a type checker would take any name for one that is there
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = getattr(import_module(f"aksci.{_HOMES[name]}"), name)
-        globals()[name] = found  # so that it is looked up once
-        return found
+if not TYPE_CHECKING:  # else a type checker would accept any name
+    __getattr__ = lazy_names(globals(), _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -6,8 +6,9 @@ named.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from aksci.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from aksci.steps.ask_owners_step import ask_owners
@@ -91,57 +92,50 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ask_owners": "ask_owners_step",
-    "build": "build_step",
-    "cascade": "cascade_step",
-    "compare_plan": "compare_plan_step",
-    "compare_releases": "compare_releases_step",
-    "deploy": "deploy_step",
-    "deploy_cascade": "deploy_cascade_step",
-    "down": "down_step",
-    "draw": "draw_step",
-    "explain": "explain_step",
-    "export_acr_tasks": "export_acr_tasks_step",
-    "gate": "gate_step",
-    "graph": "graph_step",
-    "hand_over_matrix": "hand_over_matrix_step",
-    "lint": "lint_step",
-    "list_releases": "list_releases_step",
-    "load_release": "load_release_step",
-    "migrate_trust": "migrate_trust_step",
-    "place_for": "show_step",
-    "plan": "plan_step",
-    "plan_cascade": "plan_cascade_step",
-    "plan_deploy": "plan_deploy_step",
-    "plan_promote": "plan_promote_step",
-    "promote": "promote_step",
-    "publish": "publish_step",
-    "read_plan": "read_plan_step",
-    "receive": "receive_step",
-    "require_showable": "show_step",
-    "rollback": "rollback_step",
-    "run_image": "run_image_step",
-    "save_plan": "save_plan_step",
-    "scan": "scan_step",
-    "show": "show_step",
-    "sign": "sign_step",
-    "status": "status_step",
-    "summarise": "summarise_step",
-    "up": "up_step",
-    "validate": "validate_step",
-    "verify": "verify_step",
+    "ask_owners": "aksci.steps.ask_owners_step",
+    "build": "aksci.steps.build_step",
+    "cascade": "aksci.steps.cascade_step",
+    "compare_plan": "aksci.steps.compare_plan_step",
+    "compare_releases": "aksci.steps.compare_releases_step",
+    "deploy": "aksci.steps.deploy_step",
+    "deploy_cascade": "aksci.steps.deploy_cascade_step",
+    "down": "aksci.steps.down_step",
+    "draw": "aksci.steps.draw_step",
+    "explain": "aksci.steps.explain_step",
+    "export_acr_tasks": "aksci.steps.export_acr_tasks_step",
+    "gate": "aksci.steps.gate_step",
+    "graph": "aksci.steps.graph_step",
+    "hand_over_matrix": "aksci.steps.hand_over_matrix_step",
+    "lint": "aksci.steps.lint_step",
+    "list_releases": "aksci.steps.list_releases_step",
+    "load_release": "aksci.steps.load_release_step",
+    "migrate_trust": "aksci.steps.migrate_trust_step",
+    "place_for": "aksci.steps.show_step",
+    "plan": "aksci.steps.plan_step",
+    "plan_cascade": "aksci.steps.plan_cascade_step",
+    "plan_deploy": "aksci.steps.plan_deploy_step",
+    "plan_promote": "aksci.steps.plan_promote_step",
+    "promote": "aksci.steps.promote_step",
+    "publish": "aksci.steps.publish_step",
+    "read_plan": "aksci.steps.read_plan_step",
+    "receive": "aksci.steps.receive_step",
+    "require_showable": "aksci.steps.show_step",
+    "rollback": "aksci.steps.rollback_step",
+    "run_image": "aksci.steps.run_image_step",
+    "save_plan": "aksci.steps.save_plan_step",
+    "scan": "aksci.steps.scan_step",
+    "show": "aksci.steps.show_step",
+    "sign": "aksci.steps.sign_step",
+    "status": "aksci.steps.status_step",
+    "summarise": "aksci.steps.summarise_step",
+    "up": "aksci.steps.up_step",
+    "validate": "aksci.steps.validate_step",
+    "verify": "aksci.steps.verify_step",
 }
 """Public name -> the module that defines it."""
 
-
-if not TYPE_CHECKING:  # or a type checker would believe that there is every name
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-        globals()[name] = found  # so that it is looked up once
-        return found
+if not TYPE_CHECKING:  # else a type checker would accept any name
+    __getattr__ = lazy_names(globals(), _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -15,8 +15,9 @@ Each name is looked up when it is first asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from aksci.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from aksci.testing.clock import Clock
@@ -57,34 +58,29 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CannedFinding": "memory_scanner",
-    "Clock": "clock",
-    "MemoryBases": "memory_bases",
-    "MemoryBuilder": "memory_builder",
-    "MemoryCluster": "memory_cluster",
-    "MemoryEnvironment": "memory_environment",
-    "MemoryImageRunner": "memory_image_runner",
-    "MemoryRegistry": "memory_registry",
-    "MemoryScanner": "memory_scanner",
-    "MemorySigner": "memory_signer",
-    "MemoryTarget": "memory_target",
-    "MemoryWorld": "memory_world",
-    "NoPrograms": "no_programs",
-    "RecordingReporter": "reporter",
-    "open_environment": "memory_environment",
-    "push_sample": "sample_images",
-    "push_sample_index": "sample_images",
-    "serve": "registry_server",
+    "CannedFinding": "aksci.testing.memory_scanner",
+    "Clock": "aksci.testing.clock",
+    "MemoryBases": "aksci.testing.memory_bases",
+    "MemoryBuilder": "aksci.testing.memory_builder",
+    "MemoryCluster": "aksci.testing.memory_cluster",
+    "MemoryEnvironment": "aksci.testing.memory_environment",
+    "MemoryImageRunner": "aksci.testing.memory_image_runner",
+    "MemoryRegistry": "aksci.testing.memory_registry",
+    "MemoryScanner": "aksci.testing.memory_scanner",
+    "MemorySigner": "aksci.testing.memory_signer",
+    "MemoryTarget": "aksci.testing.memory_target",
+    "MemoryWorld": "aksci.testing.memory_world",
+    "NoPrograms": "aksci.testing.no_programs",
+    "RecordingReporter": "aksci.testing.reporter",
+    "open_environment": "aksci.testing.memory_environment",
+    "push_sample": "aksci.testing.sample_images",
+    "push_sample_index": "aksci.testing.sample_images",
+    "serve": "aksci.testing.registry_server",
 }
 """Public name -> the module that defines it."""
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = found  # so that it is looked up once
-    return found
+if not TYPE_CHECKING:  # else a type checker would accept any name
+    __getattr__ = lazy_names(globals(), _HOMES)
 
 
 def __dir__() -> list[str]:
