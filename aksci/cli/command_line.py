@@ -7,7 +7,6 @@ deploy -- --onyl web`` would otherwise build and deploy everything.
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.cli.arguments import read_arguments
 from aksci.cli.options import OPTIONS, options_of
 from aksci.cli.sessions import SESSIONS
+from aksci.core import spelling
 from aksci.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -138,8 +138,8 @@ def asks_for_help(arguments: Iterable[str]) -> bool:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return the question for a misspelt word, with a blank before it; or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    # Stricter than the default: beside sessions that are not ours, such a word is refused.
+    return spelling.did_you_mean(word, known, cutoff=0.7)
 
 
 def _values(given: Any) -> tuple[Any, ...]:

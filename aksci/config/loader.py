@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import tomllib
@@ -15,6 +14,7 @@ from aksci.config.deploy_models import EnvironmentConfig
 from aksci.config.models import Config
 from aksci.config.supply_models import BUILT_IN_SCANNERS, BUILT_IN_SIGNERS
 from aksci.core.errors import ConfigError
+from aksci.core.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,8 +144,8 @@ def _explain(path: Path, detail: ErrorDetails) -> str:
 
 
 def _unknown_key(path: Path, where: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(where.rpartition(".")[2], known, n=1)
-    suggestion = f" Did you mean {close[0]!r}?" if close else f" Known keys: {', '.join(known)}."
+    meant = did_you_mean(where.rpartition(".")[2], known)
+    suggestion = meant or f" Known keys: {', '.join(known)}."
     return f"{path}: {where}: unknown key.{suggestion}"
 
 
@@ -183,7 +183,7 @@ def _check_references(path: Path, config: Config) -> None:
     ]
     problems += [
         f"{path}: services.{name}.needs: there is no service {needed!r}."
-        + _suggest(needed, config.services)
+        + did_you_mean(needed, config.services)
         for name, service in config.services.items()
         for needed in service.needs
         if needed not in config.services
@@ -207,8 +207,3 @@ def _check_references(path: Path, config: Config) -> None:
     except CycleError as error:
         circle = " → ".join(error.args[1])
         raise ConfigError(f"{path}: services need each other in a circle: {circle}.") from None
-
-
-def _suggest(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,4 +1,4 @@
-"""Parts that installed packages offer by entry points, found by name: ``make_offered``.
+"""Parts that installed packages offer by entry points, found by name: ``find_offer``.
 
 Python packaging, "Entry points specification". Installed packages are looked through only when a
 name is asked for that is not built in: an ordinary run pays nothing.
@@ -6,13 +6,13 @@ name is asked for that is not built in: an ordinary run pays nothing.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import AksciError, ConfigError, PartError
+from aksci.core.spelling import did_you_mean
 from aksci.core.text import short_line
 
 if TYPE_CHECKING:
@@ -118,12 +118,11 @@ def _unknown(
     offered: Iterable[EntryPoint],
 ) -> ConfigError:
     installed = {each.name: _package(each) for each in offered}
-    close = difflib.get_close_matches(name, [*built_in, *installed], n=1)
-    suggestion = f" Did you mean {close[0]!r}?" if close else ""
+    meant = did_you_mean(name, [*built_in, *installed])
     own = ", ".join(f"{each} ({package})" for each, package in installed.items())
     known = f"Built in: {', '.join(sorted(built_in)) or 'none'}; installed: {own or 'none'}."
     return ConfigError(
-        f"{where}: there is no {kind} {name!r}.{suggestion} {known}",
+        f"{where}: there is no {kind} {name!r}.{meant} {known}",
         hint=f"install the package that offers it (entry point group {group}) where aksci is.",
     )
 

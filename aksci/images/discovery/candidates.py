@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import defaultdict
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
+from aksci.core.spelling import did_you_mean
 from aksci.images.discovery.globs import Exclude, find_files
 from aksci.images.discovery.importers.imported import Imported
 from aksci.oci.references import is_repository
@@ -96,11 +96,9 @@ def _with_table(
     """Return what a table says, over what another source says of the same image."""
     where = f"aksci.toml: images.{name}"
     if table.dockerfile is None and base is None:
-        close = difflib.get_close_matches(name, imported, n=1)
-        suggestion = f" Did you mean {close[0]!r}?" if close else ""
         raise ConfigError(
             f"{where}.dockerfile: this key is required, as nothing that [discover] reads has an "
-            f"image {name!r}.{suggestion}"
+            f"image {name!r}.{did_you_mean(name, imported)}"
         )
     if base is None:
         context = _folder(table.dockerfile or "")

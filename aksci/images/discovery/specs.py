@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
 from aksci.core.files import write_atomically
+from aksci.core.spelling import did_you_mean
 from aksci.images.discovery.candidates import find_candidates
 from aksci.images.discovery.importers.imported import Importer, split_references
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
@@ -212,9 +212,8 @@ def _require_image(name: str, specs: Mapping[str, ImageSpec], where: str, own: s
     if name == own:
         raise ConfigError(f"{where}: the image {own} can't need itself.")
     if name not in specs:
-        close = difflib.get_close_matches(name, specs, n=1)
-        suggestion = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(specs)}."
-        raise ConfigError(f"{where}: there is no image {name!r}. {suggestion}")
+        suggestion = did_you_mean(name, specs) or f" Known: {', '.join(specs)}."
+        raise ConfigError(f"{where}: there is no image {name!r}.{suggestion}")
 
 
 def _require_reference(reference: str, where: str) -> None:
