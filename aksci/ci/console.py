@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, TextIO
 
 from aksci.ci.task_lines import PlainTask
-from aksci.core.text import sanitise
+from aksci.core.text import encodable, sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,6 +77,5 @@ class ConsoleReporter:
         # The longest first: one that is inside another would leave the other's rest readable.
         for secret in sorted(self._masked, key=len, reverse=True):
             text = text.replace(secret, "***")
-        encoding = self._stream.encoding or "utf-8"
         # A CI log in ASCII must not end the run at the first arrow.
-        return text.encode(encoding, "replace").decode(encoding)
+        return encodable(text, self._stream)

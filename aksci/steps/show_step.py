@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aksci.core.errors import UsageError
 from aksci.core.files import write_atomically
-from aksci.core.text import sanitise
+from aksci.core.text import sanitise, write_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +35,7 @@ def show(
     text = render(value, format)
     text = text if format in CODE_FORMATS else sanitise(text)
     if output is None:
-        encoding = sys.stdout.encoding or "utf-8"
-        sys.stdout.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+        write_line(sys.stdout, text)
         return
     path = place_for(env, "--output", output)
     try:
