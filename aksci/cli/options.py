@@ -14,17 +14,11 @@ from aksci.core.errors import WORK_TO_DO
 if TYPE_CHECKING:
     from aksci.cli.sessions import SessionSpec
 
-__all__ = [
-    "BUILD_STAGES",
-    "FORMATS",
-    "OPTIONS",
-    "WORK_TO_DO",
-    "options_of",
-]
+__all__ = ["BUILD_STAGES", "OPTIONS", "options_of"]
 
 BUILD_STAGES = ("build", "validate", "scan", "sign", "push")
 """The steps of ``build`` in order; each is also a session."""
-FORMATS = ("text", "json", "markdown", "dot", "mermaid", "html", "sarif", "junit")
+_FORMATS = ("text", "json", "markdown", "dot", "mermaid", "html", "sarif", "junit")
 """What ``--format`` may say; each session takes some of them."""
 _DOCUMENT = ("text", "json", "markdown")
 
@@ -34,7 +28,7 @@ _DECLARED = (
         name="format",
         help="what to show as",
         default="text",
-        choices=FORMATS,
+        choices=_FORMATS,
         narrowed={
             "plan": _DOCUMENT,
             "why": _DOCUMENT,

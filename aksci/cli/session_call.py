@@ -22,6 +22,8 @@ __all__ = ["call_session"]
 
 _HIGHEST = 255
 """The highest exit status that a process can have."""
+_NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+"""Parameters that can be given by name."""
 
 
 def call_session(session: SessionSpec, env: Environment, given: Mapping[str, Any]) -> int:
@@ -97,9 +99,6 @@ def _arguments(
             hint=f"nox -s {session.name} -- --help",
         )
     return {name: value for name, value in given.items() if name in declared}
-
-
-_NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 
 def _wrong(session: SessionSpec, why: str) -> ConfigError:
