@@ -49,7 +49,7 @@ def _unknown(word: str) -> str:
 
     return (
         f"there is no session {word!r}.{did_you_mean(word, SESSIONS)}\n\n"
-        "hint: python -m aksci --help lists the sessions. Those of a noxfile's own run with nox."
+        "hint: python -m aksci --help lists the sessions. A noxfile's own sessions run with nox."
     )
 
 

@@ -98,7 +98,7 @@ def session(
         ``--env``.
     :param summary: a sentence for ``nox -l``.
     :param recorded: keep a record of each run in ``.aksci/runs``.
-    :raises ConfigError: another one is called so, none can be, an option is not there, or named
+    :raises ConfigError: the name is taken or not allowed; an option does not exist, or is named
         twice.
     """
     noxfile = _caller()
@@ -106,13 +106,13 @@ def session(
     name = name or target.rpartition(":")[2]
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"{noxfile}: {name!r} can't be a session's name: records of its runs are called so.",
-            hint="letters, digits, '.', '_' and '-' can.",
+            f"{noxfile}: {name!r} can't be a session's name: run records are named after it.",
+            hint="use letters, digits, '_', '.' and '-'; the last two not at its start.",
         )
     if _is_own(_registered(name)):
         raise ConfigError(
             f"{noxfile}: there are two sessions {name!r}.",
-            hint="session(…, name=…) calls one of them otherwise.",
+            hint="rename one of them: session(…, name=…).",
         )
     spec = SessionSpec(
         name=name,
@@ -136,11 +136,11 @@ def _caller() -> Path:
 
 
 def _require_several(noxfile: Path, called: str, **given: object) -> None:
-    """Refuse a text where names are expected: Python would take its letters for them."""
+    """Refuse a string in place of several names: Python would read each letter as a name."""
     for parameter, value in given.items():
         if isinstance(value, str):
             raise ConfigError(
-                f"{noxfile}: {called}(…, {parameter}={value!r}): names are expected, not a text.",
+                f"{noxfile}: {called}(…, {parameter}={value!r}): it takes names, not a string.",
                 hint=f"{parameter}=[{value!r}]",
             )
 
@@ -181,7 +181,7 @@ def _require_options(noxfile: Path, spec: SessionSpec) -> None:
         if option.name in OPTIONS:
             raise ConfigError(
                 f"{noxfile}: session {spec.name!r}: {option.written} is an option of ours.",
-                hint=f"Take it, by its name {option.name!r}, or call yours otherwise.",
+                hint=f"use it, by its name {option.name!r}, or rename yours.",
             )
 
 

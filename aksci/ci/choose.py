@@ -22,7 +22,8 @@ def choose_reporter(variables: Mapping[str, str], stream: TextIO) -> Reporter:
 
     ``AKSCI_REPORTER`` names one that an installed package offers.
 
-    :raises ConfigError: no package offers it; :raises PartError: it can't be made.
+    :raises ConfigError: no package offers it.
+    :raises PartError: it can't be made.
 
     Sources: GitHub Actions "Default environment variables" (``GITHUB_ACTIONS``); Azure Pipelines
     "Use predefined variables" (``TF_BUILD``).

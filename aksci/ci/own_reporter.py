@@ -1,4 +1,4 @@
-"""A reporter of one's own: what it is told is harmless already."""
+"""A team's own reporter, wrapped: what it gets has passed the sanitiser."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["OwnReporter"]
 
 @dataclass(frozen=True)
 class OwnReporter:
-    """Wrap a reporter: text from programs and clusters passes the sanitiser before it gets it."""
+    """Sanitise text from programs and clusters before a reporter gets it."""
 
     reporter: Reporter
 

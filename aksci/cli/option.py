@@ -46,7 +46,7 @@ class Option:
         if not self.name.isidentifier() or self.name in {"help", "explain_rebase"}:
             raise ConfigError(
                 f"An option can't be called {self.name!r}.",
-                hint="with_dependents is one that can: a function's parameter is called so, too.",
+                hint="use a Python identifier, such as with_dependents, that is not taken.",
             )
         if self.flag and (self.many or self.choices or self.type is not str):
             raise ConfigError(
@@ -54,7 +54,7 @@ class Option:
                 hint=f"Leave out flag=True, if {written} is to have a value.",
             )
         if self.choices and self.type is not str:
-            raise ConfigError(f"{written} has choices, which are texts: it needs no type.")
+            raise ConfigError(f"{written} has choices, which are strings: leave out its type.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,7 +72,7 @@ def _parameters(session: SessionSpec, function: Callable[..., Any]) -> list[Para
     try:
         return list(signature(function).parameters.values())
     except (TypeError, ValueError):  # some of what is written in C tells nobody
-        raise _wrong(session, "does not tell its parameters: it is no function of yours") from None
+        raise _wrong(session, "has no signature to read: wrap it in a function") from None
 
 
 def _arguments(

@@ -124,8 +124,8 @@ def _kind_of_builder(value: Any) -> str:
     return "=buildx" if isinstance(value, BuilderConfig) else "=name"
 
 
-# Told apart before they are read, so that an error is told of the one that is meant. By the ``=``,
-# ``load_config`` knows that these words are no keys.
+# The form is chosen before it is read, so that errors are about the one that was meant. pydantic
+# puts these tags into their locations: by the ``=``, ``load_config`` tells them from keys.
 _Builder = Annotated[
     Annotated[str, Tag("=name")]
     | Annotated[BuilderConfig, Tag("=buildx")]

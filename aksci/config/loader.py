@@ -128,7 +128,7 @@ def _explain(path: Path, detail: ErrorDetails) -> str:
     parts = [str(part) for part in detail["loc"]]
     where = ".".join(part for part in parts if part not in _KINDS)
     known = _known_keys(detail["loc"][:-1])
-    # Where parts of one's own may have tables, what is no table is a key that there is not.
+    # Beside our keys, [scan] and [sign] take only tables: with any other value, the key is unknown.
     no_table = detail["type"] == "dict_type" and parts[-1] not in known
     if detail["type"] == "extra_forbidden" or no_table:
         if _REBASE.fullmatch(where):
