@@ -1,4 +1,4 @@
-"""Parts that installed packages offer by entry points, found by name: ``make_offered``.
+"""Parts that installed packages offer by entry points, found by name: ``find_offer``.
 
 Python packaging, "Entry points specification". Installed packages are looked through only when a
 name is asked for that is not built in: an ordinary run pays nothing.
