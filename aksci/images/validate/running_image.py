@@ -35,7 +35,7 @@ _BRIEF = 5.0
 _LONGEST = 16 * 2**20
 """Bytes of one answer that are read."""
 _BROKEN = 500
-"""From this status on it is no answer of a service that is ready, or one of a proxy."""
+"""From this status on, a service is not ready, or a proxy answers in its place."""
 
 
 @dataclass(frozen=True, kw_only=True)
