@@ -38,9 +38,9 @@ container each one that the kernel knows, and runc then fails."""
 def docker_engine(toolbox, reporter):
     """Debian's Docker Engine 20.10 with folders, socket and containerd of its own.
 
-    ``address`` is for DOCKER_HOST; ``client()`` is an SDK client, to be closed. It has no bridge
-    and touches no firewall: containers have the network ``none`` or ``host``. Registries on
-    loopback, such as the platform's, may speak plain HTTP to it.
+    ``address`` is for DOCKER_HOST; ``client()`` is an SDK client, to be closed. It has no default
+    bridge and touches no firewall: containers have the network ``none``, ``host`` or one that was
+    made for them. Registries on loopback, such as the platform's, may speak plain HTTP to it.
     """
     import docker
 

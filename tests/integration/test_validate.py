@@ -489,27 +489,37 @@ def test_a_pod_that_a_killed_run_left_is_removed_once_its_time_is_over(platform)
         cluster.delete("Pod", left["metadata"]["name"], wait=60)
 
 
+@pytest.fixture
+def shop(platform, toolbox, runner, notes, tmp_path):
+    """Make the embedded platform's environment of a project with these tables."""
+
+    def make(tables=""):
+        (tmp_path / "aksci.toml").write_text(
+            f'schema = 1\n[project]\nname = "shop"\n{tables}'
+            '[environments.local]\nplatform = "embedded"\nnamespace = "shop"\n'
+        )
+        config = load_config(tmp_path / "aksci.toml")
+        return Environment(
+            root=tmp_path,
+            config=config,
+            name="local",
+            settings=config.environments["local"],
+            variables=os.environ,
+            now=now,
+            runner=runner,
+            reporter=notes,
+            cache=toolbox.cache,
+            state=platform.state.parent,
+            run_id="r",
+        )
+
+    return make
+
+
 def test_on_the_embedded_platform_pods_have_a_namespace_of_their_own(
-    platform, toolbox, runner, registry, make_image, notes, own, tmp_path
+    shop, registry, make_image, own
 ):
-    (tmp_path / "aksci.toml").write_text(
-        'schema = 1\n[project]\nname = "shop"\n'
-        '[environments.local]\nplatform = "embedded"\nnamespace = "shop"\n'
-    )
-    config = load_config(tmp_path / "aksci.toml")
-    env = Environment(
-        root=tmp_path,
-        config=config,
-        name="local",
-        settings=config.environments["local"],
-        variables=os.environ,
-        now=now,
-        runner=runner,
-        reporter=notes,
-        cache=toolbox.cache,
-        state=platform.state.parent,
-        run_id="r",
-    )
+    env = shop()
     ref = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
     with env:
         validator = env.validator
@@ -517,28 +527,8 @@ def test_on_the_embedded_platform_pods_have_a_namespace_of_their_own(
         assert validator._made._cluster.namespace == "aksci-validate"
 
 
-def test_the_step_runs_what_was_built_with_the_variables_of_its_table(
-    platform, toolbox, runner, notes, server, tmp_path
-):
-    (tmp_path / "aksci.toml").write_text(
-        'schema = 1\n[project]\nname = "shop"\n'
-        '[images.app]\ndockerfile = "Dockerfile"\nvalidate.env = { PORT = "8080" }\n'
-        '[environments.local]\nplatform = "embedded"\nnamespace = "shop"\n'
-    )
-    config = load_config(tmp_path / "aksci.toml")
-    env = Environment(
-        root=tmp_path,
-        config=config,
-        name="local",
-        settings=config.environments["local"],
-        variables=os.environ,
-        now=now,
-        runner=runner,
-        reporter=notes,
-        cache=toolbox.cache,
-        state=platform.state.parent,
-        run_id="r",
-    )
+def test_the_step_runs_what_was_built_with_the_variables_of_its_table(shop, notes, server):
+    env = shop('[images.app]\ndockerfile = "Dockerfile"\nvalidate.env = { PORT = "8080" }\n')
     built = BuiltImage(
         name="app", ref=server, input_key="k", tags=(), action="built", reasons=(), seconds=0,
         bases=(),

@@ -1,4 +1,4 @@
-"""Run images in the cluster for their checks: the ``Engine`` of ``aksci.images.validate``."""
+"""Run images in the cluster for their checks: the ``ImageRunner`` of a cluster."""
 
 from __future__ import annotations
 
@@ -60,30 +60,29 @@ class PodRunner:
 
     def run(self, task: CheckTask, halt: threading.Event) -> CheckOutcome:
         """Run an image until its check is decided, and remove the pod in any case."""
-        # Random: several runs may validate one image in one namespace.
-        name = f"validate-{task.ref.digest[7:19]}-{uuid.uuid4().hex[:8]}"
-        try:
-            self._cluster.create("Pod", pod_manifest(task, name))
-            return _Watch(self._cluster, self.name, task, name, halt).run()
-        finally:
-            with contextlib.suppress(ClusterError):  # away: the pod's own deadline ends it
-                self._cluster.delete("Pod", name)
+        with self._pod("validate", task, halt) as watch:
+            return watch.run()
 
     @contextlib.contextmanager
     def serve(self, task: CheckTask, port: int, halt: threading.Event) -> Iterator[_ServedPod]:
         """Start an image in a pod that the API server passes requests to; remove it."""
-        name = f"serve-{task.ref.digest[7:19]}-{uuid.uuid4().hex[:8]}"
-        try:
-            self._cluster.create("Pod", pod_manifest(task, name))
-            watch = _Watch(self._cluster, self.name, task, name, halt)
-            yield _ServedPod(self._cluster, watch, name, port)
-        finally:
-            with contextlib.suppress(ClusterError):
-                self._cluster.delete("Pod", name)
+        with self._pod("serve", task, halt) as watch:
+            yield _ServedPod(self._cluster, watch, port)
 
     def close(self) -> None:
         """Give the connections back."""
         self._cluster.close()
+
+    @contextlib.contextmanager
+    def _pod(self, purpose: str, task: CheckTask, halt: threading.Event) -> Iterator[_Watch]:
+        # Random: several runs may validate one image in one namespace.
+        name = f"{purpose}-{task.ref.digest[7:19]}-{uuid.uuid4().hex[:8]}"
+        try:
+            self._cluster.create("Pod", pod_manifest(task, name))
+            yield _Watch(self._cluster, self.name, task, name, halt)
+        finally:
+            with contextlib.suppress(ClusterError):  # away: the pod's own deadline ends it
+                self._cluster.delete("Pod", name)
 
     def _sweep(self) -> None:
         """Remove pods that have outlived their deadline."""
@@ -189,7 +188,7 @@ class _Watch:
         self._cluster = cluster
         self._engine = engine
         self._task = task
-        self._name = name
+        self.pod = name
         self._halt = halt
 
     def begin(self) -> CheckOutcome | None:
@@ -247,19 +246,19 @@ class _Watch:
                 )
             if now > deadline:
                 raise ClusterError(
-                    f"{self._task.image}: its pod {self._name} did not start within {_ARRIVAL} s.",
+                    f"{self._task.image}: its pod {self.pod} did not start within {_ARRIVAL} s.",
                     hint=f"kubectl -n {self._cluster.namespace} get events",
                 )
             self._wait(_POLL)
 
     def _pod(self) -> dict[str, Any]:
-        pod = self._cluster.get("Pod", self._name)
+        pod = self._cluster.get("Pod", self.pod)
         status = (pod or {}).get("status", {})
         # A pod that its own container ended has no reason; the container's state has it.
         if pod is None or (status.get("phase") == "Failed" and status.get("reason")):
             why = status.get("reason") or "deleted"  # Evicted, Preempting, NodeLost…
             raise ClusterError(
-                f"{self._task.image}: its pod {self._name} was ended from outside: {why}.",
+                f"{self._task.image}: its pod {self.pod} was ended from outside: {why}.",
                 hint="run again.",
             )
         return pod
@@ -272,7 +271,7 @@ class _Watch:
         if state.refusal:
             return CheckOutcome(engine=self._engine, started=False, refusal=state.refusal)
         # Before the pod is deleted: the kubelet removes the log with it.
-        log = self._cluster.logs(self._name, "image", lines=LOG_LINES)
+        log = self._cluster.logs(self.pod, "image", lines=LOG_LINES)
         return CheckOutcome(
             engine=self._engine,
             started=True,
@@ -287,7 +286,7 @@ class _Watch:
 
     def _last_attempt(self) -> str:
         with contextlib.suppress(DeployError):  # events are narration
-            fields = f"involvedObject.name={self._name},reason=Unhealthy"
+            fields = f"involvedObject.name={self.pod},reason=Unhealthy"
             events = self._cluster.list("Event", fields=fields)
             if events:
                 return end_of(str(events[-1].get("message", "")))
@@ -297,17 +296,18 @@ class _Watch:
 class _ServedPod:
     """A pod with one port that the API server passes requests to."""
 
-    def __init__(self, cluster: Cluster, watch: _Watch, name: str, port: int) -> None:
+    def __init__(self, cluster: Cluster, watch: _Watch, port: int) -> None:
         self._cluster = cluster
         self._watch = watch
-        self._name = name
         self._port = port
         self._early = watch.begin()
 
     def ask(self, path: str, timeout: float) -> HttpAnswer:
         """Send GET to the port."""
         try:
-            return HttpAnswer(*self._cluster.ask_pod(self._name, self._port, path, timeout=timeout))
+            return HttpAnswer(
+                *self._cluster.ask_pod(self._watch.pod, self._port, path, timeout=timeout)
+            )
         except ClusterError as error:
             return HttpAnswer(0, error.message)
 

@@ -90,6 +90,6 @@ def build_images(
         blocked=outcome.blocked,
         left_out=tuple(sorted(set(graph.images) - seen)),
         errors=outcome.failed,
-        refused={name: one for name, one in run.refused.items() if name in outcome.failed},
+        refused=run.refused,
         keys=run.keys,
     )

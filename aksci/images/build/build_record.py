@@ -82,7 +82,7 @@ class BuiltImage:
 class Build:
     """What became of each image that a build was asked for.
 
-    A build hands it on, in ``.aksci/build.json``, too: a later session reads the same from there.
+    ``.aksci/build.json`` keeps it for later sessions, without ``errors``, ``refused`` and ``keys``.
     """
 
     run_id: str

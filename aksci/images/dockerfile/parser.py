@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
 from aksci.core.strict_json import require_shallow
@@ -216,12 +216,19 @@ def json_strings(text: str) -> list[str] | None:
     """Return a JSON array of strings; None: BuildKit reads the text in its other form, or not."""
     if not text.startswith("["):
         return None
+    found = _json(text)
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        return None
+    return found
+
+
+def _json(text: str) -> Any:
+    """Return what a text says as JSON; None where it is none, or is nested beyond reason."""
     try:
         require_shallow(text.encode("utf-8", "surrogatepass"))
-        found = json.loads(text)
+        return json.loads(text)
     except ValueError:
         return None
-    return found if all(isinstance(one, str) for one in found) else None
 
 
 def _version(frontend: str | None) -> tuple[int, int] | None:
@@ -260,11 +267,7 @@ def _syntax(text: str, lines: list[str]) -> str | None:
         if found := _read_directives(lines, comment).get("syntax"):
             return found[0]
     if text.lstrip().startswith("{"):
-        try:
-            require_shallow(text.encode("utf-8", "surrogatepass"))
-            document = json.loads(text)
-        except ValueError:
-            return None
+        document = _json(text)
         value = document.get("syntax") if isinstance(document, dict) else None
         return value if isinstance(value, str) and value else None
     return None

@@ -203,17 +203,20 @@ class DockerRunner:
             container.reload()
             state = container.attrs["State"]
             seconds = time.monotonic() - started
-            ended = state["Status"] in {"exited", "dead"}
-            healthy = (state.get("Health") or {}).get("Status") == "healthy"
-            if ended or healthy or seconds >= limit:
-                break
+            if _has_ended(state) or _is_healthy(state) or seconds >= limit:
+                return self.outcome(container, seconds)
             if halt.wait(min(_POLL, limit - seconds)):
                 raise Interrupted(f"Stopped while {task.image} was validated.")
+
+    def outcome(self, container: Any, seconds: float) -> CheckOutcome:
+        """Return what has become of a container's process, as it was last read."""
+        state = container.attrs["State"]
+        ended = _has_ended(state)
         return CheckOutcome(
             engine=self.name,
             started=True,
             exit_code=int(state["ExitCode"]) if ended else None,
-            healthy=healthy and not ended,
+            healthy=_is_healthy(state) and not ended,
             out_of_memory=bool(state.get("OOMKilled")),
             probe_output=_last_attempt(state),
             log=end_of(container.logs(tail=LOG_LINES).decode("utf-8", "replace")),
@@ -325,18 +328,17 @@ class _ServedContainer:
             return self._refusal
         with self._runner.answers():
             self._container.reload()
-            state = self._container.attrs["State"]
-            if state["Status"] not in {"exited", "dead"}:
+            if not _has_ended(self._container.attrs["State"]):
                 return None
-            log = self._container.logs(tail=LOG_LINES)
-        return CheckOutcome(
-            engine=self._runner.name,
-            started=True,
-            exit_code=int(state["ExitCode"]),
-            out_of_memory=bool(state.get("OOMKilled")),
-            log=end_of(log.decode("utf-8", "replace")),
-            seconds=time.monotonic() - self._began,
-        )
+            return self._runner.outcome(self._container, time.monotonic() - self._began)
+
+
+def _has_ended(state: Mapping[str, Any]) -> bool:
+    return state["Status"] in {"exited", "dead"}
+
+
+def _is_healthy(state: Mapping[str, Any]) -> bool:
+    return (state.get("Health") or {}).get("Status") == "healthy"
 
 
 def _last_attempt(state: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 
-__all__ = ["ARTIFACT_TYPE", "Validation", "judge", "store"]
+__all__ = ["ARTIFACT_TYPE", "Validation", "how_it_ended", "judge", "shown_log", "store"]
 
 ARTIFACT_TYPE = "application/vnd.aksci.validation.v1+json"
 _SPEC, _PASSED, _FINDING = (
@@ -91,7 +91,7 @@ def _judge_command(check: Check, outcome: CheckOutcome) -> tuple[bool, str]:
     what = f"its command {shlex.join(check.argv)}"
     if outcome.exit_code is None:
         return False, f"{what} did not end within {check.timeout:g} s"
-    return False, f"{what} {_ended(outcome)}"
+    return False, f"{what} {how_it_ended(outcome)}"
 
 
 def _judge_health(check: Check, outcome: CheckOutcome) -> tuple[bool, str]:
@@ -99,7 +99,7 @@ def _judge_health(check: Check, outcome: CheckOutcome) -> tuple[bool, str]:
         return True, f"its health check passes after {outcome.seconds:.1f} s"
     what = f"its health check {shlex.join(check.probe)}"
     if outcome.exit_code is not None:
-        return False, f"its process {_ended(outcome)} before {what} could pass"
+        return False, f"its process {how_it_ended(outcome)} before {what} could pass"
     last = (
         f"; its last output: {one_line(outcome.probe_output, _SHORT)}"
         if outcome.probe_output
@@ -112,9 +112,9 @@ def _judge_start(check: Check, outcome: CheckOutcome) -> tuple[bool, str]:
     if outcome.exit_code is None:
         return True, "its process starts and keeps running"
     if outcome.exit_code in _NOT_EXECUTABLE or _exec_failed(check, outcome):
-        return False, f"its process can't be executed: it {_ended(outcome)}"
+        return False, f"its process can't be executed: it {how_it_ended(outcome)}"
     # Most services end where their database is missing: that is no fault of the image.
-    return True, f"its process starts, and {_ended(outcome)} by itself"
+    return True, f"its process starts, and {how_it_ended(outcome)} by itself"
 
 
 def store(registry: Registry, validation: Validation, *, run: str, now: datetime) -> ImageRef:
@@ -135,10 +135,18 @@ def store(registry: Registry, validation: Validation, *, run: str, now: datetime
     )
 
 
-def _ended(outcome: CheckOutcome) -> str:
+def how_it_ended(outcome: CheckOutcome) -> str:
+    """Say how a process ended, as the rest of a sentence about it."""
     if outcome.out_of_memory:
         return f"was ended for using too much memory (status {outcome.exit_code})"
     return f"ended with status {outcome.exit_code}"
+
+
+def shown_log(outcome: CheckOutcome) -> str:
+    """Return what a message ends with: the process's last output; empty where it said nothing."""
+    if not outcome.log:
+        return ""
+    return "\n\n" + "\n".join(f"  {line}" for line in outcome.log.splitlines())
 
 
 def _exec_failed(check: Check, outcome: CheckOutcome) -> bool:

@@ -18,6 +18,7 @@ from aksci.images.validate.image_runner import (
     ImageServer,
     choose_platform,
 )
+from aksci.images.validate.result import how_it_ended, shown_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +35,7 @@ _BRIEF = 5.0
 _LONGEST = 16 * 2**20
 """Bytes of one answer that are read."""
 _BROKEN = 500
-"""From this status on it is no answer of a service that is ready, or one of a proxy."""
+"""From this status on, a service is not ready, or a proxy answers in its place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +162,7 @@ def _await(served: ServedImage, name: str, port: int, ready: str, timeout: float
             return
         outcome = served.ended()
         if outcome is not None:
-            raise ValidationError(f"{name} {_end(outcome)}{_log(outcome)}")
+            raise ValidationError(f"{name} {_end(outcome)}{shown_log(outcome)}")
         if time.monotonic() > deadline:
             last = answer.text.strip()[:300] if not answer.status else f"HTTP {answer.status}"
             raise ValidationError(
@@ -174,10 +175,4 @@ def _await(served: ServedImage, name: str, port: int, ready: str, timeout: float
 def _end(outcome: CheckOutcome) -> str:
     if not outcome.started:
         return f"can't be started: {outcome.refusal}."
-    return f"ended with status {outcome.exit_code} before it answered."
-
-
-def _log(outcome: CheckOutcome) -> str:
-    if not outcome.log:
-        return ""
-    return "\n\n" + "\n".join(f"  {line}" for line in outcome.log.splitlines())
+    return f"{how_it_ended(outcome)} before it answered."

@@ -12,7 +12,7 @@ from aksci.images.schedule import run_ready
 from aksci.images.validate.checks import plan_check, spec_hash
 from aksci.images.validate.image_facts import configurations
 from aksci.images.validate.image_runner import CheckTask, choose_platform
-from aksci.images.validate.result import Validation, judge, store
+from aksci.images.validate.result import Validation, judge, shown_log, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -233,8 +233,8 @@ def _failure(result: Validation) -> ValidationError:
     outcome = result.outcome
     where = f" ({outcome.engine}, {result.platform})" if outcome else ""
     message = f"{result.image} does not run as it must: {result.finding}{where}."
-    if outcome and outcome.log:
-        message += "\n\n" + "\n".join(f"  {line}" for line in outcome.log.splitlines())
+    if outcome:
+        message += shown_log(outcome)
     return ValidationError(
         message,
         hint=f"what is checked is told by [images.{_key(result.image)}.validate] in aksci.toml: "

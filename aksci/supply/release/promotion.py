@@ -113,7 +113,7 @@ def _parts(release: Release) -> Iterator[ImageRef]:
     """Yield all that a release is made of."""
     yield release.ref
     yield from (image.ref for image in release.images.values())
-    yield from (service.chart for service in release.services.values())
+    yield from release.charts
 
 
 def _databases(registry: Registry, release: Release) -> dict[str, str]:

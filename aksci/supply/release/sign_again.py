@@ -52,7 +52,7 @@ def _claims(release: Release) -> dict[ImageRef, dict[str, str]]:
         image.ref: image_claims(image.ref, verdict=image.verdict, input_key=image.input_key)
         for image in release.images.values()
     }
-    charts = {each.chart: kind_claims(each.chart, "chart") for each in release.services.values()}
+    charts = {chart: kind_claims(chart, "chart") for chart in release.charts}
     return {**images, **charts, release.ref: kind_claims(release.ref, "release")}
 
 

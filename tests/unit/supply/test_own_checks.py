@@ -31,6 +31,10 @@ def signer_that_shows(*proofs):
     )
 
 
+def own_signer(signer):
+    return OwnSigner(signer=signer, name="mine")
+
+
 def proof(**claims):
     return Proof(signer="notation", identity="CN=them\nsigned by notation", claims=claims)
 
@@ -44,7 +48,7 @@ GOOD = proof(**CLAIMS, more="1")
     [
         RememberingSigner,
         lambda signer: AllSigners([signer_that_shows(GOOD), signer]),
-        lambda signer: OwnSigner(signer=signer, name="mine"),
+        own_signer,
     ],
     ids=["alone", "with another", "own"],
 )
@@ -66,7 +70,7 @@ def test_a_signer_that_proves_nothing_has_verified_nothing(ref, proofs, wrap):
 )
 @pytest.mark.parametrize(
     "wrap",
-    [RememberingSigner, lambda signer: OwnSigner(signer=signer, name="mine")],
+    [RememberingSigner, own_signer],
     ids=["alone", "own"],
 )
 def test_what_is_no_tuple_of_proofs_proves_nothing(ref, shown, wrap):
@@ -78,11 +82,11 @@ def test_what_is_no_tuple_of_proofs_proves_nothing(ref, shown, wrap):
 
 def test_what_a_signer_of_ones_own_has_signed_must_verify_at_once(ref):
     with pytest.raises(UntrustedError):
-        OwnSigner(signer=signer_that_shows(), name="mine").sign(ref, CLAIMS)
+        own_signer(signer_that_shows()).sign(ref, CLAIMS)
 
 
 def test_a_proof_bears_the_name_that_aksci_toml_gives_its_signer(ref):
-    (found,) = OwnSigner(signer=signer_that_shows(GOOD), name="mine").verify(ref, CLAIMS)
+    (found,) = own_signer(signer_that_shows(GOOD)).verify(ref, CLAIMS)
     assert (found.signer, found.identity) == ("mine", "CN=them signed by notation")
 
 
