@@ -91,7 +91,7 @@ def schema(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def surface(session: nox.Session) -> None:
-    """Write anew what is public, as docs/compatibility.md promises it."""
+    """Regenerate the list of public names that docs/compatibility.md guarantees."""
     with Path("tests/unit/public_surface.txt").open("w", encoding="utf-8") as file:
         session.run("python", "tests/public_surface.py", stdout=file)
 
@@ -100,14 +100,14 @@ def surface(session: nox.Session) -> None:
 def package(session: nox.Session) -> None:
     """Build wheel and source archive into dist/, the same bytes each time: -- [TAG].
 
-    A tag must be this version's, and the changelog must tell of it.
+    A tag must match this version, and the changelog must have its section.
     """
     version = aksci.__version__
     if session.posargs and session.posargs != [f"v{version}"]:
         session.error(f"{' '.join(session.posargs)} is not v{version}: see aksci/__init__.py")
     changelog = Path("CHANGELOG.md").read_text(encoding="utf-8")
-    told = re.search(rf"^## \[?{re.escape(version)}\]? - \d", changelog, re.MULTILINE)
-    if session.posargs and not told:
+    section = re.search(rf"^## \[?{re.escape(version)}\]? - \d", changelog, re.MULTILINE)
+    if session.posargs and not section:
         session.error(f"CHANGELOG.md has no section '## {version} - DATE'")
     made = session.run("git", "log", "-1", "--format=%ct", external=True, silent=True)
     epoch = {"SOURCE_DATE_EPOCH": str(made).strip()}
@@ -116,14 +116,14 @@ def package(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def tryout(session: nox.Session) -> None:
-    """Use the wheel in dist/ as a stranger does, on each Python of AKSCI_PYTHONS."""
+    """Test the wheel in dist/ as a user installs it, on each Python of AKSCI_PYTHONS."""
     (wheel,) = Path("dist").resolve().glob("*.whl")
     session.run("pytest", "tests/integration/test_wheel", env={"AKSCI_WHEEL": str(wheel)})
 
 
 @nox.session(python=False)
 def upload(session: nox.Session) -> None:
-    """Publish dist/ on the package index, as the workflow that runs (trusted publishing)."""
+    """Publish dist/ on the package index with the workflow's identity (trusted publishing)."""
     files = sorted(map(str, Path("dist").glob("aksci-*")))
     session.run("uv", "publish", "--trusted-publishing", "always", *files)
 

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 __all__ = ["Option", "register", "session"]
 
 _DEFAULT = ("build", "deploy")
-"""What nox runs if it is not told what to."""
+"""Sessions that plain ``nox`` runs."""
 _SPEC = "aksci_session"
-"""The attribute of a nox session's function that tells that it is of aksci."""
+"""The attribute that marks a nox session's function as aksci's."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _projects: dict[Path, str] = {}
-"""Noxfile -> the folder that ``register`` was told of. It is read when a session runs."""
+"""Noxfile -> the folder passed to ``register``. It is read when a session runs."""
 
 
 def register(
@@ -89,7 +89,7 @@ def session(
 
     is ``nox -s ship -- --only web --canary``, and calls ``ship(env, only=("web",), canary=True)``.
     The module is imported when the session runs, with the noxfile's folder first on
-    ``sys.path``. Errors of aksci are told without a traceback, and others with it.
+    ``sys.path``. Errors of aksci are printed without a traceback, others with one.
 
     :param target: ``module:function``. The function takes an ``Environment``, and its options by
         name; it returns None, or an exit status.
@@ -157,7 +157,7 @@ def _registered(name: str) -> SessionSpec | None:
 
 
 def _is_own(spec: SessionSpec | None) -> bool:
-    """Tell whether a session is the team's own."""
+    """Return whether a session is the team's own."""
     return spec is not None and spec.noxfile is not None
 
 
@@ -254,7 +254,7 @@ def _line_of(session: nox.Session, spec: SessionSpec) -> CommandLine:
     ``in`` for those that were chosen, however, needed by others, or notified. ``notify`` may have
     given a session arguments of its own.
 
-    Where that is gone, and in a worker of ``nox --parallel``, which is told of one session only,
+    Where that is gone, and in a worker of ``nox --parallel``, which knows only one session,
     others may take part: then what is not ours is not refused.
     """
     from aksci.cli.command_line import CommandLine

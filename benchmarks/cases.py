@@ -1,4 +1,4 @@
-"""What is compared: one function for each row of docs/benchmarks.md that is about images."""
+"""Comparisons: one function for each row of docs/benchmarks.md that is about images."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ __all__ = [
 
 _TO_BUILD = ("build", "--until", "build")
 _SMALL = 25
-"""What takes milliseconds is run more often: one run tells nothing."""
+"""Rounds of a case that takes milliseconds: a single run means nothing."""
 SLOW = 4
-"""What takes many seconds takes part in each fourth round."""
+"""A contender that takes many seconds runs only in each fourth round."""
 _SYSTEM = "debian:bookworm-slim"
 _OURS = "aksci build --until build"
 

@@ -29,7 +29,7 @@ def _xdg(name: str, default: str) -> Path:
 
 @pytest.fixture(scope="session")
 def reporter():
-    """Tell on the real stderr what is being installed, whatever pytest captures."""
+    """Report installations on the real stderr, whatever pytest captures."""
     return choose_reporter({}, sys.__stderr__)
 
 
@@ -78,7 +78,7 @@ def foreign(tmp_path_factory):
 
 @pytest.fixture
 def installed(foreign, request):
-    """aksci as its users have it, for one Python: ``.run("aksci", "plan", cwd=…)``."""
+    """aksci as a user installs it, for one Python: ``.run("aksci", "plan", cwd=…)``."""
     return foreign.install(request.param)
 
 

@@ -1,4 +1,4 @@
-"""aksci as its users have it: the wheel, installed for some Python, in a repository of theirs."""
+"""Install the wheel for a Python, in a separate repository, as a user does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-"""Those that are supported."""
+"""The supported versions of Python."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +130,7 @@ def find_python(version: str) -> Path | None:
 
 
 def get_python(version: str) -> Path | None:
-    """Let uv find or download it: where there is no internet it can't."""
+    """Let uv find or download a Python; without internet it can only find one."""
     subprocess.run([_UV, "python", "install", version], check=False, capture_output=True)
     found = subprocess.run(
         [_UV, "python", "find", version], check=False, capture_output=True, text=True

@@ -1,4 +1,4 @@
-"""docs/library.md as files: what it shows, and a repository with all that this needs to work."""
+"""Write the files that docs/library.md shows, in a repository where they work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PYTHON = {name: text for name, (language, text) in FILES.items() if language == 
 SCANNER = "acme-scanner"
 """The folder of the package with the scanner."""
 (SCANNER_TABLES,) = re.findall(r"^```toml\n(# aksci.toml\n.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-"""What chooses it in aksci.toml."""
+"""The tables of aksci.toml that select it."""
 (README_NOXFILE,) = re.findall(
     r"^```python\n# noxfile.py\n([^`]*^session\(.*?)^```", README, re.MULTILINE | re.DOTALL
 )
@@ -57,7 +57,7 @@ _NEEDED = {
 
 
 def write(folder: Path) -> Path:
-    """Write a team's repository: the files of the page, the images they speak of, and a chart."""
+    """Write a team's repository: the files of the page, the images they name, and a chart."""
     files = _NEEDED | {name: text for name, (_, text) in FILES.items()}
     for name, text in files.items():
         path = folder / name

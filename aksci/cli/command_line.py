@@ -28,7 +28,7 @@ __all__ = ["CommandLine", "asks_for_help", "did_you_mean"]
 
 _HELP = frozenset({"-h", "--help"})
 _PLAN = "plan"
-"""Taken by each session or by none: one that ignored it would act."""
+"""Accepted by each session or by none: one that ignored it would make changes."""
 _UNSET = frozenset({"compare", "output", "release", "save"})
 """Empty, they are as if not given: scripts pass variables that may not be set."""
 _MEANT = ("only", "release", "to", "base", "env")
@@ -41,7 +41,7 @@ class CommandLine:
 
     sessions: tuple[SessionSpec, ...]
     others: bool = False
-    """Sessions that are not ours take part, or may: what they take, nobody knows."""
+    """Other sessions may run too, whose options aksci does not know."""
 
     def values_for(self, session: SessionSpec, arguments: Sequence[str]) -> dict[str, Any]:
         """Return what was given for a session, by the options' names.
@@ -132,7 +132,7 @@ class CommandLine:
 
 
 def asks_for_help(arguments: Iterable[str]) -> bool:
-    """Return whether somebody wants to read a usage text, whatever else was given."""
+    """Return whether the arguments ask for a usage text, whatever else they contain."""
     return bool(_HELP & set(arguments))
 
 

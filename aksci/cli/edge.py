@@ -1,6 +1,6 @@
 """The edge: from a command line to a session in its environment, and to an exit status.
 
-It tells what went wrong, and keeps a record of each run.
+It reports errors, and keeps a record of each run.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ def run_session(
 ) -> int:
     """Run one session and return its exit status (see ``aksci.core.errors``).
 
-    Errors are told on stderr, without a traceback when they are the user's or the machine's.
+    It prints errors on stderr, without a traceback if the user or the machine caused them.
 
     :param session: a name means one of ours.
     :param folder: where to look for aksci.toml, upwards. Default: the working directory.
-    :param line: who else is handed the same arguments. Default: nobody.
+    :param line: the other sessions that get the same arguments. Default: none.
     """
     session = SESSIONS[session] if isinstance(session, str) else session
     if asks_for_help(arguments):
@@ -90,7 +90,7 @@ def run_session(
         _tell(reporter, interrupted)
         return interrupted.exit_status
     except OSError as error:
-        # A traceback is for whoever mends us; a file's name is what its owner needs.
+        # A traceback helps to fix aksci; a user needs only the file's name.
         ours = session.noxfile is None
         if error.errno not in _FULL and not (ours and error.filename is not None):
             raise  # not about a file of the user's: a defect, of ours or of their pipeline
@@ -122,7 +122,7 @@ def _record(session: SessionSpec, env: Environment, given: dict[str, Any]) -> in
     outcome = "ok"
     started = time.monotonic()
     try:
-        # The record tells what was decided; the status is the process's.
+        # The record has the outcome; the status is the process's.
         status = call_session(session, env, given)
     except AksciError as error:
         outcome = error.code
@@ -195,7 +195,7 @@ def _claim(folder: Path, run_id: str, session: str) -> Path:
 
 
 def _prune(folder: Path) -> None:
-    """Remove the oldest. Names don't tell: a run's number may have one digit more than the last."""
+    """Remove the oldest, not by name: a run's number may have one digit more than the last."""
     records = list(folder.glob("*.json"))
     if len(records) > _RECORDS:
         with contextlib.suppress(FileNotFoundError):  # another job removes some, too
@@ -229,7 +229,7 @@ def _uninterrupted() -> contextlib.AbstractContextManager[None]:
 @contextlib.contextmanager
 def _handling(handler: Callable[[int, object], None] | signal.Handlers) -> Iterator[None]:
     """Handle what interrupts so for a while. Only the main thread may; nohup's wish is kept."""
-    # Python refuses signal handlers elsewhere. Whoever runs sessions in threads has their own.
+    # Python refuses signal handlers elsewhere. A caller with threads has its own.
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -26,7 +26,7 @@ _DECLARED = (
     DeclaredOption(name="env", metavar="NAME", default="local", help="environment of aksci.toml"),
     DeclaredOption(
         name="format",
-        help="what to show as",
+        help="output format",
         default="text",
         choices=_FORMATS,
         narrowed={
@@ -58,7 +58,7 @@ _DECLARED = (
         name="force",
         metavar="IMAGE",
         many=True,
-        help="build it even if it is published; repeatable",
+        help="build this image even if it is published; repeatable",
     ),
     DeclaredOption(
         name="only", metavar="IMAGE", many=True, help="this image and what it needs; repeatable"
@@ -87,14 +87,14 @@ _DECLARED = (
         name="matrix",
         metavar="SYSTEM",
         choices=("github", "azure"),
-        help="hand the jobs of a CI matrix to later jobs, as this CI system wants it",
+        help="write a CI matrix for later jobs, in this CI system's format",
     ),
     DeclaredOption(
         name="group",
         metavar="BY",
         default="image",
         choices=("image", "component"),
-        help="with --matrix, one job an image, or one for images that need each other",
+        help="with --matrix, one job per image, or one for images that need each other",
     ),
     DeclaredOption(
         name="exit_code",
@@ -126,7 +126,7 @@ _DECLARED = (
         several=True,
         help="only what follows from this image; repeatable, or several with spaces",
     ),
-    DeclaredOption(name="batch", flag=True, help="take what waits for the next batch, too"),
+    DeclaredOption(name="batch", flag=True, help="include changes that wait for the next batch"),
     DeclaredOption(
         name="registry_wide",
         flag=True,

@@ -71,7 +71,7 @@ def _find(session: SessionSpec) -> Callable[..., Any]:
 def _parameters(session: SessionSpec, function: Callable[..., Any]) -> list[Parameter]:
     try:
         return list(signature(function).parameters.values())
-    except (TypeError, ValueError):  # some of what is written in C tells nobody
+    except (TypeError, ValueError):  # some functions written in C have none
         raise _wrong(session, "has no signature to read: wrap it in a function") from None
 
 

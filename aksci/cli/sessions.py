@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["SESSIONS", "SessionSpec"]
 
 _ANY = (0, 1, 2, 3, 28, 130)
-"""How every session can end: well, by a defect, for its user, on a full disk, by Ctrl-C."""
+"""Exit statuses of all sessions: success, a bug, a usage error, a full disk, Ctrl-C."""
 _TOOLS = (4, 15, 16)
 """It runs programs; git and buildx are some."""
 _PLATFORM = (5, 51, 52, 53)
@@ -40,13 +40,13 @@ class SessionSpec:
     recorded: bool = True
     """Write a run record."""
     fails: tuple[int, ...] = ()
-    """How it can end, beyond how every session can."""
+    """Its exit statuses beyond those of all sessions."""
     example: str = ""
-    """Arguments that somebody may give."""
+    """Example arguments."""
     own: tuple[DeclaredOption, ...] = ()
-    """Options of a team's session that nobody else has."""
+    """Options that only this session of a team has."""
     noxfile: Path | None = None
-    """Who has declared it; None: it is one of ours."""
+    """The noxfile that declares it; None: it is one of ours."""
 
     @property
     def statuses(self) -> tuple[int, ...]:

@@ -27,8 +27,8 @@ __all__ = ["ask_owners"]
 def ask_owners(env: Environment, cascade: Cascade) -> Cascade:
     """Find what other repositories of the registry have built on what moved; ask their owners.
 
-    We never make another project's image. Whom [[cascade.owners]] names for it is asked to run a
-    cascade, once for a change. Of a plan, nobody is asked.
+    We never make another project's image. The owner that [[cascade.owners]] names for it is
+    asked to run a cascade, once for a change. With a plan, no owner is asked.
 
     >>> done = ask_owners(env, cascade(env, registry_wide=True))  # doctest: +SKIP
     >>> [(one.repository, one.action) for one in done.dependents]  # doctest: +SKIP
@@ -48,7 +48,7 @@ def ask_owners(env: Environment, cascade: Cascade) -> Cascade:
             dependents, error = _ask(here, cascade)
     except Interrupted:
         raise
-    except AksciError as failure:  # what is done here is told whatever becomes of them
+    except AksciError as failure:  # this project's results are reported nevertheless
         error = failure
     seconds = time.monotonic() - began
     return keep(env, gone_on(cascade, "registry", seconds, error, dependents=dependents))

@@ -144,7 +144,7 @@ def require_gate_parts(env: Environment) -> None:
 def _tools_arriving(env: Environment, names: tuple[str, ...]) -> Iterator[None]:
     """Make programs on a fresh machine meanwhile: builds wait for the network much of the time.
 
-    One that fails is told when its turn comes.
+    If one fails, the error is raised when a step needs the program.
     """
     if not names:
         yield

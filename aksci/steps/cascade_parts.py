@@ -66,7 +66,7 @@ def chooser_for(
 ) -> Chooser:
     """Return what decides on each image.
 
-    :param trusted: tells whether a build is trusted. None: all are.
+    :param trusted: returns whether a build is trusted. None: all are.
     """
     lookup = Lookup(
         graph=scope.graph,

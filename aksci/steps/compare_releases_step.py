@@ -26,7 +26,7 @@ def compare_releases(
 ) -> Comparison:
     """Compare two releases: images and why, packages, findings, charts, migrations, commits.
 
-    A release that is not verified is compared all the same, and told as an error at once;
+    It also compares a release that is not verified, and reports that as an error at once;
     ``.require()`` refuses it.
 
     >>> changed = compare_releases(env, "r-1c0ffee5eed5")  # doctest: +SKIP

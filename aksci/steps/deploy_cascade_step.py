@@ -30,9 +30,9 @@ def deploy_cascade(env: Environment, cascade: Cascade) -> Cascade:
     """Bring the last release to the environments that opted in (``cascade = true``).
 
     It is deployed where the release before runs, or one earlier in the same signed chain, and
-    promoted, through the gates, where ``promote_from`` says so. All else is left, and told. The
-    last release counts even if this cascade had nothing to do: an earlier one may have died before
-    its end, or a gate may let it pass now. Of a plan, nothing is changed.
+    promoted, through the gates, where ``promote_from`` says so. Other environments are skipped
+    and reported. The last release counts even if this cascade had nothing to do: an earlier run
+    may have died before its end, or a gate may let it pass now. With a plan, nothing is changed.
 
     >>> done = deploy_cascade(env, done)  # doctest: +SKIP
     >>> {one.name: one.outcome for one in done.environments}  # doctest: +SKIP
@@ -50,7 +50,7 @@ def deploy_cascade(env: Environment, cascade: Cascade) -> Cascade:
     outcomes: tuple[EnvironmentOutcome, ...] = ()
     error: AksciError | None
     try:
-        # What somebody has released meanwhile is the last one, and not to be undone by ours.
+        # A release made meanwhile is the last one, and ours must not undo it.
         release = latest_release(here.registry, env.config.project.name)
         if release is None:
             return cascade
@@ -67,7 +67,7 @@ def deploy_cascade(env: Environment, cascade: Cascade) -> Cascade:
             )
     except Interrupted:
         raise
-    except AksciError as failure:  # what was made is told all the same
+    except AksciError as failure:  # the cascade's results are reported nevertheless
         error = failure
     seconds = time.monotonic() - began
     return keep(env, gone_on(cascade, "deploy", seconds, error, environments=outcomes))

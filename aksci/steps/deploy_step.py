@@ -28,12 +28,12 @@ def deploy(
     >>> {each.service: each.action for each in result.services}  # doctest: +SKIP
     {'web': 'upgrade', 'worker': 'skip'}
 
-    A service that fails is put back, and only it. Where nothing is to be done, nothing is locked.
+    It rolls back a service that fails, and only that one. With nothing to do, it takes no lock.
 
-    :param release_or_plan: what ``plan_deploy`` takes, or its plan: then this is done and nothing
-        else, or nothing at all. ``env.last_release()`` is what the last build made. None, as
-        ``publish`` returns it where there is no release, is refused.
-    :raises PlanChangedError: the plan does not hold any more; it is told in what. Nothing was
+    :param release_or_plan: a release as ``plan_deploy`` takes it, or its plan, which is applied
+        exactly or not at all. ``env.last_release()`` is the last build's. None, which ``publish``
+        returns for a partial build, is refused.
+    :raises PlanChangedError: the plan does not hold any more; the message says why. Nothing was
         changed.
     :raises UsageError: there is no such release, or it is in another registry.
     :raises TrustError: something of the release is not trusted, or a chart runs what is not in it.

@@ -43,7 +43,7 @@ def as_reference(release: Release | ImageRef | str | None) -> ImageRef:
 
 
 def earlier_release(env: Environment, to: Release | ImageRef | str | None) -> ImageRef:
-    """Return the release of the environment's history that is to be gone back to, and tell it.
+    """Return the release in the environment's history to roll back to, and report it.
 
     :param to: a text may also be a digest, or at least its first 6 digits.
     :raises UsageError: the history has no such release.

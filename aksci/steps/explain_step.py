@@ -21,7 +21,7 @@ __all__ = ["explain"]
 
 
 def explain(env: Environment, image: str, *, force: Collection[str] = ()) -> Explanation:
-    """Tell all that is known of an image: down to the first cause, and back to its last build.
+    """Explain an image: down to the first cause, and back to its last build.
 
     >>> explain(env, "web").reasons  # doctest: +SKIP
     ({'code': 'SOURCE', …},)
@@ -30,7 +30,7 @@ def explain(env: Environment, image: str, *, force: Collection[str] = ()) -> Exp
 
     :param force: images that would be built even if they are published.
     :raises ConfigError: there is no such image.
-    :raises UndecidedError: what its bases are can't be told.
+    :raises UndecidedError: its bases can't be determined.
     :raises RegistryError: the registry does not answer; it is not started.
     """
     here, forced = env.looking, names_of(force, "force")

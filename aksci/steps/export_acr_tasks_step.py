@@ -22,7 +22,7 @@ __all__ = ["export_acr_tasks"]
 def export_acr_tasks(env: Environment, folder: Path | str | None = None) -> AcrExport:
     """Write task files, scripts and an ARM template for ACR Tasks; warn of what they can't do.
 
-    Nothing is started, and nobody is asked.
+    It starts nothing, and contacts no other project.
 
     >>> [task.name for task in export_acr_tasks(env).tasks]  # doctest: +SKIP
     ['shop-base', 'shop-web']

@@ -20,16 +20,16 @@ __all__ = ["migrate_trust"]
 def migrate_trust(
     env: Environment, repositories: Sequence[str] = (), *, plan: bool = False
 ) -> tuple[TrustMigration, ...]:
-    """Sign by the other ``sign.signers`` what Docker Content Trust has signed, and tell of each.
+    """Sign by the other ``sign.signers`` what Docker Content Trust has signed, and report each.
 
     >>> [each.state for each in migrate_trust(env, plan=True)]  # doctest: +SKIP
     ['due', 'already']
 
     :param repositories: default: those of the project's images, charts and releases.
-    :param plan: sign nothing, and only tell what would be signed.
-    :raises ConfigError: nobody else signs, or a name is no repository's.
-    :raises TrustError: what Docker Content Trust says can't be fetched or is not trusted, or a
-        signature can't be made.
+    :param plan: sign nothing, and only report what would be signed.
+    :raises ConfigError: there is no other signer, or a name is not a repository's.
+    :raises TrustError: the data of Docker Content Trust can't be fetched or is not trusted, or
+        signing fails.
     """
     others = tuple(name for name in env.config.sign.signers if name != "dct")
     if not others:

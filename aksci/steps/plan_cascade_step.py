@@ -44,7 +44,7 @@ def plan_cascade(
     began = time.monotonic()
     here = env.looking
     scope = open_scope(here, bases, registry_wide=registry_wide)
-    # A plan needs no keys: what nobody signed is told as kept, and is built again then.
+    # A plan needs no keys: it shows an unsigned image as kept, and the cascade rebuilds it.
     chooser = chooser_for(here, scope, batch=batch, trusted=None)
     outcome = plan_images(chooser.lookup, chooser)
     cascade = first_result(

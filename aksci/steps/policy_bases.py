@@ -1,4 +1,4 @@
-"""What tells the digests of images' bases, as [cascade] holds them."""
+"""Resolve the digests of images' bases, by the policy of [cascade]."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["policy_bases"]
 
 
 def policy_bases(env: Environment, graph: Graph) -> BaseResolver:
-    """Return what tells the bases of each image, as [cascade] holds them.
+    """Return what resolves the bases of each image, by the policy of [cascade].
 
     What an image recorded must be trusted even where this session signs nothing: a later job signs
     what was built on it, since our own run has built it. Only a look takes it as it is.

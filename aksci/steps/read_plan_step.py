@@ -25,7 +25,7 @@ def read_plan(
     True
 
     :param file: relative to the project's folder.
-    :param only: the images that the other plan is about, as ``plan`` is told.
+    :param only: the images of the other plan, as ``plan`` takes them.
     :raises UsageError: it is no plan, another version's, or of other images.
     """
     made = origin_of_plan(env, only, with_dependents=with_dependents)

@@ -40,9 +40,9 @@ def run_image(
 
     :param image: of a build; what runs is this digest.
     :param port: where the image listens, by TCP.
-    :param variables: its environment variables. Default: ``validate.env`` in its table. Whoever
-        may read pods, or ask Docker Engine, reads them while it runs: no secrets that count.
-    :param ready: path that must be answered, with a status below 500, before the block begins.
+    :param variables: its environment variables. Default: ``validate.env`` in its table. Anyone
+        who may read pods or use Docker Engine can read them meanwhile: pass no real secrets.
+    :param ready: path that must respond with a status below 500 before the block begins.
     :param timeout: seconds for that, once the process has started.
     :param limit: seconds, and some minutes more, after which the cluster ends the pod where this
         process was killed and can't remove it.

@@ -24,9 +24,9 @@ def scan(env: Environment, build: Build, *, quiet: bool = False) -> Verdicts:
     (False, ['CVE-2024-5535'])
     >>> verdicts.require()  # doctest: +SKIP
 
-    Findings fail nothing here: that is what ``require`` does, and ``sign`` asks it.
+    Findings raise no error here: ``require`` does that, and ``sign`` calls it.
 
-    :param quiet: tell nothing of the verdicts, since another job has told them.
+    :param quiet: don't report the verdicts, since another job has reported them.
     :raises GateError: an image could not be scanned, which is never "clean".
     :raises ConfigError: a file that [scan] names is missing or damaged.
     """

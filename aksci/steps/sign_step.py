@@ -22,7 +22,7 @@ def sign(env: Environment, build: Build, verdicts: Verdicts) -> tuple[str, ...]:
     :returns: the images that were signed now; the others were signed just so before.
     :raises UsageError: build or verdicts are of another environment.
     :raises GateError: the policy refuses an image; nothing is signed then.
-    :raises TrustError: somebody else may have put an image there, or it can't be signed.
+    :raises TrustError: an image is not trusted, or can't be signed.
     """
     from aksci.supply.sign.sign_build import sign_build
 

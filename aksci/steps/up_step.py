@@ -14,7 +14,7 @@ __all__ = ["up"]
 
 
 def up(env: Environment) -> Endpoints:
-    """Start or repair the embedded platform, its cluster included, and tell where its parts are.
+    """Start or repair the embedded platform, its cluster included, and report where its parts are.
 
     Whatever the environment itself is. Other steps start what they need of it by themselves.
 

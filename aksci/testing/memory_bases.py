@@ -21,7 +21,7 @@ _PLATFORMS = ("linux/amd64", "linux/arm64")
 
 
 class MemoryBases:
-    """Every registry in the world, in memory: each base image is there as soon as it is asked for.
+    """Every registry in the world, in memory: each base image exists once it is requested.
 
     What ``FROM debian:bookworm`` means is made of the name alone, so that it is the same in every
     test, until ``move`` lets the tag mean something newer. An image has one small layer for each
@@ -52,12 +52,12 @@ class MemoryBases:
             return self._registries[host]
 
     def digest(self, reference: str) -> str:
-        """Return the digest that a reference means now, such as ``python:3.13-slim``."""
+        """Return the current digest of a reference, such as ``python:3.13-slim``."""
         host, repository, tag = _place(reference)
         return self.connect(host).resolve(repository, tag) or ""
 
     def move(self, reference: str) -> str:
-        """Let a reference mean a newer image from now on; return its digest.
+        """Point a reference to a newer image from now on; return its digest.
 
         The image before stays, and can be had by its digest.
         """
@@ -68,7 +68,7 @@ class MemoryBases:
             return self._publish(host, repository, tag, version)
 
     def remove(self, reference: str) -> None:
-        """Let there be no such image, until ``move``."""
+        """Delete an image, until ``move``."""
         host, repository, tag = _place(reference)
         with self._lock:
             self._missing.add((host, repository, tag))
@@ -101,7 +101,7 @@ class MemoryBases:
 
 
 class _BaseRegistry(MemoryRegistry):
-    """Has what is asked for by tag."""
+    """Makes an image for each tag that is requested."""
 
     def __init__(self, host: str, bases: MemoryBases) -> None:
         super().__init__(host)

@@ -54,7 +54,7 @@ class MemoryBuilder(Builder):
         self._connect = connect
         self.runs = dict(runs or {})
         self.requests: list[BuildRequest] = []
-        """All that was asked for, in the order in which it began; failures, too."""
+        """All build requests, in the order in which they began; failed ones, too."""
         self.built: list[str] = []
         """Names of the images that were built, in the order in which they were finished."""
         self._failures: dict[str, str] = {}
@@ -84,7 +84,7 @@ class MemoryBuilder(Builder):
         return BuildOutput(digest=digest, provenance=_provenance(request))
 
     def stop(self) -> None:
-        """Build nothing any more."""
+        """Stop building."""
         self._stopped.set()
 
     def _push(self, request: BuildRequest) -> str:
@@ -116,7 +116,7 @@ class MemoryBuilder(Builder):
 
 
 def _provenance(request: BuildRequest) -> dict[str, Any]:
-    """Tell which images were used. SLSA provenance v0.2, "materials"."""
+    """List the images that were used. SLSA provenance v0.2, "materials"."""
     pins = [ImageRef.parse(pin) for pin in request.parents.values()]
     return {
         "buildType": "https://aksci.dev/in-memory",

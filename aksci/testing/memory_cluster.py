@@ -47,7 +47,7 @@ class MemoryCluster:
     >>> cluster.images("shop")  # what runs there now, by digest
     {}
 
-    :param now: its clock; unless told, one that stands still.
+    :param now: its clock. Default: one that stands still.
     :param namespaces: those that there are; None: each that is asked for.
     """
 
@@ -84,7 +84,7 @@ class MemoryCluster:
         log: str = "",
         times: int | None = 1,
     ) -> None:
-        """Let the pods of a workload not become ready when it is written the next time.
+        """Keep a workload's pods from becoming ready after its next write.
 
         :param workload: its name; of a Job, how its name begins, such as ``web-migrate``.
         :param code: why a container waits, in Kubernetes' words: ``CrashLoopBackOff``,
@@ -113,7 +113,7 @@ class MemoryCluster:
         self._refusals[end] = (status, message)
 
     def answer(self, service: str, status: int, text: str = "") -> None:
-        """Let a Service answer each GET through the API server so; unless told, 200."""
+        """Set a Service's response to each GET through the API server. Default: 200."""
         self._answers[service] = (status, text)
 
     def find(self, namespace: str, plural: str) -> dict[str, dict[str, Any]]:
@@ -140,7 +140,7 @@ class MemoryCluster:
     # What a client reaches
 
     def client(self) -> httpx2.Client:
-        """Return an HTTP client whose every request comes here."""
+        """Return an HTTP client that sends every request to this cluster."""
         import httpx2
 
         return httpx2.Client(
@@ -157,7 +157,7 @@ class MemoryCluster:
             self._keep(path, json.loads(json.dumps(body)))
 
     def remove(self, path: str) -> bool:
-        """Delete an object and what it owns; tell whether it was there."""
+        """Delete an object and what it owns; return whether it existed."""
         with self._lock:
             found = self.objects.pop(path, None)
             if found is None:

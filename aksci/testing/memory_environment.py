@@ -1,4 +1,4 @@
-"""Open an environment whose outside is in memory: ``open_environment``."""
+"""Open an environment whose external services are in memory: ``open_environment``."""
 
 from __future__ import annotations
 
@@ -43,12 +43,11 @@ def open_environment(
     run_id: str = "test",
     work: Path | None = None,
 ) -> MemoryEnvironment:
-    """Open an environment of a project: a context manager. Nothing outside of it is touched.
+    """Open an environment of a project, as a context manager, without any external service.
 
-    Registries, builder, scanner, signer and cluster are those of ``world``, in memory; all else is
-    aksci's own code, which does not know. No program, network, daemon or home folder is used, and
-    what a run leaves behind is in a temporary folder, so that ``root`` may be the repository that
-    is tested.
+    Registries, builder, scanner, signer and cluster are those of ``world``, in memory; the rest is
+    aksci's real code. It uses no program, network, daemon or home folder, and writes a run's files
+    to a temporary folder, so that ``root`` can be the repository under test.
 
     >>> with open_environment(folder) as env:  # doctest: +SKIP
     ...     build = steps.build(env)
@@ -56,15 +55,14 @@ def open_environment(
     ['base', 'web']
 
     :param root: where to look for aksci.toml, upwards.
-    :param world: of an environment before, to go on with what it left; unless told, a new one.
-    :param parts: those of your own that take the place of ours, such as a scanner.
-    :param reporter: whoever is to remember what is told; unless told, a new one.
-    :param variables: the process's environment variables; unless told, there are none.
-    :param runner: what starts programs; unless told, each is refused. With ``variables`` that have
-        a PATH with git, git is asked for the commit.
-    :param run_id: its run's.
-    :param work: the folder in place of ``.aksci``, such as an earlier run's; unless told, an empty
-        one.
+    :param world: that of an earlier environment, to continue in it. Default: a new one.
+    :param parts: your own parts, such as a scanner, which replace those of ``world``.
+    :param reporter: records the messages. Default: a new one.
+    :param variables: the process's environment variables. Default: none.
+    :param runner: starts programs. Default: one that refuses to. If the PATH of ``variables`` has
+        git, aksci asks git for the commit.
+    :param run_id: the run's id.
+    :param work: the folder instead of ``.aksci``, such as an earlier run's. Default: an empty one.
     :raises ConfigError: there is no aksci.toml or an error in it, or no such environment.
     """
     world = world or MemoryWorld()
@@ -96,12 +94,12 @@ def open_environment(
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class MemoryEnvironment(Environment):
-    """An environment whose outside is in memory; get it by ``open_environment``."""
+    """An environment with external services in memory; made by ``open_environment``."""
 
     reporter: RecordingReporter
-    """What was told."""
+    """Records the run's messages."""
     world: MemoryWorld
-    """All that it talks to."""
+    """The external services."""
     memory: Path
     """The folder in place of ``.aksci``."""
 
@@ -113,8 +111,8 @@ class MemoryEnvironment(Environment):
     def next_run(self, run_id: str = "next-run") -> MemoryEnvironment:
         """Return the environment as a later run finds it, closed with this one.
 
-        Sources and aksci.toml are read again, and what this run has learnt is forgotten: what a
-        base's tag means, and what is signed.
+        It reads sources and aksci.toml again, and forgets what this run has cached: the digests of
+        bases' tags, and what is signed.
         """
         later = open_environment(
             self.root,
@@ -130,12 +128,12 @@ class MemoryEnvironment(Environment):
         return self._family.closing.enter_context(later)
 
     def prepare(self, *, cluster: bool = False, notary: bool = False) -> Endpoints:  # noqa: ARG002
-        """Start nothing: all is there."""
+        """Start nothing: everything is in memory."""
         return self.endpoints
 
     @property
     def toolbox(self) -> Any:
-        """A toolbox without tools: what asks for one is told so."""
+        """A toolbox without tools: each request for one is an error."""
         return _NoTools()
 
     def _connect(self, host: str, *, plain_http: bool = False, hint: str | None = None) -> Registry:

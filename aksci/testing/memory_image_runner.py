@@ -18,7 +18,7 @@ __all__ = ["MemoryImageRunner"]
 
 
 class MemoryImageRunner(ImageRunner):
-    """Says of each image that it runs as it must, unless it was told to fail.
+    """Reports that each image runs as it must, unless a test lets it fail.
 
     No process is started: whether an image really runs, only Docker or a cluster can tell. It is
     called from several threads.
@@ -44,7 +44,7 @@ class MemoryImageRunner(ImageRunner):
         self._failures[image] = (exit_code, log)
 
     def answer(self, image: str, path: str, *, status: int = 200, text: str = "") -> None:
-        """Let an image that is kept running answer so; unless told, each answers 200 and nothing.
+        """Set the response of an image that keeps running. Default: 200 with an empty body.
 
         >>> MemoryImageRunner().answer("web", "/", status=500, text="out of memory")
         """
@@ -60,7 +60,7 @@ class MemoryImageRunner(ImageRunner):
         return ()
 
     def run(self, task: CheckTask, halt: threading.Event) -> CheckOutcome:  # noqa: ARG002 - no wait
-        """Tell how a container of the image would have ended."""
+        """Return how a container of the image would have ended."""
         self.tasks.append(task)
         if task.image in self._failures:
             code, log = self._failures[task.image]
@@ -76,7 +76,7 @@ class MemoryImageRunner(ImageRunner):
         port: int,  # noqa: ARG002 - there is none
         halt: threading.Event,  # noqa: ARG002 - no socket, no wait
     ) -> Iterator[_MemoryServed]:
-        """Keep an image running, as far as anybody can tell by asking it."""
+        """Pretend to run an image: it responds to requests until it is stopped."""
         self.tasks.append(task)
         ended = self._failures.get(task.image)
         yield _MemoryServed(

@@ -1,4 +1,4 @@
-"""A scanner that finds what it was told to find: ``MemoryScanner`` and ``CannedFinding``."""
+"""A scanner that reports the findings that a test sets: ``MemoryScanner``, ``CannedFinding``."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class CannedFinding:
     """Of a secret or a misconfiguration, the file."""
     installed: str = "1.0"
     fixed: str = "1.1"
-    """Empty: nobody has fixed it yet."""
+    """Empty: there is no fix yet."""
     in_base: bool = False
     """Whether the base image brought it."""
 
@@ -93,13 +93,13 @@ class MemoryScanner(Scanner):
             self.refresh()
 
     def fail(self, image: str, message: str = "it was told to fail") -> None:
-        """Let the scans of an image fail: that is never "nothing found". Until ``recover``."""
+        """Let the scans of an image fail until ``recover``: that is never "nothing found"."""
         with self._lock:
             self._failures[image] = message
             self.refresh()
 
     def recover(self) -> None:
-        """Let all scans end well again."""
+        """Let all scans succeed again."""
         self._failures.clear()
 
     def refresh(self) -> None:
@@ -108,11 +108,11 @@ class MemoryScanner(Scanner):
 
     @property
     def database(self) -> Database:
-        """What it compares with; dated when it was last told something."""
+        """The vulnerability database, dated when a test last changed its findings."""
         return self._database
 
     def scan(self, ref: ImageRef, *, scanners: frozenset[str]) -> dict[str, Any]:
-        """Report what was canned for the image."""
+        """Report the image's canned findings."""
         self.scanned.append(ref)
         for image, message in self._failures.items():
             if _is(image, ref):

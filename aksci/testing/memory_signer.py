@@ -49,7 +49,7 @@ class MemorySigner(Signer):
     :param connect: returns the registry of a host.
     :param now: the clock that dates signatures.
     :param key: the name of the key that signs.
-    :param trusted: the keys that count; unless told, the one that signs.
+    :param trusted: the keys that count; by default the one that signs.
     """
 
     name = "memory"
@@ -70,7 +70,7 @@ class MemorySigner(Signer):
         """All that it signed, in order."""
 
     def with_key(self, key: str) -> MemorySigner:
-        """Return somebody else, who signs with another key and trusts that one."""
+        """Return another signer, which signs with another key and trusts that one."""
         return MemorySigner(self._connect, now=self._now, key=key)
 
     def sign(self, ref: ImageRef, claims: Mapping[str, str]) -> None:
@@ -133,7 +133,7 @@ class MemorySigner(Signer):
         ]
 
     def _wrong(self, signature: Mapping[str, Any], ref: ImageRef) -> str:
-        """Say what is wrong with a signature; empty: nothing."""
+        """Return what is wrong with a signature; empty if it is valid."""
         statement = signature["statement"]
         if signature["mac"] != _mac(statement):
             return "has a signature that was changed"

@@ -76,7 +76,7 @@ class MemoryTarget(Target):
     """
 
     memory: MemoryCluster
-    """Where it applies; the cluster that it is handed is a client of it."""
+    """The cluster to which it applies; its methods get a client of it."""
     render_objects: Callable[[Change], list[dict[str, Any]]] = one_deployment
     """What a service is to become -> Kubernetes objects, in place of the one Deployment."""
     applied: list[AppliedService] = field(default_factory=list)
@@ -145,7 +145,7 @@ class MemoryTarget(Target):
         return self._objects(cluster.namespace, service)
 
     def status(self, cluster: Cluster, service: str, *, timeout: float) -> str:  # noqa: ARG002
-        """Say that nothing is wrong: what the objects tell is all."""
+        """Report no problem: the objects' own status is enough."""
         return ""
 
     def restore(self, cluster: Cluster, service: str, number: int, *, timeout: int) -> None:  # noqa: ARG002
@@ -171,7 +171,7 @@ class MemoryTarget(Target):
         self.removed.append(service)
 
     def stop(self) -> None:
-        """Do nothing: all that it does is done at once."""
+        """Do nothing: no operation takes time."""
 
     def _apply(self, namespace: str, made: AppliedService, labels: Mapping[str, str]) -> None:
         before = {_path(namespace, each) for each in self._objects(namespace, made.service)}

@@ -1,4 +1,4 @@
-"""All that is outside of a pipeline, in memory: ``MemoryWorld``."""
+"""The external services of a pipeline, in memory: ``MemoryWorld``."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class MemoryWorld:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        """The time of everything; it stands still unless a test turns it."""
+        """The clock of all of them; it stands still unless a test advances it."""
         self.bases = MemoryBases()
         """The registries outside of the project."""
         self.builder = MemoryBuilder(self.connect)
         self.image_runner = MemoryImageRunner()
-        """What runs images to validate them."""
+        """Runs images to validate them."""
         self.scanner = MemoryScanner(self.connect, now=self.clock)
         self.signer = MemorySigner(self.connect, now=self.clock)
         self.hosts: set[str] = set()
@@ -63,7 +63,7 @@ class MemoryWorld:
             return self._clusters[environment]
 
     def target(self, environment: str = "local") -> MemoryTarget:
-        """Return what applies services in an environment, the same each time."""
+        """Return the target of an environment, the same each time."""
         with self._lock:
             if environment not in self._targets:
                 self._targets[environment] = MemoryTarget(memory=self.cluster(environment))

@@ -1,4 +1,4 @@
-"""What starts no programs: ``NoPrograms``, a runner that refuses."""
+"""A runner that refuses to start programs: ``NoPrograms``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Kubernetes' controllers and kubelets would make of a workload, at once: ``Rollouts``."""
+"""Roll out workloads at once, as Kubernetes' controllers and kubelets would: ``Rollouts``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Rollouts:
 
     now: Callable[[], datetime]
     faults: dict[str, PodFault] = field(default_factory=dict)
-    """Workload -> what its pods suffer from; of a Job, how its name begins."""
+    """Workload, or beginning of a Job's name -> the failure of its pods."""
 
     def roll_out(
         self, namespace: str, workload: dict[str, Any], before: Mapping[str, Any]
@@ -68,7 +68,7 @@ class Rollouts:
         return made
 
     def _fault(self, kind: str, name: str) -> PodFault | None:
-        """Return what befalls a workload this time."""
+        """Return the failure of a workload's pods this time."""
         job = kind == "Job"
         fits = (
             one for key, one in self.faults.items() if key == name or (job and name.startswith(key))

@@ -50,7 +50,7 @@ class FolderTarget:
         (self.folder / service).rmdir()
 
     def stop(self) -> None:
-        """There is nothing that runs on."""
+        """Do nothing: no operation keeps running."""
 
     def _revisions(self, service: str) -> tuple[Revision, ...]:
         found = [

@@ -1,4 +1,4 @@
-"""A reporter that also keeps what it is told in a file, a JSON object a line."""
+"""A reporter that also writes each message to a file, as one JSON object per line."""
 
 from __future__ import annotations
 
