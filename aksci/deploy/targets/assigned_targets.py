@@ -52,10 +52,11 @@ class AssignedTargets:
 
     def apply(self, cluster: Cluster, change: Change) -> None:
         """Pass on; what Helm has of a service that is now another target's stays where it is."""
-        self._of(change.service).apply(cluster, change)
+        target = self._of(change.service)
+        target.apply(cluster, change)
         if change.service not in self.own:
             return
-        made = self.observe(cluster).get(change.service)
+        made = target.observe(cluster).get(change.service)
         # Otherwise the next run would find nothing, and do it all again.
         latest = made.latest if made else None
         if latest is None or latest.number < change.number:
