@@ -39,12 +39,8 @@ def plan_deploy(
     :raises ConfigError: a values file is missing, or the release lacks a service of aksci.toml.
     :raises ClusterError: the cluster can't be reached.
     """
-    if rollback:
-        prepare_deploy(env)
-        ref = earlier_release(env, release)
-    else:
-        ref = as_reference(release)
-        prepare_deploy(env)
+    ref = earlier_release(env, release) if rollback else as_reference(release)
+    prepare_deploy(env)
     with opened(env, ref) as found:
         planned = look_and_plan(env, found, rollback=rollback)
     env.note("plan_deploy", planned.as_json())
