@@ -48,7 +48,7 @@ def ask_owners(env: Environment, cascade: Cascade) -> Cascade:
             dependents, error = _ask(here, cascade)
     except Interrupted:
         raise
-    except AksciError as failure:  # what is done here is told whatever becomes of them
+    except AksciError as failure:  # the report still tells what was made here
         error = failure
     seconds = time.monotonic() - began
     return keep(env, gone_on(cascade, "registry", seconds, error, dependents=dependents))

@@ -67,7 +67,7 @@ def deploy_cascade(env: Environment, cascade: Cascade) -> Cascade:
             )
     except Interrupted:
         raise
-    except AksciError as failure:  # what was made is told all the same
+    except AksciError as failure:  # the report still tells what was made
         error = failure
     seconds = time.monotonic() - began
     return keep(env, gone_on(cascade, "deploy", seconds, error, environments=outcomes))

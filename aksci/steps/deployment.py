@@ -27,8 +27,8 @@ __all__ = ["as_reference", "earlier_release", "opened", "prepare_deploy", "verif
 def as_reference(release: Release | ImageRef | str | None) -> ImageRef:
     """Return which release is meant.
 
-    :raises UsageError: it is None, which ``publish`` returns of a part of the project: the release
-        before it is not what was meant.
+    :raises UsageError: it is None, which ``publish`` returns for a build of a part of the project:
+        the last release is not what was meant.
     :raises ConfigError: a text is not ``registry/repository@sha256:…``.
     """
     if release is None:
@@ -43,7 +43,7 @@ def as_reference(release: Release | ImageRef | str | None) -> ImageRef:
 
 
 def earlier_release(env: Environment, to: Release | ImageRef | str | None) -> ImageRef:
-    """Return the release of the environment's history that is to be gone back to, and tell it.
+    """Return the release to go back to, from the environment's history, and tell which it is.
 
     :param to: a text may also be a digest, or at least its first 6 digits.
     :raises UsageError: the history has no such release.

@@ -28,7 +28,7 @@ def plan_deploy(
     >>> deploy(env, plan)  # just this, or nothing  # doctest: +SKIP
 
     The embedded platform is started for it where it is down, but no namespace is made. The charts
-    of ``plan.release`` are on disk only while it is made.
+    of ``plan.release`` are on disk only while the plan is made.
 
     :param release: in the environment's registry; a text is ``registry/repository@sha256:…``.
         With ``rollback`` it may be left out: the release before the current one.
