@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING
 from aksci.core.errors import UsageError
 from aksci.oci.copy import apply_transfer
 from aksci.steps.deployment import verified_release
-from aksci.steps.plan_promote_step import (
-    ask_gates,
-    plan_promote,
-    prepare_platform,
-    require_way,
-)
+from aksci.steps.plan_promote_step import ask_gates, plan_promote, prepare_platform, require_way
 from aksci.supply.release.promotion import PromotionPlan
 from aksci.supply.release.sign_again import sign_again
 
