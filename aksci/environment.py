@@ -12,13 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from aksci.config.loader import (
-    CONFIG_NAME,
-    LOCAL,
-    environment_settings,
-    find_project,
-    load_config,
-)
+from aksci.config.loader import CONFIG_NAME, LOCAL, environment_settings, find_project, load_config
 from aksci.core.errors import ConfigError, UsageError
 from aksci.core.files import user_folder
 from aksci.core.process import Runner

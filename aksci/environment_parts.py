@@ -7,9 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from aksci.config.loader import (
-    CONFIG_NAME,
-)
+from aksci.config.loader import CONFIG_NAME
 from aksci.config.strict_model import OwnPart
 from aksci.config.supply_models import BUILT_IN_SCANNERS
 from aksci.core.git import files_in_git, source_commit

@@ -77,7 +77,7 @@ class Publishing:
             return replace(cascade, findings=self.findings(before) if before else ())
         except Interrupted:
             raise
-        except AksciError as error:  # what was made is told all the same
+        except AksciError as error:  # the report still tells what was made
             return replace(cascade, error=cascade.error or error)
 
     def _last(self, project: str) -> Release | None:

@@ -160,7 +160,7 @@ class Cascade:
 
     @property
     def to_do(self) -> bool:
-        """Whether a plan has work for somebody."""
+        """Whether a plan has images to make again, or owners to ask; what failed counts, too."""
         return any(one.action != "kept" for one in self.images) or any(
             one.action == "ask" for one in self.dependents
         )

@@ -35,7 +35,7 @@ class CascadeScope:
 
     graph: Graph
     policy_digests: PolicyDigests
-    """What references mean now; each is asked for once."""
+    """What references mean now; each is looked up once."""
     chain: tuple[str, ...] = ()
     """The projects that have asked each other for it, ``registry/project``."""
     named: NamedBases = field(default_factory=NamedBases)

@@ -56,7 +56,7 @@ _TYPES = frozenset(get_args(EdgeType))
 def read_published(registry: Registry, spec: ImageSpec) -> Published | None:
     """Return what an image's first stable tag means, with what it was built from.
 
-    The tag is asked for once: it may move meanwhile.
+    The tag is resolved once: it may move meanwhile.
 
     :returns: None where the tag does not exist.
     :raises RegistryError: the registry can't be asked: that never means "not published".

@@ -19,12 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from aksci.cascade.cascade_report import (
-        Cascade,
-        EnvironmentOutcome,
-        FindingMove,
-        ImageOutcome,
-    )
+    from aksci.cascade.cascade_report import Cascade, EnvironmentOutcome, FindingMove, ImageOutcome
     from aksci.cascade.drift import EdgeDrift
     from aksci.report.cascade_sections import Section
 

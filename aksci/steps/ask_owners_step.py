@@ -6,12 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from aksci.cascade.cascade_report import gone_on
-from aksci.cascade.dependents.ask_owners import (
-    Asking,
-    meant_now,
-    own_repositories,
-    problem_of,
-)
+from aksci.cascade.dependents.ask_owners import Asking, meant_now, own_repositories, problem_of
 from aksci.cascade.dependents.find_dependents import find_dependents
 from aksci.cascade.dependents.image_records import LineageCache
 from aksci.core.errors import AksciError, Interrupted

@@ -31,7 +31,7 @@ CHAIN = "AKSCI_CASCADE_CHAIN"
 def open_scope(
     env: Environment, bases: Collection[str] = (), *, registry_wide: bool = False
 ) -> CascadeScope:
-    """Read what a cascade is to look at. Nothing is started before that is known to make sense.
+    """Read what a cascade is to look at; refuse what makes no sense before anything is started.
 
     :raises ConfigError: aksci.toml or a Dockerfile is wrong.
     :raises UsageError: a base is none, or the list of who asked is not one.

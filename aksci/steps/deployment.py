@@ -27,8 +27,8 @@ __all__ = ["as_reference", "earlier_release", "opened", "prepare_deploy", "verif
 def as_reference(release: Release | ImageRef | str | None) -> ImageRef:
     """Return which release is meant.
 
-    :raises UsageError: it is None, which ``publish`` returns of a part of the project: the release
-        before it is not what was meant.
+    :raises UsageError: it is None, which ``publish`` returns for a build of a part of the project:
+        the last release is not what was meant.
     :raises ConfigError: a text is not ``registry/repository@sha256:…``.
     """
     if release is None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import RegistryError, UndecidedError
-from aksci.images.build.build_record import read_failures
-from aksci.images.build_plan import plan_build
 from aksci.steps.graph_step import graph
-from aksci.steps.policy_bases import policy_bases
+from aksci.steps.plan_step import plan_graph
 
 if TYPE_CHECKING:
     from aksci.environment import Environment
@@ -36,14 +34,8 @@ def draw(env: Environment) -> Drawing:
 
 
 def _work(env: Environment, found: Graph) -> tuple[Work, ...]:
-    here = env.looking
     try:
-        return plan_build(
-            found,
-            registry=here.registry,
-            bases=policy_bases(here, found),
-            failures=read_failures(env.work),
-        ).work
+        return plan_graph(env, found).work
     except UndecidedError as error:
         env.reporter.warning(error.message)
         known: tuple[Work, ...] = error.plan.work

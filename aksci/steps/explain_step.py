@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from aksci.images.build.build_record import read_failures, recorded_reasons
-from aksci.images.build_plan import plan_build
+from aksci.images.build.build_record import recorded_reasons
 from aksci.images.explain import Explanation, explain_image
 from aksci.images.selection import names_of, require_images, select
 from aksci.steps.graph_step import graph
-from aksci.steps.policy_bases import policy_bases
+from aksci.steps.plan_step import plan_graph
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -33,19 +32,11 @@ def explain(env: Environment, image: str, *, force: Collection[str] = ()) -> Exp
     :raises UndecidedError: its bases can't be determined.
     :raises RegistryError: the registry does not answer; it is not started.
     """
-    here, forced = env.looking, names_of(force, "force")
+    forced = names_of(force, "force")
     found = graph(env)
     require_images(found, [image, *forced])
     selected = select(found, [image])
-    planned = plan_build(
-        found,
-        registry=here.registry,
-        bases=policy_bases(here, found),
-        force=forced & selected,
-        selected=selected,
-        failures=read_failures(env.work),
-    )
-    document = explain_image(
-        planned, image, here.registry, recorded=partial(recorded_reasons, env.work)
-    )
+    planned = plan_graph(env, found, force=forced & selected, selected=selected)
+    recorded = partial(recorded_reasons, env.work)
+    document = explain_image(planned, image, env.looking.registry, recorded=recorded)
     return Explanation(document=document)

@@ -28,7 +28,7 @@ def plan_deploy(
     >>> deploy(env, plan)  # just this, or nothing  # doctest: +SKIP
 
     The embedded platform is started for it where it is down, but no namespace is made. The charts
-    of ``plan.release`` are on disk only while it is made.
+    of ``plan.release`` are on disk only while the plan is made.
 
     :param release: in the environment's registry; a text is ``registry/repository@sha256:…``.
         With ``rollback`` it may be left out: the release before the current one.
@@ -39,12 +39,8 @@ def plan_deploy(
     :raises ConfigError: a values file is missing, or the release lacks a service of aksci.toml.
     :raises ClusterError: the cluster can't be reached.
     """
-    if rollback:
-        prepare_deploy(env)
-        ref = earlier_release(env, release)
-    else:
-        ref = as_reference(release)
-        prepare_deploy(env)
+    ref = earlier_release(env, release) if rollback else as_reference(release)
+    prepare_deploy(env)
     with opened(env, ref) as found:
         planned = look_and_plan(env, found, rollback=rollback)
     env.note("plan_deploy", planned.as_json())

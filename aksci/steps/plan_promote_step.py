@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aksci.supply.release.promotion_gates import RunningRelease
     from aksci.supply.release.release import Release
 
-__all__ = ["ask_gates", "gate_refusals", "plan_promote", "require_way", "start_platform"]
+__all__ = ["ask_gates", "gate_refusals", "plan_promote", "prepare_platform", "require_way"]
 
 
 def plan_promote(
@@ -41,11 +41,11 @@ def plan_promote(
     """
     require_way(source, target)
     ref = _running_in(source) if release is None else as_reference(release)
-    start_platform(source)
+    prepare_platform(source)
     verified = verified_release(source, ref)
     refusals = ask_gates(source, target, verified)
     # Only now: what can't be verified starts nothing where it would come to.
-    start_platform(target)
+    prepare_platform(target)
     transfer = plan_release_transfer(
         verified, source.registry, target.registry, reporter=target.reporter
     )
@@ -94,8 +94,8 @@ def ask_gates(source: Environment, target: Environment, release: Release) -> tup
     return check_gates(facts, gates, now=target.now(), previous=source.name)
 
 
-def start_platform(env: Environment) -> None:
-    """Start the embedded platform, with all that a deployment needs."""
+def prepare_platform(env: Environment) -> None:
+    """Start the embedded platform with its cluster, where the environment is on it."""
     if env.settings.platform == "embedded":
         env.prepare(cluster=True)
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from aksci.environment import Environment
     from aksci.images.build_plan import BuildPlan
+    from aksci.images.graph import Graph
 
-__all__ = ["plan"]
+__all__ = ["plan", "plan_graph"]
 
 
 def plan(
@@ -40,16 +41,30 @@ def plan(
         holds the others.
     :raises RegistryError: the registry does not answer; it is not started.
     """
-    here = env.looking
     found = graph(env)
     selected = select(found, only, with_dependents=with_dependents)
-    planned = plan_build(
+    planned = plan_graph(env, found, force=names_of(force, "force"), selected=selected)
+    env.note("plan", {"work": work_document(planned)})
+    return replace(planned, only=tuple(sorted(only)), with_dependents=with_dependents)
+
+
+def plan_graph(
+    env: Environment,
+    found: Graph,
+    *,
+    force: frozenset[str] = frozenset(),
+    selected: frozenset[str] | None = None,
+) -> BuildPlan:
+    """Plan a build of the project's graph in an environment; nothing is started.
+
+    :param selected: the images to look at, with all that they need; None: all.
+    """
+    here = env.looking
+    return plan_build(
         found,
         registry=here.registry,
         bases=policy_bases(here, found),
-        force=names_of(force, "force"),
+        force=force,
         selected=selected,
         failures=read_failures(env.work),
     )
-    env.note("plan", {"work": work_document(planned)})
-    return replace(planned, only=tuple(sorted(only)), with_dependents=with_dependents)

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING
 from aksci.core.errors import UsageError
 from aksci.oci.copy import apply_transfer
 from aksci.steps.deployment import verified_release
-from aksci.steps.plan_promote_step import (
-    ask_gates,
-    plan_promote,
-    require_way,
-    start_platform,
-)
+from aksci.steps.plan_promote_step import ask_gates, plan_promote, prepare_platform, require_way
 from aksci.supply.release.promotion import PromotionPlan
 from aksci.supply.release.sign_again import sign_again
 
@@ -75,9 +70,9 @@ def _again(source: Environment, target: Environment, plan: PromotionPlan) -> Pro
             f"{source.name!r} → {target.name!r}."
         )
     require_way(source, target)
-    start_platform(source)
+    prepare_platform(source)
     release = verified_release(source, plan.release.ref, tell=False)
-    start_platform(target)
+    prepare_platform(target)
     refusals = plan.refusals or ask_gates(source, target, release)
     return replace(plan, release=release, refusals=refusals)
 

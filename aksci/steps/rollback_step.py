@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aksci.steps.deploy_step import roll_out_release
-from aksci.steps.deployment import earlier_release, prepare_deploy
+from aksci.steps.deployment import earlier_release
 
 if TYPE_CHECKING:
     from aksci.deploy.deploy_release import DeployResult
@@ -31,7 +31,6 @@ def rollback(env: Environment, *, to: Release | ImageRef | str | None = None) ->
     :raises TrustError: something of the release is not trusted any more.
     :raises DeployError: as ``deploy``.
     """
-    prepare_deploy(env)
     result = roll_out_release(env, earlier_release(env, to), rollback=True)
     env.note("rollback", result.as_json())
     return result

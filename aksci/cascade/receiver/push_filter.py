@@ -95,10 +95,11 @@ def push_filter_for(
     :param registry: of the environment that receives, ``host[:port]``.
     :param mirror: the registry that stands for docker.io; empty: none does.
     """
-    own = {image.repository for image in config.images.values() if image.repository}
-    own |= {f"{config.project.name}/{name}" for name in config.images}
     if graph is not None:
         own = {image.spec.repository for image in graph.images.values()}
+    else:
+        own = {image.repository for image in config.images.values() if image.repository}
+        own |= {f"{config.project.name}/{name}" for name in config.images}
     registries = {each.registry for each in config.environments.values() if each.registry}
     bases, ranges = _followed(config.cascade, graph) if graph is not None else (None, {})
     return PushFilter(

@@ -54,18 +54,8 @@ def audit_environment(
 
 
 def _wrong_release(current: str, host: str, project: str) -> Row | None:
-    """Return what is wrong with what the environment's record names; None: it may be asked."""
-    reason = ""
-    try:
-        ref = ImageRef.parse(current) if current else None
-    except ConfigError:
-        ref, reason = None, "the record of what is deployed names no release"
-    if not current:
-        reason = "aksci has not deployed a release here completely"
-    elif ref is not None and ref.registry != host:
-        reason = f"the record of what is deployed names another registry than {host}"
-    elif ref is not None and ref.repository != release_repository(project):
-        reason = f"the record of what is deployed names no release of {project!r}"
+    """Return what is wrong with what the environment's record names; None: it can be verified."""
+    reason = _why_wrong(current, host, project)
     if not reason:
         return None
     return Row(
@@ -75,6 +65,20 @@ def _wrong_release(current: str, host: str, project: str) -> Row | None:
         outcome=Outcome.UNKNOWN,
         reason=reason,
     )
+
+
+def _why_wrong(current: str, host: str, project: str) -> str:
+    if not current:
+        return "aksci has not deployed a release here completely"
+    try:
+        ref = ImageRef.parse(current)
+    except ConfigError:
+        return "the record of what is deployed names no release"
+    if ref.registry != host:
+        return f"the record of what is deployed names another registry than {host}"
+    if ref.repository != release_repository(project):
+        return f"the record of what is deployed names no release of {project!r}"
+    return ""
 
 
 def _compare_charts(registry: Registry, audit: ReleaseAudit, running: Running) -> list[Row]:

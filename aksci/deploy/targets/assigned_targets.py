@@ -10,7 +10,7 @@ from aksci.core.text import short_line
 from aksci.deploy.targets.helm import read_helm_states
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from aksci.core.process import Runner
     from aksci.deploy.kubernetes.cluster import Cluster
@@ -36,8 +36,7 @@ class AssignedTargets:
         found = {
             name: state for name, state in read_helm_states(cluster).items() if name not in self.own
         }
-        # One target may have several services, and is asked once.
-        for target in {id(each): each for each in self.own.values()}.values():
+        for target in self._own_targets():
             states = target.observe(cluster)
             found |= {
                 name: states[name]
@@ -52,10 +51,11 @@ class AssignedTargets:
 
     def apply(self, cluster: Cluster, change: Change) -> None:
         """Pass on; what Helm has of a service that is now another target's stays where it is."""
-        self._of(change.service).apply(cluster, change)
+        target = self._of(change.service)
+        target.apply(cluster, change)
         if change.service not in self.own:
             return
-        made = self.observe(cluster).get(change.service)
+        made = target.observe(cluster).get(change.service)
         # Otherwise the next run would find nothing, and do it all again.
         latest = made.latest if made else None
         if latest is None or latest.number < change.number:
@@ -83,8 +83,12 @@ class AssignedTargets:
     def stop(self) -> None:
         """Stop them all."""
         self.runner.terminate_all()
-        for target in {id(each): each for each in self.own.values()}.values():
+        for target in self._own_targets():
             target.stop()
 
     def _of(self, service: str) -> Target:
         return self.own.get(service) or self.helm()
+
+    def _own_targets(self) -> Iterable[Target]:
+        """Return each target but Helm once: one may have several services."""
+        return {id(each): each for each in self.own.values()}.values()

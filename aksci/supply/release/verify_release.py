@@ -75,7 +75,8 @@ def load_verified(registry: Registry, ref: ImageRef, *, project: str, signer: Si
     release = load_release(registry, ref)
     if release.project != project:
         raise TrustError(f"{ref} is a release of {release.project!r}, not of {project!r}.")
-    verify_release(release, signer=signer, registry=registry)
+    # Without `registry`: it was read by its digest a moment ago, and need not be read again.
+    verify_release(release, signer=signer)
     return release
 
 

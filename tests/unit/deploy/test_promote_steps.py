@@ -11,9 +11,7 @@ import pytest
 from aksci import steps
 from aksci.core.errors import GateError, TrustError, UsageError
 from aksci.report.rendering import render
-from aksci.supply.sign.signer import (
-    AllSigners,
-)
+from aksci.supply.sign.signer import AllSigners
 from aksci.testing.memory_registry import MemoryRegistry
 
 LIVE = "/api/v1/namespaces/live"

@@ -10,13 +10,7 @@ import pytest
 
 from aksci import steps
 from aksci.cascade.cascade_report import scope_of, within
-from aksci.core.errors import (
-    BuildError,
-    ConfigError,
-    GateError,
-    RegistryError,
-    UsageError,
-)
+from aksci.core.errors import BuildError, ConfigError, GateError, RegistryError, UsageError
 from aksci.environment import Environment
 from aksci.parts import Parts
 from aksci.pipelines.cascade import cascade as ready_made
