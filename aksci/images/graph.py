@@ -154,6 +154,7 @@ def build_graph(
         project=config.project.name,
     )
     _ = graph.order  # a circle is an error now, not later
+    _require_platforms(graph, owners)
     return graph
 
 
@@ -340,6 +341,30 @@ def _connect(
             continue
         reference = own_reference(specs[required])
         yield Edge(base=required, to=name, type="requires", reference=reference)
+
+
+def _require_platforms(graph: Graph, owners: Mapping[str, str]) -> None:
+    """Refuse an image for a platform that an image below it is not built for.
+
+    BuildKit notices it of an index alone: of a base that is one manifest, it takes the layers for
+    every platform (docker/buildx pull request 2877: a target may need a subset of the platforms).
+
+    :raises ConfigError: there is one.
+    """
+    for name, image in graph.images.items():
+        for reference in sorted(image.recipe.on_target):
+            base = None if "$" in reference else _owner(reference, owners)
+            if base is None or base == name or "://" in reference.removeprefix(DOCKER_IMAGE):
+                continue
+            has = graph.images[base].spec.platforms
+            lacks = [one for one in image.spec.platforms if one not in has]
+            if lacks:
+                raise ConfigError(
+                    f"{name} is built for {', '.join(lacks)}, and {base}, which it takes files "
+                    f"from, is built for {', '.join(has)} alone.",
+                    hint=f"add them to the platforms of {base}, or say in "
+                    f"{image.spec.dockerfile} which platform is meant: FROM --platform=…",
+                )
 
 
 def _unknown(spec: ImageSpec, key: str, name: str, specs: Mapping[str, ImageSpec]) -> ConfigError:

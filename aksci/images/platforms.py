@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-__all__ = ["normalise_platform", "platform_args", "this_platform"]
+from aksci.core.errors import ConfigError
+from aksci.core.spelling import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["normalise_platform", "parse_platforms", "platform_args", "this_platform"]
 
 _GO_NAMES = {
     "x86_64": "amd64",
@@ -26,6 +33,13 @@ _ALIASES = {
     "aarch64/v8": "arm64",
 }
 _SYSTEMS = {"macos": "darwin"}
+# Those of Go (``go tool dist list``) that images are made for.
+_KNOWN_SYSTEMS = frozenset({"darwin", "freebsd", "linux", "netbsd", "openbsd", "wasip1", "windows"})
+_KNOWN_MACHINES = frozenset(
+    {*("386", "amd64", "arm", "arm64", "loong64", "mips", "mipsle", "mips64", "mips64le")}
+    | {*("ppc64", "ppc64le", "riscv64", "s390x", "wasm")}
+)
+_LOCAL = "local"
 
 
 def this_platform() -> str:
@@ -50,6 +64,45 @@ def normalise_platform(platform: str) -> str:
     machine = f"{machine}/{variant}" if variant else machine
     machine = _ALIASES.get(machine) or _GO_NAMES.get(machine, machine)
     return "/".join(part for part in (_SYSTEMS.get(system, system), machine) if part)
+
+
+def parse_platforms(written: Iterable[str], where: str, *, builder: str) -> tuple[str, ...]:
+    """Return platforms in one form, each once, whatever file they were written in.
+
+    As buildx takes them: one text may name several, between commas; ``local``, or a system alone,
+    has the builder's architecture; an architecture alone is Linux's.
+
+    :param where: what messages call the place.
+    :param builder: the builder's platform.
+    :raises ConfigError: BuildKit has no such platform.
+    """
+    each = [word.strip() for text in written for word in text.split(",")]
+    return tuple(dict.fromkeys(_parse(word, where, builder) for word in each))
+
+
+def _parse(word: str, where: str, builder: str) -> str:
+    if word.lower() == _LOCAL:
+        return normalise_platform(builder)
+    first, _, rest = word.lower().partition("/")
+    system = _SYSTEMS.get(first, first)
+    if not rest and system in _KNOWN_SYSTEMS:
+        rest = builder.partition("/")[2]
+    elif not rest:
+        system, rest = "linux", first
+    platform = normalise_platform(f"{system}/{rest}")
+    parts = platform.split("/")
+    if system not in _KNOWN_SYSTEMS:
+        raise _unknown(word, where, system, _KNOWN_SYSTEMS)
+    if len(parts) not in (2, 3) or not all(parts) or parts[1] not in _KNOWN_MACHINES:
+        raise _unknown(word, where, parts[1] if len(parts) > 1 else "", _KNOWN_MACHINES)
+    return platform
+
+
+def _unknown(word: str, where: str, part: str, known: Iterable[str]) -> ConfigError:
+    return ConfigError(
+        f"{where}: {word!r} is no platform.{did_you_mean(part, known)}",
+        hint="a platform is os/architecture, such as linux/amd64 or linux/arm64.",
+    )
 
 
 def platform_args(*, build: str, target: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from aksci.images.discovery.candidates import find_candidates
 from aksci.images.discovery.importers.imported import Importer, split_references
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.engines.builder import Attestations
+from aksci.images.platforms import parse_platforms
 from aksci.oci.references import is_repository, parse_reference
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _spec(config: Config, one: Imported, builder_platform: str, disk: _Disk) -> 
         context=one.context,
         target=one.target,
         args={**_common_args(config), **one.args},
-        platforms=one.platforms or config.build.platforms or (builder_platform,),
+        platforms=_platforms(config, one, builder_platform),
         builder_platform=builder_platform,
         repository=repository,
         tags=tags,
@@ -142,6 +143,15 @@ def _spec(config: Config, one: Imported, builder_platform: str, disk: _Disk) -> 
         attestations=Attestations(provenance=config.build.provenance, sbom=config.build.sbom),
         aliases=aliases,
     )
+
+
+def _platforms(config: Config, one: Imported, builder: str) -> tuple[str, ...]:
+    """Return what an image is built for: as said of it, or of all images, or the builder's."""
+    own = parse_platforms(one.platforms, f"{one.where}.platforms", builder=builder)
+    if own:
+        return own
+    common = parse_platforms(config.build.platforms, "aksci.toml: build.platforms", builder=builder)
+    return common or (builder,)
 
 
 def _common_args(config: Config) -> dict[str, str]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["resolve_stages"]
 
 _OBEYED = "SOURCE_DATE_EPOCH"
+_TARGET = "TARGETPLATFORM"
 _OBEYED_PREFIX = "BUILDKIT_"
 """Build arguments that BuildKit obeys though nobody declares them."""
 # Then the scanner that makes the SBOM reads all of the context (BuildKit, "SBOM attestations").
@@ -162,6 +163,7 @@ class _Resolver:
             bases=frozenset(
                 base for stage in used if (base := self._base_image(stage)) is not None
             ),
+            on_target=self._on_target(stages, used),
         )
 
     def _where(self, line: int) -> str:
@@ -321,6 +323,28 @@ class _Resolver:
         if self._dockerfile.frontend:
             needs.add(Need(self._dockerfile.frontend, "syntax"))
         return tuple(sorted(needs))
+
+    def _on_target(
+        self, stages: list[_ResolvedStage], used: list[_ResolvedStage]
+    ) -> frozenset[str]:
+        """Return the images that stages of the target's own platform are based on or copy from.
+
+        As in BuildKit's ``dockerfile2llb``: a stage based on another is for the same platform, and
+        so is an image that it copies from.
+        """
+        found: set[str] = set()
+        for stage in used:
+            first = stage
+            while first.base_stage is not None:
+                first = stages[first.base_stage]
+            named = first.written.platform
+            if named and _TARGET not in variables_in(named):
+                continue
+            base = stage.context or self._base_image(stage)
+            images = [source.name for source, index in stage.copied if index is None]
+            found.update(substitute(self._contexts, name) or name for name in images)
+            found.update([base] if base else [])
+        return frozenset(found)
 
     def _declared(self, instructions: Sequence[Instruction]) -> frozenset[str]:
         return frozenset(

@@ -112,7 +112,7 @@ def _beyond_docker(config: Config) -> list[str]:
         '[build.cache] type = "registry"': cached,
         "[build] provenance": build.provenance != "off",
         "[build] sbom": build.sbom is not None,
-        "several platforms": any(len(each) > 1 for each in platforms),
+        "several platforms": any(len(",".join(each).split(",")) > 1 for each in platforms),
     }
     return [what for what, is_asked in asked.items() if is_asked]
 

@@ -386,3 +386,51 @@ def test_an_image_of_docker_hub_that_is_called_like_one_of_ours_is_told(project)
         "the project's own image base is shop/base"
     )
     assert confusable(graph) == [told]
+
+
+PLATFORMS = """
+[images.base]
+dockerfile = "base/Dockerfile"
+platforms = ["linux/amd64"]
+[images.app]
+dockerfile = "app/Dockerfile"
+platforms = ["linux/amd64,linux/arm64"]
+"""
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        "FROM shop/base",
+        "FROM --platform=$TARGETPLATFORM shop/base",
+        "FROM shop/base AS a\nFROM a",
+        "FROM scratch\nCOPY --from=shop/base /f /f",
+        "FROM shop/base AS a\nRUN x\nFROM scratch\nCOPY --from=a /f /f",
+        "FROM busybox\nRUN --mount=from=shop/base,target=/b true",
+    ],
+)
+def test_an_image_for_a_platform_that_its_base_lacks_is_refused(project, app):
+    with pytest.raises(ConfigError, match="app is built for linux/arm64, and base.*linux/amd64"):
+        project({"base/Dockerfile": "FROM scratch", "app/Dockerfile": app}, PLATFORMS)
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        "FROM --platform=$BUILDPLATFORM shop/base",
+        "FROM --platform=linux/amd64 shop/base AS a\nFROM scratch\nCOPY --from=a /f /f",
+        "FROM --platform=$BUILDPLATFORM debian AS a\nCOPY --from=shop/base /f /f\n"
+        "FROM scratch\nCOPY --from=a /f /f",
+        "FROM shop/base AS unused\nFROM scratch",
+        "FROM shop/base:other",
+    ],
+)
+def test_a_from_that_names_its_platform_may_have_a_base_for_that_one_alone(project, app):
+    graph = project({"base/Dockerfile": "FROM scratch", "app/Dockerfile": app}, PLATFORMS)
+    assert graph.images["app"].spec.platforms == ("linux/amd64", "linux/arm64")
+
+
+def test_a_named_context_is_looked_at_like_a_base(project):
+    toml = PLATFORMS + "[images.app.contexts]\nother = 'image:base'\n"
+    with pytest.raises(ConfigError, match="app is built for linux/arm64, and base"):
+        project({"base/Dockerfile": "FROM scratch", "app/Dockerfile": "FROM other"}, toml)

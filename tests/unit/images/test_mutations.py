@@ -248,7 +248,9 @@ MATTERS = {
     "an argument": edit("aksci.toml", 'VERSION = "1"', 'VERSION = "2"'),
     "an argument's default": edit("app/Dockerfile", "=debian", "=ubuntu"),
     "the target": edit("aksci.toml", 'context = "."', 'context = "."\ntarget = "tools"'),
-    "the platforms": edit("aksci.toml", 'context = "."', 'context = "."\nplatforms = ["a/b"]'),
+    "the platforms": edit(
+        "aksci.toml", 'context = "."', 'context = "."\nplatforms = ["linux/arm64"]'
+    ),
     "an instruction": edit("app/Dockerfile", "755", "700"),
     "a secret's id": edit("app/Dockerfile", "id=token", "id=other"),
     "a new instruction": edit("app/Dockerfile", "FROM tools\n", "FROM tools\nUSER 1\n"),

@@ -144,7 +144,7 @@ def _image(root: Path, base: str, where: str, name: str, target: Mapping[str, An
         inline=target.get("dockerfile-inline"),
         target=target.get("target"),
         args={key: value for key, value in (target.get("args") or {}).items() if value is not None},
-        platforms=tuple(one for one in target.get("platforms") or () if one != "local"),
+        platforms=tuple(target.get("platforms") or ()),
         references=tuple(target.get("tags") or ()),
         aliases=(),
         contexts={

@@ -40,7 +40,8 @@ build: {artifacts: [{image: tool, context: tools, docker: {dockerfile: shared.Do
 FILES = {
     "skaffold.yaml": SHOP,
     "modules/base/skaffold.yaml": HEAD
-    + "metadata: {name: base}\nbuild: {artifacts: [{image: gcr.io/acme/base}]}\n---\n"
+    + "metadata: {name: base}\nbuild: {platforms: [linux/amd64, linux/arm64], artifacts: "
+    + "[{image: gcr.io/acme/base}]}\n---\n"
     + HEAD
     + "metadata: {name: unused}\nbuild: {artifacts: [{image: unused}]}\n",
     "modules/base/Dockerfile": "FROM scratch\n",
