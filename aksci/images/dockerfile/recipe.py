@@ -39,8 +39,8 @@ class Recipe:
     """The image that the final stage is based on, through other stages, as in ``Need.reference``;
     None: scratch, or a folder."""
     instructions: tuple[Instruction, ...]
-    """Those that count: ARGs before the first FROM, and the reachable stages in order. What a
-    base's ONBUILD adds stands after its FROM, and has its line."""
+    """Those that count: ARGs before the first FROM that reach the target, and the reachable stages
+    in order. What a base's ONBUILD adds stands after its FROM, and has its line."""
     declared: frozenset[str]
     """ARGs that they declare."""
     stage_names: frozenset[str]

@@ -149,16 +149,17 @@ class _Resolver:
         counting = [one for stage in used for one in _counting(stage)]
         declared = self._declared((*head, *counting))
         in_stages = self._declared(counting)
+        used_args = self._used_args(used, in_stages)
         sources, unpinned = self._sources(used, declared)
         return Recipe(
             needs=self._needs(stages, used, final),
             runtime=self._runtime(stages, final),
-            instructions=(*head, *counting),
+            instructions=(*(one for one in head if self._counts(one, used_args)), *counting),
             declared=declared,
             stage_names=frozenset(names),
             opaque=(*self._dockerfile.doubts, *self._doubts(used), *unpinned),
             sources=sources,
-            used_args=self._used_args(used, in_stages),
+            used_args=used_args,
             onbuild=tuple(unwrap_onbuild(one) for one in _onbuild(stages[final])),
             bases=frozenset(
                 base for stage in used if (base := self._base_image(stage)) is not None
@@ -369,6 +370,16 @@ class _Resolver:
             name for name in self._args if name.startswith(_OBEYED_PREFIX) or name == _OBEYED
         )
         return frozenset(found)
+
+    def _counts(self, one: Instruction, used: frozenset[str]) -> bool:
+        """Tell whether an ARG before the first FROM reaches the target, or BuildKit obeys it.
+
+        What the stages of other targets alone use is in no step of this one.
+        """
+        names = (name for name, _ in arg_pairs(one, self._dockerfile.escape))
+        return any(
+            name in used or name.startswith(_OBEYED_PREFIX) or name == _OBEYED for name in names
+        )
 
     def _sources(
         self, used: list[_ResolvedStage], declared: frozenset[str]

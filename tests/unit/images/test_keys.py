@@ -349,3 +349,25 @@ def test_the_previous_version_of_itself_is_pinned_but_not_in_the_key(project):
     second = inputs(project, files, digests={own: TWO})
     assert first.key == second.key
     assert first.pins != second.pins
+
+
+GLOBALS = (
+    "ARG NODE=1\nARG GO=1\nARG OS=a$GO\nFROM scratch AS site\nARG NODE\nFROM scratch\nARG OS\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "counts"),
+    [
+        ("NODE=1", "NODE=2", False),  # of another target alone
+        ("ARG NODE=1\n", "", False),
+        ("ARG OS=", "ARG NEW=1\nARG OS=", False),
+        ("GO=1", "GO=2", True),  # by way of the default of OS
+        ("OS=a$GO", "OS=b$GO", True),
+        ("ARG OS=", "ARG BUILDKIT_X=1\nARG OS=", True),  # BuildKit obeys those
+    ],
+)
+def test_an_arg_before_the_first_from_counts_where_it_reaches_the_target(
+    base, before, after, counts
+):
+    assert (key(base, GLOBALS.replace(before, after)) != key(base, GLOBALS)) == counts
