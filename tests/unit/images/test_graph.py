@@ -410,7 +410,7 @@ platforms = ["linux/amd64,linux/arm64"]
     ],
 )
 def test_an_image_for_a_platform_that_its_base_lacks_is_refused(project, app):
-    with pytest.raises(ConfigError, match="app is built for linux/arm64, and base.*linux/amd64"):
+    with pytest.raises(ConfigError, match=r"app is built for linux/arm64, and base.*linux/amd64"):
         project({"base/Dockerfile": "FROM scratch", "app/Dockerfile": app}, PLATFORMS)
 
 
@@ -419,8 +419,7 @@ def test_an_image_for_a_platform_that_its_base_lacks_is_refused(project, app):
     [
         "FROM --platform=$BUILDPLATFORM shop/base",
         "FROM --platform=linux/amd64 shop/base AS a\nFROM scratch\nCOPY --from=a /f /f",
-        "FROM --platform=$BUILDPLATFORM debian AS a\nCOPY --from=shop/base /f /f\n"
-        "FROM scratch\nCOPY --from=a /f /f",
+        "FROM --platform=$BUILDPLATFORM a AS a\nCOPY --from=shop/base /f /f\nFROM scratch\nCOPY --from=a /f /f",
         "FROM shop/base AS unused\nFROM scratch",
         "FROM shop/base:other",
     ],
