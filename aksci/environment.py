@@ -16,7 +16,10 @@ from aksci.config.loader import CONFIG_NAME, LOCAL, environment_settings, find_p
 from aksci.core.errors import ConfigError, UsageError
 from aksci.core.files import user_folder
 from aksci.core.process import Runner
-from aksci.environment_parts import EnvironmentParts
+from aksci.core.seal_key import SEAL_VARIABLE
+from aksci.core.secret import Secret
+from aksci.core.work_folder import WorkFolder
+from aksci.environment_parts import WORK, EnvironmentParts
 from aksci.parts import Parts
 
 if TYPE_CHECKING:
@@ -83,6 +86,12 @@ class Environment(EnvironmentParts):
         # Resolved: programs run in other folders, and a link must not make two projects of one.
         root = find_project((root or Path.cwd()).resolve())
         config = load_config(root / CONFIG_NAME)
+        # Before anything is done: what is done there, through a link, would be done elsewhere.
+        WorkFolder(root / WORK).require_real()
+        runner = runner or Runner(environment=dict(variables), log=reporter.line)
+        if key := variables.get(SEAL_VARIABLE):
+            reporter.mask(key)
+            runner.conceal(Secret(key))
         return cls(
             root=root,
             config=config,
@@ -90,7 +99,7 @@ class Environment(EnvironmentParts):
             settings=environment_settings(config, name, root),
             variables=variables,
             now=now,
-            runner=runner or Runner(environment=dict(variables), log=reporter.line),
+            runner=runner,
             reporter=reporter,
             cache=user_folder(variables, "XDG_CACHE_HOME", ".cache"),
             state=user_folder(variables, "XDG_STATE_HOME", ".local/state"),
@@ -185,10 +194,11 @@ class Environment(EnvironmentParts):
         """Read the last build.
 
         :raises UsageError: there is none, or it is of another environment.
+        :raises TrustError: a run of ours may not have written it.
         """
         from aksci.images.build.build_record import read_build_record
 
-        build = read_build_record(self.work)
+        build = read_build_record(self.work_folder)
         build.require_environment(self.name)
         return build
 
@@ -196,10 +206,11 @@ class Environment(EnvironmentParts):
         """Read which release the last build made.
 
         :raises UsageError: there is none, or the file is unreadable.
+        :raises TrustError: a run of ours may not have written it.
         """
         from aksci.supply.release.release_file import read_release_file
 
-        return read_release_file(self.work)
+        return read_release_file(self.work_folder)
 
 
 def _run_id(given: str | None, now: datetime) -> str:
