@@ -24,6 +24,7 @@ from aksci.cli.sessions import SESSIONS, SessionSpec
 from aksci.core.errors import AksciError, DiskFullError, Interrupted, UsageError
 from aksci.core.process import Runner
 from aksci.core.text import write_line
+from aksci.core.work_folder import WorkFolderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -145,7 +146,7 @@ def _record(session: SessionSpec, env: Environment, given: dict[str, Any]) -> in
                     outcome=outcome,
                     details=details,
                 )
-            except OSError as error:
+            except (OSError, WorkFolderError) as error:
                 # A full disk fails the session and then its record, too: the first error is the one
                 # to tell.
                 if outcome == "ok":

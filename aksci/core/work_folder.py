@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["NotOursError", "WorkFolder", "WorkFolderError"]
+__all__ = ["ForeignFileError", "WorkFolder", "WorkFolderError"]
 
 _MOST = 64 * 2**20
 """Bytes of a file: a build of 10,000 images takes 20 MB."""
@@ -45,7 +45,7 @@ class WorkFolderError(UsageError):
     """Something in the work folder is not what aksci puts there."""
 
 
-class NotOursError(TrustError):
+class ForeignFileError(TrustError):
     """A file of the work folder may come from elsewhere than from runs of ours."""
 
 
@@ -205,7 +205,7 @@ class WorkFolder:
 
         :raises FileNotFoundError: it does not exist.
         :raises WorkFolderError: a link leads there.
-        :raises NotOursError: it may come from elsewhere.
+        :raises ForeignFileError: it may come from elsewhere.
         :raises ValueError: it is no JSON object.
         """
         document = parse_json(self.read(name))
@@ -213,7 +213,7 @@ class WorkFolder:
             raise ValueError(f"{name} is no JSON object")  # noqa: TRY004 - as all else in a file
         seal = document.pop(_SEAL, None)
         if why := self._doubt(name, document, seal):
-            raise NotOursError(
+            raise ForeignFileError(
                 f"{self.path / name} is not trusted: {why}.",
                 hint="nox -s build makes it again; or hand .aksci of the job that built on in a "
                 "checkout by git, or with one secret AKSCI_STATE_KEY in all jobs.",
@@ -227,7 +227,7 @@ class WorkFolder:
         """
         try:
             return self.read_own(name)
-        except (NotOursError, WorkFolderError) as error:
+        except (ForeignFileError, WorkFolderError) as error:
             with self._lock:
                 told, self._warned = self._warned, True
             if not told:
@@ -242,7 +242,7 @@ class WorkFolder:
         For what can hold no seal.
 
         :raises WorkFolderError: it is a link, or no file.
-        :raises NotOursError: git tracks something of the folder.
+        :raises ForeignFileError: git tracks something of the folder.
         """
         try:
             with self._folder_of(name) as (folder, last):
@@ -254,7 +254,7 @@ class WorkFolder:
         if not regular:
             raise self._strange(name, "is no file")
         if why := self._brought():
-            raise NotOursError(
+            raise ForeignFileError(
                 f"{self.path / name} is not trusted: {why}.", hint=f"rm {self.path / name}"
             )
 

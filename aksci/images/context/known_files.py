@@ -50,7 +50,7 @@ class Facts:
         """What was fresh when it was taken as news: it does not last, either."""
         kept = path is not None and state.is_dir()
         self._device, self._now = _look_at_clock(state) if kept else (None, 0)
-        self._old = _read(path) if path is not None else {}
+        self._old = _read(path) if path is not None and kept else {}
 
     def get(self, key: bytes) -> bytes | None:
         """Return the 32 bytes that are known of a key."""

@@ -82,6 +82,7 @@ def test_the_hash_never_depends_on_what_was_kept(tree, state):
 def test_only_the_folder_that_changed_is_read_again(tree):
     first, _ = tree()
     (tree.root / "ctx/d/b").write_text("other")
+    tick(tree.root)
     second, read = tree()
     assert second != first
     assert read == ["ctx/d/b", "ctx/d/c"]
