@@ -10,6 +10,7 @@ question run, is switched off.
 from __future__ import annotations
 
 import os
+import posixpath
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -105,7 +106,7 @@ def ask_git(root: Path, *words: str, runner: Runner, paths: tuple[str, ...] = ()
     """Ask about the repository around a folder, without any effect on it.
 
     :param words: a command that only reads, with its options.
-    :param paths: what it is about, below ``root``; each a pathspec's magic words, a colon and a
+    :param paths: what it is about, relative to ``root``; each a pathspec's magic words, a colon and a
         path, such as ``literal:a/b``.
     """
     if shutil.which("git", path=runner.environment.get("PATH", os.defpath)) is None:
@@ -139,7 +140,8 @@ def ask_git(root: Path, *words: str, runner: Runner, paths: tuple[str, ...] = ()
 
 def _pathspec(folder: Path, spec: str) -> str:
     magic, _, path = spec.partition(":")
-    return f":(top,{magic}){(folder / path).as_posix()}"
+    # Normalised here: what is meant literally, git takes as it is.
+    return f":(top,{magic}){posixpath.normpath((folder / path).as_posix())}"
 
 
 def source_commit(root: Path, *, runner: Runner, variables: Mapping[str, str]) -> str:
@@ -168,7 +170,8 @@ def tracked_files(
     """Ask git what of a folder came with the sources.
 
     :param root: the project's folder.
-    :param folder: below it; in any case, since a file system may not tell cases apart.
+    :param folder: relative to it, in the repository; in any case, since a file system may not tell
+        cases apart.
     :param sources: a file of the project that git must track: a repository which does not is not
         where the sources come from, and can't tell what came with them.
     """
