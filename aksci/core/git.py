@@ -106,8 +106,8 @@ def ask_git(root: Path, *words: str, runner: Runner, paths: tuple[str, ...] = ()
     """Ask about the repository around a folder, without any effect on it.
 
     :param words: a command that only reads, with its options.
-    :param paths: what it is about, relative to ``root``; each a pathspec's magic words, a colon and a
-        path, such as ``literal:a/b``.
+    :param paths: what it is about, relative to ``root``; each a pathspec's magic words, a colon and
+        a path, such as ``literal:a/b``.
     """
     if shutil.which("git", path=runner.environment.get("PATH", os.defpath)) is None:
         return GitAnswer(problem=NO_GIT)

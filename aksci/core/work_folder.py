@@ -98,12 +98,13 @@ class WorkFolder:
         """
         with self._folder_of(name) as (folder, last):
             handle = self._open(last, _READING, folder, name)
+            state = os.fstat(handle)
+            if not stat.S_ISREG(state.st_mode):
+                os.close(handle)
+                raise self._strange(name, "is no file")
             with os.fdopen(handle, "rb") as file:
-                state = os.fstat(handle)
-                if not stat.S_ISREG(state.st_mode):
-                    raise self._strange(name, "is no file")
-                content = file.read(most + 1)
-        if len(content) > most:
+                content = file.read(most + 1) if state.st_size <= most else None
+        if content is None or len(content) > most:
             raise self._strange(name, f"is larger than {most} bytes")
         return content
 
