@@ -134,10 +134,15 @@ class EnvironmentParts:
 
     @once
     def _seal_key(self) -> bytes | None:
-        from aksci.core.seal_key import shared_key, user_key
+        from aksci.core.seal_key import shared_key
 
         if shared := self.variables.get(SEAL_VARIABLE, ""):
             return shared_key(shared, self.config.project.name)
+        return self._user_key()
+
+    def _user_key(self) -> bytes | None:
+        from aksci.core.seal_key import user_key
+
         return user_key(self.state, self.root)
 
     @once

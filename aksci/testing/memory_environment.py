@@ -127,9 +127,9 @@ class MemoryEnvironment(Environment):
         )
         return self._family.closing.enter_context(later)
 
-    @property
-    def _seal_key(self) -> bytes:
-        return b"of a test"  # the next run has another state folder, and the same files
+    def _user_key(self) -> bytes:
+        # The next run has another state folder, and the same files.
+        return f"a test's key for {self.root}".encode()
 
     def prepare(self, *, cluster: bool = False, notary: bool = False) -> Endpoints:  # noqa: ARG002
         """Start nothing: everything is in memory."""
