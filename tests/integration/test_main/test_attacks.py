@@ -145,7 +145,7 @@ def test_a_memory_that_comes_with_the_sources_vouches_for_nothing(project, regis
         subprocess.run(["git", "-C", project.folder, *words], check=True)
     output = project.run("build")
     assert "is not signed by anybody we trust" in output
-    assert "git brings this with the sources" in output
+    assert "git brings .aksci/built.json with the sources" in output
     assert _built(project) == good
 
 
