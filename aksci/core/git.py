@@ -185,9 +185,8 @@ def tracked_files(
     top = find_top(root.resolve()) or root
     own = (root.resolve().relative_to(top) / sources).as_posix()
     listed = set(filter(None, answer.text.split("\0")))
-    if own not in listed:
-        return Tracked(problem=f"the git repository of {top} does not track {own}")
-    return Tracked(files=tuple(sorted(listed - {own})))
+    strange = "" if own in listed else f"the git repository of {top} does not track {own}"
+    return Tracked(files=tuple(sorted(listed - {own})), problem=strange)
 
 
 def _has_git(variables: Mapping[str, str]) -> bool:

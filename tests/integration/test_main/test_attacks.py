@@ -121,6 +121,9 @@ def test_a_planted_finished_build_is_not_signed_but_built_again(project, registr
 
 
 def test_a_job_with_the_key_does_not_sign_what_nobody_vouches_for(project, registry, evil):
+    """Where git says that no commit brought ``.aksci``, what it names is looked at, and no more."""
+    for words in (("init", "--quiet"), ("add", "aksci.toml")):
+        subprocess.run(["git", "-C", project.folder, *words], check=True)
     project.run("build", "--until", "build")
     good = _built(project)
     path = project.folder / ".aksci/build.json"

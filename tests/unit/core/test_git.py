@@ -218,6 +218,9 @@ def test_a_repository_that_does_not_track_the_project_can_not_tell(tmp_path):
     root.mkdir()
     (root / "aksci.toml").write_text("")
     assert "does not track unpacked/aksci.toml" in told(root).problem
+    (root / ".aksci").write_text("")
+    git(root, "add", ".aksci")
+    assert told(root).files == ("unpacked/.aksci",)
 
 
 def test_no_repository_a_damaged_one_and_no_git_can_not_tell(tmp_path, repository):
