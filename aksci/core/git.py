@@ -48,12 +48,12 @@ _SETTINGS = (
     # Runs gpg.
     "log.showSignature=false",
     "submodule.recurse=false",
-    # A clone without all objects would fetch them, by a command of its configuration.
-    "protocol.allow=never",
 )
 _VARIABLES = {
     # No writing: git's index is the user's, and another git may be at work on it.
     "GIT_OPTIONAL_LOCKS": "0",
+    # A clone without all objects would fetch them, by a command of its configuration. Versions that
+    # don't know the first may use no protocol for it.
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_ALLOW_PROTOCOL": "",
     "GIT_TERMINAL_PROMPT": "0",
