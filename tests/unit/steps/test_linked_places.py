@@ -200,3 +200,10 @@ def test_buildx_asks_git_nothing(tmp_path):
     request = SimpleNamespace(secrets=())
     values = BuildxBuilder._environment(builder, request)
     assert (values["BUILDX_GIT_INFO"], values["BUILDX_GIT_LABELS"]) == ("false", "false")
+
+
+def test_no_environment_opens_where_the_work_folder_is_a_link(project, outside, tmp_path):
+    """Nothing is done first, such as a deployment whose record could not be kept."""
+    (project / ".aksci").symlink_to(outside)
+    with pytest.raises(WorkFolderError, match="symbolic link"):
+        opened(project, HOME=str(tmp_path))
