@@ -51,7 +51,7 @@ _PATIENCE = 10  # times ``settle``: however many events come, nobody waits longe
 _LARGEST = 100  # bases of one cascade: they have to fit a command line and an API's payload
 _KEPT = 30 * 86_400.0  # seconds for which what has ended is remembered
 # A user with push access to the registry makes it send as many events as they like. With these
-# limits, the file stays below some ten megabytes.
+# limits, the file stays below 50 MiB.
 _MOST_WAITING = 10_000  # entries
 _MOST_ENDED = 10_000  # entries
 _MOST_SEEN = 100_000  # events
