@@ -12,9 +12,11 @@ import threading
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aksci.cascade.receiver import server as module
-from aksci.cascade.receiver.request_head import LARGEST_HEAD
+from aksci.cascade.receiver.request_head import LARGEST_HEAD, RequestHead
 
 SECRET = "a-made-up-secret-of-32-characters"
 AUTHORIZED = f"Authorization: Bearer {SECRET}\r\n".encode()
@@ -195,6 +197,42 @@ def test_a_request_that_breaks_us_breaks_no_other_one(client, intake, event, log
     assert log.errors == ["A request failed: ZeroDivisionError."]
     intake.receive = works
     assert client.send("/acr", event())[0] == 202
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"GET //healthz HTTP/1.1\r\n\r\n", b"200"),
+        (b"GET /healthz?a=b HTTP/1.1\r\n\r\n", b"200"),
+        (b"GET http://h/healthz HTTP/1.1\r\n\r\n", b"404"),
+        (b"GET /acr HTTP/1.1\r\nauthorization: Bearer x\r\n" + AUTHORIZED + b"\r\n", b"401"),
+        (b"GET /status HTTP/1.1\r\nAuthorization : Bearer x\r\n\r\n", b"401"),
+        (b"GET /status HTTP/1.1\r\nX: y\r\n " + AUTHORIZED + b"\r\n", b"401"),
+        (b"GET /status HTTP/1.1\r\nno colon\r\n" + AUTHORIZED + b"\r\n", b"401"),
+        (b"GET /status HTTP/1.1\r\n\0: \0\r\n\r\n", b"401"),
+        (b"GET /status HTTP/1.1\r\nAuthorization: Bearer \xff\xfe\r\n\r\n", b"401"),
+        (b"HEAD /healthz HTTP/1.1\r\n\r\n", b"501"),
+        (b"CONNECT h:80 HTTP/1.1\r\n\r\n", b"501"),
+        (b"PRI * HTTP/2.0\r\n\r\n", b"505"),
+        (b"\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.\xc2\xb2\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1.1\r\n\r\n", b"400"),
+        (b"GET / HTTP/" + b"9" * 5000 + b".1\r\n\r\n", b"400"),
+    ],
+)
+def test_a_request_that_can_be_read_in_two_ways_shows_no_secret(server, data, status):
+    with socket.create_connection(server.server_address[:2], timeout=10) as client:
+        client.sendall(data)
+        assert client.recv(1000).split()[1] == status
+
+
+@given(st.binary(max_size=300), st.binary(max_size=300))
+def test_whatever_bytes_come_are_a_request_or_none(line, headers):
+    head = RequestHead(line + b"\r\n" + headers + b"\r\n\r\n")
+    assert head.refused in {0, 400, 414, 431, 501, 505}
+    if not head.refused:
+        assert head.command in {"GET", "POST"}
+        assert head.waits in {True, False}
 
 
 FEW = """
