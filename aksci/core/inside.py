@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aksci.core.errors import ConfigError
 
-__all__ = ["LARGEST", "Inside", "place_named", "read_file"]
+__all__ = ["LARGEST", "Inside", "place_named", "read_file", "repository_of"]
 
 LARGEST = 16 << 20
 """Bytes: what people write by hand is smaller."""
@@ -146,7 +146,7 @@ def place_named(root: Path, path: str | Path, *, where: str) -> Path:
     top = os.path.realpath(root)
     try:
         written = os.path.normpath(os.path.join(top, path))  # noqa: PTH118 - text, not yet a path
-        for folder in (top, _repository(top)):
+        for folder in (top, str(repository_of(Path(top)))):
             if _is_below(written, folder):
                 return Inside(Path(folder)).find(written, where=where)
         return Path(written)  # links as they are: those of a mounted secret change at any time
@@ -154,10 +154,15 @@ def place_named(root: Path, path: str | Path, *, where: str) -> Path:
         raise _unreadable(_shown(os.fspath(path), where), error) from None
 
 
-def _repository(top: str) -> str:
-    """Return the work tree that a folder is in; outside of any, the folder itself."""
-    folders = (Path(top), *Path(top).parents)
-    return next((str(one) for one in folders if os.path.lexists(one / ".git")), top)
+def repository_of(folder: Path) -> Path:
+    """Return the work tree that a folder is in; outside of any, the folder itself.
+
+    Git keeps no file called ``.git``, so that nothing in the tree can pretend to be its top.
+
+    :param folder: absolute.
+    """
+    # A folder, or a file in a linked work tree.
+    return next((one for one in (folder, *folder.parents) if os.path.lexists(one / ".git")), folder)
 
 
 def _is_below(path: str, folder: str) -> bool:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.errors import ConfigError, DamagedInRegistry, RegistryError
 from aksci.core.inside import Inside, read_file
 from aksci.oci.artifact import Content, canonical_json, push_artifact
+from aksci.oci.references import is_repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +68,12 @@ def read_chart(folder: Path) -> Chart:
     for key in ("name", "version"):
         if not isinstance(metadata.get(key), str):
             raise ConfigError(f"{path}: {key!r} must be a text.", hint=f'write {key}: "…"')
+    # Files in the package are called so as well, and a repository.
+    if not is_repository(metadata["name"]) or "/" in metadata["name"]:
+        raise ConfigError(
+            f"{path}: {metadata['name']!r} can't be the name of a chart.",
+            hint="names are lower case letters, digits and dashes.",
+        )
     _require_dependencies(folder, metadata)
     return Chart(
         name=metadata["name"],
