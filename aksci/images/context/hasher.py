@@ -307,11 +307,16 @@ def ignore_override(root: Path, context: str, dockerfile: str) -> bytes | None:
     """Return the .dockerignore that a build must be given in place of the one on disk.
 
     Where the context is the project's own folder, that leaves out ``.aksci``, which changes with
-    each run. Anywhere else it is None: what is on disk holds.
+    each run. Where the ignore file or the Dockerfile is a link, it is what the link leads to:
+    BuildKit follows none out of the folder that it is sent, and would build with neither. Anywhere
+    else it is None: what is on disk holds.
+
+    :raises ConfigError: a link leads out of the project.
     """
-    if not _is_root(context):
+    ignore_file = _ignore_file(root, context, dockerfile)
+    if not (_is_root(context) or ignore_file.is_symlink() or (root / dockerfile).is_symlink()):
         return None
-    text = _ignore_text(Inside(root), context, _ignore_file(root, context, dockerfile))
+    text = _ignore_text(Inside(root), context, ignore_file)
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -320,7 +325,11 @@ def _ignore_file(root: Path, context: str, dockerfile: str | None) -> Path:
     own = root / f"{dockerfile}.dockerignore"
     if dockerfile is not None and own.is_file():
         return own
-    return root / context / ".dockerignore"
+    path = root / context / ".dockerignore"
+    if dockerfile is None and path.is_symlink():
+        # Nobody can hand BuildKit another one for a named context.
+        Inside(root / context, name=f"the named context {context}").find(path)
+    return path
 
 
 def _ignore_text(inside: Inside, context: str, ignore_file: Path) -> str:
