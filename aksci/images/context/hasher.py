@@ -184,7 +184,7 @@ class TreeHasher:
     ) -> dict[str, str]:
         """Describe all that is read; where a source leads through a link, that is everything."""
         # BuildKit, too, takes what a link to the folder itself leads to for the context.
-        self._inside.find(context, where="the build context")
+        self._inside.check(context, where="the build context")
         base = str(self._root / context)
         self._seen.clear()
         try:

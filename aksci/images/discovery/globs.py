@@ -195,7 +195,7 @@ class _GlobWalk:
         :raises ConfigError: it leads outside, and a glob may find something there.
         """
         try:
-            self.inside.find(path)
+            self.inside.check(path)
         except ConfigError as error:
             rests = ["/".join(self.patterns[number][at:]) for number, at in states]
             if any(_MAGIC.search(rest) or Path(self.root, path, rest).is_file() for rest in rests):
@@ -213,7 +213,7 @@ class _GlobWalk:
         ended = {number for number, at in states if at + 1 == len(self.patterns[number])}
         if ended and not self.exclude.excludes(path):
             if linked:
-                self.inside.find(path, where="aksci.toml: discover.dockerfiles")
+                self.inside.check(path, where="aksci.toml: discover.dockerfiles")
             self.found.setdefault(path, _Found(linked, set())).patterns.update(ended)
 
 

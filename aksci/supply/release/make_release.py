@@ -277,7 +277,7 @@ def _stays(inside: Inside, path: Path, rest: tuple[str, ...], where: str) -> boo
     :raises ConfigError: it leads outside, and is a migration or may have some.
     """
     try:
-        inside.find(path, where=where)
+        inside.check(path, where=where)
     except ConfigError:
         # ``**`` would search all of the machine.
         if not rest or "**" in rest or any(path.glob("/".join(rest))):
