@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import json
 import os
+import tarfile
 from functools import partial
 from types import SimpleNamespace
 
@@ -106,6 +110,86 @@ def test_no_link_of_a_chart_is_followed_to_what_lies_outside(root, link, target)
     with pytest.raises(ConfigError) as caught:
         look()
     assert CANARY not in str(caught.value)
+
+
+def packed(name, content):
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w:gz") as archive:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    return raw.getvalue()
+
+
+SCHEMAS = {
+    "a file": {"$ref": "file:///etc/hostname"},
+    "a file in other letters": {"properties": {"a": {"anyOf": [{"$ref": " FILE:/etc/hostname"}]}}},
+    "a relative path": {"$ref": "../../etc/hostname"},
+    "no host": {"$dynamicRef": "//etc/hostname"},
+    "a schema of schemas": {"$schema": "file:///etc/hostname"},
+    "another scheme": {"$defs": {"a": {"$ref": "ftp://localhost/x"}}},
+}
+
+
+@pytest.mark.parametrize("place", ["its own", "a sub-chart's", "a packed one's", "deeper"])
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
+def test_no_schema_of_a_chart_makes_helm_read_a_file(root, schema, place):
+    text = json.dumps(schema).encode()
+    inner = packed("sub/values.schema.json", text)
+    name, content = {
+        "its own": ("values.schema.json", text),
+        "a sub-chart's": ("charts/sub/values.schema.json", text),
+        "a packed one's": ("charts/sub-1.tgz", inner),
+        "deeper": ("charts/sub-1.tgz", packed("sub/charts/x.tgz", inner)),
+    }[place]
+    (root / "chart" / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / "chart" / name).write_bytes(content)
+    with pytest.raises(ConfigError, match="which Helm would read from this machine"):
+        read_chart(root / "chart")
+    tools = LintTools(runner=NoPrograms(), helm=root / "helm")
+    report = lint_project(load_config(root / "aksci.toml"), root, (), tools)
+    assert [each.rule for each in report.errors] == ["aksci-chart"]
+
+
+BROKEN = {
+    "no archive": lambda: b"x",
+    "empty": lambda: b"",
+    "large": lambda: gzip.compress(bytes(101 << 20), 1),
+    "cut off": lambda: packed("x", b"")[:40],
+}
+
+
+@pytest.mark.parametrize("make", BROKEN.values(), ids=BROKEN)
+def test_a_packed_chart_that_can_not_be_unpacked_is_refused(root, make):
+    (root / "chart/charts").mkdir()
+    (root / "chart/charts/a.tgz").write_bytes(make())
+    with pytest.raises(ConfigError, match="is no packed chart|unpacks to more"):  # noqa: RUF043
+        read_chart(root / "chart")
+
+
+def test_schemas_may_refer_to_themselves_and_to_addresses(root):
+    schema = {
+        "$schema": "https://json-schema.org/draft-07/schema#",
+        "$id": "own",
+        "properties": {"a": {"$ref": "#/$defs/a"}},
+        "$defs": {"a": {"type": "integer"}},
+    }
+    (root / "chart/values.schema.json").write_text(json.dumps(schema))
+    (root / "chart/charts").mkdir()
+    (root / "chart/charts/a.tgz").write_bytes(
+        packed("a/values.schema.json", b'{"$ref": "https://example.com/x.json"}')
+    )
+    (root / "chart/files").mkdir()
+    (root / "chart/files/a.tgz").write_bytes(b"an asset")
+    assert read_chart(root / "chart").name == "web"
+
+
+@pytest.mark.parametrize("name", ["/etc", "../../etc", "..", "", "**"])
+def test_a_dependency_called_like_a_path_is_refused(root, name):
+    text = f"name: web\nversion: 1.0.0\ndependencies: [{{name: '{name}'}}]\n"
+    (root / "chart/Chart.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="can't be the name of a chart"):
+        read_chart(root / "chart")
 
 
 @pytest.mark.parametrize("name", ["a/../../x", "..", "A", "a b", "a/b", "a\nb", ""])

@@ -173,7 +173,7 @@ def test_a_text_with_control_characters_is_refused(text):
         parse_release(put(document(), ("commit",), text), REF)
 
 
-@pytest.mark.parametrize("name", ["a/../../x", "..", "/etc", "a/b/..", "A", ""])
+@pytest.mark.parametrize("name", ["a/../../x", "..", "/etc", "a/b/..", "A"])
 @pytest.mark.parametrize("kind", ["images", "services"])
 def test_a_release_with_names_that_are_paths_is_not_read(kind, name):
     changed = document()
