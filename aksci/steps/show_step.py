@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["place_for", "require_showable", "show"]
 
 
+_DEVICES = frozenset({Path("/dev"), Path("/proc"), Path("/sys")})
+
+
 def show(
     env: Environment, value: object, *, format: str = "text", output: str | None = None
 ) -> None:
@@ -39,7 +42,8 @@ def show(
         return
     path = place_for(env, "--output", output)
     try:
-        write_atomically(path, text + "\n", mode=0o666)
+        # JSON can hold half a surrogate pair, which UTF-8 can't.
+        write_atomically(path, (text + "\n").encode("utf-8", "replace"), mode=0o666)
     except OSError as error:
         raise UsageError(f"--output {output}: {error.strerror}.") from None
     env.reporter.line(f"written: {path}")
@@ -82,6 +86,11 @@ def place_for(env: Environment, option: str, name: str) -> Path:
         raise UsageError(error.message, hint=error.hint) from None
     if path.is_dir():
         raise UsageError(f"{option} {name}: {path} is a folder, and not a file.")
+    # What is there is replaced: of a device, root would take it from every program.
+    if _DEVICES & set(path.parents) or (path.exists() and not path.is_file()):
+        raise UsageError(
+            f"{option} {name}: {path} is no file.", hint=f"without {option}, it goes to stdout."
+        )
     if path.parent == env.work:
         env.work.mkdir(exist_ok=True)
     if not path.parent.is_dir():
