@@ -308,7 +308,7 @@ def test_a_name_obeys_the_grammar_before_anything_is_written(lay, toml, file, ma
         path.unlink()
 
 
-@pytest.mark.parametrize("name", ["a/../../../../x", "a/../../../outside/x", "..", "A/../.."])
+@pytest.mark.parametrize("name", ["a/../../../../x", "a/../../../outside/x", "..", "A/../../b"])
 @pytest.mark.parametrize("source", ["Compose", "Bake"])
 def test_a_service_called_like_a_path_writes_nothing(lay, source, name):
     toml, file, make = SOURCES[source]
