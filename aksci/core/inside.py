@@ -18,7 +18,7 @@ LARGEST = 16 << 20
 """Bytes: what people write by hand is smaller."""
 _CHUNK = 1 << 16
 _SHOWN = 200  # characters
-_LINKED = "write the file itself in place of the link, or leave it out of the project."
+_LINKED = "write the file itself in place of a symbolic link, or leave it out of the project."
 
 
 class Inside:

@@ -165,13 +165,14 @@ class _GlobWalk:
     ) -> None:
         """Take a file, or a link that matches. ``**`` does not go on behind a link."""
         link = entry.is_symlink()
-        if link and entry.is_dir():
+        # Not ``entry.is_dir()``: that raises for a link that leads to itself.
+        if link and os.path.isdir(entry.path):  # noqa: PTH112
             following = self._deeper(matched)
             if following and entry.name not in _PRUNED:
                 path = f"{folder}{entry.name}"
                 if not self.exclude.excludes(path) and self._stays(path, following):
                     deeper.append((entry.name, following, True))
-        elif entry.is_file():
+        elif os.path.isfile(entry.path):  # noqa: PTH113
             self._note(f"{folder}{entry.name}", matched, linked=linked or link)
 
     def _enter(self, path: str, states: list[_State], *, linked: bool) -> None:

@@ -292,7 +292,7 @@ def test_an_export_deletes_and_writes_nothing_behind_a_committed_link(root, chos
     (root / ".aksci").mkdir()
     relink(root / ".aksci/acr-tasks", root.parent / "outside")
     before = outside(root)
-    with pytest.raises(UsageError, match="leads out of the project"):
+    with pytest.raises(UsageError, match="symbolic link leads elsewhere"):
         write_folder(export_folder(root, chosen), {"README.md": "x"})
     assert outside(root) == before
 
@@ -328,3 +328,13 @@ def test_a_builders_settings_are_the_projects(root):
     maker = SimpleNamespace(config=config, root=root)
     with pytest.raises(ConfigError, match="leads out of the project"):
         _OwnBuilders._settings(maker)
+
+
+def test_no_chart_is_read_from_outside_or_from_a_pipe(root):
+    relink(root / "chart/Chart.yaml", root.parent / "outside/Chart.yaml")
+    with pytest.raises(ConfigError, match="leads out of the chart"):
+        read_chart(root / "chart")
+    (root / "chart/Chart.yaml").unlink()
+    os.mkfifo(root / "chart/Chart.yaml")
+    with pytest.raises(ConfigError, match="is no file"):
+        read_chart(root / "chart")

@@ -21,6 +21,7 @@ from aksci.config.loader import load_config
 from aksci.core.errors import ConfigError
 from aksci.images.build.build_secrets import load_secrets, load_ssh
 from aksci.images.context.hasher import TreeHasher, ignore_override
+from aksci.images.discovery.globs import find_files
 from aksci.images.discovery.importers.imported import Importer
 from aksci.images.graph import build_graph
 from aksci.oci.references import is_repository
@@ -308,7 +309,7 @@ def test_a_name_obeys_the_grammar_before_anything_is_written(lay, toml, file, ma
         path.unlink()
 
 
-@pytest.mark.parametrize("name", ["a/../../../../x", "a/../../../outside/x", "..", "A/../.."])
+@pytest.mark.parametrize("name", ["a/../../../../x", "a/../../../outside/x", "..", "A/../../b"])
 @pytest.mark.parametrize("source", ["Compose", "Bake"])
 def test_a_service_called_like_a_path_writes_nothing(lay, source, name):
     toml, file, make = SOURCES[source]
@@ -344,3 +345,25 @@ def test_a_build_secret_is_not_a_link_of_a_pull_request(lay, toml):
     found = [*load_secrets(config, root=root, variables={}),
              *load_ssh(config, root=root, variables={})]  # fmt: skip
     assert found
+
+
+@pytest.mark.parametrize(
+    "glob", ["x/Dockerfile", "*/Dockerfile", "*/D*", "*/**/none", "y/*", "y/Dockerfile", "**/D*"]
+)
+def test_no_glob_finds_or_searches_anything_outside(lay, glob):
+    root = lay(WEB, {"web/Dockerfile": ""}, {"x": "", "y/Dockerfile": "Dockerfile"})
+    with pytest.raises(ConfigError, match="leads out of the project"):
+        find_files(root, [glob])
+
+
+def test_a_link_out_of_the_project_with_no_dockerfile_behind_it_is_left(lay):
+    root = lay(WEB, {}, {"x": ""})
+    (lay.outside / "Dockerfile").unlink()
+    assert str(*find_files(root, ["*/Dockerfile"])["*/Dockerfile"]) == "web/Dockerfile"
+
+
+def test_no_context_outside_is_hashed_whoever_asks(lay):
+    root = lay(WEB, {}, {"x": ""})
+    for read in (TreeHasher(root).hash, TreeHasher(root).entries, TreeHasher(root).state):
+        with pytest.raises(ConfigError, match="leads out of the project"):
+            read("x", None)

@@ -115,7 +115,7 @@ def test_what_an_option_names_in_the_work_folder_is_in_it(project, outside, name
         work.path.joinpath("links").unlink()
         work.path.rmdir()
         work.path.symlink_to(outside)
-    with pytest.raises(UsageError, match="leads"):
+    with pytest.raises(UsageError, match="symbolic link"):
         place_for(env, "--output", name)
 
 
@@ -205,5 +205,5 @@ def test_buildx_asks_git_nothing(tmp_path):
 def test_no_environment_opens_where_the_work_folder_is_a_link(project, outside, tmp_path):
     """Nothing is done first, such as a deployment whose record could not be kept."""
     (project / ".aksci").symlink_to(outside)
-    with pytest.raises(WorkFolderError, match="leads"):
+    with pytest.raises(WorkFolderError, match="symbolic link"):
         opened(project, HOME=str(tmp_path))
