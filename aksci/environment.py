@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from aksci.config.loader import CONFIG_NAME, LOCAL, environment_settings, find_project, load_config
+from aksci.config.secret_names import secret_names, withheld_names
 from aksci.core.errors import ConfigError, UsageError
 from aksci.core.files import user_folder
 from aksci.core.process import Runner
+from aksci.core.reporting import Concealing
+from aksci.core.secret import Secret
+from aksci.core.secret_variables import secret_values
 from aksci.environment_parts import EnvironmentParts
 from aksci.parts import Parts
 
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Environment"]
 
 _RUN_ID = "AKSCI_RUN_ID"
+_SHORTEST = 4  # characters; "a" would be hidden in every word
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -80,9 +85,15 @@ class Environment(EnvironmentParts):
 
             reporter = choose_reporter(variables, sys.stderr)
         now = now or (lambda: datetime.now(UTC))
+        runner = runner or Runner(environment=dict(variables), log=reporter.line)
+        for value in secret_values(variables):
+            runner.conceal(Secret(value))
         # Resolved: programs run in other folders, and a link must not make two projects of one.
         root = find_project((root or Path.cwd()).resolve())
         config = load_config(root / CONFIG_NAME)
+        for secret in secret_names(config):
+            _conceal(variables.get(secret, ""), runner, reporter)
+        runner.withhold(withheld_names(config, variables))
         return cls(
             root=root,
             config=config,
@@ -90,7 +101,7 @@ class Environment(EnvironmentParts):
             settings=environment_settings(config, name, root),
             variables=variables,
             now=now,
-            runner=runner or Runner(environment=dict(variables), log=reporter.line),
+            runner=runner,
             reporter=reporter,
             cache=user_folder(variables, "XDG_CACHE_HOME", ".cache"),
             state=user_folder(variables, "XDG_STATE_HOME", ".local/state"),
@@ -200,6 +211,14 @@ class Environment(EnvironmentParts):
         from aksci.supply.release.release_file import read_release_file
 
         return read_release_file(self.work)
+
+
+def _conceal(value: str, runner: Runner, reporter: Reporter) -> None:
+    """Hide what a variable holds that aksci.toml names as a secret's."""
+    if len(value) >= _SHORTEST:
+        runner.conceal(Secret(value))
+        if isinstance(reporter, Concealing):
+            reporter.conceal(value)
 
 
 def _run_id(given: str | None, now: datetime) -> str:

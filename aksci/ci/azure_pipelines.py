@@ -37,9 +37,13 @@ class AzurePipelinesReporter(GroupingReporter):
         """Ask the agent to hide a value, line by line as it compares."""
         for number, line in enumerate(filter(None, secret.splitlines())):
             name = f"AKSCI_MASK_{number}"
-            self._write(f"##vso[task.setvariable variable={name};issecret=true]{_escape(line)}")
-        # Last: our own mask would hide the value in the very command that tells the agent of it.
+            self._command(f"##vso[task.setvariable variable={name};issecret=true]{_escape(line)}")
         super().mask(secret)
+
+    def conceal(self, secret: str) -> None:
+        """Replace a value by ``***`` in all later output, in issues too."""
+        super().conceal(secret)
+        self._masked.learn(_escape(sanitise(secret)))
 
     def output(self, name: str, value: str) -> None:
         """Set an output variable of the step."""
@@ -50,7 +54,7 @@ class AzurePipelinesReporter(GroupingReporter):
         if self._summary_folder:
             path = self._summary_folder / f"aksci-summary-{next(self._summaries)}.md"
             # A file each: what an earlier summary attached must not change under it.
-            path.write_text(sanitise(markdown) + "\n", encoding="utf-8")
+            path.write_text(self._masked.hide(sanitise(markdown)) + "\n", encoding="utf-8")
             self._write(f"##vso[task.uploadsummary]{path}")
 
 

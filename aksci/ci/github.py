@@ -38,9 +38,13 @@ class GitHubReporter(GroupingReporter):
     def mask(self, secret: str) -> None:
         """Ask the runner to hide a value, line by line as it compares."""
         for line in filter(None, secret.splitlines()):
-            self._write(f"::add-mask::{_escape_data(line)}")
-        # Last: our own mask would hide the value in the very command that tells the runner of it.
+            self._command(f"::add-mask::{_escape_data(line)}")
         super().mask(secret)
+
+    def conceal(self, secret: str) -> None:
+        """Replace a value by ``***`` in all later output, in annotations too."""
+        super().conceal(secret)
+        self._masked.learn(_escape(secret))
 
     def output(self, name: str, value: str) -> None:
         """Set a step output, with a delimiter that the value cannot know."""
@@ -54,7 +58,7 @@ class GitHubReporter(GroupingReporter):
         if self._summary_file:
             # Appended: all that a step runs shares this file.
             with self._summary_file.open("a", encoding="utf-8") as file:
-                file.write(sanitise(markdown) + "\n")
+                file.write(self._masked.hide(sanitise(markdown)) + "\n")
 
 
 def _escape(text: str) -> str:

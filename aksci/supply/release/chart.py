@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import io
 import json
+import re
 import struct
 import tarfile
 import zlib
@@ -17,7 +18,9 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, DamagedInRegistry, RegistryError
+from aksci.core.text import short_line
 from aksci.oci.artifact import Content, canonical_json, push_artifact
+from aksci.oci.references import is_repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +33,12 @@ __all__ = ["Chart", "fetch_chart", "package_chart", "push_chart", "read_chart"]
 
 CONFIG_TYPE = "application/vnd.cncf.helm.config.v1+json"
 CONTENT_TYPE = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+_IDENTIFIERS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
+# As Helm reads it (github.com/Masterminds/semver, NewVersion): "v1", "1.2" are versions, too.
+_VERSION = re.compile(
+    rf"v?[0-9]{{1,18}}(?:\.[0-9]{{1,18}}){{0,2}}(?:-{_IDENTIFIERS})?(?:\+{_IDENTIFIERS})?"
+)
+_LONGEST = 128  # characters of a tag (OCI distribution specification 1.1, "Pulling manifests")
 _STORED_BLOCK = 0xFFFF  # bytes; the largest that RFC 1951, 3.2.4 allows
 
 
@@ -64,6 +73,7 @@ def read_chart(folder: Path) -> Chart:
     for key in ("name", "version"):
         if not isinstance(metadata.get(key), str):
             raise ConfigError(f"{path}: {key!r} must be a text.", hint=f'write {key}: "…"')
+    _require_names(path, metadata["name"], metadata["version"])
     _require_dependencies(folder, metadata)
     return Chart(
         name=metadata["name"],
@@ -122,6 +132,22 @@ def fetch_chart(registry: Registry, ref: ImageRef, folder: Path) -> Path:
     path = folder / f"{name}-{ref.digest.removeprefix('sha256:')[:12]}.tgz"
     path.write_bytes(registry.blob(ref.repository, digest))
     return path
+
+
+def _require_names(path: Path, name: str, version: str) -> None:
+    """Refuse what can't be the last part of a repository, and a tag there."""
+    # Before anything is written: the name becomes a folder in the packed chart, too.
+    if "/" in name or not is_repository(name):
+        raise ConfigError(
+            f"{path}: name: {short_line(name)!r} can't be the name of a chart.",
+            hint="words of a-z and 0-9 with dashes between them (Helm, 'Chart names').",
+        )
+    if not _VERSION.fullmatch(version) or len(version) > _LONGEST:
+        raise ConfigError(
+            f"{path}: version: {short_line(version)!r} is no version of Semantic Versioning 2, of "
+            f"at most {_LONGEST} characters.",
+            hint='write one such as version: "1.2.3".',
+        )
 
 
 def _require_dependencies(folder: Path, metadata: dict[str, Any]) -> None:

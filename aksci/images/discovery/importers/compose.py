@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from aksci.core.secret_variables import VisibleVariables
     from aksci.images.discovery.importers.imported import Importer
 
 __all__ = ["read_compose"]
@@ -43,15 +44,20 @@ class _ComposeScope:
     root: Path
     folder: str
     """Relative to the project."""
-    variables: Mapping[str, str] = field(repr=False)
+    variables: VisibleVariables = field(repr=False)
     importer: Importer
     above: tuple[str, ...] = ()
     """The files that include this one."""
 
     def unset(self, where: str) -> Any:
-        return lambda name: self.importer.warn(
-            f"{where}: the variable {name} is not set and has no default; Compose takes it as empty"
-        )
+        def tell(name: str) -> None:
+            if name not in self.variables.withheld:  # which was told
+                self.importer.warn(
+                    f"{where}: the variable {name} is not set and has no default; Compose takes it "
+                    "as empty"
+                )
+
+        return tell
 
 
 def read_compose(root: Path, files: Sequence[str], importer: Importer) -> list[Imported]:
@@ -61,11 +67,12 @@ def read_compose(root: Path, files: Sequence[str], importer: Importer) -> list[I
     """
     if not files:
         return []
+    importer = importer.reading(files)
     folder = posixpath.dirname(files[0])
     place = _ComposeScope(
         root=root,
         folder=folder,
-        variables=_environment(root, folder, (".env",), importer.variables, required=False),
+        variables=_environment(root, folder, (".env",), importer.visible, required=False),
         importer=importer,
     )
     services, project = _load(place, files)
@@ -86,17 +93,17 @@ def _environment(
     root: Path,
     folder: str,
     files: Sequence[str],
-    variables: Mapping[str, str],
+    variables: VisibleVariables,
     *,
     required: bool,
-) -> dict[str, str]:
+) -> VisibleVariables:
     """Return the variables of some files, the environment's first."""
     found: dict[str, str] = {}
     for file in files:
         shown = posixpath.normpath(posixpath.join(folder, file))
         if required or (root / shown).is_file():
             found |= read_env_file(root / shown, {**found, **variables}, shown)
-    return {**found, **variables}
+    return variables.over(found)
 
 
 def _load(place: _ComposeScope, files: Sequence[str]) -> tuple[dict[str, dict[str, Any]], str]:
