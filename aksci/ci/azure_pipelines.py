@@ -24,14 +24,14 @@ class AzurePipelinesReporter(GroupingReporter):
 
     def warning(self, text: str) -> None:
         """Log a warning on the run."""
-        self._write(f"##vso[task.logissue type=warning]{_escape(sanitise(text))}")
+        self._write(f"##vso[task.logissue type=warning]{self._escaped(text)}")
 
     def error(self, text: str) -> None:
         """Log an error on the run."""
-        self._write(f"##vso[task.logissue type=error]{_escape(sanitise(text))}")
+        self._write(f"##vso[task.logissue type=error]{self._escaped(text)}")
 
     def _heading(self, title: str) -> str:
-        return f"##[group]{_escape(sanitise(title))}"
+        return f"##[group]{self._escaped(title)}"
 
     def mask(self, secret: str) -> None:
         """Ask the agent to hide a value, line by line as it compares."""
@@ -40,10 +40,9 @@ class AzurePipelinesReporter(GroupingReporter):
             self._command(f"##vso[task.setvariable variable={name};issecret=true]{_escape(line)}")
         super().mask(secret)
 
-    def conceal(self, secret: str) -> None:
-        """Replace a value by ``***`` in all later output, in issues too."""
-        super().conceal(secret)
-        self._masked.learn(_escape(sanitise(secret)))
+    def _escaped(self, text: str) -> str:
+        # Hidden before it is escaped, when a secret would be spelt otherwise.
+        return _escape(sanitise(self._masked.hide(text)))
 
     def output(self, name: str, value: str) -> None:
         """Set an output variable of the step."""

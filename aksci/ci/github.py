@@ -26,14 +26,14 @@ class GitHubReporter(GroupingReporter):
 
     def warning(self, text: str) -> None:
         """Print a warning annotation."""
-        self._write(f"::warning::{_escape(text)}")
+        self._write(f"::warning::{self._escaped(text)}")
 
     def error(self, text: str) -> None:
         """Print an error annotation."""
-        self._write(f"::error::{_escape(text)}")
+        self._write(f"::error::{self._escaped(text)}")
 
     def _heading(self, title: str) -> str:
-        return f"::group::{_escape(title)}"
+        return f"::group::{self._escaped(title)}"
 
     def mask(self, secret: str) -> None:
         """Ask the runner to hide a value, line by line as it compares."""
@@ -41,10 +41,9 @@ class GitHubReporter(GroupingReporter):
             self._command(f"::add-mask::{_escape_data(line)}")
         super().mask(secret)
 
-    def conceal(self, secret: str) -> None:
-        """Replace a value by ``***`` in all later output, in annotations too."""
-        super().conceal(secret)
-        self._masked.learn(_escape(secret))
+    def _escaped(self, text: str) -> str:
+        # Hidden before it is escaped, when a secret would be spelt otherwise.
+        return _escape_data(sanitise(self._masked.hide(text)))
 
     def output(self, name: str, value: str) -> None:
         """Set a step output, with a delimiter that the value cannot know."""
@@ -59,10 +58,6 @@ class GitHubReporter(GroupingReporter):
             # Appended: all that a step runs shares this file.
             with self._summary_file.open("a", encoding="utf-8") as file:
                 file.write(self._masked.hide(sanitise(markdown)) + "\n")
-
-
-def _escape(text: str) -> str:
-    return _escape_data(sanitise(text))
 
 
 def _escape_data(text: str) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Concealer", "Secret"]
+__all__ = ["Concealer", "Secret", "spellings"]
 
 _SHORTEST = 8  # characters; shorter lines (braces, "yes") would hide half of everything
 _BASE64_LINE = 76  # characters: RFC 2045, and base64 of GNU coreutils
@@ -73,7 +73,7 @@ class Concealer:
             return
         with self._lock:
             self._values |= {value}
-            spelt = {*self._spelt, *_spellings(value)}
+            spelt = {*self._spelt, *spellings(value)}
             # The longest first: a secret inside another one would leave the other's rest readable.
             # In one assignment: another thread may be going through the old ones.
             self._spelt = tuple(sorted(spelt, key=len, reverse=True))
@@ -85,7 +85,7 @@ class Concealer:
         return text
 
 
-def _spellings(value: str) -> Iterator[str]:
+def spellings(value: str) -> Iterator[str]:
     """Yield a value, each line of one that has several, and how programs encode it."""
     yield value
     # Output comes line by line, so a key of several lines never passes in one piece.
@@ -93,9 +93,11 @@ def _spellings(value: str) -> Iterator[str]:
     if len(value) < _SHORTEST:
         return
     yield from _in_base64(value.strip())
-    # In addresses (RFC 3986), in forms, in JSON, and among the words of a shell.
+    # In addresses (RFC 3986), in forms, in JSON, among the words of a shell, and in our messages.
     yield from {quote(value, safe=""), quote(value), quote_plus(value)}
+    plain = repr(value)[1:-1]
     yield from {json.dumps(value)[1:-1], value.replace("'", "'\"'\"'")}
+    yield from {plain, plain.replace("\\'", "'").replace("'", "\\'")}
 
 
 def _in_base64(text: str) -> Iterator[str]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.secret import spellings
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
@@ -102,8 +104,10 @@ class VisibleVariables(dict[str, str]):
             for name in variables
             if name in ours or is_own_secret(name) or name in _IDENTITIES
         }  # fmt: skip
-        self._values = {
-            name: variables[name] for name in sorted(own) if len(variables[name]) >= SHORTEST
+        self._spelt = {
+            name: tuple(spellings(variables[name]))
+            for name in sorted(own)
+            if len(variables[name]) >= SHORTEST
         }
         self.ours = frozenset(own | {*ours})
         """Variables that hold secrets of aksci, whoever sets them."""
@@ -112,7 +116,7 @@ class VisibleVariables(dict[str, str]):
             for name, value in variables.items()
             if name in self.ours or (name not in allowed and self._is_secret(name, value))
         )
-        self._tell = tell
+        self.tell = tell
         super().__init__({name: variables[name] for name in variables.keys() - self.withheld})
 
     def __repr__(self) -> str:
@@ -120,12 +124,12 @@ class VisibleVariables(dict[str, str]):
 
     def for_project(self, *, ours: Collection[str], allowed: Collection[str]) -> VisibleVariables:
         """Return what is left by the word of a project's aksci.toml."""
-        return VisibleVariables(self._given, ours=ours, allowed=allowed, tell=self._tell)
+        return VisibleVariables(self._given, ours=ours, allowed=allowed, tell=self.tell)
 
     def telling(self, tell: Callable[[str], None]) -> VisibleVariables:
         """Return the same variables, which tell somebody else."""
         found = self.over({})
-        found._tell = tell
+        found.tell = tell
         return found
 
     def over(self, others: Mapping[str, str]) -> VisibleVariables:
@@ -133,20 +137,23 @@ class VisibleVariables(dict[str, str]):
         found = VisibleVariables({})
         found.update({name: text for name, text in others.items() if name not in self.ours})
         found.update(self)
-        found._given, found._values = self._given, self._values
-        found._tell = self._tell
+        found._given, found._spelt = self._given, self._spelt
+        found.tell = self.tell
         found.ours = self.ours
         found.withheld = self.withheld - found.keys()
         return found
 
     def holder_of(self, text: str) -> str | None:
-        """Return the variable of aksci's whose secret is in a text."""
-        return next((name for name, value in self._values.items() if value in text), None)
+        """Return the variable of aksci's whose secret is in a text, however it is spelt."""
+        for name, spelt in self._spelt.items():
+            if any(one in text for one in spelt):
+                return name
+        return None
 
     def __contains__(self, name: object) -> bool:
         there = super().__contains__(name)
         if not there and name in self.withheld:
-            self._tell(str(name))
+            self.tell(str(name))
         return there
 
     def get(self, name: str, default: Any = None, /) -> Any:
@@ -155,7 +162,7 @@ class VisibleVariables(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         if name in self.withheld:
-            self._tell(name)
+            self.tell(name)
         raise KeyError(name)
 
     def _is_secret(self, name: str, value: str) -> bool:

@@ -242,20 +242,18 @@ def _require_no_secret(spec: ImageSpec, where: str, variables: VisibleVariables)
     :raises ConfigError: a text that is a part of the image's description has one in it.
     """
     texts = {
+        "arguments": (*spec.args, *spec.args.values()),
         "target": (spec.target or "",),
         "platforms": spec.platforms,
         "tags": spec.tags,
         "contexts": (*spec.contexts, *spec.contexts.values()),
-        "names": (spec.repository, spec.dockerfile, spec.context, *spec.aliases),
-        **{f"args.{name}": (value,) for name, value in spec.args.items()},
+        "names": (spec.name, spec.repository, spec.dockerfile, spec.context, *spec.aliases),
     }
-    for key, values in texts.items():
-        holder = next(filter(None, map(variables.holder_of, (key, *values))), None)
+    for what, values in texts.items():
+        holder = variables.holder_of("\0".join(values))
         if holder:
-            # The key could be the secret itself.
-            what = "its arguments" if key.startswith("args.") else f"its {key}"
             raise ConfigError(
-                f"{where}: {what} hold what the variable {holder} holds, which is a secret.",
+                f"{where}: its {what} would publish what the variable {holder} holds: a secret.",
                 hint="a build gets secrets by [build.secrets] and RUN --mount=type=secret.",
             )
 
