@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Self
 
+    from aksci.config.models import Config
     from aksci.core.reporting import Reporter
     from aksci.images.build.build_record import Build
     from aksci.oci.references import ImageRef
@@ -196,11 +197,13 @@ class Environment(EnvironmentParts):
         """Read the last build.
 
         :raises UsageError: there is none, or it is of another environment.
+        :raises ConfigError: it names a repository or a tag that no image of the project can have.
         """
         from aksci.images.build.build_record import read_build_record
 
         build = read_build_record(self.work)
         build.require_environment(self.name)
+        _require_own_places(build, self.config)
         return build
 
     def last_release(self) -> ImageRef:
@@ -211,6 +214,29 @@ class Environment(EnvironmentParts):
         from aksci.supply.release.release_file import read_release_file
 
         return read_release_file(self.work)
+
+
+def _require_own_places(build: Build, config: Config) -> None:
+    """Refuse a record by which something would be signed, or tagged, that is not the project's."""
+    from aksci.oci.own_names import is_own_repository, is_own_tag
+
+    project = config.project.name
+    for name, image in build.images.items():
+        where = image.ref.repository
+        table = config.images.get(name)
+        if table is None or table.repository != where:
+            ours = where.startswith(f"{project}/") and not is_own_repository(project, where)
+            if not ours:
+                raise ConfigError(
+                    f"The last build's record says that {name} is in {where}, where no image of "
+                    f"{project!r} is.",
+                    hint="nox -s build, once more.",
+                )
+        for tag in filter(is_own_tag, image.tags):
+            raise ConfigError(
+                f"The last build's record gives {name} the tag {tag!r}, which no image can have.",
+                hint="nox -s build, once more.",
+            )
 
 
 def _conceal(value: str, runner: Runner, reporter: Reporter) -> None:

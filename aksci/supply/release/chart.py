@@ -39,6 +39,8 @@ _VERSION = re.compile(
     rf"v?[0-9]{{1,18}}(?:\.[0-9]{{1,18}}){{0,2}}(?:-{_IDENTIFIERS})?(?:\+{_IDENTIFIERS})?"
 )
 _LONGEST = 128  # characters of a tag (OCI distribution specification 1.1, "Pulling manifests")
+# What Helm takes (its pkg/chart, "chartName"); it is a folder's name and part of a glob here.
+_NAME = re.compile(r"[a-zA-Z0-9_-][a-zA-Z0-9._-]*")
 _STORED_BLOCK = 0xFFFF  # bytes; the largest that RFC 1951, 3.2.4 allows
 
 
@@ -153,6 +155,8 @@ def _require_names(path: Path, name: str, version: str) -> None:
 def _require_dependencies(folder: Path, metadata: dict[str, Any]) -> None:
     for entry in metadata.get("dependencies") or []:
         name = str(entry.get("name")) if isinstance(entry, dict) else str(entry)
+        if not _NAME.fullmatch(name):
+            raise ConfigError(f"{folder / 'Chart.yaml'}: no chart is called {short_line(name)!r}.")
         charts = folder / "charts"
         if not (charts / name).is_dir() and not any(charts.glob(f"{name}-*.tgz")):
             raise ConfigError(
