@@ -28,9 +28,9 @@ __all__ = [
 SHORTEST = 8  # characters; a shorter value is found in texts that have nothing to do with it
 
 _SECRETIVE = re.compile(
-    r"PASSWORD|PASSWD|PASSPHRASE|PASSCODE|PASSFILE|SECRET|TOKEN|CREDENTIAL|PRIVATE|KEY$"
-    r"|CONN(?:ECTION)?_?STR|[A-Z0-9]_PWD(?:_|$)"
-    r"|(?:^|_)(?:PASS|PW|KEYS?|PATS?|JWT|PIN|SAS|CREDS?|AUTH|DSN|COOKIES?|BEARER)(?:_|$)",
+    r"PASSWORD|PASSWD|PASSPHRASE|PASSCODE|PASSFILE|SECRET|TOKEN|CREDENTIAL|KEY$"
+    r"|CONN(?:ECTION)?_?STR|[A-Z0-9]_PWD(?:_|$)|(?:^|_)AUTH(?:$|_CONFIG|_HEADER)"
+    r"|(?:^|_)(?:PASS|PW|KEYS?(?!_?VAULT)|PATS?|JWT|PIN|SAS|CREDS?|DSN|COOKIES?|BEARER)(?:_|$)",
     re.IGNORECASE,
 )
 _SIGNING = re.compile(
