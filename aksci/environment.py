@@ -94,7 +94,10 @@ class Environment(EnvironmentParts):
         config = load_config(root / CONFIG_NAME)
         for secret in secret_names(config):
             _conceal(variables.get(secret, ""), runner, reporter)
-        runner.withhold(withheld_names(config, variables))
+        # Programs get these only by a call that hands them over: few need a signing key's password.
+        withheld = withheld_names(config, variables)
+        kept = {key: text for key, text in runner.environment.items() if key not in withheld}
+        runner.environment = kept
         return cls(
             root=root,
             config=config,

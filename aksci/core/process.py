@@ -74,14 +74,6 @@ class Runner:
         """Redact a secret that programs learn from elsewhere, such as a file."""
         self._learn(secret)
 
-    def withhold(self, names: Collection[str]) -> None:
-        """Give these variables to no program, but to one that a call hands them to.
-
-        They hold what few programs need, such as the password of a signing key.
-        """
-        kept = {name: text for name, text in self.environment.items() if name not in names}
-        self.environment = kept
-
     def run(
         self,
         argv: Sequence[str | Path],
