@@ -35,7 +35,7 @@ def graph(env: Environment) -> Graph:
 
         buildx = env.toolbox.ensure("buildx")
         names = [file.relative_to(env.root).as_posix() for file in files]
-        visible = importer.for_project(env.config).reading(names).visible
+        visible = importer.for_project(env.config, env.root).reading(names).visible
         return print_bake(env.runner, buildx, files, targets, variables=visible)
 
     importer = Importer(variables=env.variables, bake_print=bake_print, warn=env.reporter.warning)

@@ -66,7 +66,7 @@ def discover_images(
     :raises ConfigError: a Dockerfile or a context does not exist, a name is wrong or taken twice,
         or there is no image.
     """
-    importer = (importer or Importer()).for_project(config)
+    importer = (importer or Importer()).for_project(config, root)
     candidates = find_candidates(root, config, importer)
     if not candidates:
         raise _no_image(config)
@@ -155,9 +155,9 @@ def _common_args(config: Config) -> dict[str, str]:
 def _names(config: Config, one: Imported) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     """Return repository, tags and aliases.
 
-    aksci.toml may name any repository. A file that is read for it, which a pull request may bring,
-    names one of the project's, or the image gets the one that it has by its name: what is signed
-    there, and which tags are moved, is no other project's matter.
+    aksci.toml may name any repository. What a file says that is read for it, which a pull request
+    may bring, is below the project's name: what is signed as ``other/api``, and which of its tags
+    move, is that project's matter. Two names stay two, and one that images share stays one.
     """
     project = config.project.name
     named = one.repository is not None and one.tags is not None
@@ -168,10 +168,9 @@ def _names(config: Config, one: Imported) -> tuple[str, tuple[str, ...], tuple[s
             raise
         said, tags, aliases = None, (), ()
     further = split_references(one.aliases, one.where)[2]
-    repository = one.repository or f"{project}/{one.name}"
-    if said and not one.repository and said.startswith(f"{project}/"):
-        repository = said
-    elif said and said != repository:
+    below = said if said and said.startswith(f"{project}/") else f"{project}/{said or one.name}"
+    repository = one.repository or below
+    if said and said != repository:
         # Dockerfiles go on naming it as the file does, with the registry of an environment or none.
         hosts = {"", *(f"{env.registry}/" for env in config.environments.values() if env.registry)}
         names = [f"{host}{said}:{tag}" for host in sorted(hosts) for tag in tags]
@@ -212,9 +211,13 @@ def _tell_mapped(
 ) -> None:
     """Warn of images that are published under another name than a file gives them.
 
-    :raises ConfigError: one would be in a repository that aksci.toml gives to another image.
+    :raises ConfigError: a file gives one the repository of an image that it does not name.
     """
-    given = {one.repository: name for name, one in candidates.items() if one.repository}
+    given = {
+        specs[name].repository: name
+        for name, one in candidates.items()
+        if one.repository or not one.references
+    }
     lines = []
     for name, spec in specs.items():
         one = candidates[name]
@@ -222,8 +225,8 @@ def _tell_mapped(
             continue
         if spec.repository in given:
             raise ConfigError(
-                f"{one.where}: {spec.repository} belongs to the image "
-                f"{given[spec.repository]!r}: aksci.toml says so.",
+                f"{one.where}: {spec.repository} is the repository of the image "
+                f"{given[spec.repository]!r}.",
                 hint=f'[images."{name}"] repository = "{spec.repository}" shares it.',
             )
         said = split_references(one.references, one.where)[0]

@@ -72,7 +72,9 @@ def read_compose(root: Path, files: Sequence[str], importer: Importer) -> list[I
     place = _ComposeScope(
         root=root,
         folder=folder,
-        variables=_environment(root, folder, (".env",), importer.visible, required=False),
+        variables=_environment(
+            root, folder, (".env",), importer.visible, importer=importer, required=False
+        ),
         importer=importer,
     )
     services, project = _load(place, files)
@@ -95,6 +97,7 @@ def _environment(
     files: Sequence[str],
     variables: VisibleVariables,
     *,
+    importer: Importer,
     required: bool,
 ) -> VisibleVariables:
     """Return the variables of some files, the environment's first."""
@@ -102,6 +105,7 @@ def _environment(
     for file in files:
         shown = posixpath.normpath(posixpath.join(folder, file))
         if required or (root / shown).is_file():
+            importer.require_no_secret(root / shown, shown)
             found |= read_env_file(root / shown, {**found, **variables}, shown)
     return variables.over(found)
 
@@ -218,7 +222,12 @@ def _include(
             root=place.root,
             folder="" if inner == "." else inner,
             variables=_environment(
-                place.root, "", own or (default,), place.variables, required=bool(own)
+                place.root,
+                "",
+                own or (default,),
+                place.variables,
+                importer=place.importer,
+                required=bool(own),
             ),
             importer=place.importer,
             above=(*place.above, file),

@@ -48,6 +48,8 @@ class Importer:
     """The ids that [build.secrets] has."""
     ssh: frozenset[str] = frozenset()
     """The ids that [build] ssh has."""
+    secret_files: frozenset[Path] = frozenset()
+    """Those of [build.secrets], resolved."""
 
     @cached_property
     def visible(self) -> VisibleVariables:
@@ -56,7 +58,7 @@ class Importer:
             return self.variables
         return VisibleVariables(self.variables)
 
-    def for_project(self, config: Config) -> Importer:
+    def for_project(self, config: Config, root: Path) -> Importer:
         """Return what reads the files of a project, which says itself what is secret."""
         return replace(
             self,
@@ -65,7 +67,22 @@ class Importer:
             ),
             secrets=frozenset(config.build.secrets),
             ssh=frozenset(config.build.ssh),
+            secret_files=frozenset(
+                (root / one.file).resolve() for one in config.build.secrets.values() if one.file
+            ),
         )
+
+    def require_no_secret(self, path: Path, shown: str) -> None:
+        """Refuse to read variables from what aksci.toml names as a secret.
+
+        :raises ConfigError: it is the file of a [build.secrets.ID].
+        """
+        if self.secret_files and path.resolve() in self.secret_files:
+            raise ConfigError(
+                f"{shown} is a build secret, by [build.secrets] of aksci.toml: no variables are "
+                "read from it, as what they fill in is published.",
+                hint="keep variables and secrets in files of their own.",
+            )
 
     def reading(self, files: Sequence[str]) -> Importer:
         """Return the same, which tells once what some files ask for and don't get."""

@@ -53,6 +53,7 @@ def read_skaffold(root: Path, files: Sequence[str], importer: Importer) -> list[
     importer = importer.reading(files)
     own = posixpath.join(posixpath.dirname(files[0]), "skaffold.env")
     if (root / own).is_file():
+        importer.require_no_secret(root / own, own)
         variables = read_env_file(root / own, importer.visible, own)
         importer = replace(importer, variables=importer.visible.over(variables))
     artifacts = _artifacts(root, files, importer)

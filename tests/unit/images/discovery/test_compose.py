@@ -53,7 +53,7 @@ def test_services_with_a_build_are_images(discover):
     assert (web.dockerfile, web.context) == ("web/docker/Dockerfile.prod", "web")
     assert web.target == "final"
     assert web.platforms == ("linux/amd64", "linux/arm64")
-    assert (web.repository, web.tags) == ("shop/web", ("dev", "latest"))
+    assert (web.repository, web.tags) == ("shop/acme/web", ("dev", "latest"))
     assert web.aliases == (
         "ghcr.io/acme/web:dev", "ghcr.io/acme/web:latest", "docker.io/acme/other:1",
         "docker.io/acme/web:dev", "docker.io/acme/web:latest",
@@ -107,7 +107,7 @@ def test_one_image_that_two_services_run_is_one(discover):
 
 def test_images_that_share_a_repository_differ_by_tag(discover):
     compose = "services:\n" + "".join(
-        f"  {name}: {{image: 'ghcr.io/shop/demo:1-{name}', build: {{context: {name}}}}}\n"
+        f"  {name}: {{image: 'ghcr.io/demo:1-{name}', build: {{context: {name}}}}}\n"
         for name in ("a", "b")
     )
     files = {"compose.yaml": compose, "a/Dockerfile": "FROM scratch", "b/Dockerfile": ""}

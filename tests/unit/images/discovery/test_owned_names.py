@@ -25,32 +25,30 @@ def service(reference, name="api"):
 
 
 @pytest.mark.parametrize(
-    "reference",
+    ("reference", "repository"),
     [
-        "other/api:prod",
-        "ghcr.io/other/api:prod",
-        "localhost:5000/other/api:prod",
-        "docker.io/library/python:prod",
-        "python:prod",
-        "shop:prod",  # beside the project's own, and not below
-        "shop2/api:prod",
-        "other/release:prod",
-        "other/charts/web:prod",
-        "other/shop/api:prod",
-        "library/shop/api:prod",
+        ("other/api:prod", "shop/other/api"),
+        ("ghcr.io/other/api:prod", "shop/other/api"),
+        ("localhost:5000/other/api:prod", "shop/other/api"),
+        ("docker.io/library/python:prod", "shop/python"),  # "library/" is Docker Hub's own
+        ("python:prod", "shop/python"),
+        ("shop:prod", "shop/shop"),  # beside the project's own, and not below
+        ("shop2/api:prod", "shop/shop2/api"),
+        ("other/release:prod", "shop/other/release"),
+        ("other/charts/web:prod", "shop/other/charts/web"),
+        ("other/shop/api:prod", "shop/other/shop/api"),
     ],
 )
-def test_a_compose_file_names_no_repository_of_another_project(discover, reference):
+def test_a_compose_file_names_no_repository_of_another_project(discover, reference, repository):
     api = discover(service(reference), COMPOSE)["api"]
-    # "library/" is Docker Hub's, and no project's.
-    assert api.repository == "shop/api"
+    assert api.repository == repository
     assert api.tags == ("prod",)
 
 
 def test_the_name_that_is_not_taken_over_is_told_with_the_line_that_keeps_it(discover):
     discover(service("other/api:prod"), COMPOSE)
     (note,) = discover.notes
-    assert "compose.yaml: services.api: other/api is published as shop/api" in note
+    assert "compose.yaml: services.api: other/api is published as shop/other/api" in note
     assert '[images.NAME] repository = "…"' in note
 
 
@@ -72,13 +70,13 @@ def test_tags_of_x_bake_and_of_the_list_are_mapped_too(discover):
     build = {"context": ".", "tags": ["other/a:1", "other/a:2"], "x-bake": {"tags": "other/a:3"}}
     files = {**DOCKERFILE, "compose.yaml": json.dumps({"services": {"api": {"build": build}}})}
     api = discover(files, COMPOSE)["api"]
-    assert (api.repository, api.tags) == ("shop/api", ("1", "2", "3"))
+    assert (api.repository, api.tags) == ("shop/other/a", ("1", "2", "3"))
 
 
 def test_an_artifact_of_skaffold_names_no_repository_of_another_project(discover):
     document = {"apiVersion": "skaffold/v4", "build": {"artifacts": [{"image": "gcr.io/o/api"}]}}
     files = {**DOCKERFILE, "skaffold.yaml": json.dumps(document)}
-    assert discover(files, SKAFFOLD)["api"].repository == "shop/api"
+    assert discover(files, SKAFFOLD)["api"].repository == "shop/o/api"
 
 
 def test_a_dockerfile_goes_on_naming_an_image_as_its_file_does(discover, project):
@@ -94,7 +92,7 @@ def test_a_dockerfile_goes_on_naming_an_image_as_its_file_does(discover, project
     }
     toml = COMPOSE + ('[environments.prod]\nregistry = "registry.example"\nnamespace = "shop"\n')
     graph = project(files, toml)
-    assert graph.images["base"].spec.repository == "shop/base"
+    assert graph.images["base"].spec.repository == "shop/acme/base"
     assert {(edge.base, edge.to) for edge in graph.edges} == {
         ("base", "web"), ("base", "api"), ("base", "job")
     }  # fmt: skip
@@ -110,7 +108,7 @@ def test_no_image_is_where_aksci_keeps_its_own(discover, name):
     with pytest.raises(ConfigError, match=found):  # by the word of aksci.toml
         discover(DOCKERFILE, f'[images.a]\ndockerfile = "Dockerfile"\nrepository = "shop/{name}"\n')
     with pytest.raises(ConfigError, match=found):  # by a service
-        discover(service(f"x/{name}:1", name), COMPOSE)
+        discover(service(f"example.org/{name}:1", name), COMPOSE)
     with pytest.raises(ConfigError, match=found) as caught:  # by a reference
         discover(service(f"ghcr.io/shop/{name}:1"), COMPOSE)
     assert '[images."api"] repository = "shop/…"' in caught.value.hint
@@ -136,27 +134,39 @@ def test_no_image_has_a_tag_by_which_something_else_is_found(discover, tag):
         discover(DOCKERFILE, f'[images.a]\ndockerfile = "Dockerfile"\ntags = ["{tag}"]\n')
 
 
-def test_an_image_of_a_file_is_in_no_repository_that_aksci_toml_gives_to_another(discover):
+def test_an_image_of_a_file_is_in_no_repository_of_one_that_the_file_does_not_name(discover):
     toml = COMPOSE + (
         '[images.web]\ndockerfile = "web/Dockerfile"\nrepository = "shop/api"\ntags = ["1"]\n'
     )
     files = {**service("shop/api:2"), "web/Dockerfile": "FROM scratch\n"}
-    with pytest.raises(ConfigError, match="shop/api belongs to the image 'web'") as caught:
+    with pytest.raises(
+        ConfigError, match="shop/api is the repository of the image 'web'"
+    ) as caught:
         discover(files, toml)
     assert '[images."api"] repository = "shop/api"' in caught.value.hint
     shared = discover(files, toml + '[images.api]\nrepository = "shop/api"\ntags = ["2"]\n')
     assert {spec.repository for spec in shared.values()} == {"shop/api"}
 
 
+def test_nor_is_one_in_the_repository_that_an_image_has_by_its_name(discover):
+    files = {**service("shop/web:2", "evil"), "web/Dockerfile": "FROM scratch\n"}
+    toml = COMPOSE + 'dockerfiles = ["web/Dockerfile"]\n'
+    with pytest.raises(ConfigError, match="shop/web is the repository of the image 'web'"):
+        discover(files, toml)
+    files |= service("web:2", "evil")  # the same, below the project
+    with pytest.raises(ConfigError, match="shop/web is the repository of the image 'web'"):
+        discover(files, toml)
+
+
 def test_what_is_mapped_onto_the_name_of_another_image_is_refused(project):
     compose = {
         "services": {
             "api": {"image": "other/x:1", "build": {"context": "."}},
-            "web": {"image": "shop/api:1", "build": {"context": ".", "target": "t"}},
+            "web": {"image": "shop/other/x:1", "build": {"context": ".", "target": "t"}},
         }
     }
     files = {"Dockerfile": "FROM scratch AS t\n", "compose.yaml": json.dumps(compose)}
-    with pytest.raises(ConfigError, match="api and web are both shop/api:1"):
+    with pytest.raises(ConfigError, match="api and web are both shop/other/x:1"):
         project(files, COMPOSE)
 
 

@@ -237,6 +237,23 @@ def test_an_image_that_would_publish_a_secret_is_refused_however_it_came_there(d
     assert CANARY not in f"{caught.value} {caught.value.hint}"
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_no_variables_are_read_from_a_file_that_is_a_build_secret(discover, link):
+    toml = COMPOSE + '[build.secrets.npm]\nfile = "keys/npm"\n'
+    files = {
+        **DOCKERFILE,
+        "compose.yaml": "include: [{path: x/more.yaml, env_file: %s}]\n"
+        % ("x/other" if link else "./x/../keys/npm"),
+        "x/more.yaml": "services: {more: {build: {context: ., args: ['B=$V']}}}\n",
+        "keys/npm": f"V={CANARY}\n",
+    }
+    (discover.root / "x").mkdir()
+    (discover.root / "x/other").symlink_to("../keys/npm")
+    with pytest.raises(ConfigError, match=r"is a build secret") as caught:
+        discover(files, toml)
+    assert CANARY not in str(caught.value)
+
+
 def skaffold(args):
     artifact = {"image": "api", "docker": {"buildArgs": args}}
     document = {"apiVersion": "skaffold/v4", "build": {"artifacts": [artifact]}}

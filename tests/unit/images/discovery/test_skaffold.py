@@ -65,7 +65,7 @@ def test_artifacts_of_all_required_configurations_are_images(discover):
     }  # fmt: skip
     assert (web.target, web.platforms, web.requires) == ("final", ("linux/amd64",), ("acme/base",))
     assert specs["other/base"].platforms == ("linux/amd64", "linux/arm64")
-    assert web.repository == "shop/web"
+    assert web.repository == "shop/acme/web"
     assert web.aliases == ("gcr.io/acme/web:latest", "docker.io/acme/web:latest")
     assert specs["tool"].context == "tools"
 
