@@ -92,10 +92,11 @@ class Environment(EnvironmentParts):
         # Resolved: programs run in other folders, and a link must not make two projects of one.
         root = find_project((root or Path.cwd()).resolve())
         config = load_config(root / CONFIG_NAME)
-        for secret in secret_names(config):
+        named = secret_names(config)
+        for secret in named:
             _conceal(variables.get(secret, ""), runner, reporter)
         # Programs get these only by a call that hands them over: few need a signing key's password.
-        withheld = withheld_names(config, variables)
+        withheld = withheld_names(named, variables)
         kept = {key: text for key, text in runner.environment.items() if key not in withheld}
         runner.environment = kept
         return cls(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from aksci.config.loader import CONFIG_NAME
-from aksci.config.secret_names import withheld_names
+from aksci.config.secret_names import secret_names, withheld_names
 from aksci.config.strict_model import OwnPart
 from aksci.config.supply_models import BUILT_IN_SCANNERS
 from aksci.core.git import files_in_git, source_commit
@@ -175,7 +175,7 @@ class EnvironmentParts:
             return self._family.first.toolbox
         from aksci.tools.toolbox import Toolbox
 
-        withheld = withheld_names(self.config, self.variables)
+        withheld = withheld_names(secret_names(self.config), self.variables)
         return Toolbox(
             cache=self.cache,
             runner=self.runner,

@@ -183,7 +183,7 @@ def _check_references(path: Path, config: Config) -> None:
         for name, image in config.images.items()
         if image.dockerfile is None and not read
     ]
-    secrets = secret_names(config)
+    secrets = secret_names(config) if discover.variables else ()
     problems += [
         f"{path}: discover.variables: {name} holds a secret of aksci's, which no such file gets."
         for name in discover.variables

@@ -28,14 +28,16 @@ def secret_names(config: Config) -> frozenset[str]:
     return frozenset(names)
 
 
-def withheld_names(config: Config, variables: Iterable[str]) -> frozenset[str]:
+def withheld_names(named: Iterable[str], variables: Iterable[str]) -> frozenset[str]:
     """Return the variables that programs get only where a call hands them over.
+
+    :param named: ``secret_names``.
 
     Those that say who asks a cloud or a CI system are not among them: the helpers by which Helm and
     buildx log in need them.
     """
     ours = {name for name in variables if is_own_secret(name)}
-    return frozenset(name for name in secret_names(config) | ours if not is_identity(name))
+    return frozenset(name for name in {*named, *ours} if not is_identity(name))
 
 
 def _named(table: Any) -> Iterator[str]:

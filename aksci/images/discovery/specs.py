@@ -17,7 +17,7 @@ from aksci.oci.own_names import is_own_repository, is_own_tag
 from aksci.oci.references import is_repository, parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from aksci.config.models import Config
@@ -76,8 +76,7 @@ def discover_images(
     }
     _tell_mapped(config, specs, candidates, importer)
     found = {name: _with_bases(spec, candidates[name], specs, disk) for name, spec in specs.items()}
-    for name, spec in found.items():
-        _require_no_secret(spec, candidates[name].where, importer.visible)
+    _require_no_secret(found, candidates, importer.visible)
     return found
 
 
@@ -239,26 +238,35 @@ def _tell_mapped(
         )
 
 
-def _require_no_secret(spec: ImageSpec, where: str, variables: VisibleVariables) -> None:
+def _require_no_secret(
+    specs: Mapping[str, ImageSpec],
+    candidates: Mapping[str, Imported],
+    variables: VisibleVariables,
+) -> None:
     """Refuse what would publish a secret of aksci's, by whatever way it came there.
 
-    :raises ConfigError: a text that is a part of the image's description has one in it.
+    :raises ConfigError: a text that is a part of an image's description has one in it.
     """
-    texts = {
-        "arguments": (*spec.args, *spec.args.values()),
-        "target": (spec.target or "",),
-        "platforms": spec.platforms,
-        "tags": spec.tags,
-        "contexts": (*spec.contexts, *spec.contexts.values()),
-        "names": (spec.name, spec.repository, spec.dockerfile, spec.context, *spec.aliases),
-    }
-    for what, values in texts.items():
-        holder = variables.holder_of("\0".join(values))
-        if holder:
+    texts = {name: "\0".join(_texts(spec)) for name, spec in specs.items()}
+    # Of all images at once: hundreds of short texts take longer to search than one that is long.
+    if variables.holder_of("\0".join(texts.values())) is None:
+        return
+    for name, text in texts.items():
+        if holder := variables.holder_of(text):
             raise ConfigError(
-                f"{where}: its {what} would publish what the variable {holder} holds: a secret.",
+                f"{candidates[name].where}: its arguments, target, tags or names would publish "
+                f"what the variable {holder} holds: a secret.",
                 hint="a build gets secrets by [build.secrets] and RUN --mount=type=secret.",
             )
+
+
+def _texts(spec: ImageSpec) -> Iterator[str]:
+    """Yield what is published of an image's description, or shown."""
+    yield from (spec.name, spec.repository, spec.dockerfile, spec.context, spec.target or "")
+    for words in (spec.tags, spec.platforms, spec.aliases):
+        yield from words
+    for table in (spec.args, spec.contexts):
+        yield from (*table, *table.values())
 
 
 def _write_inline(root: Path, name: str, text: str) -> str:
