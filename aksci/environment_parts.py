@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from aksci.config.loader import CONFIG_NAME
+from aksci.config.secret_names import secret_names, withheld_names
 from aksci.config.strict_model import OwnPart
 from aksci.config.supply_models import BUILT_IN_SCANNERS
 from aksci.core.git import source_commit, tracked_files
@@ -219,11 +220,13 @@ class EnvironmentParts:
             return self._family.first.toolbox
         from aksci.tools.toolbox import Toolbox
 
+        withheld = withheld_names(secret_names(self.config), self.variables)
         return Toolbox(
             cache=self.cache,
             runner=self.runner,
             reporter=self.reporter,
-            variables=self.variables,
+            # What no program is given, the compiler of tools gets no more than others.
+            variables={name: text for name, text in self.variables.items() if name not in withheld},
         )
 
     @once

@@ -31,21 +31,24 @@ class GitHubReporter(GroupingReporter):
 
     def warning(self, text: str) -> None:
         """Print a warning annotation."""
-        self._write(f"::warning::{_escape(text)}")
+        self._write(f"::warning::{self._escaped(text)}")
 
     def error(self, text: str) -> None:
         """Print an error annotation."""
-        self._write(f"::error::{_escape(text)}")
+        self._write(f"::error::{self._escaped(text)}")
 
     def _heading(self, title: str) -> str:
-        return f"::group::{_escape(title)}"
+        return f"::group::{self._escaped(title)}"
 
     def mask(self, secret: str) -> None:
         """Ask the runner to hide a value, line by line as it compares."""
         for line in filter(None, secret.splitlines()):
-            self._write(f"::add-mask::{_escape_data(line)}")
-        # Last: our own mask would hide the value in the very command that tells the runner of it.
+            self._command(f"::add-mask::{_escape_data(line)}")
         super().mask(secret)
+
+    def _escaped(self, text: str) -> str:
+        # Hidden before it is escaped, when a secret would be spelt otherwise.
+        return _escape_data(sanitise(self._masked.hide(text)))
 
     def output(self, name: str, value: str) -> None:
         """Set a step output, with a delimiter that the value cannot know."""
@@ -61,7 +64,8 @@ class GitHubReporter(GroupingReporter):
         if self._summary_file:
             # Appended: all that a step runs shares this file.
             with self._summary_file.open("ab") as file:
-                text = (sanitise(markdown) + "\n").encode("utf-8", "replace")
+                hidden = self._masked.hide(sanitise(markdown))
+                text = f"{hidden}\n".encode("utf-8", "replace")
                 fitting = _fitting(text, _LARGEST - file.seek(0, os.SEEK_END))
                 file.write(fitting)
             if fitting != text:
@@ -74,10 +78,6 @@ def _fitting(text: bytes, room: int) -> bytes:
         return text
     kept = text[: max(room - len(_CUT), 0)].rpartition(b"\n")[0]
     return kept + _CUT if kept else b""
-
-
-def _escape(text: str) -> str:
-    return _escape_data(sanitise(text))
 
 
 def _escape_data(text: str) -> str:

@@ -144,7 +144,7 @@ def _record(session: SessionSpec, env: Environment, given: dict[str, Any]) -> in
                     session=session.name,
                     seconds=time.monotonic() - started,
                     outcome=outcome,
-                    details=details,
+                    details=_redacted(details, env.runner),
                 )
             except (OSError, WorkFolderError) as error:
                 # A full disk fails the session and then its record, too: the first error is the one
@@ -153,6 +153,17 @@ def _record(session: SessionSpec, env: Environment, given: dict[str, Any]) -> in
                     raise
                 env.reporter.warning(f"The run record could not be written: {error}.")
     return status
+
+
+def _redacted(value: Any, runner: Runner) -> Any:
+    """Return what a record says without the secrets that an error or a note may have quoted."""
+    if isinstance(value, str):
+        return runner.redact(value)
+    if isinstance(value, dict):
+        return {runner.redact(str(key)): _redacted(one, runner) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(one, runner) for one in value]
+    return value
 
 
 def write_run_record(

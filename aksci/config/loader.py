@@ -14,9 +14,11 @@ from pydantic import BaseModel, ValidationError
 
 from aksci.config.deploy_models import EnvironmentConfig
 from aksci.config.models import Config
+from aksci.config.secret_names import secret_names
 from aksci.config.supply_models import BUILT_IN_SCANNERS, BUILT_IN_SIGNERS
 from aksci.core.errors import ConfigError
 from aksci.core.inside import Inside, repository_of
+from aksci.core.secret_variables import is_own_secret
 from aksci.core.spelling import did_you_mean
 
 if TYPE_CHECKING:
@@ -183,6 +185,12 @@ def _check_references(path: Path, config: Config) -> None:
         f"{path}: images.{name}.dockerfile: this key is required."
         for name, image in config.images.items()
         if image.dockerfile is None and not read
+    ]
+    secrets = secret_names(config) if discover.variables else ()
+    problems += [
+        f"{path}: discover.variables: {name} holds a secret of aksci's, which no such file gets."
+        for name in discover.variables
+        if name in secrets or is_own_secret(name)
     ]
     problems += [
         f"{path}: services.{name}.needs: there is no service {needed!r}."

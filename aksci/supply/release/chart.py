@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, DamagedInRegistry, RegistryError
 from aksci.core.inside import Inside, read_file
+from aksci.core.text import short_line
 from aksci.oci.artifact import Content, canonical_json, push_artifact
 from aksci.oci.references import is_repository
 from aksci.supply.release.chart_schemas import SCHEMA, is_packed_chart, require_own_schemas
@@ -34,7 +35,14 @@ __all__ = ["Chart", "fetch_chart", "package_chart", "push_chart", "read_chart", 
 
 CONFIG_TYPE = "application/vnd.cncf.helm.config.v1+json"
 CONTENT_TYPE = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
-_DEPENDENCY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_IDENTIFIERS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
+# As Helm reads it (github.com/Masterminds/semver, NewVersion): "v1", "1.2" are versions, too.
+_VERSION = re.compile(
+    rf"v?[0-9]{{1,18}}(?:\.[0-9]{{1,18}}){{0,2}}(?:-{_IDENTIFIERS})?(?:\+{_IDENTIFIERS})?"
+)
+_LONGEST = 128  # characters of a tag (OCI distribution specification 1.1, "Pulling manifests")
+# What Helm takes (its pkg/chart, "chartName"); it is a folder's name and part of a glob here.
+_NAME = re.compile(r"[a-zA-Z0-9_-][a-zA-Z0-9._-]*")
 _STORED_BLOCK = 0xFFFF  # bytes; the largest that RFC 1951, 3.2.4 allows
 
 
@@ -71,12 +79,7 @@ def read_chart(folder: Path) -> Chart:
     for key in ("name", "version"):
         if not isinstance(metadata.get(key), str):
             raise ConfigError(f"{path}: {key!r} must be a text.", hint=f'write {key}: "…"')
-    # Files in the package are called so as well, and a repository.
-    if not is_repository(metadata["name"]) or "/" in metadata["name"]:
-        raise ConfigError(
-            f"{path}: {metadata['name']!r} can't be the name of a chart.",
-            hint="names are lower case letters, digits and dashes.",
-        )
+    _require_names(path, metadata["name"], metadata["version"])
     _require_dependencies(folder, metadata)
     require_plain(folder)
     return Chart(
@@ -149,12 +152,28 @@ def fetch_chart(registry: Registry, ref: ImageRef, folder: Path) -> Path:
     return path
 
 
+def _require_names(path: Path, name: str, version: str) -> None:
+    """Refuse what can't be the last part of a repository, and a tag there."""
+    # Before anything is written: the name becomes a folder in the packed chart, too.
+    if "/" in name or not is_repository(name):
+        raise ConfigError(
+            f"{path}: name: {short_line(name)!r} can't be the name of a chart.",
+            hint="words of a-z and 0-9 with dashes between them (Helm, 'Chart names').",
+        )
+    if not _VERSION.fullmatch(version) or len(version) > _LONGEST:
+        raise ConfigError(
+            f"{path}: version: {short_line(version)!r} is no version of Semantic Versioning 2, of "
+            f"at most {_LONGEST} characters.",
+            hint='write one such as version: "1.2.3".',
+        )
+
+
 def _require_dependencies(folder: Path, metadata: dict[str, Any]) -> None:
     for entry in metadata.get("dependencies") or []:
         name = str(entry.get("name")) if isinstance(entry, dict) else str(entry)
+        if not _NAME.fullmatch(name):
+            raise ConfigError(f"{folder / 'Chart.yaml'}: no chart is called {short_line(name)!r}.")
         charts = folder / "charts"
-        if not _DEPENDENCY.fullmatch(name):
-            raise ConfigError(f"{folder / 'Chart.yaml'}: {name!r} can't be the name of a chart.")
         if not (charts / name).is_dir() and not any(charts.glob(f"{name}-*.tgz")):
             raise ConfigError(
                 f"{folder / 'Chart.yaml'} depends on {name!r}, which is not in {charts}.",

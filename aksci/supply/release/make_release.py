@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from aksci.oci.artifact import Artifact
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
+    from aksci.supply.release.chart import Chart
     from aksci.supply.scan.verdict import Verdict
 
 __all__ = [
@@ -85,6 +86,7 @@ def make_release(
         name: release_image(image, verdicts.get(name))
         for name, image in sorted(build.images.items())
     }
+    _require_one_of_each(config, root)
     services = {
         name: _make_service(name, service, config.project.name, root, images, registry)
         for name, service in sorted(config.services.items())
@@ -216,6 +218,22 @@ def _make_service(
         images=dict(sorted(service.images.items())),
         migrations=migrations,
     )
+
+
+def _require_one_of_each(config: Config, root: Path) -> None:
+    """Refuse two charts of one name and version: one tag would mean the one that comes last."""
+    found: dict[tuple[str, str], Chart] = {}
+    folders: dict[tuple[str, str], str] = {}
+    for name, service in sorted(config.services.items()):
+        chart = read_chart(root / service.chart)
+        key = chart.name, chart.version
+        if found.setdefault(key, chart).content != chart.content:
+            raise ConfigError(
+                f"services.{name}: {service.chart} is {chart.name} {chart.version}, as "
+                f"{folders[key]} is, and they differ.",
+                hint="give one of them another name or version in its Chart.yaml.",
+            )
+        folders.setdefault(key, service.chart)
 
 
 def read_migrations(root: Path, patterns: Iterable[str], *, service: str) -> tuple[Migration, ...]:

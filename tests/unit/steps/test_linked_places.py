@@ -158,7 +158,6 @@ def test_a_users_folder_in_the_checkout_that_git_brings_is_refused(project, tmp_
 def test_the_key_that_jobs_share_is_shown_nowhere(project, tmp_path):
     with opened(project, HOME=str(tmp_path), AKSCI_STATE_KEY="s3cret" * 8) as env:
         assert env.runner.redact(f"x {'s3cret' * 8}") == "x ***"
-        assert "s3cret" * 8 in env.reporter.masked
         assert "s3cret" not in repr(env.work_folder)
     with (
         opened(project, HOME=str(tmp_path), AKSCI_STATE_KEY="short") as env,

@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import json
 import posixpath
+import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, ProcessError
 from aksci.core.inside import Inside
+from aksci.core.secret_variables import VisibleVariables
 from aksci.images.discovery.importers.imported import Imported, NotOursError, image_name, locate
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["print_bake", "read_bake"]
 
+_OWN = "BUILDX_BAKE_"
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TIMEOUT = 60  # seconds; it takes 0.05
 _UNUSED = ("annotations", "entitlements", "extra-hosts", "labels", "network", "shm-size", "ulimits")
 """What may change an image, or whether it builds, and is not taken over."""
@@ -36,24 +41,37 @@ _OWN_KEYS = ("*.secrets=", "*.ssh=")
 
 
 def print_bake(
-    runner: Runner, buildx: Path, files: Sequence[Path], targets: Sequence[str]
+    runner: Runner,
+    buildx: Path,
+    files: Sequence[Path],
+    targets: Sequence[str],
+    *,
+    variables: VisibleVariables | None = None,
 ) -> Mapping[str, Any]:
     """Return what bake files say of some targets and groups, and of what those are based on.
 
+    :param variables: all that Bake gets to read. Default: the runner's, but for secrets.
     :raises ConfigError: Bake refuses the files.
     """
     words: list[str | Path] = [buildx, "bake", "--print", "--progress", "quiet"]
     for file in files:
         words += ["--file", file]
     folder = files[0].parent
-    plain = runner.run([*words, *targets], cwd=folder, timeout=_TIMEOUT, check=False, quiet=True)
+    visible = VisibleVariables(runner.environment) if variables is None else variables
+    _tell_withheld(files, visible)
+    # Bake's own say which files and which places are read: aksci.toml does.
+    environment = {name: text for name, text in visible.items() if not name.startswith(_OWN)}
+    run = partial(
+        runner.run, cwd=folder, env=environment, only_env=True, timeout=_TIMEOUT, quiet=True
+    )
+    plain = run([*words, *targets], check=False)
     if plain.status == 0:
         return _read(plain.stdout)
     # Only now: without them, nobody could tell which secrets the file names.
     for pattern in _OWN_KEYS:
         words += ["--set", pattern]
     try:
-        bare = runner.run([*words, *targets], cwd=folder, timeout=_TIMEOUT, quiet=True)
+        bare = run([*words, *targets])
     except ProcessError as error:
         shown = ", ".join(map(str, files))
         raise ConfigError(
@@ -62,6 +80,17 @@ def print_bake(
             "without a default must be in the environment.",
         ) from None
     return _read(bare.stdout)
+
+
+def _tell_withheld(files: Sequence[Path], visible: VisibleVariables) -> None:
+    """Tell which variables the files name and don't get: Bake itself would not say so."""
+    for file in files:
+        try:
+            words = {*_WORD.findall(file.read_text(encoding="utf-8", errors="replace"))}
+        except OSError:  # Bake will say so
+            continue
+        for name in sorted(words & visible.withheld):
+            visible.get(name)
 
 
 def read_bake(

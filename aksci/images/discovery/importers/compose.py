@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from aksci.core.secret_variables import VisibleVariables
     from aksci.images.discovery.importers.imported import Importer
 
 __all__ = ["read_compose"]
@@ -44,15 +45,20 @@ class _ComposeScope:
     root: Path
     folder: str
     """Relative to the project."""
-    variables: Mapping[str, str] = field(repr=False)
+    variables: VisibleVariables = field(repr=False)
     importer: Importer
     above: tuple[str, ...] = ()
     """The files that include this one."""
 
     def unset(self, where: str) -> Any:
-        return lambda name: self.importer.warn(
-            f"{where}: the variable {name} is not set and has no default; Compose takes it as empty"
-        )
+        def tell(name: str) -> None:
+            if name not in self.variables.withheld:  # which was told
+                self.importer.warn(
+                    f"{where}: the variable {name} is not set and has no default; Compose takes it "
+                    "as empty"
+                )
+
+        return tell
 
 
 def read_compose(root: Path, files: Sequence[str], importer: Importer) -> list[Imported]:
@@ -62,11 +68,14 @@ def read_compose(root: Path, files: Sequence[str], importer: Importer) -> list[I
     """
     if not files:
         return []
+    importer = importer.reading(files)
     folder = posixpath.dirname(files[0])
     place = _ComposeScope(
         root=root,
         folder=folder,
-        variables=_environment(root, folder, (".env",), importer.variables, required=False),
+        variables=_environment(
+            root, folder, (".env",), importer.visible, importer=importer, required=False
+        ),
         importer=importer,
     )
     services, project = _load(place, files)
@@ -87,18 +96,21 @@ def _environment(
     root: Path,
     folder: str,
     files: Sequence[str],
-    variables: Mapping[str, str],
+    variables: VisibleVariables,
     *,
+    importer: Importer,
     required: bool,
-) -> dict[str, str]:
+) -> VisibleVariables:
     """Return the variables of some files, the environment's first."""
     found: dict[str, str] = {}
     inside = Inside(root)
     for file in files:
         shown = posixpath.normpath(posixpath.join(folder, file))
         if required or inside.has_file(shown):
-            found |= read_env_file(inside.find(shown), {**found, **variables}, shown)
-    return {**found, **variables}
+            path = inside.find(shown)
+            importer.require_no_secret(path, shown)
+            found |= read_env_file(path, {**found, **variables}, shown)
+    return variables.over(found)
 
 
 def _load(place: _ComposeScope, files: Sequence[str]) -> tuple[dict[str, dict[str, Any]], str]:
@@ -213,7 +225,12 @@ def _include(
             root=place.root,
             folder="" if inner == "." else inner,
             variables=_environment(
-                place.root, "", own or (default,), place.variables, required=bool(own)
+                place.root,
+                "",
+                own or (default,),
+                place.variables,
+                importer=place.importer,
+                required=bool(own),
             ),
             importer=place.importer,
             above=(*place.above, file),

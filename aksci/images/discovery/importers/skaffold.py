@@ -51,11 +51,14 @@ def read_skaffold(root: Path, files: Sequence[str], importer: Importer) -> list[
     """
     if not files:
         return []
+    importer = importer.reading(files)
     own = posixpath.join(posixpath.dirname(files[0]), "skaffold.env")
     inside = Inside(root)
     if inside.has_file(own):
-        variables = read_env_file(inside.find(own), importer.variables, own)
-        importer = replace(importer, variables={**variables, **importer.variables})
+        path = inside.find(own)
+        importer.require_no_secret(path, own)
+        variables = read_env_file(path, importer.visible, own)
+        importer = replace(importer, variables=importer.visible.over(variables))
     artifacts = _artifacts(root, files, importer)
     names = _names({image: where for image, (where, *_) in artifacts.items()})
     found = []
@@ -188,8 +191,8 @@ def _arguments(value: Any, where: str, importer: Importer) -> tuple[dict[str, st
     for key, one in _mapping(value, where).items():
         name = str(key)
         if one is None:  # as --build-arg NAME
-            if name in importer.variables:
-                args[name] = importer.variables[name]
+            if name in importer.visible:
+                args[name] = importer.visible[name]
             continue
         try:
             args[name] = _TEMPLATE.sub(lambda hit: _variable(hit.group(1), importer), text(one))
@@ -202,8 +205,8 @@ def _arguments(value: Any, where: str, importer: Importer) -> tuple[dict[str, st
 
 
 def _variable(name: str, importer: Importer) -> str:
-    if name in importer.variables:
-        return importer.variables[name]
+    if name in importer.visible:
+        return importer.visible[name]
     if _SKAFFOLDS.fullmatch(name):
         raise NotOursError(f"only Skaffold knows {name}")
     raise NotOursError(f"the environment variable {name} is not set")

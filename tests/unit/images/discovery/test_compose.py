@@ -53,9 +53,10 @@ def test_services_with_a_build_are_images(discover):
     assert (web.dockerfile, web.context) == ("web/docker/Dockerfile.prod", "web")
     assert web.target == "final"
     assert web.platforms == ("linux/amd64", "linux/arm64")
-    assert (web.repository, web.tags) == ("acme/web", ("dev", "latest"))
+    assert (web.repository, web.tags) == ("shop/acme/web", ("dev", "latest"))
     assert web.aliases == (
-        "ghcr.io/acme/web:dev", "ghcr.io/acme/web:latest", "docker.io/acme/other:1"
+        "ghcr.io/acme/web:dev", "ghcr.io/acme/web:latest", "docker.io/acme/other:1",
+        "docker.io/acme/web:dev", "docker.io/acme/web:latest",
     )  # fmt: skip
     assert web.contexts == {
         "base": "image:base", "assets": "assets", "alpine": "docker-image://alpine:3"
@@ -112,7 +113,7 @@ def test_images_that_share_a_repository_differ_by_tag(discover):
     files = {"compose.yaml": compose, "a/Dockerfile": "FROM scratch", "b/Dockerfile": ""}
     specs = discover(files, COMPOSE)
     assert {(spec.repository, spec.tags) for spec in specs.values()} == {
-        ("demo", ("1-a",)), ("demo", ("1-b",))
+        ("shop/demo", ("1-a",)), ("shop/demo", ("1-b",))
     }  # fmt: skip
 
 
