@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aksci.core.errors import UsageError
+from aksci.core.errors import ConfigError, UsageError
 from aksci.core.files import write_atomically
+from aksci.core.inside import place_named
 from aksci.core.text import sanitise, write_line
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from aksci.environment import Environment
 
 __all__ = ["place_for", "require_showable", "show"]
@@ -70,9 +70,16 @@ def place_for(env: Environment, option: str, name: str) -> Path:
 
     :param option: as it was given, for the message.
     :param name: what it names.
-    :raises UsageError: it is a folder, or its folder does not exist; ``.aksci`` is made.
+    :raises UsageError: it is a folder, its folder does not exist (``.aksci`` is made), or a link
+        leads out of the project.
     """
-    path = env.root / name
+    try:
+        # What the command line writes as a place in the project may be behind a committed link.
+        # The last name need not be looked at: a file is replaced, and a link with it.
+        written = Path(name)
+        path = place_named(env.root, written.parent, where=f"{option} {name}") / written.name
+    except ConfigError as error:
+        raise UsageError(error.message, hint=error.hint) from None
     if path.is_dir():
         raise UsageError(f"{option} {name}: {path} is a folder, and not a file.")
     if path.parent == env.work:

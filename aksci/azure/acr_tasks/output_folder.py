@@ -6,8 +6,10 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from aksci.core.errors import UsageError
+from aksci.core.errors import ConfigError, UsageError
 from aksci.core.files import write_atomically
+from aksci.core.inside import Inside, place_named
+from aksci.core.strict_json import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +28,13 @@ def export_folder(root: Path, chosen: Path | str | None) -> Path:
     """Return where an export goes.
 
     :param chosen: relative to the project's folder.
-    :raises UsageError: it is a file.
+    :raises UsageError: it is a file, or a link leads out of the project.
     """
-    folder = root / (chosen or f".aksci/{ACR_TASKS}")
+    name = chosen or f".aksci/{ACR_TASKS}"
+    try:
+        folder = place_named(root, name, where=f"--output {name}")
+    except ConfigError as error:
+        raise UsageError(error.message, hint=error.hint) from None
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--output {chosen}: {folder} is a file, and not a folder.")
     return folder
@@ -67,7 +73,7 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> None:
 def _written(folder: Path) -> frozenset[str]:
     """Return what earlier exports wrote. Names that lead out of the folder are no names."""
     try:
-        document = json.loads((folder / _LIST).read_text(encoding="utf-8"))
+        document = parse_json(Inside(folder).read(_LIST))
     except (FileNotFoundError, ValueError):
         return frozenset()
     names = document.get("files") if isinstance(document, dict) else None

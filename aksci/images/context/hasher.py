@@ -18,6 +18,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import Inside
 from aksci.images.context.ignore import parse_ignore
 from aksci.images.context.known_files import Facts, key_of
 from aksci.images.context.walk import (
@@ -67,6 +68,7 @@ class TreeHasher:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._inside = Inside(root)
         self._facts = Facts(root / STATE)
         self._reading = threading.Lock()
         """One thread reads at a time: several would only wrestle for the interpreter's lock."""
@@ -85,7 +87,8 @@ class TreeHasher:
 
         :param dockerfile: its own ignore file counts; None: there is no Dockerfile.
         :param sources: paths and patterns that it reads; None: everything.
-        :raises ConfigError: a file can't be read, or aksci's own state would be.
+        :raises ConfigError: a file can't be read, aksci's own state would be, or the context is
+            outside of the project.
         """
         key = self._key(context, dockerfile, sources)
         with self._reading:
@@ -180,10 +183,12 @@ class TreeHasher:
         describe: Callable[[str, Folder], Iterable[tuple[str, str]]],
     ) -> dict[str, str]:
         """Describe all that is read; where a source leads through a link, that is everything."""
+        # BuildKit, too, takes what a link to the folder itself leads to for the context.
+        self._inside.find(context, where="the build context")
         base = str(self._root / context)
         self._seen.clear()
         try:
-            ignore = parse_ignore(_ignore_text(context, ignore_file))
+            ignore = parse_ignore(_ignore_text(self._inside, context, ignore_file))
             try:
                 found = _collect(base, ignore, parse_sources(sources), describe)
             except LinkedSourceError:  # where the link leads is for BuildKit to say
@@ -306,7 +311,7 @@ def ignore_override(root: Path, context: str, dockerfile: str) -> bytes | None:
     """
     if not _is_root(context):
         return None
-    text = _ignore_text(context, _ignore_file(root, context, dockerfile))
+    text = _ignore_text(Inside(root), context, _ignore_file(root, context, dockerfile))
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -318,10 +323,10 @@ def _ignore_file(root: Path, context: str, dockerfile: str | None) -> Path:
     return root / context / ".dockerignore"
 
 
-def _ignore_text(context: str, ignore_file: Path) -> str:
+def _ignore_text(inside: Inside, context: str, ignore_file: Path) -> str:
     text = ""
     if ignore_file.is_file():
-        text = ignore_file.read_text(encoding="utf-8", errors="surrogateescape")
+        text = inside.read(ignore_file).decode("utf-8", "surrogateescape")
     return f"{text}\n{STATE}\n" if _is_root(context) else text
 
 

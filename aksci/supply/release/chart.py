@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, DamagedInRegistry, RegistryError
+from aksci.core.inside import Inside, read_file
 from aksci.oci.artifact import Content, canonical_json, push_artifact
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 
-__all__ = ["Chart", "fetch_chart", "package_chart", "push_chart", "read_chart"]
+__all__ = ["Chart", "fetch_chart", "package_chart", "push_chart", "read_chart", "require_plain"]
 
 CONFIG_TYPE = "application/vnd.cncf.helm.config.v1+json"
 CONTENT_TYPE = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
@@ -54,11 +55,13 @@ def read_chart(folder: Path) -> Chart:
 
     path = folder / "Chart.yaml"
     try:
-        metadata = yaml.safe_load(path.read_text(encoding="utf-8"))
+        metadata = yaml.safe_load(Inside(folder, name="the chart").read("Chart.yaml").decode())
     except FileNotFoundError:
         raise ConfigError(f"{folder} is not a Helm chart: it has no Chart.yaml.") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} can't be read: {error}") from None
+    except (ValueError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        at = f" (line {mark.line + 1})" if mark else ""
+        raise ConfigError(f"{path} can't be read: it is no YAML{at}.") from None
     if not isinstance(metadata, dict):
         raise ConfigError(f"{path} is not a table.")
     for key in ("name", "version"):
@@ -83,12 +86,21 @@ def package_chart(folder: Path, *, name: str | None = None) -> bytes:
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path, inner in _files(folder):
-            content = path.read_bytes()
+            content = read_file(path, shown=str(path))
             entry = tarfile.TarInfo(f"{name or folder.name}/{inner}")
             entry.size = len(content)
             entry.mode = 0o644
             tar.addfile(entry, io.BytesIO(content))
     return _gzip_stored(raw.getvalue())
+
+
+def require_plain(folder: Path) -> None:
+    """Refuse a chart with symbolic links: Helm follows them to any file of the machine.
+
+    :raises ConfigError: it has one that .helmignore does not leave out.
+    """
+    for _ in _files(folder):
+        pass
 
 
 def push_chart(registry: Registry, repository: str, chart: Chart) -> ImageRef:
@@ -137,7 +149,7 @@ def _require_dependencies(folder: Path, metadata: dict[str, Any]) -> None:
 
 def _files(folder: Path) -> Iterator[tuple[Path, str]]:
     """Yield each file that belongs to the chart with its path in it, sorted."""
-    rules = _ignore_rules(folder / ".helmignore")
+    rules = _ignore_rules(folder)
     for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
         inner = path.relative_to(folder).as_posix()
         if _ignored(inner, rules, folder):
@@ -148,9 +160,14 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
             yield path, inner
 
 
-def _ignore_rules(path: Path) -> list[tuple[str, bool]]:
+def _ignore_rules(folder: Path) -> list[tuple[str, bool]]:
     """Return (pattern, negated) of .helmignore; Helm itself always leaves hidden templates out."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    path, inside = folder / ".helmignore", Inside(folder, name="the chart")
+    try:
+        text = inside.read(path).decode() if inside.has_file(path) else ""
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} can't be read: it is not UTF-8.") from None
+    lines = text.splitlines()
     patterns = [line.strip() for line in lines]
     patterns = [pattern for pattern in patterns if pattern and not pattern.startswith("#")]
     for pattern in patterns:

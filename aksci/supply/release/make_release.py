@@ -18,6 +18,7 @@ from aksci.core.errors import (
     TrustError,
     UsageError,
 )
+from aksci.core.inside import Inside
 from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.oci.artifact import Content, canonical_json, push_artifact, read_artifact
 from aksci.supply.release.chart import push_chart, read_chart
@@ -205,7 +206,7 @@ def _make_service(
                 hint="nox -s build",
             )
     migrations = read_migrations(root, service.migrations, service=name)
-    chart = read_chart(root / service.chart)
+    chart = read_chart(Inside(root).find(service.chart, where=f"services.{name}.chart"))
     return ReleaseService(
         name=name,
         chart=push_chart(registry, chart_repository(project, chart.name), chart),
