@@ -103,7 +103,7 @@ def char_class(inner: str, *, negations: str) -> Chars:
 class Place(dict[str, "Place"]):
     """Where one may be in the patterns after some text; by character, where that leads."""
 
-    __slots__ = ("_within", "ended", "places")
+    __slots__ = ("_matching", "_within", "ended", "places")
 
     def __init__(self, within: Wildcards, places: int, *, ended: bool) -> None:
         super().__init__()
@@ -112,6 +112,7 @@ class Place(dict[str, "Place"]):
         """One bit for each place in the patterns."""
         self.ended = ended
         """Whether some pattern matches the whole text."""
+        self._matching: tuple[int, ...] | None = None if ended else ()
 
     def __missing__(self, char: str) -> Place:
         return self._within.step(self, char)
@@ -126,7 +127,9 @@ class Place(dict[str, "Place"]):
     @property
     def matching(self) -> tuple[int, ...]:
         """The numbers of the patterns that match the whole text, in order."""
-        return self._within.numbers_at(self.places) if self.ended else ()
+        if self._matching is None:
+            self._matching = self._within.numbers_at(self.places)
+        return self._matching
 
 
 class Wildcards:
@@ -193,6 +196,7 @@ class Wildcards:
         while at >= 0:
             found[self._numbers[at]] = None
             at = bits.find("1", at + 1)
+        self._cost += 8 * len(found)
         return tuple(found)
 
     def _place(self, places: int) -> Place:

@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aksci.core.errors import ConfigError
@@ -48,6 +49,8 @@ _T = TypeVar("_T")
 # The embedded platform's registry, which no environment has to name.
 _EMBEDDED = "localhost:5000"
 _HUB = "docker.io"
+_SHOWN = 20
+"""Names of a circle that an error tells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -386,19 +389,21 @@ def _order(parents: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
         sorter.done(name)
         order += sorted(sorter.get_ready())
     if len(order) < len(parents):
-        circle = " -> ".join(_circle(parents, set(parents) - set(order)))
-        raise ConfigError(f"Images need each other in a circle: {circle}.")
+        circle = _circle(parents, set(parents) - set(order))
+        if len(circle) > _SHOWN:
+            circle[_SHOWN // 2 : -_SHOWN // 2] = [f"… ({len(circle) - _SHOWN} more)"]
+        raise ConfigError(f"Images need each other in a circle: {' -> '.join(circle)}.")
     return tuple(order)
 
 
 def _circle(parents: Mapping[str, frozenset[str]], stuck: set[str]) -> list[str]:
     """Return one circle among images that wait for each other, its first name again at its end."""
-    path = [min(stuck)]
-    while True:
-        following = min(parents[path[-1]] & stuck)
-        if following in path:
-            return [*path[path.index(following) :], following]
-        path.append(following)
+    name = min(stuck)
+    path: dict[str, None] = {}
+    while name not in path:
+        path[name] = None
+        name = min(parents[name] & stuck)
+    return [*dropwhile(lambda one: one != name, path), name]
 
 
 def _for_each(

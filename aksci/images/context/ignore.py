@@ -26,12 +26,12 @@ from aksci.core.wildcards import (
 )
 from aksci.images.dockerfile.expand import SPACE
 
-__all__ = ["NOTHING", "PLAIN_CLASS", "Ignore", "Matches", "parse_ignore"]
+__all__ = ["NOTHING", "PLAIN_CLASS", "RANGE", "Ignore", "Matches", "parse_ignore"]
 
 # Possessive: a class that has no end is looked at once.
 PLAIN_CLASS = re.compile(r"\[\^?(?:[A-Za-z0-9]-[A-Za-z0-9]|[A-Za-z0-9_.,+@%=:! ])++\]")
 """The character classes that mean the same in every dialect."""
-_RANGE = re.compile(r"[A-Za-z0-9]-[A-Za-z0-9]")
+RANGE = re.compile(r"[A-Za-z0-9]-[A-Za-z0-9]")
 _GLOB = frozenset("*[]?^\\")
 
 
@@ -213,7 +213,7 @@ def _sequences(kind: str, text: str, glob: tuple[Item, ...]) -> tuple[tuple[Item
 def _char_class(text: str, start: int) -> str:
     """Return the character class that begins there."""
     match = PLAIN_CLASS.match(text, start)
-    if match is None or any(word[0] > word[2] for word in _RANGE.findall(match.group())):
+    if match is None or any(word[0] > word[2] for word in RANGE.findall(match.group())):
         raise _DoubtError(text)
     return match.group()
 

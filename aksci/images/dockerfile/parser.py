@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
 from aksci.core.strict_json import require_shallow
-from aksci.images.dockerfile.expand import SPACE, UnresolvedError, shell_words
+from aksci.images.dockerfile.expand import SPACE, TooMuchError, UnresolvedError, shell_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,8 +37,10 @@ KEYWORDS = frozenset(
 )
 _DIRECTIVES = frozenset({"syntax", "escape", "check"})
 _HEREDOC_KEYWORDS = frozenset({"ADD", "COPY", "RUN"})
-_HEREDOC_WORD = re.compile(r"\d*<<(-?)\s*([^<]+)")
+# Possessive: blanks belong to one part of it only, or a long line of them is tried in many ways.
+_HEREDOC_WORD = re.compile(r"\d*<<(-?)\s*+([^<]+)")
 _BLANKS = re.compile(r"[\t\v\f\r ]+")
+_ASCII_SPACE = " \t\n\r\f\v"
 _FRONTEND = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?::([^@]+))?(?:@.+)?")
 _VERSION = re.compile(r"(\d+)(?:\.(\d+))?(?:[.-].*)?")
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
@@ -248,13 +250,15 @@ def _version(frontend: str | None) -> tuple[int, int] | None:
 
 def _read_directives(lines: list[str], comment: str) -> dict[str, list[str]]:
     """Read directives: only at the top, before any other comment, blank line or instruction."""
-    pattern = re.compile(rf"{comment}\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*", re.ASCII)
+    pattern = re.compile(rf"{comment}\s*([A-Za-z][A-Za-z0-9]*)\s*=(.+)", re.ASCII)
     found: dict[str, list[str]] = {}
     for line in lines:
         match = pattern.fullmatch(line)
         if match is None or match.group(1).lower() not in _DIRECTIVES:
             break
-        found.setdefault(match.group(1).lower(), []).append(match.group(2))
+        value = match.group(2)
+        value = value.strip(_ASCII_SPACE) or value[-1]
+        found.setdefault(match.group(1).lower(), []).append(value)
     return found
 
 
@@ -339,6 +343,11 @@ class _LineReader:
 
     def _instruction(self, line: str, start: int) -> Instruction:
         keyword, flags, text = _split_line(line, self._escape)
+        if keyword == "ONBUILD" and text.upper().split(maxsplit=1)[:1] == ["ONBUILD"]:
+            raise ConfigError(
+                f"{self._name}, line {start}: ONBUILD ONBUILD is no instruction: BuildKit refuses "
+                "a trigger that sets another one."
+            )
         bodies: tuple[str, ...] = ()
         if "<<" in line and self._may_have_heredocs(keyword, text):
             bodies = self._heredocs(line, start)
@@ -363,11 +372,11 @@ class _LineReader:
             return ()
         try:
             words = shell_words(line, raw=True)
+        except TooMuchError as error:
+            self.doubts.append(f"line {start}: {error.why}")
+            return ()
         except UnresolvedError:
             return ()  # as BuildKit does
-        except RecursionError:
-            self.doubts.append(f"line {start} is nested too deep to be read")
-            return ()
         ends = [end for word in words if (end := _heredoc_end(word)) is not None]
         return tuple(self._body(end, chomp, start) for end, chomp in ends)
 

@@ -10,6 +10,7 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.allowance import Allowance
 from aksci.core.errors import ConfigError
 from aksci.core.inside import Inside
 from aksci.images.discovery.importers.imported import (
@@ -19,7 +20,7 @@ from aksci.images.discovery.importers.imported import (
     locate,
     text,
 )
-from aksci.images.discovery.importers.interpolation import fill_in_all, read_env_file
+from aksci.images.discovery.importers.interpolation import TOTAL, fill_in_all, read_env_file
 from aksci.images.discovery.importers.yaml_documents import Override, Reset, read_documents
 
 if TYPE_CHECKING:
@@ -30,11 +31,26 @@ if TYPE_CHECKING:
 
 __all__ = ["read_compose"]
 
+_MOST_INCLUDED = 1000
+_LONGEST_CHAIN = 50
+"""Services that extend each other."""
 _READ = ("build", "extends", "image", "platform")
 """Of a service; no more of it is looked at."""
 _UNUSED = ("entitlements", "extra_hosts", "isolation", "labels", "network", "privileged",
            "shm_size", "ulimits")  # fmt: skip
 """Of ``build``: what may change an image, or whether it builds, and is not taken over."""
+
+
+@dataclass(kw_only=True)
+class _Shared:
+    """What all files of one project have together."""
+
+    allowance: Allowance = field(default_factory=lambda: Allowance(TOTAL))
+    documents: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """File -> what it holds: services may extend those of one file a thousand times."""
+    services: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """File -> all services of its documents."""
+    included: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +64,21 @@ class _ComposeScope:
     importer: Importer
     above: tuple[str, ...] = ()
     """The files that include this one."""
+    shared: _Shared = field(default_factory=_Shared, repr=False)
+    known: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict, repr=False)
+    """Identity of a ``services`` and name of one -> what is read of it, with these variables."""
 
-    def unset(self, where: str) -> Any:
-        return lambda name: self.importer.warn(
-            f"{where}: the variable {name} is not set and has no default; Compose takes it as empty"
+    def filled_in(self, value: Any, where: str) -> Any:
+        """Return a value of YAML with its variables filled in."""
+        return fill_in_all(
+            value,
+            self.variables,
+            where=where,
+            unset=lambda name: self.importer.warn(
+                f"{where}: the variable {name} is not set and has no default; Compose takes it as "
+                "empty"
+            ),
+            allowance=self.shared.allowance,
         )
 
 
@@ -63,11 +90,13 @@ def read_compose(root: Path, files: Sequence[str], importer: Importer) -> list[I
     if not files:
         return []
     folder = posixpath.dirname(files[0])
+    shared = _Shared()
     place = _ComposeScope(
         root=root,
         folder=folder,
-        variables=_environment(root, folder, (".env",), importer.variables, required=False),
+        variables=_environment(root, folder, (".env",), importer.variables, shared, required=False),
         importer=importer,
+        shared=shared,
     )
     services, project = _load(place, files)
     project = project or posixpath.basename((root / folder).resolve().as_posix())
@@ -88,6 +117,7 @@ def _environment(
     folder: str,
     files: Sequence[str],
     variables: Mapping[str, str],
+    shared: _Shared,
     *,
     required: bool,
 ) -> dict[str, str]:
@@ -97,7 +127,8 @@ def _environment(
     for file in files:
         shown = posixpath.normpath(posixpath.join(folder, file))
         if required or inside.has_file(shown):
-            found |= read_env_file(inside.find(shown), {**found, **variables}, shown)
+            known = {**found, **variables}
+            found |= read_env_file(inside.find(shown), known, shown, shared.allowance)
     return {**found, **variables}
 
 
@@ -118,7 +149,14 @@ def _load(place: _ComposeScope, files: Sequence[str]) -> tuple[dict[str, dict[st
 def _documents(place: _ComposeScope, file: str) -> list[dict[str, Any]]:
     if file in place.above:
         raise ConfigError(f"{file} includes itself: {' -> '.join([*place.above, file])}.")
-    return read_documents(Inside(place.root).find(file), file)
+    return _read(place, file)
+
+
+def _read(place: _ComposeScope, file: str) -> list[dict[str, Any]]:
+    known = place.shared.documents
+    if file not in known:
+        known[file] = read_documents(Inside(place.root).find(file), file)
+    return known[file]
 
 
 def _services(
@@ -142,6 +180,20 @@ def _service(
     name: str,
     above: tuple[str, ...],
 ) -> dict[str, Any]:
+    # Once, however many services extend it.
+    key = (id(services), name)
+    if key not in place.known:
+        place.known[key] = _read_service(place, file, services, name, above)
+    return place.known[key]
+
+
+def _read_service(
+    place: _ComposeScope,
+    file: str,
+    services: Mapping[str, Any],
+    name: str,
+    above: tuple[str, ...],
+) -> dict[str, Any]:
     where = f"{file}: services.{name}"
     content = services[name]
     if isinstance(content, Reset):
@@ -151,7 +203,7 @@ def _service(
     content = {} if content is None else content
     _require(isinstance(content, dict), where, "must be a mapping")
     read = {key: content[key] for key in _READ if key in content}
-    service = fill_in_all(read, place.variables, where=where, unset=place.unset(where))
+    service = place.filled_in(read, where)
     if "build" in service:
         service["build"] = _build(place, f"{where}.build", service["build"])
     # For messages: once files are merged, nobody can tell where a service comes from.
@@ -182,16 +234,31 @@ def _extended(
             folder=posixpath.dirname(file),
             variables=place.variables,
             importer=place.importer,
+            shared=place.shared,
+            known=place.known,
         )
-        services = {}
-        for document in read_documents(Inside(place.root).find(file), file):
-            services = {**services, **(document.get("services") or {})}
+        services = _all_services(place, file)
     name = extends["service"]
     step = f"{file}: {name}"
     if step in above:
         raise ConfigError(f"{where}.extends: services extend each other: {' -> '.join(above)}.")
+    _require(
+        len(above) < _LONGEST_CHAIN, f"{where}.extends", f"more than {_LONGEST_CHAIN} services "
+        "extend each other"
+    )  # fmt: skip
     _require(name in services, f"{where}.extends", f"there is no service {name!r} in {file}")
     return _service(place, file, services, name, (*above, step))
+
+
+def _all_services(place: _ComposeScope, file: str) -> dict[str, Any]:
+    known = place.shared.services
+    if file not in known:
+        known[file] = {}
+        for document in _read(place, file):
+            services = document.get("services") or {}
+            _require(isinstance(services, dict), f"{file}: services", "must be a mapping")
+            known[file].update(services)
+    return known[file]
 
 
 def _include(
@@ -201,7 +268,16 @@ def _include(
     where = f"{file}: include"
     entries = document.get("include") or []
     _require(isinstance(entries, list), where, "must be a list")
-    for entry in fill_in_all(entries, place.variables, where=where, unset=place.unset(where)):
+    for entry in place.filled_in(entries, where):
+        place.shared.included += 1
+        _require(
+            place.shared.included <= _MOST_INCLUDED, where, f"more than {_MOST_INCLUDED} files are "
+            "included"
+        )  # fmt: skip
+        _require(
+            len(place.above) < _LONGEST_CHAIN, where, f"more than {_LONGEST_CHAIN} files include "
+            "each other"
+        )  # fmt: skip
         table = {"path": entry} if isinstance(entry, str) else entry
         _require(isinstance(table, dict) and table.get("path"), where, "must name a file")
         paths = [_beside(place, str(path), where) for path in _list(table["path"])]
@@ -213,9 +289,15 @@ def _include(
             root=place.root,
             folder="" if inner == "." else inner,
             variables=_environment(
-                place.root, "", own or (default,), place.variables, required=bool(own)
+                place.root,
+                "",
+                own or (default,),
+                place.variables,
+                place.shared,
+                required=bool(own),
             ),
             importer=place.importer,
+            shared=place.shared,
             above=(*place.above, file),
         )
         for name, service in _load(within, paths)[0].items():
@@ -407,7 +489,12 @@ def _merge(base: Any, change: Any) -> Any:
                 merged[key] = _merge(base.get(key), value)
         return merged
     if isinstance(base, list) and isinstance(change, list):
-        return [*base, *(one for one in change if one not in base)]
+        # Most of them are words: those are not compared one by one.
+        words = {one for one in base if isinstance(one, str)}
+        return [
+            *base,
+            *(one for one in change if one not in (words if isinstance(one, str) else base)),
+        ]
     return _plain(change)
 
 
