@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from aksci.images.dockerfile.parser import Instruction
 
 __all__ = [
+    "MOST_ROUNDS",
     "SYNTAX_ARG",
     "Edge",
     "External",
@@ -49,6 +50,8 @@ _T = TypeVar("_T")
 # The embedded platform's registry, which no environment has to name.
 _EMBEDDED = "localhost:5000"
 _HUB = "docker.io"
+MOST_ROUNDS = 20
+"""How often ONBUILD may make an image need bases that have an ONBUILD of their own."""
 _SHOWN = 20
 """Names of a circle that an error tells."""
 
@@ -305,7 +308,7 @@ def _with_triggers(image: Image, images: Mapping[str, Image], owners: Mapping[st
 
     It may copy from a stage that nothing needed before, which is based on further images.
     """
-    while True:
+    for _ in range(MOST_ROUNDS):
         triggers = {}
         for base in image.recipe.bases:
             owner = _owner(base, owners)
@@ -316,6 +319,10 @@ def _with_triggers(image: Image, images: Mapping[str, Image], owners: Mapping[st
         if triggers == image.triggers:
             return image
         image = interpret(image.spec, image.dockerfile, triggers)
+    raise ConfigError(
+        f"{image.spec.dockerfile}: ONBUILD of its bases makes it need further bases, and theirs "
+        f"again, more than {MOST_ROUNDS} times."
+    )
 
 
 def _connect(

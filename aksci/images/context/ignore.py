@@ -32,6 +32,7 @@ __all__ = ["NOTHING", "PLAIN_CLASS", "RANGE", "Ignore", "Matches", "parse_ignore
 PLAIN_CLASS = re.compile(r"\[\^?(?:[A-Za-z0-9]-[A-Za-z0-9]|[A-Za-z0-9_.,+@%=:! ])++\]")
 """The character classes that mean the same in every dialect."""
 RANGE = re.compile(r"[A-Za-z0-9]-[A-Za-z0-9]")
+_REMEMBERED = 200
 _GLOB = frozenset("*[]?^\\")
 
 
@@ -82,6 +83,17 @@ class Ignore:
             place = self._wildcards.start.after(path)
         else:
             place = parent.place.after(path[path.rindex("/") :])
+        # Most entries of a folder have come to the same place: what that means is known.
+        key = id(place), id(parent)
+        known = self._decided.get(key)
+        if known is None:
+            if len(self._decided) >= _REMEMBERED:
+                self._decided.clear()
+            # With what the key is made of, which so stays what it is.
+            known = self._decided[key] = place, parent, self._decide(place, parent)
+        return known[2]
+
+    def _decide(self, place: Place, parent: Matches) -> tuple[bool, Matches]:
         if not self._takes_back:
             # All patterns count as one: what it ignores is not entered.
             return place.ended, Matches(place)
@@ -120,6 +132,10 @@ class Ignore:
     def reaches(self, depth: int) -> bool:
         """Tell whether any pattern can match a path with that many slashes."""
         return self._takes_back or None in self._depths or depth in self._depths
+
+    @cached_property
+    def _decided(self) -> dict[tuple[int, int], tuple[Place, Matches, tuple[bool, Matches]]]:
+        return {}
 
     @cached_property
     def _takes_back(self) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
 from aksci.core.strict_json import require_shallow
+from aksci.core.text import short_line
 from aksci.images.dockerfile.expand import SPACE, TooMuchError, UnresolvedError, shell_words
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def _stage(file: str, index: int, instructions: list[Instruction]) -> Stage:
     base, *rest = split_blanks(one.text)
     name = rest[1].lower() if len(rest) == 2 and rest[0].lower() == "as" else None  # noqa: PLR2004 - AS y
     if (rest and not (name and _STAGE_NAME.fullmatch(name))) or not base:
-        raise ConfigError(f"{file}, line {one.line}: FROM {one.text!r} is wrong.")
+        raise ConfigError(f"{file}, line {one.line}: FROM {short_line(one.text)!r} is wrong.")
     return Stage(index=index, name=name or "", base=base, instructions=tuple(instructions))
 
 
@@ -390,7 +391,8 @@ class _LineReader:
                 return "".join(f"{kept}\n" for kept in body)
             body.append(line)
         raise ConfigError(
-            f"{self._name}, line {start}: the here-document <<{end} has no closing {end}."
+            f"{self._name}, line {start}: the here-document <<{short_line(end)} has no closing "
+            "line."
         )
 
 

@@ -102,7 +102,7 @@ class Scope:
             if not self._allowance.take(_ENTRY * (len(base.values) + len(base.env))):
                 return scope  # as if all of them were the image's
             scope.complete, scope.env = base.complete, dict(base.env)
-            below = base.values if base.complete else dict.fromkeys(base.values)
+            below = base.values if base.complete else {}
             scope.values = {**below, **base.env}
         elif empty:
             # BuildKit gives even an image FROM scratch a PATH.
@@ -152,9 +152,8 @@ class Scope:
             key, _, value = word.partition("=")
             known = self.expand(key)
             if known is None:
-                self.complete = False  # any variable may have been set
-                self.values = dict.fromkeys(self.values)
-                self.env = dict.fromkeys(self.env)
+                # Any variable may have been set: as if all of them were the image's.
+                self.complete, self.values, self.env = False, {}, {}
             else:
                 found[known] = self.expand(value)
         return found
@@ -182,8 +181,9 @@ class GlobalArgs:
         self.values = {name: args.get(name, value) for name, value in automatic.items()}
         for one in dockerfile.head:
             if one.keyword != "ARG":
+                keyword = short_line(one.keyword)
                 raise ConfigError(
-                    f"{dockerfile.name}, line {one.line}: {one.keyword} before the first FROM; "
+                    f"{dockerfile.name}, line {one.line}: {keyword} before the first FROM; "
                     "only ARG may stand there."
                 )
             for name, default in arg_pairs(one, dockerfile.escape):

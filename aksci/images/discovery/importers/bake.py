@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, ProcessError
 from aksci.core.inside import Inside
+from aksci.core.process import Limits
 from aksci.images.discovery.importers.imported import Imported, NotOursError, image_name, locate
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 __all__ = ["print_bake", "read_bake"]
 
 _TIMEOUT = 60  # seconds; it takes 0.05
+_LIMITS = Limits(memory=256 << 20, cpu=10, output=16 << 20)
+"""Of buildx, which needs 50 MB and 0.05 s, and 110 MB for 3,000 targets: a few lines of HCL that
+name each other twice take more than a machine has."""
+_CRASHED = 2
+"""Exit status of a program in Go that has no memory left (package runtime)."""
 _UNUSED = ("annotations", "entitlements", "extra-hosts", "labels", "network", "shm-size", "ulimits")
 """What may change an image, or whether it builds, and is not taken over."""
 _SUFFIXES = (".hcl", ".json")
@@ -46,22 +52,37 @@ def print_bake(
     for file in files:
         words += ["--file", file]
     folder = files[0].parent
-    plain = runner.run([*words, *targets], cwd=folder, timeout=_TIMEOUT, check=False, quiet=True)
+    plain = runner.run(
+        [*words, *targets], cwd=folder, timeout=_TIMEOUT, check=False, quiet=True, limits=_LIMITS
+    )
+    shown = ", ".join(map(str, files))
     if plain.status == 0:
-        return _read(plain.stdout)
+        return _read(plain.stdout, shown)
+    if plain.status < 0 or plain.status == _CRASHED:
+        raise _too_much(shown)
     # Only now: without them, nobody could tell which secrets the file names.
     for pattern in _OWN_KEYS:
         words += ["--set", pattern]
     try:
-        bare = runner.run([*words, *targets], cwd=folder, timeout=_TIMEOUT, quiet=True)
+        bare = runner.run(
+            [*words, *targets], cwd=folder, timeout=_TIMEOUT, quiet=True, limits=_LIMITS
+        )
     except ProcessError as error:
-        shown = ", ".join(map(str, files))
         raise ConfigError(
             f"docker buildx bake can't read {shown}:\n{error.output.strip()}",
             hint="[discover] bake_targets names the targets and groups to read; a variable "
             "without a default must be in the environment.",
         ) from None
-    return _read(bare.stdout)
+    return _read(bare.stdout, shown)
+
+
+def _too_much(shown: str) -> ConfigError:
+    return ConfigError(
+        f"docker buildx bake can't read {shown} with {_LIMITS.memory >> 20} MiB of memory in "
+        f"{_LIMITS.cpu} s.",
+        hint="it takes far less for thousands of targets; look for a matrix, or for variables that "
+        "name each other.",
+    )
 
 
 def read_bake(
@@ -127,7 +148,9 @@ def _tell_overrides(root: Path, files: Sequence[str], importer: Importer) -> Non
                 importer.warn(f"{path} is not read: add it to [discover] bake if it belongs there")
 
 
-def _read(printed: str) -> Mapping[str, Any]:
+def _read(printed: str, shown: str) -> Mapping[str, Any]:
+    if len(printed) >= _LIMITS.output:
+        raise _too_much(shown)
     document: Mapping[str, Any] = json.loads(printed)
     return document
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
 from aksci.core.inside import Inside
+from aksci.core.text import short_line
 from aksci.images.discovery.importers.imported import (
     Imported,
     NotOursError,
@@ -202,10 +203,11 @@ def _arguments(value: Any, where: str, importer: Importer) -> tuple[dict[str, st
         try:
             args[name] = _TEMPLATE.sub(lambda hit: _variable(hit.group(1), importer), text(one))
         except NotOursError as why:
-            unknown[name] = f"{where}.{name}: {one!r}: {why}"
+            unknown[name] = f"{where}.{name}: {short_line(one)}: {why}"
             continue
         if "{{" in args[name]:
-            unknown[name] = f"{where}.{name}: {args.pop(name)!r}: only Skaffold fills in templates"
+            written = short_line(args.pop(name))
+            unknown[name] = f"{where}.{name}: {written}: only Skaffold fills in templates"
     return args, unknown
 
 
