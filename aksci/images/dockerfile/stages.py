@@ -38,6 +38,7 @@ __all__ = ["resolve_stages"]
 
 _OBEYED = "SOURCE_DATE_EPOCH"
 _MOST_TRIGGERED = 10_000
+_SHOWN = 50
 _OBEYED_PREFIX = "BUILDKIT_"
 """Build arguments that BuildKit obeys though nobody declares them."""
 # Then the scanner that makes the SBOM reads all of the context (BuildKit, "SBOM attestations").
@@ -290,9 +291,9 @@ class _Resolver:
                 return stage.index
         if target.isdecimal() and int(target[:9]) < len(stages):
             return int(target)
-        known = (
-            ", ".join(one.written.name for one in stages if one.written.name) or "none has a name"
-        )
+        named = [one.written.name for one in stages if one.written.name]
+        more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+        known = ", ".join(named[:_SHOWN]) + more or "none has a name"
         name = self._dockerfile.name
         raise ConfigError(f"{name} has no stage {target!r}. Its stages: {known}.")
 
