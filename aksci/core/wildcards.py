@@ -29,7 +29,7 @@ __all__ = [
     "literal",
 ]
 
-_REMEMBERED = 1 << 23
+_REMEMBERED = 1 << 21
 """Bytes, roughly, that may be remembered of one set of patterns; then all is forgotten."""
 _ENTRY = 120
 _DENSE = 64
@@ -210,7 +210,7 @@ class Wildcards:
         return known
 
     def _forget(self) -> None:
-        for place in self._known.values():
+        for place in list(self._known.values()):
             place.clear()
         self._known.clear()
         self._masks.clear()

@@ -10,7 +10,7 @@ import posixpath
 import re
 from bisect import bisect_left
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from aksci.core.wildcards import (
     ANY,
@@ -33,6 +33,7 @@ PLAIN_CLASS = re.compile(r"\[\^?(?:[A-Za-z0-9]-[A-Za-z0-9]|[A-Za-z0-9_.,+@%=:! ]
 """The character classes that mean the same in every dialect."""
 RANGE = re.compile(r"[A-Za-z0-9]-[A-Za-z0-9]")
 _REMEMBERED = 200
+_SHORT = 1 << 14
 _GLOB = frozenset("*[]?^\\")
 
 
@@ -159,6 +160,16 @@ class Ignore:
 
 def parse_ignore(text: str) -> Ignore:
     """Read the text of a .dockerignore."""
+    # Most contexts of a project have the same: what is found out for one serves the next.
+    return _parse_again(text) if len(text) < _SHORT else _parse(text)
+
+
+@lru_cache(maxsize=16)
+def _parse_again(text: str) -> Ignore:
+    return _parse(text)
+
+
+def _parse(text: str) -> Ignore:
     patterns = []
     try:
         for line in text.removeprefix("\ufeff").split("\n"):

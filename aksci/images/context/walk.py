@@ -10,7 +10,7 @@ import contextlib
 import os
 import posixpath
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -72,7 +72,12 @@ class Selection:
         for rest in sorted(self.rests or ()):
             heads = literal if _WILD.isdisjoint(rest[0]) else wild
             heads.setdefault(rest[0], []).append(rest[1:])
-        return literal, [*wild.values()], Wildcards([_items(part)] for part in wild)
+        return literal, [*wild.values()], _wildcards(tuple(wild))
+
+
+@lru_cache(maxsize=16)
+def _wildcards(parts: tuple[str, ...]) -> Wildcards:
+    return Wildcards([_items(part)] for part in parts)
 
 
 EVERYTHING = Selection(None)
