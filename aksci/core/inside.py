@@ -12,13 +12,13 @@ from pathlib import Path
 
 from aksci.core.errors import ConfigError
 
-__all__ = ["LARGEST", "Inside", "place_named", "read_file"]
+__all__ = ["LARGEST", "Inside", "place_named", "read_file", "repository_of"]
 
 LARGEST = 16 << 20
 """Bytes: what people write by hand is smaller."""
 _CHUNK = 1 << 16
 _SHOWN = 200  # characters
-_LINKED = "write the file itself in place of the link, or leave it out of the project."
+_LINKED = "write the file itself in place of a symbolic link, or leave it out of the project."
 
 
 class Inside:
@@ -32,8 +32,9 @@ class Inside:
         """:param name: what messages call the folder."""
         self._name = name
         self.top = os.path.realpath(root)
-        self._plain = {""}
-        """Relative folders that are there, and behind no link."""
+        self._folders = {""}
+        self._files: set[str] = set()
+        """What is there and behind no link; each with a slash before it."""
         self._found: dict[str, str] = {}
 
     def find(self, path: str | Path, *, where: str = "") -> Path:
@@ -44,19 +45,28 @@ class Inside:
         """
         return Path(self._find(os.fspath(path), where))
 
+    def check(self, path: str | Path, *, where: str = "") -> None:
+        """Refuse a path that leads outside.
+
+        :raises ConfigError: as ``find``.
+        """
+        self._find(os.fspath(path), where)
+
     def has_file(self, path: str | Path, *, where: str = "") -> bool:
         """Tell whether a regular file is there.
 
         :raises ConfigError: as ``find``.
         """
-        return os.path.isfile(self._find(os.fspath(path), where))  # noqa: PTH113 - for speed
+        found = self._find(os.fspath(path), where)
+        return found[len(self.top) :] in self._files or os.path.isfile(found)  # noqa: PTH113
 
     def has_folder(self, path: str | Path, *, where: str = "") -> bool:
         """Tell whether a folder is there.
 
         :raises ConfigError: as ``find``.
         """
-        return os.path.isdir(self._find(os.fspath(path), where))  # noqa: PTH112 - for speed
+        found = self._find(os.fspath(path), where)
+        return found[len(self.top) :] in self._folders or os.path.isdir(found)  # noqa: PTH112
 
     def read(self, path: str | Path, *, where: str = "", largest: int = LARGEST) -> bytes:
         """Return the content of a regular file.
@@ -66,20 +76,20 @@ class Inside:
         :raises ConfigError: as ``find``; or it is a folder, a pipe or a device, too large, or can't
             be read.
         """
-        found = self._find(os.fspath(path), where)
-        return read_file(Path(found), shown=_shown(os.fspath(path), where), largest=largest)
+        text = os.fspath(path)
+        return read_file(self._find(text, where), shown=_shown(text, where), largest=largest)
 
     def _find(self, path: str, where: str) -> str:
         if (known := self._found.get(path)) is not None:
             return known
-        shown = _shown(path, where)
         try:
-            os.fsencode(path)  # half a pair of surrogates
             found = self._plainly(path) or os.path.realpath(os.path.join(self.top, path))  # noqa: PTH118
         except (OSError, ValueError) as error:
-            raise _unreadable(shown, error) from None
+            raise _unreadable(_shown(path, where), error) from None
         if not _is_below(found, self.top):
-            raise ConfigError(f"{shown} leads out of {self._name}, {self.top}.", hint=_LINKED)
+            raise ConfigError(
+                f"{_shown(path, where)} leads out of {self._name}, {self.top}.", hint=_LINKED
+            )
         self._found[path] = found
         return found
 
@@ -88,23 +98,25 @@ class Inside:
         parts = [] if path == "." else path.split("/")
         if path.startswith("/") or not {"", ".", ".."}.isdisjoint(parts):
             return None
-        folder = ""
-        for number, part in enumerate(parts, 1):
-            folder += f"/{part}"
-            if folder in self._plain:
+        place = ""
+        for part in parts:
+            place += f"/{part}"
+            if place in self._folders:
                 continue
             try:
-                mode = os.lstat(self.top + folder).st_mode
+                mode = os.lstat(self.top + place).st_mode
             except (FileNotFoundError, NotADirectoryError):
                 break
             if stat.S_ISLNK(mode):
                 return None
-            if number < len(parts) and stat.S_ISDIR(mode):
-                self._plain.add(folder)
+            if stat.S_ISDIR(mode):
+                self._folders.add(place)
+            elif stat.S_ISREG(mode):
+                self._files.add(place)
         return f"{self.top}/{path}" if parts else self.top
 
 
-def read_file(path: Path, *, shown: str, largest: int = LARGEST) -> bytes:
+def read_file(path: Path | str, *, shown: str, largest: int = LARGEST) -> bytes:
     """Return the content of a regular file: a pipe would keep us waiting, and a device has no end.
 
     :param shown: what messages call it.
@@ -116,21 +128,27 @@ def read_file(path: Path, *, shown: str, largest: int = LARGEST) -> bytes:
         # Without O_NONBLOCK, open(2) waits for the other end of a pipe.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         try:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
+            state = os.fstat(handle)
+            if not stat.S_ISREG(state.st_mode):
                 raise ConfigError(f"{shown} is no file.")
-            parts, size = [], 0
-            while size <= largest and (part := os.read(handle, _CHUNK)):
-                parts.append(part)
-                size += len(part)
+            content = _read(handle, state.st_size, largest)
         finally:
             os.close(handle)
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
         raise _unreadable(shown, error) from None
-    if size > largest:
+    if len(content) > largest:
         raise ConfigError(f"{shown} is larger than {largest >> 20} MiB.")
-    return b"".join(parts)
+    return content
+
+
+def _read(handle: int, size: int, largest: int) -> bytes:
+    """Read a file, and at most one byte more than it may have."""
+    content = os.read(handle, min(size, largest) + 1)
+    while len(content) <= largest and (more := os.read(handle, _CHUNK)):  # it grows, or in /proc
+        content += more
+    return content
 
 
 def place_named(root: Path, path: str | Path, *, where: str) -> Path:
@@ -146,7 +164,7 @@ def place_named(root: Path, path: str | Path, *, where: str) -> Path:
     top = os.path.realpath(root)
     try:
         written = os.path.normpath(os.path.join(top, path))  # noqa: PTH118 - text, not yet a path
-        for folder in (top, _repository(top)):
+        for folder in (top, str(repository_of(Path(top)))):
             if _is_below(written, folder):
                 return Inside(Path(folder)).find(written, where=where)
         return Path(written)  # links as they are: those of a mounted secret change at any time
@@ -154,10 +172,15 @@ def place_named(root: Path, path: str | Path, *, where: str) -> Path:
         raise _unreadable(_shown(os.fspath(path), where), error) from None
 
 
-def _repository(top: str) -> str:
-    """Return the work tree that a folder is in; outside of any, the folder itself."""
-    folders = (Path(top), *Path(top).parents)
-    return next((str(one) for one in folders if os.path.lexists(one / ".git")), top)
+def repository_of(folder: Path) -> Path:
+    """Return the work tree that a folder is in; outside of any, the folder itself.
+
+    Git keeps no file called ``.git``, so that nothing in the tree can pretend to be its top.
+
+    :param folder: absolute.
+    """
+    # A folder, or a file in a linked work tree.
+    return next((one for one in (folder, *folder.parents) if os.path.lexists(one / ".git")), folder)
 
 
 def _is_below(path: str, folder: str) -> bool:

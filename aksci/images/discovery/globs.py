@@ -186,13 +186,14 @@ class _GlobWalk:
     ) -> None:
         """Take a file, or a link that matches. ``**`` does not go on behind a link."""
         link = entry.is_symlink()
-        if link and entry.is_dir():
+        # Not ``entry.is_dir()``: that raises for a link that leads to itself.
+        if link and os.path.isdir(entry.path):  # noqa: PTH112
             following = self._deeper(matched)
             if following and entry.name not in _PRUNED:
                 path = f"{folder}{entry.name}"
                 if not self.exclude.excludes(path) and self._stays(path, following):
                     deeper.append((entry.name, following, True))
-        elif entry.is_file():
+        elif os.path.isfile(entry.path):  # noqa: PTH113
             self._note(f"{folder}{entry.name}", matched, linked=linked or link)
 
     def _enter(self, path: str, states: list[_State], *, linked: bool) -> None:
@@ -216,7 +217,7 @@ class _GlobWalk:
         :raises ConfigError: it leads outside, and a glob may find something there.
         """
         try:
-            self.inside.find(path)
+            self.inside.check(path)
         except ConfigError as error:
             rests = ["/".join(self.patterns[number][at:]) for number, at in states]
             if any(
@@ -237,7 +238,7 @@ class _GlobWalk:
         ended = {number for number, at in states if at + 1 == len(self.patterns[number])}
         if ended and not self.exclude.excludes(path):
             if linked:
-                self.inside.find(path, where="aksci.toml: discover.dockerfiles")
+                self.inside.check(path, where="aksci.toml: discover.dockerfiles")
             self.found.setdefault(path, _Found(linked, set())).patterns.update(ended)
 
 

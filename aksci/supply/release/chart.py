@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import io
 import json
+import re
 import struct
 import tarfile
 import zlib
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.errors import ConfigError, DamagedInRegistry, RegistryError
 from aksci.core.inside import Inside, read_file
 from aksci.oci.artifact import Content, canonical_json, push_artifact
+from aksci.oci.references import is_repository
+from aksci.supply.release.chart_schemas import SCHEMA, is_packed_chart, require_own_schemas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +34,7 @@ __all__ = ["Chart", "fetch_chart", "package_chart", "push_chart", "read_chart", 
 
 CONFIG_TYPE = "application/vnd.cncf.helm.config.v1+json"
 CONTENT_TYPE = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+_DEPENDENCY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _STORED_BLOCK = 0xFFFF  # bytes; the largest that RFC 1951, 3.2.4 allows
 
 
@@ -67,7 +71,14 @@ def read_chart(folder: Path) -> Chart:
     for key in ("name", "version"):
         if not isinstance(metadata.get(key), str):
             raise ConfigError(f"{path}: {key!r} must be a text.", hint=f'write {key}: "…"')
+    # Files in the package are called so as well, and a repository.
+    if not is_repository(metadata["name"]) or "/" in metadata["name"]:
+        raise ConfigError(
+            f"{path}: {metadata['name']!r} can't be the name of a chart.",
+            hint="names are lower case letters, digits and dashes.",
+        )
     _require_dependencies(folder, metadata)
+    require_plain(folder)
     return Chart(
         name=metadata["name"],
         version=metadata["version"],
@@ -95,12 +106,14 @@ def package_chart(folder: Path, *, name: str | None = None) -> bytes:
 
 
 def require_plain(folder: Path) -> None:
-    """Refuse a chart with symbolic links: Helm follows them to any file of the machine.
+    """Refuse a chart with which Helm would read other files of the machine.
 
-    :raises ConfigError: it has one that .helmignore does not leave out.
+    :raises ConfigError: it has a symbolic link that .helmignore does not leave out, or a schema of
+        its values refers to a file.
     """
-    for _ in _files(folder):
-        pass
+    for path, inner in _files(folder):
+        if inner.endswith(SCHEMA) or is_packed_chart(inner):
+            require_own_schemas(str(path), read_file(path, shown=str(path)))
 
 
 def push_chart(registry: Registry, repository: str, chart: Chart) -> ImageRef:
@@ -140,6 +153,8 @@ def _require_dependencies(folder: Path, metadata: dict[str, Any]) -> None:
     for entry in metadata.get("dependencies") or []:
         name = str(entry.get("name")) if isinstance(entry, dict) else str(entry)
         charts = folder / "charts"
+        if not _DEPENDENCY.fullmatch(name):
+            raise ConfigError(f"{folder / 'Chart.yaml'}: {name!r} can't be the name of a chart.")
         if not (charts / name).is_dir() and not any(charts.glob(f"{name}-*.tgz")):
             raise ConfigError(
                 f"{folder / 'Chart.yaml'} depends on {name!r}, which is not in {charts}.",
