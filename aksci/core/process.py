@@ -26,15 +26,40 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Result", "Runner"]
+__all__ = ["Limits", "Result", "Runner"]
 
 _TAIL_LINES = 60
 # sh raises its own exceptions for all other statuses: which of them is an error is ours to say.
 _EVERY_STATUS = [*range(256), *range(-64, 0)]
+_CHUNK = 1 << 16
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 # Seconds after SIGKILL, which takes effect at once but for a moment in the kernel. No more: where
 # process 1 reaps nobody, as in many containers, the dead stay in their group for ever.
 _REAPED = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a program may take that reads what an attacker wrote."""
+
+    memory: int
+    """Bytes that it may write to (setrlimit(2), RLIMIT_DATA). Address space says less: Go's runtime
+    reserves most of a gigabyte that it never touches."""
+    cpu: int
+    """Seconds of its own work, however busy the machine is (RLIMIT_CPU)."""
+    output: int
+    """Characters of stdout and of stderr; the rest is thrown away."""
+
+    def impose(self) -> None:
+        """Hold this process to them: for a child, before it becomes the program."""
+        import resource
+
+        for kind, most in ((resource.RLIMIT_DATA, self.memory), (resource.RLIMIT_CPU, self.cpu)):
+            hard = resource.getrlimit(kind)[1]
+            most = most if hard == resource.RLIM_INFINITY else min(most, hard)  # noqa: PLW2901
+            # macOS knows them, and takes not all of them.
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(kind, (most, hard))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +112,7 @@ class Runner:
         on_line: Callable[[str], None] | None = None,
         raw: bool = False,
         quiet: bool = False,
+        limits: Limits | None = None,
     ) -> Result:
         """Run a program to its end and return what it did.
 
@@ -100,6 +126,7 @@ class Runner:
         :param raw: ``on_line`` receives lines as they are: to redact a part of a document whose
             text is encoded would destroy it. It must redact and sanitise what it shows.
         :param quiet: don't log the ``+ argv`` line.
+        :param limits: the program, and its children each, are ended beyond them.
         :raises Interrupted: ``terminate_all`` has been called: nothing is started any more.
         :raises ToolError: the program does not exist or may not be executed.
         :raises ProcessTimeout: it was stopped at its time-out.
@@ -117,7 +144,7 @@ class Runner:
         if not quiet:
             self.log(f"+ {shown}")
         started = time.monotonic()
-        sink = _Sink(on_line, self.redact, raw=raw)
+        sink = _Sink(on_line, self.redact, raw=raw, limits=limits)
         status, timed_out = self._wait(words, cwd, environment, stdin, timeout, sink)
         seconds = time.monotonic() - started
         result = Result(
@@ -328,8 +355,10 @@ def _begin(
         _in="" if stdin is None else stdin,
         _out=sink.out,
         _err=sink.err,
-        _out_bufsize=1,
-        _err_bufsize=1,
+        # Line by line; but a line may have no end.
+        _out_bufsize=_CHUNK if sink.limits else 1,
+        _err_bufsize=_CHUNK if sink.limits else 1,
+        _preexec_fn=sink.limits.impose if sink.limits else None,
         _no_out=True,
         _no_err=True,
         _encoding="utf-8",
@@ -353,8 +382,15 @@ class _Sink:
     """Collect both streams, remember the last lines, and pass each on as it comes."""
 
     def __init__(
-        self, on_line: Callable[[str], None] | None, redact: Callable[[str], str], *, raw: bool
+        self,
+        on_line: Callable[[str], None] | None,
+        redact: Callable[[str], str],
+        *,
+        raw: bool,
+        limits: Limits | None = None,
     ) -> None:
+        self.limits = limits
+        self._left = {True: limits.output, False: limits.output} if limits else None
         self._on_line = on_line
         self._redact = redact
         self._raw = raw
@@ -375,11 +411,17 @@ class _Sink:
         return "\n".join(self._tail)
 
     def out(self, chunk: str) -> None:
-        self._stdout.append(chunk)
-        self._pass_on(chunk)
+        self._keep(chunk, self._stdout)
 
     def err(self, chunk: str) -> None:
-        self._stderr.append(chunk)
+        self._keep(chunk, self._stderr)
+
+    def _keep(self, chunk: str, kept: list[str]) -> None:
+        if self._left is not None:
+            stream = kept is self._stdout
+            chunk = chunk[: self._left[stream]]
+            self._left[stream] -= len(chunk)
+        kept.append(chunk)
         self._pass_on(chunk)
 
     def _pass_on(self, chunk: str) -> None:

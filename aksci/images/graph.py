@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aksci.core.errors import ConfigError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from aksci.images.dockerfile.parser import Instruction
 
 __all__ = [
+    "MOST_ROUNDS",
     "SYNTAX_ARG",
     "Edge",
     "External",
@@ -48,6 +50,10 @@ _T = TypeVar("_T")
 # The embedded platform's registry, which no environment has to name.
 _EMBEDDED = "localhost:5000"
 _HUB = "docker.io"
+MOST_ROUNDS = 20
+"""How often ONBUILD may make an image need bases that have an ONBUILD of their own."""
+_SHOWN = 20
+"""Names of a circle that an error tells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,7 +308,7 @@ def _with_triggers(image: Image, images: Mapping[str, Image], owners: Mapping[st
 
     It may copy from a stage that nothing needed before, which is based on further images.
     """
-    while True:
+    for _ in range(MOST_ROUNDS):
         triggers = {}
         for base in image.recipe.bases:
             owner = _owner(base, owners)
@@ -313,6 +319,10 @@ def _with_triggers(image: Image, images: Mapping[str, Image], owners: Mapping[st
         if triggers == image.triggers:
             return image
         image = interpret(image.spec, image.dockerfile, triggers)
+    raise ConfigError(
+        f"{image.spec.dockerfile}: ONBUILD of its bases makes it need further bases, and theirs "
+        f"again, more than {MOST_ROUNDS} times."
+    )
 
 
 def _connect(
@@ -386,19 +396,21 @@ def _order(parents: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
         sorter.done(name)
         order += sorted(sorter.get_ready())
     if len(order) < len(parents):
-        circle = " -> ".join(_circle(parents, set(parents) - set(order)))
-        raise ConfigError(f"Images need each other in a circle: {circle}.")
+        circle = _circle(parents, set(parents) - set(order))
+        if len(circle) > _SHOWN:
+            circle[_SHOWN // 2 : -_SHOWN // 2] = [f"… ({len(circle) - _SHOWN} more)"]
+        raise ConfigError(f"Images need each other in a circle: {' -> '.join(circle)}.")
     return tuple(order)
 
 
 def _circle(parents: Mapping[str, frozenset[str]], stuck: set[str]) -> list[str]:
     """Return one circle among images that wait for each other, its first name again at its end."""
-    path = [min(stuck)]
-    while True:
-        following = min(parents[path[-1]] & stuck)
-        if following in path:
-            return [*path[path.index(following) :], following]
-        path.append(following)
+    name = min(stuck)
+    path: dict[str, None] = {}
+    while name not in path:
+        path[name] = None
+        name = min(parents[name] & stuck)
+    return [*dropwhile(lambda one: one != name, path), name]
 
 
 def _for_each(

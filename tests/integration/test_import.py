@@ -155,6 +155,25 @@ services:
 """
 
 
+@pytest.mark.parametrize(
+    "hcl",
+    [
+        'variable "A0" { default = "xxxxxxxxxx" }\n'
+        + "".join(
+            f'variable "A{at + 1}" {{ default = "${{A{at}}}${{A{at}}}" }}\n' for at in range(40)
+        )
+        + 'target "default" { args = { A = A40 } }\n',
+        'target "default" {\n name = "t-${a}-${b}-${c}-${d}"\n matrix = {\n'
+        + "".join(f"  {key} = {json.dumps([str(at) for at in range(40)])}\n" for key in "abcd")
+        + " }\n}\n",
+    ],
+)
+def test_a_small_bake_file_takes_no_gigabytes(write, bake_print, hcl):
+    root = write({"docker-bake.hcl": hcl}, 'bake = ["docker-bake.hcl"]\n')
+    with pytest.raises(ConfigError, match="with 384 MiB of memory"):
+        bake_print([root / "docker-bake.hcl"], ["default"])
+
+
 def test_compose_files_mean_what_they_mean_to_buildx(write, bake_print):
     root = write(
         {"compose.yaml": COMPOSE, "web/Dockerfile": "FROM scratch AS t", ".env": "B=b"}, ""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import Counter, deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
 from aksci.core.inside import Inside
+from aksci.core.text import short_line
 from aksci.images.discovery.importers.imported import (
     Imported,
     NotOursError,
@@ -98,11 +100,18 @@ def _documents(
     root: Path, files: Sequence[str], importer: Importer
 ) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
     """Yield file, number (0: the only one) and content of each configuration, once."""
-    waiting: list[tuple[str, frozenset[str]]] = [(file, frozenset()) for file in files]
+    waiting = deque[tuple[str, frozenset[str]]]((file, frozenset()) for file in files)
+    asked: set[tuple[str, frozenset[str]]] = set()
     seen: set[tuple[str, int]] = set()
+    known: dict[str, list[dict[str, Any]]] = {}
     while waiting:
-        file, names = waiting.pop(0)
-        documents = read_documents(Inside(root).find(file), file)
+        file, names = waiting.popleft()
+        if (file, names) in asked:
+            continue
+        asked.add((file, names))
+        if file not in known:
+            known[file] = read_documents(Inside(root).find(file), file)
+        documents = known[file]
         for at, document in enumerate(documents, 1):
             if not str(document.get("apiVersion", "")).startswith("skaffold/"):
                 raise ConfigError(f"{file}: apiVersion: this is no configuration of Skaffold.")
@@ -197,10 +206,11 @@ def _arguments(value: Any, where: str, importer: Importer) -> tuple[dict[str, st
         try:
             args[name] = _TEMPLATE.sub(lambda hit: _variable(hit.group(1), importer), text(one))
         except NotOursError as why:
-            unknown[name] = f"{where}.{name}: {one!r}: {why}"
+            unknown[name] = f"{where}.{name}: {short_line(one)}: {why}"
             continue
         if "{{" in args[name]:
-            unknown[name] = f"{where}.{name}: {args.pop(name)!r}: only Skaffold fills in templates"
+            written = short_line(args.pop(name))
+            unknown[name] = f"{where}.{name}: {written}: only Skaffold fills in templates"
     return args, unknown
 
 
@@ -239,11 +249,14 @@ def _names(places: Mapping[str, str]) -> dict[str, str]:
         except ConfigError as error:
             raise ConfigError(f"{where}.image: {error.message}", hint=error.hint) from None
         paths[image] = path.split("/")
+    # By counting: to compare each with each takes as long as their number squared.
+    ends = Counter(
+        tuple(parts[-count:]) for parts in paths.values() for count in range(1, len(parts) + 1)
+    )
     names: dict[str, str] = {}
     for image, parts in paths.items():
-        others = [other for name, other in paths.items() if name != image]
         count = 1
-        while count < len(parts) and any(one[-count:] == parts[-count:] for one in others):
+        while count < len(parts) and ends[tuple(parts[-count:])] > 1:
             count += 1
         names[image] = image_name("/".join(parts[-count:]), f"{places[image]}.image")
     return names
