@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
-__all__ = ["LARGEST", "YamlError", "parse_yaml", "read_yaml_file"]
+__all__ = ["LARGEST", "YamlError", "parse_yaml"]
 
 LARGEST = 5 * 1024 * 1024
 """Bytes of a file: what Helm reads of one at most (its pkg/chart/loader/archive)."""
@@ -63,23 +62,24 @@ class YamlError(ValueError):
 
 
 def parse_yaml(
-    text: str,
+    content: str | bytes,
     *,
     dialect: Dialect = "helm",
     tags: Mapping[str, Callable[[Any], Any]] | None = None,
     largest: int = LARGEST,
 ) -> list[Any]:
-    """Return the documents of a text, those without content left out.
+    """Return the documents of a text or a file's bytes, those without content left out.
 
     :param dialect: ``helm`` for what Helm and Kubernetes read: ``yes`` is a boolean, and a merge
         must bring nothing that is there already. ``compose`` for Compose and Skaffold: ``yes`` is
         a text, and what a mapping says itself goes before what is merged into it.
     :param tags: further tags, and what they make of a value.
-    :param largest: characters.
+    :param largest: characters, or bytes.
     :raises YamlError: it is no YAML, or can be read in two ways.
     """
-    if len(text) > largest:
-        raise YamlError(f"it has more than {largest} characters", 1)
+    if len(content) > largest:
+        raise YamlError(f"it is larger than {largest} bytes", 1)
+    text = content if isinstance(content, str) else _decoded(content)
     for pattern, problem in (
         (_FOREIGN, "a character or line break that YAML's readers take for different things"),
         (_MARKER, "something stands behind a document's marker in its line"),
@@ -92,27 +92,11 @@ def parse_yaml(
     return [one for one in composer.documents if one is not None]
 
 
-def read_yaml_file(
-    path: Path,
-    *,
-    dialect: Dialect = "helm",
-    tags: Mapping[str, Callable[[Any], Any]] | None = None,
-) -> list[Any]:
-    """Return the documents of a file; see ``parse_yaml``.
-
-    :raises OSError: the file can't be read.
-    :raises YamlError: it is no YAML, or can be read in two ways.
-    """
-    with path.open("rb") as file:
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise YamlError(f"it has more than {LARGEST} bytes", 1)
+def _decoded(content: bytes) -> str:
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise YamlError("it is not UTF-8", line) from None
-    return parse_yaml(text, dialect=dialect, tags=tags)
+        raise YamlError("it is not UTF-8", content.count(b"\n", 0, error.start) + 1) from None
 
 
 def _events(text: str) -> Iterator[tuple[Any, int]]:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.core.errors import ConfigError
 from aksci.core.text import sanitise
+from aksci.deploy.kubernetes.manifest_images import check_namespaces, parse_manifests
 from aksci.deploy.state.desired import values_files
 from aksci.deploy.targets.helm import template_argv
 from aksci.oci.references import ImageRef
+from aksci.supply.release.chart import read_chart
+from aksci.supply.release.chart_content import check_chart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,6 +102,13 @@ def lint_project(
         if not (chart / "Chart.yaml").is_file():
             message = f"services.{name}.chart: there is no chart here (no Chart.yaml)"
             findings.append(_error(service.chart, "aksci-chart", message))
+            continue
+        try:
+            # Before Helm reads it, which follows links.
+            read_chart(chart)
+            check_chart(chart)
+        except ConfigError as error:
+            findings.append(_error(service.chart, "aksci-chart", error.message))
             continue
         # With each: a value that only production sets is where a mistake hides.
         for environment_name, environment in config.environments.items():
@@ -192,9 +202,11 @@ def _lint_chart(
     rendered = tools.runner.run([tools.helm, *rendering], timeout=120, check=False)
     if rendered.status != 0:
         return [_error(path, "helm-template", line) for line in _words(rendered.stderr)]
-    import yaml
-
-    manifests = [each for each in yaml.safe_load_all(rendered.stdout) if isinstance(each, dict)]
+    try:
+        manifests = parse_manifests(name, rendered.stdout)
+        check_namespaces(name, manifests, environment.namespace)
+    except ConfigError as error:
+        return [_error(path, "aksci-manifest", error.message)]
     return [*check_manifests(path, manifests), *_conform(path, rendered.stdout, tools)]
 
 

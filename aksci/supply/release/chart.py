@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, DamagedInRegistry, RegistryError
 from aksci.oci.artifact import Content, canonical_json, push_artifact
+from aksci.supply.release.chart_content import chart_metadata, check_definitions, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,17 +51,13 @@ def read_chart(folder: Path) -> Chart:
 
     :raises ConfigError: it is no chart.
     """
-    import yaml
-
     path = folder / "Chart.yaml"
     try:
-        metadata = yaml.safe_load(path.read_text(encoding="utf-8"))
+        metadata = chart_metadata(path.read_bytes(), str(path))
     except FileNotFoundError:
         raise ConfigError(f"{folder} is not a Helm chart: it has no Chart.yaml.") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} can't be read: {error}") from None
-    if not isinstance(metadata, dict):
-        raise ConfigError(f"{path} is not a table.")
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror}.") from None
     for key in ("name", "version"):
         if not isinstance(metadata.get(key), str):
             raise ConfigError(f"{path}: {key!r} must be a text.", hint=f'write {key}: "…"')
@@ -77,13 +74,17 @@ def package_chart(folder: Path, *, name: str | None = None) -> bytes:
     """Pack a chart's folder as Helm does, without times, owners and compression.
 
     Compressed bytes differ between zlib's implementations; stored ones are the same everywhere.
+    Packed sub-charts become folders in it.
 
     :param name: the chart's, which its files lie under. Default: the folder's.
+    :raises ConfigError: it holds a link, or in ``crds`` something else than definitions.
     """
+    here = ((inner, path.read_bytes()) for path, inner in _files(folder))
+    files = list(unpacked(here, str(folder)))
+    check_definitions(files, str(folder))
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for path, inner in _files(folder):
-            content = path.read_bytes()
+        for inner, content in files:
             entry = tarfile.TarInfo(f"{name or folder.name}/{inner}")
             entry.size = len(content)
             entry.mode = 0o644

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
-from aksci.core.strict_yaml import YamlError, read_yaml_file
+from aksci.core.strict_yaml import YamlError, parse_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ def read_documents(path: Path, shown: str) -> list[dict[str, Any]]:
         else than mappings.
     """
     try:
-        documents = read_yaml_file(path, dialect="compose", tags=_TAGS)
+        documents = parse_yaml(path.read_bytes(), dialect="compose", tags=_TAGS)
     except FileNotFoundError:
         raise ConfigError(f"{shown} does not exist.") from None
     except OSError as error:
