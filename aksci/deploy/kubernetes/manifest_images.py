@@ -137,7 +137,7 @@ def check_images(
     :raises TrustError: a container's image is not one of ``allowed``.
     """
     foreign = [
-        f"  {_name(each)}, {name}: {short_line(image) or 'no image'}"
+        f"  {_name(each)}, {short_line(name)}: {short_line(image) or 'no image'}"
         for each in manifests
         for name, image in _named_images(each)
         # Another kind's container without an image only adds to one that is defined elsewhere.
@@ -209,7 +209,7 @@ def _named_images(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     told = set()
     for name, image in images_of(manifest):
         told.add(image)
-        yield (name if name.startswith("volume ") else f"container {name!r}"), image
+        yield f"container {name!r}", image
     # An operator runs what a field of its own names. A definition's schema names fields.
     if kind not in _BUILT_IN and kind[1] != "CustomResourceDefinition":
         yield from ((where, image) for where, image in _fields(manifest, "") if image not in told)

@@ -57,7 +57,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         documents = parse_yaml(path.read_bytes())
     except (OSError, YamlError) as error:
-        reason = error.strerror if isinstance(error, OSError) else f"{error}"
+        reason = error.strerror if isinstance(error, OSError) else f"it is no YAML, {error}"
         raise ConfigError(
             f"The kubeconfig {path} can't be read: {reason}.",
             hint="set kubeconfig in the environment's table in aksci.toml, or KUBECONFIG.",
