@@ -15,8 +15,13 @@ from typing import TYPE_CHECKING, Any, cast
 from aksci.config.loader import CONFIG_NAME, LOCAL, environment_settings, find_project, load_config
 from aksci.core.errors import ConfigError, UsageError
 from aksci.core.files import user_folder
+from aksci.core.git import find_top, tracked_files
 from aksci.core.process import Runner
-from aksci.environment_parts import EnvironmentParts
+from aksci.core.seal_key import SEAL_VARIABLE
+from aksci.core.secret import Secret
+from aksci.core.text import one_line
+from aksci.core.work_folder import WorkFolder
+from aksci.environment_parts import WORK, EnvironmentParts
 from aksci.parts import Parts
 
 if TYPE_CHECKING:
@@ -83,6 +88,16 @@ class Environment(EnvironmentParts):
         # Resolved: programs run in other folders, and a link must not make two projects of one.
         root = find_project((root or Path.cwd()).resolve())
         config = load_config(root / CONFIG_NAME)
+        # Before anything is done: what is done there, through a link, would be done elsewhere.
+        WorkFolder(root / WORK).require_real()
+        runner = runner or Runner(environment=dict(variables), log=reporter.line)
+        cache = user_folder(variables, "XDG_CACHE_HOME", ".cache")
+        state = user_folder(variables, "XDG_STATE_HOME", ".local/state")
+        for folder in (cache, state):
+            _require_unbrought(root, folder, runner=runner, variables=variables)
+        if key := variables.get(SEAL_VARIABLE):
+            reporter.mask(key)
+            runner.conceal(Secret(key))
         return cls(
             root=root,
             config=config,
@@ -90,10 +105,10 @@ class Environment(EnvironmentParts):
             settings=environment_settings(config, name, root),
             variables=variables,
             now=now,
-            runner=runner or Runner(environment=dict(variables), log=reporter.line),
+            runner=runner,
             reporter=reporter,
-            cache=user_folder(variables, "XDG_CACHE_HOME", ".cache"),
-            state=user_folder(variables, "XDG_STATE_HOME", ".local/state"),
+            cache=cache,
+            state=state,
             run_id=_run_id(run_id or variables.get(_RUN_ID), now()),
             start=start,
             parts=parts or Parts(),
@@ -185,10 +200,11 @@ class Environment(EnvironmentParts):
         """Read the last build.
 
         :raises UsageError: there is none, or it is of another environment.
+        :raises TrustError: a run of ours may not have written it.
         """
         from aksci.images.build.build_record import read_build_record
 
-        build = read_build_record(self.work)
+        build = read_build_record(self.work_folder)
         build.require_environment(self.name)
         return build
 
@@ -196,10 +212,35 @@ class Environment(EnvironmentParts):
         """Read which release the last build made.
 
         :raises UsageError: there is none, or the file is unreadable.
+        :raises TrustError: a run of ours may not have written it.
         """
         from aksci.supply.release.release_file import read_release_file
 
-        return read_release_file(self.work)
+        return read_release_file(self.work_folder)
+
+
+def _require_unbrought(
+    root: Path, folder: Path, *, runner: Runner, variables: Mapping[str, str]
+) -> None:
+    """Refuse a user's folder that the sources bring: programs are kept there, keys and facts.
+
+    :raises ConfigError: git tracks files in it.
+    """
+    place = folder.resolve()
+    # As a rule, it is elsewhere, and nothing is asked.
+    if not place.is_relative_to(find_top(root) or root) or not place.is_dir():
+        return
+    asked = os.path.relpath(place, root)
+    files = tracked_files(
+        root, asked, sources=CONFIG_NAME, runner=runner, variables=variables
+    ).files
+    if files:
+        raise ConfigError(
+            f"git brings files of {folder} with the sources, such as {one_line(files[0], 100)}: "
+            "their author could put any program there.",
+            hint="let XDG_CACHE_HOME and XDG_STATE_HOME (or HOME) name folders outside of the "
+            "checkout, or remove the files from git.",
+        )
 
 
 def _run_id(given: str | None, now: datetime) -> str:

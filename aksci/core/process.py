@@ -143,23 +143,31 @@ class Runner:
             raise _failure(shown, status, sink.tail)
         return result
 
-    def ask(self, argv: Sequence[str | Path], *, timeout: float) -> Result:
+    def ask(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        timeout: float,
+        env: Mapping[str, str] | None = None,
+    ) -> Result:
         """Run a program that only tells something, as ``git status`` does; any status will do.
 
         Neither logged nor followed, and so without ``sh``: to import that takes longer than git.
 
         :param timeout: seconds, as for ``run``.
+        :param env: all of its environment. Default: the base environment.
         :raises Interrupted: as ``run``; so do ``ToolError`` and ``ProcessTimeout``.
         """
         import subprocess
 
         self._go_on()
         words = tuple(str(word) for word in argv)
+        environment = dict(self.environment if env is None else env)
         started = time.monotonic()
         try:
             process = subprocess.Popen(
-                [_locate(words[0], self.environment), *words[1:]],
-                env=dict(self.environment),
+                [_locate(words[0], environment), *words[1:]],
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -70,13 +70,16 @@ def place_for(env: Environment, option: str, name: str) -> Path:
 
     :param option: as it was given, for the message.
     :param name: what it names.
-    :raises UsageError: it is a folder, or its folder does not exist; ``.aksci`` is made.
+    :raises UsageError: it is a folder, or its folder does not exist, or is behind a link out of
+        ``.aksci``, which is made.
     """
     path = env.root / name
     if path.is_dir():
         raise UsageError(f"{option} {name}: {path} is a folder, and not a file.")
-    if path.parent == env.work:
-        env.work.mkdir(exist_ok=True)
+    if env.work in path.parents:
+        real = env.work_folder.make()
+        if not path.parent.resolve().is_relative_to(real.resolve()):
+            raise UsageError(f"{option} {name}: a symbolic link leads out of {real}.")
     if not path.parent.is_dir():
         raise UsageError(
             f"{option} {name}: the folder {path.parent} does not exist.",

@@ -63,11 +63,13 @@ class TreeHasher:
     Each entry counts with relative path, kind, mode (but for the group's write permission), and
     content or link target; times and owners do not, as BuildKit's cache ignores them too. Files
     that did not change since an earlier run are not read. Safe to use from several threads.
+
+    :param known: the file that keeps what earlier runs have read; None: nothing does.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, known: Path | None = None) -> None:
         self._root = root
-        self._facts = Facts(root / STATE)
+        self._facts = Facts(root / STATE, known)
         self._reading = threading.Lock()
         """One thread reads at a time: several would only wrestle for the interpreter's lock."""
         self._trees: dict[Key, tuple[str, bytes]] = {}

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
-from aksci.core.files import write_atomically
 from aksci.core.spelling import did_you_mean
+from aksci.core.work_folder import WorkFolder, WorkFolderError
 from aksci.images.discovery.candidates import find_candidates
 from aksci.images.discovery.importers.imported import Importer, split_references
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
@@ -177,11 +177,15 @@ def _names(config: Config, one: Imported) -> tuple[str, tuple[str, ...], tuple[s
 def _write_inline(root: Path, name: str, text: str) -> str:
     """Keep a Dockerfile that is in no file of its own where a build can read it."""
     relative = f"{INLINE}/{name}.Dockerfile"
-    path = root / relative
+    folder, _, place = relative.partition("/")
+    work = WorkFolder(root / folder)
+    try:
+        known = work.read(place)
+    except (FileNotFoundError, WorkFolderError):  # a link in its place is replaced
+        known = None
     # Not written anew: a build of another session that reads it would take that for a change.
-    if not path.is_file() or path.read_bytes() != text.encode():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text, mode=0o644)
+    if known != text.encode():
+        work.write(place, text, mode=0o644)
     return relative
 
 

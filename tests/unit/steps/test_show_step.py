@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from aksci.core.errors import UsageError
 from aksci.core.text import safe_json
+from aksci.core.work_folder import WorkFolder
 from aksci.deploy.lint.lint_project import LintFinding, LintReport
 from aksci.steps.show_step import show
 from aksci.testing.reporter import RecordingReporter
@@ -20,7 +21,10 @@ from aksci.testing.reporter import RecordingReporter
 
 @pytest.fixture
 def env(tmp_path):
-    return SimpleNamespace(root=tmp_path, work=tmp_path / ".aksci", reporter=RecordingReporter())
+    work = tmp_path / ".aksci"
+    return SimpleNamespace(
+        root=tmp_path, work=work, work_folder=WorkFolder(work), reporter=RecordingReporter()
+    )
 
 
 def test_a_text_is_shown_as_it_is_less_what_commands_a_terminal_or_a_ci_system(env, capsys):
