@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 from typing import ClassVar, TextIO
 
-from aksci.ci.groups import GroupingReporter
+from aksci.ci.groups import GroupingReporter, require_output_name
 from aksci.core.text import sanitise
 
 __all__ = ["AzurePipelinesReporter"]
@@ -43,6 +43,7 @@ class AzurePipelinesReporter(GroupingReporter):
 
     def output(self, name: str, value: str) -> None:
         """Set an output variable of the step."""
+        require_output_name(name)
         self._write(f"##vso[task.setvariable variable={name};isOutput=true]{_escape(value)}")
 
     def summary(self, markdown: str) -> None:
@@ -50,7 +51,8 @@ class AzurePipelinesReporter(GroupingReporter):
         if self._summary_folder:
             path = self._summary_folder / f"aksci-summary-{next(self._summaries)}.md"
             # A file each: what an earlier summary attached must not change under it.
-            path.write_text(sanitise(markdown) + "\n", encoding="utf-8")
+            # JSON can hold half a surrogate pair, which UTF-8 can't.
+            path.write_text(sanitise(markdown) + "\n", encoding="utf-8", errors="replace")
             self._write(f"##vso[task.uploadsummary]{path}")
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import Inside
 from aksci.core.spelling import did_you_mean
 from aksci.core.work_folder import WorkFolder, WorkFolderError
 from aksci.images.discovery.candidates import find_candidates
@@ -72,7 +72,7 @@ def discover_images(
     candidates = find_candidates(root, config, importer)
     if not candidates:
         raise _no_image(config)
-    disk = _Disk(root)
+    disk = _Disk(root, Inside(root))
     specs = {
         name: _spec(config, candidates[name], builder_platform, disk) for name in sorted(candidates)
     }
@@ -95,23 +95,23 @@ def _no_image(config: Config) -> ConfigError:
     )
 
 
+@dataclass
 class _Disk:
     """Look at each path once: images share folders."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._top = str(root)
-        self._folders: dict[str, bool] = {}
-        self._files: dict[str, bool] = {}
+    root: Path
+    inside: Inside
+    _folders: dict[str, bool] = field(default_factory=dict)
+    _files: dict[str, bool] = field(default_factory=dict)
 
-    def has_folder(self, path: str) -> bool:
+    def has_folder(self, path: str, where: str) -> bool:
         if path not in self._folders:
-            self._folders[path] = os.path.isdir(f"{self._top}/{path}")  # noqa: PTH112 - for speed
+            self._folders[path] = self.inside.has_folder(path, where=where)
         return self._folders[path]
 
-    def has_file(self, path: str) -> bool:
+    def has_file(self, path: str, where: str) -> bool:
         if path not in self._files:
-            self._files[path] = os.path.isfile(f"{self._top}/{path}")  # noqa: PTH113 - for speed
+            self._files[path] = self.inside.has_file(path, where=where)
         return self._files[path]
 
 
@@ -122,9 +122,9 @@ def _spec(config: Config, one: Imported, builder_platform: str, disk: _Disk) -> 
     dockerfile = one.dockerfile
     if one.inline is not None:
         dockerfile = _write_inline(disk.root, one.name, one.inline)
-    elif not disk.has_file(dockerfile):
+    elif not disk.has_file(dockerfile, f"{one.where}.dockerfile"):
         raise ConfigError(f"{one.where}.dockerfile: {dockerfile} does not exist.")
-    if not disk.has_folder(one.context):
+    if not disk.has_folder(one.context, f"{one.where}.context"):
         raise ConfigError(f"{one.where}.context: the folder {one.context} does not exist.")
     repository, tags, aliases = _names(config, one)
     return ImageSpec(
@@ -201,7 +201,7 @@ def _with_bases(
             _require_image(value.removeprefix(OUR_IMAGE), specs, where, spec.name)
         elif value.startswith(DOCKER_IMAGE):
             _require_reference(value.removeprefix(DOCKER_IMAGE), where)
-        elif "://" in value or ".." in value.split("/") or not disk.has_folder(value):
+        elif "://" in value or ".." in value.split("/") or not disk.has_folder(value, where):
             raise ConfigError(
                 f"{where}: {value!r} is no folder of this project.",
                 hint="a named context is image:NAME, docker-image://REFERENCE or a folder.",

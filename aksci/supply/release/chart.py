@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import io
 import json
+import re
 import struct
 import tarfile
 import zlib
@@ -17,8 +18,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, DamagedInRegistry, RegistryError
+from aksci.core.inside import Inside, read_file
 from aksci.oci.artifact import Content, canonical_json, push_artifact
-from aksci.supply.release.chart_content import chart_metadata, check_definitions, unpacked
+from aksci.oci.references import is_repository
+from aksci.supply.release.chart_content import chart_metadata, check_files, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +34,7 @@ __all__ = ["Chart", "fetch_chart", "package_chart", "push_chart", "read_chart"]
 
 CONFIG_TYPE = "application/vnd.cncf.helm.config.v1+json"
 CONTENT_TYPE = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+_DEPENDENCY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _STORED_BLOCK = 0xFFFF  # bytes; the largest that RFC 1951, 3.2.4 allows
 
 
@@ -53,14 +57,19 @@ def read_chart(folder: Path) -> Chart:
     """
     path = folder / "Chart.yaml"
     try:
-        metadata = chart_metadata(path.read_bytes(), str(path))
+        content = Inside(folder, name="the chart").read("Chart.yaml")
     except FileNotFoundError:
         raise ConfigError(f"{folder} is not a Helm chart: it has no Chart.yaml.") from None
-    except OSError as error:
-        raise ConfigError(f"{path} can't be read: {error.strerror}.") from None
+    metadata = chart_metadata(content, str(path))
     for key in ("name", "version"):
         if not isinstance(metadata.get(key), str):
             raise ConfigError(f"{path}: {key!r} must be a text.", hint=f'write {key}: "…"')
+    # Files in the package are called so as well, and a repository.
+    if not is_repository(metadata["name"]) or "/" in metadata["name"]:
+        raise ConfigError(
+            f"{path}: {metadata['name']!r} can't be the name of a chart.",
+            hint="names are lower case letters, digits and dashes.",
+        )
     _require_dependencies(folder, metadata)
     return Chart(
         name=metadata["name"],
@@ -77,11 +86,12 @@ def package_chart(folder: Path, *, name: str | None = None) -> bytes:
     Packed sub-charts become folders in it.
 
     :param name: the chart's, which its files lie under. Default: the folder's.
-    :raises ConfigError: it holds a link, or in ``crds`` something else than definitions.
+    :raises ConfigError: it holds a link, a schema of its values refers to a file, or ``crds`` holds
+        something else than definitions.
     """
-    here = ((inner, path.read_bytes()) for path, inner in _files(folder))
+    here = ((inner, read_file(path, shown=str(path))) for path, inner in _files(folder))
     files = list(unpacked(here, str(folder)))
-    check_definitions(files, str(folder))
+    check_files(files, str(folder))
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for inner, content in files:
@@ -129,6 +139,8 @@ def _require_dependencies(folder: Path, metadata: dict[str, Any]) -> None:
     for entry in metadata.get("dependencies") or []:
         name = str(entry.get("name")) if isinstance(entry, dict) else str(entry)
         charts = folder / "charts"
+        if not _DEPENDENCY.fullmatch(name):
+            raise ConfigError(f"{folder / 'Chart.yaml'}: {name!r} can't be the name of a chart.")
         if not (charts / name).is_dir() and not any(charts.glob(f"{name}-*.tgz")):
             raise ConfigError(
                 f"{folder / 'Chart.yaml'} depends on {name!r}, which is not in {charts}.",
@@ -138,7 +150,7 @@ def _require_dependencies(folder: Path, metadata: dict[str, Any]) -> None:
 
 def _files(folder: Path) -> Iterator[tuple[Path, str]]:
     """Yield each file that belongs to the chart with its path in it, sorted."""
-    rules = _ignore_rules(folder / ".helmignore")
+    rules = _ignore_rules(folder)
     for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
         inner = path.relative_to(folder).as_posix()
         if _ignored(inner, rules, folder):
@@ -149,9 +161,14 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
             yield path, inner
 
 
-def _ignore_rules(path: Path) -> list[tuple[str, bool]]:
+def _ignore_rules(folder: Path) -> list[tuple[str, bool]]:
     """Return (pattern, negated) of .helmignore; Helm itself always leaves hidden templates out."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    path, inside = folder / ".helmignore", Inside(folder, name="the chart")
+    try:
+        text = inside.read(path).decode() if inside.has_file(path) else ""
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} can't be read: it is not UTF-8.") from None
+    lines = text.splitlines()
     patterns = [line.strip() for line in lines]
     patterns = [pattern for pattern in patterns if pattern and not pattern.startswith("#")]
     for pattern in patterns:

@@ -14,14 +14,16 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import read_file
 from aksci.core.strict_yaml import YamlError, parse_yaml
 from aksci.core.text import short_line
+from aksci.supply.release.chart_schemas import SCHEMA, require_own_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["chart_metadata", "check_chart", "check_definitions", "unpacked"]
+__all__ = ["chart_metadata", "check_chart", "check_files", "unpacked"]
 
 _LARGEST = 32 * 1024 * 1024
 """Bytes of a chart, unpacked. Its release is one Secret of 1 MiB, compressed, chart and all."""
@@ -51,7 +53,7 @@ def check_chart(chart: Path) -> None:
     """
     shown = chart.name
     if not chart.is_dir():
-        check_definitions(_archive(chart.read_bytes(), shown, depth=0), shown)
+        check_files(_archive(chart.read_bytes(), shown, depth=0), shown)
         return
     found = []
     for path in chart.rglob("*"):
@@ -62,15 +64,15 @@ def check_chart(chart: Path) -> None:
                 f"{short_line(str(path))} is a symbolic link; a chart may hold files only."
             )
         if path.is_file() and _matters(inner):
-            found.append((inner, path.read_bytes()))
-    check_definitions(unpacked(found, shown), shown)
+            found.append((inner, read_file(path, shown=short_line(str(path)))))
+    check_files(unpacked(found, shown), shown)
 
 
-def check_definitions(files: Iterable[tuple[str, bytes]], shown: str) -> None:
-    """Refuse anything but CustomResourceDefinitions in a chart's and its sub-charts' ``crds``.
+def check_files(files: Iterable[tuple[str, bytes]], shown: str) -> None:
+    """Refuse what Helm reads of a chart and its sub-charts, and no rendering shows.
 
-    Helm installs what is there as it is, before it renders anything (its "Custom Resource
-    Definitions" page): neither rendering nor ``helm get`` shows it.
+    In ``crds`` may be CustomResourceDefinitions only: Helm installs what is there as it is, before
+    it renders anything (its "Custom Resource Definitions" page). Schemas refer to no files.
 
     :param files: path in the chart -> content, sub-charts unpacked.
     """
@@ -80,6 +82,8 @@ def check_definitions(files: Iterable[tuple[str, bytes]], shown: str) -> None:
             _check_definition(content, f"{shown}: {short_line(inner)}")
         elif own == "requirements.yaml":
             _check_requirements(content, f"{shown}: {short_line(inner)}")
+        elif own == SCHEMA:
+            require_own_schema(f"{shown}: {short_line(inner)}", content)
 
 
 def chart_metadata(content: bytes, shown: str) -> dict[str, Any]:
@@ -143,7 +147,7 @@ def _own_part(inner: str) -> str:
 
 def _matters(inner: str) -> bool:
     own = _own_part(inner)
-    return own.startswith(("charts/", "crds/")) or own == "requirements.yaml"
+    return own.startswith(("charts/", "crds/")) or own in {"requirements.yaml", SCHEMA}
 
 
 def _archive(content: bytes, shown: str, *, depth: int) -> list[tuple[str, bytes]]:
@@ -196,7 +200,7 @@ def _inflate(content: bytes, shown: str) -> bytes:
     except zlib.error:
         raise ConfigError(f"{shown} is no packed chart: it is not gzip.") from None
     if len(plain) > _LARGEST:
-        raise ConfigError(f"{shown} is larger than {_LARGEST >> 20} MiB, unpacked.")
+        raise ConfigError(f"{shown} unpacks to more than {_LARGEST >> 20} MiB.")
     if not stream.eof or stream.unused_data:
         raise ConfigError(f"{shown} is no packed chart: it is cut off, or something follows it.")
     return plain

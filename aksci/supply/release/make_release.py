@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import (
@@ -18,6 +19,7 @@ from aksci.core.errors import (
     TrustError,
     UsageError,
 )
+from aksci.core.inside import Inside
 from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.oci.artifact import Content, canonical_json, push_artifact, read_artifact
 from aksci.supply.release.chart import push_chart, read_chart
@@ -205,7 +207,7 @@ def _make_service(
                 hint="nox -s build",
             )
     migrations = read_migrations(root, service.migrations, service=name)
-    chart = read_chart(root / service.chart)
+    chart = read_chart(Inside(root).find(service.chart, where=f"services.{name}.chart"))
     return ReleaseService(
         name=name,
         chart=push_chart(registry, chart_repository(project, chart.name), chart),
@@ -246,23 +248,42 @@ def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
 
 def _files(root: Path, pattern: str, service: str) -> Iterator[Path]:
     """Yield the files of one glob; symbolic links may not lead outside."""
+    where = f"services.{service}.migrations: {pattern!r}"
+    parts = PurePosixPath(pattern).parts
+    if not parts or ".." in parts or pattern.startswith("/"):
+        raise ConfigError(f"{where} must be a glob of files inside the project.")
+    inside = Inside(root)
+    found = {root}
     try:
-        matches = sorted(path for path in root.glob(pattern) if path.is_file())
+        # Part by part: a link must be looked at before all that lies behind it is.
+        for number, part in enumerate(parts, 1):
+            matched = {path for folder in found for path in folder.glob(part)}
+            found = {path for path in matched if _stays(inside, path, parts[number:], where)}
     except (ValueError, NotImplementedError) as error:
-        raise ConfigError(f"services.{service}.migrations: {pattern!r}: {error}.") from None
-    home = root.resolve()
-    for path in matches:
-        if ".." in path.parts[len(root.parts) :] or not path.resolve().is_relative_to(home):
-            raise ConfigError(
-                f"services.{service}.migrations: {pattern!r} leads to {path.resolve()}, which is "
-                "outside the project."
-            )
+        raise ConfigError(f"{where}: {error}.") from None
+    matches = sorted(path for path in found if path.is_file())
     if not matches:
         raise ConfigError(
             f"services.{service}.migrations: {pattern!r} matches no file in {root}.",
             hint="write a glob relative to aksci.toml, such as services/NAME/migrations/*.sql.",
         )
     yield from matches
+
+
+def _stays(inside: Inside, path: Path, rest: tuple[str, ...], where: str) -> bool:
+    """Tell whether a path is in the project; of others, those that no migration is behind are left.
+
+    :param rest: what the glob looks for behind it.
+    :raises ConfigError: it leads outside, and is a migration or may have some.
+    """
+    try:
+        inside.check(path, where=where)
+    except ConfigError:
+        # ``**`` would search all of the machine.
+        if not rest or "**" in rest or any(path.glob("/".join(rest))):
+            raise
+        return False
+    return True
 
 
 def _digest(path: Path, service: str) -> str:

@@ -6,11 +6,13 @@ inheritance, matrices and groups.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import posixpath
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, ProcessError
+from aksci.core.inside import Inside
 from aksci.images.discovery.importers.imported import Imported, NotOursError, image_name, locate
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ __all__ = ["print_bake", "read_bake"]
 _TIMEOUT = 60  # seconds; it takes 0.05
 _UNUSED = ("annotations", "entitlements", "extra-hosts", "labels", "network", "shm-size", "ulimits")
 """What may change an image, or whether it builds, and is not taken over."""
+_SUFFIXES = (".hcl", ".json")
 _EXPORTS_FILES = frozenset({"local", "tar", "cacheonly"})
 _DEFAULTS = frozenset({"docker-bake.hcl", "docker-bake.json"})
 _OVERRIDES = ("docker-bake.override.json", "docker-bake.override.hcl")
@@ -73,9 +76,9 @@ def read_bake(
     """
     if not files:
         return []
+    inside = Inside(root)
     for file in files:
-        if not (root / file).is_file():
-            raise ConfigError(f"aksci.toml: discover.bake: {file} does not exist.")
+        _require_file(inside, file)
     _tell_overrides(root, files, importer)
     if importer.bake_print is None:
         raise ConfigError(f"aksci.toml: discover.bake: {files[0]} can't be read without buildx.")
@@ -97,6 +100,19 @@ def read_bake(
     for name in ours:
         _tell_unused(importer, f"{files[0]}: target.{name}", found[name])
     return list(ours.values())
+
+
+def _require_file(inside: Inside, file: str) -> None:
+    where = "aksci.toml: discover.bake"
+    if not inside.has_file(file, where=where):
+        raise ConfigError(f"{where}: {file} does not exist.")
+    # Bake takes any other file for Compose's, too. Then it reads the .env beside it and whatever
+    # env_file names, wherever links lead, and shows a line of them in its errors.
+    if not file.endswith(_SUFFIXES):
+        raise ConfigError(
+            f"{where}: {file} is no file of Bake's: their names end in .hcl or .json.",
+            hint="[discover] compose reads Compose files.",
+        )
 
 
 def _tell_overrides(root: Path, files: Sequence[str], importer: Importer) -> None:
@@ -123,9 +139,16 @@ def _base(root: Path, folder: str, targets: Iterable[Mapping[str, Any]]) -> str:
         for target in targets
         if "dockerfile-inline" not in target and "://" not in str(target.get("context", "."))
     ]
-    here = all((root / folder / path).is_file() for path in needed)
-    there = all((root / path).is_file() for path in needed)
+    inside = Inside(root)
+    here = all(_is_there(inside, posixpath.join(folder, path)) for path in needed)
+    there = all(_is_there(inside, path) for path in needed)
     return "" if there and not here else folder
+
+
+def _is_there(inside: Inside, path: str) -> bool:
+    with contextlib.suppress(ConfigError):  # outside: whose target it is will tell
+        return inside.has_file(path)
+    return False
 
 
 def _image(root: Path, base: str, where: str, name: str, target: Mapping[str, Any]) -> Imported:

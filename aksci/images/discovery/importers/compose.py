@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import Inside
 from aksci.images.discovery.importers.imported import (
     Imported,
     NotOursError,
@@ -92,10 +93,11 @@ def _environment(
 ) -> dict[str, str]:
     """Return the variables of some files, the environment's first."""
     found: dict[str, str] = {}
+    inside = Inside(root)
     for file in files:
         shown = posixpath.normpath(posixpath.join(folder, file))
-        if required or (root / shown).is_file():
-            found |= read_env_file(root / shown, {**found, **variables}, shown)
+        if required or inside.has_file(shown):
+            found |= read_env_file(inside.find(shown), {**found, **variables}, shown)
     return {**found, **variables}
 
 
@@ -116,7 +118,7 @@ def _load(place: _ComposeScope, files: Sequence[str]) -> tuple[dict[str, dict[st
 def _documents(place: _ComposeScope, file: str) -> list[dict[str, Any]]:
     if file in place.above:
         raise ConfigError(f"{file} includes itself: {' -> '.join([*place.above, file])}.")
-    return read_documents(place.root / file, file)
+    return read_documents(Inside(place.root).find(file), file)
 
 
 def _services(
@@ -182,7 +184,7 @@ def _extended(
             importer=place.importer,
         )
         services = {}
-        for document in read_documents(place.root / file, file):
+        for document in read_documents(Inside(place.root).find(file), file):
             services = {**services, **(document.get("services") or {})}
     name = extends["service"]
     step = f"{file}: {name}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
-from aksci.oci.references import parse_reference
+from aksci.oci.references import is_repository, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ __all__ = [
     "text",
 ]
 
-_NAME = re.compile(r"[a-z0-9]([a-z0-9._/-]*[a-z0-9])?")
+_LONGEST_NAME = 128  # characters, as in aksci.toml
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://|git@|github\.com/", re.IGNORECASE)
 
 
@@ -107,8 +107,12 @@ def image_name(word: str, where: str) -> str:
     :raises ConfigError: it can't be one.
     """
     name = word.lower().strip("._-/")
-    if not _NAME.fullmatch(name):
-        raise ConfigError(f"{where}: {word!r} can't be the name of an image.")
+    # Files are called so as well, and ``a/../../b`` would be one outside of the project.
+    if not is_repository(name) or len(name) > _LONGEST_NAME:
+        raise ConfigError(
+            f"{where}: {word!r} can't be the name of an image.",
+            hint="names are words of a-z and 0-9 with . _ __ or dashes between them.",
+        )
     return name
 
 

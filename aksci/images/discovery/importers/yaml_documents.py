@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import read_file
 from aksci.core.strict_yaml import YamlError, parse_yaml
 
 if TYPE_CHECKING:
@@ -30,16 +31,16 @@ _TAGS = {"!reset": lambda _value: Reset(), "!override": Override}
 def read_documents(path: Path, shown: str) -> list[dict[str, Any]]:
     """Return the documents of a YAML file, without empty ones.
 
+    :param path: links followed, so that it surely is in the project.
     :param shown: what messages call the file.
     :raises ConfigError: it can't be read, is not YAML, can be read in two ways, or holds something
         else than mappings.
     """
     try:
-        documents = parse_yaml(path.read_bytes(), dialect="compose", tags=_TAGS)
+        content = read_file(path, shown=shown)
+        documents = parse_yaml(content, dialect="compose", tags=_TAGS)
     except FileNotFoundError:
         raise ConfigError(f"{shown} does not exist.") from None
-    except OSError as error:
-        raise ConfigError(f"{shown} can't be read: {error.strerror}.") from None
     except YamlError as error:
         raise ConfigError(f"{shown} is not valid YAML: {error}.") from None
     if any(not isinstance(one, dict) for one in documents):
