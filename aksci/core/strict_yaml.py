@@ -163,9 +163,6 @@ class _Composer:
         self._anchors.clear()
         if event.version or event.tags:
             raise YamlError("a directive (%) changes what follows: leave it out", line)
-        # Go's readers stop at the end of a document that no marker follows.
-        if self.documents and not event.explicit:
-            raise YamlError("something follows the end of a document without ---", line)
 
     def _begin(self, value: Any, event: Any, line: int) -> None:
         if len(self._open) >= _DEEPEST:
