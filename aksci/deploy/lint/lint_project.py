@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.core.errors import ConfigError
 from aksci.core.inside import Inside
-from aksci.core.text import sanitise
+from aksci.core.text import sanitise, short_line
+from aksci.deploy.kubernetes.manifest_images import check_namespaces, parse_manifests
 from aksci.deploy.state.desired import values_files
 from aksci.deploy.targets.helm import template_argv
 from aksci.oci.references import ImageRef
-from aksci.supply.release.chart import require_plain
+from aksci.supply.release.chart import read_chart
+from aksci.supply.release.chart_content import check_chart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,7 +122,9 @@ def _no_chart(inside: Inside, service: str, chart: str) -> str:
     try:
         if not inside.has_file(f"{chart}/Chart.yaml", where=where):
             return f"{where}: there is no chart here (no Chart.yaml)"
-        require_plain(inside.find(chart, where=where))
+        found = inside.find(chart, where=where)
+        read_chart(found)
+        check_chart(found)
     except ConfigError as error:
         return error.message
     return ""
@@ -130,33 +134,46 @@ def check_manifests(path: str, manifests: Sequence[Mapping[str, Any]]) -> list[L
     """Check manifests for what we ask beyond Kubernetes' schema: digests, probes, resources."""
     findings = []
     for each in manifests:
-        kind, spec = each.get("kind"), _pod_spec(each)
+        kind, spec = str(each.get("kind")), _pod_spec(each)
         if kind not in _POD_KINDS or spec is None:
             continue
-        for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
-            where = f"{kind}/{each['metadata']['name']}, container {container.get('name')}"
+        place = f"{kind}/{short_line(_table(each, 'metadata').get('name'))}"
+        for container in [*_containers(spec, "initContainers"), *_containers(spec, "containers")]:
+            where = f"{place}, container {short_line(container.get('name'))}"
             if "@sha256:" not in str(container.get("image", "")):
-                message = f"{where}: image {container.get('image')!r} is not named by digest"
+                image = short_line(container.get("image"))
+                message = f"{where}: image {image!r} is not named by digest"
                 findings.append(_error(path, "aksci-digest", message))
-            resources = container.get("resources") or {}
-            if not resources.get("requests") or not (resources.get("limits") or {}).get("memory"):
+            resources = _table(container, "resources")
+            if not resources.get("requests") or not _table(resources, "limits").get("memory"):
                 message = f"{where}: set resources.requests and resources.limits.memory"
                 findings.append(_error(path, "aksci-resources", message))
-        for container in (spec.get("containers") or []) if kind in _SERVING else []:
+        for container in _containers(spec, "containers") if kind in _SERVING else []:
             for probe in ("readinessProbe", "livenessProbe"):
                 if probe not in container:
-                    where = f"{kind}/{each['metadata']['name']}, container {container.get('name')}"
+                    where = f"{place}, container {short_line(container.get('name'))}"
                     findings.append(_error(path, "aksci-probe", f"{where}: no {probe}"))
     return findings
 
 
+def _table(node: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return what is there, if it is a mapping: a chart may render anything."""
+    found = node.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _containers(spec: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    found = spec.get(key)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
 def _pod_spec(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
-    spec = manifest.get("spec") or {}
+    spec = _table(manifest, "spec")
     if manifest.get("kind") == "CronJob":
-        spec = (spec.get("jobTemplate") or {}).get("spec") or {}
+        spec = _table(_table(spec, "jobTemplate"), "spec")
     if manifest.get("kind") != "Pod":
-        spec = (spec.get("template") or {}).get("spec")
-    return spec if isinstance(spec, dict) else None
+        spec = _table(_table(spec, "template"), "spec")
+    return spec or None
 
 
 def _lint_dockerfiles(paths: Sequence[Path], root: Path, tools: LintTools) -> list[LintFinding]:
@@ -208,9 +225,11 @@ def _lint_chart(
     rendered = tools.runner.run([tools.helm, *rendering], timeout=120, check=False)
     if rendered.status != 0:
         return [_error(path, "helm-template", line) for line in _words(rendered.stderr)]
-    import yaml
-
-    manifests = [each for each in yaml.safe_load_all(rendered.stdout) if isinstance(each, dict)]
+    try:
+        manifests = parse_manifests(name, rendered.stdout)
+        check_namespaces(name, manifests, environment.namespace)
+    except ConfigError as error:
+        return [_error(path, "aksci-manifest", " ".join(error.message.split()))]
     return [*check_manifests(path, manifests), *_conform(path, rendered.stdout, tools)]
 
 

@@ -22,7 +22,7 @@ from aksci.core.inside import Inside, read_file
 from aksci.core.text import short_line
 from aksci.oci.artifact import Content, canonical_json, push_artifact
 from aksci.oci.references import is_repository
-from aksci.supply.release.chart_schemas import SCHEMA, is_packed_chart, require_own_schemas
+from aksci.supply.release.chart_content import chart_metadata, check_files, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 
-__all__ = ["Chart", "fetch_chart", "package_chart", "push_chart", "read_chart", "require_plain"]
+__all__ = ["Chart", "fetch_chart", "package_chart", "push_chart", "read_chart"]
 
 CONFIG_TYPE = "application/vnd.cncf.helm.config.v1+json"
 CONTENT_TYPE = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
@@ -63,25 +63,17 @@ def read_chart(folder: Path) -> Chart:
 
     :raises ConfigError: it is no chart.
     """
-    import yaml
-
     path = folder / "Chart.yaml"
     try:
-        metadata = yaml.safe_load(Inside(folder, name="the chart").read("Chart.yaml").decode())
+        content = Inside(folder, name="the chart").read("Chart.yaml")
     except FileNotFoundError:
         raise ConfigError(f"{folder} is not a Helm chart: it has no Chart.yaml.") from None
-    except (ValueError, yaml.YAMLError) as error:
-        mark = getattr(error, "problem_mark", None)
-        at = f" (line {mark.line + 1})" if mark else ""
-        raise ConfigError(f"{path} can't be read: it is no YAML{at}.") from None
-    if not isinstance(metadata, dict):
-        raise ConfigError(f"{path} is not a table.")
+    metadata = chart_metadata(content, str(path))
     for key in ("name", "version"):
         if not isinstance(metadata.get(key), str):
             raise ConfigError(f"{path}: {key!r} must be a text.", hint=f'write {key}: "…"')
     _require_names(path, metadata["name"], metadata["version"])
     _require_dependencies(folder, metadata)
-    require_plain(folder)
     return Chart(
         name=metadata["name"],
         version=metadata["version"],
@@ -94,29 +86,23 @@ def package_chart(folder: Path, *, name: str | None = None) -> bytes:
     """Pack a chart's folder as Helm does, without times, owners and compression.
 
     Compressed bytes differ between zlib's implementations; stored ones are the same everywhere.
+    Packed sub-charts become folders in it.
 
     :param name: the chart's, which its files lie under. Default: the folder's.
+    :raises ConfigError: it holds a link, a schema of its values refers to a file, or ``crds`` holds
+        something else than definitions.
     """
+    here = ((inner, read_file(path, shown=str(path))) for path, inner in _files(folder))
+    files = list(unpacked(here, str(folder)))
+    check_files(files, str(folder))
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for path, inner in _files(folder):
-            content = read_file(path, shown=str(path))
+        for inner, content in files:
             entry = tarfile.TarInfo(f"{name or folder.name}/{inner}")
             entry.size = len(content)
             entry.mode = 0o644
             tar.addfile(entry, io.BytesIO(content))
     return _gzip_stored(raw.getvalue())
-
-
-def require_plain(folder: Path) -> None:
-    """Refuse a chart with which Helm would read other files of the machine.
-
-    :raises ConfigError: it has a symbolic link that .helmignore does not leave out, or a schema of
-        its values refers to a file.
-    """
-    for path, inner in _files(folder):
-        if inner.endswith(SCHEMA) or is_packed_chart(inner):
-            require_own_schemas(str(path), read_file(path, shown=str(path)))
 
 
 def push_chart(registry: Registry, repository: str, chart: Chart) -> ImageRef:

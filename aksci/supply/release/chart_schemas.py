@@ -5,11 +5,7 @@ Helm 3.18 and later read ``$ref: file:///…``, and show what they find there wh
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
-import tarfile
-import zlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,41 +15,31 @@ from aksci.core.strict_json import MALFORMED, require_shallow
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["SCHEMA", "is_packed_chart", "require_own_schemas"]
+__all__ = ["SCHEMA", "require_own_schema"]
 
 SCHEMA = "values.schema.json"
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "$schema"})
-_LARGEST = 100 << 20
-"""Bytes that a packed chart may unpack to, as Helm has it (MaxDecompressedChartSize)."""
-_DEEPEST = 5
-"""Charts packed in charts."""
 
 
-def require_own_schemas(path: str, content: bytes) -> None:
-    """Refuse a chart's file if it is, or has packed in it, a schema that refers to other files.
+def require_own_schema(path: str, content: bytes) -> None:
+    """Refuse a schema that refers to other files.
 
     Addresses (``https://…``) are left to Helm.
 
     :param path: for messages.
-    :raises ConfigError: it does, or can't be unpacked.
+    :raises ConfigError: it does, or is no JSON.
     """
-    for name, schema in _schemas(path, content, 0):
-        try:
-            require_shallow(schema)
-            found = json.loads(schema)
-        except MALFORMED:
-            raise ConfigError(f"{name} is no JSON.") from None
-        for reference in _references(found):
-            if not _is_harmless(reference):
-                raise ConfigError(
-                    f"{name} refers to {reference!r}, which Helm would read from this machine.",
-                    hint='write it into the schema itself: "$ref": "#/$defs/…".',
-                )
-
-
-def is_packed_chart(path: str) -> bool:
-    """Tell whether Helm takes a file of a chart for another chart."""
-    return path.endswith(".tgz") and path.split("/")[-2:-1] == ["charts"]
+    try:
+        require_shallow(content)
+        found = json.loads(content)
+    except MALFORMED:
+        raise ConfigError(f"{path} is no JSON.") from None
+    for reference in _references(found):
+        if not _is_harmless(reference):
+            raise ConfigError(
+                f"{path} refers to {reference!r}, which Helm would read from this machine.",
+                hint='write it into the schema itself: "$ref": "#/$defs/…".',
+            )
 
 
 def _is_harmless(reference: str) -> bool:
@@ -75,27 +61,3 @@ def _references(value: Any) -> Iterator[str]:
             )
         if isinstance(one, dict | list):
             waiting += one.values() if isinstance(one, dict) else one
-
-
-def _schemas(path: str, content: bytes, depth: int) -> Iterator[tuple[str, bytes]]:
-    if path.rpartition("/")[2] == SCHEMA:
-        yield path, content
-    elif is_packed_chart(path):
-        if depth > _DEEPEST:
-            raise ConfigError(f"{path}: charts are packed in charts beyond reason.")
-        for name, file in _unpacked(path, content):
-            yield from _schemas(f"{path}: {name}", file, depth + 1)
-
-
-def _unpacked(path: str, content: bytes) -> Iterator[tuple[str, bytes]]:
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:  # all members, as Go reads them
-            raw = file.read(_LARGEST + 1)
-        if len(raw) > _LARGEST:
-            raise ConfigError(f"{path} unpacks to more than {_LARGEST >> 20} MiB.")
-        with tarfile.open(fileobj=io.BytesIO(raw), mode="r:") as archive:
-            for each in archive:
-                if each.isfile() and (inner := archive.extractfile(each)):
-                    yield each.name, inner.read()
-    except (OSError, zlib.error, tarfile.TarError, ValueError, EOFError):
-        raise ConfigError(f"{path} is no packed chart.") from None

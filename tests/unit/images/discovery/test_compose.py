@@ -214,8 +214,8 @@ def test_a_dockerfile_of_a_service_is_not_found_again_by_a_glob(discover):
     ("compose", "message"),
     [
         (None, "compose.yaml does not exist"),
-        ("a: [", "compose.yaml is not valid YAML: line 1"),
-        ("a: 1\na: 2", "line 2: the key 'a' is there twice"),
+        ("a: [", "compose.yaml is not valid YAML: line "),
+        ("a: 1\na: 2", "line 2: a key is there twice"),
         ("- a", "compose.yaml must hold a mapping"),
         ("services: [a]", "compose.yaml: services: must be a mapping"),
         ("services: {a: {build: [x]}}", "services.a.build: must be a folder or a mapping"),

@@ -1,0 +1,183 @@
+"""What Helm applies in a real cluster is what was checked, whatever a chart's author writes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aksci.core.errors import ConfigError, TrustError
+
+CHART = Path(__file__).parent / "chart"
+FOREIGN = "localhost:5000/attacker/tool:1"
+OURS = '{{ printf "%s@%s" .Values.image.repository .Values.image.digest }}'
+PLANTED = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "planted"},
+    "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": FOREIGN}]},
+}
+POD = json.dumps(PLANTED)
+LIST = json.dumps({"metadata": {"name": "x"}, "items": [PLANTED]})[1:-1]
+DEFINITION = '"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"'
+META = "apiVersion: v2\nname: sub\nversion: 1.0.0\n"
+NAME, ELSEWHERE = '{"name": "planted"', '{"namespace": "default", "name": "planted"'
+NUMBERS = " ".join(f'"{number}"' for number in range(5))
+
+
+def container(fields):
+    """Return the pod with a container that is read in two ways."""
+    found = f'"image": "{FOREIGN}"'
+    assert found in POD
+    return POD.replace(
+        found, fields.replace("FOREIGN", f"'{FOREIGN}'").replace("OURS", f"'{OURS}'")
+    )
+
+
+HIDDEN = {
+    "a pod in crds": {"crds/pod.yaml": POD},
+    "a list that is called a definition": {"crds/pod.yml": f"{{{DEFINITION}, {LIST}}}"},
+    "a pod in a sub-chart's crds": {"charts/sub/Chart.yaml": META, "charts/sub/crds/a.json": POD},
+    "a key twice": {"templates/a.yaml": container("image: FOREIGN, 'image': OURS")},
+    "a merge after a key": {"templates/a.yaml": container("image: OURS, <<: {image: FOREIGN}")},
+    "a key in base64": {"templates/a.yaml": container("image: FOREIGN, !!binary aW1hZ2U=: OURS")},
+    "another namespace": {"templates/a.yaml": container("image: OURS").replace(NAME, ELSEWHERE)},
+}
+"""Each ran in the cluster, or Helm alone refused it, before there were these checks."""
+CHANGING = {
+    "lookup": '{{ if lookup "v1" "Namespace" "" "default" }}',
+    "capabilities": '{{ if .Capabilities.APIVersions.Has "apps/v1/Deployment" }}',
+    "random": f"{{{{ if has (randNumeric 1) (list {NUMBERS}) }}}}",
+}
+"""What is so when a chart is applied, and need not be when it is rendered to be looked at."""
+HONEST = """\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: words
+  annotations: {{ dict "words" "\\u2028 ---\\n- 'a'" | toJson }}
+data:
+  "on": "off"
+  "0644": "1e3"
+  text: |
+    ---
+    # no comment
+      é \U0001f600 'quoted' "quoted" {{ "{{" }}
+  folded: >-
+    one
+    two
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: secret, labels: {"upgrade": {{ .Release.IsUpgrade | quote }}}}
+stringData: {day: 2001-01-01, 'yes': 'no'}
+---
+# Nothing.
+---
+apiVersion: v1
+kind: List
+items:
+  - apiVersion: v1
+    kind: ServiceAccount
+    metadata: {name: account}
+    automountServiceAccountToken: off
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: hook, annotations: {helm.sh/hook: "pre-install,pre-upgrade"}}
+spec:
+  backoffLimit: 0_0
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+        - {name: c, image: 'OURS', command: [/tiny], env: [{name: MODE, value: job}]}
+""".replace("OURS", OURS)
+CRD = """\
+# A definition.
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: things.aksci-tests.example}
+spec:
+  group: aksci-tests.example
+  names: {kind: Thing, plural: things}
+  scope: Namespaced
+  versions:
+    - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}
+"""
+
+
+@pytest.fixture
+def deploy(world, tmp_path):
+    """Deploy the tests' service with more files in its chart."""
+    chart = tmp_path / "web"
+    shutil.copytree(CHART, chart)
+
+    def run(files):
+        for name, content in files.items():
+            path = chart / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        release = world.release()
+        service = replace(release.services["web"], chart=chart)
+        return world.deploy(replace(release, services={"web": service}))
+
+    return run
+
+
+def names(world, kind):
+    return {each["metadata"]["name"] for each in world.cluster.list(kind)}
+
+
+def _outcome(deploy, files):
+    try:
+        deploy(files)
+    except TrustError as error:
+        return error.message.splitlines()[-1]
+    return "deployed"
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_a_chart_that_shows_one_thing_and_applies_another_is_refused(world, deploy, name):
+    with pytest.raises(ConfigError):
+        deploy(HIDDEN[name])
+    assert names(world, "Pod") == names(world, "Deployment") == set()  # nothing was begun
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_what_is_rendered_anew_is_looked_at_anew(world, deploy, name):
+    text = f"{CHANGING[name]}\n{POD}\n{{{{ end }}}}\n# "
+    # Of a random number, either look may see either; in none of many runs it gets by both.
+    runs = range(12 if name == "random" else 1)
+    outcomes = {_outcome(deploy, {"templates/a.yaml": text + str(run)}) for run in runs}
+    assert f"  Pod/planted, container 'c': {FOREIGN}" in outcomes
+    assert "planted" not in names(world, "Pod")
+
+
+def test_an_upgrade_is_looked_at_as_an_upgrade(world, deploy):
+    deploy({"templates/a.yaml": f"{{{{ if .Release.IsUpgrade }}}}\n{POD}\n{{{{ end }}}}\n"})
+    values = (CHART / "values.yaml").read_text() + "\n# changed\n"
+    with pytest.raises(TrustError, match="Pod/planted"):
+        deploy({"values.yaml": values})
+    assert "planted" not in names(world, "Pod")
+    assert world.plan(world.release()).services[0].state.latest.status == "deployed"
+
+
+def test_an_honest_chart_is_applied_as_it_was_written(world, deploy, kubectl):
+    kubectl("delete", "crd", "things.aksci-tests.example", "--ignore-not-found")
+    deploy({"templates/more.yaml": HONEST, "crds/thing.yaml": CRD})
+    found = json.loads(kubectl("get", "configmap", "words", "-n", world.namespace, "-o", "json"))
+    assert found["data"] == {
+        "on": "off",
+        "0644": "1e3",
+        "text": "---\n# no comment\n  é \U0001f600 'quoted' \"quoted\" {{\n",
+        "folded": "one two",
+    }
+    assert found["metadata"]["annotations"]["words"] == "\u2028 ---\n- 'a'"
+    assert "account" in kubectl("get", "serviceaccount", "-n", world.namespace)
+    assert "things" in kubectl("get", "crd")
+    assert "hook" in names(world, "Job")
+    kubectl("delete", "crd", "things.aksci-tests.example")
