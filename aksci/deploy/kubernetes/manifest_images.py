@@ -76,6 +76,7 @@ _BUILT_IN = frozenset(
     }
 )
 """What runs images by its containers and volumes only."""
+_DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _LISTS = ("initContainers", "containers", "ephemeralContainers")
 _PODS = frozenset(
     {
@@ -211,7 +212,7 @@ def _named_images(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         told.add(image)
         yield f"container {name!r}", image
     # An operator runs what a field of its own names. A definition's schema names fields.
-    if kind not in _BUILT_IN and kind[1] != "CustomResourceDefinition":
+    if kind not in _BUILT_IN and kind != _DEFINITION:
         yield from ((where, image) for where, image in _fields(manifest, "") if image not in told)
 
 

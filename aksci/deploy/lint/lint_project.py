@@ -10,6 +10,7 @@ from aksci.core.errors import ConfigError
 from aksci.core.inside import Inside
 from aksci.core.text import sanitise, short_line
 from aksci.deploy.kubernetes.manifest_images import check_namespaces, parse_manifests
+from aksci.deploy.kubernetes.manifest_records import check_records
 from aksci.deploy.state.desired import values_files
 from aksci.deploy.targets.helm import template_argv
 from aksci.oci.references import ImageRef
@@ -228,6 +229,7 @@ def _lint_chart(
     try:
         manifests = parse_manifests(name, rendered.stdout)
         check_namespaces(name, manifests, environment.namespace)
+        check_records(name, manifests)
     except ConfigError as error:
         return [_error(path, "aksci-manifest", " ".join(error.message.split()))]
     return [*check_manifests(path, manifests), *_conform(path, rendered.stdout, tools)]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, DeployError, ProcessError
 from aksci.deploy.kubernetes.manifest_images import check_namespaces, parse_manifests
+from aksci.deploy.kubernetes.manifest_records import check_records
 from aksci.deploy.targets.deploy_target import Revision, ServiceState
 from aksci.deploy.targets.post_render import PLUGIN, raise_refusal, write_plugin
 from aksci.supply.release.chart_content import check_chart
@@ -143,7 +144,7 @@ class Helm:
 
         :raises ConfigError: a template is wrong, or values do not fit the chart's
             values.schema.json; it can be read in two ways; or it brings what runs in another
-            namespace, or what no rendering shows.
+            namespace, what Helm takes for a record of its own, or what no rendering shows.
         """
         # What is in crds, Helm installs before it renders anything.
         check_chart(change.chart)
@@ -162,6 +163,7 @@ class Helm:
             ) from None
         manifests = parse_manifests(change.service, text)
         check_namespaces(change.service, manifests, self.namespace)
+        check_records(change.service, manifests)
         return manifests
 
     def apply(self, cluster: Cluster, change: Change) -> None:
