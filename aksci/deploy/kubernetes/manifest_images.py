@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.errors import ConfigError, TrustError
 from aksci.core.strict_yaml import YamlError, parse_yaml
 from aksci.core.text import short_line
+from aksci.deploy.program_limits import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -21,8 +22,6 @@ __all__ = [
     "parse_manifests",
 ]
 
-_LARGEST = 16 * 1024 * 1024
-"""Characters of a rendered chart. Its release is one Secret of 1 MiB, compressed."""
 _IMAGES = frozenset({"image", "imageName", "containerImage"})
 _HARMLESS = frozenset(
     {
@@ -112,7 +111,7 @@ def manifest_documents(service: str, text: str) -> list[dict[str, Any]]:
     :raises ConfigError: it is not YAML, or not to be read in one way.
     """
     try:
-        documents = parse_yaml(text, largest=_LARGEST)
+        documents = parse_yaml(text, largest=LARGEST)
     except YamlError as error:
         raise ConfigError(
             f"services.{service}: the chart renders no YAML that can be read in one way: "

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aksci.core.errors import ConfigError, TrustError
+from aksci.core.errors import ConfigError, DeployError, TrustError
 
 CHART = Path(__file__).parent / "chart"
 FOREIGN = "localhost:5000/attacker/tool:1"
@@ -191,6 +191,15 @@ def test_what_is_rendered_anew_is_looked_at_anew(world, deploy, name):
     outcomes = {_outcome(deploy, {"templates/a.yaml": text + str(run)}) for run in runs}
     assert f"  Pod/planted, container 'c': {FOREIGN}" in outcomes
     assert "planted" not in names(world, "Pod")
+
+
+@pytest.mark.parametrize("seen", ["always", "in the cluster"])
+def test_a_chart_that_takes_all_memory_is_not_applied(world, deploy, seen):
+    text = "{{ range until 1000000000 }}{{ end }}"
+    found = text if seen == "always" else f"{CHANGING['lookup']}{text}{{{{ end }}}}"
+    with pytest.raises((ConfigError, DeployError), match="It took more than 512 MiB, or 20 s of"):
+        deploy({"templates/a.yaml": found})
+    assert names(world, "Pod") == set()
 
 
 def test_an_upgrade_is_looked_at_as_an_upgrade(world, deploy):
