@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aksci.core.errors import UsageError
 from aksci.core.files import write_atomically
+from aksci.core.strict_json import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +68,7 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> None:
 def _written(folder: Path) -> frozenset[str]:
     """Return what earlier exports wrote. Names that lead out of the folder are no names."""
     try:
-        document = json.loads((folder / _LIST).read_text(encoding="utf-8"))
+        document = parse_json((folder / _LIST).read_bytes())
     except (FileNotFoundError, ValueError):
         return frozenset()
     names = document.get("files") if isinstance(document, dict) else None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.core.errors import ConfigError
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.core.text import sanitise
 from aksci.deploy.state.desired import values_files
 from aksci.deploy.targets.helm import template_argv
@@ -161,7 +161,7 @@ def _lint_dockerfiles(paths: Sequence[Path], root: Path, tools: LintTools) -> li
             rule=each["code"],
             message=sanitise(each["message"]),
         )
-        for each in json.loads(result.stdout or "[]")
+        for each in parse_json(result.stdout or "[]")
     ]
 
 
@@ -215,8 +215,8 @@ def _conform(path: str, manifests: str, tools: LintTools) -> list[LintFinding]:
     ]
     result = tools.runner.run(argv, stdin=manifests, timeout=120, check=False)
     try:
-        resources = json.loads(result.stdout).get("resources") or []
-    except ValueError:
+        resources = parse_json(result.stdout).get("resources") or []
+    except MALFORMED:
         return [_error(path, "kubeconform", sanitise(result.stderr.strip() or "it did not answer"))]
     return [
         _error(path, "kubeconform", f"{each['kind']}/{each['name']}: {message}")

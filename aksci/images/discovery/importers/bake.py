@@ -6,11 +6,11 @@ inheritance, matrices and groups.
 
 from __future__ import annotations
 
-import json
 import posixpath
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, ProcessError
+from aksci.core.strict_json import parse_json
 from aksci.images.discovery.importers.imported import Imported, NotOursError, image_name, locate
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _tell_overrides(root: Path, files: Sequence[str], importer: Importer) -> Non
 
 
 def _read(printed: str) -> Mapping[str, Any]:
-    document: Mapping[str, Any] = json.loads(printed)
+    document: Mapping[str, Any] = parse_json(printed)
     return document
 
 
