@@ -134,7 +134,8 @@ def safe_json(document: Any) -> str:
 
     ``##`` can only be in a string, where the second may be written as JSON's escape of ``#``.
     """
-    return json.dumps(document, indent=2).replace("##", "#\\u0023")
+    # ASCII but for DEL, which JSON may hold as it is.
+    return json.dumps(document, indent=2).replace("##", "#\\u0023").replace("\x7f", "\\u007f")
 
 
 def _entity(match: re.Match[str]) -> str:
