@@ -30,7 +30,8 @@ HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 HOSTILE = (
     "##vso[task.setvariable variable=a]b ##[error]c \r::error::d\n::warning::e | f <script>alert(1)"
     "</script> ]]> --> \x1b[31mred\x1b[0m \x00 %0A::error::g [link](https://evil.example) `h` "
-    "{0} \ufffe \x9b31m https://evil.example/x @team #1 \u202e\u2066\u200f\u200b\ufeff\U000e0041 a\u200db"
+    "{0} \ufffe \x9b31m https://evil.example/x @team #1 "
+    "\u202e\u2066\u200f\u200b\ufeff\U000e0041 a\u200db"
 )
 
 

@@ -223,8 +223,11 @@ class BuilderStore:
             answer = self.runner.run(argv, env=environment, timeout=10.0 * _LIST, quiet=True)
         except ProcessError as error:
             raise EngineError(f"buildx can't tell its builders: {error.message}") from None
-        records = [parse_json(line) for line in answer.stdout.splitlines() if line.strip()]
-        return {record["Name"]: record for record in records}
+        try:
+            records = [parse_json(line) for line in answer.stdout.split("\n") if line.strip()]
+            return {record["Name"]: record for record in records}
+        except MALFORMED as error:
+            raise EngineError(f"buildx does not tell its builders as JSON ({error!r}).") from None
 
 
 _DIALLED = ("tcp", "unix")

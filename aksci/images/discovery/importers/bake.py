@@ -112,7 +112,10 @@ def _tell_overrides(root: Path, files: Sequence[str], importer: Importer) -> Non
 
 
 def _read(printed: str) -> Mapping[str, Any]:
-    document: Mapping[str, Any] = parse_json(printed)
+    try:
+        document: Mapping[str, Any] = parse_json(printed)
+    except ValueError as error:
+        raise ConfigError(f"aksci.toml: discover.bake: buildx prints no plan ({error}).") from None
     return document
 
 
