@@ -187,6 +187,8 @@ UNSEEN = (
     "\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066"
     "\u2067\u2068\u2069\ufeff\U000e0041"
 )
+
+
 @pytest.mark.parametrize("kind", [ConsoleReporter, GitHubReporter, AzurePipelinesReporter])
 def test_what_is_not_seen_is_in_no_line_warning_error_heading_or_summary(kind, tmp_path):
     stream = io.StringIO()
