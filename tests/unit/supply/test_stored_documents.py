@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aksci.core.errors import AksciError, ConfigError, DamagedInRegistry
+from aksci.core.git import Tracked
 from aksci.core.strict_json import parse_json
+from aksci.core.work_folder import WorkFolder
 from aksci.images.build.build_record import read_build_record
 from aksci.images.lineage import ARTIFACT_TYPE, Lineage, load_lineage, read_files
 from aksci.oci.artifact import Content, canonical_json, find_artifacts, push_artifact
@@ -194,7 +196,7 @@ def readers(registry, image, verdict, tmp_path_factory):
     def file(name, read):
         def from_file(content):
             (folder / name).write_bytes(content)
-            read(folder)
+            read(WorkFolder(folder, tracked=Tracked))
 
         return from_file
 
