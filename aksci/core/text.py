@@ -46,8 +46,9 @@ _INVISIBLE = re.compile(
 Of UAX #9 (section 2) the directional formatting characters; of Unicode's ``DerivedCoreProperties``
 the ``Default_Ignorable_Code_Point``, but for ``_JOINERS``; annotations (U+FFF9 to U+FFFB).
 """
-# Persian, the scripts of India and emoji need them, after a character of their own; ASCII does not.
-_JOINERS = re.compile("(?<![^\x00-\x7f])[\u200c\u200d\ufe00-\ufe0f]+")
+# Persian, the scripts of India and emoji need them, after a character of their own: no ASCII, no
+# blank.
+_JOINERS = re.compile(r"(?<![^\x00-\x7f\s])[\u200c\u200d\ufe00-\ufe0f]+")
 _MARKS = re.compile(r"([\\`*_{}\[\]<>()|#@!~$&])")
 _ADDRESS = re.compile(r"(?<=[a-z])(://)|(?<=www)(\.)", re.IGNORECASE)
 # The digest of ``repository@sha256:…`` is nobody's name: such a reference stays whole in the text.
@@ -89,8 +90,7 @@ def one_line(text: str, longest: int | None = None) -> str:
     head = text if longest is None else text[: longest * _LOOKED_AT]
     # JSON can hold half a surrogate pair, and the name of a file any byte: neither is UTF-8.
     known = head.encode("utf-8", "replace").decode()
-    # Once more: a joiner may have stood after a wide blank, which is an ASCII one now.
-    line = _JOINERS.sub("", " ".join(sanitise(known).split()))
+    line = " ".join(sanitise(known).split())
     if longest is None or (len(line) <= longest and len(head) == len(text)):
         return line
     return line[: longest - 1] + "…"

@@ -7,7 +7,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aksci.core.text import (
@@ -143,6 +143,7 @@ def test_commands_are_hidden_as_before(text):
     assert sanitise(text) == OLD_COMMAND.sub(r"\1: :", text)
 
 
+@example("0\u3000\u200c")
 @given(st.text() | st.text(st.sampled_from(":# \n[\u202e\u200d\u3000\x00é"), max_size=30))
 def test_cleaning_twice_is_cleaning_once(text):
     assert one_line(one_line(text)) == one_line(text)
