@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry, RegistryError, UnreachableError
 from aksci.core.files import write_atomically
+from aksci.core.strict_json import parse_json
 from aksci.images.platforms import normalise_platform
 from aksci.oci.references import ImageRef, Reference, parse_reference
 from aksci.oci.registry import read_child, read_configuration
@@ -307,7 +308,7 @@ def _onbuild_of(
 
 def _kept(path: Path) -> tuple[str, ...] | None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_bytes())
     except (OSError, ValueError):
         return None
     good = isinstance(found, list) and all(isinstance(one, str) for one in found)

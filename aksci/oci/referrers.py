@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import NotFoundInRegistry, RegistryError
+from aksci.core.strict_json import parse_json
 from aksci.oci.locks import hold
 from aksci.oci.manifest import OCI_INDEX
 from aksci.oci.references import digest_of
@@ -46,7 +47,7 @@ def record_referrer(registry: Registry, repository: str, content: bytes) -> None
 
     :param content: the manifest's bytes, with ``subject``.
     """
-    manifest = json.loads(content)
+    manifest = parse_json(content)
     entry = {
         "mediaType": manifest["mediaType"],
         "artifactType": manifest.get("artifactType") or manifest["config"]["mediaType"],

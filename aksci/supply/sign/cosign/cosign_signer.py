@@ -8,7 +8,6 @@ registry tells of a bundle.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from aksci.core.errors import (
     ProcessError,
     TrustError,
 )
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.core.text import sanitise
 from aksci.oci.artifact import find_artifacts
 from aksci.oci.registry import read_child
@@ -216,14 +216,14 @@ def _valid_claims(text: str, ref: ImageRef) -> list[dict[str, str]]:
     :param text: a JSON array of "simple signing" documents, whatever the signatures' own format.
     """
     try:
-        documents = json.loads(text)
+        documents = parse_json(text)
         return [
             _claims(document)
             for document in documents
             if document["critical"]["type"] == _SIGNATURE
             and document["critical"]["image"]["docker-manifest-digest"] == ref.digest
         ]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except MALFORMED as error:
         raise TrustError(f"The signatures of {ref} are not understood ({error!r}).") from None
 
 
