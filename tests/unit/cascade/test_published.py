@@ -401,3 +401,14 @@ def test_the_record_of_another_image_that_is_the_same_bytes_is_not_taken(shop):
     assert shop.read().lineage.image == "base"
     shop.specs["base"] = replace(shop.specs["base"], name="third")
     assert shop.read().lineage.image == "twin"  # the latest, where it has none of its own
+
+
+@pytest.mark.parametrize(
+    "junk", [{"input_key": "0" * 64}, {"source": {"x": 1}}, {"edges": {}}, {"key_schema": [3]}]
+)
+def test_a_newer_record_that_contradicts_itself_does_not_hide_the_one_that_does_not(shop, junk):
+    """Else whoever may push could have every cascade make every image again."""
+    shop.publish(shop.lineage("base"))
+    shop.publish(shop.lineage("base", **junk), now=NOW.replace(year=2099))
+    found = shop.read()
+    assert (found.problem, found.lineage.parents) == ("", {"docker.io/library/debian:12": DEBIAN})
