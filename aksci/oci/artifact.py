@@ -116,19 +116,12 @@ class Artifact:
 def find_artifacts(registry: Registry, ref: ImageRef, artifact_type: str) -> tuple[Descriptor, ...]:
     """Return what of one type refers to an image, the newest first by what it says itself.
 
-    What a list names by something else than a digest is left out: nothing can be there.
-
     :raises RegistryError: the registry can't be asked, or its list is damaged.
     """
-    found = []
-    for entry in list_referrers(registry, ref, artifact_type=artifact_type):
-        try:
-            found.append(parse_descriptor(entry))
-        except ValueError as error:
-            raise DamagedInRegistry(f"The list of what refers to {ref}", str(error)) from None
+    listed = list_referrers(registry, ref, artifact_type=artifact_type)
+    found = [parse_descriptor(entry) for entry in listed]
     # Of two that were made in the same second, the one that was entered later is the newer one.
-    ordered = sorted(found, key=lambda entry: entry.annotations.get(CREATED, ""))[::-1]
-    return tuple(entry for entry in ordered if is_digest(entry.digest))
+    return tuple(sorted(found, key=lambda entry: entry.annotations.get(CREATED, ""))[::-1])
 
 
 def read_artifact(

@@ -24,7 +24,7 @@ from aksci.oci.catalog import PERMISSION, acr_names, is_acr, require_names
 from aksci.oci.connection import Connection, Session
 from aksci.oci.manifest import INDEX_TYPES, MANIFEST_TYPES, Manifest
 from aksci.oci.references import digest_of, is_digest
-from aksci.oci.referrers import require_descriptors
+from aksci.oci.referrers import require_entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -215,7 +215,7 @@ class RegistryClient:
         if not self._lists_referrers:
             return None
         found = self._pages(self._connection.path(repository, "referrers", digest), "manifests")
-        return None if found is None else require_descriptors(found, f"{repository}@{digest}")
+        return None if found is None else require_entries(found, f"{repository}@{digest}")
 
     def repositories(self) -> list[str]:
         """Return the names of all repositories, which needs a permission of its own.

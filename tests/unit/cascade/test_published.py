@@ -17,6 +17,7 @@ from aksci.images.keys import Source, input_key
 from aksci.images.lineage import read_lineage, write_lineage
 from aksci.images.reasons import lineage_of
 from aksci.oci.artifact import CREATED
+from aksci.oci.manifest import OCI_INDEX
 from aksci.oci.references import ImageRef
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST
@@ -62,7 +63,8 @@ def shop(project):
     ):
         repository = repository or f"shop/{record.image}"
         document = content or {"schemaVersion": 2, "annotations": annotations or {}}
-        digest = registry.plant(repository, json.dumps(document).encode(), media_type=MANIFEST)
+        media_type = OCI_INDEX if "manifests" in document else MANIFEST
+        digest = registry.plant(repository, json.dumps(document).encode(), media_type=media_type)
         registry.move_tag(repository, "latest", digest)
         ref = ImageRef(registry.host, repository, digest)
         provenance = None if materials is None else {"materials": materials}

@@ -11,6 +11,7 @@ from aksci.images.bases import BaseImageError, PinnedBases, RegistryBases
 from aksci.images.context.hasher import TreeHasher
 from aksci.images.graph import read_image
 from aksci.images.inputs import inputs_of
+from aksci.oci.manifest import OCI_INDEX
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST
 
@@ -56,8 +57,9 @@ def shelf(content=CONTENT):
         registry.move_tag(repository, "latest", INDEX)
         for digest, document in content.items():
             text = json.dumps(document).encode()
+            media_type = OCI_INDEX if "manifests" in document else MANIFEST
             registry.plant(repository, text, digest=digest)
-            registry.plant(repository, text, digest=digest, media_type=MANIFEST)
+            registry.plant(repository, text, digest=digest, media_type=media_type)
     return registry
 
 

@@ -95,9 +95,10 @@ def test_a_public_key_that_is_none_is_said_at_once(tmp_path, content):
 @pytest.mark.parametrize(
     ("entry", "error"),
     [
-        ({"annotations": "x"}, UntrustedError),
-        ({"annotations": ["x"]}, UntrustedError),
-        ({}, UntrustedError),
+        ({"annotations": "x"}, NotSignedError),
+        ({"annotations": ["x"]}, NotSignedError),
+        ({}, NotSignedError),
+        ({"digest": "sha256:" + "1" * 64, "annotations": ["x"]}, NotSignedError),
         ({"digest": "sha256:" + "1" * 64}, UntrustedError),
         ({"digest": "sha256:" + "2" * 64}, NotSignedError),
     ],

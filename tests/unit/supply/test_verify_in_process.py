@@ -134,7 +134,7 @@ def add(registry, digit, data, subject, **changes):
     layer = {"mediaType": "application/cose", "digest": blob, "size": len(data)}
     content = {
         "artifactType": SIGNATURE,
-        "config": {"mediaType": "application/vnd.oci.empty.v1+json"},
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest_of(b"{}")},
         "layers": [layer],
         "subject": {"digest": subject},
     }

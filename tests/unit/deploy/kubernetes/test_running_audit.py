@@ -19,6 +19,7 @@ from aksci.deploy.kubernetes.running_audit import (
     running_digest,
 )
 from aksci.deploy.kubernetes.running_containers import Container
+from aksci.oci.manifest import OCI_INDEX
 from aksci.oci.references import ImageRef
 from aksci.report.audit_report import audit_markdown, audit_text
 from aksci.supply.scan.stored_verdict import VERDICT_TYPE
@@ -288,7 +289,8 @@ def test_the_json_is_as_its_schema_says_and_capitals_fail(each):
 
 def put(registry, document):
     """Store a manifest, whatever is in it; return its digest."""
-    return registry.plant("shop/web", json.dumps(document).encode(), media_type=MANIFEST)
+    media_type = OCI_INDEX if "manifests" in document else MANIFEST
+    return registry.plant("shop/web", json.dumps(document).encode(), media_type=media_type)
 
 
 class Seals:
