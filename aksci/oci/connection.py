@@ -10,7 +10,7 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 from aksci.core.errors import ConfigError, NotFoundInRegistry, RegistryError, UnreachableError
 from aksci.oci.answers import reason_of, root_cause
 from aksci.oci.auth import Authenticator, Tokens
-from aksci.oci.references import is_repository
+from aksci.oci.references import is_digest, is_repository
 from aksci.oci.transport import Request, Response, Transport, TransportError
 
 if TYPE_CHECKING:
@@ -130,6 +130,10 @@ class Connection:
         """Return the address of something in a repository."""
         if not is_repository(repository):
             raise ConfigError(f"{repository!r} is not the name of a repository (lower case only).")
+        if ":" in name and not is_digest(name):  # no tag has a colon
+            raise RegistryError(
+                f"{self.host}/{repository}@{name[:80]}: no digest but sha256 is checked here."
+            )
         return f"{self.scheme}://{self.host}/v2/{repository}/{kind}/{quote(name, safe=':/')}"
 
     def location(self, base: str, location: str) -> str:

@@ -56,6 +56,7 @@ CONFIG_TYPES = frozenset({OCI_CONFIG, f"{_DOCKER}container.image.v1+json"})
 
 _KIND = "vnd.docker.reference.type"
 _ATTESTATION = "attestation-manifest"
+_MOST_IMAGES = 256
 _SCHEMA = 2
 _LARGEST = 1 << 63
 """A size that is no 64-bit integer, as which the specification has it."""
@@ -154,7 +155,11 @@ class Manifest:
     @property
     def images(self) -> tuple[Descriptor, ...]:
         """What an index lists and something may run."""
-        return tuple(entry for entry in self.entries if not entry.is_attestation)
+        found = tuple(entry for entry in self.entries if not entry.is_attestation)
+        # Each is asked for: an index of millions would keep whoever looks at it for hours.
+        if len(found) > _MOST_IMAGES:
+            raise self.damaged(f"it lists {len(found):,} images, more than there are platforms")
+        return found
 
     @property
     def layers(self) -> tuple[Descriptor, ...]:

@@ -104,6 +104,32 @@ def test_something_that_is_no_image_is_a_clear_error():
         resolve.onbuild("r.io/x:1", AMD, ["linux/amd64"])
 
 
+HERE = {"os": "linux", "architecture": "amd64"}
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (
+            {INDEX: {"manifests": [{"digest": OTHER, "platform": HERE}]}, OTHER: {"manifests": []}},
+            "in place of an image",
+        ),
+        ({INDEX: {"manifests": [{"digest": AMD, "platform": HERE}] * 65}}, "lists 65 images"),
+        ({INDEX: {"manifests": [{"digest": "sha512:" + "1" * 128}]}}, "is no digest"),
+        ({INDEX: {"manifests": [], "layers": []}}, "at once"),
+        ({INDEX: {"config": {"digest": CONFIG}}, CONFIG: {"config": {"OnBuild": 5}}}, "no list"),
+        ({INDEX: {"config": {"digest": CONFIG}}, CONFIG: {"layers": []}}, "it is a manifest, too"),
+        ({INDEX: {"schemaVersion": 1, "fsLayers": []}}, "its schema is 1"),
+    ],
+)
+def test_an_image_of_another_shape_is_a_clear_error_and_asks_no_more(content, why):
+    found = shelf(content)
+    resolve = RegistryBases(mirror=None, connect=lambda _: found)
+    with pytest.raises(BaseImageError, match=why):
+        resolve.onbuild("r.io/x:1", INDEX, ["linux/amd64"])
+    assert len(found.calls) <= 2
+
+
 @pytest.mark.parametrize("reference", ["r.io/x:1", "docker.io/library/x:1"])
 def test_a_recorded_digest_that_its_registry_has_deleted_adds_nothing_and_any_other_is_an_error(
     reference,

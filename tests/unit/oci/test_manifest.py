@@ -273,6 +273,16 @@ def test_what_buildkit_writes_is_read_whatever_a_plain_server_calls_it(told):
         assert found.is_image is ("layers" in document)
 
 
+def test_no_image_is_for_hundreds_of_platforms():
+    """Each one of them would be asked for."""
+    entries = [{"digest": DIGEST, "platform": HERE}] * 256
+    assert len(manifest({"manifests": entries}).images) == 256
+    crowded = manifest({"manifests": [*entries, {"digest": DIGEST}]})
+    assert len(crowded.entries) == 257, "a list of referrers is an index, too"
+    with pytest.raises(DamagedInRegistry, match="it lists 257 images"):
+        _ = crowded.images
+
+
 def test_a_configuration_that_is_a_manifest_too_is_none(shelf):
     """A container runtime reports images by their configurations' digests."""
     both = {"architecture": "amd64", "os": "linux", "rootfs": {"diff_ids": []}} | IMAGE
