@@ -78,6 +78,7 @@ def _answers(
 
 class _ViewHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet: else each answer waits 40 ms (delayed ACK)
 
     def do_GET(self) -> None:
         """Answer with the content."""
