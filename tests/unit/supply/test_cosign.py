@@ -13,7 +13,8 @@ from aksci.core.errors import ConfigError
 from aksci.core.process import Runner
 from aksci.core.secret import Secret
 from aksci.supply.sign.cosign.cosign_keys import CosignKey, cosign_key
-from aksci.supply.sign.cosign.cosign_signer import BUNDLE, CosignSigner, cosign_signer
+from aksci.supply.sign.cosign.cosign_signer import CosignSigner, cosign_signer
+from aksci.supply.sign.cosign.stored_bundles import BUNDLE
 from aksci.supply.sign.signer import NotSignedError, UntrustedError
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST

@@ -28,7 +28,7 @@ from aksci.supply.sign.notation.certificate_chain import read_anchors
 from aksci.supply.sign.notation.local_certificate import TEST_KEY, TestKey, ensure_test_key
 from aksci.supply.sign.notation.notation_keys import NotationKey, credentials, notation_key
 from aksci.supply.sign.notation.signature_view import serve_signatures
-from aksci.supply.sign.notation.stored_signatures import SignatureSearch
+from aksci.supply.sign.notation.stored_signatures import SIGNATURE, SignatureSearch
 from aksci.supply.sign.notation.verify_in_process import TrustedRoots
 from aksci.supply.sign.signer import BindingError, NotSignedError, Proof, UntrustedError
 
@@ -130,9 +130,12 @@ class NotationSigner:
             has_any = bool(claims) and not self._verify(sandbox, environment, view, {}).status
             raise _refusal(ref, claims, seen, found, has_any=has_any)
 
-    def is_ours(self, ref: ImageRef, entry: Descriptor) -> bool:
-        """Tell whether a listed signature may be by a key that we trust."""
-        return self._search().is_ours(ref, entry)
+    def stored_signatures(
+        self, ref: ImageRef, listed: tuple[Descriptor, ...]
+    ) -> dict[str, Mapping[str, str]]:
+        """Return the signatures that a key of ours has surely made, each once."""
+        own = [entry for entry in listed if entry.artifact_type == SIGNATURE]
+        return self._search().ours(ref, own) if own else {}
 
     def _find(self, ref: ImageRef, claims: Mapping[str, str]) -> Found:
         try:

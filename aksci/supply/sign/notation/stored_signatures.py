@@ -153,18 +153,37 @@ class SignatureSearch:
             raise lost
         return found
 
-    def is_ours(self, ref: ImageRef, entry: Descriptor) -> bool:
-        """Tell whether a listed signature may be by a key that we trust.
+    def ours(self, ref: ImageRef, listed: Sequence[Descriptor]) -> dict[str, Mapping[str, str]]:
+        """Return the signatures that a key of ours has made; where that can't be told, the newest.
 
-        :raises RegistryError: the registry can't be asked.
+        By digest, each with its claims.
+
+        :param listed: signatures of the digest.
+        :raises RegistryError: the registry can't be asked, or there are too many.
         """
         target = self.registry.manifest(ref.repository, ref.digest)
-        found = Found(target=target, listed=1)
-        result = self._read(ref, entry, target)
-        if isinstance(result, RegistryError):
-            raise result
-        self._sort(found, result)
-        return bool(found.proved or found.possible or found.unsure)
+        found = Found(target=target, listed=len(listed))
+        if len(listed) > _MOST:
+            raise RegistryError(
+                f"{ref} has {len(listed):,} signatures, and no more than {_MOST:,} are read.",
+                hint=f"delete those in {ref.repository} that are not yours.",
+            )
+        ordered = sorted(listed, key=lambda one: one.annotations.get(CREATED, ""), reverse=True)
+        results = gather(
+            lambda entry: self._read(ref, entry, target),
+            sorted(ordered, key=self._hinted),
+            limit=_THREADS,
+            name="signatures",
+        )
+        claims: dict[str, Mapping[str, str]] = {}
+        for result in results:
+            if isinstance(result, RegistryError):
+                raise result
+            proof = self._sort(found, result)
+            if result and proof:
+                claims[result[0].manifest.digest] = proof.claims
+        sure = [*found.proved, *found.possible] or found.unsure[:_SHOWN]
+        return {one.manifest.digest: claims.get(one.manifest.digest, {}) for one in sure}
 
     def _hinted(self, entry: Descriptor) -> bool:
         """Sort those first that say to be ours; the newest stay the first of each kind."""
