@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 _ATTEMPTS = 5
+_LARGEST = 4 << 20
+"""Bytes of a manifest that every registry takes: "Pushing Manifests"."""
 
 
 def list_referrers(
@@ -85,6 +87,13 @@ def record_referrers(
             index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [*present, *missing]}
             # In ASCII: half of a surrogate pair, which somebody may have entered, has no UTF-8.
             text = json.dumps(index, sort_keys=True, separators=(",", ":"))
+            if len(text) > _LARGEST:
+                raise RegistryError(
+                    f"{registry.host}/{repository}:{fallback_tag(subject)} lists {len(present):,} "
+                    "artifacts, and has no room for another.",
+                    hint="delete what is not yours there; or use a registry with the referrers "
+                    "API, whose lists have pages.",
+                )
             registry.put_manifest(repository, text.encode(), OCI_INDEX, tag=fallback_tag(subject))
             added = True
             # Read back in the next round: another machine may have written at the same time.

@@ -8,12 +8,13 @@ import pytest
 
 from aksci.core.errors import RegistryError
 from aksci.oci.answers import next_page
-from aksci.oci.artifact import find_artifacts
+from aksci.oci.artifact import attach, attached, find_artifacts
 from aksci.oci.client import RegistryClient
 from aksci.oci.manifest import OCI_INDEX
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers, record_referrers
 from aksci.testing.memory_registry import MemoryRegistry
+from aksci.testing.sample_images import push_sample
 
 DIGEST = "sha256:" + "1" * 64
 OTHER = "sha256:" + "2" * 64
@@ -155,6 +156,30 @@ def test_a_damaged_entry_hides_no_other_wherever_the_list_is_kept(server, client
         assert list_referrers(client, ref) == [good]
         (found,) = find_artifacts(client, ref, "x")
         assert found.digest == OTHER
+
+
+def test_a_fallback_tag_that_is_full_says_what_to_do(monkeypatch):
+    monkeypatch.setattr("aksci.oci.referrers._LARGEST", 10_000)
+    registry = MemoryRegistry(referrers_api=False)
+    entries = [{"digest": f"sha256:{number:064x}", "artifactType": "x"} for number in range(80)]
+    record_referrers(registry, "shop/web", DIGEST, entries)
+    more = [{"digest": f"sha256:{number:064x}", "artifactType": "x"} for number in range(80, 160)]
+    with pytest.raises(RegistryError, match="lists 80 artifacts, and has no room") as caught:
+        record_referrers(registry, "shop/web", DIGEST, more)
+    assert "delete what is not yours" in caught.value.hint
+
+
+def test_more_attached_than_can_be_read_is_an_error_and_never_none(monkeypatch):
+    registry = MemoryRegistry()
+    ref = push_sample(registry, "shop/web")
+    for number in range(30):
+        attach(registry, ref, "application/x", f"content {number}".encode())
+    assert len(attached(registry, ref, "application/x")) == 30
+    for limit in ("_MOST_LISTED", "_MOST_ATTACHED"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"aksci.oci.artifact.{limit}", 29)
+            with pytest.raises(RegistryError, match="30 artifacts of the type application/x"):
+                attached(registry, ref, "application/x")
 
 
 def test_what_has_no_utf_8_does_not_keep_others_out_of_the_fallback_tag():
