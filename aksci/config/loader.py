@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from aksci.config.deploy_models import EnvironmentConfig
 from aksci.config.models import Config
+from aksci.config.secret_names import secret_names
 from aksci.config.supply_models import BUILT_IN_SCANNERS, BUILT_IN_SIGNERS
 from aksci.core.errors import ConfigError
+from aksci.core.inside import Inside, repository_of
+from aksci.core.secret_variables import is_own_secret
 from aksci.core.spelling import did_you_mean
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pydantic_core import ErrorDetails
 
 __all__ = [
@@ -74,14 +77,16 @@ def load_config(path: Path) -> Config:
     :raises ConfigError: it can't be read, is not TOML, or a key is unknown, missing or wrong. All
         errors are listed at once.
     """
+    # Several projects of a repository may share one by a link.
+    inside = Inside(repository_of(Path(os.path.realpath(path.parent))), name="the repository")
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(inside.read(path.absolute()).decode())
     except FileNotFoundError:
         raise ConfigError(
             f"{path} does not exist.", hint="name the project's folder with -C FOLDER."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} can't be read: {error}.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} can't be read: it is not UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from None
     try:
@@ -180,6 +185,12 @@ def _check_references(path: Path, config: Config) -> None:
         f"{path}: images.{name}.dockerfile: this key is required."
         for name, image in config.images.items()
         if image.dockerfile is None and not read
+    ]
+    secrets = secret_names(config) if discover.variables else ()
+    problems += [
+        f"{path}: discover.variables: {name} holds a secret of aksci's, which no such file gets."
+        for name in discover.variables
+        if name in secrets or is_own_secret(name)
     ]
     problems += [
         f"{path}: services.{name}.needs: there is no service {needed!r}."

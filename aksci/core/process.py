@@ -5,14 +5,12 @@ argv is logged and redacted, time-outs end the whole process group, output passe
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import errno
 import logging
 import os
 import shlex
 import signal
-import textwrap
 import threading
 import time
 from collections import deque
@@ -20,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import DiskFullError, Interrupted, ProcessError, ProcessTimeout, ToolError
-from aksci.core.secret import Secret
+from aksci.core.secret import Concealer, Secret
 from aksci.core.text import sanitise
 
 if TYPE_CHECKING:
@@ -33,9 +31,6 @@ __all__ = ["Result", "Runner"]
 _TAIL_LINES = 60
 # sh raises its own exceptions for all other statuses: which of them is an error is ours to say.
 _EVERY_STATUS = [*range(256), *range(-64, 0)]
-_SHORTEST_LINE = 8  # characters; shorter ones (braces, "yes") would redact half of everything
-_BASE64_LINE = 76  # characters: RFC 2045, and base64 of GNU coreutils
-_URL_SAFE = str.maketrans("+/", "-_")
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 # Seconds after SIGKILL, which takes effect at once but for a moment in the kernel. No more: where
 # process 1 reaps nobody, as in many containers, the dead stay in their group for ever.
@@ -66,17 +61,14 @@ class Runner:
 
     environment: Mapping[str, str] = field(repr=False)
     log: Callable[[str], None]
-    _secrets: set[str] = field(default_factory=set, repr=False)
+    _secrets: Concealer = field(default_factory=Concealer, repr=False)
     _live: set[int] = field(default_factory=set, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _stopped: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def redact(self, text: str) -> str:
         """Replace every secret that this runner has been handed by ``***``."""
-        # The longest first: a secret inside another one would leave the other's rest readable.
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
+        return self._secrets.hide(text)
 
     def conceal(self, secret: Secret) -> None:
         """Redact a secret that programs learn from elsewhere, such as a file."""
@@ -143,23 +135,31 @@ class Runner:
             raise _failure(shown, status, sink.tail)
         return result
 
-    def ask(self, argv: Sequence[str | Path], *, timeout: float) -> Result:
+    def ask(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        timeout: float,
+        env: Mapping[str, str] | None = None,
+    ) -> Result:
         """Run a program that only tells something, as ``git status`` does; any status will do.
 
         Neither logged nor followed, and so without ``sh``: to import that takes longer than git.
 
         :param timeout: seconds, as for ``run``.
+        :param env: all of its environment. Default: the base environment.
         :raises Interrupted: as ``run``; so do ``ToolError`` and ``ProcessTimeout``.
         """
         import subprocess
 
         self._go_on()
         words = tuple(str(word) for word in argv)
+        environment = dict(self.environment if env is None else env)
         started = time.monotonic()
         try:
             process = subprocess.Popen(
-                [_locate(words[0], self.environment), *words[1:]],
-                env=dict(self.environment),
+                [_locate(words[0], environment), *words[1:]],
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -176,8 +176,9 @@ class Runner:
                 _end(process)
                 if not isinstance(error, subprocess.TimeoutExpired):
                     raise
+                shown = self.redact(shlex.join(words))
                 raise ProcessTimeout(
-                    f"{shlex.join(words)} did not end within {timeout:g} s and was stopped.",
+                    f"{shown} did not end within {timeout:g} s and was stopped.",
                     status=process.returncode,
                     output="",
                 ) from None
@@ -234,11 +235,9 @@ class Runner:
             raise Interrupted("The run was stopped.")
 
     def _learn(self, secret: Secret) -> str:
-        """Remember what to redact: the value, each line of one that has several, and base64."""
+        """Remember what to redact."""
         value = secret.reveal()
-        # Output comes line by line, so a key of several lines never passes in one piece.
-        lines = [line for line in value.splitlines() if len(line) >= _SHORTEST_LINE]
-        self._secrets.update(filter(None, (value, *lines, *_in_base64(value.strip()))))
+        self._secrets.learn(value)
         return value
 
     def _environment(self, env: Mapping[str, str | Secret], *, only: bool) -> dict[str, str]:
@@ -390,23 +389,6 @@ class _Sink:
             return
         for line in filter(str.strip, chunk.split("\n")) if self._raw else shown:
             self._on_line(line)
-
-
-def _in_base64(text: str) -> Iterator[str]:
-    """Yield what is common to all base64 (RFC 4648) of a text, whatever stands around it.
-
-    Programs print ``base64 file``, and ``Authorization: Basic`` with the name before the value.
-    Three bytes are four characters, so there are three ways in which a text may begin.
-    """
-    data = text.encode()
-    if len(text) < _SHORTEST_LINE:
-        return
-    for before, unsure in enumerate((0, 2, 3)):
-        encoded = base64.b64encode(bytes(before) + data).decode()
-        form = encoded[unsure : (before + len(data)) * 8 // 6]
-        for kind in (form, form.translate(_URL_SAFE)):
-            yield kind
-            yield from textwrap.wrap(kind, _BASE64_LINE) if not before else ()
 
 
 def _failure(shown: str, status: int, tail: str) -> ProcessError | DiskFullError:

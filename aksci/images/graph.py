@@ -9,6 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import Inside
 from aksci.images.discovery.specs import INLINE, ImageSpec, discover_images
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.dockerfile.parser import Dockerfile, parse_dockerfile
@@ -138,9 +139,10 @@ def build_graph(
     builder_platform = builder_platform or this_platform()
     specs = discover_images(root, config, builder_platform=builder_platform, importer=importer)
     parsed: dict[str, Dockerfile] = {}
+    inside = Inside(root)
     owners = _owners(config, specs)
     # Which ONBUILD counts where is known only once every image has been read.
-    read = _for_each(specs, config, lambda spec: read_image(root, spec, parsed))
+    read = _for_each(specs, config, lambda spec: read_image(root, spec, parsed, inside=inside))
     images = _for_each(specs, config, lambda spec: _with_triggers(read[spec.name], read, owners))
     needs = _for_each(
         specs, config, lambda spec: frozenset(_connect(images[spec.name], specs, owners))
@@ -207,30 +209,32 @@ def read_image(
     spec: ImageSpec,
     parsed: dict[str, Dockerfile],
     *,
+    inside: Inside | None = None,
     triggers: Mapping[str, tuple[Instruction, ...]] | None = None,
 ) -> Image:
     """Read what an image's Dockerfile means.
 
     :param parsed: the Dockerfiles that were read already, by path; this one is added.
+    :param inside: what has looked at the project's folders before.
     :param triggers: what the ONBUILD of its bases adds, as in ``Image.triggers``.
-    :raises ConfigError: the Dockerfile is wrong.
+    :raises ConfigError: the Dockerfile is wrong, or outside of the project.
     """
     syntax = spec.args.get(SYNTAX_ARG, "").strip() or None
     # Another frontend may read the same file in another way.
     key = f"{spec.dockerfile}\0{syntax}" if syntax else spec.dockerfile
     dockerfile = parsed.get(key)
     if dockerfile is None:
-        content = _content(root / spec.dockerfile, spec.dockerfile)
+        content = _content(inside or Inside(root), spec.dockerfile)
         dockerfile = parse_dockerfile(content, name=spec.dockerfile, syntax=syntax)
         parsed[key] = dockerfile
     return interpret(spec, dockerfile, triggers or {})
 
 
-def _content(path: Path, name: str) -> bytes:
+def _content(inside: Inside, name: str) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{name}: the Dockerfile can't be read: {error.strerror}.") from None
+        return inside.read(name)
+    except FileNotFoundError:
+        raise ConfigError(f"{name}: the Dockerfile does not exist.") from None
 
 
 def interpret(

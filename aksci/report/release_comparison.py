@@ -116,6 +116,9 @@ def _image_lines(change: ImageChange) -> Iterator[tuple[int, str]]:
     if change.change == "rescanned":
         digests = "the same bytes, another verdict"
     yield 1, f"{change.name} {change.change}{was}{why} [{digests}]"
+    policies = [_short(one.policy) for one in (change.old, change.new) if one and one.policy]
+    if len(set(policies)) > 1:
+        yield 2, f"policy: {' → '.join(policies)}"
     for base in change.bases:
         yield 2, f"base {base.name}: {_short(base.old) or 'none'} → {_short(base.new) or 'none'}"
     if change.packages is None:
@@ -212,6 +215,7 @@ def _side(image: ReleaseImage | None) -> dict[str, str] | None:
         "ref": str(image.ref),
         "inputKey": image.input_key,
         "verdict": image.verdict,
+        "policy": image.policy,
     }
 
 

@@ -76,7 +76,7 @@ def build(
             require_gate_parts(env)
         # From here on the last build and release are not what the sources say.
         for name in ("build.json", "release.json"):
-            (env.work / name).unlink(missing_ok=True)
+            env.work_folder.remove(name)
         with env.reporter.group("build"):
             made = _build(
                 env, found, selected, names_of(force, "force"), trusted=trusted, gate=gate
@@ -84,7 +84,7 @@ def build(
             _keep(env, found, made)
             if not keep_going:
                 made.require()
-            write_build_record(env.work, made)
+            write_build_record(env.work_folder, made)
     return made
 
 
@@ -109,7 +109,7 @@ def _build(
             force=force,
             selected=selected,
             validator=env.image_check,
-            failures=read_failures(env.work),
+            failures=read_failures(env.work_folder),
             trusted=env.trust.trusts_build if trusted else None,
             gate=gate,
         )
@@ -164,7 +164,7 @@ def _keep(env: Environment, found: Graph, made: Build) -> None:
         name: Failure(key=made.keys.get(name), error=_summary(message), run=env.run_id)
         for name, message in made.failed.items()
     }
-    update_failures(env.work, failures, succeeded=made.images, known=found.images)
+    update_failures(env.work_folder, failures, succeeded=made.images, known=found.images)
     # With what a gate refused: it need not be built once more to be asked about again.
     done = {**made.refused, **made.images}
     if any(image.made for image in done.values()):

@@ -72,7 +72,8 @@ def chooser_for(
         graph=scope.graph,
         registry=env.registry,
         bases=env.bases,
-        failures=read_failures(env.work),
+        failures=read_failures(env.work_folder),
+        known=env.known_files,
         trusted=trusted,
     )
     return Chooser(
@@ -117,6 +118,6 @@ def keep(env: Environment, cascade: Cascade) -> Cascade:
     from aksci.report.cascade_formats import cascade_document, save_cascade_report
 
     if not cascade.planned:
-        save_cascade_report(env.work, cascade)
+        save_cascade_report(env.work_folder, cascade)
     env.note("cascade", cascade_document(cascade))
     return cascade

@@ -71,7 +71,7 @@ def _release(env: Environment, build: Build, verdicts: Mapping[str, Verdict]) ->
     )
     origin = build_origin(build)
     publish_release(release, registry=env.registry, signer=env.signer, origin=origin)
-    write_release_file(env.work, release, run=env.run_id)
+    write_release_file(env.work_folder, release, run=env.run_id)
     env.reporter.line(f"release {release.ref}")
     env.reporter.output("release", str(release.ref))
     return release

@@ -285,7 +285,7 @@ def make_environment(tmp_path):
             "runner": None,
             "reporter": RecordingReporter(),
             "cache": root / "cache",
-            "state": root / "state",
+            "state": root.with_name(f"{root.name}-state"),  # not in the sources
             "run_id": "r",
             **values,
         }

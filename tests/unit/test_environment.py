@@ -235,7 +235,7 @@ def test_the_last_build_of_another_environment_is_not_taken_for_this_ones(open_e
     with pytest.raises(UsageError):
         env.last_build()
     record = Build(run_id="r", commit="", environment="staging", images={})
-    write_build_record(env.work, record)
+    write_build_record(env.work_folder, record)
     assert env.last_build() == record
     with pytest.raises(UsageError, match="for 'staging', not 'production'") as caught:
         env.at("production").last_build()

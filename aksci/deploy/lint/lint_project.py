@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import Inside
 from aksci.core.text import sanitise
 from aksci.deploy.state.desired import values_files
 from aksci.deploy.targets.helm import template_argv
 from aksci.oci.references import ImageRef
+from aksci.supply.release.chart import require_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +29,7 @@ Level = Literal["error", "warning", "info"]
 # Nothing is built yet: any digest will do to see whether the chart takes one.
 _DUMMY = "sha256:" + "0" * 64
 _POD_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod"})
+_HADOLINT = (".hadolint.yaml", ".hadolint.yml")
 _SERVING = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 
 
@@ -93,12 +96,12 @@ def lint_project(
 
     :param dockerfiles: those that were discovered, absolute.
     """
+    inside = Inside(root)
     findings = _lint_dockerfiles(dockerfiles, root, tools)
     for name, service in config.services.items():
         chart = root / service.chart
-        if not (chart / "Chart.yaml").is_file():
-            message = f"services.{name}.chart: there is no chart here (no Chart.yaml)"
-            findings.append(_error(service.chart, "aksci-chart", message))
+        if why := _no_chart(inside, name, service.chart):
+            findings.append(_error(service.chart, "aksci-chart", why))
             continue
         # With each: a value that only production sets is where a mistake hides.
         for environment_name, environment in config.environments.items():
@@ -109,6 +112,18 @@ def lint_project(
             findings += _lint_chart(name, chart, root, environment_name, environment, images, tools)
     # Once each: environments may share their values.
     return LintReport(findings=tuple(sorted(set(findings))))
+
+
+def _no_chart(inside: Inside, service: str, chart: str) -> str:
+    """Say why there is nothing that Helm may read; empty: there is."""
+    where = f"services.{service}.chart"
+    try:
+        if not inside.has_file(f"{chart}/Chart.yaml", where=where):
+            return f"{where}: there is no chart here (no Chart.yaml)"
+        require_plain(inside.find(chart, where=where))
+    except ConfigError as error:
+        return error.message
+    return ""
 
 
 def check_manifests(path: str, manifests: Sequence[Mapping[str, Any]]) -> list[LintFinding]:
@@ -147,8 +162,9 @@ def _pod_spec(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
 def _lint_dockerfiles(paths: Sequence[Path], root: Path, tools: LintTools) -> list[LintFinding]:
     if tools.hadolint is None or not paths:
         return []
-    config = root / ".hadolint.yaml"
-    options = ["--config", str(config)] if config.is_file() else []
+    # Named each time: hadolint looks for both by itself, and shows what it can't read of them.
+    found = [root / name for name in _HADOLINT if Inside(root).has_file(name)]
+    options = ["--config", str(found[0])] if found else []
     argv: list[str | Path] = [tools.hadolint, "--no-fail", "--format", "json", *options, *paths]
     # --no-fail: findings are no failure of the tool, so any other status than 0 is one.
     result = tools.runner.run(argv, cwd=root, timeout=120)

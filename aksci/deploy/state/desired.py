@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import place_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,9 +78,13 @@ def gather_inputs(
 def values_files(root: Path, environment: EnvironmentConfig, service: str) -> tuple[Path, ...]:
     """Return the environment's values files for a service, ``{service}`` filled in.
 
-    :raises ConfigError: one does not exist.
+    :raises ConfigError: one does not exist, or a link leads out of the project.
     """
-    paths = tuple(root / each.replace("{service}", service) for each in environment.values)
+    where = f"services.{service}: the values file"
+    paths = tuple(
+        place_named(root, each.replace("{service}", service), where=where)
+        for each in environment.values
+    )
     for path in paths:
         if not path.is_file():
             raise ConfigError(

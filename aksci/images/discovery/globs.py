@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import Inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
 __all__ = ["Exclude", "find_files"]
 
@@ -55,12 +55,13 @@ def find_files(
     ``*``, ``?`` and ``[…]`` match within a name, ``**`` any folders. Wildcards don't look into
     version control's folders, ``.aksci`` and ``node_modules``; ``**`` doesn't follow symbolic
     links to folders, so that loops of them end. Of several ways to one file in one folder (links),
-    the first counts: those that are no links before those that are, then by name.
+    the first counts: those that are no links before those that are, then by name. Folders outside
+    of the project, which a link may lead to, are not read.
 
     :raises ConfigError: a glob is empty, absolute, or leads out of the project.
     """
     patterns = [_parts(glob, "dockerfiles") for glob in globs]
-    walk = _GlobWalk(str(root), patterns, exclude)
+    walk = _GlobWalk(str(root), patterns, exclude, Inside(root))
     walk.visit("", [(number, 0) for number in range(len(patterns))])
     counted = _once(str(root), walk.found)
     return {
@@ -83,6 +84,7 @@ class _GlobWalk:
     root: str
     patterns: Sequence[tuple[str, ...]]
     exclude: Exclude
+    inside: Inside
     found: dict[str, _Found] = field(default_factory=dict)
     """Path -> how it was found."""
 
@@ -163,10 +165,14 @@ class _GlobWalk:
     ) -> None:
         """Take a file, or a link that matches. ``**`` does not go on behind a link."""
         link = entry.is_symlink()
-        if link and entry.is_dir():
-            if entry.name not in _PRUNED:
-                deeper.append((entry.name, self._deeper(matched), True))
-        elif entry.is_file():
+        # Not ``entry.is_dir()``: that raises for a link that leads to itself.
+        if link and os.path.isdir(entry.path):  # noqa: PTH112
+            following = self._deeper(matched)
+            if following and entry.name not in _PRUNED:
+                path = f"{folder}{entry.name}"
+                if not self.exclude.excludes(path) and self._stays(path, following):
+                    deeper.append((entry.name, following, True))
+        elif os.path.isfile(entry.path):  # noqa: PTH113
             self._note(f"{folder}{entry.name}", matched, linked=linked or link)
 
     def _enter(self, path: str, states: list[_State], *, linked: bool) -> None:
@@ -176,10 +182,30 @@ class _GlobWalk:
         full = f"{self.root}/{path}"
         through = linked or os.path.islink(full)  # noqa: PTH114 - strings, for speed
         following = self._deeper(states)
-        if following and os.path.isdir(full):  # noqa: PTH112
+        if following and os.path.isdir(full) and (not through or self._stays(path, following)):  # noqa: PTH112
             self.visit(f"{path}/", following, linked=through)
         if len(following) < len(states) and os.path.isfile(full):  # noqa: PTH113
             self._note(path, states, linked=through)
+
+    def _stays(self, path: str, states: Iterable[_State]) -> bool:
+        """Tell whether a link to a folder stays in the project.
+
+        Outside, the folder is not read: nobody but aksci.toml could say what is looked for there.
+        Where the rest of a glob is a path, it is no match unless that file exists.
+
+        :raises ConfigError: it leads outside, and a glob may find something there.
+        """
+        try:
+            self.inside.check(path)
+        except ConfigError as error:
+            rests = ["/".join(self.patterns[number][at:]) for number, at in states]
+            if any(_MAGIC.search(rest) or Path(self.root, path, rest).is_file() for rest in rests):
+                raise ConfigError(
+                    f"aksci.toml: discover.dockerfiles: {error.message}",
+                    hint=f'[discover] exclude = ["{path}"] if no image of this project is there.',
+                ) from None
+            return False
+        return True
 
     def _deeper(self, states: Iterable[_State]) -> list[_State]:
         return [(number, at + 1) for number, at in states if at + 1 < len(self.patterns[number])]
@@ -187,6 +213,8 @@ class _GlobWalk:
     def _note(self, path: str, states: Iterable[_State], *, linked: bool) -> None:
         ended = {number for number, at in states if at + 1 == len(self.patterns[number])}
         if ended and not self.exclude.excludes(path):
+            if linked:
+                self.inside.check(path, where="aksci.toml: discover.dockerfiles")
             self.found.setdefault(path, _Found(linked, set())).patterns.update(ended)
 
 

@@ -106,7 +106,12 @@ class BuildxBuilder:
 
     def _environment(self, request: BuildRequest) -> dict[str, str | Secret]:
         # In the metadata file, provenance changes no digest; attached to the image, it would.
-        values: dict[str, str | Secret] = {"BUILDX_METADATA_PROVENANCE": "max"}
+        values: dict[str, str | Secret] = {
+            "BUILDX_METADATA_PROVENANCE": "max",
+            # Else it asks git about the context, which the sources may have made a repository.
+            "BUILDX_GIT_INFO": "false",
+            "BUILDX_GIT_LABELS": "false",
+        }
         values.update(self.store.environment(self.spec))
         names = _variables(request.secrets)
         for secret in request.secrets:

@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import Inside
 from aksci.core.strict_json import MALFORMED, require_shallow
 from aksci.core.text import short_line
 from aksci.supply.scan.vex import read_vex
@@ -134,9 +135,8 @@ def _source(key: str, name: str, root: Path | None) -> KnowledgeFile:
         raise ConfigError(f"{key} names {name!r}, but there is no project folder to find it in.")
     path = root / name
     try:
-        if not path.resolve().is_relative_to(root.resolve()):
-            raise ConfigError(f"{path} ({key}) leads out of the project.")
-        return KnowledgeFile(key=key, path=path, content=path.read_bytes())
+        content = Inside(root).read(name, where=f"aksci.toml: {key}", largest=_LARGEST)
+        return KnowledgeFile(key=key, path=path, content=content)
     except OSError as error:
         raise ConfigError(
             f"{path} ({key}) can't be read: {error.strerror}.",

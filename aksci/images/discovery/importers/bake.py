@@ -6,11 +6,16 @@ inheritance, matrices and groups.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import posixpath
+import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, ProcessError
+from aksci.core.inside import Inside
+from aksci.core.secret_variables import VisibleVariables
 from aksci.images.discovery.importers.imported import Imported, NotOursError, image_name, locate
 
 if TYPE_CHECKING:
@@ -22,9 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["print_bake", "read_bake"]
 
+_OWN = "BUILDX_BAKE_"
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TIMEOUT = 60  # seconds; it takes 0.05
 _UNUSED = ("annotations", "entitlements", "extra-hosts", "labels", "network", "shm-size", "ulimits")
 """What may change an image, or whether it builds, and is not taken over."""
+_SUFFIXES = (".hcl", ".json")
 _EXPORTS_FILES = frozenset({"local", "tar", "cacheonly"})
 _DEFAULTS = frozenset({"docker-bake.hcl", "docker-bake.json"})
 _OVERRIDES = ("docker-bake.override.json", "docker-bake.override.hcl")
@@ -33,24 +41,37 @@ _OWN_KEYS = ("*.secrets=", "*.ssh=")
 
 
 def print_bake(
-    runner: Runner, buildx: Path, files: Sequence[Path], targets: Sequence[str]
+    runner: Runner,
+    buildx: Path,
+    files: Sequence[Path],
+    targets: Sequence[str],
+    *,
+    variables: VisibleVariables | None = None,
 ) -> Mapping[str, Any]:
     """Return what bake files say of some targets and groups, and of what those are based on.
 
+    :param variables: all that Bake gets to read. Default: the runner's, but for secrets.
     :raises ConfigError: Bake refuses the files.
     """
     words: list[str | Path] = [buildx, "bake", "--print", "--progress", "quiet"]
     for file in files:
         words += ["--file", file]
     folder = files[0].parent
-    plain = runner.run([*words, *targets], cwd=folder, timeout=_TIMEOUT, check=False, quiet=True)
+    visible = VisibleVariables(runner.environment) if variables is None else variables
+    _tell_withheld(files, visible)
+    # Bake's own say which files and which places are read: aksci.toml does.
+    environment = {name: text for name, text in visible.items() if not name.startswith(_OWN)}
+    run = partial(
+        runner.run, cwd=folder, env=environment, only_env=True, timeout=_TIMEOUT, quiet=True
+    )
+    plain = run([*words, *targets], check=False)
     if plain.status == 0:
         return _read(plain.stdout)
     # Only now: without them, nobody could tell which secrets the file names.
     for pattern in _OWN_KEYS:
         words += ["--set", pattern]
     try:
-        bare = runner.run([*words, *targets], cwd=folder, timeout=_TIMEOUT, quiet=True)
+        bare = run([*words, *targets])
     except ProcessError as error:
         shown = ", ".join(map(str, files))
         raise ConfigError(
@@ -59,6 +80,17 @@ def print_bake(
             "without a default must be in the environment.",
         ) from None
     return _read(bare.stdout)
+
+
+def _tell_withheld(files: Sequence[Path], visible: VisibleVariables) -> None:
+    """Tell which variables the files name and don't get: Bake itself would not say so."""
+    for file in files:
+        try:
+            words = {*_WORD.findall(file.read_text(encoding="utf-8", errors="replace"))}
+        except OSError:  # Bake will say so
+            continue
+        for name in sorted(words & visible.withheld):
+            visible.get(name)
 
 
 def read_bake(
@@ -73,9 +105,9 @@ def read_bake(
     """
     if not files:
         return []
+    inside = Inside(root)
     for file in files:
-        if not (root / file).is_file():
-            raise ConfigError(f"aksci.toml: discover.bake: {file} does not exist.")
+        _require_file(inside, file)
     _tell_overrides(root, files, importer)
     if importer.bake_print is None:
         raise ConfigError(f"aksci.toml: discover.bake: {files[0]} can't be read without buildx.")
@@ -97,6 +129,19 @@ def read_bake(
     for name in ours:
         _tell_unused(importer, f"{files[0]}: target.{name}", found[name])
     return list(ours.values())
+
+
+def _require_file(inside: Inside, file: str) -> None:
+    where = "aksci.toml: discover.bake"
+    if not inside.has_file(file, where=where):
+        raise ConfigError(f"{where}: {file} does not exist.")
+    # Bake takes any other file for Compose's, too. Then it reads the .env beside it and whatever
+    # env_file names, wherever links lead, and shows a line of them in its errors.
+    if not file.endswith(_SUFFIXES):
+        raise ConfigError(
+            f"{where}: {file} is no file of Bake's: their names end in .hcl or .json.",
+            hint="[discover] compose reads Compose files.",
+        )
 
 
 def _tell_overrides(root: Path, files: Sequence[str], importer: Importer) -> None:
@@ -123,9 +168,16 @@ def _base(root: Path, folder: str, targets: Iterable[Mapping[str, Any]]) -> str:
         for target in targets
         if "dockerfile-inline" not in target and "://" not in str(target.get("context", "."))
     ]
-    here = all((root / folder / path).is_file() for path in needed)
-    there = all((root / path).is_file() for path in needed)
+    inside = Inside(root)
+    here = all(_is_there(inside, posixpath.join(folder, path)) for path in needed)
+    there = all(_is_there(inside, path) for path in needed)
     return "" if there and not here else folder
+
+
+def _is_there(inside: Inside, path: str) -> bool:
+    with contextlib.suppress(ConfigError):  # outside: whose target it is will tell
+        return inside.has_file(path)
+    return False
 
 
 def _image(root: Path, base: str, where: str, name: str, target: Mapping[str, Any]) -> Imported:

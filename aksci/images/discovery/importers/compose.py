@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import Inside
 from aksci.images.discovery.importers.imported import (
     Imported,
     NotOursError,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from aksci.core.secret_variables import VisibleVariables
     from aksci.images.discovery.importers.imported import Importer
 
 __all__ = ["read_compose"]
@@ -43,15 +45,20 @@ class _ComposeScope:
     root: Path
     folder: str
     """Relative to the project."""
-    variables: Mapping[str, str] = field(repr=False)
+    variables: VisibleVariables = field(repr=False)
     importer: Importer
     above: tuple[str, ...] = ()
     """The files that include this one."""
 
     def unset(self, where: str) -> Any:
-        return lambda name: self.importer.warn(
-            f"{where}: the variable {name} is not set and has no default; Compose takes it as empty"
-        )
+        def tell(name: str) -> None:
+            if name not in self.variables.withheld:  # which was told
+                self.importer.warn(
+                    f"{where}: the variable {name} is not set and has no default; Compose takes it "
+                    "as empty"
+                )
+
+        return tell
 
 
 def read_compose(root: Path, files: Sequence[str], importer: Importer) -> list[Imported]:
@@ -61,11 +68,14 @@ def read_compose(root: Path, files: Sequence[str], importer: Importer) -> list[I
     """
     if not files:
         return []
+    importer = importer.reading(files)
     folder = posixpath.dirname(files[0])
     place = _ComposeScope(
         root=root,
         folder=folder,
-        variables=_environment(root, folder, (".env",), importer.variables, required=False),
+        variables=_environment(
+            root, folder, (".env",), importer.visible, importer=importer, required=False
+        ),
         importer=importer,
     )
     services, project = _load(place, files)
@@ -86,17 +96,21 @@ def _environment(
     root: Path,
     folder: str,
     files: Sequence[str],
-    variables: Mapping[str, str],
+    variables: VisibleVariables,
     *,
+    importer: Importer,
     required: bool,
-) -> dict[str, str]:
+) -> VisibleVariables:
     """Return the variables of some files, the environment's first."""
     found: dict[str, str] = {}
+    inside = Inside(root)
     for file in files:
         shown = posixpath.normpath(posixpath.join(folder, file))
-        if required or (root / shown).is_file():
-            found |= read_env_file(root / shown, {**found, **variables}, shown)
-    return {**found, **variables}
+        if required or inside.has_file(shown):
+            path = inside.find(shown)
+            importer.require_no_secret(path, shown)
+            found |= read_env_file(path, {**found, **variables}, shown)
+    return variables.over(found)
 
 
 def _load(place: _ComposeScope, files: Sequence[str]) -> tuple[dict[str, dict[str, Any]], str]:
@@ -116,7 +130,7 @@ def _load(place: _ComposeScope, files: Sequence[str]) -> tuple[dict[str, dict[st
 def _documents(place: _ComposeScope, file: str) -> list[dict[str, Any]]:
     if file in place.above:
         raise ConfigError(f"{file} includes itself: {' -> '.join([*place.above, file])}.")
-    return read_documents(place.root / file, file)
+    return read_documents(Inside(place.root).find(file), file)
 
 
 def _services(
@@ -182,7 +196,7 @@ def _extended(
             importer=place.importer,
         )
         services = {}
-        for document in read_documents(place.root / file, file):
+        for document in read_documents(Inside(place.root).find(file), file):
             services = {**services, **(document.get("services") or {})}
     name = extends["service"]
     step = f"{file}: {name}"
@@ -211,7 +225,12 @@ def _include(
             root=place.root,
             folder="" if inner == "." else inner,
             variables=_environment(
-                place.root, "", own or (default,), place.variables, required=bool(own)
+                place.root,
+                "",
+                own or (default,),
+                place.variables,
+                importer=place.importer,
+                required=bool(own),
             ),
             importer=place.importer,
             above=(*place.above, file),

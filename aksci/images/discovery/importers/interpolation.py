@@ -6,9 +6,11 @@ Compose specification, "Interpolation"; Docker's documentation, "Syntax for envi
 from __future__ import annotations
 
 import re
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,7 +48,7 @@ def fill_in(
         elif following == "{":
             end = _closing(text, dollar + 2)
             if end < 0:
-                raise ConfigError(f"{where}: {text!r}: a ${{ has no end.")
+                raise ConfigError(f"{where}: a ${{ has no end.")
             inner = text[dollar + 2 : end]
             out.append(_braced(inner, variables, where=where, unset=unset))
             at = end + 1
@@ -54,7 +56,7 @@ def fill_in(
             out.append(_plain(match.group(), variables, unset))
             at = match.end()
         else:
-            raise ConfigError(f"{where}: {text!r}: a $ without a name; write $$ for a dollar.")
+            raise ConfigError(f"{where}: a $ without a name; write $$ for a dollar.")
     return "".join([*out, text[at:]])
 
 
@@ -86,28 +88,36 @@ def read_env_file(path: Path, variables: Mapping[str, str], shown: str) -> dict[
     Values in single quotes are taken as they are; in the others, variables are filled in: those
     handed in, then those of the lines above.
 
+    Messages show no line: such a file may hold passwords.
+
+    :param path: links followed, so that it surely is in the project.
+    :param shown: what messages call the file.
     :raises ConfigError: it can't be read, or a line is wrong.
     """
     try:
-        content = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{shown} can't be read: {error}.") from None
+        content = read_file(path, shown=shown).decode("utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"{shown} does not exist.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{shown} can't be read: it is not UTF-8.") from None
     found: dict[str, str] = {}
-    lines = content.replace("\r\n", "\n").split("\n")
+    lines = deque(content.replace("\r\n", "\n").split("\n"))
+    total = len(lines)
     while lines:
-        line = lines.pop(0).strip()
+        number = total - len(lines) + 1
+        line = lines.popleft().strip()
         if not line or line.startswith("#"):
             continue
         match = _LINE.fullmatch(line)
         if match is None:
-            raise ConfigError(f"{shown}: {line!r} is not NAME=value.")
+            raise ConfigError(f"{shown}: line {number} is not NAME=value.")
         name, value = match.groups()
         if value is None:  # the name alone: as the environment has it
             continue
         quote = value[:1] if value[:1] in {"'", '"'} else ""
         while quote and _end_of_quote(value, quote) < 0 and lines:
-            value += "\n" + lines.pop(0)
-        found[name] = _value(value, quote, {**found, **variables}, shown)
+            value += "\n" + lines.popleft()
+        found[name] = _value(value, quote, {**found, **variables}, f"{shown}: line {number}")
     return found
 
 
@@ -159,7 +169,7 @@ def _braced(
 ) -> str:
     match = _WORD.match(inner)
     if match is None:
-        raise ConfigError(f"{where}: ${{{inner}}} names no variable.")
+        raise ConfigError(f"{where}: a ${{}} names no variable.")
     name, rest = match.group(), inner[match.end() :]
     if not rest:
         return _plain(name, variables, unset)
@@ -179,4 +189,4 @@ def _braced(
             f"{where}: the variable {name} must be set" + (f": {why}." if why else "."),
             hint=f"export {name}=…, or write it into the .env file.",
         )
-    raise ConfigError(f"{where}: ${{{inner}}} is no way to fill in a variable.")
+    raise ConfigError(f"{where}: ${{{name}}} is no way to fill in a variable.")

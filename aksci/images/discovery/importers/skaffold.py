@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import Inside
 from aksci.images.discovery.importers.imported import (
     Imported,
     NotOursError,
@@ -50,10 +51,14 @@ def read_skaffold(root: Path, files: Sequence[str], importer: Importer) -> list[
     """
     if not files:
         return []
+    importer = importer.reading(files)
     own = posixpath.join(posixpath.dirname(files[0]), "skaffold.env")
-    if (root / own).is_file():
-        variables = read_env_file(root / own, importer.variables, own)
-        importer = replace(importer, variables={**variables, **importer.variables})
+    inside = Inside(root)
+    if inside.has_file(own):
+        path = inside.find(own)
+        importer.require_no_secret(path, own)
+        variables = read_env_file(path, importer.visible, own)
+        importer = replace(importer, variables=importer.visible.over(variables))
     artifacts = _artifacts(root, files, importer)
     names = _names({image: where for image, (where, *_) in artifacts.items()})
     found = []
@@ -97,7 +102,7 @@ def _documents(
     seen: set[tuple[str, int]] = set()
     while waiting:
         file, names = waiting.pop(0)
-        documents = read_documents(root / file, file)
+        documents = read_documents(Inside(root).find(file), file)
         for at, document in enumerate(documents, 1):
             if not str(document.get("apiVersion", "")).startswith("skaffold/"):
                 raise ConfigError(f"{file}: apiVersion: this is no configuration of Skaffold.")
@@ -121,7 +126,8 @@ def _required(
                 path = locate(root, posixpath.dirname(file), str(table["path"]), what="path")
             except NotOursError as why:
                 raise ConfigError(f"{where}: {table['path']} can't be read: {why}.") from None
-            yield (f"{path}/skaffold.yaml" if (root / path).is_dir() else path), names
+            folder = Inside(root).has_folder(path, where=where)
+            yield (f"{path}/skaffold.yaml" if folder else path), names
         elif remote := [key for key in table if key not in {"configs", "activeProfiles"}]:
             importer.warn(f"{file}: requires: the configurations behind {remote[0]} are not read")
         else:
@@ -173,7 +179,8 @@ def _dockerfile(root: Path, folder: str, context: str, path: str) -> str:
     path = path or "Dockerfile"
     inside = locate(root, context, path, what="Dockerfile")
     beside = locate(root, folder, path, what="Dockerfile")
-    shared = beside != inside and not (root / inside).exists() and (root / beside).exists()
+    look = Inside(root)
+    shared = beside != inside and not look.has_file(inside) and look.has_file(beside)
     return beside if shared else inside
 
 
@@ -184,8 +191,8 @@ def _arguments(value: Any, where: str, importer: Importer) -> tuple[dict[str, st
     for key, one in _mapping(value, where).items():
         name = str(key)
         if one is None:  # as --build-arg NAME
-            if name in importer.variables:
-                args[name] = importer.variables[name]
+            if name in importer.visible:
+                args[name] = importer.visible[name]
             continue
         try:
             args[name] = _TEMPLATE.sub(lambda hit: _variable(hit.group(1), importer), text(one))
@@ -198,8 +205,8 @@ def _arguments(value: Any, where: str, importer: Importer) -> tuple[dict[str, st
 
 
 def _variable(name: str, importer: Importer) -> str:
-    if name in importer.variables:
-        return importer.variables[name]
+    if name in importer.visible:
+        return importer.visible[name]
     if _SKAFFOLDS.fullmatch(name):
         raise NotOursError(f"only Skaffold knows {name}")
     raise NotOursError(f"the environment variable {name} is not set")

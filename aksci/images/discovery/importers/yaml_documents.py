@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,16 +91,17 @@ _Loader.add_constructor("!override", lambda loader, node: Override(_tagged(loade
 def read_documents(path: Path, shown: str) -> list[dict[str, Any]]:
     """Return the documents of a YAML file, without empty ones.
 
+    :param path: links followed, so that it surely is in the project.
     :param shown: what messages call the file.
     :raises ConfigError: it can't be read, is not YAML, or holds something else than mappings.
     """
     try:
-        content = path.read_text(encoding="utf-8-sig")
+        content = read_file(path, shown=shown).decode("utf-8-sig")
         documents = [one for one in yaml.load_all(content, _Loader) if one is not None]
     except FileNotFoundError:
         raise ConfigError(f"{shown} does not exist.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{shown} can't be read: {error}.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{shown} can't be read: it is not UTF-8.") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{shown} is not valid YAML: {_words(error)}.") from None
     if any(not isinstance(one, dict) for one in documents):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError, TrustError
 from aksci.core.http import ca_bundle, proxy_for
+from aksci.core.inside import place_named
 from aksci.core.secret import Secret
 from aksci.core.text import sanitise
 from aksci.supply.sign.dct.dct_signer import DctSigner
@@ -64,7 +65,9 @@ def dct_signer(
     else:
         phrase = _secret(variables, config.passphrase_env)
         root_phrase = _secret(variables, config.root_passphrase_env)
-        keys = KeyStore(root / Path(config.keys or _USUAL_KEYS).expanduser())
+        keys = KeyStore(
+            place_named(root, Path(config.keys or _USUAL_KEYS).expanduser(), where="sign.dct.keys")
+        )
     client = NotaryClient(
         notary=notary,
         runner=runner,
@@ -118,7 +121,10 @@ def trust_server(
     host = url.partition("://")[2].rstrip("/")
     login = docker_login(docker_config, host) if docker_config else None
     bundle = ca_bundle(variables)
-    ca = root / Path(config.server_ca).expanduser() if config.server_ca else None
+    ca = None
+    if config.server_ca:
+        named = Path(config.server_ca).expanduser()
+        ca = place_named(root, named, where="sign.dct.server_ca")
     return TrustServer(
         url=url,
         ca=ca or (Path(bundle) if bundle else None),

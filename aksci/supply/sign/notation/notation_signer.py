@@ -20,6 +20,7 @@ from aksci.core.errors import (
     TrustError,
 )
 from aksci.core.files import write_atomically
+from aksci.core.inside import place_named
 from aksci.core.text import one_line, sanitise
 from aksci.supply.sandbox import Sandbox
 from aksci.supply.sign.concurrent_signing import sign_and_check
@@ -316,7 +317,7 @@ def notation_signer(
             hint="name the folder with its root certificate (PEM) under [sign.notation].",
         )
     home = state / "signing"
-    roots = _roots(root / config.trust_store) if config.trust_store else ()
+    roots = _roots(root, config.trust_store) if config.trust_store else ()
     if key is None:
         pair = ensure_test_key(home, now=now)
         roots = roots or (pair.certificate,)
@@ -383,8 +384,11 @@ def _write_key(home: Path, pair: TestKey) -> None:
     write_atomically(path, text)
 
 
-def _roots(folder: Path) -> tuple[Path, ...]:
-    found = sorted(path for path in folder.glob("*") if path.suffix in {".pem", ".crt", ".cer"})
+def _roots(root: Path, named: str) -> tuple[Path, ...]:
+    where = "sign.notation.trust_store"
+    folder = place_named(root, named, where=where)
+    names = sorted(path for path in folder.glob("*") if path.suffix in {".pem", ".crt", ".cer"})
+    found = [path for path in names if place_named(root, path, where=where).is_file()]
     if not found:
         raise ConfigError(
             f"sign.notation.trust_store {folder} holds no certificate (.pem, .crt, .cer)."

@@ -9,6 +9,8 @@ import pytest
 
 from aksci.config.loader import load_config
 from aksci.core.errors import BuildError, ConfigError, UsageError, ValidationError
+from aksci.core.git import Tracked
+from aksci.core.work_folder import WorkFolder
 from aksci.images.build.build_record import (
     Base,
     Build,
@@ -121,21 +123,31 @@ def failure(error):
 
 def test_failures_are_kept_until_the_image_succeeds_or_is_gone(tmp_path):
     known = {"a", "b", "c"}
-    update_failures(tmp_path, {"a": failure("1"), "b": failure("2")}, succeeded=(), known=known)
-    update_failures(tmp_path, {"c": failure("3")}, succeeded=("a",), known=known)
-    assert read_failures(tmp_path) == {"b": failure("2"), "c": failure("3")}
-    update_failures(tmp_path, {}, succeeded=(), known={"a", "c"})
-    assert read_failures(tmp_path) == {"c": failure("3")}
+    update_failures(
+        WorkFolder(tmp_path, tracked=Tracked),
+        {"a": failure("1"), "b": failure("2")},
+        succeeded=(),
+        known=known,
+    )
+    update_failures(
+        WorkFolder(tmp_path, tracked=Tracked), {"c": failure("3")}, succeeded=("a",), known=known
+    )
+    assert read_failures(WorkFolder(tmp_path, tracked=Tracked)) == {
+        "b": failure("2"),
+        "c": failure("3"),
+    }
+    update_failures(WorkFolder(tmp_path, tracked=Tracked), {}, succeeded=(), known={"a", "c"})
+    assert read_failures(WorkFolder(tmp_path, tracked=Tracked)) == {"c": failure("3")}
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', '{"a": {}}'])
 def test_a_damaged_list_of_failures_says_nothing(tmp_path, content):
     (tmp_path / "failed.json").write_text(content)
-    assert read_failures(tmp_path) == {}
+    assert read_failures(WorkFolder(tmp_path, tracked=Tracked)) == {}
 
 
 def test_nothing_is_written_where_nothing_failed(tmp_path):
-    update_failures(tmp_path / "no", {}, succeeded=("a",), known={"a"})
+    update_failures(WorkFolder(tmp_path / "no", tracked=Tracked), {}, succeeded=("a",), known={"a"})
     assert not (tmp_path / "no").exists()
 
 
@@ -153,8 +165,8 @@ def incomplete(**given):
 
 
 def test_a_build_that_is_read_again_says_what_it_left_out_and_why(tmp_path):
-    write_build_record(tmp_path, incomplete(keys={"b": "1"}))
-    build = read_build_record(tmp_path)
+    write_build_record(WorkFolder(tmp_path, tracked=Tracked), incomplete(keys={"b": "1"}))
+    build = read_build_record(WorkFolder(tmp_path, tracked=Tracked))
     assert build == incomplete()
     assert (build.missing, build.complete) == (("b", "d"), False)
 
@@ -163,16 +175,16 @@ def test_a_build_requires_its_images_in_the_session_that_made_it_and_in_later_on
     made = incomplete(errors={"b": ValidationError("It is broken.")})
     with pytest.raises(ValidationError, match="It is broken"):
         made.require()
-    write_build_record(tmp_path, made)
+    write_build_record(WorkFolder(tmp_path, tracked=Tracked), made)
     with pytest.raises(UsageError, match=r"2 images of the last .* did not build, .*: b, d"):
-        read_build_record(tmp_path).require()
+        read_build_record(WorkFolder(tmp_path, tracked=Tracked)).require()
 
 
 def test_a_file_of_an_earlier_version_names_what_did_not_build(tmp_path):
-    path = write_build_record(tmp_path, incomplete())
+    path = write_build_record(WorkFolder(tmp_path, tracked=Tracked), incomplete())
     document = json.loads(path.read_text())
     path.write_text(json.dumps({k: document[k] for k in document.keys() - {"errors", "blocked"}}))
-    assert read_build_record(tmp_path).failed == {"b": "", "d": ""}
+    assert read_build_record(WorkFolder(tmp_path, tracked=Tracked)).failed == {"b": "", "d": ""}
 
 
 @pytest.mark.parametrize(
@@ -188,13 +200,13 @@ def test_a_file_of_an_earlier_version_names_what_did_not_build(tmp_path):
 )
 def test_a_record_that_is_damaged_or_of_another_version_is_no_build(tmp_path, name, value):
     record = Build(run_id="1", commit="c", environment="e", images={})
-    path = write_build_record(tmp_path, record)
+    path = write_build_record(WorkFolder(tmp_path, tracked=Tracked), record)
     path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
     with pytest.raises(UsageError, match="is damaged"):
-        read_build_record(tmp_path)
+        read_build_record(WorkFolder(tmp_path, tracked=Tracked))
     path.write_text("[" * 100_000)
     with pytest.raises(UsageError, match="is damaged"):
-        read_build_record(tmp_path)
+        read_build_record(WorkFolder(tmp_path, tracked=Tracked))
 
 
 def ssh(tmp_path, toml, **variables):
@@ -287,7 +299,7 @@ def test_the_record_of_a_build_says_what_each_image_was_built_from_by_the_names_
         bases=(base,),
     )
     record = Build(run_id="r", commit="", environment="local", images={"app": image})
-    path = write_build_record(tmp_path, record)
+    path = write_build_record(WorkFolder(tmp_path, tracked=Tracked), record)
     (stored,) = json.loads(path.read_text())["images"]["app"]["bases"]
     assert stored == {
         "reference": base.reference,
@@ -296,4 +308,4 @@ def test_the_record_of_a_build_says_what_each_image_was_built_from_by_the_names_
         "image": "",
         "stands_on": True,
     }
-    assert read_build_record(tmp_path) == record
+    assert read_build_record(WorkFolder(tmp_path, tracked=Tracked)) == record

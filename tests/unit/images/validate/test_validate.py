@@ -16,6 +16,8 @@ from aksci.core.errors import (
     RegistryError,
     ValidationError,
 )
+from aksci.core.git import Tracked
+from aksci.core.work_folder import WorkFolder
 from aksci.images.validate.checks import Check, plan_check, spec_hash
 from aksci.images.validate.image_runner import LOG_LINES, CheckOutcome, end_of
 from aksci.images.validate.own_validations import OwnValidations
@@ -244,7 +246,12 @@ def notes():
 @pytest.fixture
 def own(tmp_path):
     """What runs of this project have seen; each call is another run's look."""
-    return lambda **given: OwnValidations(tmp_path / ".aksci", **{"ours": lambda: True, **given})
+
+    def look(brought=(), **given):
+        work = WorkFolder(tmp_path / ".aksci", tracked=lambda: Tracked(files=brought))
+        return OwnValidations(work, **given)
+
+    return look
 
 
 @pytest.fixture
@@ -344,7 +351,7 @@ def test_a_memory_that_git_brings_with_the_sources_knows_of_no_pass(make, regist
     image = ref(store_image(registry, {"Cmd": ["x"]}))
     engine = ListedEngine()
     make(engine).check("app", image)
-    assert not make(engine, own=own(ours=lambda: False)).check("app", image).remembered
+    assert not make(engine, own=own(brought=("validations.json",))).check("app", image).remembered
     assert len(engine.tasks) == 2
 
 

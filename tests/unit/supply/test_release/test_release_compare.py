@@ -205,6 +205,17 @@ def test_another_verdict_on_the_same_bytes_is_told_as_what_is_known_now(compare,
     assert "known now: CRITICAL CVE-2024-5535" in comparison_text(found)
 
 
+def test_another_policy_is_told(compare, make):
+    """VEX, KEV and EPSS files are in its hash: who changes one changes what passes."""
+    known = {"catalog": evidence(make.verdict())}
+    old, new = image(), image(verdict=digest("8"), policy=digest("9"))
+    found = compare(release("a", old), release("b", new), known, known)
+    assert "    policy: 333333333333 → 999999999999" in comparison_text(found)
+    assert comparison_document(found)["images"][0]["new"]["policy"] == digest("9")
+    found = compare(release("a", old), release("b", image(verdict=digest("8"))), known, known)
+    assert "policy" not in comparison_text(found)
+
+
 def test_a_rewritten_or_removed_migration_is_told_first_and_loudly(compare):
     old = service(migrations=[("1", "a"), ("2", "b"), ("3", "c")])
     new = service(migrations=[("1", "a"), ("2", "f"), ("4", "d")])
