@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Envelope",
-    "Signed",
+    "SignedParts",
     "TrustedRoots",
     "prove",
     "read_envelope",
@@ -80,7 +80,7 @@ def require_ours(data: bytes, target: Manifest, *, anchors: frozenset[bytes]) ->
     certificate = require_issuers(chain, anchors=anchors)
     _require(protected.get(_ALG) in _BITS, "its algorithm")
     require_signature(
-        Signed(
+        SignedParts(
             algorithm=protected[_ALG],
             chain=chain,
             payload=payload,
@@ -156,7 +156,7 @@ _BITS = {-37: 256, -38: 384, -39: 512, -7: 256, -35: 384, -36: 512}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Signed:
+class SignedParts:
     """What is signed, and by whom it says so; trust it once ``require_signature`` has passed."""
 
     algorithm: int
@@ -170,7 +170,7 @@ class Signed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Envelope(Signed):
+class Envelope(SignedParts):
     """What an envelope says."""
 
     signed_at: dt.datetime
@@ -205,7 +205,7 @@ def _parts(data: bytes) -> tuple[bytes, Any, bytes, bytes]:
     return raw, unprotected, payload, signature
 
 
-def require_signature(envelope: Signed, certificate: Certificate) -> None:
+def require_signature(envelope: SignedParts, certificate: Certificate) -> None:
     """Require that the certificate's key has signed, by the algorithm that belongs to the key.
 
     :raises StrangerError: it has not.
@@ -228,7 +228,7 @@ def require_signature(envelope: Signed, certificate: Certificate) -> None:
         raise StrangerError("not signed by this key") from None
 
 
-def _verify_pss(key: Any, envelope: Signed) -> None:
+def _verify_pss(key: Any, envelope: SignedParts) -> None:
     from cryptography.hazmat.primitives.asymmetric import padding
 
     digest = _hash(envelope.algorithm)
@@ -236,7 +236,7 @@ def _verify_pss(key: Any, envelope: Signed) -> None:
     key.verify(envelope.signature, envelope.signed, pss, digest)
 
 
-def _verify_ecdsa(key: Any, envelope: Signed) -> None:
+def _verify_ecdsa(key: Any, envelope: SignedParts) -> None:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
