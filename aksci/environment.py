@@ -16,7 +16,7 @@ from aksci.config.loader import CONFIG_NAME, LOCAL, environment_settings, find_p
 from aksci.config.secret_names import secret_names, withheld_names
 from aksci.core.errors import ConfigError, UsageError
 from aksci.core.files import user_folder
-from aksci.core.git import find_top, tracked_files
+from aksci.core.git import repository_of, tracked_files
 from aksci.core.process import Runner
 from aksci.core.reporting import Concealing
 from aksci.core.seal_key import SEAL_VARIABLE
@@ -241,7 +241,7 @@ def _require_unbrought(
     """
     place = folder.resolve()
     # As a rule, it is elsewhere, and nothing is asked.
-    if not place.is_relative_to(find_top(root) or root) or not place.is_dir():
+    if not place.is_relative_to(repository_of(root)) or not place.is_dir():
         return
     asked = os.path.relpath(place, root)
     files = tracked_files(

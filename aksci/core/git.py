@@ -30,6 +30,7 @@ __all__ = [
     "Tracked",
     "ask_git",
     "find_top",
+    "repository_of",
     "source_commit",
     "tracked_files",
 ]
@@ -93,13 +94,21 @@ class Tracked:
 
 
 def find_top(folder: Path) -> Path | None:
-    """Return the nearest folder, from this one upwards, that has a ``.git``; None: there is none.
+    """Return the work tree that a folder is in; None: it is in none.
+
+    Git keeps no file called ``.git``, so that nothing in a tree can pretend to be its top.
 
     :param folder: absolute and resolved.
     """
+    # A folder, or a file in a linked work tree.
     return next(
         (each for each in (folder, *folder.parents) if os.path.lexists(each / ".git")), None
     )
+
+
+def repository_of(folder: Path) -> Path:
+    """Return the work tree that a folder is in; outside of any, the folder itself."""
+    return find_top(folder) or folder
 
 
 def ask_git(root: Path, *words: str, runner: Runner, paths: tuple[str, ...] = ()) -> GitAnswer:
@@ -182,8 +191,9 @@ def tracked_files(
     answer = ask_git(root, "ls-files", "-z", "--full-name", paths=paths, runner=runner)
     if answer.problem:
         return Tracked(problem=answer.problem)
-    top = find_top(root.resolve()) or root
-    own = (root.resolve().relative_to(top) / sources).as_posix()
+    root = root.resolve()
+    top = repository_of(root)
+    own = (root.relative_to(top) / sources).as_posix()
     listed = set(filter(None, answer.text.split("\0")))
     strange = "" if own in listed else f"the git repository of {top} does not track {own}"
     return Tracked(files=tuple(sorted(listed - {own})), problem=strange)

@@ -11,10 +11,11 @@ import stat
 from pathlib import Path
 
 from aksci.core.errors import ConfigError
+from aksci.core.git import repository_of
 
-__all__ = ["LARGEST", "Inside", "place_named", "read_file", "repository_of"]
+__all__ = ["Inside", "place_named", "read_file"]
 
-LARGEST = 16 << 20
+_LARGEST = 16 << 20
 """Bytes: what people write by hand is smaller."""
 _CHUNK = 1 << 16
 _SHOWN = 200  # characters
@@ -68,7 +69,7 @@ class Inside:
         found = self._find(os.fspath(path), where)
         return found[len(self.top) :] in self._folders or os.path.isdir(found)  # noqa: PTH112
 
-    def read(self, path: str | Path, *, where: str = "", largest: int = LARGEST) -> bytes:
+    def read(self, path: str | Path, *, where: str = "", largest: int = _LARGEST) -> bytes:
         """Return the content of a regular file.
 
         :param largest: bytes that it may have.
@@ -116,7 +117,7 @@ class Inside:
         return f"{self.top}/{path}" if parts else self.top
 
 
-def read_file(path: Path | str, *, shown: str, largest: int = LARGEST) -> bytes:
+def read_file(path: Path | str, *, shown: str, largest: int = _LARGEST) -> bytes:
     """Return the content of a regular file: a pipe would keep us waiting, and a device has no end.
 
     :param shown: what messages call it.
@@ -170,17 +171,6 @@ def place_named(root: Path, path: str | Path, *, where: str) -> Path:
         return Path(written)  # links as they are: those of a mounted secret change at any time
     except (OSError, ValueError) as error:
         raise _unreadable(_shown(os.fspath(path), where), error) from None
-
-
-def repository_of(folder: Path) -> Path:
-    """Return the work tree that a folder is in; outside of any, the folder itself.
-
-    Git keeps no file called ``.git``, so that nothing in the tree can pretend to be its top.
-
-    :param folder: absolute.
-    """
-    # A folder, or a file in a linked work tree.
-    return next((one for one in (folder, *folder.parents) if os.path.lexists(one / ".git")), folder)
 
 
 def _is_below(path: str, folder: str) -> bool:
