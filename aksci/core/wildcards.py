@@ -100,6 +100,12 @@ def char_class(inner: str, *, negations: str) -> Chars:
     return Chars(tuple(ranges), negated)
 
 
+def _is_idempotent(item: Item) -> bool:
+    """Tell whether an item means the same twice in a row as once."""
+    # Folders without slashes are one folder: twice, they are two.
+    return isinstance(item, Many) or (isinstance(item, Folders) and "/" in item.chars)
+
+
 class Place(dict[str, "Place"]):
     """Where one may be in the patterns after some text; by character, where that leads."""
 
@@ -152,8 +158,8 @@ class Wildcards:
                 starts.append(at)
                 before: Item | None = None
                 for item in items:
-                    if item == before and isinstance(item, Many | Folders):
-                        continue  # twice in a row, they mean the same as once
+                    if item == before and _is_idempotent(item):
+                        continue
                     before = item
                     if isinstance(item, str):
                         self._literals.setdefault(item, []).append(at)
