@@ -26,7 +26,6 @@ __all__ = [
     "Place",
     "Wildcards",
     "char_class",
-    "literal",
 ]
 
 _REMEMBERED = 1 << 21
@@ -75,11 +74,6 @@ class Folders:
 
 Item = str | One | Many | Folders
 """A text of one character is that character."""
-
-
-def literal(text: str) -> tuple[str, ...]:
-    """Return the items of a text that means itself."""
-    return tuple(text)
 
 
 def char_class(inner: str, *, negations: str) -> Chars:
