@@ -311,7 +311,7 @@ def test_what_only_notation_understands_is_not_lost_among_rubbish(
 def test_more_than_can_be_read_are_told_and_never_taken_for_none(
     registry, corpus, target, search, monkeypatch
 ):
-    monkeypatch.setattr("aksci.supply.sign.notation.stored_signatures._MOST", 100)
+    monkeypatch.setattr("aksci.supply.sign.notation.stored_signatures.MOST_READ", 100)
     add(registry, 1, corpus["three certificates"].data, target.digest)
     for number in range(150):
         add(registry, number + 20, b"rubbish", target.digest, **FUTURE)

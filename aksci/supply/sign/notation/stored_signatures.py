@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from aksci.core.concurrency import gather
 from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry, RegistryError
 from aksci.core.strict_json import parse_json
-from aksci.oci.artifact import CREATED, find_artifacts, read_artifact
+from aksci.oci.artifact import CREATED, find_artifacts, newest_first, read_artifact
 from aksci.oci.manifest import OCI_MANIFEST
 from aksci.supply.sign.notation.cbor import DoubtError
 from aksci.supply.sign.notation.certificate_chain import StrangerError
 from aksci.supply.sign.notation.verify_in_process import prove, require_ours
+from aksci.supply.sign.signer import MOST_READ, require_readable
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -40,7 +41,6 @@ _COSE = "application/cose"
 _THUMBPRINTS = "io.cncf.notary.x509chain.thumbprint#S256"
 """Annotation: the SHA-256 of each certificate, which notation writes ("OCI Signatures")."""
 _LARGEST = 1 << 20  # bytes of a manifest or of an envelope
-_MOST = 20_000  # signatures of one digest that are read
 _MANY = 200  # from here on, a person is told
 _AT_ONCE = 64
 _THREADS = 8
@@ -124,9 +124,9 @@ class SignatureSearch:
         listed = sorted(find_artifacts(self.registry, ref, SIGNATURE), key=self._hinted)
         if len(listed) > _MANY:
             self.say(f"{ref} has {len(listed):,} signatures; looking for ours")
-        found = Found(target=target, listed=len(listed), skipped=max(0, len(listed) - _MOST))
+        found = Found(target=target, listed=len(listed), skipped=max(0, len(listed) - MOST_READ))
         lost: RegistryError | None = None
-        for batch in _batches(listed[:_MOST]):
+        for batch in _batches(listed[:MOST_READ]):
             results = gather(
                 lambda entry: self._read(ref, entry, target),
                 batch,
@@ -163,15 +163,10 @@ class SignatureSearch:
         """
         target = self.registry.manifest(ref.repository, ref.digest)
         found = Found(target=target, listed=len(listed))
-        if len(listed) > _MOST:
-            raise RegistryError(
-                f"{ref} has {len(listed):,} signatures, and no more than {_MOST:,} are read.",
-                hint=f"delete those in {ref.repository} that are not yours.",
-            )
-        ordered = sorted(listed, key=lambda one: one.annotations.get(CREATED, ""), reverse=True)
+        require_readable(ref, listed)
         results = gather(
             lambda entry: self._read(ref, entry, target),
-            sorted(ordered, key=self._hinted),
+            sorted(newest_first(listed), key=self._hinted),
             limit=_THREADS,
             name="signatures",
         )
