@@ -95,7 +95,7 @@ class Inside:
         return found
 
     def _plainly(self, path: str) -> str | None:
-        """Return where a path leads if nothing on the way is a link; None: nobody knows yet."""
+        """Return where a path leads if nothing on the way is a link; None: a link is."""
         parts = [] if path == "." else path.split("/")
         if path.startswith("/") or not {"", ".", ".."}.isdisjoint(parts):
             return None
