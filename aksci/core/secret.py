@@ -9,6 +9,8 @@ import threading
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
+from aksci.core.text import escape_markdown, sanitise
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -79,6 +81,11 @@ class Concealer:
             # The longest first: a secret inside another one would leave the other's rest readable.
             # In one assignment: another thread may be going through the old ones.
             self._spelt = tuple(sorted(spelt, key=len, reverse=True))
+
+    def learn_shown(self, value: str) -> None:
+        """Hide a value also as reporters write it: made harmless, and in Markdown."""
+        for spelling in (value, sanitise(value), escape_markdown(value)):
+            self.learn(spelling)
 
     def hide(self, text: str) -> str:
         """Replace every secret by ``***``."""
