@@ -108,7 +108,7 @@ class Environment(EnvironmentParts):
         cache = user_folder(variables, "XDG_CACHE_HOME", ".cache")
         state = user_folder(variables, "XDG_STATE_HOME", ".local/state")
         for folder in (cache, state):
-            _require_unbrought(root, folder, runner=runner, variables=variables)
+            _require_untracked(root, folder, runner=runner)
         return cls(
             root=root,
             config=config,
@@ -232,9 +232,7 @@ class Environment(EnvironmentParts):
         return read_release_file(self.work_folder)
 
 
-def _require_unbrought(
-    root: Path, folder: Path, *, runner: Runner, variables: Mapping[str, str]
-) -> None:
+def _require_untracked(root: Path, folder: Path, *, runner: Runner) -> None:
     """Refuse a user's folder that the sources bring: programs are kept there, keys and facts.
 
     :raises ConfigError: git tracks files in it.
@@ -244,13 +242,11 @@ def _require_unbrought(
     if not place.is_relative_to(repository_of(root)) or not place.is_dir():
         return
     asked = os.path.relpath(place, root)
-    files = tracked_files(
-        root, asked, sources=CONFIG_NAME, runner=runner, variables=variables
-    ).files
+    files = tracked_files(root, asked, sources=CONFIG_NAME, runner=runner).files
     if files:
         raise ConfigError(
-            f"git brings files of {folder} with the sources, such as {one_line(files[0], 100)}: "
-            "their author could put any program there.",
+            f"git tracks files of {folder}, such as {one_line(files[0], 100)}: a pull request "
+            "could put any program there.",
             hint="let XDG_CACHE_HOME and XDG_STATE_HOME (or HOME) name folders outside of the "
             "checkout, or remove the files from git.",
         )

@@ -2,6 +2,8 @@
 
 A pull request may bring any link. Text alone tells nothing of where a path leads: ``web`` may be a
 link to a runner's home folder, whose files would then come into an image, or into a message.
+
+The work folder, where we write, follows no link at all: ``aksci.core.work_folder``.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ _LARGEST = 16 << 20
 _CHUNK = 1 << 16
 _SHOWN = 200  # characters
 _LINKED = "write the file itself in place of a symbolic link, or leave it out of the project."
+_NAMED = "remove the symbolic link, or name the place that it leads to."
 
 
 class Inside:
@@ -27,11 +30,14 @@ class Inside:
 
     Paths are relative to it, or absolute. Folders that are no links are looked at once: there may
     be thousands of paths. So use one object for one pass over the sources, and not for longer.
+
+    :param name: what messages call the folder.
+    :param hint: what to do about a path that leads outside.
     """
 
-    def __init__(self, root: Path, *, name: str = "the project") -> None:
-        """:param name: what messages call the folder."""
+    def __init__(self, root: Path, *, name: str = "the project", hint: str = _LINKED) -> None:
         self._name = name
+        self._hint = hint
         self.top = os.path.realpath(root)
         self._folders = {""}
         self._files: set[str] = set()
@@ -89,7 +95,7 @@ class Inside:
             raise _unreadable(_shown(path, where), error) from None
         if not _is_below(found, self.top):
             raise ConfigError(
-                f"{_shown(path, where)} leads out of {self._name}, {self.top}.", hint=_LINKED
+                f"{_shown(path, where)} leads out of {self._name}, {self.top}.", hint=self._hint
             )
         self._found[path] = found
         return found
@@ -165,9 +171,10 @@ def place_named(root: Path, path: str | Path, *, where: str) -> Path:
     top = os.path.realpath(root)
     try:
         written = os.path.normpath(os.path.join(top, path))  # noqa: PTH118 - text, not yet a path
-        for folder in (top, str(repository_of(Path(top)))):
+        around = str(repository_of(Path(top)))
+        for folder, name in ((top, "the project"), (around, "the repository")):
             if _is_below(written, folder):
-                return Inside(Path(folder)).find(written, where=where)
+                return Inside(Path(folder), name=name, hint=_NAMED).find(written, where=where)
         return Path(written)  # links as they are: those of a mounted secret change at any time
     except (OSError, ValueError) as error:
         raise _unreadable(_shown(os.fspath(path), where), error) from None
