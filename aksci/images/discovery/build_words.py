@@ -1,8 +1,8 @@
 """The words of an image's description that a build engine gets as ``name=value``, or in a list.
 
-buildx splits ``--build-arg``, ``--build-context`` and ``--platform`` itself. A name with ``=`` in it
-would mean one thing to it and another to us: a folder from outside of the project, say, or files
-that are in no key.
+buildx splits ``--build-arg``, ``--build-context`` and ``--platform`` itself. A name with ``=`` in
+it would mean one thing to buildx and another to us: a folder from outside of the project, say, or
+files that are in no key.
 """
 
 from __future__ import annotations
