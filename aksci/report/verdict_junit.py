@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["verdicts_junit"]
 
+_LONGEST = 1000
+"""Characters of a line or a name."""
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML 1.0 document may hold, even escaped (2.2, "Characters")."""
 
@@ -90,4 +92,4 @@ def _lines(lines: Iterable[str]) -> str:
 
 
 def _text(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", one_line(text))
+    return _NOT_XML.sub("\ufffd", one_line(text, _LONGEST))

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["verdicts_page"]
 
+_LONGEST = 1000
+"""Characters of a cell."""
+
 
 def verdicts_page(
     verdicts: Mapping[str, Verdict],
@@ -92,7 +95,7 @@ def _row(name: str, finding: Finding, state: str, why: str, since: str) -> dict[
         "url": address,
     }
     return {
-        **{key: one_line(text) for key, text in texts.items()},
+        **{key: one_line(text, _LONGEST) for key, text in texts.items()},
         "kev": finding.kev,
         "epss": finding.epss,
     }

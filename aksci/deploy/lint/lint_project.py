@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.core.errors import ConfigError
 from aksci.core.inside import Inside
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.core.text import sanitise, short_line
 from aksci.deploy.kubernetes.manifest_images import check_namespaces, parse_manifests
 from aksci.deploy.state.desired import values_files
@@ -194,7 +194,7 @@ def _lint_dockerfiles(paths: Sequence[Path], root: Path, tools: LintTools) -> li
             rule=each["code"],
             message=sanitise(each["message"]),
         )
-        for each in json.loads(result.stdout or "[]")
+        for each in parse_json(result.stdout or "[]")
     ]
 
 
@@ -250,8 +250,8 @@ def _conform(path: str, manifests: str, tools: LintTools) -> list[LintFinding]:
     ]
     result = tools.runner.run(argv, stdin=manifests, timeout=120, check=False)
     try:
-        resources = json.loads(result.stdout).get("resources") or []
-    except ValueError:
+        resources = parse_json(result.stdout).get("resources") or []
+    except MALFORMED:
         return [_error(path, "kubeconform", sanitise(result.stderr.strip() or "it did not answer"))]
     return [
         _error(path, "kubeconform", f"{each['kind']}/{each['name']}: {message}")

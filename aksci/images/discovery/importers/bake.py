@@ -7,7 +7,6 @@ inheritance, matrices and groups.
 from __future__ import annotations
 
 import contextlib
-import json
 import posixpath
 import re
 from functools import partial
@@ -17,6 +16,7 @@ from aksci.core.errors import ConfigError, ProcessError
 from aksci.core.inside import Inside
 from aksci.core.process import Limits
 from aksci.core.secret_variables import VisibleVariables
+from aksci.core.strict_json import parse_json
 from aksci.images.discovery.importers.imported import Imported, NotOursError, image_name, locate
 
 if TYPE_CHECKING:
@@ -182,7 +182,10 @@ def _tell_overrides(root: Path, files: Sequence[str], importer: Importer) -> Non
 def _read(printed: str, shown: str) -> Mapping[str, Any]:
     if len(printed) >= _LIMITS.output:
         raise _too_much(shown)
-    document: Mapping[str, Any] = json.loads(printed)
+    try:
+        document: Mapping[str, Any] = parse_json(printed)
+    except ValueError as error:
+        raise ConfigError(f"aksci.toml: discover.bake: buildx prints no plan ({error}).") from None
     return document
 
 
