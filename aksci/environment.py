@@ -90,6 +90,7 @@ class Environment(EnvironmentParts):
 
             reporter = choose_reporter(variables, sys.stderr)
         now = now or (lambda: datetime.now(UTC))
+        variables = _without_relative_path(variables)
         runner = runner or Runner(environment=dict(variables), log=reporter.line)
         for value in secret_values(variables):
             runner.conceal(Secret(value))
@@ -102,7 +103,7 @@ class Environment(EnvironmentParts):
         # Programs get these only by a call that hands them over: few need a signing key's password.
         withheld = withheld_names(named, variables)
         kept = {key: text for key, text in runner.environment.items() if key not in withheld}
-        runner.environment = kept
+        runner.environment = dict(_without_relative_path(kept))
         # Before anything is done: what is done there, through a link, would be done elsewhere.
         WorkFolder(root / WORK).require_real()
         cache = user_folder(variables, "XDG_CACHE_HOME", ".cache")
@@ -230,6 +231,19 @@ class Environment(EnvironmentParts):
         from aksci.supply.release.release_file import read_release_file
 
         return read_release_file(self.work_folder)
+
+
+def _without_relative_path(variables: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the variables, without folders of ``PATH`` that depend on where a program is started.
+
+    An empty one is the working directory, too (POSIX, "PATH"). There, and in
+    ``node_modules/.bin``, a pull request may have put a ``git`` of its own.
+    """
+    folders = variables.get("PATH", "").split(os.pathsep)
+    real = [one for one in folders if os.path.isabs(one)]  # noqa: PTH117 - text, not yet a path
+    if real == folders or "PATH" not in variables:
+        return variables
+    return {**variables, "PATH": os.pathsep.join(real)}
 
 
 def _require_untracked(root: Path, folder: Path, *, runner: Runner) -> None:

@@ -10,6 +10,11 @@ from aksci.core.errors import ConfigError
 from aksci.core.inside import Inside
 from aksci.core.spelling import did_you_mean
 from aksci.core.work_folder import WorkFolder, WorkFolderError
+from aksci.images.discovery.build_words import (
+    require_argument_names,
+    require_context_name,
+    require_platforms,
+)
 from aksci.images.discovery.candidates import find_candidates
 from aksci.images.discovery.importers.imported import Importer, split_references
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
@@ -111,13 +116,16 @@ def _spec(config: Config, one: Imported, builder_platform: str, inside: Inside) 
     if not inside.has_folder(one.context, where=f"{one.where}.context"):
         raise ConfigError(f"{one.where}.context: the folder {one.context} does not exist.")
     repository, tags, aliases = _names(config, one)
+    platforms = one.platforms or config.build.platforms or (builder_platform,)
+    require_platforms(platforms, one.where)
+    require_argument_names({**one.args, **one.base_args}, one.where)
     return ImageSpec(
         name=one.name,
         dockerfile=dockerfile,
         context=one.context,
         target=one.target,
         args={**_common_args(config), **one.args},
-        platforms=one.platforms or config.build.platforms or (builder_platform,),
+        platforms=platforms,
         builder_platform=builder_platform,
         repository=repository,
         tags=tags,
@@ -274,6 +282,7 @@ def _with_bases(
     for name in one.requires:
         _require_image(name, specs, f"{one.where}.requires", spec.name)
     for key, value in one.contexts.items():
+        require_context_name(key, one.where)
         where = f"{one.where}.contexts.{key}"
         if value.startswith(OUR_IMAGE):
             _require_image(value.removeprefix(OUR_IMAGE), specs, where, spec.name)
