@@ -16,7 +16,7 @@ from aksci.config.loader import CONFIG_NAME, LOCAL, environment_settings, find_p
 from aksci.config.secret_names import secret_names, withheld_names
 from aksci.core.errors import ConfigError, UsageError
 from aksci.core.files import user_folder
-from aksci.core.git import find_top, tracked_files
+from aksci.core.git import repository_of, tracked_files
 from aksci.core.process import Runner
 from aksci.core.reporting import Concealing
 from aksci.core.seal_key import SEAL_VARIABLE
@@ -109,7 +109,7 @@ class Environment(EnvironmentParts):
         cache = user_folder(variables, "XDG_CACHE_HOME", ".cache")
         state = user_folder(variables, "XDG_STATE_HOME", ".local/state")
         for folder in (cache, state):
-            _require_unbrought(root, folder, runner=runner, variables=variables)
+            _require_untracked(root, folder, runner=runner)
         return cls(
             root=root,
             config=config,
@@ -246,25 +246,21 @@ def _without_relative_path(variables: Mapping[str, str]) -> Mapping[str, str]:
     return {**variables, "PATH": os.pathsep.join(real)}
 
 
-def _require_unbrought(
-    root: Path, folder: Path, *, runner: Runner, variables: Mapping[str, str]
-) -> None:
+def _require_untracked(root: Path, folder: Path, *, runner: Runner) -> None:
     """Refuse a user's folder that the sources bring: programs are kept there, keys and facts.
 
     :raises ConfigError: git tracks files in it.
     """
     place = folder.resolve()
     # As a rule, it is elsewhere, and nothing is asked.
-    if not place.is_relative_to(find_top(root) or root) or not place.is_dir():
+    if not place.is_relative_to(repository_of(root)) or not place.is_dir():
         return
     asked = os.path.relpath(place, root)
-    files = tracked_files(
-        root, asked, sources=CONFIG_NAME, runner=runner, variables=variables
-    ).files
+    files = tracked_files(root, asked, sources=CONFIG_NAME, runner=runner).files
     if files:
         raise ConfigError(
-            f"git brings files of {folder} with the sources, such as {one_line(files[0], 100)}: "
-            "their author could put any program there.",
+            f"git tracks files of {folder}, such as {one_line(files[0], 100)}: a pull request "
+            "could put any program there.",
             hint="let XDG_CACHE_HOME and XDG_STATE_HOME (or HOME) name folders outside of the "
             "checkout, or remove the files from git.",
         )

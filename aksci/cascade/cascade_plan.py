@@ -88,7 +88,7 @@ class Chooser:
             reasons = (*distrust, *self._waiting(name, identities))
             return Choice(image=name, published=published, reasons=reasons, bases=bases)
         if self._shares_repository(name):
-            # The record's name for its image is nobody's word: the tag may mean the other one.
+            # No signature covers the record's name for its image: the tag may mean the other one.
             self._require_same_sources(name, published, identities)
         edges = compare_edges(
             published,

@@ -11,21 +11,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.secret import spellings
+from aksci.core.secret import SHORTEST, spellings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
 __all__ = [
-    "SHORTEST",
     "VisibleVariables",
     "is_identity",
     "is_own_secret",
     "is_secretive",
     "secret_values",
 ]
-
-SHORTEST = 8  # characters; a shorter value is found in texts that have nothing to do with it
 
 _SECRETIVE = re.compile(
     r"PASSWORD|PASSWD|PASSPHRASE|PASSCODE|PASSFILE|SECRET|(?<!M(?:AX|IN)_)TOKEN(?!I[SZ])|CREDENTIAL"

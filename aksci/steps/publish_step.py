@@ -38,7 +38,7 @@ def publish(env: Environment, build: Build, verdicts: Mapping[str, Verdict]) -> 
     if isinstance(verdicts, Verdicts):
         verdicts.require_environment(env.name)
     build.require()
-    build.require_commit(source_commit(env.root, runner=env.runner, variables=env.variables))
+    build.require_commit(source_commit(env.root, runner=env.runner))
     with env.reporter.group("push"):
         release = _publish(env, build, verdicts)
     env.note("publish", {"release": str(release.ref) if release else None})

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import posixpath
 import tarfile
-import zlib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +16,14 @@ from aksci.core.errors import ConfigError
 from aksci.core.inside import read_file
 from aksci.core.strict_yaml import YamlError, parse_yaml
 from aksci.core.text import short_line
+from aksci.core.unpack import unpack_gzip
 from aksci.supply.release.chart_schemas import SCHEMA, require_own_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["chart_metadata", "check_chart", "check_files", "unpacked"]
+__all__ = ["chart_metadata", "check_chart", "check_files", "packed_files", "unpacked"]
 
 _LARGEST = 32 * 1024 * 1024
 """Bytes of a chart, unpacked. Its release is one Secret of 1 MiB, compressed, chart and all."""
@@ -53,7 +53,8 @@ def check_chart(chart: Path) -> None:
     """
     shown = chart.name
     if not chart.is_dir():
-        check_files(_archive(chart.read_bytes(), shown, depth=0), shown)
+        files = packed_files(chart.read_bytes(), shown)
+        check_files(unpacked(files.items(), shown), shown)
         return
     found = []
     for path in chart.rglob("*"):
@@ -126,7 +127,8 @@ def _unpacked(
             raise ConfigError(f"{shown}: charts within charts, more than {_DEEPEST} deep.")
         folder = inner.removesuffix(".tgz")
         where = f"{shown}: {short_line(inner)}"
-        for name, part in _archive(content, where, depth=depth + 1):
+        inside = packed_files(content, where).items()
+        for name, part in sorted(_unpacked(inside, where, depth=depth + 1)):
             yield f"{folder}/{name}", part
 
 
@@ -150,15 +152,17 @@ def _matters(inner: str) -> bool:
     return own.startswith(("charts/", "crds/")) or own in {"requirements.yaml", SCHEMA}
 
 
-def _archive(content: bytes, shown: str, *, depth: int) -> list[tuple[str, bytes]]:
-    """Read a packed chart: paths in it, without its own folder.
+def packed_files(content: bytes, shown: str) -> dict[str, bytes]:
+    """Read a packed chart: path in it, without its own folder -> content.
 
     :raises ConfigError: it is no such archive; it holds what is neither file nor folder, a path
         that leads outside, or a file twice; or it is too large.
     """
     found: dict[str, bytes] = {}
     try:
-        with tarfile.open(fileobj=io.BytesIO(_inflate(content, shown)), mode="r:") as archive:
+        # Helm reads one stream of gzip.
+        plain = unpack_gzip(content, largest=_LARGEST, alone=True)
+        with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as archive:
             for count, member in enumerate(archive):
                 if count >= _MOST:
                     raise ConfigError(f"{shown} holds more than {_MOST} files.")
@@ -170,8 +174,8 @@ def _archive(content: bytes, shown: str, *, depth: int) -> list[tuple[str, bytes
                     raise ConfigError(f"{shown} holds {short_line(name)!r} twice.")
                 found[name] = file.read()
     except (OSError, tarfile.TarError, ValueError, EOFError) as error:
-        raise ConfigError(f"{shown} is no packed chart: {type(error).__name__}.") from None
-    return sorted(_unpacked(found.items(), shown, depth=depth))
+        raise ConfigError(f"{shown} is no packed chart: {short_line(error)}.") from None
+    return found
 
 
 def _inner_name(member: tarfile.TarInfo, shown: str) -> str:
@@ -190,20 +194,6 @@ def _inner_name(member: tarfile.TarInfo, shown: str) -> str:
             f"{shown} holds {short_line(name)!r}, which is no file in the chart's folder."
         )
     return "/".join(parts[1:])
-
-
-def _inflate(content: bytes, shown: str) -> bytes:
-    """Unpack gzip, one stream and nothing behind it, up to a limit."""
-    stream = zlib.decompressobj(wbits=31)  # gzip (zlib's manual, inflateInit2)
-    try:
-        plain = stream.decompress(content, _LARGEST + 1)
-    except zlib.error:
-        raise ConfigError(f"{shown} is no packed chart: it is not gzip.") from None
-    if len(plain) > _LARGEST:
-        raise ConfigError(f"{shown} unpacks to more than {_LARGEST >> 20} MiB.")
-    if not stream.eof or stream.unused_data:
-        raise ConfigError(f"{shown} is no packed chart: it is cut off, or something follows it.")
-    return plain
 
 
 def _check_definition(content: bytes, where: str) -> None:
