@@ -111,18 +111,28 @@ def _consistent(
 def _record_of(
     registry: Registry, ref: ImageRef, image: str, records: Sequence[Descriptor]
 ) -> Lineage | None:
-    """Return the latest record of an image's own; else, the latest.
+    """Return the latest record of an image's own that agrees with itself; else, the latest.
 
     Two images of one repository may be the same bytes, and so the same digest.
     """
-    latest: Lineage | None = None
-    # Whoever may push can enter any number of records.
+    found: list[Lineage] = []
+    # A user with push access can enter any number of records, each with the date of its choice.
     for record in records[:_MOST_RECORDS]:
         lineage = load_lineage(registry, ref.repository, record)
-        if lineage is not None and lineage.image == image:
+        if lineage is None:
+            continue
+        found.append(lineage)
+        if lineage.image == image and _agrees(lineage):
             return lineage
-        latest = latest or lineage
-    return latest
+    own = (lineage for lineage in found if lineage.image == image)
+    return next(own, found[0] if found else None)
+
+
+def _agrees(lineage: Lineage) -> bool:
+    try:
+        return not _contradiction(lineage)
+    except MALFORMED:
+        return False
 
 
 def _contradiction(lineage: Lineage) -> str:

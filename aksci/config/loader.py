@@ -17,7 +17,8 @@ from aksci.config.models import Config
 from aksci.config.secret_names import secret_names
 from aksci.config.supply_models import BUILT_IN_SCANNERS, BUILT_IN_SIGNERS
 from aksci.core.errors import ConfigError
-from aksci.core.inside import Inside, repository_of
+from aksci.core.git import repository_of
+from aksci.core.inside import Inside
 from aksci.core.secret_variables import is_own_secret
 from aksci.core.spelling import did_you_mean
 from aksci.core.text import short_line

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry
 from aksci.core.strict_json import MALFORMED, parse_json
+from aksci.core.unpack import unpack_gzip
 from aksci.oci.artifact import (
     CREATED,
     Content,
@@ -208,11 +208,9 @@ def read_files(registry: Registry, repository: str, lineage: Lineage) -> dict[st
         return None
     try:
         packed = registry.blob(repository, lineage.file_list)
-        # To a limit: whoever may push can pack gigabytes into a few bytes.
-        text = zlib.decompressobj(wbits=31).decompress(packed, _MOST_BYTES)
-        files = parse_json(text)["files"]
+        files = parse_json(unpack_gzip(packed, largest=_MOST_BYTES))["files"]
         return {str(path): str(description) for path, description in files.items()}
-    except (NotFoundInRegistry, zlib.error, *MALFORMED):
+    except (NotFoundInRegistry, *MALFORMED):
         return None
 
 

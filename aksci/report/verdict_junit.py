@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from aksci.core.text import one_line
+from aksci.report.markup import LONGEST
 from aksci.report.verdict_report import finding_text
 
 if TYPE_CHECKING:
@@ -90,4 +91,4 @@ def _lines(lines: Iterable[str]) -> str:
 
 
 def _text(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", one_line(text))
+    return _NOT_XML.sub("\ufffd", one_line(text, LONGEST))

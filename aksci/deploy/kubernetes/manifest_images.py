@@ -22,74 +22,38 @@ __all__ = [
     "parse_manifests",
 ]
 
+
+def _kinds(groups: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    return frozenset((group, kind) for group, kinds in groups.items() for kind in kinds.split())
+
+
 _IMAGES = frozenset({"image", "imageName", "containerImage"})
-_HARMLESS = frozenset(
+_HARMLESS = _kinds(
     {
-        *(
-            ("", kind)
-            for kind in (
-                "ConfigMap",
-                "Endpoints",
-                "LimitRange",
-                "Namespace",
-                "PersistentVolume",
-                "PersistentVolumeClaim",
-                "ResourceQuota",
-                "Secret",
-                "Service",
-                "ServiceAccount",
-            )
-        ),
-        *(
-            ("rbac.authorization.k8s.io", kind)
-            for kind in (
-                "ClusterRole",
-                "ClusterRoleBinding",
-                "Role",
-                "RoleBinding",
-            )
-        ),
-        *(("networking.k8s.io", kind) for kind in ("Ingress", "IngressClass", "NetworkPolicy")),
-        *(
-            ("monitoring.coreos.com", kind)
-            for kind in (
-                "PodMonitor",
-                "Probe",
-                "PrometheusRule",
-                "ServiceMonitor",
-            )
-        ),
-        ("autoscaling", "HorizontalPodAutoscaler"),
-        ("discovery.k8s.io", "EndpointSlice"),
-        ("policy", "PodDisruptionBudget"),
-        ("scheduling.k8s.io", "PriorityClass"),
-        ("storage.k8s.io", "StorageClass"),
+        "": "ConfigMap Endpoints LimitRange Namespace PersistentVolume PersistentVolumeClaim "
+        "ResourceQuota Secret Service ServiceAccount",
+        "autoscaling": "HorizontalPodAutoscaler",
+        "discovery.k8s.io": "EndpointSlice",
+        "monitoring.coreos.com": "PodMonitor Probe PrometheusRule ServiceMonitor",
+        "networking.k8s.io": "Ingress IngressClass NetworkPolicy",
+        "policy": "PodDisruptionBudget",
+        "rbac.authorization.k8s.io": "ClusterRole ClusterRoleBinding Role RoleBinding",
+        "scheduling.k8s.io": "PriorityClass",
+        "storage.k8s.io": "StorageClass",
     }
 )
 """(API group, kind) of what runs nothing, whatever is in it."""
-_BUILT_IN = frozenset(
+_BUILT_IN = _kinds(
     {
-        *(("", kind) for kind in ("Pod", "PodTemplate", "ReplicationController")),
-        *(("apps", kind) for kind in ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet")),
-        *(("batch", kind) for kind in ("CronJob", "Job")),
+        "": "Pod PodTemplate ReplicationController",
+        "apps": "DaemonSet Deployment ReplicaSet StatefulSet",
+        "batch": "CronJob Job",
     }
 )
 """What runs images by its containers and volumes only."""
 _DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _LISTS = ("initContainers", "containers", "ephemeralContainers")
-_PODS = frozenset(
-    {
-        "CronJob",
-        "DaemonSet",
-        "Deployment",
-        "Job",
-        "Pod",
-        "PodTemplate",
-        "ReplicaSet",
-        "ReplicationController",
-        "StatefulSet",
-    }
-)
+_PODS = frozenset(kind for _, kind in _BUILT_IN)
 
 
 def parse_manifests(service: str, text: str) -> list[dict[str, Any]]:

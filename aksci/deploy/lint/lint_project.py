@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.core.errors import ConfigError
 from aksci.core.inside import Inside
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.core.text import sanitise, short_line
 from aksci.deploy.kubernetes.manifest_images import check_namespaces, parse_manifests
 from aksci.deploy.kubernetes.manifest_records import check_records
@@ -189,8 +189,8 @@ def _lint_dockerfiles(paths: Sequence[Path], root: Path, tools: LintTools) -> li
     # --no-fail: findings are no failure of the tool, so any other status than 0 is one.
     result = tools.runner.run(argv, cwd=root, timeout=120, limits=LIMITS)
     try:
-        found = json.loads(result.stdout or "[]")
-    except ValueError:
+        found = parse_json(result.stdout or "[]")
+    except MALFORMED:
         # Cut off: nobody reads so much.
         return [_error("Dockerfile", "hadolint", f"it found more than {LIMITS.output >> 20} MB")]
     levels: dict[str, Level] = {"error": "error", "warning": "warning"}
@@ -263,8 +263,8 @@ def _conform(path: str, manifests: str, tools: LintTools) -> list[LintFinding]:
     ]
     result = tools.runner.run(argv, stdin=manifests, timeout=120, check=False, limits=LIMITS)
     try:
-        resources = json.loads(result.stdout).get("resources") or []
-    except ValueError:
+        resources = parse_json(result.stdout).get("resources") or []
+    except MALFORMED:
         return [_error(path, "kubeconform", sanitise(result.stderr.strip() or "it did not answer"))]
     return [
         _error(path, "kubeconform", f"{each['kind']}/{each['name']}: {message}")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tarfile
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
 from aksci.core.inside import place_named
+from aksci.supply.release.chart_content import packed_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,14 +110,8 @@ def _chart_files(chart: Path) -> dict[str, bytes]:
             for path in chart.rglob("*")
             if path.is_file()
         }
-    try:
-        with tarfile.open(chart) as archive:
-            members = [each for each in archive.getmembers() if each.isfile()]
-            files = {each.name: archive.extractfile(each) for each in members}
-            # Without the package's own folder: packed or not, a chart has one hash.
-            return {name.partition("/")[2]: file.read() for name, file in files.items() if file}
-    except (OSError, tarfile.TarError) as error:
-        raise ConfigError(f"The chart {chart} can't be read: {error}.") from None
+    # Without the package's own folder: packed or not, a chart has one hash.
+    return packed_files(chart.read_bytes(), f"The chart {chart}")
 
 
 def _sha256(content: bytes) -> str:

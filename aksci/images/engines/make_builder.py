@@ -11,6 +11,7 @@ from aksci.config.loader import CONFIG_NAME
 from aksci.core.errors import ConfigError, DockerError
 from aksci.core.files import home_of, write_atomically
 from aksci.core.inside import Inside, place_named
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.images.engines.buildx import ENGINE_BUILDER, BuildxBuilder
 from aksci.images.engines.buildx_builders import BuilderSpec, BuilderStore, own_name
 from aksci.images.engines.kubeconfig import one_context
@@ -236,9 +237,9 @@ def _docker_context(variables: Mapping[str, str]) -> str | None:
     folder = variables.get("DOCKER_CONFIG")
     path = (Path(folder) if folder else home_of(variables) / ".docker") / "config.json"
     try:
-        settings: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        settings: Mapping[str, Any] = parse_json(path.read_bytes())
         return str(settings["currentContext"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, *MALFORMED):
         return None
 
 

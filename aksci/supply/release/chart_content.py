@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import posixpath
 import tarfile
-import zlib
 from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -19,13 +18,14 @@ from aksci.core.errors import ConfigError
 from aksci.core.inside import read_file
 from aksci.core.strict_yaml import YamlError, parse_yaml
 from aksci.core.text import short_line
+from aksci.core.unpack import unpack_gzip
 from aksci.supply.release.chart_schemas import SCHEMA, require_own_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["chart_metadata", "check_chart", "check_files", "unpacked"]
+__all__ = ["chart_metadata", "check_chart", "check_files", "packed_files", "unpacked"]
 
 _LARGEST = 32 * 1024 * 1024
 """Bytes of a chart, unpacked with all that is in it. Its release is one Secret of 1 MiB,
@@ -72,7 +72,8 @@ def check_chart(chart: Path) -> None:
     """
     shown = chart.name
     if not chart.is_dir():
-        check_files(_archive(chart.read_bytes(), shown, _Room()), shown)
+        files = packed_files(chart.read_bytes(), shown)
+        check_files(unpacked(files.items(), shown), shown)
         return
     found = []
     for path in chart.rglob("*"):
@@ -162,7 +163,8 @@ def _unpacked(
         if room.packed < 0:
             raise ConfigError(f"{shown} holds more than {_PACKED} packed charts.")
         where = f"{shown}: {short_line(inner)}"
-        for name, part in _archive(content, where, room, depth=depth + 1):
+        inside = _packed_files(content, where, room).items()
+        for name, part in sorted(_unpacked(inside, where, room, depth=depth + 1)):
             yield f"{folder}/{name}", part
 
 
@@ -186,16 +188,22 @@ def _matters(inner: str) -> bool:
     return own.startswith(("charts/", "crds/")) or own in {"requirements.yaml", SCHEMA}
 
 
-def _archive(content: bytes, shown: str, room: _Room, *, depth: int = 0) -> list[tuple[str, bytes]]:
-    """Read a packed chart: paths in it, without its own folder.
+def packed_files(content: bytes, shown: str) -> dict[str, bytes]:
+    """Read a packed chart: path in it, without its own folder -> content.
 
     :raises ConfigError: it is no such archive; it holds what is neither file nor folder, a path
         that leads outside, or a file twice; or it is too large.
     """
+    return _packed_files(content, shown, _Room())
+
+
+def _packed_files(content: bytes, shown: str, room: _Room) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     try:
-        plain = io.BytesIO(_inflate(content, shown, room))
-        with tarfile.open(fileobj=plain, mode="r:", tarinfo=_entries(room)) as archive:
+        # Helm reads one stream of gzip.
+        plain = unpack_gzip(content, largest=room.size, alone=True)
+        room.size -= len(plain)
+        with tarfile.open(fileobj=io.BytesIO(plain), mode="r:", tarinfo=_entries(room)) as archive:
             for member in archive:
                 room.files -= 1
                 if room.files < 0:
@@ -208,8 +216,8 @@ def _archive(content: bytes, shown: str, room: _Room, *, depth: int = 0) -> list
                     raise ConfigError(f"{shown} holds {short_line(name)!r} twice.")
                 found[name] = file.read()
     except (OSError, tarfile.TarError, ValueError, EOFError) as error:
-        raise ConfigError(f"{shown} is no packed chart: {type(error).__name__}.") from None
-    return sorted(_unpacked(found.items(), shown, room, depth=depth))
+        raise ConfigError(f"{shown} is no packed chart: {short_line(error)}.") from None
+    return found
 
 
 def _entries(room: _Room) -> type[tarfile.TarInfo]:
@@ -253,21 +261,6 @@ def _inner_name(member: tarfile.TarInfo, shown: str) -> str:
             f"{shown} holds {short_line(name)!r}, which is no file in the chart's folder."
         )
     return "/".join(parts[1:])
-
-
-def _inflate(content: bytes, shown: str, room: _Room) -> bytes:
-    """Unpack gzip, one stream and nothing behind it, while there is room."""
-    stream = zlib.decompressobj(wbits=31)  # gzip (zlib's manual, inflateInit2)
-    try:
-        plain = stream.decompress(content, room.size + 1)
-    except zlib.error:
-        raise ConfigError(f"{shown} is no packed chart: it is not gzip.") from None
-    room.size -= len(plain)
-    if room.size < 0:
-        raise ConfigError(f"{shown} makes the chart larger than {_LARGEST >> 20} MiB.")
-    if not stream.eof or stream.unused_data:
-        raise ConfigError(f"{shown} is no packed chart: it is cut off, or something follows it.")
-    return plain
 
 
 def _check_definition(content: bytes, where: str) -> None:

@@ -5,12 +5,12 @@ Helm 3.18 and later read ``$ref: file:///…``, and show what they find there wh
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from aksci.core.errors import ConfigError
-from aksci.core.strict_json import MALFORMED, require_shallow
+from aksci.core.strict_json import MALFORMED, parse_json
+from aksci.core.text import short_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,14 +30,14 @@ def require_own_schema(path: str, content: bytes) -> None:
     :raises ConfigError: it does, or is no JSON.
     """
     try:
-        require_shallow(content)
-        found = json.loads(content)
+        found = parse_json(content)
     except MALFORMED:
         raise ConfigError(f"{path} is no JSON.") from None
     for reference in _references(found):
         if not _is_harmless(reference):
             raise ConfigError(
-                f"{path} refers to {reference!r}, which Helm would read from this machine.",
+                f"{path} refers to {short_line(reference)!r}, which Helm would read from this "
+                "machine.",
                 hint='write it into the schema itself: "$ref": "#/$defs/…".',
             )
 

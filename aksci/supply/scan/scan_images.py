@@ -193,21 +193,27 @@ class ImageScans:
 
         :raises GateError: it can't be told what would run. Of an index, the scanner chooses one.
         """
-        manifest = self.registry.manifest(ref.repository, ref.digest)
-        if not manifest.is_index:
-            return self._judge_one(ref, base, "", None)
         try:
+            manifest = self.registry.manifest(ref.repository, ref.digest)
+            if not manifest.is_index:
+                return self._judge_one(ref, base, "", None)
             listed = platforms_of(manifest)
-        except ValueError as error:
-            raise GateError(f"The index {ref} is damaged ({error}).") from None
+            nested = [
+                digest
+                for digest, _ in listed
+                if self.registry.manifest(ref.repository, digest).is_index
+            ]
+        except DamagedInRegistry as error:
+            raise GateError(
+                f"{ref} could not be scanned, so it does not pass.\n\n{error.message}"
+            ) from None
         # Runtimes choose from an index in an index in different ways: what runs may not be scanned.
-        for digest, _ in listed:
-            if self.registry.manifest(ref.repository, digest).is_index:
-                raise GateError(
-                    f"{ref} lists another index, {digest}, in place of an image, so it does not "
-                    "pass.",
-                    hint="list the images of all platforms in one index.",
-                )
+        if nested:
+            raise GateError(
+                f"{ref} lists another index, {nested[0]}, in place of an image, so it does not "
+                "pass.",
+                hint="list the images of all platforms in one index.",
+            )
         verdicts = [
             self._judge_one(ref.beside(digest), base, platform, ref) for digest, platform in listed
         ]

@@ -235,3 +235,28 @@ def test_a_reporter_of_ones_own_is_told_nothing_that_a_terminal_or_a_ci_system_o
     reporter.mask(hostile)
     reporter.output("name", hostile)
     assert (theirs.masked, theirs.outputs) == ([hostile], {"name": hostile})
+
+
+UNSEEN = (
+    "\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066"
+    "\u2067\u2068\u2069\ufeff\U000e0041"
+)
+
+
+@pytest.mark.parametrize("kind", [ConsoleReporter, GitHubReporter, AzurePipelinesReporter])
+def test_what_is_not_seen_is_in_no_line_warning_error_heading_or_summary(kind, tmp_path):
+    stream = io.StringIO()
+    summary = tmp_path / "summary.md"
+    options = {
+        GitHubReporter: {"summary_file": str(summary)},
+        AzurePipelinesReporter: {"summary_folder": str(tmp_path)},
+    }
+    reporter = kind(stream, **options.get(kind, {}))
+    text = f"a{UNSEEN}b"
+    for tell in (reporter.line, reporter.warning, reporter.error, reporter.summary):
+        tell(text)
+    with reporter.group(text):
+        reporter.line(text)
+    told = stream.getvalue() + "".join(path.read_text() for path in tmp_path.glob("*.md"))
+    assert not set(told) & set(UNSEEN)
+    assert told.count("ab") >= 5

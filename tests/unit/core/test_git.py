@@ -47,13 +47,11 @@ def commit(root):
 
 
 def asked(root, **variables):
-    return source_commit(root, runner=runner_with(**variables), variables=ALONE)
+    return source_commit(root, runner=runner_with(**variables))
 
 
 def told(root, folder=".aksci", **variables):
-    return tracked_files(
-        root, folder, sources="aksci.toml", runner=runner_with(**variables), variables=ALONE
-    )
+    return tracked_files(root, folder, sources="aksci.toml", runner=runner_with(**variables))
 
 
 def plant(folder, mark):
@@ -227,11 +225,8 @@ def test_no_repository_a_damaged_one_and_no_git_can_not_tell(tmp_path, repositor
     (tmp_path / "aksci.toml").write_text("")
     assert "is in no git repository" in told(tmp_path).problem
     assert asked(tmp_path) == ""
-    nothing = {"PATH": ""}
-    found = tracked_files(
-        repository, ".aksci", sources="aksci.toml", runner=runner_with(), variables=nothing
-    )
-    assert found.problem == "git is not installed"
+    assert told(repository, PATH="").problem == "git is not installed"
+    assert asked(repository, PATH="") == ""
     (repository.parent / ".git/HEAD").write_text("damaged")
     assert told(repository).problem
     assert asked(repository) == ""

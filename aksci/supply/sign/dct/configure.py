@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from aksci.core.errors import ConfigError, TrustError
 from aksci.core.http import ca_bundle, proxy_for
 from aksci.core.inside import place_named
 from aksci.core.secret import Secret
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.core.text import sanitise
 from aksci.supply.sign.dct.dct_signer import DctSigner
 from aksci.supply.sign.dct.notary_client import NotaryClient
@@ -144,12 +144,12 @@ def docker_login(folder: Path, host: str) -> tuple[str, Secret] | None:
     """
     path = folder / "config.json"
     try:
-        auths = json.loads(path.read_text(encoding="utf-8")).get("auths") or {}
+        auths = parse_json(path.read_bytes()).get("auths") or {}
         entry = auths.get(host) or auths.get(f"https://{host}") or {}
         pair = base64.b64decode(entry.get("auth") or "", validate=True).decode()
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, *MALFORMED):
         raise ConfigError(f"Docker's configuration {path} can't be read.") from None
     user, _, password = pair.partition(":")
     secret = entry.get("identitytoken") or password

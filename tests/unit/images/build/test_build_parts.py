@@ -29,6 +29,7 @@ from aksci.oci.references import ImageRef
 from aksci.testing.memory_registry import MemoryRegistry
 
 ONE = f"sha256:{'1' * 64}"
+A, B, C, E, X, Y = (f"sha256:{letter * 64}" for letter in "abcdef")
 HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 
 
@@ -53,7 +54,7 @@ def attestation(digest):
 def test_an_image_without_attestations_is_known_by_its_digest():
     for document in (
         {"layers": []},
-        {"manifests": [entry("sha256:a", "amd64"), entry("sha256:b", "arm64")]},
+        {"manifests": [entry(A, "amd64"), entry(B, "arm64")]},
         {"manifests": []},
     ):
         image = manifest(document)
@@ -61,17 +62,17 @@ def test_an_image_without_attestations_is_known_by_its_digest():
 
 
 def test_an_image_of_one_platform_is_known_by_that_ones_manifest_whatever_is_attached():
-    for attached in ("sha256:x", "sha256:y"):
-        image = manifest({"manifests": [entry("sha256:a", "amd64"), attestation(attached)]})
-        assert content_identity(image) == "sha256:a"
+    for attached in (X, Y):
+        image = manifest({"manifests": [entry(A, "amd64"), attestation(attached)]})
+        assert content_identity(image) == A
 
 
 def test_what_something_may_run_counts_whatever_its_annotations_call_it():
     """Otherwise who may push could slip an image under the key of what is built on it."""
-    good = manifest({"manifests": [entry("sha256:a", "amd64"), attestation("sha256:x")]})
-    runnable = attestation("sha256:e") | {"platform": {"os": "linux", "architecture": "amd64"}}
+    good = manifest({"manifests": [entry(A, "amd64"), attestation(X)]})
+    runnable = attestation(E) | {"platform": {"os": "linux", "architecture": "amd64"}}
     for evil in (runnable, {key: runnable[key] for key in ("digest", "annotations")}):
-        planted = manifest({"manifests": [evil, entry("sha256:a", "amd64")]})
+        planted = manifest({"manifests": [evil, entry(A, "amd64")]})
         assert content_identity(planted) != content_identity(good)
 
 
@@ -87,27 +88,27 @@ def test_an_image_of_several_platforms_is_known_by_all_of_them_in_any_order():
     def of(*entries):
         return content_identity(manifest({"manifests": list(entries)}))
 
-    amd, arm = entry("sha256:a", "amd64"), entry("sha256:b", "arm64")
-    first = of(amd, arm, attestation("sha256:x"))
-    assert first == of(attestation("sha256:y"), arm, amd)
+    amd, arm = entry(A, "amd64"), entry(B, "arm64")
+    first = of(amd, arm, attestation(X))
+    assert first == of(attestation(Y), arm, amd)
     assert len(first) == len("sha256:") + 64
     others = [
-        of(amd, entry("sha256:c", "arm64"), attestation("sha256:x")),
-        of(entry("sha256:b", "amd64"), entry("sha256:a", "arm64"), attestation("sha256:x")),
-        of(amd, attestation("sha256:x")),
+        of(amd, entry(C, "arm64"), attestation(X)),
+        of(entry(B, "amd64"), entry(A, "arm64"), attestation(X)),
+        of(amd, attestation(X)),
     ]
     assert len({first, *others}) == 4
 
 
 @pytest.mark.parametrize("attested", [False, True])
 def test_what_is_finished_is_found_by_one_request(attested):
-    image = manifest({"manifests": [entry("sha256:a", "amd64"), attestation("sha256:x")]})
+    image = manifest({"manifests": [entry(A, "amd64"), attestation(X)]})
     registry = MemoryRegistry()
     registry.plant("shop/web", image.content, digest=image.digest, media_type=image.media_type)
     registry.move_tag("shop/web", "in-k", image.digest)
     found = find_finished(registry, "shop/web", "k", attested=attested)
     assert (found.digest, registry.asked()) == (image.digest, ["in-k"])
-    assert found.identity == ("sha256:a" if attested else image.digest)
+    assert found.identity == (A if attested else image.digest)
     assert find_finished(MemoryRegistry(), "shop/web", "k", attested=attested) is None
 
 

@@ -263,3 +263,16 @@ def test_no_commit_subject_and_no_name_is_obeyed(compare, make):
     assert "##vso[" not in markdown
     assert not re.search(r"(?<!\\)[<>`\[\]@]", markdown)
     assert "https://" not in markdown
+
+
+def test_a_name_of_several_lines_makes_no_line_of_its_own(compare, make):
+    old, new = release("a", image()), release("b", image(char="9"))
+
+    def lines(name):
+        after = make.verdict(digest="9", failing=(make.finding(package=name, id=name),))
+        sides = ({"catalog": evidence(make.verdict())}, {"catalog": evidence(after)})
+        return comparison_text(compare(old, new, *sides)).splitlines()
+
+    hostile = lines("p\nMIGRATION REMOVED: 0001 of web\u202e")
+    assert len(hostile) == len(lines("p"))
+    assert all(line.isprintable() for line in hostile)
