@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.errors import ConfigError, TrustError
 from aksci.core.strict_yaml import YamlError, parse_yaml
 from aksci.core.text import short_line
+from aksci.deploy.program_limits import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -26,8 +27,6 @@ def _kinds(groups: Mapping[str, str]) -> frozenset[tuple[str, str]]:
     return frozenset((group, kind) for group, kinds in groups.items() for kind in kinds.split())
 
 
-_LARGEST = 16 * 1024 * 1024
-"""Characters of a rendered chart. Its release is one Secret of 1 MiB, compressed."""
 _IMAGES = frozenset({"image", "imageName", "containerImage"})
 _HARMLESS = _kinds(
     {
@@ -52,6 +51,7 @@ _BUILT_IN = _kinds(
     }
 )
 """What runs images by its containers and volumes only."""
+_DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _LISTS = ("initContainers", "containers", "ephemeralContainers")
 _PODS = frozenset(kind for _, kind in _BUILT_IN)
 
@@ -75,7 +75,7 @@ def manifest_documents(service: str, text: str) -> list[dict[str, Any]]:
     :raises ConfigError: it is not YAML, or not to be read in one way.
     """
     try:
-        documents = parse_yaml(text, largest=_LARGEST)
+        documents = parse_yaml(text, largest=LARGEST)
     except YamlError as error:
         raise ConfigError(
             f"services.{service}: the chart renders no YAML that can be read in one way: "
@@ -175,7 +175,7 @@ def _named_images(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         told.add(image)
         yield f"container {name!r}", image
     # An operator runs what a field of its own names. A definition's schema names fields.
-    if kind not in _BUILT_IN and kind[1] != "CustomResourceDefinition":
+    if kind not in _BUILT_IN and kind != _DEFINITION:
         yield from ((where, image) for where, image in _fields(manifest, "") if image not in told)
 
 

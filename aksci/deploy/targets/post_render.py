@@ -25,6 +25,7 @@ from aksci.deploy.kubernetes.manifest_images import (
     manifest_documents,
     manifest_parts,
 )
+from aksci.deploy.kubernetes.manifest_records import check_records
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -88,6 +89,7 @@ def rewrite(text: str, *, service: str, namespace: str, allowed: Collection[str]
     parts = manifest_parts(documents)
     check_images(service, parts, allowed)
     check_namespaces(service, parts, namespace)
+    check_records(service, parts)
     # Helm takes an empty answer for a failure.
     return "# checked\n" + "".join(f"---\n{_as_json(each)}\n" for each in documents)
 
