@@ -53,7 +53,7 @@ class ProjectTrust:
         return self._signed(ref, build_claims(ref, input_key=key))
 
     def trusts_verdict(self, verdict: Verdict, keys: Iterable[str]) -> bool:
-        """Tell whether a remembered verdict that passes is trusted.
+        """Tell whether a remembered verdict is trusted, whatever it says.
 
         :param keys: input keys of its image.
         """
@@ -63,6 +63,8 @@ class ProjectTrust:
         # Ours first: that costs reading a file; a signature costs requests and a trust store.
         if made_here(self.work, verdict):
             return True
+        if not verdict.passed:  # we sign none that fails
+            return False
         stored = verdict.stored.digest if verdict.stored else ""
         return any(
             self._signed(verdict.image, image_claims(verdict.image, verdict=stored, input_key=key))
