@@ -72,6 +72,8 @@ class Chooser:
     failures: Mapping[str, Failure]
     trusted: Callable[[ImageRef, str], bool] | None = None
     """Tells whether a digest with an input key is trusted. None: all are."""
+    key_of: Callable[[ImageRef], str] | None = None
+    """Tells the input key of a digest's build, or nothing."""
     released: Callable[[str], str | None] = lambda _: None
     """Tells which digest the project's last release has for an image, if that can be trusted."""
 
@@ -83,7 +85,8 @@ class Chooser:
         :raises BuildError: it is to be made again, and its sources are not those of its last build.
         :raises RegistryError: the registry could not be asked: that never means "nothing moved".
         """
-        published = read_published(self.lookup.registry, self.lookup.graph.images[name].spec)
+        spec = self.lookup.graph.images[name].spec
+        published = read_published(self.lookup.registry, spec, self.key_of)
         bases = PinnedBases(self._meant(name, {}), self.lookup.bases)
         distrust = self._distrust(name, published, identities)
         if published is None or distrust:

@@ -87,6 +87,7 @@ def chooser_for(
         batch=batch,
         failures=lookup.failures,
         trusted=trusted,
+        key_of=env.trust.key_of if trusted is not None else None,
         released=_released(env, verified=trusted is not None),
     )
 

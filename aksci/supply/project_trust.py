@@ -79,6 +79,24 @@ class ProjectTrust:
 
         return self._surely_signed(ref, build_claims(ref, input_key=key))
 
+    def key_of(self, ref: ImageRef) -> str:
+        """Return the input key of a digest's build, as we or its newest signature say; or nothing.
+
+        Several builds can give one digest: another one's key may be as good.
+        """
+        own = self.own.keys.get(str(ref), frozenset())
+        if len(own) == 1:
+            return min(own)
+        from aksci.supply.sign.signer import INPUT_KEY, REPOSITORY
+
+        if not self._can_verify:
+            return ""
+        try:
+            proofs = self.signer().verify(ref, {REPOSITORY: ref.repository})
+        except _DOUBTS:
+            return ""
+        return next((proof.claims.get(INPUT_KEY, "") for proof in proofs), "")
+
     def trusts_release(self, ref: ImageRef) -> bool:
         """Tell whether a release is trusted; where nobody can tell, it is not."""
         from aksci.supply.sign.signer import kind_claims

@@ -46,7 +46,7 @@ def shop(project, monkeypatch):
         return lineage_of(graph, name, lookup.inputs(name, built={}, identities={}))
 
     def publish(recorded):
-        def read(_registry, spec):
+        def read(_registry, spec, _key_of):
             ref = ImageRef("r:1", spec.repository, OLD)
             return Published(image=spec.name, ref=ref, lineage=record(recorded))
 
@@ -154,7 +154,7 @@ def forge(shop, monkeypatch, name="app", **changed):
     inputs = shop.lookup.inputs(name, built={}, identities={})
     record = replace(lineage_of(shop.graph, name, inputs), **changed)
 
-    def read(_registry, spec):
+    def read(_registry, spec, _key_of):
         ref = ImageRef("r:1", spec.repository, OLD)
         return Published(image=spec.name, ref=ref, lineage=record)
 

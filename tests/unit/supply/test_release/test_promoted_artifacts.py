@@ -151,6 +151,18 @@ def test_a_record_that_gives_another_key_is_not_taken_for_the_builds(env):
     assert forged.digest not in found
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_many_newer_records_do_not_hide_the_builds(env, named):
+    made = release(env)
+    image, registry = made.images["web"], env.registry
+    (honest,) = find_artifacts(registry, image.ref, LINEAGE)
+    notes = FUTURE | ({"dev.aksci.input-key": image.input_key} if named else {})
+    for number in range(60):
+        attach(registry, image.ref, LINEAGE, str(number).encode(), annotations=notes)
+    steps.promote(env, env.at("production"), made)
+    assert honest.digest in env.at("production").registry.store.manifests[image.ref.repository]
+
+
 def test_a_verdict_of_a_later_scan_comes_along_with_the_signature_that_binds_it(env):
     """Who verifies the image there, and not the release, takes its newest signature."""
     made = release(env)
