@@ -16,9 +16,9 @@ from aksci import steps
 from aksci.images.lineage import ARTIFACT_TYPE as LINEAGE
 from aksci.images.validate.result import ARTIFACT_TYPE as VALIDATION
 from aksci.oci.artifact import attach, canonical_json, find_artifacts
-from aksci.oci.manifest import OCI_MANIFEST, parse_descriptor
+from aksci.oci.manifest import OCI_INDEX, OCI_MANIFEST, parse_descriptor
 from aksci.oci.references import ImageRef
-from aksci.oci.referrers import list_referrers
+from aksci.oci.referrers import list_referrers, record_referrer
 from aksci.supply.scan.sbom import SBOM_TYPES
 from aksci.supply.scan.scan_evidence import REPORT_TYPE
 from aksci.supply.scan.stored_verdict import VERDICT_TYPE
@@ -149,6 +149,61 @@ def test_a_record_that_gives_another_key_is_not_taken_for_the_builds(env):
     found = env.at("production").registry.store.manifests[image.repository]
     assert honest.digest in found
     assert forged.digest not in found
+
+
+@pytest.mark.parametrize("kind", [LINEAGE, VALIDATION, SIGNATURE_TYPE, NOTE])
+def test_nothing_that_a_runtime_would_take_for_an_image_refers_to_one(make, kind):
+    """A good record, or a good signature, in the manifest of an image of somebody's own."""
+    env = make(f'artifacts = ["{NOTE}"]\n')
+    made = release(env)
+    image, registry = made.images["web"].ref, env.registry
+    if kind == NOTE:
+        attach(registry, image, NOTE, b"x")
+    honest = find_artifacts(registry, image, kind)[0]
+    evil = json.loads(registry.manifest(image.repository, push_evil(registry)).content)
+    manifest = json.loads(registry.manifest(image.repository, honest.digest).content)
+    manifest |= {
+        "config": evil["config"],
+        "layers": [*manifest["layers"], *evil["layers"]],
+        "annotations": {**manifest.get("annotations", {}), **FUTURE},
+    }
+    planted = registry.put_manifest(image.repository, canonical_json(manifest), OCI_MANIFEST)
+    assert planted in {one.digest for one in find_artifacts(registry, image, kind)}
+    production = env.at("production")
+    steps.promote(env, production, made)
+    copied = production.registry.store.manifests[image.repository]
+    assert planted not in copied
+    assert honest.digest in copied
+
+
+def test_no_index_of_images_refers_to_one(make):
+    env = make(f'artifacts = ["{NOTE}"]\n')
+    made = release(env)
+    image, registry = made.images["web"].ref, env.registry
+    manifest = registry.manifest(image.repository, image.digest)
+    evil = registry.manifest(image.repository, push_evil(registry))
+    index = {
+        "schemaVersion": 2,
+        "mediaType": OCI_INDEX,
+        "artifactType": NOTE,
+        "manifests": [descriptor(evil)],
+        "subject": descriptor(manifest),
+    }
+    planted = registry.put_manifest(image.repository, canonical_json(index), OCI_INDEX)
+    record_referrer(registry, image.repository, canonical_json(index))
+    assert planted in {one.digest for one in find_artifacts(registry, image, NOTE)}
+    production = env.at("production")
+    steps.promote(env, production, made)
+    assert not {planted, evil.digest} & {*production.registry.store.manifests[image.repository]}
+
+
+def descriptor(manifest):
+    size = len(manifest.content)
+    return {"mediaType": manifest.media_type, "digest": manifest.digest, "size": size}
+
+
+def push_evil(registry):
+    return push_sample(registry, "shop/web", files={"evil": b"1"}).digest
 
 
 @pytest.mark.parametrize("named", [True, False])
