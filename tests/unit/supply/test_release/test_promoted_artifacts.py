@@ -19,6 +19,7 @@ from aksci.oci.artifact import attach, canonical_json, find_artifacts
 from aksci.oci.manifest import OCI_INDEX, OCI_MANIFEST, parse_descriptor
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers, record_referrer
+from aksci.parts import Parts
 from aksci.supply.scan.sbom import SBOM_TYPES
 from aksci.supply.scan.scan_evidence import REPORT_TYPE
 from aksci.supply.scan.stored_verdict import VERDICT_TYPE
@@ -27,8 +28,8 @@ from aksci.supply.sign.notation.certificate_chain import read_anchors
 from aksci.supply.sign.notation.stored_signatures import SIGNATURE, SignatureSearch
 from aksci.supply.sign.notation.verify_in_process import TrustedRoots
 from aksci.supply.sign.own_signer import OwnSigner
-from aksci.supply.sign.signer import AllSigners, signatures_of
-from aksci.testing import open_environment
+from aksci.supply.sign.signer import AllSigners, NotSignedError, signatures_of
+from aksci.testing import MemoryWorld, open_environment
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.memory_signer import SIGNATURE_TYPE
 from aksci.testing.sample_images import push_sample
@@ -149,6 +150,29 @@ def test_a_record_that_gives_another_key_is_not_taken_for_the_builds(env):
     found = env.at("production").registry.store.manifests[image.repository]
     assert honest.digest in found
     assert forged.digest not in found
+
+
+class Silent:
+    """A signer that does not say what it stores."""
+
+    name = "silent"
+
+    def __init__(self, signer):
+        self.sign, self.verify = signer.sign, signer.verify
+
+
+def test_signatures_of_a_signer_that_does_not_say_what_it_stores_are_told_to_stay(tmp_path):
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    world = MemoryWorld()
+    parts = Parts(signer=Silent(world.signer))
+    with open_environment(tmp_path, world=world, parts=parts) as env:
+        made = release(env)
+        with pytest.raises(NotSignedError, match="its signatures did not come along") as caught:
+            steps.promote(env, env.at("production"), made)
+    assert "artifact_types or stored_signatures" in caught.value.hint
 
 
 @pytest.mark.parametrize("kind", [LINEAGE, VALIDATION, SIGNATURE_TYPE, NOTE])
