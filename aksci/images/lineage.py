@@ -189,11 +189,10 @@ def read_lineage_before(
         for record in find_artifacts(registry, ref, ARTIFACT_TYPE)
         if (created := record.annotations.get(CREATED, "")) < last.created
     ]
-    for _, record in sorted(records, key=lambda one: one[0], reverse=True):
-        lineage = load_lineage(registry, repository, record)
-        if lineage and lineage.image == last.image:  # several images may have one repository
-            return lineage
-    return None
+    records.sort(key=lambda one: one[0], reverse=True)
+    # Several images may have one repository.
+    loaded = load_records(registry, repository, (record for _, record in records))
+    return next((lineage for _, lineage in loaded if lineage.image == last.image), None)
 
 
 def load_lineage(registry: Registry, repository: str, record: Descriptor) -> Lineage | None:
