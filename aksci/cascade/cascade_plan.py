@@ -72,6 +72,10 @@ class Chooser:
     failures: Mapping[str, Failure]
     trusted: Callable[[ImageRef, str], bool] | None = None
     """Tells whether a digest with an input key is trusted. None: all are."""
+    key_of: Callable[[ImageRef], str] | None = None
+    """Tells the input key of a digest's build, or nothing."""
+    released: Callable[[str], str | None] = lambda _: None
+    """Tells which digest the project's last release has for an image, if that can be trusted."""
 
     def choose(self, name: str, identities: Mapping[str, str | None]) -> Choice:
         """Decide on one image.
@@ -81,15 +85,15 @@ class Chooser:
         :raises BuildError: it is to be made again, and its sources are not those of its last build.
         :raises RegistryError: the registry could not be asked: that never means "nothing moved".
         """
-        published = read_published(self.lookup.registry, self.lookup.graph.images[name].spec)
+        spec = self.lookup.graph.images[name].spec
+        published = read_published(self.lookup.registry, spec, self.key_of)
         bases = PinnedBases(self._meant(name, {}), self.lookup.bases)
         distrust = self._distrust(name, published, identities)
         if published is None or distrust:
             reasons = (*distrust, *self._waiting(name, identities))
             return Choice(image=name, published=published, reasons=reasons, bases=bases)
         if self._shares_repository(name):
-            # No signature covers the record's name for its image: the tag may mean the other one.
-            self._require_same_sources(name, published, identities)
+            self._require_own(name, published, identities)
         edges = compare_edges(
             published,
             edges=self._source_edges(name, published, identities),
@@ -177,6 +181,25 @@ class Chooser:
                 if policy.digest or policy.tags:
                     found[reference] = self.policy_digests.digest(reference, policy)[0]
         return found
+
+    def _require_own(
+        self, name: str, published: Published, identities: Mapping[str, str | None]
+    ) -> None:
+        """Refuse what may be another image of the repository, by its signature as good as this one.
+
+        The record's name for its image is nobody's word. The sources tell; those that were edited
+        since, and not built, do not: then the last release does, which binds names to digests.
+        """
+        lineage = published.lineage
+        if lineage is None or self._has_sources_of(name, lineage, identities):
+            return
+        if self.released(name) != published.ref.digest:
+            raise BuildError(
+                f"{name}: its sources are not those of {published.ref}, which its tag means"
+                f"{_of_commit(lineage.revision)}, and the last release has another image of that "
+                "name, or none. Several images have this repository: it may be another one's.",
+                hint="nox -s build",
+            )
 
     def _require_same_sources(
         self, name: str, published: Published, identities: Mapping[str, str | None]

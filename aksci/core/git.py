@@ -148,8 +148,9 @@ def ask_git(root: Path, *words: str, runner: Runner, paths: tuple[str, ...] = ()
 
 def _pathspec(folder: Path, spec: str) -> str:
     magic, _, path = spec.partition(":")
-    # Normalised here: what is meant literally, git takes as it is.
-    return f":(top,{magic}){posixpath.normpath((folder / path).as_posix())}"
+    # Normalised here: what is meant literally, git takes as it is, and finds nothing called ".".
+    found = posixpath.normpath((folder / path).as_posix())
+    return f":(top,{magic}){'' if found == '.' else found}"
 
 
 def source_commit(root: Path, *, runner: Runner) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "safe_json",
     "sanitise",
     "short_line",
+    "spelled",
     "write_line",
 ]
 
@@ -38,17 +39,26 @@ _INVISIBLE = re.compile(
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # change the direction of what follows
     "\u200b\u2060-\u2065\ufeff"  # no width: a space, joiners, operators, the byte order mark
     "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u206a-\u206f\u3164\uffa0\ufff0-\ufffb"
-    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"  # of music; tags, which hold a hidden text
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # of shorthand and of music
+    "\U000e0000-\U000e0fff"  # tags, which hold a hidden text
+    "\u2800\U00016fe4\U0001d159"  # letters that leave no ink: of Braille, Khitan and music
     "]"
 )
 """What is not seen, and makes a line look like another one: CVE-2021-42574 ("Trojan Source").
 
 Of UAX #9 (section 2) the directional formatting characters; of Unicode's ``DerivedCoreProperties``
-the ``Default_Ignorable_Code_Point``, but for ``_JOINERS``; annotations (U+FFF9 to U+FFFB).
+the ``Default_Ignorable_Code_Point``, but for ``_JOINERS``; annotations (U+FFF9 to U+FFFB); blanks
+that Unicode does not call so.
 """
 # Persian, the scripts of India and emoji need them, after a character of their own: no ASCII, no
 # blank.
 _JOINERS = re.compile(r"(?<![^\x00-\x7f\s])[\u200c\u200d\ufe00-\ufe0f]+")
+_PLAIN = re.compile(r"[!-\[\]-~]++(?: [!-\[\]-~]++)*+")
+# Of blanks, one of ASCII between two others is seen: those of ``one_line`` are.
+_UNSEEN = re.compile(
+    rf"{_CONTROL.pattern}|[\t\n\r\ud800-\udfff]|{_INVISIBLE.pattern}|[\u200c\u200d\ufe00-\ufe0f]"
+    r"|(?! )\s|^ | $|(?<= ) |\\(?=[\\xuU])"
+)
 _MARKS = re.compile(r"([\\`*_{}\[\]<>()|#@!~$&])")
 _ADDRESS = re.compile(r"(?<=[a-z])(://)|(?<=www)(\.)", re.IGNORECASE)
 # The digest of ``repository@sha256:…`` is nobody's name: such a reference stays whole in the text.
@@ -57,6 +67,8 @@ _MENTION = re.compile(
 )
 _NOTHING = "<!-- -->"
 _SHORT = 200
+_NAMED = 1000
+"""Characters of a name that are shown."""
 _LOOKED_AT = 8
 """How many times what is shown of a text is cleaned, at most: the rest is cut off before."""
 
@@ -99,6 +111,26 @@ def one_line(text: str, longest: int | None = None) -> str:
 def short_line(value: object, longest: int = _SHORT) -> str:
     """Return a value that others wrote as one harmless, short line; nothing is an empty text."""
     return "" if value is None else one_line(str(value), longest)
+
+
+def spelled(text: str) -> str:
+    """Return a name to be shown to the character: what is not seen becomes an escape of Python's.
+
+    What is compared exactly must not look like what it does not equal. Of a long name, it is the
+    beginning.
+    """
+    if len(text) > _NAMED:
+        return spelled(text[: _NAMED - 1]) + "…"
+    return text if _PLAIN.fullmatch(text) else _UNSEEN.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    if character == "\\":  # else a name that holds such an escape would look the same
+        return "\\\\"
+    if character.isascii():
+        return f"\\x{ord(character):02x}"
+    return character.encode("unicode_escape").decode()
 
 
 def encodable(text: str, stream: TextIO) -> str:

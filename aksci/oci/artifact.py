@@ -154,6 +154,8 @@ def read_artifact(
         _require_content(manifest.content, reference, manifest)
     if manifest.artifact_type != artifact_type:
         raise manifest.damaged(f"it is no {artifact_type}")
+    if manifest.may_run:  # a record or a signature, and somebody's image: it goes where that goes
+        raise manifest.damaged("it could be run as an image")
     if subject and manifest.subject != subject:
         raise manifest.damaged("it is about something else")
     ref = ImageRef(registry.host, repository, manifest.digest)

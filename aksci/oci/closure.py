@@ -54,6 +54,8 @@ class StoredManifest:
     """Digests of the manifests that an index lists."""
     subject: str = ""
     """Digest of what it refers to."""
+    may_run: bool = False
+    """Whether a runtime takes it for an image, or finds one in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,9 +185,13 @@ class _Walk:
 
     def _refers(self, node: StoredManifest, subjects: set[str]) -> bool:
         """Trust no list: anybody who may write can enter anything in a fallback tag."""
-        if node.subject in subjects:
-            return True
         named = ", ".join(sorted(subjects))
+        if node.subject in subjects:
+            if self.wanted is None or not node.may_run:
+                return True
+            # What it holds may be as signed as its like: by its digest, the rest of it runs, too.
+            self.reporter.warning(f"{node.ref} refers to {named}, and could be run: it stays.")
+            return False
         self.reporter.warning(f"{node.ref} is listed as referring to {named}, and does not.")
         return False
 
@@ -209,6 +215,7 @@ def _parse(ref: ImageRef, manifest: Manifest) -> StoredManifest:
             blobs=tuple(sorted({_blob(one) for one in named if not _is_elsewhere(one)})),
             children=tuple(dict.fromkeys(one.digest for one in children)),
             subject=manifest.subject,
+            may_run=manifest.may_run,
         )
     except (DamagedInRegistry, ValueError) as error:
         raise RegistryError(f"The manifest {ref} is damaged ({error}).") from None

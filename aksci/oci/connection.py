@@ -137,7 +137,7 @@ class Connection:
         return f"{self.scheme}://{self.host}/v2/{repository}/{kind}/{quote(name, safe=':/')}"
 
     def location(self, base: str, location: str) -> str:
-        """Return where to send an upload: a Location may be relative, absolute or elsewhere."""
+        """Return where to go on: a Location or a Link may be relative, absolute or elsewhere."""
         if not location:
             raise RegistryError(f"{self.host} began an upload without saying where (no Location).")
         try:
@@ -148,7 +148,7 @@ class Connection:
             # Behind a proxy that ends TLS, registries are known to name themselves with http.
             return urlunsplit(parts._replace(scheme=self.scheme))
         if parts.scheme != "https":
-            raise RegistryError(f"{self.host} wants an upload sent to {parts.netloc} without TLS.")
+            raise RegistryError(f"{self.host} leads on to {parts.netloc}, without TLS.")
         return urlunsplit(parts)
 
     # Requests

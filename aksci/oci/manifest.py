@@ -149,6 +149,14 @@ class Manifest:
         return known and not parts.is_index and "artifactType" not in parts.document
 
     @property
+    def may_run(self) -> bool:
+        """Whether a runtime takes it for an image, or finds one in it: none looks at its type."""
+        parts = self._parts
+        return parts.is_index or (
+            parts.config is not None and parts.config.media_type in CONFIG_TYPES
+        )
+
+    @property
     def entries(self) -> tuple[Descriptor, ...]:
         """What an index lists, attestations too; nothing where it is none."""
         return self._parts.entries

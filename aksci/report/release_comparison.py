@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.text import escape_markdown, one_line, safe_json
+from aksci.core.text import escape_markdown, one_line, safe_json, spelled
 from aksci.report.markup import LONGEST
 from aksci.report.verdict_report import finding_document
 
@@ -174,14 +174,14 @@ def _short(digest: str) -> str:
 
 def _finding(finding: Finding) -> str:
     mark = ", known to be exploited" if finding.kev else ""
-    return f"{finding.severity} {finding.id} in {finding.package} {finding.installed}{mark}"
+    where = f"{spelled(finding.package)} {spelled(finding.installed)}"
+    return f"{finding.severity} {spelled(finding.id)} in {where}{mark}"
 
 
 def _ignore(entry: IgnoredFinding) -> str:
     finding = entry.finding
-    return (
-        f"{finding.id} in {finding.package} until {entry.expires} ({entry.owner}: {entry.reason})"
-    )
+    where = f"{spelled(finding.id)} in {spelled(finding.package)}"
+    return f"{where} until {entry.expires} ({entry.owner}: {entry.reason})"
 
 
 def _image_document(change: ImageChange) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.text import escape_html, one_line
+from aksci.core.text import escape_html, one_line, spelled
 from aksci.report.markup import LONGEST, fill_page, page_data
 from aksci.supply.scan.verdict_changes import changes_since
 
@@ -79,11 +79,11 @@ def _row(name: str, finding: Finding, state: str, why: str, since: str) -> dict[
         "image": name,
         "state": state,
         "severity": finding.severity,
-        "id": finding.id,
+        "id": spelled(finding.id),
         "kind": finding.kind,
-        "package": finding.package,
-        "installed": finding.installed,
-        "fixed": finding.fixed,
+        "package": spelled(finding.package),
+        "installed": spelled(finding.installed),
+        "fixed": spelled(finding.fixed),
         "origin": finding.origin,
         "platform": finding.platform,
         "title": finding.title,

@@ -82,6 +82,7 @@ def build(
                 env, found, selected, names_of(force, "force"), trusted=trusted, gate=gate
             )
             _keep(env, found, made)
+            _keep_verdicts(env, gate)
             if not keep_going:
                 made.require()
             write_build_record(env.work_folder, made)
@@ -174,6 +175,17 @@ def _keep(env: Environment, found: Graph, made: Build) -> None:
     failed = f", {len(made.failed)} failed" if made.failed else ""
     env.reporter.line(f"{built} built, {len(made.images) - built} unchanged{failed}")
     env.note("build", _details(made))
+
+
+def _keep_verdicts(env: Environment, gate: Callable[[str, BuiltImage], object] | None) -> None:
+    """Write down the verdicts of our own gate: no signature covers one that fails."""
+    if gate is None:
+        return
+    from aksci.supply.scan.own_verdicts import write_verdict_record
+    from aksci.supply.scan_and_sign import ScanAndSign
+
+    if isinstance(gate, ScanAndSign) and gate.verdicts:
+        write_verdict_record(env.work_folder, gate.verdicts.values())
 
 
 def _details(made: Build) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class ProjectTrust:
         return self._signed(ref, build_claims(ref, input_key=key))
 
     def trusts_verdict(self, verdict: Verdict, keys: Iterable[str]) -> bool:
-        """Tell whether a remembered verdict that passes is trusted.
+        """Tell whether a remembered verdict is trusted, whatever it says.
 
         :param keys: input keys of its image.
         """
@@ -63,6 +63,8 @@ class ProjectTrust:
         # Ours first: that costs reading a file; a signature costs requests and a trust store.
         if made_here(self.work, verdict):
             return True
+        if not verdict.passed:  # we sign none that fails
+            return False
         stored = verdict.stored.digest if verdict.stored else ""
         return any(
             self._signed(verdict.image, image_claims(verdict.image, verdict=stored, input_key=key))
@@ -76,6 +78,24 @@ class ProjectTrust:
         from aksci.supply.sign.signer import build_claims
 
         return self._surely_signed(ref, build_claims(ref, input_key=key))
+
+    def key_of(self, ref: ImageRef) -> str:
+        """Return the input key of a digest's build, as we or its newest signature say; or nothing.
+
+        Several builds can give one digest: another one's key may be as good.
+        """
+        own = self.own.keys.get(str(ref), frozenset())
+        if len(own) == 1:
+            return min(own)
+        from aksci.supply.sign.signer import INPUT_KEY, REPOSITORY
+
+        if not self._can_verify:
+            return ""
+        try:
+            proofs = self.signer().verify(ref, {REPOSITORY: ref.repository})
+        except _DOUBTS:
+            return ""
+        return next((proof.claims.get(INPUT_KEY, "") for proof in proofs), "")
 
     def trusts_release(self, ref: ImageRef) -> bool:
         """Tell whether a release is trusted; where nobody can tell, it is not."""

@@ -112,7 +112,8 @@ def _expired(spec: dict[str, Any], now: datetime) -> bool:
     if not spec.get("renewTime"):
         return True
     renewed = datetime.fromisoformat(spec["renewTime"])
-    return now > renewed + timedelta(seconds=spec.get("leaseDurationSeconds", _DURATION))
+    # No sum: the last second of the year 9999 has no later one.
+    return now - renewed > timedelta(seconds=spec.get("leaseDurationSeconds", _DURATION))
 
 
 def _is_ours(lease: dict[str, Any], lock: Lock) -> bool:

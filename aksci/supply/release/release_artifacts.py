@@ -15,7 +15,7 @@ from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry
 from aksci.core.strict_json import MALFORMED
 from aksci.images.keys import Source, input_key
 from aksci.images.lineage import ARTIFACT_TYPE as LINEAGE
-from aksci.images.lineage import load_lineage
+from aksci.images.lineage import load_records
 from aksci.images.validate.result import ARTIFACT_TYPE as VALIDATION
 from aksci.images.validate.result import read_validation
 from aksci.oci.artifact import newest_first
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["ReleaseArtifacts"]
 
 _READ = 20
-"""Records, and results, of one image that are read; a user with push access can add any number."""
+"""Results of one image that are read; a user with push access can add any number."""
 _MOST = 100
 """Artifacts of one further type that refer to one manifest."""
 
@@ -99,10 +99,11 @@ class ReleaseArtifacts:
 
     def _records(self, image: ReleaseImage, listed: tuple[Descriptor, ...]) -> Iterator[str]:
         """Yield the newest record that gives the key which the image's signature binds."""
-        for one in _newest(listed, LINEAGE)[:_READ]:
-            record = load_lineage(self.registry, image.ref.repository, one)
+        records = _newest(listed, LINEAGE)
+        repository, key = image.ref.repository, image.input_key
+        for one, record in load_records(self.registry, repository, records, key=key):
             with contextlib.suppress(*MALFORMED):
-                if record and input_key(Source(**record.source), record.digests) == image.input_key:
+                if input_key(Source(**record.source), record.digests) == key:
                     yield one.digest
                     return
 

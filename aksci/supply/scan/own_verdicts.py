@@ -1,7 +1,8 @@
 """Which verdicts this project's own runs have made: ``.aksci/verdicts.json``.
 
 A verdict in the registry could be anybody's who may push there. One that is named here was made by
-a scan of ours; a CI system carries the file to the job that signs, as it does ``build.json``.
+a scan of ours, whether it passes or fails; a CI system carries the file to the job that signs, as
+it does ``build.json``.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def shop(project, monkeypatch):
         return lineage_of(graph, name, lookup.inputs(name, built={}, identities={}))
 
     def publish(recorded):
-        def read(_registry, spec):
+        def read(_registry, spec, _key_of):
             ref = ImageRef("r:1", spec.repository, OLD)
             return Published(image=spec.name, ref=ref, lineage=record(recorded))
 
@@ -59,13 +59,14 @@ def shop(project, monkeypatch):
     )
 
 
-def choice(shop, *, trusted=True):
+def choice(shop, *, trusted=True, released=None):
     chooser = Chooser(
         lookup=shop.lookup,
         config=CascadeConfig.model_validate({"edges": {"runtime": "ignore"}}),
         policy_digests=shop.policy_digests,
         failures={},
         trusted=lambda *_: trusted,
+        released=lambda _: released,
     )
     return chooser.choose("app", {})
 
@@ -153,7 +154,7 @@ def forge(shop, monkeypatch, name="app", **changed):
     inputs = shop.lookup.inputs(name, built={}, identities={})
     record = replace(lineage_of(shop.graph, name, inputs), **changed)
 
-    def read(_registry, spec):
+    def read(_registry, spec, _key_of):
         ref = ImageRef("r:1", spec.repository, OLD)
         return Published(image=spec.name, ref=ref, lineage=record)
 
@@ -193,10 +194,37 @@ def test_a_record_that_says_it_is_of_another_image_of_its_repository_is_not_beli
         policy_digests=PolicyDigests(RegistryBases(mirror=registry, connect=lambda _: registry)),
     )
     forge(shop, monkeypatch, name="tool", image="app")
-    with pytest.raises(BuildError, match="its sources are not those of its last build"):
-        choice(shop)
+    for released in (None, NEW):
+        with pytest.raises(BuildError, match="it may be another one's"):
+            choice(shop, released=released)
     forge(shop, monkeypatch, name="app")
     assert choice(shop).kept
+
+
+def test_an_image_that_was_edited_and_not_built_is_kept_where_it_is_the_released_one(
+    project, monkeypatch
+):
+    """Of several images of one repository, too: a cascade is not for what was not built yet."""
+    registry = MemoryRegistry("r:1")
+    registry.move_tag("library/debian", "12", OLD)
+
+    def read():
+        graph = project({**FILES, "app/app": text}, TWO_IN_ONE)
+        bases = project.outside(lambda _: OLD)
+        return SimpleNamespace(
+            graph=graph,
+            lookup=Lookup(graph=graph, registry=registry, bases=bases),
+            policy_digests=PolicyDigests(
+                RegistryBases(mirror=registry, connect=lambda _: registry)
+            ),
+        )
+
+    text = "as it was built"
+    forge(read(), monkeypatch)
+    text = "edited"
+    assert choice(read(), released=OLD).kept
+    with pytest.raises(BuildError, match="it may be another one's"):
+        choice(read(), released=NEW)
 
 
 def test_the_kind_of_what_a_bases_onbuild_needs_is_asked_of_that_base(project, monkeypatch):

@@ -310,6 +310,33 @@ def test_a_parent_of_ours_may_count_as_something_else_than_its_digest(shop):
 # Provenance
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_many_newer_records_that_agree_with_themselves_do_not_hide_the_signed_one(shop, named):
+    """Else one of them would have a cascade make an image again, each time."""
+    record = shop.lineage("base")
+    shop.publish(record)
+    for number in range(60):
+        other = rekeyed(record, source={**record.source, "args": {"n": str(number)}})
+        if named:  # the annotation, which the list is sorted by, and not what the record gives
+            other = replace(other, input_key=record.input_key)
+        shop.publish(other, now=NOW.replace(year=2099))
+    asked = []
+
+    def key_of(ref):
+        asked.append(ref)
+        return record.input_key
+
+    found = read_published(shop.registry, shop.specs["base"], key_of)
+    assert (found.lineage.source, found.problem) == (record.source, "")
+    assert asked == [found.ref]
+
+
+def test_nobody_is_asked_for_the_key_where_there_is_one_record(shop):
+    shop.publish(shop.lineage("base"))
+    found = read_published(shop.registry, shop.specs["base"], lambda _: pytest.fail("asked"))
+    assert found.problem == ""
+
+
 def test_a_material_of_another_digest_than_is_recorded_is_a_problem(shop):
     """BuildKit saw another debian than the record says: the record would hide a drift."""
     shop.publish(shop.lineage("base"), materials=[purl("debian", OTHER)])

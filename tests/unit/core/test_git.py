@@ -50,6 +50,23 @@ def asked(root, **variables):
     return source_commit(root, runner=runner_with(**variables))
 
 
+@pytest.mark.parametrize("place", ["", "a", "a/b c"])
+def test_a_change_of_the_project_is_told_wherever_it_is_in_its_repository(tmp_path, place):
+    root = tmp_path / "top" / place
+    root.mkdir(parents=True)
+    (root / "aksci.toml").write_text("schema = 1\n")
+    git(tmp_path / "top", "init", "--quiet")
+    head = commit(root)
+    assert asked(root) == head
+    (root / "aksci.toml").write_text("schema = 2\n")
+    assert asked(root) == f"{head}-dirty"
+    git(root, "checkout", "--quiet", ".")
+    (root / "new").touch()
+    assert asked(root) == f"{head}-dirty"
+    commits = ask_git(root, "log", "--format=%H", paths=("literal:",), runner=runner_with())
+    assert commits.text.split() == [head]
+
+
 def told(root, folder=".aksci", **variables):
     return tracked_files(root, folder, sources="aksci.toml", runner=runner_with(**variables))
 

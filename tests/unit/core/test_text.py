@@ -17,6 +17,7 @@ from aksci.core.text import (
     safe_json,
     sanitise,
     short_line,
+    spelled,
 )
 
 # CVE-2021-42574 names the first nine.
@@ -24,6 +25,7 @@ TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c\u200e\u200
 HIDDEN = (
     TURNS
     + "\u200b\u2060\u2061\u2062\u2063\u2064\u206a\u206f\ufeff\ufff9\ufffa\ufffb\u00ad\u034f\u115f"
+    "\u2800\U00016fe4\U0001bca0\U0001bca3\U0001d159"
     "\u3164\uffa0\u180e\U000e0000\U000e0001\U000e0041\U000e007f\U000e0100\U000e01ef"
 )
 JOINERS = "\u200c\u200d\ufe00\ufe0e\ufe0f"
@@ -121,6 +123,34 @@ def test_what_is_not_seen_is_not_shown_and_hides_nothing(char):
     assert sanitise(f"{char}::error::x #{char}#[x]") == ": :error::x # #[x]"
     assert one_line(f"é{char}b") == escape_html(f"é{char}b") == escape_markdown(f"é{char}b") == "éb"
     assert char not in safe_json({"a": char})
+
+
+@pytest.mark.parametrize(
+    "char", [*HIDDEN, *JOINERS, *"\x00\x07\x1b\n\t\x7f\x9b\xa0\u2028\u3000 \ud800"]
+)
+def test_a_name_that_is_compared_exactly_shows_what_would_not_be_seen(char):
+    for name in (f"fixture.pem{char}", f"{char}fixture.pem", f"é{char} x", f"fix {char}ture"):
+        shown = one_line(spelled(name))
+        assert shown.isascii() or shown.startswith("é")
+        assert re.search(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})", shown)
+        # Nobody can write a name that looks like the escape.
+        assert one_line(spelled(shown)) != shown
+
+
+@pytest.mark.parametrize(
+    "name", ["libssl3", "a b", "", "C:\\new", "naïve café", "日本語", "a/b@1.2+c~d"]
+)
+def test_an_ordinary_name_is_shown_as_it_is(name):
+    assert spelled(name) == one_line(spelled(name)) == name
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_two_names_that_differ_are_shown_differently(one, other):
+    assert (spelled(one) == spelled(other)) == (one == other)
+
+
+def test_a_long_name_is_cut():
+    assert len(spelled("\n" * 100_000)) < 5000
 
 
 @pytest.mark.parametrize("char", JOINERS)

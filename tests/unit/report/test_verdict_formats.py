@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -60,6 +61,18 @@ def test_what_the_page_makes_of_its_data_has_nothing_unseen_in_it(hostile):
     texts = json.dumps(page_data(hostile, {}), ensure_ascii=False)
     assert not UNSEEN.search(texts)
     assert "link" in texts
+
+
+@pytest.mark.parametrize("form", sorted({*VERDICT_FORMATS} - {"json"}))
+@pytest.mark.parametrize("odd", ["x.pem\x07", "x.pem ", "x.pem\u200b", "x.pem\u2800", "x.pem\xa0"])
+def test_a_finding_that_looks_like_an_ignored_one_is_told_from_it(verdicts, form, odd):
+    (found,) = (one for one in verdicts.values() if one.ignored)
+    (entry,) = found.ignored
+    entry = replace(entry, finding=replace(entry.finding, package="x.pem"))
+    bad = replace(entry.finding, package=odd)
+    found = replace(found, passed=False, failing=(bad,), ignored=(entry,), tolerated=())
+    text = render_verdicts({"web": found}, form)
+    assert re.search(r"x\.pem\\+(x20|x07|u200b|u2800|xa0)", text)
 
 
 @pytest.mark.parametrize("form", VERDICT_FORMATS)

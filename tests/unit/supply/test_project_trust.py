@@ -12,7 +12,7 @@ from aksci.core.work_folder import WorkFolder
 from aksci.images.build.build_record import BuiltImage
 from aksci.oci.references import ImageRef
 from aksci.supply.project_trust import ProjectTrust
-from aksci.supply.sign.signer import BindingError, NotSignedError, UntrustedError
+from aksci.supply.sign.signer import BindingError, NotSignedError, Proof, UntrustedError
 
 REF = ImageRef("r.example", "shop/web", "sha256:" + "1" * 64)
 
@@ -85,6 +85,20 @@ def test_a_signature_must_be_of_this_input_key(trust):
     ((ref, claims),) = signer.asked
     assert ref == REF
     assert claims == {"dev.aksci.repository": "shop/web", "dev.aksci.input-key": "k"}
+
+
+def test_the_key_of_a_build_is_our_own_runs_or_its_signatures(trust):
+    proof = Proof(signer="x", identity="x", claims={"dev.aksci.input-key": "signed"})
+
+    class Shows(Verifier):
+        def verify(self, ref, claims):
+            super().verify(ref, claims)
+            return (proof,)
+
+    assert trust(Shows()).key_of(REF) == "signed"
+    assert trust(Verifier(NotSignedError("no"))).key_of(REF) == ""
+    trust().remember([built()])
+    assert trust().key_of(REF) == "k"
 
 
 def test_who_can_not_verify_is_asked_once_and_not_for_each_image(tmp_path):

@@ -16,9 +16,10 @@ from aksci import steps
 from aksci.images.lineage import ARTIFACT_TYPE as LINEAGE
 from aksci.images.validate.result import ARTIFACT_TYPE as VALIDATION
 from aksci.oci.artifact import attach, canonical_json, find_artifacts
-from aksci.oci.manifest import OCI_MANIFEST, parse_descriptor
+from aksci.oci.manifest import OCI_INDEX, OCI_MANIFEST, parse_descriptor
 from aksci.oci.references import ImageRef
-from aksci.oci.referrers import list_referrers
+from aksci.oci.referrers import list_referrers, record_referrer
+from aksci.parts import Parts
 from aksci.supply.scan.sbom import SBOM_TYPES
 from aksci.supply.scan.scan_evidence import REPORT_TYPE
 from aksci.supply.scan.stored_verdict import VERDICT_TYPE
@@ -27,8 +28,8 @@ from aksci.supply.sign.notation.certificate_chain import read_anchors
 from aksci.supply.sign.notation.stored_signatures import SIGNATURE, SignatureSearch
 from aksci.supply.sign.notation.verify_in_process import TrustedRoots
 from aksci.supply.sign.own_signer import OwnSigner
-from aksci.supply.sign.signer import AllSigners, signatures_of
-from aksci.testing import open_environment
+from aksci.supply.sign.signer import AllSigners, NotSignedError, signatures_of
+from aksci.testing import MemoryWorld, open_environment
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.memory_signer import SIGNATURE_TYPE
 from aksci.testing.sample_images import push_sample
@@ -149,6 +150,96 @@ def test_a_record_that_gives_another_key_is_not_taken_for_the_builds(env):
     found = env.at("production").registry.store.manifests[image.repository]
     assert honest.digest in found
     assert forged.digest not in found
+
+
+class Silent:
+    """A signer that does not say what it stores."""
+
+    name = "silent"
+
+    def __init__(self, signer):
+        self.sign, self.verify = signer.sign, signer.verify
+
+
+def test_signatures_of_a_signer_that_does_not_say_what_it_stores_are_told_to_stay(tmp_path):
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    world = MemoryWorld()
+    parts = Parts(signer=Silent(world.signer))
+    with open_environment(tmp_path, world=world, parts=parts) as env:
+        made = release(env)
+        with pytest.raises(NotSignedError, match="its signatures did not come along") as caught:
+            steps.promote(env, env.at("production"), made)
+    assert "artifact_types or stored_signatures" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", [LINEAGE, VALIDATION, SIGNATURE_TYPE, NOTE])
+def test_nothing_that_a_runtime_would_take_for_an_image_refers_to_one(make, kind):
+    """A good record, or a good signature, in the manifest of an image of somebody's own."""
+    env = make(f'artifacts = ["{NOTE}"]\n')
+    made = release(env)
+    image, registry = made.images["web"].ref, env.registry
+    if kind == NOTE:
+        attach(registry, image, NOTE, b"x")
+    honest = find_artifacts(registry, image, kind)[0]
+    evil = json.loads(registry.manifest(image.repository, push_evil(registry)).content)
+    manifest = json.loads(registry.manifest(image.repository, honest.digest).content)
+    manifest |= {
+        "config": evil["config"],
+        "layers": [*manifest["layers"], *evil["layers"]],
+        "annotations": {**manifest.get("annotations", {}), **FUTURE},
+    }
+    planted = registry.put_manifest(image.repository, canonical_json(manifest), OCI_MANIFEST)
+    assert planted in {one.digest for one in find_artifacts(registry, image, kind)}
+    production = env.at("production")
+    steps.promote(env, production, made)
+    copied = production.registry.store.manifests[image.repository]
+    assert planted not in copied
+    assert honest.digest in copied
+
+
+def test_no_index_of_images_refers_to_one(make):
+    env = make(f'artifacts = ["{NOTE}"]\n')
+    made = release(env)
+    image, registry = made.images["web"].ref, env.registry
+    manifest = registry.manifest(image.repository, image.digest)
+    evil = registry.manifest(image.repository, push_evil(registry))
+    index = {
+        "schemaVersion": 2,
+        "mediaType": OCI_INDEX,
+        "artifactType": NOTE,
+        "manifests": [descriptor(evil)],
+        "subject": descriptor(manifest),
+    }
+    planted = registry.put_manifest(image.repository, canonical_json(index), OCI_INDEX)
+    record_referrer(registry, image.repository, canonical_json(index))
+    assert planted in {one.digest for one in find_artifacts(registry, image, NOTE)}
+    production = env.at("production")
+    steps.promote(env, production, made)
+    assert not {planted, evil.digest} & {*production.registry.store.manifests[image.repository]}
+
+
+def descriptor(manifest):
+    size = len(manifest.content)
+    return {"mediaType": manifest.media_type, "digest": manifest.digest, "size": size}
+
+
+def push_evil(registry):
+    return push_sample(registry, "shop/web", files={"evil": b"1"}).digest
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_many_newer_records_do_not_hide_the_builds(env, named):
+    made = release(env)
+    image, registry = made.images["web"], env.registry
+    (honest,) = find_artifacts(registry, image.ref, LINEAGE)
+    notes = FUTURE | ({"dev.aksci.input-key": image.input_key} if named else {})
+    for number in range(60):
+        attach(registry, image.ref, LINEAGE, str(number).encode(), annotations=notes)
+    steps.promote(env, env.at("production"), made)
+    assert honest.digest in env.at("production").registry.store.manifests[image.ref.repository]
 
 
 def test_a_verdict_of_a_later_scan_comes_along_with_the_signature_that_binds_it(env):
