@@ -37,6 +37,7 @@ __all__ = [
 NO_GIT = "git is not installed"
 _TIMEOUT = 60.0  # seconds
 _LONGEST = 200  # characters of what git complains of
+_WORK = ".aksci"  # below the project: what our runs leave there
 _SETTINGS = (
     # A command that git runs to learn what has changed. Empty: before 2.36, a word was a command.
     "core.fsmonitor=",
@@ -160,9 +161,11 @@ def source_commit(root: Path, *, runner: Runner) -> str:
     """
     # "Porcelain Format Version 2" of git's manual: headers begin with #, all else is a change.
     # Only the project: in a repository with several, another one's changes make nothing dirty here.
+    # Without what our own runs leave there: no source, whether .gitignore names it or not.
     # ``none``: .gitmodules could say that what has changed in a submodule does not count.
     words = ("status", "--porcelain=v2", "--branch", "--ignore-submodules=none")
-    lines = ask_git(root, *words, paths=("literal:",), runner=runner).text.splitlines()
+    paths = ("literal:", f"exclude,literal:{_WORK}")
+    lines = ask_git(root, *words, paths=paths, runner=runner).text.splitlines()
     heads = [line.split()[2] for line in lines if line.startswith("# branch.oid ")]
     # "(initial)": a repository without a commit.
     if not heads or heads[0] == "(initial)":

@@ -65,6 +65,10 @@ def test_a_change_of_the_project_is_told_wherever_it_is_in_its_repository(tmp_pa
     assert asked(root) == f"{head}-dirty"
     commits = ask_git(root, "log", "--format=%H", paths=("literal:",), runner=runner_with())
     assert commits.text.split() == [head]
+    (root / "new").unlink()
+    (root / ".aksci").mkdir()
+    (root / ".aksci/build.json").touch()  # a run of ours, where .gitignore does not name it
+    assert asked(root) == head
 
 
 def told(root, folder=".aksci", **variables):
