@@ -16,7 +16,7 @@ from aksci.config.loader import CONFIG_NAME, LOCAL, environment_settings, find_p
 from aksci.config.secret_names import secret_names, withheld_names
 from aksci.core.errors import ConfigError, UsageError
 from aksci.core.files import user_folder
-from aksci.core.git import find_top, tracked_files
+from aksci.core.git import repository_of, tracked_files
 from aksci.core.process import Runner
 from aksci.core.reporting import Concealing
 from aksci.core.seal_key import SEAL_VARIABLE
@@ -90,6 +90,7 @@ class Environment(EnvironmentParts):
 
             reporter = choose_reporter(variables, sys.stderr)
         now = now or (lambda: datetime.now(UTC))
+        variables = _without_relative_path(variables)
         runner = runner or Runner(environment=dict(variables), log=reporter.line)
         for value in secret_values(variables):
             runner.conceal(Secret(value))
@@ -102,13 +103,13 @@ class Environment(EnvironmentParts):
         # Programs get these only by a call that hands them over: few need a signing key's password.
         withheld = withheld_names(named, variables)
         kept = {key: text for key, text in runner.environment.items() if key not in withheld}
-        runner.environment = kept
+        runner.environment = dict(_without_relative_path(kept))
         # Before anything is done: what is done there, through a link, would be done elsewhere.
         WorkFolder(root / WORK).require_real()
         cache = user_folder(variables, "XDG_CACHE_HOME", ".cache")
         state = user_folder(variables, "XDG_STATE_HOME", ".local/state")
         for folder in (cache, state):
-            _require_unbrought(root, folder, runner=runner, variables=variables)
+            _require_untracked(root, folder, runner=runner)
         return cls(
             root=root,
             config=config,
@@ -232,25 +233,34 @@ class Environment(EnvironmentParts):
         return read_release_file(self.work_folder)
 
 
-def _require_unbrought(
-    root: Path, folder: Path, *, runner: Runner, variables: Mapping[str, str]
-) -> None:
+def _without_relative_path(variables: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the variables, without folders of ``PATH`` that depend on where a program is started.
+
+    An empty one is the working directory, too (POSIX, "PATH"). There, and in
+    ``node_modules/.bin``, a pull request may have put a ``git`` of its own.
+    """
+    folders = variables.get("PATH", "").split(os.pathsep)
+    real = [one for one in folders if os.path.isabs(one)]  # noqa: PTH117 - text, not yet a path
+    if real == folders or "PATH" not in variables:
+        return variables
+    return {**variables, "PATH": os.pathsep.join(real)}
+
+
+def _require_untracked(root: Path, folder: Path, *, runner: Runner) -> None:
     """Refuse a user's folder that the sources bring: programs are kept there, keys and facts.
 
     :raises ConfigError: git tracks files in it.
     """
     place = folder.resolve()
     # As a rule, it is elsewhere, and nothing is asked.
-    if not place.is_relative_to(find_top(root) or root) or not place.is_dir():
+    if not place.is_relative_to(repository_of(root)) or not place.is_dir():
         return
     asked = os.path.relpath(place, root)
-    files = tracked_files(
-        root, asked, sources=CONFIG_NAME, runner=runner, variables=variables
-    ).files
+    files = tracked_files(root, asked, sources=CONFIG_NAME, runner=runner).files
     if files:
         raise ConfigError(
-            f"git brings files of {folder} with the sources, such as {one_line(files[0], 100)}: "
-            "their author could put any program there.",
+            f"git tracks files of {folder}, such as {one_line(files[0], 100)}: a pull request "
+            "could put any program there.",
             hint="let XDG_CACHE_HOME and XDG_STATE_HOME (or HOME) name folders outside of the "
             "checkout, or remove the files from git.",
         )

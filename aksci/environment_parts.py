@@ -116,13 +116,7 @@ class EnvironmentParts:
             self.work,
             key=lambda: self._seal_key,
             shared=bool(shared),
-            tracked=lambda: tracked_files(
-                self.root,
-                WORK,
-                sources=CONFIG_NAME,
-                runner=self.runner,
-                variables=self.variables,
-            ),
+            tracked=lambda: tracked_files(self.root, WORK, sources=CONFIG_NAME, runner=self.runner),
             warn=self.reporter.warning,
         )
 
@@ -149,7 +143,7 @@ class EnvironmentParts:
     @once
     def commit(self) -> str:
         """The commit of the source tree when it was first asked for: see ``source_commit``."""
-        return source_commit(self.root, runner=self.runner, variables=self.variables)
+        return source_commit(self.root, runner=self.runner)
 
     # -- Where things are, and what is started there --
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from aksci.ci.task_lines import PlainTask
 from aksci.core.secret import Concealer
-from aksci.core.text import encodable, escape_markdown, sanitise
+from aksci.core.text import encodable, sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,11 +53,8 @@ class ConsoleReporter:
         return PlainTask(self, name)
 
     def conceal(self, secret: str) -> None:
-        """Replace a value by ``***`` in all later output, and tell nobody else of it."""
-        self._masked.learn(secret)
-        # As it is after it was made harmless, and in a summary.
-        self._masked.learn(sanitise(secret))
-        self._masked.learn(escape_markdown(secret))
+        """Replace a value by ``***`` in all later output, without telling the CI system."""
+        self._masked.learn_shown(secret)
 
     def mask(self, secret: str) -> None:
         """Replace a value by ``***`` in all later output."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aksci.core.secret import Concealer
-from aksci.core.text import escape_markdown, sanitise
+from aksci.core.text import sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +26,7 @@ class OwnReporter:
 
     def conceal(self, secret: str) -> None:
         """Replace a value by ``***`` in all that is passed on from now on."""
-        self._hidden.learn(secret)
-        self._hidden.learn(sanitise(secret))
-        self._hidden.learn(escape_markdown(secret))
+        self._hidden.learn_shown(secret)
 
     def line(self, text: str) -> None:
         """Pass on."""

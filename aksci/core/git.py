@@ -19,7 +19,6 @@ from aksci.core.errors import AksciError, Interrupted
 from aksci.core.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from aksci.core.process import Runner
@@ -30,6 +29,7 @@ __all__ = [
     "Tracked",
     "ask_git",
     "find_top",
+    "repository_of",
     "source_commit",
     "tracked_files",
 ]
@@ -93,13 +93,21 @@ class Tracked:
 
 
 def find_top(folder: Path) -> Path | None:
-    """Return the nearest folder, from this one upwards, that has a ``.git``; None: there is none.
+    """Return the work tree that a folder is in; None: it is in none.
+
+    Git keeps no file called ``.git``, so that nothing in a tree can pretend to be its top.
 
     :param folder: absolute and resolved.
     """
+    # A folder, or a file in a linked work tree.
     return next(
         (each for each in (folder, *folder.parents) if os.path.lexists(each / ".git")), None
     )
+
+
+def repository_of(folder: Path) -> Path:
+    """Return the work tree that a folder is in; outside of any, the folder itself."""
+    return find_top(folder) or folder
 
 
 def ask_git(root: Path, *words: str, runner: Runner, paths: tuple[str, ...] = ()) -> GitAnswer:
@@ -145,13 +153,11 @@ def _pathspec(folder: Path, spec: str) -> str:
     return f":(top,{magic}){'' if found == '.' else found}"
 
 
-def source_commit(root: Path, *, runner: Runner, variables: Mapping[str, str]) -> str:
+def source_commit(root: Path, *, runner: Runner) -> str:
     """Return the commit of the project's folder, ``-dirty`` appended where files have changed.
 
     Empty without git, or outside a repository.
     """
-    if not _has_git(variables):
-        return ""
     # "Porcelain Format Version 2" of git's manual: headers begin with #, all else is a change.
     # Only the project: in a repository with several, another one's changes make nothing dirty here.
     # ``none``: .gitmodules could say that what has changed in a submodule does not count.
@@ -165,9 +171,7 @@ def source_commit(root: Path, *, runner: Runner, variables: Mapping[str, str]) -
     return heads[0] + ("-dirty" if changed else "")
 
 
-def tracked_files(
-    root: Path, folder: str, *, sources: str, runner: Runner, variables: Mapping[str, str]
-) -> Tracked:
+def tracked_files(root: Path, folder: str, *, sources: str, runner: Runner) -> Tracked:
     """Ask git what of a folder came with the sources.
 
     :param root: the project's folder.
@@ -176,19 +180,14 @@ def tracked_files(
     :param sources: a file of the project that git must track: a repository which does not is not
         where the sources come from, and can't tell what came with them.
     """
-    if not _has_git(variables):
-        return Tracked(problem=NO_GIT)
     # ``-z``: without it, git quotes names that are not ASCII.
     paths = (f"icase,literal:{folder}", f"literal:{sources}")
     answer = ask_git(root, "ls-files", "-z", "--full-name", paths=paths, runner=runner)
     if answer.problem:
         return Tracked(problem=answer.problem)
-    top = find_top(root.resolve()) or root
-    own = (root.resolve().relative_to(top) / sources).as_posix()
+    root = root.resolve()
+    top = repository_of(root)
+    own = (root.relative_to(top) / sources).as_posix()
     listed = set(filter(None, answer.text.split("\0")))
     strange = "" if own in listed else f"the git repository of {top} does not track {own}"
     return Tracked(files=tuple(sorted(listed - {own})), problem=strange)
-
-
-def _has_git(variables: Mapping[str, str]) -> bool:
-    return shutil.which("git", path=variables.get("PATH")) is not None

@@ -2,6 +2,8 @@
 
 A pull request may bring any link. Text alone tells nothing of where a path leads: ``web`` may be a
 link to a runner's home folder, whose files would then come into an image, or into a message.
+
+The work folder, where we write, follows no link at all: ``aksci.core.work_folder``.
 """
 
 from __future__ import annotations
@@ -11,14 +13,16 @@ import stat
 from pathlib import Path
 
 from aksci.core.errors import ConfigError
+from aksci.core.git import repository_of
 
-__all__ = ["LARGEST", "Inside", "place_named", "read_file", "repository_of"]
+__all__ = ["Inside", "place_named", "read_file"]
 
-LARGEST = 16 << 20
+_LARGEST = 16 << 20
 """Bytes: what people write by hand is smaller."""
 _CHUNK = 1 << 16
 _SHOWN = 200  # characters
 _LINKED = "write the file itself in place of a symbolic link, or leave it out of the project."
+_NAMED = "remove the symbolic link, or name the place that it leads to."
 
 
 class Inside:
@@ -26,11 +30,14 @@ class Inside:
 
     Paths are relative to it, or absolute. Folders that are no links are looked at once: there may
     be thousands of paths. So use one object for one pass over the sources, and not for longer.
+
+    :param name: what messages call the folder.
+    :param hint: what to do about a path that leads outside.
     """
 
-    def __init__(self, root: Path, *, name: str = "the project") -> None:
-        """:param name: what messages call the folder."""
+    def __init__(self, root: Path, *, name: str = "the project", hint: str = _LINKED) -> None:
         self._name = name
+        self._hint = hint
         self.top = os.path.realpath(root)
         self._folders = {""}
         self._files: set[str] = set()
@@ -68,7 +75,7 @@ class Inside:
         found = self._find(os.fspath(path), where)
         return found[len(self.top) :] in self._folders or os.path.isdir(found)  # noqa: PTH112
 
-    def read(self, path: str | Path, *, where: str = "", largest: int = LARGEST) -> bytes:
+    def read(self, path: str | Path, *, where: str = "", largest: int = _LARGEST) -> bytes:
         """Return the content of a regular file.
 
         :param largest: bytes that it may have.
@@ -88,13 +95,13 @@ class Inside:
             raise _unreadable(_shown(path, where), error) from None
         if not _is_below(found, self.top):
             raise ConfigError(
-                f"{_shown(path, where)} leads out of {self._name}, {self.top}.", hint=_LINKED
+                f"{_shown(path, where)} leads out of {self._name}, {self.top}.", hint=self._hint
             )
         self._found[path] = found
         return found
 
     def _plainly(self, path: str) -> str | None:
-        """Return where a path leads if nothing on the way is a link; None: nobody knows yet."""
+        """Return where a path leads if nothing on the way is a link; None: a link is."""
         parts = [] if path == "." else path.split("/")
         if path.startswith("/") or not {"", ".", ".."}.isdisjoint(parts):
             return None
@@ -116,7 +123,7 @@ class Inside:
         return f"{self.top}/{path}" if parts else self.top
 
 
-def read_file(path: Path | str, *, shown: str, largest: int = LARGEST) -> bytes:
+def read_file(path: Path | str, *, shown: str, largest: int = _LARGEST) -> bytes:
     """Return the content of a regular file: a pipe would keep us waiting, and a device has no end.
 
     :param shown: what messages call it.
@@ -164,23 +171,13 @@ def place_named(root: Path, path: str | Path, *, where: str) -> Path:
     top = os.path.realpath(root)
     try:
         written = os.path.normpath(os.path.join(top, path))  # noqa: PTH118 - text, not yet a path
-        for folder in (top, str(repository_of(Path(top)))):
+        around = str(repository_of(Path(top)))
+        for folder, name in ((top, "the project"), (around, "the repository")):
             if _is_below(written, folder):
-                return Inside(Path(folder)).find(written, where=where)
+                return Inside(Path(folder), name=name, hint=_NAMED).find(written, where=where)
         return Path(written)  # links as they are: those of a mounted secret change at any time
     except (OSError, ValueError) as error:
         raise _unreadable(_shown(os.fspath(path), where), error) from None
-
-
-def repository_of(folder: Path) -> Path:
-    """Return the work tree that a folder is in; outside of any, the folder itself.
-
-    Git keeps no file called ``.git``, so that nothing in the tree can pretend to be its top.
-
-    :param folder: absolute.
-    """
-    # A folder, or a file in a linked work tree.
-    return next((one for one in (folder, *folder.parents) if os.path.lexists(one / ".git")), folder)
 
 
 def _is_below(path: str, folder: str) -> bool:

@@ -54,12 +54,19 @@ class Limits:
         """Hold this process to them: for a child, before it becomes the program."""
         import resource
 
-        for kind, most in ((resource.RLIMIT_DATA, self.memory), (resource.RLIMIT_CPU, self.cpu)):
-            hard = resource.getrlimit(kind)[1]
-            most = most if hard == resource.RLIM_INFINITY else min(most, hard)  # noqa: PLW2901
+        for kind, soft, hard in (
+            (resource.RLIMIT_DATA, self.memory, self.memory),
+            # Programs in Go ignore the signal that the first one sends (runtime, SIGXCPU): the
+            # second ends them.
+            (resource.RLIMIT_CPU, self.cpu, self.cpu + 1),
+        ):
+            most = resource.getrlimit(kind)[1]
+            limits = soft, hard
+            if most != resource.RLIM_INFINITY:
+                limits = min(soft, most), min(hard, most)
             # macOS knows them, and takes not all of them.
             with contextlib.suppress(OSError, ValueError):
-                resource.setrlimit(kind, (most, hard))
+                resource.setrlimit(kind, limits)
 
 
 @dataclass(frozen=True, kw_only=True)

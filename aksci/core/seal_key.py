@@ -9,7 +9,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
-from aksci.core.git import find_top
+from aksci.core.git import repository_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def user_key(state: Path, root: Path) -> bytes | None:
     """
     place = state.resolve()
     # A home in the checkout, as some CI systems have it: a commit may hold such a file.
-    if place.is_relative_to(find_top(root) or root) or place.is_relative_to(root):
+    if place.is_relative_to(repository_of(root)):
         return None
     try:
         with contextlib.suppress(FileNotFoundError):

@@ -9,12 +9,16 @@ import threading
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
+from aksci.core.text import escape_markdown, sanitise
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Concealer", "Secret", "spellings"]
+__all__ = ["SHORTEST", "Concealer", "Secret", "spellings"]
 
-_SHORTEST = 8  # characters; shorter lines (braces, "yes") would hide half of everything
+SHORTEST = 8
+"""Characters. Shorter values and lines (braces, "yes") stand in texts that have nothing to do with
+them."""
 _BASE64_LINE = 76  # characters: RFC 2045, and base64 of GNU coreutils
 _URL_SAFE = str.maketrans("+/", "-_")
 
@@ -78,6 +82,11 @@ class Concealer:
             # In one assignment: another thread may be going through the old ones.
             self._spelt = tuple(sorted(spelt, key=len, reverse=True))
 
+    def learn_shown(self, value: str) -> None:
+        """Hide a value also as reporters write it: made harmless, and in Markdown."""
+        for spelling in (value, sanitise(value), escape_markdown(value)):
+            self.learn(spelling)
+
     def hide(self, text: str) -> str:
         """Replace every secret by ``***``."""
         for spelling in self._spelt:
@@ -89,8 +98,8 @@ def spellings(value: str) -> Iterator[str]:
     """Yield a value, each line of one that has several, and how programs encode it."""
     yield value
     # Output comes line by line, so a key of several lines never passes in one piece.
-    yield from (line for line in value.splitlines() if len(line) >= _SHORTEST)
-    if len(value) < _SHORTEST:
+    yield from (line for line in value.splitlines() if len(line) >= SHORTEST)
+    if len(value) < SHORTEST:
         return
     yield from _in_base64(value.strip())
     # In addresses (RFC 3986), in forms, in JSON, among the words of a shell, and in our messages.
@@ -107,7 +116,7 @@ def _in_base64(text: str) -> Iterator[str]:
     Three bytes are four characters, so there are three ways in which a text may begin.
     """
     data = text.encode("utf-8", "surrogateescape")
-    if len(text) < _SHORTEST:
+    if len(text) < SHORTEST:
         return
     for before, unsure in enumerate((0, 2, 3)):
         encoded = base64.b64encode(bytes(before) + data).decode()

@@ -11,13 +11,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.secret import spellings
+from aksci.core.secret import SHORTEST, spellings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
 __all__ = [
-    "SHORTEST",
     "VisibleVariables",
     "is_identity",
     "is_own_secret",
@@ -25,14 +24,22 @@ __all__ = [
     "secret_values",
 ]
 
-SHORTEST = 8  # characters; a shorter value is found in texts that have nothing to do with it
-
 _SECRETIVE = re.compile(
-    r"PASSWORD|PASSWD|PASSPHRASE|PASSCODE|PASSFILE|SECRET|TOKEN|CREDENTIAL|KEY$"
+    r"PASSWORD|PASSWD|PASSPHRASE|PASSCODE|PASSFILE|SECRET|(?<!M(?:AX|IN)_)TOKEN(?!I[SZ])|CREDENTIAL"
     r"|CONN(?:ECTION)?_?STR|[A-Z0-9]_PWD(?:_|$)|(?:^|_)AUTH(?:$|_CONFIG|_HEADER)"
-    r"|(?:^|_)(?:PASS|PW|KEYS?(?!_?VAULT)|PATS?|JWT|PIN|SAS|CREDS?|DSN|COOKIES?|BEARER)(?:_|$)",
+    r"|(?<!BY)(?<!COM)(?<!TRES)PASS$"
+    # A public key is none, and some words end so.
+    r"|(?<!PUBLIC_)(?<!PUB)(?<!MON|DON|TUR|HOC|JOC|HOT)(?<!WHIS)KEY$"
+    r"|(?:^|_)(?<!PUBLIC_)KEYS?(?!_?VAULT)(?:_|$)"
+    r"|(?:^|_)(?:PASS|PW|PATS?|JWT|PIN|SAS|CREDS?|DSN|COOKIES?|BEARER|WEBHOOK)(?:_|$)",
     re.IGNORECASE,
 )
+_SETTING = re.compile(
+    r"_(?:ALGORITHM|COLUMN|COUNT|DAYS|DOMAIN|ENABLED|EXPIR(?:Y|ES|ATION)|HOURS|LENGTH|LIFETIME|LIMIT"
+    r"|MAX_AGE|MINUTES|NAME|PREFIX|SECONDS|SIZE|TTL|VERSION)$",
+    re.IGNORECASE,
+)
+"""What is said of a secret, such as ``TOKEN_TTL``, and is none."""
 _SIGNING = re.compile(
     r"(?:COSIGN|SIGSTORE|NOTATION|NOTARY|DOCKER_CONTENT_TRUST|DCT|AKSCI)_", re.IGNORECASE
 )
@@ -46,7 +53,23 @@ _IDENTITIES = frozenset({
 """Who a pipeline is to clouds and to its CI system. Helm's and buildx's helpers log in with them,
 so programs keep them."""
 _CLOUDS = ("AZURE_", "AWS_", "GOOGLE_", "VAULT_", "IDENTITY_", "MSI_")
-_IN_ADDRESS = re.compile(r"://[^/@\s:]*:([^/@\s]+)@|https?://([^/@\s:]+)@")
+_IN_ADDRESS = re.compile(
+    # A password, unless it is a port, or a tag before a digest.
+    r"://[^/@\s:]*:(?!\d+/)([^@\s]{1,512})@(?!sha256:)"
+    # A token in the user's place. Azure Repos has the organisation there, and once more behind it.
+    r"|https?://([^/@\s:]{8,})@(?!dev\.azure\.com/\2/)"
+)
+_TELLING = re.compile(
+    # Tokens of GitHub, GitLab, Docker Hub, npm, PyPI and Slack; JSON Web Tokens (RFC 7519).
+    r"(?<![\w-])(?:(?:gh[oprsu]_|github_pat_|glpat-|dckr_pat_|npm_|pypi-)[\w-]{20,}"
+    r"|xox[a-z]-[\w-]{10,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*)"
+    # Connection strings, and addresses that Azure Storage has signed.
+    r"|(?<![^;?&\s])(?:password|pwd|accountkey|sharedaccesskey|sig)=([^;&\s]{8,})",
+    re.IGNORECASE,
+)
+_PULLED = re.compile(r"GITHUB_(?:HEAD_REF|REF|REF_NAME)|BUILD_SOURCE\w*|SYSTEM_PULLREQUEST_\w*")
+"""What CI systems repeat of a pull request: branches and messages. Its author must not choose which
+words a log leaves out."""
 _PRIVATE_KEY = "PRIVATE KEY-----"
 _NO_SECRET = re.compile(r"\.{0,2}/.*|[a-z]+://[^@]*|[0-9.]+", re.DOTALL)
 """A path, an address without a password, a number."""
@@ -54,12 +77,12 @@ _NO_SECRET = re.compile(r"\.{0,2}/.*|[a-z]+://[^@]*|[0-9.]+", re.DOTALL)
 
 def is_secretive(name: str) -> bool:
     """Tell whether a variable is called like one that holds a secret."""
-    return bool(_SECRETIVE.search(name) or _SIGNING.match(name)) or name in _IDENTITIES
+    return bool(_SIGNING.match(name)) or _holds_by_name(name)
 
 
 def is_own_secret(name: str) -> bool:
     """Tell whether a variable holds, by its name, a secret that aksci and its signers work with."""
-    return bool(_SIGNING.match(name) and _SECRETIVE.search(name))
+    return bool(_SIGNING.match(name)) and _called_secret(name)
 
 
 def is_identity(name: str) -> bool:
@@ -73,11 +96,25 @@ def secret_values(variables: Mapping[str, str]) -> Iterator[str]:
     Short values and paths are left out: to hide each ``true`` would make a log unreadable.
     """
     for name, value in variables.items():
-        if (match := _IN_ADDRESS.search(value)) and len(match[1] or match[2]) >= SHORTEST:
-            yield match[1] or match[2]
-        secret = is_secretive(name) or _PRIVATE_KEY in value
+        if _PULLED.fullmatch(name):
+            continue
+        for match in (*_IN_ADDRESS.finditer(value), *_TELLING.finditer(value)):
+            found = next(filter(None, match.groups()), match[0])
+            if len(found) >= SHORTEST:
+                yield found
+        # Of the variables of signers and of aksci, some say only where, or how: a log that lacks
+        # the run's id, or the environment's name, tells nothing.
+        secret = _holds_by_name(name) or _PRIVATE_KEY in value
         if secret and len(value) >= SHORTEST and not _NO_SECRET.fullmatch(value):
             yield value
+
+
+def _holds_by_name(name: str) -> bool:
+    return _called_secret(name) or name in _IDENTITIES
+
+
+def _called_secret(name: str) -> bool:
+    return bool(_SECRETIVE.search(name)) and not _SETTING.search(name)
 
 
 class VisibleVariables(dict[str, str]):
@@ -168,7 +205,7 @@ class VisibleVariables(dict[str, str]):
     def _is_secret(self, name: str, value: str) -> bool:
         return (
             is_secretive(name)
-            or bool(_IN_ADDRESS.search(value))
+            or bool(_IN_ADDRESS.search(value) or _TELLING.search(value))
             or _PRIVATE_KEY in value
             or self.holder_of(value) is not None
         )

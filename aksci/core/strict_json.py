@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
 
 __all__ = [
-    "LARGEST",
     "MALFORMED",
-    "MOST_VALUES",
     "parse_downloaded_json",
     "parse_json",
     "read_document",
@@ -38,9 +36,9 @@ MALFORMED = (
 """What JSON of any shape can raise in code that trusts its shape: ``except MALFORMED``."""
 _DEEPEST = 200
 """Levels of a document. None that means something to us has more than thirty."""
-LARGEST = 64 << 20
+_LARGEST = 64 << 20
 """Bytes of a document, unless a caller says otherwise."""
-MOST_VALUES = 2_000_000
+_MOST_VALUES = 2_000_000
 """Values of a document, likewise. An empty list takes three bytes here, and 64 in memory. A verdict
 on 100,000 findings has 1.5 million."""
 _LONGEST_NUMBER = 100
@@ -55,8 +53,8 @@ def parse_json(
     content: bytes | str,
     *,
     exact: bool = False,
-    largest: int = LARGEST,
-    most_values: int = MOST_VALUES,
+    largest: int = _LARGEST,
+    most_values: int = _MOST_VALUES,
 ) -> Any:
     """Read JSON that others may have written.
 
@@ -94,8 +92,8 @@ def parse_downloaded_json(content: bytes) -> Any:
 
     :raises ValueError: as ``parse_json`` does.
     """
-    if len(content) > LARGEST:
-        raise ValueError(f"it has more than {LARGEST >> 20} MiB")
+    if len(content) > _LARGEST:
+        raise ValueError(f"it has more than {_LARGEST >> 20} MiB")
     return parse_json(content.decode(json.detect_encoding(content)))
 
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["LARGEST", "YamlError", "parse_yaml"]
+__all__ = ["YamlError", "parse_yaml"]
 
-LARGEST = 5 * 1024 * 1024
+_LARGEST = 5 * 1024 * 1024
 """Bytes of a file: what Helm reads of one at most (its pkg/chart/loader/archive)."""
 _DEEPEST = 100
 """Levels. A CustomResourceDefinition's schema has about forty."""
@@ -66,7 +66,7 @@ def parse_yaml(
     *,
     dialect: Dialect = "helm",
     tags: Mapping[str, Callable[[Any], Any]] | None = None,
-    largest: int = LARGEST,
+    largest: int = _LARGEST,
 ) -> list[Any]:
     """Return the documents of a text or a file's bytes, those without content left out.
 

@@ -15,12 +15,13 @@ _PIECE = 1 << 20
 _GZIP = 31  # zlib's wbits for the format of RFC 1952
 
 
-def unpack_gzip(packed: bytes, *, largest: int) -> bytes:
+def unpack_gzip(packed: bytes, *, largest: int, alone: bool = False) -> bytes:
     """Return what gzip has packed, one member or several.
 
     A few kilobytes can hold gigabytes: no more is unpacked than their size makes credible.
 
     :param largest: bytes of the content.
+    :param alone: refuse further members, which not all programs read.
     :raises ValueError: it is damaged, cut off, or unpacks to more.
     """
     limit = min(largest, max(_ALWAYS, len(packed) * _RATIO))
@@ -40,4 +41,6 @@ def unpack_gzip(packed: bytes, *, largest: int) -> bytes:
         except zlib.error:
             raise ValueError("it is no gzip, or damaged") from None
         rest = reader.unused_data
+        if rest and alone:
+            raise ValueError("something follows it")
     return bytes(found)

@@ -26,7 +26,6 @@ __all__ = [
     "Place",
     "Wildcards",
     "char_class",
-    "literal",
 ]
 
 _REMEMBERED = 1 << 21
@@ -77,11 +76,6 @@ Item = str | One | Many | Folders
 """A text of one character is that character."""
 
 
-def literal(text: str) -> tuple[str, ...]:
-    """Return the items of a text that means itself."""
-    return tuple(text)
-
-
 def char_class(inner: str, *, negations: str) -> Chars:
     """Return what ``[inner]`` means: characters and ranges of them.
 
@@ -98,6 +92,12 @@ def char_class(inner: str, *, negations: str) -> Chars:
         ranges.append((inner[at], last))
         at += 3 if is_range else 1
     return Chars(tuple(ranges), negated)
+
+
+def _is_idempotent(item: Item) -> bool:
+    """Tell whether an item means the same twice in a row as once."""
+    # Folders without slashes are one folder: twice, they are two.
+    return isinstance(item, Many) or (isinstance(item, Folders) and "/" in item.chars)
 
 
 class Place(dict[str, "Place"]):
@@ -152,8 +152,8 @@ class Wildcards:
                 starts.append(at)
                 before: Item | None = None
                 for item in items:
-                    if item == before and isinstance(item, Many | Folders):
-                        continue  # twice in a row, they mean the same as once
+                    if item == before and _is_idempotent(item):
+                        continue
                     before = item
                     if isinstance(item, str):
                         self._literals.setdefault(item, []).append(at)

@@ -3,6 +3,8 @@
 A pull request can bring the folder with the sources, or put a link in its place or in it. So each
 way into it is opened step by step, and no link is followed (open(2), ``O_NOFOLLOW``; the ``*at``
 functions). What decides counts only if runs of ours wrote it: docs/adr/0017-the-work-folder.md.
+
+The sources are read through ``aksci.core.inside``, which follows links that stay in the project.
 """
 
 from __future__ import annotations
@@ -237,8 +239,8 @@ class WorkFolder:
             pass
         return None
 
-    def require_unbrought(self, name: str) -> None:
-        """Refuse a file that is a link, or that came with the sources as far as git can tell.
+    def require_untracked(self, name: str) -> None:
+        """Refuse a file that is a link, or whose folder git tracks in part.
 
         For what can hold no seal.
 
@@ -254,26 +256,26 @@ class WorkFolder:
             return
         if not regular:
             raise self._strange(name, "is no file")
-        if why := self._brought():
+        if why := self._why_foreign():
             raise ForeignFileError(
                 f"{self.path / name} is not trusted: {why}.", hint=f"rm {self.path / name}"
             )
 
-    def _brought(self) -> str:
-        """Say how the folder came with the sources; empty: it did not, as far as git can tell."""
+    def _why_foreign(self) -> str:
+        """Say why all of the folder may come with the sources; empty: git knows of nothing."""
         names = [each.name for each in self.path.iterdir()]
         if strange := sorted(each for each in names if each.casefold() in _REPOSITORY):
             return f"{self.path} holds a git repository ({', '.join(strange)})"
         if files := self._ask().files:
             return (
-                f"git brings {_listed(files)} with the sources, and with it any word of their "
-                "author's; remove it from git, and name .aksci/ in .gitignore"
+                f"git brings {_listed(files)} with the sources, so a pull request can change it; "
+                "remove it from git, and name .aksci/ in .gitignore"
             )
         return ""
 
     def _doubt(self, name: str, document: Mapping[str, Any], seal: object) -> str:
         """Say why a file may not be ours; empty: it is."""
-        if why := self._brought():
+        if why := self._why_foreign():
             return why
         key = self._key()
         if key and isinstance(seal, str) and _same(seal, _seal(key, name, document)):
@@ -359,7 +361,7 @@ def _listed(files: tuple[str, ...]) -> str:
 
 
 def _seal(key: bytes, name: str, document: Mapping[str, Any]) -> str:
-    """Return what only who has the key can say of a document under a name."""
+    """Return the seal of a document under a name: HMAC-SHA-256."""
     import hmac
 
     text = json.dumps([name, document], sort_keys=True, separators=(",", ":"))

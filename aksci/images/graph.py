@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from aksci.images.dockerfile.parser import Instruction
 
 __all__ = [
-    "MOST_ROUNDS",
     "SYNTAX_ARG",
     "Edge",
     "External",
@@ -50,7 +49,7 @@ _T = TypeVar("_T")
 # The embedded platform's registry, which no environment has to name.
 _EMBEDDED = "localhost:5000"
 _HUB = "docker.io"
-MOST_ROUNDS = 20
+_MOST_ROUNDS = 20
 """How often ONBUILD may make an image need bases that have an ONBUILD of their own."""
 _SHOWN = 20
 """Names of a circle that an error tells."""
@@ -308,7 +307,7 @@ def _with_triggers(image: Image, images: Mapping[str, Image], owners: Mapping[st
 
     It may copy from a stage that nothing needed before, which is based on further images.
     """
-    for _ in range(MOST_ROUNDS):
+    for _ in range(_MOST_ROUNDS):
         triggers = {}
         for base in image.recipe.bases:
             owner = _owner(base, owners)
@@ -321,7 +320,7 @@ def _with_triggers(image: Image, images: Mapping[str, Image], owners: Mapping[st
         image = interpret(image.spec, image.dockerfile, triggers)
     raise ConfigError(
         f"{image.spec.dockerfile}: ONBUILD of its bases makes it need further bases, and theirs "
-        f"again, more than {MOST_ROUNDS} times."
+        f"again, more than {_MOST_ROUNDS} times."
     )
 
 

@@ -33,7 +33,7 @@ from aksci.oci.references import ImageRef, digest_of, is_digest
 from aksci.oci.referrers import list_referrers, record_referrer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from aksci.oci.registry import Registry
 
@@ -45,6 +45,7 @@ __all__ = [
     "attached",
     "canonical_json",
     "find_artifacts",
+    "newest_first",
     "push_artifact",
     "push_image",
     "read_artifact",
@@ -125,8 +126,13 @@ def find_artifacts(registry: Registry, ref: ImageRef, artifact_type: str) -> tup
     """
     listed = list_referrers(registry, ref, artifact_type=artifact_type)
     found = [parse_descriptor(entry) for entry in listed]
+    return tuple(newest_first(found))
+
+
+def newest_first(entries: Iterable[Descriptor]) -> list[Descriptor]:
+    """Sort artifacts by when they say that they were made."""
     # Of two that were made in the same second, the one that was entered later is the newer one.
-    return tuple(sorted(found, key=lambda entry: entry.annotations.get(CREATED, ""))[::-1])
+    return sorted(entries, key=lambda entry: entry.annotations.get(CREATED, ""))[::-1]
 
 
 def read_artifact(
@@ -240,6 +246,12 @@ def attached(registry: Registry, ref: ImageRef, kind: str) -> tuple[bytes, ...]:
         256 MiB.
     """
     listed = find_artifacts(registry, ref, kind)
+    too_many = RegistryError(
+        f"{len(listed):,} artifacts of the type {kind} refer to {ref}: too many to read.",
+        hint=f"delete those in {ref.repository} that are not yours.",
+    )
+    if len(listed) > _MOST_LISTED:
+        raise too_many
     room = _Room(_MOST_ATTACHED)
 
     def read(entry: Descriptor) -> bytes | None:
@@ -249,23 +261,13 @@ def attached(registry: Registry, ref: ImageRef, kind: str) -> tuple[bytes, ...]:
                 registry, ref.repository, entry.digest, artifact_type=kind, subject=ref.digest
             )
             content = artifact.read()
-            room.take(len(content))
+            if not room.take(len(content)):
+                raise too_many
             return content
         return None
 
-    try:
-        room.require(len(listed) <= _MOST_LISTED)
-        found = gather(read, listed, limit=_THREADS, name="attached")
-    except _FullError:
-        raise RegistryError(
-            f"{len(listed):,} artifacts of the type {kind} refer to {ref}: too many to read.",
-            hint=f"delete those in {ref.repository} that are not yours.",
-        ) from None
+    found = gather(read, listed, limit=_THREADS, name="attached")
     return tuple(content for content in found if content is not None)
-
-
-class _FullError(Exception):
-    """There is more than can be read."""
 
 
 class _Room:
@@ -275,17 +277,11 @@ class _Room:
         self._left = left
         self._lock = threading.Lock()
 
-    def take(self, size: int) -> None:
-        """Count some."""
+    def take(self, size: int) -> bool:
+        """Take some of it; tell whether so much was left."""
         with self._lock:
             self._left -= size
-            self.require(self._left >= 0)
-
-    @staticmethod
-    def require(condition: bool) -> None:
-        """Refuse more than can be held."""
-        if not condition:
-            raise _FullError
+            return self._left >= 0
 
 
 def push_image(

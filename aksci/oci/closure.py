@@ -87,7 +87,7 @@ def read_closure(
     """
     walk = _Walk(registry=registry, pool=pool, reporter=reporter, wanted=wanted)
     walk.follow(refs)
-    # What is in a tag is nobody's word: nothing says that it belongs to the image.
+    # Nothing proves that what is in a tag belongs to the image.
     while wanted is None and (found := walk.cosign_tags()):
         walk.follow(ImageRef(registry.host, name, digest) for name, digest in found)
     return Closure(

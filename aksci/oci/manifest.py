@@ -22,7 +22,7 @@ from aksci.core.text import short_line
 from aksci.oci.references import is_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "parse_configuration",
     "parse_descriptor",
     "parse_platform",
+    "require_plain",
 ]
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -231,7 +232,7 @@ def _read_parts(found: Any, told: str) -> _Parts:
     """
     if not isinstance(found, dict):
         raise ValueError("it is no object")  # noqa: TRY004 - the document's fault
-    _require_plain(found, "manifest")
+    require_plain(found, _FIELDS["manifest"])
     version = found.get("schemaVersion", _SCHEMA)
     if type(version) is not int or version != _SCHEMA:
         raise ValueError(f"its schema is {short_line(version, 20)}, and not {_SCHEMA}")
@@ -298,7 +299,7 @@ def parse_descriptor(found: object) -> Descriptor:
     """
     if not isinstance(found, dict) or not isinstance(found.get("digest"), str):
         raise ValueError("it holds a descriptor that is none")  # noqa: TRY004 - the document's fault
-    _require_plain(found, "descriptor")
+    require_plain(found, _FIELDS["descriptor"])
     if not is_digest(found["digest"]):
         raise ValueError(f"{short_line(found['digest'], 80)!r} is no digest (sha256)")
     size = found.get("size")
@@ -347,7 +348,7 @@ def parse_platform(found: object) -> Platform | None:
         return None
     if not isinstance(found, dict):
         raise ValueError("a platform is none")  # noqa: TRY004 - the document's fault
-    _require_plain(found, "platform")
+    require_plain(found, _FIELDS["platform"])
     return Platform(
         os=_text(found, "os"),
         architecture=_text(found, "architecture"),
@@ -383,9 +384,11 @@ def _texts(found: Mapping[str, Any], key: str) -> dict[str, str]:
     return values
 
 
-def _require_plain(found: Mapping[str, Any], kind: str) -> None:
-    """Refuse fields in another case: Go, which runs the image, takes them for the same."""
-    fields = _FIELDS[kind]
+def require_plain(found: Mapping[str, Any], fields: Collection[str]) -> None:
+    """Refuse fields in another case: Go, which runs the image, takes them for the same.
+
+    :raises ValueError: it has one.
+    """
     folded = {field.casefold() for field in fields}
     odd = next((key for key in found if key not in fields and key.casefold() in folded), None)
     if odd is not None:

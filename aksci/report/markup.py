@@ -12,10 +12,18 @@ from aksci.core.text import escape_markdown, sanitise
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Markup", "fill_page", "joined", "markdown_row", "markdown_table", "page_data"]
+__all__ = [
+    "LONGEST",
+    "Markup",
+    "fill_page",
+    "joined",
+    "markdown_row",
+    "markdown_table",
+    "page_data",
+]
 
-
-_LONGEST = 1000
+LONGEST = 1000
+"""Characters of a line or a cell: the names in it can be those of long paths."""
 
 
 class Markup(str):
@@ -39,7 +47,7 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Iterable[str]]) -> lis
     return ["", *head, *map(markdown_row, rows)]
 
 
-def markdown_row(cells: Iterable[str], longest: int = _LONGEST) -> str:
+def markdown_row(cells: Iterable[str], longest: int = LONGEST) -> str:
     """Return a row of a table.
 
     :param longest: characters of a cell.

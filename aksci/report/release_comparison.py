@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.text import escape_markdown, one_line, safe_json, spelled
+from aksci.report.markup import LONGEST
 from aksci.report.verdict_report import finding_document
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ __all__ = [
     "comparison_text",
 ]
 
-_LONGEST = 1000
-"""Characters of a line."""
 _WHY = {
     "base": "a base differs",
     "inputs": "its own inputs differ",
@@ -38,7 +37,7 @@ _SCHEMA = {
 
 def comparison_text(comparison: Comparison) -> str:
     """Return what differs as text, indented."""
-    return "\n".join("  " * depth + one_line(line, _LONGEST) for depth, line in _lines(comparison))
+    return "\n".join("  " * depth + one_line(line, LONGEST) for depth, line in _lines(comparison))
 
 
 def comparison_markdown(comparison: Comparison) -> str:
@@ -46,9 +45,9 @@ def comparison_markdown(comparison: Comparison) -> str:
     lines = ["## Release, compared", ""]
     for depth, line in _lines(comparison):
         lines.append(
-            f"{escape_markdown(line, _LONGEST)}\n"
+            f"{escape_markdown(line, LONGEST)}\n"
             if not depth
-            else "  " * (depth - 1) + f"- {escape_markdown(line, _LONGEST)}"
+            else "  " * (depth - 1) + f"- {escape_markdown(line, LONGEST)}"
         )
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from aksci.core.text import one_line, spelled
+from aksci.report.markup import LONGEST
 from aksci.report.verdict_report import finding_text
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["verdicts_junit"]
 
-_LONGEST = 1000
-"""Characters of a line or a name."""
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML 1.0 document may hold, even escaped (2.2, "Characters")."""
 
@@ -92,4 +91,4 @@ def _lines(lines: Iterable[str]) -> str:
 
 
 def _text(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", one_line(text, _LONGEST))
+    return _NOT_XML.sub("\ufffd", one_line(text, LONGEST))

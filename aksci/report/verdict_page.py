@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.text import escape_html, one_line, spelled
-from aksci.report.markup import fill_page, page_data
+from aksci.report.markup import LONGEST, fill_page, page_data
 from aksci.supply.scan.verdict_changes import changes_since
 
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from aksci.supply.scan.verdict_changes import FindingChanges
 
 __all__ = ["verdicts_page"]
-
-_LONGEST = 1000
-"""Characters of a cell."""
 
 
 def verdicts_page(
@@ -95,7 +92,7 @@ def _row(name: str, finding: Finding, state: str, why: str, since: str) -> dict[
         "url": address,
     }
     return {
-        **{key: one_line(text, _LONGEST) for key, text in texts.items()},
+        **{key: one_line(text, LONGEST) for key, text in texts.items()},
         "kev": finding.kev,
         "epss": finding.epss,
     }

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from aksci.core.text import one_line, spelled
-from aksci.report.markup import Markup, markdown_table
+from aksci.report.markup import LONGEST, Markup, markdown_table
 from aksci.supply.scan.verdict import SEVERITIES
 from aksci.supply.scan.verdict_changes import all_findings, changes_since
 
@@ -24,8 +24,6 @@ __all__ = [
     "verdicts_table",
 ]
 
-_LONGEST = 1000
-"""Characters of a line: the names in it can be those of long paths."""
 _LICENCES = 6
 """Named in a line; the other formats have all of them."""
 _ORIGINS = {"base": "from the base", "own": "our own"}
@@ -111,7 +109,7 @@ def finding_text(finding: Finding) -> str:
     fix = f", fixed in {spelled(finding.fixed)}" if finding.fixed else ""
     marks = "".join(f", {mark}" for mark in _marks(finding))
     text = f"{spelled(finding.id)} in {where}{fix}{marks}{platform}: {finding.title}"
-    return f"{one_line(finding.severity):<8} {one_line(text, _LONGEST)}"
+    return f"{one_line(finding.severity):<8} {one_line(text, LONGEST)}"
 
 
 def _failing_markdown(verdicts: Mapping[str, Verdict]) -> list[str]:
@@ -163,7 +161,7 @@ def _changes_text(verdicts: Mapping[str, Verdict], before: Mapping[str, Verdict]
     yield "since the last release:"
     for word, name, one in _came_and_went(changes):
         yield one_line(
-            f"{word} in {name}: {one.severity} {spelled(one.id)} in {_package(one)}", _LONGEST
+            f"{word} in {name}: {one.severity} {spelled(one.id)} in {_package(one)}", LONGEST
         )
 
 
@@ -180,7 +178,7 @@ def _licences_text(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
     found = sorted({name for verdict in verdicts.values() for name in verdict.licences})
     if found:
         more = f" and {len(found) - _LICENCES} more" if len(found) > _LICENCES else ""
-        yield one_line(f"licences: {', '.join(found[:_LICENCES])}{more}", 2 * _LONGEST)
+        yield one_line(f"licences: {', '.join(found[:_LICENCES])}{more}", 2 * LONGEST)
 
 
 def _licences_markdown(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
@@ -229,7 +227,7 @@ def _ignored(entry: IgnoredFinding) -> str:
     finding = entry.finding
     until = f" until {entry.expires}" if entry.expires else ""
     where = f"{spelled(finding.id)} in {spelled(finding.package)}"
-    return one_line(f"ignored{until}: {where} ({entry.owner}: {entry.reason})", _LONGEST)
+    return one_line(f"ignored{until}: {where} ({entry.owner}: {entry.reason})", LONGEST)
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:

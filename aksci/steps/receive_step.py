@@ -76,7 +76,7 @@ def _queue(env: Environment) -> Path:
     SQLite opens them by name, and plays a journal that it finds back into the file.
     """
     for name in (f"{_QUEUE}-journal", _QUEUE):
-        env.work_folder.require_unbrought(name)
+        env.work_folder.require_untracked(name)
     return env.work_folder.make() / _QUEUE
 
 

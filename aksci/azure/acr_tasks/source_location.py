@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from aksci.core.inside import repository_of
+from aksci.core.git import repository_of
 
 if TYPE_CHECKING:
     from pathlib import Path

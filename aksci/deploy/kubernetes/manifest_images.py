@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.errors import ConfigError, TrustError
 from aksci.core.strict_yaml import YamlError, parse_yaml
 from aksci.core.text import short_line
+from aksci.deploy.program_limits import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -21,75 +22,38 @@ __all__ = [
     "parse_manifests",
 ]
 
-_LARGEST = 16 * 1024 * 1024
-"""Characters of a rendered chart. Its release is one Secret of 1 MiB, compressed."""
+
+def _kinds(groups: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    return frozenset((group, kind) for group, kinds in groups.items() for kind in kinds.split())
+
+
 _IMAGES = frozenset({"image", "imageName", "containerImage"})
-_HARMLESS = frozenset(
+_HARMLESS = _kinds(
     {
-        *(
-            ("", kind)
-            for kind in (
-                "ConfigMap",
-                "Endpoints",
-                "LimitRange",
-                "Namespace",
-                "PersistentVolume",
-                "PersistentVolumeClaim",
-                "ResourceQuota",
-                "Secret",
-                "Service",
-                "ServiceAccount",
-            )
-        ),
-        *(
-            ("rbac.authorization.k8s.io", kind)
-            for kind in (
-                "ClusterRole",
-                "ClusterRoleBinding",
-                "Role",
-                "RoleBinding",
-            )
-        ),
-        *(("networking.k8s.io", kind) for kind in ("Ingress", "IngressClass", "NetworkPolicy")),
-        *(
-            ("monitoring.coreos.com", kind)
-            for kind in (
-                "PodMonitor",
-                "Probe",
-                "PrometheusRule",
-                "ServiceMonitor",
-            )
-        ),
-        ("autoscaling", "HorizontalPodAutoscaler"),
-        ("discovery.k8s.io", "EndpointSlice"),
-        ("policy", "PodDisruptionBudget"),
-        ("scheduling.k8s.io", "PriorityClass"),
-        ("storage.k8s.io", "StorageClass"),
+        "": "ConfigMap Endpoints LimitRange Namespace PersistentVolume PersistentVolumeClaim "
+        "ResourceQuota Secret Service ServiceAccount",
+        "autoscaling": "HorizontalPodAutoscaler",
+        "discovery.k8s.io": "EndpointSlice",
+        "monitoring.coreos.com": "PodMonitor Probe PrometheusRule ServiceMonitor",
+        "networking.k8s.io": "Ingress IngressClass NetworkPolicy",
+        "policy": "PodDisruptionBudget",
+        "rbac.authorization.k8s.io": "ClusterRole ClusterRoleBinding Role RoleBinding",
+        "scheduling.k8s.io": "PriorityClass",
+        "storage.k8s.io": "StorageClass",
     }
 )
 """(API group, kind) of what runs nothing, whatever is in it."""
-_BUILT_IN = frozenset(
+_BUILT_IN = _kinds(
     {
-        *(("", kind) for kind in ("Pod", "PodTemplate", "ReplicationController")),
-        *(("apps", kind) for kind in ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet")),
-        *(("batch", kind) for kind in ("CronJob", "Job")),
+        "": "Pod PodTemplate ReplicationController",
+        "apps": "DaemonSet Deployment ReplicaSet StatefulSet",
+        "batch": "CronJob Job",
     }
 )
 """What runs images by its containers and volumes only."""
+_DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _LISTS = ("initContainers", "containers", "ephemeralContainers")
-_PODS = frozenset(
-    {
-        "CronJob",
-        "DaemonSet",
-        "Deployment",
-        "Job",
-        "Pod",
-        "PodTemplate",
-        "ReplicaSet",
-        "ReplicationController",
-        "StatefulSet",
-    }
-)
+_PODS = frozenset(kind for _, kind in _BUILT_IN)
 
 
 def parse_manifests(service: str, text: str) -> list[dict[str, Any]]:
@@ -111,7 +75,7 @@ def manifest_documents(service: str, text: str) -> list[dict[str, Any]]:
     :raises ConfigError: it is not YAML, or not to be read in one way.
     """
     try:
-        documents = parse_yaml(text, largest=_LARGEST)
+        documents = parse_yaml(text, largest=LARGEST)
     except YamlError as error:
         raise ConfigError(
             f"services.{service}: the chart renders no YAML that can be read in one way: "
@@ -211,7 +175,7 @@ def _named_images(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         told.add(image)
         yield f"container {name!r}", image
     # An operator runs what a field of its own names. A definition's schema names fields.
-    if kind not in _BUILT_IN and kind[1] != "CustomResourceDefinition":
+    if kind not in _BUILT_IN and kind != _DEFINITION:
         yield from ((where, image) for where, image in _fields(manifest, "") if image not in told)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.core.errors import ConfigError
@@ -10,6 +11,8 @@ from aksci.core.inside import Inside
 from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.core.text import sanitise, short_line
 from aksci.deploy.kubernetes.manifest_images import check_namespaces, parse_manifests
+from aksci.deploy.kubernetes.manifest_records import check_records
+from aksci.deploy.program_limits import LIMITS, ran_out
 from aksci.deploy.state.desired import values_files
 from aksci.deploy.targets.helm import template_argv
 from aksci.oci.references import ImageRef
@@ -180,11 +183,16 @@ def _lint_dockerfiles(paths: Sequence[Path], root: Path, tools: LintTools) -> li
     if tools.hadolint is None or not paths:
         return []
     # Named each time: hadolint looks for both by itself, and shows what it can't read of them.
-    found = [root / name for name in _HADOLINT if Inside(root).has_file(name)]
-    options = ["--config", str(found[0])] if found else []
+    settings = [root / name for name in _HADOLINT if Inside(root).has_file(name)]
+    options = ["--config", str(settings[0])] if settings else []
     argv: list[str | Path] = [tools.hadolint, "--no-fail", "--format", "json", *options, *paths]
     # --no-fail: findings are no failure of the tool, so any other status than 0 is one.
-    result = tools.runner.run(argv, cwd=root, timeout=120)
+    result = tools.runner.run(argv, cwd=root, timeout=120, limits=LIMITS)
+    try:
+        found = parse_json(result.stdout or "[]")
+    except MALFORMED:
+        # Cut off: nobody reads so much.
+        return [_error("Dockerfile", "hadolint", f"it found more than {LIMITS.output >> 20} MB")]
     levels: dict[str, Level] = {"error": "error", "warning": "warning"}
     return [
         LintFinding(
@@ -194,7 +202,7 @@ def _lint_dockerfiles(paths: Sequence[Path], root: Path, tools: LintTools) -> li
             rule=each["code"],
             message=sanitise(each["message"]),
         )
-        for each in parse_json(result.stdout or "[]")
+        for each in found
     ]
 
 
@@ -218,16 +226,21 @@ def _lint_chart(
     )  # fmt: skip
     # `helm lint` takes the same flags as `helm template`, but no release name.
     linting = ["lint", "--quiet", "--strict", *rendering[2:]]
-    lint = tools.runner.run([tools.helm, *linting], timeout=120, check=False)
+    run = partial(tools.runner.run, timeout=120, check=False, limits=LIMITS)
+    lint = run([tools.helm, *linting])
+    if ran_out(lint.status):
+        taken = f"it takes more than {LIMITS.memory >> 20} MiB, or {LIMITS.cpu} s of work"
+        return [_error(path, "helm-lint", f"Helm can't render it: {taken}")]
     # What does not lint may not render: its one error is enough.
     if lint.status != 0:
         return [_error(path, "helm-lint", line) for line in _words(lint.stdout + lint.stderr)]
-    rendered = tools.runner.run([tools.helm, *rendering], timeout=120, check=False)
+    rendered = run([tools.helm, *rendering])
     if rendered.status != 0:
         return [_error(path, "helm-template", line) for line in _words(rendered.stderr)]
     try:
         manifests = parse_manifests(name, rendered.stdout)
         check_namespaces(name, manifests, environment.namespace)
+        check_records(name, manifests)
     except ConfigError as error:
         return [_error(path, "aksci-manifest", " ".join(error.message.split()))]
     return [*check_manifests(path, manifests), *_conform(path, rendered.stdout, tools)]
@@ -248,7 +261,7 @@ def _conform(path: str, manifests: str, tools: LintTools) -> list[LintFinding]:
         *where,
         "-",
     ]
-    result = tools.runner.run(argv, stdin=manifests, timeout=120, check=False)
+    result = tools.runner.run(argv, stdin=manifests, timeout=120, check=False, limits=LIMITS)
     try:
         resources = parse_json(result.stdout).get("resources") or []
     except MALFORMED:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
-import tarfile
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
 from aksci.core.inside import place_named
-from aksci.core.unpack import unpack_gzip
+from aksci.supply.release.chart_content import packed_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from aksci.config.deploy_models import EnvironmentConfig, ServiceConfig
@@ -27,10 +25,6 @@ __all__ = [
     "hash_chart",
     "values_files",
 ]
-
-_LARGEST = 100 << 20
-"""Bytes of a chart, unpacked: Helm's own limit (``MaxDecompressedChartSize``)."""
-_MOST_FILES = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,24 +110,8 @@ def _chart_files(chart: Path) -> dict[str, bytes]:
             for path in chart.rglob("*")
             if path.is_file()
         }
-    try:
-        content = unpack_gzip(chart.read_bytes(), largest=_LARGEST)
-        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
-            return dict(_members(archive))
-    except (OSError, ValueError, tarfile.TarError) as error:
-        raise ConfigError(f"The chart {chart} can't be read: {error}.") from None
-
-
-def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of a packed chart, without the package's own folder.
-
-    Packed or not, a chart has one hash.
-    """
-    for count, member in enumerate(archive):
-        if count == _MOST_FILES:
-            raise ValueError(f"it has more than {_MOST_FILES:,} files")
-        if member.isfile() and (file := archive.extractfile(member)):
-            yield member.name.partition("/")[2], file.read()
+    # Without the package's own folder: packed or not, a chart has one hash.
+    return packed_files(chart.read_bytes(), f"The chart {chart}")
 
 
 def _sha256(content: bytes) -> str:

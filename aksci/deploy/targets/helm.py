@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import ConfigError, DeployError, ProcessError
+from aksci.core.errors import ConfigError, DeployError, ProcessError, ProcessTimeout
 from aksci.deploy.kubernetes.manifest_images import check_namespaces, parse_manifests
+from aksci.deploy.kubernetes.manifest_records import check_records
+from aksci.deploy.program_limits import LIMITS, ran_out
 from aksci.deploy.targets.deploy_target import Revision, ServiceState
 from aksci.deploy.targets.post_render import PLUGIN, raise_refusal, write_plugin
 from aksci.supply.release.chart_content import check_chart
@@ -143,7 +145,7 @@ class Helm:
 
         :raises ConfigError: a template is wrong, or values do not fit the chart's
             values.schema.json; it can be read in two ways; or it brings what runs in another
-            namespace, or what no rendering shows.
+            namespace, what Helm takes for a record of its own, or what no rendering shows.
         """
         # What is in crds, Helm installs before it renders anything.
         check_chart(change.chart)
@@ -158,10 +160,11 @@ class Helm:
             files = ", ".join(str(path) for path in change.values) or "its own values"
             raise ConfigError(
                 f"services.{change.service}: the chart does not render with {files}. Helm says:"
-                f"\n\n{_indent(error.output)}"
+                f"\n\n{_words(error)}"
             ) from None
         manifests = parse_manifests(change.service, text)
         check_namespaces(change.service, manifests, self.namespace)
+        check_records(change.service, manifests)
         return manifests
 
     def apply(self, cluster: Cluster, change: Change) -> None:
@@ -281,8 +284,7 @@ class Helm:
             self._run(argv, timeout=timeout, variables=variables)
         except ProcessError as error:
             raise DeployError(
-                f"services.{name}: Helm could not {what}:\n\n"
-                f"{_indent(error.output or error.message)}"
+                f"services.{name}: Helm could not {what}:\n\n{_words(error)}"
             ) from None
 
     def _run(
@@ -303,7 +305,14 @@ class Helm:
         # Where read_helm_states looks.
         env["HELM_DRIVER"] = "secret"
         env.update(variables or {})
-        return self.runner.run(whole, env=env, only_env=True, timeout=timeout).stdout
+        return self.runner.run(whole, env=env, only_env=True, timeout=timeout, limits=LIMITS).stdout
+
+
+def _words(error: ProcessError) -> str:
+    """Return what Helm says, but for the thousands of lines with which Go ends without memory."""
+    if ran_out(error.status) and not isinstance(error, ProcessTimeout):
+        return f"  It took more than {LIMITS.memory >> 20} MiB, or {LIMITS.cpu} s of work."
+    return _indent(error.output or error.message)
 
 
 def _indent(text: str) -> str:

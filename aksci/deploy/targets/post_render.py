@@ -18,13 +18,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import AksciError, ConfigError, TrustError
+from aksci.core.errors import ConfigError, TrustError
 from aksci.deploy.kubernetes.manifest_images import (
     check_images,
     check_namespaces,
     manifest_documents,
     manifest_parts,
 )
+from aksci.deploy.kubernetes.manifest_records import check_records
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -33,7 +34,6 @@ __all__ = ["PLUGIN", "raise_refusal", "rewrite", "write_plugin"]
 
 PLUGIN = "aksci-checked"
 _ORDERS, _REFUSAL = "checks.json", "refusal.json"
-_REFUSALS = (ConfigError, TrustError)
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 """JSON may hold these as they are; to YAML they are line breaks, or no characters."""
 _EXACT = 1e15
@@ -75,7 +75,7 @@ def raise_refusal(folder: Path) -> None:
         refusal = json.loads((folder / PLUGIN / _REFUSAL).read_text())
     except FileNotFoundError:
         return
-    kind = {each.__name__: each for each in _REFUSALS}[refusal["kind"]]
+    kind = {"config": ConfigError, "trust": TrustError}[refusal["kind"]]
     raise kind(refusal["message"], hint=refusal["hint"])
 
 
@@ -89,6 +89,7 @@ def rewrite(text: str, *, service: str, namespace: str, allowed: Collection[str]
     parts = manifest_parts(documents)
     check_images(service, parts, allowed)
     check_namespaces(service, parts, namespace)
+    check_records(service, parts)
     # Helm takes an empty answer for a failure.
     return "# checked\n" + "".join(f"---\n{_as_json(each)}\n" for each in documents)
 
@@ -112,9 +113,9 @@ def _main(folder: Path) -> int:
     orders = json.loads((folder / _ORDERS).read_text())
     try:
         checked = rewrite(sys.stdin.buffer.read().decode(errors="replace"), **orders)
-    except AksciError as error:
-        kind = next(each for each in (*_REFUSALS, ConfigError) if isinstance(error, each))
-        refusal = {"kind": kind.__name__, "message": error.message, "hint": error.hint}
+    except (ConfigError, TrustError) as error:
+        kind = "trust" if isinstance(error, TrustError) else "config"
+        refusal = {"kind": kind, "message": error.message, "hint": error.hint}
         (folder / _REFUSAL).write_text(json.dumps(refusal))
         return 1
     sys.stdout.buffer.write(checked.encode())

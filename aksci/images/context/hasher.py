@@ -329,7 +329,7 @@ def _ignore_file(root: Path, context: str, dockerfile: str | None) -> Path:
         return own
     path = root / context / ".dockerignore"
     if dockerfile is None and path.is_symlink():
-        # Nobody can hand BuildKit another one for a named context.
+        # For a named context, BuildKit takes no other one.
         Inside(root / context, name=f"the named context {context}").find(path)
     return path
 

@@ -211,7 +211,7 @@ class _GlobWalk:
     def _stays(self, path: str, states: Iterable[_State]) -> bool:
         """Tell whether a link to a folder stays in the project.
 
-        Outside, the folder is not read: nobody but aksci.toml could say what is looked for there.
+        Outside, the folder is not read: only aksci.toml could say what to look for there.
         Where the rest of a glob is a path, it is no match unless that file exists.
 
         :raises ConfigError: it leads outside, and a glob may find something there.

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
 from aksci.core.inside import Inside
 from aksci.core.spelling import did_you_mean
 from aksci.core.work_folder import WorkFolder, WorkFolderError
+from aksci.images.discovery.build_words import (
+    require_argument_names,
+    require_context_name,
+    require_platforms,
+)
 from aksci.images.discovery.candidates import find_candidates
 from aksci.images.discovery.importers.imported import Importer, split_references
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
@@ -18,7 +24,6 @@ from aksci.oci.references import is_repository, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from aksci.config.models import Config
     from aksci.core.secret_variables import VisibleVariables
@@ -70,12 +75,15 @@ def discover_images(
     candidates = find_candidates(root, config, importer)
     if not candidates:
         raise _no_image(config)
-    disk = _Disk(root, Inside(root))
+    inside = Inside(root)
     specs = {
-        name: _spec(config, candidates[name], builder_platform, disk) for name in sorted(candidates)
+        name: _spec(config, candidates[name], builder_platform, inside)
+        for name in sorted(candidates)
     }
     _tell_mapped(config, specs, candidates, importer)
-    found = {name: _with_bases(spec, candidates[name], specs, disk) for name, spec in specs.items()}
+    found = {
+        name: _with_bases(spec, candidates[name], specs, inside) for name, spec in specs.items()
+    }
     _require_no_secret(found, candidates, importer.visible)
     return found
 
@@ -96,45 +104,28 @@ def _no_image(config: Config) -> ConfigError:
     )
 
 
-@dataclass
-class _Disk:
-    """Look at each path once: images share folders."""
-
-    root: Path
-    inside: Inside
-    _folders: dict[str, bool] = field(default_factory=dict)
-    _files: dict[str, bool] = field(default_factory=dict)
-
-    def has_folder(self, path: str, where: str) -> bool:
-        if path not in self._folders:
-            self._folders[path] = self.inside.has_folder(path, where=where)
-        return self._folders[path]
-
-    def has_file(self, path: str, where: str) -> bool:
-        if path not in self._files:
-            self._files[path] = self.inside.has_file(path, where=where)
-        return self._files[path]
-
-
-def _spec(config: Config, one: Imported, builder_platform: str, disk: _Disk) -> ImageSpec:
+def _spec(config: Config, one: Imported, builder_platform: str, inside: Inside) -> ImageSpec:
     if one.unknown:
         arg, why = next(iter(one.unknown.items()))
         raise ConfigError(f"{why}.", hint=f'[images."{one.name}"] args = {{ {arg} = "…" }}')
     dockerfile = one.dockerfile
     if one.inline is not None:
-        dockerfile = _write_inline(disk.root, one.name, one.inline)
-    elif not disk.has_file(dockerfile, f"{one.where}.dockerfile"):
+        dockerfile = _write_inline(Path(inside.top), one.name, one.inline)
+    elif not inside.has_file(dockerfile, where=f"{one.where}.dockerfile"):
         raise ConfigError(f"{one.where}.dockerfile: {dockerfile} does not exist.")
-    if not disk.has_folder(one.context, f"{one.where}.context"):
+    if not inside.has_folder(one.context, where=f"{one.where}.context"):
         raise ConfigError(f"{one.where}.context: the folder {one.context} does not exist.")
     repository, tags, aliases = _names(config, one)
+    platforms = one.platforms or config.build.platforms or (builder_platform,)
+    require_platforms(platforms, one.where)
+    require_argument_names({**one.args, **one.base_args}, one.where)
     return ImageSpec(
         name=one.name,
         dockerfile=dockerfile,
         context=one.context,
         target=one.target,
         args={**_common_args(config), **one.args},
-        platforms=one.platforms or config.build.platforms or (builder_platform,),
+        platforms=platforms,
         builder_platform=builder_platform,
         repository=repository,
         tags=tags,
@@ -285,18 +276,21 @@ def _write_inline(root: Path, name: str, text: str) -> str:
 
 
 def _with_bases(
-    spec: ImageSpec, one: Imported, specs: Mapping[str, ImageSpec], disk: _Disk
+    spec: ImageSpec, one: Imported, specs: Mapping[str, ImageSpec], inside: Inside
 ) -> ImageSpec:
     """Check the names of other images; give those that are arguments as references."""
     for name in one.requires:
         _require_image(name, specs, f"{one.where}.requires", spec.name)
     for key, value in one.contexts.items():
+        require_context_name(key, one.where)
         where = f"{one.where}.contexts.{key}"
         if value.startswith(OUR_IMAGE):
             _require_image(value.removeprefix(OUR_IMAGE), specs, where, spec.name)
         elif value.startswith(DOCKER_IMAGE):
             _require_reference(value.removeprefix(DOCKER_IMAGE), where)
-        elif "://" in value or ".." in value.split("/") or not disk.has_folder(value, where):
+        elif (
+            "://" in value or ".." in value.split("/") or not inside.has_folder(value, where=where)
+        ):
             raise ConfigError(
                 f"{where}: {value!r} is no folder of this project.",
                 hint="a named context is image:NAME, docker-image://REFERENCE or a folder.",

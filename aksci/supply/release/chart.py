@@ -43,6 +43,8 @@ _VERSION = re.compile(
 _LONGEST = 128  # characters of a tag (OCI distribution specification 1.1, "Pulling manifests")
 # What Helm takes (its pkg/chart, "chartName"); it is a folder's name and part of a glob here.
 _NAME = re.compile(r"[a-zA-Z0-9_-][a-zA-Z0-9._-]*")
+_RULES = 500
+"""Patterns of .helmignore: each is tried with each file and folder."""
 _STORED_BLOCK = 0xFFFF  # bytes; the largest that RFC 1951, 3.2.4 allows
 
 
@@ -190,6 +192,8 @@ def _ignore_rules(folder: Path) -> list[tuple[str, bool]]:
     lines = text.splitlines()
     patterns = [line.strip() for line in lines]
     patterns = [pattern for pattern in patterns if pattern and not pattern.startswith("#")]
+    if len(patterns) > _RULES:
+        raise ConfigError(f"{path} has more than {_RULES} patterns.")
     for pattern in patterns:
         if "**" in pattern:
             raise ConfigError(f"{path}: {pattern!r}: Helm does not support ** here.")
@@ -202,9 +206,10 @@ def _ignored(inner: str, rules: list[tuple[str, bool]], folder: Path) -> bool:
     parts = PurePosixPath(inner).parts
     for depth in range(1, len(parts) + 1):
         path = "/".join(parts[:depth])
+        is_folder = depth < len(parts) or (folder / path).is_dir()
         ignored = False
         for pattern, negated in rules:
-            if _rule_matches(pattern, path, is_folder=(folder / path).is_dir()):
+            if _rule_matches(pattern, path, is_folder=is_folder):
                 ignored = not negated
         if ignored:
             return True

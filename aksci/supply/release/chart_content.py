@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import posixpath
 import tarfile
-import zlib
+from bisect import bisect_left
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +18,36 @@ from aksci.core.errors import ConfigError
 from aksci.core.inside import read_file
 from aksci.core.strict_yaml import YamlError, parse_yaml
 from aksci.core.text import short_line
+from aksci.core.unpack import unpack_gzip
 from aksci.supply.release.chart_schemas import SCHEMA, require_own_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["chart_metadata", "check_chart", "check_files", "unpacked"]
+__all__ = ["chart_metadata", "check_chart", "check_files", "packed_files", "unpacked"]
 
 _LARGEST = 32 * 1024 * 1024
-"""Bytes of a chart, unpacked. Its release is one Secret of 1 MiB, compressed, chart and all."""
+"""Bytes of a chart, unpacked with all that is in it. Its release is one Secret of 1 MiB,
+compressed, chart and all."""
 _MOST = 5000
-"""Files of a packed chart."""
+"""Files of packed charts, in all."""
+_PACKED = 200
+"""Packed charts in a chart, in all."""
+_HEADERS = 256 * 1024
+"""Bytes of extended headers, in all: they hold paths that are long or not ASCII."""
+_LONGEST = 1024
+_DOUBLED = 2
+"""Extended headers of one entry."""
+_EXTENDED = frozenset(
+    {
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+    }
+)
 _DEEPEST = 8
 """Charts within charts."""
 _MANIFESTS = frozenset({".yaml", ".yml", ".json"})
@@ -53,7 +72,8 @@ def check_chart(chart: Path) -> None:
     """
     shown = chart.name
     if not chart.is_dir():
-        check_files(_archive(chart.read_bytes(), shown, depth=0), shown)
+        files = packed_files(chart.read_bytes(), shown)
+        check_files(unpacked(files.items(), shown), shown)
         return
     found = []
     for path in chart.rglob("*"):
@@ -108,25 +128,43 @@ def unpacked(files: Iterable[tuple[str, bytes]], shown: str) -> Iterator[tuple[s
     Helm takes both alike. As a folder, a sub-chart is what we have read, and no archive that
     another program may read differently.
     """
-    yield from _unpacked(files, shown, depth=0)
+    yield from _unpacked(files, shown, _Room())
+
+
+@dataclass(slots=True)
+class _Room:
+    """What is left of the limits for all archives of a chart together.
+
+    Each by itself may be small: a few kilobytes hold hundreds, of which each unpacks to megabytes.
+    """
+
+    size: int = _LARGEST
+    files: int = _MOST
+    packed: int = _PACKED
+    headers: int = _HEADERS
 
 
 def _unpacked(
-    files: Iterable[tuple[str, bytes]], shown: str, *, depth: int
+    files: Iterable[tuple[str, bytes]], shown: str, room: _Room, *, depth: int = 0
 ) -> Iterator[tuple[str, bytes]]:
     files = list(files)
-    folders = {"/".join(inner.split("/")[:-1]) for inner, _ in files}
+    paths = sorted(inner for inner, _ in files)
     for inner, content in files:
         if not _is_packed(inner):
             yield inner, content
             continue
-        if any(f"{each}/".startswith(f"{inner.removesuffix('.tgz')}/") for each in folders):
+        folder = inner.removesuffix(".tgz")
+        at = bisect_left(paths, f"{folder}/")
+        if at < len(paths) and paths[at].startswith(f"{folder}/"):
             raise ConfigError(f"{shown} has {short_line(inner)!r} both packed and as a folder.")
         if depth >= _DEEPEST:
             raise ConfigError(f"{shown}: charts within charts, more than {_DEEPEST} deep.")
-        folder = inner.removesuffix(".tgz")
+        room.packed -= 1
+        if room.packed < 0:
+            raise ConfigError(f"{shown} holds more than {_PACKED} packed charts.")
         where = f"{shown}: {short_line(inner)}"
-        for name, part in _archive(content, where, depth=depth + 1):
+        inside = _packed_files(content, where, room).items()
+        for name, part in sorted(_unpacked(inside, where, room, depth=depth + 1)):
             yield f"{folder}/{name}", part
 
 
@@ -139,10 +177,10 @@ def _is_packed(inner: str) -> bool:
 
 def _own_part(inner: str) -> str:
     """Return a path as the chart that it belongs to knows it: without ``charts/NAME/`` before."""
-    parts = inner.split("/")
-    while len(parts) > 2 and parts[0] == "charts":  # noqa: PLR2004 - the folder, a name, a file
-        parts = parts[2:]
-    return "/".join(parts)
+    parts, at = inner.split("/"), 0
+    while len(parts) - at > 2 and parts[at] == "charts":  # noqa: PLR2004 - the folder, a name, a file
+        at += 2
+    return "/".join(parts[at:])
 
 
 def _matters(inner: str) -> bool:
@@ -150,18 +188,26 @@ def _matters(inner: str) -> bool:
     return own.startswith(("charts/", "crds/")) or own in {"requirements.yaml", SCHEMA}
 
 
-def _archive(content: bytes, shown: str, *, depth: int) -> list[tuple[str, bytes]]:
-    """Read a packed chart: paths in it, without its own folder.
+def packed_files(content: bytes, shown: str) -> dict[str, bytes]:
+    """Read a packed chart: path in it, without its own folder -> content.
 
     :raises ConfigError: it is no such archive; it holds what is neither file nor folder, a path
         that leads outside, or a file twice; or it is too large.
     """
+    return _packed_files(content, shown, _Room())
+
+
+def _packed_files(content: bytes, shown: str, room: _Room) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     try:
-        with tarfile.open(fileobj=io.BytesIO(_inflate(content, shown)), mode="r:") as archive:
-            for count, member in enumerate(archive):
-                if count >= _MOST:
-                    raise ConfigError(f"{shown} holds more than {_MOST} files.")
+        # Helm reads one stream of gzip.
+        plain = unpack_gzip(content, largest=room.size, alone=True)
+        room.size -= len(plain)
+        with tarfile.open(fileobj=io.BytesIO(plain), mode="r:", tarinfo=_entries(room)) as archive:
+            for member in archive:
+                room.files -= 1
+                if room.files < 0:
+                    raise ConfigError(f"{shown}: with it, there are more than {_MOST} files.")
                 if member.isdir():
                     continue
                 name = _inner_name(member, shown)
@@ -170,8 +216,33 @@ def _archive(content: bytes, shown: str, *, depth: int) -> list[tuple[str, bytes
                     raise ConfigError(f"{shown} holds {short_line(name)!r} twice.")
                 found[name] = file.read()
     except (OSError, tarfile.TarError, ValueError, EOFError) as error:
-        raise ConfigError(f"{shown} is no packed chart: {type(error).__name__}.") from None
-    return sorted(_unpacked(found.items(), shown, depth=depth))
+        raise ConfigError(f"{shown} is no packed chart: {short_line(error)}.") from None
+    return found
+
+
+def _entries(room: _Room) -> type[tarfile.TarInfo]:
+    """Return the class of an archive's entries, whose extended headers have limits.
+
+    Python before 3.12.6 looks through them in quadratic time (CVE-2024-6232): for a megabyte of
+    digits, which a kilobyte unpacks to, in hours. And each one takes some of its recursion.
+    """
+    above = 0
+
+    class Entry(tarfile.TarInfo):
+        # The method that tarfile means to be overridden (its source, "_proc_member").
+        def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+            nonlocal above
+            extended = self.type in _EXTENDED
+            if extended:
+                room.headers -= self.size
+                if self.size > _LONGEST or room.headers < 0 or above >= _DOUBLED:
+                    raise tarfile.ReadError("extended headers without need")
+            above += extended
+            found: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+            above -= extended
+            return found
+
+    return Entry
 
 
 def _inner_name(member: tarfile.TarInfo, shown: str) -> str:
@@ -190,20 +261,6 @@ def _inner_name(member: tarfile.TarInfo, shown: str) -> str:
             f"{shown} holds {short_line(name)!r}, which is no file in the chart's folder."
         )
     return "/".join(parts[1:])
-
-
-def _inflate(content: bytes, shown: str) -> bytes:
-    """Unpack gzip, one stream and nothing behind it, up to a limit."""
-    stream = zlib.decompressobj(wbits=31)  # gzip (zlib's manual, inflateInit2)
-    try:
-        plain = stream.decompress(content, _LARGEST + 1)
-    except zlib.error:
-        raise ConfigError(f"{shown} is no packed chart: it is not gzip.") from None
-    if len(plain) > _LARGEST:
-        raise ConfigError(f"{shown} unpacks to more than {_LARGEST >> 20} MiB.")
-    if not stream.eof or stream.unused_data:
-        raise ConfigError(f"{shown} is no packed chart: it is cut off, or something follows it.")
-    return plain
 
 
 def _check_definition(content: bytes, where: str) -> None:

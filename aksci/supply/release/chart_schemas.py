@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from aksci.core.errors import ConfigError
 from aksci.core.strict_json import MALFORMED, parse_json
+from aksci.core.text import short_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,8 @@ def require_own_schema(path: str, content: bytes) -> None:
     for reference in _references(found):
         if not _is_harmless(reference):
             raise ConfigError(
-                f"{path} refers to {reference!r}, which Helm would read from this machine.",
+                f"{path} refers to {short_line(reference)!r}, which Helm would read from this "
+                "machine.",
                 hint='write it into the schema itself: "$ref": "#/$defs/…".',
             )
 

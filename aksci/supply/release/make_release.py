@@ -53,6 +53,7 @@ __all__ = [
     "load_release",
     "make_release",
     "natural_key",
+    "read_charts",
     "read_migrations",
 ]
 
@@ -86,9 +87,11 @@ def make_release(
         name: release_image(image, verdicts.get(name))
         for name, image in sorted(build.images.items())
     }
-    _require_one_of_each(config, root)
+    charts = read_charts(config, root)
     services = {
-        name: _make_service(name, service, config.project.name, root, images, registry)
+        name: _make_service(
+            name, service, config.project.name, root, images, charts[name], registry
+        )
         for name, service in sorted(config.services.items())
     }
     # No registry, time or run is in it: the same inputs have to give the same digest.
@@ -198,6 +201,7 @@ def _make_service(
     project: str,
     root: Path,
     images: Mapping[str, ReleaseImage],
+    chart: Chart,
     registry: Registry,
 ) -> ReleaseService:
     steps = (*service.pre, *service.post)
@@ -209,7 +213,6 @@ def _make_service(
                 hint="nox -s build",
             )
     migrations = read_migrations(root, service.migrations, service=name)
-    chart = read_chart(Inside(root).find(service.chart, where=f"services.{name}.chart"))
     return ReleaseService(
         name=name,
         chart=push_chart(registry, chart_repository(project, chart.name), chart),
@@ -220,20 +223,26 @@ def _make_service(
     )
 
 
-def _require_one_of_each(config: Config, root: Path) -> None:
-    """Refuse two charts of one name and version: one tag would mean the one that comes last."""
-    found: dict[tuple[str, str], Chart] = {}
-    folders: dict[tuple[str, str], str] = {}
+def read_charts(config: Config, root: Path) -> dict[str, Chart]:
+    """Return each service's chart, packed.
+
+    :raises ConfigError: one can't be read; or two have one name and version and differ, so that one
+        tag would mean the one that comes last.
+    """
+    charts: dict[str, Chart] = {}
+    first: dict[tuple[str, str], str] = {}
+    inside = Inside(root)
     for name, service in sorted(config.services.items()):
-        chart = read_chart(root / service.chart)
-        key = chart.name, chart.version
-        if found.setdefault(key, chart).content != chart.content:
+        chart = read_chart(inside.find(service.chart, where=f"services.{name}.chart"))
+        same = first.setdefault((chart.name, chart.version), name)
+        if charts.setdefault(same, chart).content != chart.content:
             raise ConfigError(
                 f"services.{name}: {service.chart} is {chart.name} {chart.version}, as "
-                f"{folders[key]} is, and they differ.",
+                f"{config.services[same].chart} is, and they differ.",
                 hint="give one of them another name or version in its Chart.yaml.",
             )
-        folders.setdefault(key, service.chart)
+        charts[name] = chart
+    return charts
 
 
 def read_migrations(root: Path, patterns: Iterable[str], *, service: str) -> tuple[Migration, ...]:

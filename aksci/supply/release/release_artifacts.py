@@ -18,7 +18,7 @@ from aksci.images.lineage import ARTIFACT_TYPE as LINEAGE
 from aksci.images.lineage import load_records
 from aksci.images.validate.result import ARTIFACT_TYPE as VALIDATION
 from aksci.images.validate.result import read_validation
-from aksci.oci.artifact import CREATED
+from aksci.oci.artifact import newest_first
 from aksci.oci.references import is_digest
 from aksci.supply.scan.stored_verdict import read_verdict
 from aksci.supply.sign.signer import VALIDATED, VERDICT, image_claims, signatures_of
@@ -127,5 +127,4 @@ class ReleaseArtifacts:
 
 
 def _newest(listed: Iterable[Descriptor], kind: str) -> list[Descriptor]:
-    found = [each for each in listed if each.artifact_type == kind]
-    return sorted(found, key=lambda each: each.annotations.get(CREATED, ""), reverse=True)
+    return newest_first(each for each in listed if each.artifact_type == kind)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.errors import DamagedInRegistry, GateError
 from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.core.text import short_line
-from aksci.oci.manifest import CONFIG_TYPES, MANIFEST_TYPES
+from aksci.oci.manifest import CONFIG_TYPES, MANIFEST_TYPES, require_plain
 from aksci.oci.references import digest_of, is_digest
 
 if TYPE_CHECKING:
@@ -208,14 +208,14 @@ def _read_manifest(manifest: Manifest) -> dict[str, Any]:
 
 
 def _read_config(content: bytes) -> dict[str, Any]:
-    found: dict[str, Any] = _parse(content)
-    _require_plain(found, "config")
-    _require_plain(found["rootfs"], "rootfs")
+    found: dict[str, Any] = parse_json(content)
+    require_plain(found, _FIELDS["config"])
+    require_plain(found["rootfs"], _FIELDS["rootfs"])
     if found["rootfs"]["diff_ids"] is None:
         found["rootfs"]["diff_ids"] = []
     for entry in found.get("history") or ():
         if entry is not None:
-            _require_plain(entry, "history")
+            require_plain(entry, _FIELDS["history"])
     return found
 
 
@@ -225,19 +225,6 @@ def _descriptor(found: dict[str, Any]) -> dict[str, Any]:
     if kept["size"] is None:
         raise ValueError("one of its descriptors has no size")
     return kept
-
-
-def _parse(content: bytes) -> Any:
-    return parse_json(content)
-
-
-def _require_plain(found: dict[str, Any], kind: str) -> None:
-    """Refuse keys in another case: Go, which runs the image, takes them for the same."""
-    fields = _FIELDS[kind]
-    folded = {field.casefold() for field in fields}
-    odd = [key for key in found if key.casefold() in folded and key not in fields]
-    if odd:
-        raise ValueError(f"{short_line(odd[0])!r} can be read in two ways")
 
 
 def _refusal(ref: ImageRef, error: Exception) -> GateError:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from aksci.core.errors import TrustError
-from aksci.oci.artifact import CREATED
+from aksci.core.errors import RegistryError, TrustError
+from aksci.oci.artifact import newest_first
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aksci.supply.scan.verdict import Verdict
 
 __all__ = [
+    "MOST_READ",
     "AllSigners",
     "BindingError",
     "NotSignedError",
@@ -33,14 +34,17 @@ __all__ = [
     "image_claims",
     "kind_claims",
     "require_proofs",
+    "require_readable",
     "sign_image",
     "signatures_of",
     "validation_claims",
     "verify_image",
 ]
 
+MOST_READ = 20_000
+"""Signatures of one digest that are read."""
 _MOST = 100
-"""Signatures of one digest, of a kind that nobody but their signer understands."""
+"""Signatures of one digest, of a kind that only their signer understands."""
 PREFIX = "dev.aksci."
 """How the names of our own claims begin."""
 REPOSITORY = f"{PREFIX}repository"
@@ -182,9 +186,20 @@ def signatures_of(
     if tell is not None:
         return dict(tell(ref, listed))
     kinds = frozenset(getattr(signer, "artifact_types", ()))
-    own = [each for each in listed if each.artifact_type in kinds]
-    own.sort(key=lambda each: each.annotations.get(CREATED, ""), reverse=True)
+    own = newest_first(each for each in listed if each.artifact_type in kinds)
     return {each.digest: {} for each in own[:_MOST]}
+
+
+def require_readable(ref: ImageRef, listed: Sequence[Descriptor]) -> None:
+    """Refuse more signatures of a digest than are read.
+
+    :raises RegistryError: there are more than 20,000.
+    """
+    if len(listed) > MOST_READ:
+        raise RegistryError(
+            f"{ref} has {len(listed):,} signatures, and no more than {MOST_READ:,} are read.",
+            hint=f"delete those in {ref.repository} that are not yours.",
+        )
 
 
 def require_proofs(

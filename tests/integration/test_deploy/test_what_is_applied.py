@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import shutil
 from dataclasses import replace
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aksci.core.errors import ConfigError, TrustError
+from aksci.core.errors import ConfigError, DeployError, TrustError
 
 CHART = Path(__file__).parent / "chart"
 FOREIGN = "localhost:5000/attacker/tool:1"
@@ -25,6 +27,30 @@ LIST = json.dumps({"metadata": {"name": "x"}, "items": [PLANTED]})[1:-1]
 DEFINITION = '"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"'
 META = "apiVersion: v2\nname: sub\nversion: 1.0.0\n"
 NAME, ELSEWHERE = '{"name": "planted"', '{"namespace": "default", "name": "planted"'
+
+
+def _revision(number, status):
+    """Return a revision of the service as Helm keeps it, made of the pod."""
+    record = {
+        "name": "web",
+        "version": number,
+        "info": {"status": status},
+        "chart": {"metadata": {"name": "web", "version": "1.0.0", "apiVersion": "v2"}},
+        "manifest": f"---\n{POD}\n",
+    }
+    # As base64, which Kubernetes decodes once, and Helm again.
+    packed = base64.b64encode(gzip.compress(json.dumps(record).encode()))
+    labels = {"owner": "helm", "name": "web", "status": status, "version": str(number)}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "helm.sh/release.v1",
+        "metadata": {"name": f"sh.helm.release.v1.web.v{number}", "labels": labels},
+        "data": {"release": base64.b64encode(packed).decode()},
+    }
+    return f"{json.dumps(secret)}\n---\n"
+
+
 NUMBERS = " ".join(f'"{number}"' for number in range(5))
 
 
@@ -45,6 +71,7 @@ HIDDEN = {
     "a merge after a key": {"templates/a.yaml": container("image: OURS, <<: {image: FOREIGN}")},
     "a key in base64": {"templates/a.yaml": container("image: FOREIGN, !!binary aW1hZ2U=: OURS")},
     "another namespace": {"templates/a.yaml": container("image: OURS").replace(NAME, ELSEWHERE)},
+    "a revision of Helm's": {"templates/a.yaml": _revision(5, "deployed")},
 }
 """Each ran in the cluster, or Helm alone refused it, before there were these checks."""
 CHANGING = {
@@ -132,6 +159,15 @@ def names(world, kind):
     return {each["metadata"]["name"] for each in world.cluster.list(kind)}
 
 
+def test_helm_goes_back_to_no_revision_that_a_chart_brings(world, deploy):
+    # One that Helm seems to have left unfinished makes the next run go back to the one before.
+    revisions = _revision(5, "deployed") + _revision(6, "pending-upgrade")
+    for run in range(2):
+        with pytest.raises(ConfigError, match=r"Secret/sh\.helm\.release\.v1\.web\.v6"):
+            deploy({"templates/a.yaml": f"{revisions}# {run}"})
+    assert names(world, "Pod") == set()
+
+
 def _outcome(deploy, files):
     try:
         deploy(files)
@@ -155,6 +191,15 @@ def test_what_is_rendered_anew_is_looked_at_anew(world, deploy, name):
     outcomes = {_outcome(deploy, {"templates/a.yaml": text + str(run)}) for run in runs}
     assert f"  Pod/planted, container 'c': {FOREIGN}" in outcomes
     assert "planted" not in names(world, "Pod")
+
+
+@pytest.mark.parametrize("seen", ["always", "in the cluster"])
+def test_a_chart_that_takes_all_memory_is_not_applied(world, deploy, seen):
+    text = "{{ range until 1000000000 }}{{ end }}"
+    found = text if seen == "always" else f"{CHANGING['lookup']}{text}{{{{ end }}}}"
+    with pytest.raises((ConfigError, DeployError), match="It took more than 512 MiB, or 20 s of"):
+        deploy({"templates/a.yaml": found})
+    assert names(world, "Pod") == set()
 
 
 def test_an_upgrade_is_looked_at_as_an_upgrade(world, deploy):

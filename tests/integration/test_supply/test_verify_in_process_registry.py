@@ -66,7 +66,7 @@ def test_whatever_is_proved_here_notation_verifies_and_what_is_good_both_do(
         mine = replace(signer, roots=tuple(roots), identities=case.identities)
         found = mine._find(there, {})
         # What is told from rubbish is shown to notation here, too.
-        ours, sorted_out = found.proof is not None, bool(found.strangers)
+        ours, sorted_out = found.proof is not None, bool(found.foreign)
         try:
             mine.ask_notation(there, {}, found)
         except TrustError:
@@ -200,5 +200,5 @@ def test_1060_worthless_signatures_change_nothing(
     # Nor where notation has to tell: it is shown what may be ours, and of the rest a few.
     expired = replace(signer, now=signer.now.replace(year=signer.now.year + 9))
     found = expired._find(image, CLAIMS)
-    assert (found.proof, len(found.possible), len(found.strangers)) == (None, 1, 20)
+    assert (found.proof, len(found.possible), len(found.foreign)) == (None, 1, 20)
     assert signer.ask_notation(image, CLAIMS, found)[0].claims == CLAIMS

@@ -47,7 +47,7 @@ def commit(root):
 
 
 def asked(root, **variables):
-    return source_commit(root, runner=runner_with(**variables), variables=ALONE)
+    return source_commit(root, runner=runner_with(**variables))
 
 
 @pytest.mark.parametrize("place", ["", "a", "a/b c"])
@@ -68,9 +68,7 @@ def test_a_change_of_the_project_is_told_wherever_it_is_in_its_repository(tmp_pa
 
 
 def told(root, folder=".aksci", **variables):
-    return tracked_files(
-        root, folder, sources="aksci.toml", runner=runner_with(**variables), variables=ALONE
-    )
+    return tracked_files(root, folder, sources="aksci.toml", runner=runner_with(**variables))
 
 
 def plant(folder, mark):
@@ -244,11 +242,8 @@ def test_no_repository_a_damaged_one_and_no_git_can_not_tell(tmp_path, repositor
     (tmp_path / "aksci.toml").write_text("")
     assert "is in no git repository" in told(tmp_path).problem
     assert asked(tmp_path) == ""
-    nothing = {"PATH": ""}
-    found = tracked_files(
-        repository, ".aksci", sources="aksci.toml", runner=runner_with(), variables=nothing
-    )
-    assert found.problem == "git is not installed"
+    assert told(repository, PATH="").problem == "git is not installed"
+    assert asked(repository, PATH="") == ""
     (repository.parent / ".git/HEAD").write_text("damaged")
     assert told(repository).problem
     assert asked(repository) == ""

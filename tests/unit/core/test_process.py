@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -253,6 +254,14 @@ def test_a_program_that_works_for_longer_than_it_may_is_ended(runner):
         [sys.executable, "-c", "while True: pass"], check=False, timeout=60, limits=limits
     )
     assert result.status < 0
+
+
+def test_a_program_that_ignores_the_signal_is_ended_too(runner):
+    limits = Limits(memory=LIMITS.memory, cpu=1, output=LIMITS.output)
+    # As all programs in Go do.
+    code = "import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass"
+    result = runner.run([sys.executable, "-c", code], check=False, timeout=60, limits=limits)
+    assert result.status == -signal.SIGKILL
 
 
 def test_output_without_an_end_is_thrown_away(runner):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aksci.core import wildcards
@@ -47,6 +47,7 @@ def regex(items):
     patterns=st.lists(st.lists(SEQUENCES, min_size=1, max_size=2), max_size=4),
     texts=st.lists(st.text(alphabet="ab/\nc", max_size=9), min_size=1, max_size=6),
 )
+@example(patterns=[[[Folders(NOT_SLASH), Folders(NOT_SLASH)]]], texts=["//"])
 def test_what_matches_is_what_the_regular_expression_matches(patterns, texts):
     found = Wildcards(patterns)
     for text in texts:

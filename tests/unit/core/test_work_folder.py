@@ -60,7 +60,7 @@ ACTIONS = {
     "remove": lambda work: work.remove("runs/a.json"),
     "files": lambda work: work.files("runs"),
     "mark": lambda work: work.mark("runs/a.json"),
-    "unbrought": lambda work: work.require_unbrought("runs/a.json"),
+    "untracked": lambda work: work.require_untracked("runs/a.json"),
     "own": lambda work: work.write_own("runs/a.json", {}),
 }
 
@@ -86,7 +86,7 @@ def test_a_file_that_is_a_link_is_not_read_and_is_replaced_itself(work, outside)
     work.make()
     link = work.path / "a.json"
     link.symlink_to(outside / "a.json")
-    for action in (work.read, work.mark, work.require_unbrought):
+    for action in (work.read, work.mark, work.require_untracked):
         with pytest.raises(WorkFolderError):
             action("a.json")
     assert work.files() == {}

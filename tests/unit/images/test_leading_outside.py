@@ -283,7 +283,11 @@ INLINE = {"build": {"dockerfile_inline": "FROM scratch\n"}}
 
 
 @pytest.mark.parametrize(("toml", "file", "make"), SOURCES.values(), ids=SOURCES)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(name=NAMES)
 def test_a_name_obeys_the_grammar_before_anything_is_written(lay, toml, file, make, name):
     quoted = json.dumps(name)

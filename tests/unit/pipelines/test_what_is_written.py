@@ -108,6 +108,32 @@ def test_a_record_of_a_build_leads_nowhere_else(folder, old, new):
             env.last_build()
 
 
+@pytest.mark.parametrize("where", ["values.yaml", "charts", "templates/a.yaml"])
+def test_a_chart_that_is_refused_moves_no_tag(folder, where):
+    link = folder / "charts/api" / where
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to("/proc/self/environ")
+    with open_environment(folder) as env:
+        with pytest.raises(ConfigError, match="is a symbolic link"):
+            publish(env)
+        assert env.registry.resolve("shop/other/api", "prod") is None
+
+
+def test_the_folder_of_a_chart_leads_nowhere_else_once_it_is_built(folder, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    outside.joinpath("Chart.yaml").write_text(f"apiVersion: v2\nname: {CANARY}/\nversion: '1'\n")
+    with open_environment(folder) as env:
+        build = steps.build(env)
+        verdicts = steps.scan(env, build)
+        steps.sign(env, build, verdicts)
+        (folder / "charts/api/Chart.yaml").unlink()
+        (folder / "charts/api").rmdir()
+        (folder / "charts/api").symlink_to(outside)
+        with pytest.raises(ConfigError, match="leads out of the project") as caught:
+            steps.publish(env, build, verdicts)
+        assert CANARY not in f"{caught.value} {caught.value.hint}"
+
+
 def test_two_charts_of_one_name_and_version_are_refused(folder):
     (folder / "charts/web").mkdir()
     (folder / "charts/web/Chart.yaml").write_text(

@@ -151,7 +151,7 @@ def test_a_users_folder_in_the_checkout_that_git_brings_is_refused(project, tmp_
     opened(project, **folders).close()  # as some CI systems have it: no commit holds it
     (project / place / "tools").write_text("evil")
     commit(project)
-    with pytest.raises(ConfigError, match=r"git brings files of .*/aksci with the sources"):
+    with pytest.raises(ConfigError, match=r"git tracks files of .*/aksci, such as"):
         opened(project, **folders)
 
 

@@ -82,6 +82,12 @@ def test_what_is_no_chart_is_refused_with_its_file(chart, text, words):
     assert str(chart) in str(caught.value)
 
 
+def test_a_helmignore_has_an_end(chart):
+    (chart / ".helmignore").write_text("".join(f"x{number}*\n" for number in range(501)))
+    with pytest.raises(ConfigError, match="more than 500 patterns"):
+        read_chart(chart)
+
+
 def test_a_symbolic_link_is_refused(chart):
     (chart / "templates" / "passwd").symlink_to("/etc/passwd")
     with pytest.raises(ConfigError, match="symbolic link"):

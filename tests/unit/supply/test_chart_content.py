@@ -139,6 +139,48 @@ def test_a_packed_sub_chart_that_can_be_read_in_two_ways_is_refused(chart, name)
             check(folder)
 
 
+def many(inner, count):
+    return sub(**{f"sub/charts/c{number}.tgz": inner for number in range(count)})
+
+
+def headers(kind, content, count=1):
+    """Return an archive with so many extended headers before its only file."""
+    raw = b""
+    for entry, data in [(kind, content)] * count + [(tarfile.REGTYPE, b"")]:
+        header = tarfile.TarInfo("sub/a")
+        header.type, header.size = entry, len(data)
+        raw += header.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % 512)
+    return gzip.compress(raw + bytes(1024))
+
+
+DIGITS = b"100011 comment=" + b"1" * 99_995 + b"\n"
+BOMBS = {
+    "sizes": (lambda: many(sub(**{"sub/a": bytes(3 << 20)}), 50), "unpacks to more than"),
+    "files": (lambda: many(sub(**{f"sub/{at}": "" for at in range(400)}), 50), "than 5000 files"),
+    "charts": (lambda: many(sub(), 300), "more than 200 packed charts"),
+    # Python's own reader takes half a minute for this one.
+    "digits in a header": (lambda: headers(tarfile.XHDTYPE, DIGITS), "is no packed chart"),
+    "headers": (lambda: headers(tarfile.XHDTYPE, b"11 path=a/b\n", 3000), "is no packed chart"),
+    "long names": (lambda: headers(tarfile.GNUTYPE_LONGNAME, b"a/b\0", 3000), "no packed chart"),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_archives_in_archives_share_one_limit(chart, name):
+    make, reason = BOMBS[name]
+    folder = chart({"charts/sub.tgz": make()})
+    for look in (check_chart, read_chart):
+        with pytest.raises(ConfigError, match=reason):
+            look(folder)
+
+
+def test_a_path_that_needs_an_extended_header_is_read(chart):
+    name = f"sub/files/{'é' * 120}/{'x' * 120}"
+    path = chart({"charts/sub.tgz": sub(**{name: "content", "sub/crds/a.yaml": CRD})})
+    check_chart(path)
+    assert f"/charts/{name}".encode() in gzip.decompress(read_chart(path).content)
+
+
 def test_a_sub_chart_is_not_both_packed_and_a_folder(chart):
     folder = chart({"charts/s.tgz": sub(), "charts/s/templates/a.yaml": ""})
     with pytest.raises(ConfigError, match="both packed and as a folder"):

@@ -225,7 +225,7 @@ def test_a_flood_of_signatures_hides_no_good_one(registry, corpus, target, searc
     found = search({"dev.aksci.kind": "corpus"})
     assert found.proof.claims == {"dev.aksci.kind": "corpus"}
     assert [*found.possible, *found.unsure] == [], "notation has nothing to look at"
-    assert len(found.strangers) <= 20
+    assert len(found.foreign) <= 20
 
 
 def test_those_that_name_a_pinned_certificate_are_read_first(registry, corpus, target, search):
@@ -278,7 +278,7 @@ def test_what_can_be_made_without_our_key_is_told_from_what_notation_must_judge(
         add(registry, number, data, target.digest, **FUTURE)
     found = search({})
     assert found.proof is None
-    assert (len(found.strangers), len(found.possible), len(found.unsure)) == (len(forged) - 1, 0, 1)
+    assert (len(found.foreign), len(found.possible), len(found.unsure)) == (len(forged) - 1, 0, 1)
     assert found.unsure[0].data == forged["our certificates in no envelope"]
 
 
@@ -311,7 +311,7 @@ def test_what_only_notation_understands_is_not_lost_among_rubbish(
 def test_more_than_can_be_read_are_told_and_never_taken_for_none(
     registry, corpus, target, search, monkeypatch
 ):
-    monkeypatch.setattr("aksci.supply.sign.notation.stored_signatures._MOST", 100)
+    monkeypatch.setattr("aksci.supply.sign.notation.stored_signatures.MOST_READ", 100)
     add(registry, 1, corpus["three certificates"].data, target.digest)
     for number in range(150):
         add(registry, number + 20, b"rubbish", target.digest, **FUTURE)

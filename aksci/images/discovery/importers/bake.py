@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, ProcessError
-from aksci.core.inside import Inside
+from aksci.core.inside import Inside, read_file
 from aksci.core.process import Limits
 from aksci.core.secret_variables import VisibleVariables
 from aksci.core.strict_json import parse_json
@@ -109,10 +109,10 @@ def _tell_withheld(files: Sequence[Path], visible: VisibleVariables) -> None:
     """Tell which variables the files name and don't get: Bake itself would not say so."""
     for file in files:
         try:
-            words = {*_WORD.findall(file.read_text(encoding="utf-8", errors="replace"))}
-        except OSError:  # Bake will say so
+            content = read_file(file, shown=str(file)).decode("utf-8", "replace")
+        except FileNotFoundError:  # Bake will say so
             continue
-        for name in sorted(words & visible.withheld):
+        for name in sorted({*_WORD.findall(content)} & visible.withheld):
             visible.get(name)
 
 

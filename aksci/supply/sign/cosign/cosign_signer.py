@@ -18,18 +18,23 @@ from aksci.core.errors import (
     NotFoundInRegistry,
     ProcessError,
     ProcessTimeout,
-    RegistryError,
     TrustError,
 )
 from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.core.text import sanitise
-from aksci.oci.artifact import CREATED, find_artifacts
+from aksci.oci.artifact import find_artifacts, newest_first
 from aksci.oci.registry import read_child
 from aksci.supply.sandbox import Sandbox
 from aksci.supply.sign.concurrent_signing import sign_and_check
 from aksci.supply.sign.cosign.cosign_keys import cosign_key, ensure_cosign_key
 from aksci.supply.sign.cosign.stored_bundles import BUNDLE, claims_of, read_bundle, read_key
-from aksci.supply.sign.signer import BindingError, NotSignedError, Proof, UntrustedError
+from aksci.supply.sign.signer import (
+    BindingError,
+    NotSignedError,
+    Proof,
+    UntrustedError,
+    require_readable,
+)
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -49,7 +54,6 @@ __all__ = ["CosignSigner", "cosign_signer", "sign_argv", "verify_argv"]
 _SIGNATURE = "https://sigstore.dev/cosign/sign/v1"
 _PREDICATE = "dev.sigstore.bundle.predicateType"
 _TIMEOUT = 120.0  # seconds; a key service may be asked
-_MOST = 20_000  # bundles of one digest that are read
 _MOST_UNSURE = 100  # of those whose key is not known here
 _THREADS = 8
 
@@ -104,13 +108,8 @@ class CosignSigner:
 
         :raises RegistryError: the registry can't be asked, or there are too many.
         """
-        own = [entry for entry in listed if entry.artifact_type == BUNDLE]
-        own.sort(key=lambda entry: entry.annotations.get(CREATED, ""), reverse=True)
-        if len(own) > _MOST:
-            raise RegistryError(
-                f"{ref} has {len(own):,} signatures, and no more than {_MOST:,} are read.",
-                hint=f"delete those in {ref.repository} that are not yours.",
-            )
+        own = newest_first(entry for entry in listed if entry.artifact_type == BUNDLE)
+        require_readable(ref, own)
         key = read_key(self.key.public) if self.key.public else None
         chosen = own if key is not None else own[:_MOST_UNSURE]
         bundles = gather(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 __all__ = [
-    "StrangerError",
+    "ForeignSignatureError",
     "read_anchors",
     "read_identities",
     "read_roots",
@@ -43,8 +43,8 @@ _NOT_FOR_SIGNERS = (
 )
 
 
-class StrangerError(DoubtError):
-    """Surely not valid: it is by nobody whom a pinned certificate vouches for, or not on this."""
+class ForeignSignatureError(DoubtError):
+    """Surely not valid: by a key that no pinned certificate vouches for, or not on this digest."""
 
 
 def read_anchors(texts: Sequence[bytes]) -> frozenset[bytes]:
@@ -67,12 +67,12 @@ def require_issuers(chain: Sequence[bytes], *, anchors: frozenset[bytes]) -> Cer
 
     :param chain: DER; first the signer's, then each issuer's.
     :param anchors: certificates that are pinned: roots, or issuers below them.
-    :raises StrangerError: surely it does not.
+    :raises ForeignSignatureError: surely it does not.
     :raises DoubtError: it can't be told.
     """
     end = next((number for number, each in enumerate(chain) if each in anchors), None)
     if end is None:
-        raise StrangerError("another root")
+        raise ForeignSignatureError("another root")
     return _issued(tuple(chain[: end + 1]))
 
 
@@ -89,7 +89,7 @@ def _issued(chain: tuple[bytes, ...]) -> Certificate:
         try:
             certificate.verify_directly_issued_by(issuer)
         except (InvalidSignature, ValueError):
-            raise StrangerError("not signed by its issuer") from None
+            raise ForeignSignatureError("not signed by its issuer") from None
         except (TypeError, UnsupportedAlgorithm):
             raise DoubtError("a key of unknown kind") from None
     return certificates[0]
@@ -174,14 +174,14 @@ def _read_chain(chain: tuple[bytes, ...], roots: frozenset[bytes]) -> tuple[Cert
 def require_identity(certificate: Certificate, identities: Sequence[Mapping[str, str]]) -> None:
     """Require that a subject has all that one of the names has; no names: any subject will do.
 
-    :raises StrangerError: it has not.
+    :raises ForeignSignatureError: it has not.
     :raises DoubtError: it is not of the usual form.
     """
     if not identities:
         return
     subject = _subject(certificate)
     if not any(name.items() <= subject.items() for name in identities):
-        raise StrangerError("another identity")
+        raise ForeignSignatureError("another identity")
 
 
 def _read_identity(identity: str) -> dict[str, str]:

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from aksci.core.concurrency import gather
 from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry, RegistryError
 from aksci.core.strict_json import parse_json
-from aksci.oci.artifact import CREATED, find_artifacts, read_artifact
+from aksci.oci.artifact import CREATED, find_artifacts, newest_first, read_artifact
 from aksci.oci.manifest import OCI_MANIFEST
 from aksci.supply.sign.notation.cbor import DoubtError
-from aksci.supply.sign.notation.certificate_chain import StrangerError
+from aksci.supply.sign.notation.certificate_chain import ForeignSignatureError
 from aksci.supply.sign.notation.verify_in_process import prove, require_ours
+from aksci.supply.sign.signer import MOST_READ, require_readable
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -40,12 +41,11 @@ _COSE = "application/cose"
 _THUMBPRINTS = "io.cncf.notary.x509chain.thumbprint#S256"
 """Annotation: the SHA-256 of each certificate, which notation writes ("OCI Signatures")."""
 _LARGEST = 1 << 20  # bytes of a manifest or of an envelope
-_MOST = 20_000  # signatures of one digest that are read
 _MANY = 200  # from here on, a person is told
 _AT_ONCE = 64
 _THREADS = 8
 _ASKED = 1000  # of those, as many are for notation to judge
-_SHOWN = 20  # and so many strangers' for it to name
+_SHOWN = 20  # and so many foreign ones for it to name
 _KEPT = 64 << 20  # bytes of all of these
 
 
@@ -72,8 +72,8 @@ class Found:
     """By a key of ours, and with something that only notation understands."""
     unsure: list[StoredSignature] = field(default_factory=list)
     """A certificate that is pinned is in it; whether it has signed, only notation can tell."""
-    strangers: list[StoredSignature] = field(default_factory=list)
-    """The first of those that are surely by nobody whom we trust."""
+    foreign: list[StoredSignature] = field(default_factory=list)
+    """The first of those that surely prove nothing here."""
     unread: int = 0
     """Which are damaged, or gone."""
     skipped: int = 0
@@ -84,7 +84,7 @@ class Found:
     def for_notation(self) -> tuple[StoredSignature, ...]:
         """Return those to ask about, the surest first."""
         asked = [*self.proved, *self.possible, *self.unsure]
-        return (*asked[:_ASKED], *self.strangers)
+        return (*asked[:_ASKED], *self.foreign)
 
     def keep(self, kind: list[StoredSignature], one: StoredSignature, *, most: int) -> None:
         """Keep a signature, if it is not there already and there is room."""
@@ -120,13 +120,13 @@ class SignatureSearch:
         """
         target = self.registry.manifest(ref.repository, ref.digest)
         # Each new verdict adds a signature, and the last one counts. Dates and thumbprints are
-        # nobody's word: good for the order, and for nothing else.
+        # not signed: good for the order, and for nothing else.
         listed = sorted(find_artifacts(self.registry, ref, SIGNATURE), key=self._hinted)
         if len(listed) > _MANY:
             self.say(f"{ref} has {len(listed):,} signatures; looking for ours")
-        found = Found(target=target, listed=len(listed), skipped=max(0, len(listed) - _MOST))
+        found = Found(target=target, listed=len(listed), skipped=max(0, len(listed) - MOST_READ))
         lost: RegistryError | None = None
-        for batch in _batches(listed[:_MOST]):
+        for batch in _batches(listed[:MOST_READ]):
             results = gather(
                 lambda entry: self._read(ref, entry, target),
                 batch,
@@ -163,15 +163,10 @@ class SignatureSearch:
         """
         target = self.registry.manifest(ref.repository, ref.digest)
         found = Found(target=target, listed=len(listed))
-        if len(listed) > _MOST:
-            raise RegistryError(
-                f"{ref} has {len(listed):,} signatures, and no more than {_MOST:,} are read.",
-                hint=f"delete those in {ref.repository} that are not yours.",
-            )
-        ordered = sorted(listed, key=lambda one: one.annotations.get(CREATED, ""), reverse=True)
+        require_readable(ref, listed)
         results = gather(
             lambda entry: self._read(ref, entry, target),
-            sorted(ordered, key=self._hinted),
+            sorted(newest_first(listed), key=self._hinted),
             limit=_THREADS,
             name="signatures",
         )
@@ -202,13 +197,13 @@ class SignatureSearch:
             return error
         try:
             return one, self._judge(one, target)
-        except Exception as error:  # noqa: BLE001 - whatever a stranger makes a library raise
+        except Exception as error:  # noqa: BLE001 - whatever an attacker makes a library raise
             return one, error
 
     def _judge(self, one: StoredSignature, target: Manifest) -> Proof:
         """Return what a signature surely proves.
 
-        :raises StrangerError: surely nothing.
+        :raises ForeignSignatureError: surely nothing.
         :raises DoubtError: notation must tell; other exceptions mean the same.
         """
         data = one.data
@@ -217,18 +212,18 @@ class SignatureSearch:
         # verification details": authenticity). COSE holds them as they are, JWS in base64.
         held = (der if cose else base64.b64encode(der) for der in self.anchors)
         if self.anchors and not any(each in data for each in held):
-            raise StrangerError("no certificate of it is pinned")
+            raise ForeignSignatureError("no certificate of it is pinned")
         if not cose:
             raise DoubtError("no COSE envelope")
         if self.trust is not None:
             try:
                 return prove(data, target, trust=self.trust, now=self.now)
-            except StrangerError:
+            except ForeignSignatureError:
                 raise
-            except Exception:  # noqa: BLE001, S110 - whatever a stranger makes a library raise
+            except Exception:  # noqa: BLE001, S110 - whatever an attacker makes a library raise
                 pass
         if not self.anchors:
-            raise DoubtError("nobody can tell who is trusted")
+            raise DoubtError("no certificate is pinned")
         require_ours(data, target, anchors=self.anchors)
         raise _PossibleError
 
@@ -243,8 +238,8 @@ class SignatureSearch:
         if not isinstance(outcome, Exception):
             found.keep(found.proved, one, most=_ASKED)
             return outcome
-        if isinstance(outcome, StrangerError):
-            found.keep(found.strangers, one, most=_SHOWN)
+        if isinstance(outcome, ForeignSignatureError):
+            found.keep(found.foreign, one, most=_SHOWN)
         elif isinstance(outcome, _PossibleError):
             found.keep(found.possible, one, most=_ASKED)
         else:

@@ -17,7 +17,7 @@ from aksci.core.strict_json import parse_json
 from aksci.core.text import one_line
 from aksci.supply.sign.notation.cbor import DoubtError, Tag, head, read
 from aksci.supply.sign.notation.certificate_chain import (
-    StrangerError,
+    ForeignSignatureError,
     read_identities,
     read_roots,
     require_chain,
@@ -69,7 +69,7 @@ def require_ours(data: bytes, target: Manifest, *, anchors: frozenset[bytes]) ->
     Of what only notation understands, this is known all the same.
 
     :param anchors: pinned certificates, DER.
-    :raises StrangerError: surely it is none.
+    :raises ForeignSignatureError: surely it is none.
     :raises DoubtError: it can't be told. Other exceptions mean the same.
     """
     raw, unprotected, payload, signature = _parts(data)
@@ -90,13 +90,13 @@ def require_ours(data: bytes, target: Manifest, *, anchors: frozenset[bytes]) ->
         certificate,
     )
     if target.digest.encode() not in payload:
-        raise StrangerError("signed is something else")
+        raise ForeignSignatureError("signed is something else")
 
 
 def prove(data: bytes, target: Manifest, *, trust: TrustedRoots, now: dt.datetime) -> Proof:
     """Return what an envelope proves of a manifest.
 
-    :raises StrangerError: surely nothing.
+    :raises ForeignSignatureError: surely nothing.
     :raises DoubtError: nothing surely. Other exceptions mean the same.
     """
     envelope = read_envelope(data)
@@ -208,7 +208,7 @@ def _parts(data: bytes) -> tuple[bytes, Any, bytes, bytes]:
 def require_signature(envelope: SignedParts, certificate: Certificate) -> None:
     """Require that the certificate's key has signed, by the algorithm that belongs to the key.
 
-    :raises StrangerError: it has not.
+    :raises ForeignSignatureError: it has not.
     :raises DoubtError: the algorithm or the key is not known here.
     """
     from cryptography.exceptions import InvalidSignature
@@ -225,7 +225,7 @@ def require_signature(envelope: SignedParts, certificate: Certificate) -> None:
         else:
             raise DoubtError("a key of unknown kind")
     except InvalidSignature:
-        raise StrangerError("not signed by this key") from None
+        raise ForeignSignatureError("not signed by this key") from None
 
 
 def _verify_pss(key: Any, envelope: SignedParts) -> None:

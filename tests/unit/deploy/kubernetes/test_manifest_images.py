@@ -115,6 +115,12 @@ def test_an_image_in_a_field_of_another_kind_must_be_the_release_s(spec):
         check(manifest("Database", spec))
 
 
+def test_a_kind_that_only_bears_the_name_of_a_definition_is_looked_into():
+    own = {"apiVersion": "example.org/v1", **manifest("CustomResourceDefinition", OPERATORS[0])}
+    with pytest.raises(TrustError, match=r"CustomResourceDefinition/web, spec\.image: nginx:1"):
+        check(own)
+
+
 def test_what_is_called_an_image_and_is_none_is_left_alone():
     repository, _, digest = OURS.partition("@")
     check(
@@ -123,7 +129,11 @@ def test_what_is_called_an_image_and_is_none_is_left_alone():
         {"apiVersion": "v1", "kind": "ConfigMap", "data": {"image": "a.png"}},
         {"apiVersion": "v1", "kind": "PersistentVolume", "spec": {"rbd": {"image": "disk"}}},
         {"apiVersion": "v1", **manifest("Pod", {**pod(), "volumes": [{"rbd": {"image": "disk"}}]})},
-        manifest("CustomResourceDefinition", {"properties": {"image": {"type": "string"}}}),
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "spec": {"properties": {"image": {"type": "string"}}, "image": "a word of its own"},
+        },
         manifest("Database", {"image": None, "imageName": "", "icon": {"image": True}}),
     )
 

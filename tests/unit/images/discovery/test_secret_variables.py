@@ -13,7 +13,7 @@ from aksci.config.loader import load_config
 from aksci.config.secret_names import secret_names, withheld_names
 from aksci.core.errors import ConfigError
 from aksci.core.process import Runner
-from aksci.core.secret_variables import VisibleVariables
+from aksci.core.secret_variables import VisibleVariables, secret_values
 from aksci.images.discovery.importers.bake import print_bake
 from aksci.images.discovery.importers.compose import read_compose
 from aksci.images.discovery.importers.imported import Importer
@@ -33,13 +33,16 @@ SECRETS = [
     "AWS_ACCESS_KEY_ID", "DOCKER_AUTH_CONFIG", "VAULT_TOKEN", "IDENTITY_HEADER", "MSI_SECRET",
     "KEY", "API_KEY", "KEY_PEM", "NPM_CONFIG__AUTH", "BASIC_AUTH_HEADER",
     "APIKEY", "DB_CREDENTIALS", "AZURE_STORAGE_CONNECTION_STRING", "CI_JOB_JWT",
-    "npm_token", "SENTRY_DSN",
+    "npm_token", "SENTRY_DSN", "PGPASS", "SSHPASS", "PUBLIC_KEY_PASSWORD", "SLACK_WEBHOOK",
+    "MONKEY_API_KEY", "TOKEN", "TOKENS", "SECRET_KEY_BASE", "AZURE_STORAGE_KEY",
 ]  # fmt: skip
 PLAIN = [
     "TAG", "VERSION", "PWD", "HOME", "PATH", "REGISTRY", "AWS_REGION", "AZURE_CLIENT_ID",
     "GITHUB_SHA", "GITHUB_REF_NAME", "BUILD_BUILDID", "KEYCLOAK_VERSION", "MONKEYS", "PASSAGE",
     "COMPASS", "PRIVATE_REGISTRY", "KEY_VAULT_NAME", "AUTH_URL",
-    "USER", "COMPOSE_PROJECT_NAME", "PATTERN", "AUTHOR",
+    "USER", "COMPOSE_PROJECT_NAME", "PATTERN", "AUTHOR", "KEYCLOAK_URL", "TOKEN_TTL", "MONKEY",
+    "PRIMARY_KEY_COLUMN", "MAX_TOKENS", "TOKENIZER_MODEL", "PUBLIC_KEY", "SSH_PUBKEY", "BYPASS",
+    "COOKIE_DOMAIN", "SESSION_COOKIE_NAME", "JWT_LIFETIME", "API_KEY_LENGTH", "PIN_VERSION",
 ]  # fmt: skip
 
 
@@ -190,12 +193,65 @@ def test_a_copy_under_another_name_is_a_secret_too(discover, copy):
 
 @pytest.mark.parametrize(
     "value",
-    ["postgres://u:pa55@host/db", "https://token1234@host/", "-----BEGIN RSA PRIVATE KEY-----\nx"],
+    [
+        "postgres://u:[pa55word]@host/db",
+        "postgres://u:[pass/with/slashes]@host/db",
+        "https://[token1234]@host/",
+        "https://[token1234]@dev.azure.com/shop/_git/shop",
+        "[-----BEGIN RSA PRIVATE KEY-----\nx]",
+        "[ghp_0123456789abcdefghijABCDEFGHIJ012345]",
+        "//registry.npmjs.org/:_authToken=[npm_0123456789abcdefghijABCDEFGHIJ012345]",
+        "[xoxb-1234567890-abcdefghij]",
+        "[eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjMifQ.c2lnbmF0dXJl]",
+        "Server=tcp:x;User Id=a;Password=[pa55word];",
+        "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=[c2VjcmV0c2VjcmV0==]",
+        "https://a.blob.core.windows.net/c?sv=2022-11-02&sig=[c2lnbmF0dXJl%3D]",
+    ],
 )
 def test_a_variable_is_a_secret_by_what_it_holds(discover, value):
+    """What is between brackets is hidden in all that is shown."""
+    hidden = value.partition("[")[2].rpartition("]")[0]
+    value = value.replace(f"[{hidden}]", hidden)
     files = compose({"context": ".", "args": ["PLAIN"]})
     assert discover(files, COMPOSE, PLAIN=value)["api"].args == {}
-    assert discover(files, COMPOSE, PLAIN="https://host/a@b")["api"].args
+    assert list(secret_values({"PLAIN": value})) == [hidden]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://host/a@b",
+        "http://verdaccio:4873/@acme/",
+        "docker-image://alpine:3.20@sha256:0123",
+        # Azure Pipelines' BUILD_REPOSITORY_URI: the organisation is in the user's place.
+        "https://contoso-shop@dev.azure.com/contoso-shop/shop/_git/shop",
+        "https://git@host.example/shop.git",
+        "https://host/search?design=modern-one",
+    ],
+)
+def test_an_address_without_a_password_is_no_secret(discover, value):
+    files = compose({"context": ".", "args": ["PLAIN"]})
+    assert discover(files, COMPOSE, PLAIN=value)["api"].args == {"PLAIN": value}
+    assert not list(secret_values({"PLAIN": value}))
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"AKSCI_RUN_ID": "build-4711-1"},
+        {"AKSCI_CASCADE_ENVIRONMENT": "production"},
+        {"NOTATION_LOG_LEVEL": "debugging"},
+        {"COSIGN_PUBLIC_KEY": "keys/cosign.pub"},
+    ],
+)
+def test_what_only_says_where_and_how_stays_readable(variables):
+    assert not list(secret_values(variables))
+
+
+def test_a_pull_request_does_not_choose_which_words_a_log_leaves_out():
+    said = "https://CRITICAL@x Password=CVE-2024-1234"
+    for name in ("BUILD_SOURCEVERSIONMESSAGE", "SYSTEM_PULLREQUEST_SOURCEBRANCH"):
+        assert not list(secret_values({name: said}))
 
 
 def test_aksci_toml_allows_what_is_only_called_like_a_secret(discover):
