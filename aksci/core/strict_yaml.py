@@ -36,6 +36,7 @@ _MARKER = re.compile(r"^(?:---(?!(?:[ \t]+#.*|[ \t]*)\r?$)|\.\.\.(?![ \t]*\r?$))
 """A document's marker with something behind it: Helm and kubectl find markers by lines, YAML by
 tokens, and what they make of ``---# x`` or ``--- x`` is not the same."""
 _PREFIX = "tag:yaml.org,2002:"
+_MERGE = f"{_PREFIX}merge"
 
 _INT = re.compile(r"[-+]?(?:0[bB][01]+|0[oO]?[0-7]+|0[xX][0-9a-fA-F]+|0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
@@ -245,7 +246,8 @@ class _Composer:
     def _key(self, event: Any, line: int) -> None:
         parent, text = self._open[-1], event.value
         if text == "<<":
-            if event.tag is not None or not event.implicit[0] or parent.merged is not None:
+            # With its tag, too: so Helm writes it for a post-renderer (kyaml).
+            if event.style or event.tag not in {None, _MERGE} or parent.merged is not None:
                 raise YamlError("a merge (<<) that not all readers take for one", line)
             parent.merged, parent.key = [], None
         elif not _is_text(event, self.dialect):

@@ -85,6 +85,7 @@ apiVersion: v1
 kind: ConfigMap
 metadata:
   name: words
+  labels: &labels {part: words}
   annotations: {{ dict "words" "\\u2028 ---\\n- 'a'" | toJson }}
 data:
   "on": "off"
@@ -100,7 +101,14 @@ data:
 apiVersion: v1
 kind: Secret
 metadata: {name: secret, labels: {"upgrade": {{ .Release.IsUpgrade | quote }}}}
-stringData: {day: 2001-01-01, 'yes': 'no'}
+stringData: &words {day: 2001-01-01, 'yes': 'no'}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: merged, labels: {part: &part merged, same: *part}}
+stringData:
+  <<: &more {day: 2001-01-02}
+  night: 'off'
 ---
 # Nothing.
 ---

@@ -26,6 +26,7 @@ READ = {
     "!!str 1: !!str 2\na: !!int '3'": {"1": "2", "a": 3},
     "a: &x {b: c}\nd: *x": {"a": {"b": "c"}, "d": {"b": "c"}},
     "a: &x {b: c}\nd: {<<: *x, e: f}": {"a": {"b": "c"}, "d": {"b": "c", "e": "f"}},
+    "a: &x {b: c}\nd: {!!merge <<: *x, e: f}": {"a": {"b": "c"}, "d": {"b": "c", "e": "f"}},
     "a: |\n  ---\n  b\nc: >-\n  d\n  e": {"a": "---\nb\n", "c": "d e"},
     'a: "\\u0041\\/"': {"a": "A/"},
     "---\n# only a comment\n---\na:\n...\n": {"a": None},
@@ -36,7 +37,8 @@ REFUSED = [
     "true: a\n'true': b", "{a: 1, a: 2}", "- {a: 1, 'a': 2}", "? a\n: 1\na: 2",
     # Merges, which win or lose by their place.
     "a: 1\n<<: {a: 2}", "<<: {a: 2}\na: 1", "<<: [{a: 1}, {a: 2}]", "<<: {a: 1}\n<<: {b: 1}",
-    "'<<': {a: 1}", "!!merge <<: {a: 1}", "<<: 1", "<<: [1]", "<<: *x",
+    "'<<': {a: 1}", "!!merge '<<': {a: 1}", "! <<: {a: 1}", "!!merge a: {a: 1}",
+    "a: 1\n!!merge <<: {a: 2}", "<<: 1", "<<: [1]", "<<: *x",
     # Keys that some readers make another text of, or none.
     "on: 1", "0644: 1", "1.0: 1", "~: 1", ": 1", "? [a]\n: 1", "{a: 1}: 1", "!!binary YQ==: 1",
     "!!int 1: 1", "!x a: 1", "a: &x b\n*x : 1", "9007199254740993: 1", "+1: a", "True: a",
