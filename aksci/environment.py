@@ -13,16 +13,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from aksci.config.loader import CONFIG_NAME, LOCAL, environment_settings, find_project, load_config
+from aksci.config.secret_names import secret_names, withheld_names
 from aksci.core.errors import ConfigError, UsageError
 from aksci.core.files import user_folder
+from aksci.core.git import repository_of, tracked_files
 from aksci.core.process import Runner
-from aksci.environment_parts import EnvironmentParts
+from aksci.core.reporting import Concealing
+from aksci.core.seal_key import SEAL_VARIABLE
+from aksci.core.secret import Secret
+from aksci.core.secret_variables import secret_values
+from aksci.core.text import one_line
+from aksci.core.work_folder import WorkFolder
+from aksci.environment_parts import WORK, EnvironmentParts
 from aksci.parts import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Self
 
+    from aksci.config.models import Config
     from aksci.core.reporting import Reporter
     from aksci.images.build.build_record import Build
     from aksci.oci.references import ImageRef
@@ -30,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Environment"]
 
 _RUN_ID = "AKSCI_RUN_ID"
+_SHORTEST = 4  # characters; "a" would be hidden in every word
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -80,9 +90,26 @@ class Environment(EnvironmentParts):
 
             reporter = choose_reporter(variables, sys.stderr)
         now = now or (lambda: datetime.now(UTC))
+        variables = _without_relative_path(variables)
+        runner = runner or Runner(environment=dict(variables), log=reporter.line)
+        for value in secret_values(variables):
+            runner.conceal(Secret(value))
         # Resolved: programs run in other folders, and a link must not make two projects of one.
         root = find_project((root or Path.cwd()).resolve())
         config = load_config(root / CONFIG_NAME)
+        named = secret_names(config)
+        for secret in (*named, SEAL_VARIABLE):
+            _conceal(variables.get(secret, ""), runner, reporter)
+        # Programs get these only by a call that hands them over: few need a signing key's password.
+        withheld = withheld_names(named, variables)
+        kept = {key: text for key, text in runner.environment.items() if key not in withheld}
+        runner.environment = dict(_without_relative_path(kept))
+        # Before anything is done: what is done there, through a link, would be done elsewhere.
+        WorkFolder(root / WORK).require_real()
+        cache = user_folder(variables, "XDG_CACHE_HOME", ".cache")
+        state = user_folder(variables, "XDG_STATE_HOME", ".local/state")
+        for folder in (cache, state):
+            _require_untracked(root, folder, runner=runner)
         return cls(
             root=root,
             config=config,
@@ -90,10 +117,10 @@ class Environment(EnvironmentParts):
             settings=environment_settings(config, name, root),
             variables=variables,
             now=now,
-            runner=runner or Runner(environment=dict(variables), log=reporter.line),
+            runner=runner,
             reporter=reporter,
-            cache=user_folder(variables, "XDG_CACHE_HOME", ".cache"),
-            state=user_folder(variables, "XDG_STATE_HOME", ".local/state"),
+            cache=cache,
+            state=state,
             run_id=_run_id(run_id or variables.get(_RUN_ID), now()),
             start=start,
             parts=parts or Parts(),
@@ -185,21 +212,89 @@ class Environment(EnvironmentParts):
         """Read the last build.
 
         :raises UsageError: there is none, or it is of another environment.
+        :raises TrustError: a run of ours may not have written it.
+        :raises ConfigError: it names a repository or a tag that no image of the project can have.
         """
         from aksci.images.build.build_record import read_build_record
 
-        build = read_build_record(self.work)
+        build = read_build_record(self.work_folder)
         build.require_environment(self.name)
+        _require_own_places(build, self.config)
         return build
 
     def last_release(self) -> ImageRef:
         """Read which release the last build made.
 
         :raises UsageError: there is none, or the file is unreadable.
+        :raises TrustError: a run of ours may not have written it.
         """
         from aksci.supply.release.release_file import read_release_file
 
-        return read_release_file(self.work)
+        return read_release_file(self.work_folder)
+
+
+def _without_relative_path(variables: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the variables, without folders of ``PATH`` that depend on where a program is started.
+
+    An empty one is the working directory, too (POSIX, "PATH"). There, and in
+    ``node_modules/.bin``, a pull request may have put a ``git`` of its own.
+    """
+    folders = variables.get("PATH", "").split(os.pathsep)
+    real = [one for one in folders if os.path.isabs(one)]  # noqa: PTH117 - text, not yet a path
+    if real == folders or "PATH" not in variables:
+        return variables
+    return {**variables, "PATH": os.pathsep.join(real)}
+
+
+def _require_untracked(root: Path, folder: Path, *, runner: Runner) -> None:
+    """Refuse a user's folder that the sources bring: programs are kept there, keys and facts.
+
+    :raises ConfigError: git tracks files in it.
+    """
+    place = folder.resolve()
+    # As a rule, it is elsewhere, and nothing is asked.
+    if not place.is_relative_to(repository_of(root)) or not place.is_dir():
+        return
+    asked = os.path.relpath(place, root)
+    files = tracked_files(root, asked, sources=CONFIG_NAME, runner=runner).files
+    if files:
+        raise ConfigError(
+            f"git tracks files of {folder}, such as {one_line(files[0], 100)}: a pull request "
+            "could put any program there.",
+            hint="let XDG_CACHE_HOME and XDG_STATE_HOME (or HOME) name folders outside of the "
+            "checkout, or remove the files from git.",
+        )
+
+
+def _require_own_places(build: Build, config: Config) -> None:
+    """Refuse a record by which something would be signed, or tagged, that is not the project's."""
+    from aksci.oci.own_names import is_own_repository, is_own_tag
+
+    project = config.project.name
+    for name, image in build.images.items():
+        where = image.ref.repository
+        table = config.images.get(name)
+        if table is None or table.repository != where:
+            ours = where.startswith(f"{project}/") and not is_own_repository(project, where)
+            if not ours:
+                raise ConfigError(
+                    f"The last build's record says that {name} is in {where}, where no image of "
+                    f"{project!r} is.",
+                    hint="nox -s build, once more.",
+                )
+        for tag in filter(is_own_tag, image.tags):
+            raise ConfigError(
+                f"The last build's record gives {name} the tag {tag!r}, which no image can have.",
+                hint="nox -s build, once more.",
+            )
+
+
+def _conceal(value: str, runner: Runner, reporter: Reporter) -> None:
+    """Hide what a variable holds that aksci.toml names as a secret's."""
+    if len(value) >= _SHORTEST:
+        runner.conceal(Secret(value))
+        if isinstance(reporter, Concealing):
+            reporter.conceal(value)
 
 
 def _run_id(given: str | None, now: datetime) -> str:

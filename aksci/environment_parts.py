@@ -8,10 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from aksci.config.loader import CONFIG_NAME
+from aksci.config.secret_names import secret_names, withheld_names
 from aksci.config.strict_model import OwnPart
 from aksci.config.supply_models import BUILT_IN_SCANNERS
-from aksci.core.git import files_in_git, source_commit
+from aksci.core.git import source_commit, tracked_files
 from aksci.core.once import once
+from aksci.core.seal_key import SEAL_VARIABLE
+from aksci.core.work_folder import WorkFolder
 from aksci.local.endpoints import Preparation
 from aksci.parts import PartContext, Parts, TargetContext
 
@@ -41,8 +44,10 @@ if TYPE_CHECKING:
     from aksci.supply.sign.signer import Signer
     from aksci.tools.toolbox import Toolbox
 
-__all__ = ["EnvironmentParts", "Family"]
+__all__ = ["WORK", "EnvironmentParts", "Family"]
 
+WORK = ".aksci"
+"""The name of the project's work folder."""
 _VALIDATION = "aksci-validate"
 """Where pods validate on the embedded platform, which is ours; elsewhere, in the environment's own
 namespace."""
@@ -98,12 +103,47 @@ class EnvironmentParts:
     @property
     def work(self) -> Path:
         """The project's ``.aksci`` folder: run records, the last build and the last release."""
-        return self.root / ".aksci"
+        return self.root / WORK
+
+    @once
+    def work_folder(self) -> WorkFolder:
+        """What reads and writes there, and tells what of it is trusted."""
+        # One a run: what git says of it is asked once.
+        if self._family.first is not self:
+            return self._family.first.work_folder
+        shared = self.variables.get(SEAL_VARIABLE, "")
+        return WorkFolder(
+            self.work,
+            key=lambda: self._seal_key,
+            shared=bool(shared),
+            tracked=lambda: tracked_files(self.root, WORK, sources=CONFIG_NAME, runner=self.runner),
+            warn=self.reporter.warning,
+        )
+
+    @property
+    def known_files(self) -> Path:
+        """What keeps what earlier runs have read of the sources."""
+        from aksci.images.context.known_files import facts_file
+
+        return facts_file(self.cache, self.root)
+
+    @once
+    def _seal_key(self) -> bytes | None:
+        from aksci.core.seal_key import shared_key
+
+        if shared := self.variables.get(SEAL_VARIABLE, ""):
+            return shared_key(shared, self.config.project.name)
+        return self._user_key()
+
+    def _user_key(self) -> bytes | None:
+        from aksci.core.seal_key import user_key
+
+        return user_key(self.state, self.root)
 
     @once
     def commit(self) -> str:
         """The commit of the source tree when it was first asked for: see ``source_commit``."""
-        return source_commit(self.root, runner=self.runner, variables=self.variables)
+        return source_commit(self.root, runner=self.runner)
 
     # -- Where things are, and what is started there --
 
@@ -174,11 +214,13 @@ class EnvironmentParts:
             return self._family.first.toolbox
         from aksci.tools.toolbox import Toolbox
 
+        withheld = withheld_names(secret_names(self.config), self.variables)
         return Toolbox(
             cache=self.cache,
             runner=self.runner,
             reporter=self.reporter,
-            variables=self.variables,
+            # What no program is given, the compiler of tools gets no more than others.
+            variables={name: text for name, text in self.variables.items() if name not in withheld},
         )
 
     @once
@@ -309,6 +351,7 @@ class EnvironmentParts:
             revision=self.commit,
             run_id=self.run_id,
             environment=self.name,
+            known=self.known_files,
         )
 
     @once
@@ -436,11 +479,9 @@ class EnvironmentParts:
         from aksci.supply.project_trust import ProjectTrust
 
         return ProjectTrust(
-            work=self.work,
-            brought=lambda: files_in_git(self.work, runner=self.runner, variables=self.variables),
+            work=self.work_folder,
             signer=lambda: self.signer,
             images=self.config.images,
-            reporter=self.reporter,
         )
 
     # -- The cluster --

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from aksci.cascade.tag_versions import check_range
 from aksci.core.errors import ConfigError
+from aksci.images.dockerfile.recipe import EdgeType
 from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aksci.config.cascade_models import CascadeConfig
-    from aksci.images.dockerfile.recipe import EdgeType
     from aksci.oci.references import Reference
 
 __all__ = ["EdgePolicy", "check_policy", "policy_of"]
@@ -36,6 +36,7 @@ class EdgePolicy:
 _HUB = "docker.io"
 _HUB_FORMS = ("docker.io/", "index.docker.io/", "")
 _LIBRARY = "library/"
+_SOONEST_FIRST = ("now", "batch", "ignore")
 
 
 def check_policy(config: CascadeConfig) -> None:
@@ -52,7 +53,7 @@ def check_policy(config: CascadeConfig) -> None:
                 raise ConfigError(f"{where}: {error.message}", hint=error.hint) from None
 
 
-def policy_of(config: CascadeConfig, reference: str, kind: EdgeType) -> EdgePolicy:
+def policy_of(config: CascadeConfig, reference: str, kind: EdgeType | None) -> EdgePolicy:
     """Return what a change of an image from outside means for those that need it so.
 
     The first rule of ``cascade.bases`` that fits; else ``cascade.edges``; else ``now``. A glob
@@ -60,7 +61,13 @@ def policy_of(config: CascadeConfig, reference: str, kind: EdgeType) -> EdgePoli
     ``docker.io/library/python:3.12``), in any version if it names no tag.
 
     :param reference: in full.
+    :param kind: of the edge, by the sources. None: they do not name the image; of what it could
+        mean, that counts which takes a change the soonest.
     """
+    if kind is None:
+        kinds = [each for each in get_args(EdgeType) if each != "requires"]  # that is one of ours
+        policies = [policy_of(config, reference, each) for each in kinds]
+        return min(policies, key=lambda policy: _SOONEST_FIRST.index(policy.update))
     parsed = parse_reference(reference)
     for number, rule in enumerate(config.bases):
         if _fits(rule.base, parsed) and (not rule.edges or kind in rule.edges):

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, cast
 
 from aksci.cascade.base_policy import policy_of
 from aksci.cascade.chosen_bases import types_of
-from aksci.cascade.drift import PolicyDigests, compare_edges
+from aksci.cascade.drift import PolicyDigests, SourceEdge, compare_edges, source_edges
 from aksci.cascade.published import read_published
 from aksci.core.errors import BuildError
-from aksci.images.bases import PinnedBases
+from aksci.images.bases import BaseImageError, PinnedBases
+from aksci.images.reasons import edges_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from aksci.images.bases import BaseResolver
     from aksci.images.build.build_record import Failure
     from aksci.images.dockerfile.recipe import EdgeType
+    from aksci.images.inputs import Inputs
     from aksci.images.lineage import Lineage
     from aksci.images.lookup import Lookup
     from aksci.images.reasons import Reason
@@ -70,6 +72,10 @@ class Chooser:
     failures: Mapping[str, Failure]
     trusted: Callable[[ImageRef, str], bool] | None = None
     """Tells whether a digest with an input key is trusted. None: all are."""
+    key_of: Callable[[ImageRef], str] | None = None
+    """Tells the input key of a digest's build, or nothing."""
+    released: Callable[[str], str | None] = lambda _: None
+    """Tells which digest the project's last release has for an image, if that can be trusted."""
 
     def choose(self, name: str, identities: Mapping[str, str | None]) -> Choice:
         """Decide on one image.
@@ -79,15 +85,19 @@ class Chooser:
         :raises BuildError: it is to be made again, and its sources are not those of its last build.
         :raises RegistryError: the registry could not be asked: that never means "nothing moved".
         """
-        published = read_published(self.lookup.registry, self.lookup.graph.images[name].spec)
+        spec = self.lookup.graph.images[name].spec
+        published = read_published(self.lookup.registry, spec, self.key_of)
         bases = PinnedBases(self._meant(name, {}), self.lookup.bases)
         distrust = self._distrust(name, published, identities)
         if published is None or distrust:
             reasons = (*distrust, *self._waiting(name, identities))
             return Choice(image=name, published=published, reasons=reasons, bases=bases)
+        if self._shares_repository(name):
+            self._require_own(name, published, identities)
         edges = compare_edges(
             published,
-            graph_parents={**identities, **self._renamed(name, published, identities)},
+            edges=self._source_edges(name, published, identities),
+            graph_parents=identities,
             policy_digests=self.policy_digests,
             config=self.config,
             only=self.only,
@@ -128,17 +138,31 @@ class Chooser:
             return ({"code": "BASELINE", "why": "its tag means another image of the project"},)
         return ()
 
-    def _renamed(
+    def _shares_repository(self, name: str) -> bool:
+        images = self.lookup.graph.images
+        repository = images[name].spec.repository
+        return any(
+            image.spec.repository == repository for other, image in images.items() if other != name
+        )
+
+    def _source_edges(
         self, name: str, published: Published, identities: Mapping[str, str | None]
-    ) -> dict[str, str | None]:
-        """Return parents by the names that they had when the image was built."""
-        now = {edge.reference: edge.base for edge in self.lookup.graph.edges_to[name]}
-        edges = published.lineage.edges if published.lineage else {}
-        return {
-            edge["image"]: identities[now[reference]]
-            for reference, edge in edges.items()
-            if reference in now and edge.get("image") not in {None, "", *identities}
+    ) -> Mapping[str, SourceEdge]:
+        """Return what the sources say of the references that an image has recorded."""
+        found = source_edges(self.lookup.graph, name)
+        lineage = published.lineage
+        if lineage is None or lineage.parents.keys() <= found.keys():
+            return found
+        # An ONBUILD of a base from outside may name further ones: of the bases that were recorded.
+        try:
+            inputs = self._recorded_inputs(name, lineage, identities)
+        except BaseImageError:  # the sources are others by now, and have a base that can't be asked
+            return found
+        needed = edges_of(self.lookup.graph, name, inputs).items()
+        onbuild = {
+            reference: SourceEdge(cast("EdgeType", edge["type"])) for reference, edge in needed
         }
+        return onbuild | found
 
     def _waiting(self, name: str, identities: Mapping[str, str | None]) -> tuple[Reason, ...]:
         kinds = {edge.base: edge.type for edge in self.lookup.graph.edges_to[name]}
@@ -157,6 +181,25 @@ class Chooser:
                 if policy.digest or policy.tags:
                     found[reference] = self.policy_digests.digest(reference, policy)[0]
         return found
+
+    def _require_own(
+        self, name: str, published: Published, identities: Mapping[str, str | None]
+    ) -> None:
+        """Refuse what may be another image of the repository, by its signature as good as this one.
+
+        The record's name for its image is nobody's word. The sources tell; those that were edited
+        since, and not built, do not: then the last release does, which binds names to digests.
+        """
+        lineage = published.lineage
+        if lineage is None or self._has_sources_of(name, lineage, identities):
+            return
+        if self.released(name) != published.ref.digest:
+            raise BuildError(
+                f"{name}: its sources are not those of {published.ref}, which its tag means"
+                f"{_of_commit(lineage.revision)}, and the last release has another image of that "
+                "name, or none. Several images have this repository: it may be another one's.",
+                hint="nox -s build",
+            )
 
     def _require_same_sources(
         self, name: str, published: Published, identities: Mapping[str, str | None]
@@ -177,16 +220,21 @@ class Chooser:
 
         They are read with the bases that were recorded, whose ONBUILD was part of the build.
         """
-        # With today's bases, an ONBUILD that is new would look like a change of the sources.
-        bases = PinnedBases(lineage.digests, self.lookup.bases)
-        inputs = self.lookup.inputs(
+        inputs = self._recorded_inputs(name, lineage, identities)
+        return inputs.source.document() == lineage.source
+
+    def _recorded_inputs(
+        self, name: str, lineage: Lineage, identities: Mapping[str, str | None]
+    ) -> Inputs:
+        """Return what an image is made of now, on the bases that were recorded."""
+        return self.lookup.inputs(
             name,
             # Without digests of parents: only the sources are compared, which those are no part of.
             built=dict.fromkeys(identities),
             identities={},
-            bases=bases,
+            # With today's bases, an ONBUILD that is new would look like a change of the sources.
+            bases=PinnedBases(lineage.digests, self.lookup.bases),
         )
-        return inputs.source.document() == lineage.source
 
     def _failed(self, name: str) -> tuple[Reason, ...]:
         failure = self.failures.get(name)

@@ -12,11 +12,11 @@ from aksci.images.build.stable_tags import publish_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from aksci.cascade.cascade_plan import Choice
     from aksci.cascade.cascade_report import Cascade
     from aksci.core.reporting import Reporter
+    from aksci.core.work_folder import WorkFolder
     from aksci.images.build.build_record import Build, BuiltImage
     from aksci.images.build.stable_tags import MovedTag
     from aksci.images.graph import Graph
@@ -46,7 +46,7 @@ class Publishing:
     registry: Registry
     signer: Callable[[], Signer]
     """Makes who signs: not before there is a release to go on from."""
-    work: Path
+    work: WorkFolder
     """The project's ``.aksci``."""
     reporter: Reporter
 

@@ -37,6 +37,8 @@ class PolicyBases(BaseResolver):
     otherwise: BaseResolver
     trusted: Callable[[ImageRef, str], bool] | None = None
     """Tells whether a digest with an input key is trusted. None: all are."""
+    key_of: Callable[[ImageRef], str] | None = None
+    """Tells the input key of a digest's build, or nothing."""
 
     def digest(self, reference: str) -> str:
         """Return the digest that a full reference means, where no image's policy counts."""
@@ -65,7 +67,7 @@ class PolicyBases(BaseResolver):
         return PinnedBases(pinned, self.otherwise) if pinned else self.otherwise
 
     def _recorded(self, name: str) -> Mapping[str, str]:
-        published = read_published(self.registry, self.graph.images[name].spec)
+        published = read_published(self.registry, self.graph.images[name].spec, self.key_of)
         lineage = published.lineage if published else None
         if published is None or lineage is None:
             return {}

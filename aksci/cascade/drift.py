@@ -1,11 +1,15 @@
-"""Drift: what an image was built from, against what the same names mean now."""
+"""Drift: what an image was built from, against what the same names mean now.
+
+A signature covers the names and digests that an image has recorded, and nothing else of its record:
+of which kind an edge is, and whether it leads to an image of this project, the sources say.
+"""
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from aksci.cascade.base_policy import EdgePolicy, policy_of
 from aksci.cascade.tag_versions import newest_tag
@@ -20,9 +24,10 @@ if TYPE_CHECKING:
     from aksci.config.cascade_models import CascadeConfig
     from aksci.images.bases import RegistryBases
     from aksci.images.dockerfile.recipe import EdgeType
+    from aksci.images.graph import Graph
     from aksci.oci.references import Reference
 
-__all__ = ["EdgeDrift", "EdgeState", "PolicyDigests", "compare_edges"]
+__all__ = ["EdgeDrift", "EdgeState", "PolicyDigests", "SourceEdge", "compare_edges", "source_edges"]
 
 EdgeState = Literal["same", "drifted", "batched", "ignored", "waiting"]
 """``same``: as recorded. ``drifted``: another digest is meant now, and the cascade takes it.
@@ -51,6 +56,21 @@ class EdgeDrift:
     note: str = ""
     """What a person should know, as a sentence: that the Dockerfile pins a digest whose tag has
     moved, for example."""
+
+
+class SourceEdge(NamedTuple):
+    """What the sources say of one reference."""
+
+    type: EdgeType
+    parent: str = ""
+    """The image of this project that it leads to; empty: it comes from outside."""
+
+
+def source_edges(graph: Graph, name: str) -> dict[str, SourceEdge]:
+    """Return what an image's own sources need: full reference -> its edge."""
+    outside = {one.reference: SourceEdge(one.type) for one in graph.external_of[name]}
+    ours = {edge.reference: SourceEdge(edge.type, edge.base) for edge in graph.edges_to[name]}
+    return outside | ours
 
 
 _T = TypeVar("_T")
@@ -118,6 +138,7 @@ class PolicyDigests:
 def compare_edges(
     published: Published,
     *,
+    edges: Mapping[str, SourceEdge],
     graph_parents: Mapping[str, str | None],
     policy_digests: PolicyDigests,
     config: CascadeConfig,
@@ -128,6 +149,8 @@ def compare_edges(
 
     What the registry says of a tag is compared with what it said then: an index with an index.
 
+    :param edges: what the sources say of each reference. What they do not name any more follows the
+        policy that takes a change the soonest.
     :param graph_parents: each image of this project that it needs -> what it counts as now, or None
         while that is to be made again.
     :param only: full references, or names of images of this project: what else has moved outside
@@ -146,9 +169,8 @@ def compare_edges(
         batch=batch,
     )
     recorded = published.lineage.parents
-    edges = published.lineage.edges
     return tuple(
-        comparison.edge(reference, recorded[reference] or "", edges.get(reference, {}))
+        comparison.edge(reference, recorded[reference] or "", edges.get(reference))
         for reference in sorted(recorded)
     )
 
@@ -164,13 +186,22 @@ class _Comparison:
     only: frozenset[str] | None
     batch: bool
 
-    def edge(self, reference: str, recorded: str, edge: Mapping[str, str]) -> EdgeDrift:
-        kind = cast("EdgeType", edge.get("type", "runtime"))
-        parent = edge.get("image", "")
-        # A frontend is not built on the way, even if it is an image of ours: its tag tells.
-        if parent and kind != "syntax":
-            return self._ours(reference, recorded, kind, parent)
-        return self._outside(reference, recorded, kind)
+    def edge(self, reference: str, recorded: str, edge: SourceEdge | None) -> EdgeDrift:
+        if edge is None:
+            return self._unnamed(reference, recorded)
+        if edge.parent:
+            return self._ours(reference, recorded, edge.type, edge.parent)
+        return self._outside(reference, recorded, edge.type)
+
+    def _unnamed(self, reference: str, recorded: str) -> EdgeDrift:
+        """Compare what only the record names: the sources have changed since that build."""
+        lineage = self.published.lineage
+        # Only the record can tell that it was ours. A lie makes more work: no image of ours counts
+        # as what was recorded of another.
+        parent = lineage.edges.get(reference, {}).get("image", "") if lineage else ""
+        if parent:
+            return self._ours(reference, recorded, "runtime", parent)
+        return self._outside(reference, recorded, None)
 
     def _ours(self, reference: str, recorded: str, kind: EdgeType, parent: str) -> EdgeDrift:
         # What a parent counts as, which is not always its digest: one that was built again to the
@@ -189,7 +220,7 @@ class _Comparison:
             note="" if parent in self.parents else f"It does not need the image {parent} any more.",
         )
 
-    def _outside(self, reference: str, recorded: str, kind: EdgeType) -> EdgeDrift:
+    def _outside(self, reference: str, recorded: str, kind: EdgeType | None) -> EdgeDrift:
         policy = policy_of(self.config, reference, kind)
         if digest := parse_reference(reference).digest:
             current, tag = digest, ""  # the Dockerfile pins it; no tag can move it
@@ -199,7 +230,7 @@ class _Comparison:
         return EdgeDrift(
             image=self.published.image,
             reference=reference,
-            type=kind,
+            type=kind or "runtime",
             recorded=recorded,
             current=current,
             state=state,

@@ -19,12 +19,12 @@ from aksci.images.build.finished import content_identity
 from aksci.images.build.materials import used_images
 from aksci.images.dockerfile.recipe import EdgeType
 from aksci.images.keys import KEY_SCHEMA, Source, input_key
-from aksci.images.lineage import ARTIFACT_TYPE, load_lineage
+from aksci.images.lineage import ARTIFACT_TYPE, load_records
 from aksci.oci.artifact import find_artifacts
 from aksci.oci.references import ImageRef, is_digest, parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from aksci.images.discovery.specs import ImageSpec
     from aksci.images.lineage import Lineage
@@ -48,16 +48,18 @@ class Published:
     """What it counts as in the keys of what needs it: see ``content_identity``."""
 
 
-_MOST_RECORDS = 20
-"""Of one digest. Builds with other inputs that give the same bytes each leave one."""
 _TYPES = frozenset(get_args(EdgeType))
 
 
-def read_published(registry: Registry, spec: ImageSpec) -> Published | None:
+def read_published(
+    registry: Registry, spec: ImageSpec, key_of: Callable[[ImageRef], str] | None = None
+) -> Published | None:
     """Return what an image's first stable tag means, with what it was built from.
 
     The tag is resolved once: it may move meanwhile.
 
+    :param key_of: tells the input key of a digest's build, or nothing. It is asked where several
+        records may be the one: whoever may push can enter some that agree with themselves.
     :returns: None where the tag does not exist.
     :raises RegistryError: the registry can't be asked: that never means "not published".
     """
@@ -72,7 +74,7 @@ def read_published(registry: Registry, spec: ImageSpec) -> Published | None:
         annotations = manifest.annotations
     except DamagedInRegistry:
         annotations = {}
-    lineage, problem = _consistent(registry, ref, spec.name, annotations)
+    lineage, problem = _consistent(registry, ref, spec.name, annotations, key_of)
     return Published(
         image=spec.name,
         ref=ref,
@@ -83,14 +85,19 @@ def read_published(registry: Registry, spec: ImageSpec) -> Published | None:
 
 
 def _consistent(
-    registry: Registry, ref: ImageRef, image: str, annotations: Mapping[str, str]
+    registry: Registry,
+    ref: ImageRef,
+    image: str,
+    annotations: Mapping[str, str],
+    key_of: Callable[[ImageRef], str] | None,
 ) -> tuple[Lineage | None, str]:
     """Return what is recorded, or why it can't be trusted; neither: nothing is recorded."""
     try:
         records = find_artifacts(registry, ref, ARTIFACT_TYPE)
         if not records:
             return None, ""
-        lineage = _record_of(registry, ref, image, records)
+        key = key_of(ref) if key_of and len(records) > 1 else ""
+        lineage = _record_of(registry, ref, image, records, key)
         if lineage is None:
             return None, "the record of what it was built from is damaged"
         # Whoever may push could have written it, so it must agree with what others have written:
@@ -109,20 +116,34 @@ def _consistent(
 
 
 def _record_of(
-    registry: Registry, ref: ImageRef, image: str, records: Sequence[Descriptor]
+    registry: Registry, ref: ImageRef, image: str, records: Sequence[Descriptor], key: str
 ) -> Lineage | None:
-    """Return the latest record of an image's own; else, the latest.
+    """Return the latest record of an image's own build; else, of those that agree; else, of any.
 
     Two images of one repository may be the same bytes, and so the same digest.
+
+    :param key: the build's; empty: it is not known.
     """
-    latest: Lineage | None = None
-    # Whoever may push can enter any number of records.
-    for record in records[:_MOST_RECORDS]:
-        lineage = load_lineage(registry, ref.repository, record)
-        if lineage is not None and lineage.image == image:
-            return lineage
-        latest = latest or lineage
-    return latest
+    agreeing: Lineage | None = None
+    own: Lineage | None = None
+    first: Lineage | None = None
+    for _, lineage in load_records(registry, ref.repository, records, key=key):
+        first = first or lineage
+        if lineage.image != image:
+            continue
+        own = own or lineage
+        if (agreeing is None or lineage.input_key == key) and _agrees(lineage):
+            if key in {"", lineage.input_key}:
+                return lineage
+            agreeing = lineage
+    return agreeing or own or first
+
+
+def _agrees(lineage: Lineage) -> bool:
+    try:
+        return not _contradiction(lineage)
+    except MALFORMED:
+        return False
 
 
 def _contradiction(lineage: Lineage) -> str:

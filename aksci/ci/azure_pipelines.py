@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 from typing import ClassVar, TextIO
 
-from aksci.ci.groups import GroupingReporter
+from aksci.ci.groups import GroupingReporter, require_output_name
 from aksci.core.text import sanitise
 
 __all__ = ["AzurePipelinesReporter"]
@@ -24,25 +24,29 @@ class AzurePipelinesReporter(GroupingReporter):
 
     def warning(self, text: str) -> None:
         """Log a warning on the run."""
-        self._write(f"##vso[task.logissue type=warning]{_escape(sanitise(text))}")
+        self._write(f"##vso[task.logissue type=warning]{self._escaped(text)}")
 
     def error(self, text: str) -> None:
         """Log an error on the run."""
-        self._write(f"##vso[task.logissue type=error]{_escape(sanitise(text))}")
+        self._write(f"##vso[task.logissue type=error]{self._escaped(text)}")
 
     def _heading(self, title: str) -> str:
-        return f"##[group]{_escape(sanitise(title))}"
+        return f"##[group]{self._escaped(title)}"
 
     def mask(self, secret: str) -> None:
         """Ask the agent to hide a value, line by line as it compares."""
         for number, line in enumerate(filter(None, secret.splitlines())):
             name = f"AKSCI_MASK_{number}"
-            self._write(f"##vso[task.setvariable variable={name};issecret=true]{_escape(line)}")
-        # Last: our own mask would hide the value in the very command that tells the agent of it.
+            self._command(f"##vso[task.setvariable variable={name};issecret=true]{_escape(line)}")
         super().mask(secret)
+
+    def _escaped(self, text: str) -> str:
+        # Hidden before it is escaped, when a secret would be spelt otherwise.
+        return _escape(sanitise(self._masked.hide(text)))
 
     def output(self, name: str, value: str) -> None:
         """Set an output variable of the step."""
+        require_output_name(name)
         self._write(f"##vso[task.setvariable variable={name};isOutput=true]{_escape(value)}")
 
     def summary(self, markdown: str) -> None:
@@ -50,7 +54,9 @@ class AzurePipelinesReporter(GroupingReporter):
         if self._summary_folder:
             path = self._summary_folder / f"aksci-summary-{next(self._summaries)}.md"
             # A file each: what an earlier summary attached must not change under it.
-            path.write_text(sanitise(markdown) + "\n", encoding="utf-8")
+            # JSON can hold half a surrogate pair, which UTF-8 can't.
+            text = self._masked.hide(sanitise(markdown)) + "\n"
+            path.write_text(text, encoding="utf-8", errors="replace")
             self._write(f"##vso[task.uploadsummary]{path}")
 
 

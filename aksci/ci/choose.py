@@ -8,6 +8,7 @@ from aksci.ci.azure_pipelines import AzurePipelinesReporter
 from aksci.ci.console import ConsoleReporter
 from aksci.ci.github import GitHubReporter
 from aksci.core.reporting import ReporterContext
+from aksci.core.secret_variables import secret_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,8 @@ __all__ = ["choose_reporter"]
 def choose_reporter(variables: Mapping[str, str], stream: TextIO) -> Reporter:
     """Return the reporter of the CI system that the environment variables tell of.
 
-    ``AKSCI_REPORTER`` names one that an installed package offers.
+    ``AKSCI_REPORTER`` names one that an installed package offers. It shows no secret of the
+    environment.
 
     :raises ConfigError: no package offers it.
     :raises PartError: it can't be made.
@@ -29,6 +31,10 @@ def choose_reporter(variables: Mapping[str, str], stream: TextIO) -> Reporter:
     "Use predefined variables" (``TF_BUILD``).
     """
     usual = _usual(variables, stream)
+    # Before the first line: what is concealed later may have been told by then.
+    hidden = [*secret_values(variables)]
+    for value in hidden:
+        usual.conceal(value)
     name = variables.get("AKSCI_REPORTER")
     if not name:
         return usual
@@ -38,10 +44,13 @@ def choose_reporter(variables: Mapping[str, str], stream: TextIO) -> Reporter:
 
     offer = find_offer("aksci.reporters", name, where="AKSCI_REPORTER", built_in=())
     given = ReporterContext(name=name, stream=stream, variables=variables, usual=usual)
-    return OwnReporter(offer.make(given, Reporter))
+    own = OwnReporter(offer.make(given, Reporter))
+    for value in hidden:
+        own.conceal(value)
+    return own
 
 
-def _usual(variables: Mapping[str, str], stream: TextIO) -> Reporter:
+def _usual(variables: Mapping[str, str], stream: TextIO) -> ConsoleReporter:
     # CI before the terminal: a job may have a pseudo-terminal, too.
     if variables.get("GITHUB_ACTIONS") == "true":
         return GitHubReporter(

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, TextIO
 
 from aksci.ci.task_lines import PlainTask
+from aksci.core.secret import Concealer
 from aksci.core.text import encodable, sanitise
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class ConsoleReporter:
         self._colour = colour
         # Reentrant: reporters that draw or fold print while they hold it.
         self._lock = threading.RLock()
-        self._masked: set[str] = set()
+        self._masked = Concealer()
 
     def line(self, text: str) -> None:
         """Print one line, or several."""
@@ -51,10 +52,13 @@ class ConsoleReporter:
         """Print what a task tells as it comes, each line with the task's name."""
         return PlainTask(self, name)
 
+    def conceal(self, secret: str) -> None:
+        """Replace a value by ``***`` in all later output, without telling the CI system."""
+        self._masked.learn_shown(secret)
+
     def mask(self, secret: str) -> None:
         """Replace a value by ``***`` in all later output."""
-        with self._lock:  # another thread may be going through them
-            self._masked |= {secret} - {""}
+        self.conceal(secret)
 
     def output(self, name: str, value: str) -> None:
         """Do nothing: there is no later job."""
@@ -72,10 +76,14 @@ class ConsoleReporter:
             # killed.
             self._stream.flush()
 
+    def _command(self, text: str) -> None:
+        """Write a command to the CI system as it is: what it is to hide must be known whole."""
+        with self._lock:
+            self._stream.write(encodable(text, self._stream) + "\n")
+            self._stream.flush()
+
     def _printable(self, text: str) -> str:
         """Hide what is masked, and replace what the stream's encoding lacks."""
-        # The longest first: one that is inside another would leave the other's rest readable.
-        for secret in sorted(self._masked, key=len, reverse=True):
-            text = text.replace(secret, "***")
+        text = self._masked.hide(text)
         # A CI log in ASCII must not end the run at the first arrow.
         return encodable(text, self._stream)

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, TextIO
 
 from aksci.ci.console import ConsoleReporter
 from aksci.ci.task_lines import GroupedTask
-from aksci.core.text import sanitise
+from aksci.core.errors import UsageError
+from aksci.core.text import one_line, sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from aksci.core.reporting import Task
 
-__all__ = ["GroupingReporter"]
+__all__ = ["GroupingReporter", "require_output_name"]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}", re.ASCII)
+
+
+def require_output_name(name: str) -> None:
+    """Refuse what would be more than a name in the file or the command that sets an output.
+
+    :raises UsageError: it is no name.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{one_line(name, 40)!r} can't be the name of an output.",
+            hint="it has letters, digits, '_' and '-', and begins with a letter or '_'.",
+        )
 
 
 class GroupingReporter(ConsoleReporter):

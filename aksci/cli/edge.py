@@ -22,15 +22,16 @@ from aksci.ci.console import ConsoleReporter
 from aksci.cli.command_line import CommandLine, asks_for_help
 from aksci.cli.sessions import SESSIONS, SessionSpec
 from aksci.core.errors import AksciError, DiskFullError, Interrupted, UsageError
-from aksci.core.files import write_atomically
 from aksci.core.process import Runner
 from aksci.core.text import write_line
+from aksci.core.work_folder import WorkFolderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from aksci.core.reporting import Reporter
+    from aksci.core.work_folder import WorkFolder
     from aksci.environment import Environment
 
 __all__ = ["INTERRUPTS", "run_session", "write_run_record"]
@@ -38,6 +39,7 @@ __all__ = ["INTERRUPTS", "run_session", "write_run_record"]
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What ends a run: Ctrl-C, a cancelled CI job, a closed terminal."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_RUNS = "runs"
 _RECORDS = 200
 """Run records that are kept."""
 
@@ -137,14 +139,14 @@ def _record(session: SessionSpec, env: Environment, given: dict[str, Any]) -> in
         if session.recorded:
             try:
                 write_run_record(
-                    env.work,
+                    env.work_folder,
                     run_id=env.run_id,
                     session=session.name,
                     seconds=time.monotonic() - started,
                     outcome=outcome,
-                    details=details,
+                    details=_redacted(details, env.runner),
                 )
-            except OSError as error:
+            except (OSError, WorkFolderError) as error:
                 # A full disk fails the session and then its record, too: the first error is the one
                 # to tell.
                 if outcome == "ok":
@@ -153,8 +155,25 @@ def _record(session: SessionSpec, env: Environment, given: dict[str, Any]) -> in
     return status
 
 
+def _redacted(value: Any, runner: Runner) -> Any:
+    """Return what a record says without the secrets that an error or a note may have quoted."""
+    if isinstance(value, str):
+        return runner.redact(value)
+    if isinstance(value, dict):
+        return {runner.redact(str(key)): _redacted(one, runner) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(one, runner) for one in value]
+    return value
+
+
 def write_run_record(
-    work: Path, *, run_id: str, session: str, seconds: float, outcome: str, details: dict[str, Any]
+    work: WorkFolder,
+    *,
+    run_id: str,
+    session: str,
+    seconds: float,
+    outcome: str,
+    details: dict[str, Any],
 ) -> Path:
     """Write what a session decided and did: ``.aksci/runs/<id>-<session>.json``.
 
@@ -164,8 +183,6 @@ def write_run_record(
     :param outcome: ``"ok"`` or the error's code.
     :param details: inputs, decisions, reasons, durations and digests, as JSON.
     """
-    folder = work / "runs"
-    folder.mkdir(parents=True, exist_ok=True)
     document = {
         "schema": 1,
         "run": run_id,
@@ -177,30 +194,28 @@ def write_run_record(
     document |= {name: each for name, each in details.items() if name not in document}
     # The name is taken before it is written: two jobs that looked for a free one would both find
     # the same.
-    path = _claim(folder, run_id, session)
-    write_atomically(path, json.dumps(document, indent=2) + "\n", mode=0o666)
-    _prune(folder)
+    name = _claim(work, run_id, session)
+    path = work.write(name, json.dumps(document, indent=2) + "\n")
+    _prune(work)
     return path
 
 
-def _claim(folder: Path, run_id: str, session: str) -> Path:
+def _claim(work: WorkFolder, run_id: str, session: str) -> str:
     """Make the file under a name that no other job of the run has taken."""
     for number in itertools.count(1):
         again = f".{number}" if number > 1 else ""
-        path = folder / f"{run_id}{again}-{session}.json"
-        with contextlib.suppress(FileExistsError):
-            path.touch(exist_ok=False)
-            return path
+        name = f"{_RUNS}/{run_id}{again}-{session}.json"
+        if work.claim(name):
+            return name
     raise AssertionError  # pragma: no cover - numbers have no end
 
 
-def _prune(folder: Path) -> None:
+def _prune(work: WorkFolder) -> None:
     """Remove the oldest, not by name: a run's number may have one digit more than the last."""
-    records = list(folder.glob("*.json"))
-    if len(records) > _RECORDS:
-        with contextlib.suppress(FileNotFoundError):  # another job removes some, too
-            for old in sorted(records, key=lambda path: path.stat().st_mtime)[:-_RECORDS]:
-                old.unlink(missing_ok=True)
+    files = work.files(_RUNS)
+    records = [name for name in files if name.endswith(".json")]
+    for old in sorted(records, key=lambda name: files[name].st_mtime)[:-_RECORDS]:
+        work.remove(f"{_RUNS}/{old}")
 
 
 def _tell(reporter: Reporter, error: AksciError) -> None:

@@ -114,7 +114,7 @@ _TABLE = (
         summary="Wait for webhooks of registries, and start cascades.",
         target="aksci.pipelines.receive:receive",
         recorded=False,
-        fails=(*_TOOLS, 51),
+        fails=(*_TOOLS, 9, 51),
         example="--env staging",
     ),
     SessionSpec(

@@ -17,6 +17,7 @@ __all__ = [
     "ReceiverConfig",
     "Target",
     "Update",
+    "Variable",
 ]
 
 Update = Literal["now", "batch", "ignore"]

@@ -175,6 +175,9 @@ class EnvironmentConfig(StrictModel):
     promote_from: Label | None = None
     """The environment that releases are promoted from."""
     gates: GatesConfig = GatesConfig()
+    artifacts: tuple[str, ...] = ()
+    """Types of further artifacts that a promotion brings here with an image that they refer to,
+    such as ``application/vnd.acme.note``. Nothing proves who has stored them."""
     foreign: tuple[str, ...] = ()
     """Globs of images that may run here though we don't build and sign them, such as
     ``mcr.microsoft.com/oss/*``: for ``verify``."""

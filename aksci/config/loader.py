@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from aksci.config.deploy_models import EnvironmentConfig
 from aksci.config.models import Config
+from aksci.config.secret_names import secret_names
 from aksci.config.supply_models import BUILT_IN_SCANNERS, BUILT_IN_SIGNERS
 from aksci.core.errors import ConfigError
+from aksci.core.git import repository_of
+from aksci.core.inside import Inside
+from aksci.core.secret_variables import is_own_secret
 from aksci.core.spelling import did_you_mean
+from aksci.core.text import short_line
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pydantic_core import ErrorDetails
 
 __all__ = [
@@ -45,6 +50,9 @@ name = "shop"
 dockerfiles = ["**/Dockerfile"]
 """
 """What an aksci.toml must have: every Dockerfile of the project is an image."""
+_SCALARS = (str, int, float, bool)
+_DOTS = 1000
+"""Of one line."""
 _REBASE = re.compile(r"cascade\.(owners\.[0-9]+\.)?rebase")
 _NO_REBASE = (
     "rebase was removed, since BuildKit makes the same images from its shared cache (COPY --link). "
@@ -74,24 +82,40 @@ def load_config(path: Path) -> Config:
     :raises ConfigError: it can't be read, is not TOML, or a key is unknown, missing or wrong. All
         errors are listed at once.
     """
+    # Several projects of a repository may share one by a link.
+    inside = Inside(repository_of(Path(os.path.realpath(path.parent))), name="the repository")
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        # Editors on Windows put a mark of byte order before it.
+        text = inside.read(path.absolute()).decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(
             f"{path} does not exist.", hint="name the project's folder with -C FOLDER."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} can't be read: {error}.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} can't be read: it is not UTF-8.") from None
     try:
-        # As JSON: strict models take a list for a tuple, and a text for a date, from JSON only.
-        config = Config.model_validate_json(json.dumps(data, default=str))
+        config = Config.model_validate_json(_as_json(path, text))
     except ValidationError as error:
         lines = [_explain(path, detail) for detail in error.errors(include_url=False)]
         raise ConfigError("\n".join(lines)) from None
     _check_references(path, config)
     return config
+
+
+def _as_json(path: Path, text: str) -> str:
+    """Return it as JSON: strict models take a list for a tuple, and a text for a date, only so."""
+    # tomllib copies the whole of a key (a.b.c…) for each of its parts. It may not break the line.
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > _DOTS:
+            raise ConfigError(f"{path}: line {number} has more than {_DOTS} dots.")
+    try:
+        return json.dumps(tomllib.loads(text), default=str)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {short_line(error, 500)}.") from None
+    except ValueError:
+        raise ConfigError(f"{path} has a number of more digits than Python reads.") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deep.") from None
 
 
 def environment_settings(config: Config, name: str, root: Path) -> EnvironmentConfig:
@@ -139,14 +163,14 @@ def _explain(path: Path, detail: ErrorDetails) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     value = detail.get("input")
     # Of a whole table, the text would be longer than the file.
-    shown = f" (it is {value!r})" if isinstance(value, str | int | float | bool) else ""
-    return f"{path}: {where}: {message}{shown}."
+    shown = f" (it is {short_line(repr(value))})" if isinstance(value, _SCALARS) else ""
+    return f"{path}: {short_line(where)}: {message}{shown}."
 
 
 def _unknown_key(path: Path, where: str, known: list[str]) -> str:
     meant = did_you_mean(where.rpartition(".")[2], known)
     suggestion = meant or f" Known keys: {', '.join(known)}."
-    return f"{path}: {where}: unknown key.{suggestion}"
+    return f"{path}: {short_line(where)}: unknown key.{suggestion}"
 
 
 def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
@@ -180,6 +204,12 @@ def _check_references(path: Path, config: Config) -> None:
         f"{path}: images.{name}.dockerfile: this key is required."
         for name, image in config.images.items()
         if image.dockerfile is None and not read
+    ]
+    secrets = secret_names(config) if discover.variables else ()
+    problems += [
+        f"{path}: discover.variables: {name} holds a secret of aksci's, which no such file gets."
+        for name in discover.variables
+        if name in secrets or is_own_secret(name)
     ]
     problems += [
         f"{path}: services.{name}.needs: there is no service {needed!r}."

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from aksci.config.cascade_models import CascadeConfig
+from aksci.config.cascade_models import CascadeConfig, Variable
 from aksci.config.deploy_models import (
     EnvironmentConfig,
     ServiceConfig,
@@ -49,6 +49,9 @@ class Discover(StrictModel):
     """Compose files, merged in this order: each service with ``build:`` is an image."""
     skaffold: tuple[InsidePath, ...] = ()
     """skaffold.yaml files: each artifact that a Dockerfile builds is an image."""
+    variables: tuple[Variable, ...] = ()
+    """Environment variables that these files may read though they are called like secrets, such as
+    ``SORT_KEY``. Build arguments are published: no password belongs there."""
 
 
 class SecretFile(StrictModel):

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from aksci.oci.references import is_repository
+
 __all__ = [
     "InsidePath",
     "Label",
@@ -29,10 +31,20 @@ def _inside(value: str) -> str:
     return str(path)
 
 
+def _repository(value: str) -> str:
+    if not is_repository(value):
+        msg = f"{value!r} can't be the name of a repository"
+        raise ValueError(msg)
+    return value
+
+
 Name = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._/-]*[a-z0-9])?$", max_length=128)
+    str,
+    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._/-]*[a-z0-9])?$", max_length=128),
+    AfterValidator(_repository),
 ]
-"""An image's name: lower case, as OCI asks of repository names."""
+"""An image's name, as the OCI distribution specification asks of repositories ("Pulling
+manifests"): files are called so as well, and ``a/../b`` would be one elsewhere."""
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]*[a-z0-9])?$", max_length=53)]
 """A service's, environment's or step's name: a DNS label (RFC 1035) that fits a Helm release."""
 PartName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]

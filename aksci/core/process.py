@@ -5,14 +5,12 @@ argv is logged and redacted, time-outs end the whole process group, output passe
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import errno
 import logging
 import os
 import shlex
 import signal
-import textwrap
 import threading
 import time
 from collections import deque
@@ -20,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import DiskFullError, Interrupted, ProcessError, ProcessTimeout, ToolError
-from aksci.core.secret import Secret
+from aksci.core.secret import Concealer, Secret
 from aksci.core.text import sanitise
 
 if TYPE_CHECKING:
@@ -28,18 +26,47 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Result", "Runner"]
+__all__ = ["Limits", "Result", "Runner"]
 
 _TAIL_LINES = 60
 # sh raises its own exceptions for all other statuses: which of them is an error is ours to say.
 _EVERY_STATUS = [*range(256), *range(-64, 0)]
-_SHORTEST_LINE = 8  # characters; shorter ones (braces, "yes") would redact half of everything
-_BASE64_LINE = 76  # characters: RFC 2045, and base64 of GNU coreutils
-_URL_SAFE = str.maketrans("+/", "-_")
+_CHUNK = 1 << 16
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 # Seconds after SIGKILL, which takes effect at once but for a moment in the kernel. No more: where
 # process 1 reaps nobody, as in many containers, the dead stay in their group for ever.
 _REAPED = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a program may take that reads what an attacker wrote."""
+
+    memory: int
+    """Bytes that it may write to (setrlimit(2), RLIMIT_DATA). Address space says less: Go's runtime
+    reserves most of a gigabyte that it never touches."""
+    cpu: int
+    """Seconds of its own work, however busy the machine is (RLIMIT_CPU)."""
+    output: int
+    """Characters of stdout and of stderr; the rest is thrown away."""
+
+    def impose(self) -> None:
+        """Hold this process to them: for a child, before it becomes the program."""
+        import resource
+
+        for kind, soft, hard in (
+            (resource.RLIMIT_DATA, self.memory, self.memory),
+            # Programs in Go ignore the signal that the first one sends (runtime, SIGXCPU): the
+            # second ends them.
+            (resource.RLIMIT_CPU, self.cpu, self.cpu + 1),
+        ):
+            most = resource.getrlimit(kind)[1]
+            limits = soft, hard
+            if most != resource.RLIM_INFINITY:
+                limits = min(soft, most), min(hard, most)
+            # macOS knows them, and takes not all of them.
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(kind, limits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +93,14 @@ class Runner:
 
     environment: Mapping[str, str] = field(repr=False)
     log: Callable[[str], None]
-    _secrets: set[str] = field(default_factory=set, repr=False)
+    _secrets: Concealer = field(default_factory=Concealer, repr=False)
     _live: set[int] = field(default_factory=set, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _stopped: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def redact(self, text: str) -> str:
         """Replace every secret that this runner has been handed by ``***``."""
-        # The longest first: a secret inside another one would leave the other's rest readable.
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
+        return self._secrets.hide(text)
 
     def conceal(self, secret: Secret) -> None:
         """Redact a secret that programs learn from elsewhere, such as a file."""
@@ -95,6 +119,7 @@ class Runner:
         on_line: Callable[[str], None] | None = None,
         raw: bool = False,
         quiet: bool = False,
+        limits: Limits | None = None,
     ) -> Result:
         """Run a program to its end and return what it did.
 
@@ -108,6 +133,7 @@ class Runner:
         :param raw: ``on_line`` receives lines as they are: to redact a part of a document whose
             text is encoded would destroy it. It must redact and sanitise what it shows.
         :param quiet: don't log the ``+ argv`` line.
+        :param limits: the program, and its children each, are ended beyond them.
         :raises Interrupted: ``terminate_all`` has been called: nothing is started any more.
         :raises ToolError: the program does not exist or may not be executed.
         :raises ProcessTimeout: it was stopped at its time-out.
@@ -125,7 +151,7 @@ class Runner:
         if not quiet:
             self.log(f"+ {shown}")
         started = time.monotonic()
-        sink = _Sink(on_line, self.redact, raw=raw)
+        sink = _Sink(on_line, self.redact, raw=raw, limits=limits)
         status, timed_out = self._wait(words, cwd, environment, stdin, timeout, sink)
         seconds = time.monotonic() - started
         result = Result(
@@ -143,23 +169,31 @@ class Runner:
             raise _failure(shown, status, sink.tail)
         return result
 
-    def ask(self, argv: Sequence[str | Path], *, timeout: float) -> Result:
+    def ask(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        timeout: float,
+        env: Mapping[str, str] | None = None,
+    ) -> Result:
         """Run a program that only tells something, as ``git status`` does; any status will do.
 
         Neither logged nor followed, and so without ``sh``: to import that takes longer than git.
 
         :param timeout: seconds, as for ``run``.
+        :param env: all of its environment. Default: the base environment.
         :raises Interrupted: as ``run``; so do ``ToolError`` and ``ProcessTimeout``.
         """
         import subprocess
 
         self._go_on()
         words = tuple(str(word) for word in argv)
+        environment = dict(self.environment if env is None else env)
         started = time.monotonic()
         try:
             process = subprocess.Popen(
-                [_locate(words[0], self.environment), *words[1:]],
-                env=dict(self.environment),
+                [_locate(words[0], environment), *words[1:]],
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -176,8 +210,9 @@ class Runner:
                 _end(process)
                 if not isinstance(error, subprocess.TimeoutExpired):
                     raise
+                shown = self.redact(shlex.join(words))
                 raise ProcessTimeout(
-                    f"{shlex.join(words)} did not end within {timeout:g} s and was stopped.",
+                    f"{shown} did not end within {timeout:g} s and was stopped.",
                     status=process.returncode,
                     output="",
                 ) from None
@@ -234,11 +269,9 @@ class Runner:
             raise Interrupted("The run was stopped.")
 
     def _learn(self, secret: Secret) -> str:
-        """Remember what to redact: the value, each line of one that has several, and base64."""
+        """Remember what to redact."""
         value = secret.reveal()
-        # Output comes line by line, so a key of several lines never passes in one piece.
-        lines = [line for line in value.splitlines() if len(line) >= _SHORTEST_LINE]
-        self._secrets.update(filter(None, (value, *lines, *_in_base64(value.strip()))))
+        self._secrets.learn(value)
         return value
 
     def _environment(self, env: Mapping[str, str | Secret], *, only: bool) -> dict[str, str]:
@@ -329,8 +362,10 @@ def _begin(
         _in="" if stdin is None else stdin,
         _out=sink.out,
         _err=sink.err,
-        _out_bufsize=1,
-        _err_bufsize=1,
+        # Line by line; but a line may have no end.
+        _out_bufsize=_CHUNK if sink.limits else 1,
+        _err_bufsize=_CHUNK if sink.limits else 1,
+        _preexec_fn=sink.limits.impose if sink.limits else None,
         _no_out=True,
         _no_err=True,
         _encoding="utf-8",
@@ -354,8 +389,15 @@ class _Sink:
     """Collect both streams, remember the last lines, and pass each on as it comes."""
 
     def __init__(
-        self, on_line: Callable[[str], None] | None, redact: Callable[[str], str], *, raw: bool
+        self,
+        on_line: Callable[[str], None] | None,
+        redact: Callable[[str], str],
+        *,
+        raw: bool,
+        limits: Limits | None = None,
     ) -> None:
+        self.limits = limits
+        self._left = {True: limits.output, False: limits.output} if limits else None
         self._on_line = on_line
         self._redact = redact
         self._raw = raw
@@ -376,11 +418,17 @@ class _Sink:
         return "\n".join(self._tail)
 
     def out(self, chunk: str) -> None:
-        self._stdout.append(chunk)
-        self._pass_on(chunk)
+        self._keep(chunk, self._stdout)
 
     def err(self, chunk: str) -> None:
-        self._stderr.append(chunk)
+        self._keep(chunk, self._stderr)
+
+    def _keep(self, chunk: str, kept: list[str]) -> None:
+        if self._left is not None:
+            stream = kept is self._stdout
+            chunk = chunk[: self._left[stream]]
+            self._left[stream] -= len(chunk)
+        kept.append(chunk)
         self._pass_on(chunk)
 
     def _pass_on(self, chunk: str) -> None:
@@ -390,23 +438,6 @@ class _Sink:
             return
         for line in filter(str.strip, chunk.split("\n")) if self._raw else shown:
             self._on_line(line)
-
-
-def _in_base64(text: str) -> Iterator[str]:
-    """Yield what is common to all base64 (RFC 4648) of a text, whatever stands around it.
-
-    Programs print ``base64 file``, and ``Authorization: Basic`` with the name before the value.
-    Three bytes are four characters, so there are three ways in which a text may begin.
-    """
-    data = text.encode()
-    if len(text) < _SHORTEST_LINE:
-        return
-    for before, unsure in enumerate((0, 2, 3)):
-        encoded = base64.b64encode(bytes(before) + data).decode()
-        form = encoded[unsure : (before + len(data)) * 8 // 6]
-        for kind in (form, form.translate(_URL_SAFE)):
-            yield kind
-            yield from textwrap.wrap(kind, _BASE64_LINE) if not before else ()
 
 
 def _failure(shown: str, status: int, tail: str) -> ProcessError | DiskFullError:

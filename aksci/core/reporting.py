@@ -6,13 +6,13 @@ The implementations are in ``aksci.ci``; the edge chooses one and passes it in.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
-__all__ = ["Reporter", "ReporterContext", "Task"]
+__all__ = ["Concealing", "Reporter", "ReporterContext", "Task"]
 
 
 class Task(Protocol):
@@ -60,6 +60,14 @@ class Reporter(Protocol):
 
     def summary(self, markdown: str) -> None:
         """Append Markdown to the run's summary page, where the CI system has one."""
+
+
+@runtime_checkable
+class Concealing(Protocol):
+    """What those reporters can do, too, that ``Environment.open`` chooses."""
+
+    def conceal(self, secret: str) -> None:
+        """Hide a value in all later output, without a word about it to the CI system."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,16 +61,25 @@ class ServicePlan:
         """The service's name, which is the Helm release's."""
         return self.service.name
 
-    def change(self, *, number: int = 0, release: str = "", kube_version: str = "") -> Change:
+    def change(
+        self,
+        *,
+        number: int = 0,
+        release: str = "",
+        kube_version: str = "",
+        allowed: frozenset[str] = frozenset(),
+    ) -> Change:
         """Return what its target is asked for.
 
         :param number: the revision that it becomes.
+        :param allowed: the images that it may run.
         """
         return Change(
             service=self.name,
             chart=self.service.chart,
             values=self.values,
             images=self.service.images,
+            allowed=allowed,
             desired=self.inputs.desired,
             release=release,
             number=number,

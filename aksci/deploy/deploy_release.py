@@ -133,14 +133,11 @@ def apply_deploy(
 
 
 def _check_charts(plan: DeployPlan, tools: RolloutTools) -> None:
-    services = plan.release.services.values()
-    # Of all services, for a chart may run another one's image.
-    allowed = {str(ref) for ref in plan.release.images.values()}
-    allowed |= {str(ref) for service in services for ref in service.images.values()}
+    allowed = plan.release.allowed
     for each in plan.services:
         # What was applied already was looked at then.
         if each.action in {"install", "upgrade"}:
-            change = each.change(kube_version=tools.cluster.kube_version)
+            change = each.change(kube_version=tools.cluster.kube_version, allowed=allowed)
             check_images(each.name, tools.target.render(change), allowed)
 
 

@@ -142,9 +142,10 @@ class _Rollout:
         number = self._revision() + 1
         self.say(f"{self.plan.action} (revision {number})")
         try:
-            self.tools.target.apply(
-                self.tools.cluster, self.plan.change(number=number, release=self.release.short)
+            change = self.plan.change(
+                number=number, release=self.release.short, allowed=self.release.allowed
             )
+            self.tools.target.apply(self.tools.cluster, change)
         except DeployError as error:
             self._go_on()
             # Asking waits for an API server that was away for a moment.

@@ -42,6 +42,12 @@ class OpenedRelease:
     """Image's name -> reference, for steps that run one."""
 
     @property
+    def allowed(self) -> frozenset[str]:
+        """What its charts may run: a chart may run another service's image."""
+        services = [ref for service in self.services.values() for ref in service.images.values()]
+        return frozenset(map(str, [*self.images.values(), *services]))
+
+    @property
     def short(self) -> str:
         """The first 12 digits of the digest: a Kubernetes label's value."""
         return self.reference.rpartition("sha256:")[2][:12] or "unknown"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry, RegistryError, UnreachableError
 from aksci.core.files import write_atomically
+from aksci.core.strict_json import parse_json
 from aksci.images.platforms import normalise_platform
 from aksci.oci.references import ImageRef, Reference, parse_reference
 from aksci.oci.registry import read_child, read_configuration
@@ -32,6 +33,8 @@ _HUB = "docker.io"
 _FRONTENDS = frozenset({"docker/dockerfile", "docker/dockerfile-upstream"})
 _HUB_HOST = "registry-1.docker.io"
 _DEBIAN = "library/debian"
+_MOST_VARIANTS = 64
+"""Of the machines that are asked for: each is read."""
 
 
 class BaseImageError(RegistryError):
@@ -296,8 +299,9 @@ def _onbuild_of(
     manifest = registry.manifest(repository, digest)
     try:
         texts = tuple(dict.fromkeys(_read(registry, repository, manifest, machines)))
-    except (DamagedInRegistry, TypeError):
-        raise RegistryError(f"{registry.host}/{repository}@{digest} is not an image.") from None
+    except DamagedInRegistry as error:
+        name = f"{registry.host}/{repository}@{digest}"
+        raise RegistryError(f"{name} is not an image: {error.why}.") from None
     if known is not None:
         with contextlib.suppress(OSError):  # a tree that is only read can be planned, too
             known.parent.mkdir(parents=True, exist_ok=True)
@@ -307,7 +311,7 @@ def _onbuild_of(
 
 def _kept(path: Path) -> tuple[str, ...] | None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_bytes())
     except (OSError, ValueError):
         return None
     good = isinstance(found, list) and all(isinstance(one, str) for one in found)
@@ -322,15 +326,35 @@ def _machine(platform: str) -> str:
 def _read(
     registry: Registry, repository: str, manifest: Manifest, machines: list[str]
 ) -> list[str]:
-    if manifest.is_index:
-        # Not only its ``images``: BuildKit chooses by the platform alone.
-        return [
-            text
-            for one in manifest.entries
-            if one.platform and f"{one.platform.os}/{one.platform.architecture}" in machines
-            for text in _read(registry, repository, read_child(registry, repository, one), machines)
-        ]
-    if manifest.config is None:
-        return []
-    settings = read_configuration(registry, repository, manifest).settings
-    return [str(text) for text in settings.get("OnBuild") or []]
+    found: list[str] = []
+    for one in _chosen(registry, repository, manifest, machines):
+        if one.config is None:
+            continue
+        texts = read_configuration(registry, repository, one).settings.get("OnBuild") or []
+        if not isinstance(texts, list):
+            raise one.damaged("its OnBuild is no list")
+        found += map(str, texts)
+    return found
+
+
+def _chosen(
+    registry: Registry, repository: str, manifest: Manifest, machines: list[str]
+) -> Iterator[Manifest]:
+    """Yield the manifest, or those that an index has for some machines."""
+    if not manifest.is_index:
+        yield manifest
+        return
+    # Not only its ``images``: BuildKit chooses by the platform alone.
+    entries = [
+        one
+        for one in manifest.entries
+        if one.platform and f"{one.platform.os}/{one.platform.architecture}" in machines
+    ]
+    if len(entries) > _MOST_VARIANTS:
+        raise manifest.damaged(f"it lists {len(entries):,} images for {', '.join(machines)}")
+    for entry in entries:
+        child = read_child(registry, repository, entry)
+        # Which of its images counts, programs choose in different ways; and its end is nowhere.
+        if child.is_index:
+            raise manifest.damaged(f"it lists an index, {child.digest}, in place of an image")
+        yield child

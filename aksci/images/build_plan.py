@@ -16,6 +16,7 @@ from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from aksci.core.errors import AksciError
     from aksci.images.build.build_record import Failure
@@ -119,6 +120,7 @@ def plan_build(
     force: frozenset[str] = frozenset(),
     selected: frozenset[str] | None = None,
     failures: Mapping[str, Failure] | None = None,
+    known: Path | None = None,
 ) -> BuildPlan:
     """Plan a build. The registry is read, nothing is written.
 
@@ -127,6 +129,7 @@ def plan_build(
 
     :param selected: the images to look at, with all that they need; None: all.
     :param failures: of the last runs: another reason for what is to be built anyway.
+    :param known: the file that keeps what earlier runs have read of the sources.
     :raises ConfigError: an image to build again does not exist, or is not selected.
     :raises UndecidedError: what images from outside are can't be told; it holds all that can.
     :raises RegistryError: the registry could not be asked: that never means "not built".
@@ -137,6 +140,7 @@ def plan_build(
         bases=bases,
         force=force,
         failures=failures or {},
+        known=known,
     )
     work = partial(_work, lookup)
     outcome = lookup.run(work, selected=selected, workers=_LOOKUPS, stop=lambda: None)

@@ -6,9 +6,11 @@ import contextlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import Inside
 from aksci.images.discovery.specs import INLINE, ImageSpec, discover_images
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.dockerfile.parser import Dockerfile, parse_dockerfile
@@ -47,6 +49,10 @@ _T = TypeVar("_T")
 # The embedded platform's registry, which no environment has to name.
 _EMBEDDED = "localhost:5000"
 _HUB = "docker.io"
+_MOST_ROUNDS = 20
+"""How often ONBUILD may make an image need bases that have an ONBUILD of their own."""
+_SHOWN = 20
+"""Names of a circle that an error tells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,9 +144,10 @@ def build_graph(
     builder_platform = builder_platform or this_platform()
     specs = discover_images(root, config, builder_platform=builder_platform, importer=importer)
     parsed: dict[str, Dockerfile] = {}
+    inside = Inside(root)
     owners = _owners(config, specs)
     # Which ONBUILD counts where is known only once every image has been read.
-    read = _for_each(specs, config, lambda spec: read_image(root, spec, parsed))
+    read = _for_each(specs, config, lambda spec: read_image(root, spec, parsed, inside=inside))
     images = _for_each(specs, config, lambda spec: _with_triggers(read[spec.name], read, owners))
     needs = _for_each(
         specs, config, lambda spec: frozenset(_connect(images[spec.name], specs, owners))
@@ -208,30 +215,32 @@ def read_image(
     spec: ImageSpec,
     parsed: dict[str, Dockerfile],
     *,
+    inside: Inside | None = None,
     triggers: Mapping[str, tuple[Instruction, ...]] | None = None,
 ) -> Image:
     """Read what an image's Dockerfile means.
 
     :param parsed: the Dockerfiles that were read already, by path; this one is added.
+    :param inside: what has looked at the project's folders before.
     :param triggers: what the ONBUILD of its bases adds, as in ``Image.triggers``.
-    :raises ConfigError: the Dockerfile is wrong.
+    :raises ConfigError: the Dockerfile is wrong, or outside of the project.
     """
     syntax = spec.args.get(SYNTAX_ARG, "").strip() or None
     # Another frontend may read the same file in another way.
     key = f"{spec.dockerfile}\0{syntax}" if syntax else spec.dockerfile
     dockerfile = parsed.get(key)
     if dockerfile is None:
-        content = _content(root / spec.dockerfile, spec.dockerfile)
+        content = _content(inside or Inside(root), spec.dockerfile)
         dockerfile = parse_dockerfile(content, name=spec.dockerfile, syntax=syntax)
         parsed[key] = dockerfile
     return interpret(spec, dockerfile, triggers or {})
 
 
-def _content(path: Path, name: str) -> bytes:
+def _content(inside: Inside, name: str) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{name}: the Dockerfile can't be read: {error.strerror}.") from None
+        return inside.read(name)
+    except FileNotFoundError:
+        raise ConfigError(f"{name}: the Dockerfile does not exist.") from None
 
 
 def interpret(
@@ -299,7 +308,7 @@ def _with_triggers(image: Image, images: Mapping[str, Image], owners: Mapping[st
 
     It may copy from a stage that nothing needed before, which is based on further images.
     """
-    while True:
+    for _ in range(_MOST_ROUNDS):
         triggers = {}
         for base in image.recipe.bases:
             owner = _owner(base, owners)
@@ -310,6 +319,10 @@ def _with_triggers(image: Image, images: Mapping[str, Image], owners: Mapping[st
         if triggers == image.triggers:
             return image
         image = interpret(image.spec, image.dockerfile, triggers)
+    raise ConfigError(
+        f"{image.spec.dockerfile}: ONBUILD of its bases makes it need further bases, and theirs "
+        f"again, more than {_MOST_ROUNDS} times."
+    )
 
 
 def _connect(
@@ -407,19 +420,21 @@ def _order(parents: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
         sorter.done(name)
         order += sorted(sorter.get_ready())
     if len(order) < len(parents):
-        circle = " -> ".join(_circle(parents, set(parents) - set(order)))
-        raise ConfigError(f"Images need each other in a circle: {circle}.")
+        circle = _circle(parents, set(parents) - set(order))
+        if len(circle) > _SHOWN:
+            circle[_SHOWN // 2 : -_SHOWN // 2] = [f"… ({len(circle) - _SHOWN} more)"]
+        raise ConfigError(f"Images need each other in a circle: {' -> '.join(circle)}.")
     return tuple(order)
 
 
 def _circle(parents: Mapping[str, frozenset[str]], stuck: set[str]) -> list[str]:
     """Return one circle among images that wait for each other, its first name again at its end."""
-    path = [min(stuck)]
-    while True:
-        following = min(parents[path[-1]] & stuck)
-        if following in path:
-            return [*path[path.index(following) :], following]
-        path.append(following)
+    name = min(stuck)
+    path: dict[str, None] = {}
+    while name not in path:
+        path[name] = None
+        name = min(parents[name] & stuck)
+    return [*dropwhile(lambda one: one != name, path), name]
 
 
 def _for_each(

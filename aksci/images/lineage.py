@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import gzip
 import json
-import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.concurrency import gather
 from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry
 from aksci.core.strict_json import MALFORMED, parse_json
+from aksci.core.unpack import unpack_gzip
 from aksci.oci.artifact import (
     CREATED,
     Content,
@@ -27,7 +28,7 @@ from aksci.oci.artifact import (
 from aksci.oci.references import ImageRef, is_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from aksci.oci.artifact import Artifact
@@ -39,6 +40,7 @@ __all__ = [
     "Lineage",
     "Step",
     "load_lineage",
+    "load_records",
     "read_files",
     "read_lineage",
     "read_lineage_before",
@@ -50,6 +52,10 @@ _PROVENANCE = "application/vnd.aksci.buildkit-provenance.v0.2+json"
 _FILES = "application/vnd.aksci.files.v1+json+gzip"
 _KEY = "dev.aksci.input-key"
 """What JSON from the network can do to code that trusts its shape."""
+_MOST_RECORDS = 2000  # of one digest that are read
+_AT_ONCE = 32
+_THREADS = 8
+_LARGEST = 8 << 20  # bytes of a record, without its files
 _MOST_FILES = 20_000
 _MOST_BYTES = 64 << 20
 """Of a list of files, unpacked: 20,000 names and descriptions take about 3 MB."""
@@ -183,11 +189,10 @@ def read_lineage_before(
         for record in find_artifacts(registry, ref, ARTIFACT_TYPE)
         if (created := record.annotations.get(CREATED, "")) < last.created
     ]
-    for _, record in sorted(records, key=lambda one: one[0], reverse=True):
-        lineage = load_lineage(registry, repository, record)
-        if lineage and lineage.image == last.image:  # several images may have one repository
-            return lineage
-    return None
+    records.sort(key=lambda one: one[0], reverse=True)
+    # Several images may have one repository.
+    loaded = load_records(registry, repository, (record for _, record in records))
+    return next((lineage for _, lineage in loaded if lineage.image == last.image), None)
 
 
 def load_lineage(registry: Registry, repository: str, record: Descriptor) -> Lineage | None:
@@ -197,9 +202,34 @@ def load_lineage(registry: Registry, repository: str, record: Descriptor) -> Lin
     """
     try:
         artifact = read_artifact(registry, repository, record.digest, artifact_type=ARTIFACT_TYPE)
-        return _lineage(artifact, artifact.read_json())
+        return _lineage(artifact, artifact.read_json(largest=_LARGEST))
     except (NotFoundInRegistry, DamagedInRegistry, *MALFORMED):
         return None
+
+
+def load_records(
+    registry: Registry, repository: str, records: Iterable[Descriptor], *, key: str = ""
+) -> Iterator[tuple[Descriptor, Lineage]]:
+    """Yield what records say, without damaged ones; those that name a key come first.
+
+    A user with push access can enter any number, each with the date and the key of its choice. They
+    are read a few at once, as far as they are asked for, and 2,000 at most.
+
+    :param records: as ``find_artifacts`` gives them.
+    """
+    left = sorted(records, key=lambda one: one.annotations.get(_KEY) != key)[:_MOST_RECORDS]
+    size = 1  # mostly, the first is the one
+    while left:
+        batch, left, size = left[:size], left[size:], _AT_ONCE
+        found = gather(
+            lambda one: load_lineage(registry, repository, one),
+            batch,
+            limit=_THREADS,
+            name="records",
+        )
+        for one, lineage in zip(batch, found, strict=True):
+            if lineage:
+                yield one, lineage
 
 
 def read_files(registry: Registry, repository: str, lineage: Lineage) -> dict[str, str] | None:
@@ -208,11 +238,9 @@ def read_files(registry: Registry, repository: str, lineage: Lineage) -> dict[st
         return None
     try:
         packed = registry.blob(repository, lineage.file_list)
-        # To a limit: whoever may push can pack gigabytes into a few bytes.
-        text = zlib.decompressobj(wbits=31).decompress(packed, _MOST_BYTES)
-        files = parse_json(text)["files"]
+        files = parse_json(unpack_gzip(packed, largest=_MOST_BYTES))["files"]
         return {str(path): str(description) for path, description in files.items()}
-    except (NotFoundInRegistry, zlib.error, *MALFORMED):
+    except (NotFoundInRegistry, *MALFORMED):
         return None
 
 

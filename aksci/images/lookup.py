@@ -16,6 +16,7 @@ from aksci.oci.references import ImageRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from aksci.images.bases import BaseResolver
     from aksci.images.build.build_record import Failure
@@ -43,10 +44,12 @@ class Lookup:
     trusted: Callable[[ImageRef, str], bool] | None = None
     """Tells whether a finished build of an input key is trusted: whoever may push can set its tag.
     None: all are."""
+    known: Path | None = None
+    """The file that keeps what earlier runs have read of the sources; None: nothing does."""
     hasher: TreeHasher = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hasher", TreeHasher(self.graph.root))
+        object.__setattr__(self, "hasher", TreeHasher(self.graph.root, self.known))
 
     def run(
         self,

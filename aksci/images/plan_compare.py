@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import UsageError
+from aksci.core.errors import ConfigError, UsageError
 from aksci.core.files import write_atomically
+from aksci.core.inside import read_file
 from aksci.core.strict_json import parse_json
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ def load_plan(path: Path, made: Mapping[str, Any]) -> dict[str, Any]:
     :raises UsageError: it is no plan, another version's, or not of the same images.
     """
     try:
-        document = parse_json(path.read_bytes())
+        document = parse_json(read_file(path, shown=str(path)))
+    except ConfigError as error:  # a device, say, or a pipe
+        raise UsageError(error.message, hint=f"nox -s plan -- --save {path}") from None
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not JSON"
         raise UsageError(

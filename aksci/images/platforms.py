@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
 from aksci.core.spelling import did_you_mean
+from aksci.core.text import short_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,7 +101,7 @@ def _parse(word: str, where: str, builder: str) -> str:
 
 def _unknown(word: str, where: str, part: str, known: Iterable[str]) -> ConfigError:
     return ConfigError(
-        f"{where}: {word!r} is no platform.{did_you_mean(part, known)}",
+        f"{where}: {short_line(repr(word))} is no platform.{did_you_mean(part, known)}",
         hint="a platform is os/architecture, such as linux/amd64 or linux/arm64.",
     )
 

@@ -101,16 +101,18 @@ class _Queue(Generic[T]):
             self.done[name] = future.result()
         except AksciError as error:
             self.failed[name] = error
-            self._block(name, name)
+            self._block(name)
             return
         for child in sorted(self._children[name]):
             self._waiting[child].discard(name)
             if not self._waiting[child] and child not in self.blocked:
                 self.ready.append(child)
 
-    def _block(self, name: str, culprit: str) -> None:
-        for child in self._children[name]:
-            blame = self.blocked.get(child, frozenset())
-            if culprit not in blame:  # a diamond leads to a descendant more than once
-                self.blocked[child] = blame | {culprit}
-                self._block(child, culprit)
+    def _block(self, culprit: str) -> None:
+        waiting = [culprit]
+        while waiting:  # no recursion: a chain of images may be longer than that goes
+            for child in self._children[waiting.pop()]:
+                blame = self.blocked.get(child, frozenset())
+                if culprit not in blame:  # a diamond leads to a descendant more than once
+                    self.blocked[child] = blame | {culprit}
+                    waiting.append(child)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from aksci.config.loader import CONFIG_NAME
 from aksci.core.errors import ConfigError
+from aksci.core.inside import Inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,13 +24,11 @@ def require_services(config: Config, *, root: Path, images: Iterable[str]) -> No
     :param images: the names of all images of the project.
     :raises ConfigError: a service has no chart, or needs an image that there is not.
     """
-    path, known = root / CONFIG_NAME, list(images)
+    path, known, inside = root / CONFIG_NAME, list(images), Inside(root)
     for name, service in config.services.items():
-        if not (root / service.chart / "Chart.yaml").is_file():
-            raise ConfigError(
-                f"{path}: services.{name}.chart: there is no chart in {service.chart} "
-                "(no Chart.yaml)."
-            )
+        where = f"{path}: services.{name}.chart"
+        if not inside.has_file(f"{service.chart}/Chart.yaml", where=where):
+            raise ConfigError(f"{where}: there is no chart in {service.chart} (no Chart.yaml).")
         jobs = [step.image for step in (*service.pre, *service.post) if step.kind == "job"]
         for image in (*service.images.values(), *jobs):
             if image not in known:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import PlatformError
+from aksci.core.strict_json import parse_json
 from aksci.local.control_plane import NODE, client_tls
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Api:
             response = connection.getresponse()
             text = response.read()
             try:
-                return response.status, json.loads(text)
+                return response.status, parse_json(text)
             except ValueError:
                 return response.status, {"message": text.decode(errors="replace")}
         finally:

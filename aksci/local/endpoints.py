@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from aksci.core.errors import ConfigError, DockerError
 from aksci.core.files import home_of
+from aksci.core.inside import place_named
 from aksci.local.layout import Ports, endpoints
 
 if TYPE_CHECKING:
@@ -250,7 +251,8 @@ def _external(
 def _kubeconfig(settings: EnvironmentConfig, root: Path, variables: Mapping[str, str]) -> Path:
     """Return the configured kubeconfig, as kubectl would find it where none is."""
     if settings.kubeconfig:
-        return root / Path(settings.kubeconfig).expanduser()
+        named = Path(settings.kubeconfig).expanduser()
+        return place_named(root, named, where="the environment's kubeconfig")
     # kubectl merges several files; of their contexts, the first that is named as current wins.
     first = variables.get("KUBECONFIG", "").split(":")[0]
     return Path(first) if first else home_of(variables) / ".kube" / "config"

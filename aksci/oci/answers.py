@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LARGEST",
+    "LARGEST_LIST",
+    "LARGEST_MANIFEST",
     "error_code",
     "is_manifest",
     "media_type_of",
@@ -26,16 +28,22 @@ __all__ = [
 
 LARGEST = 256 << 20
 """Bytes of one answer that are held in memory. What may be larger is streamed."""
+LARGEST_MANIFEST = 8 << 20
+"""Bytes of a manifest, as in containerd; registries need not take more than 4 MiB. Distribution
+specification 1.1, "Pushing Manifests"."""
+LARGEST_LIST = 64 << 20
+"""Bytes of all pages of a list: a million tags, or ten times as many signatures as are read."""
 
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")
 _NEXT = re.compile(r";\s*rel\s*=\s*\"?next\"?\s*(?:[;,]|$)", re.IGNORECASE)
 
 
-def require_size(size: int, host: str) -> None:
+def require_size(size: int, host: str, largest: int | None = None) -> None:
     """Refuse an answer that would fill the memory; it may have no end."""
-    if size > LARGEST:
+    largest = LARGEST if largest is None else largest
+    if size > largest:
         raise RegistryError(
-            f"{host} answers with more than {LARGEST >> 20} MiB, which is no answer to what was "
+            f"{host} answers with more than {largest >> 20} MiB, which is no answer to what was "
             "asked."
         )
 

@@ -12,11 +12,13 @@ import hashlib
 import json
 import shutil
 import tempfile
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry
+from aksci.core.concurrency import gather
+from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry, RegistryError
 from aksci.core.strict_json import parse_json
 from aksci.oci.manifest import (
     OCI_CONFIG,
@@ -31,7 +33,7 @@ from aksci.oci.references import ImageRef, digest_of, is_digest
 from aksci.oci.referrers import list_referrers, record_referrer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from aksci.oci.registry import Registry
 
@@ -43,6 +45,7 @@ __all__ = [
     "attached",
     "canonical_json",
     "find_artifacts",
+    "newest_first",
     "push_artifact",
     "push_image",
     "read_artifact",
@@ -52,6 +55,9 @@ CREATED = "org.opencontainers.image.created"
 """Annotation: when it was made, in UTC, as ``2026-11-23T12:00:00Z``."""
 LARGEST_LAYER = 64 << 20
 """Bytes of a layer that are read unless a caller says otherwise."""
+_MOST_LISTED = 20_000
+_MOST_ATTACHED = 256 << 20  # bytes
+_THREADS = 8
 _EMPTY_CONTENT = b"{}"
 _EPOCH = "1970-01-01T00:00:00Z"
 
@@ -116,19 +122,17 @@ class Artifact:
 def find_artifacts(registry: Registry, ref: ImageRef, artifact_type: str) -> tuple[Descriptor, ...]:
     """Return what of one type refers to an image, the newest first by what it says itself.
 
-    What a list names by something else than a digest is left out: nothing can be there.
-
     :raises RegistryError: the registry can't be asked, or its list is damaged.
     """
-    found = []
-    for entry in list_referrers(registry, ref, artifact_type=artifact_type):
-        try:
-            found.append(parse_descriptor(entry))
-        except ValueError as error:
-            raise DamagedInRegistry(f"The list of what refers to {ref}", str(error)) from None
+    listed = list_referrers(registry, ref, artifact_type=artifact_type)
+    found = [parse_descriptor(entry) for entry in listed]
+    return tuple(newest_first(found))
+
+
+def newest_first(entries: Iterable[Descriptor]) -> list[Descriptor]:
+    """Sort artifacts by when they say that they were made."""
     # Of two that were made in the same second, the one that was entered later is the newer one.
-    ordered = sorted(found, key=lambda entry: entry.annotations.get(CREATED, ""))[::-1]
-    return tuple(entry for entry in ordered if is_digest(entry.digest))
+    return sorted(entries, key=lambda entry: entry.annotations.get(CREATED, ""))[::-1]
 
 
 def read_artifact(
@@ -150,6 +154,8 @@ def read_artifact(
         _require_content(manifest.content, reference, manifest)
     if manifest.artifact_type != artifact_type:
         raise manifest.damaged(f"it is no {artifact_type}")
+    if manifest.may_run:  # a record or a signature, and somebody's image: it goes where that goes
+        raise manifest.damaged("it could be run as an image")
     if subject and manifest.subject != subject:
         raise manifest.damaged("it is about something else")
     ref = ImageRef(registry.host, repository, manifest.digest)
@@ -236,17 +242,46 @@ def attached(registry: Registry, ref: ImageRef, kind: str) -> tuple[bytes, ...]:
 
     Whoever may push can have put it there: only a signature tells who has.
 
-    :raises RegistryError: the registry can't be asked.
+    :raises RegistryError: the registry can't be asked, or there are more than 20,000 of them, or
+        256 MiB.
     """
-    found = []
-    for entry in find_artifacts(registry, ref, kind):
+    listed = find_artifacts(registry, ref, kind)
+    too_many = RegistryError(
+        f"{len(listed):,} artifacts of the type {kind} refer to {ref}: too many to read.",
+        hint=f"delete those in {ref.repository} that are not yours.",
+    )
+    if len(listed) > _MOST_LISTED:
+        raise too_many
+    room = _Room(_MOST_ATTACHED)
+
+    def read(entry: Descriptor) -> bytes | None:
         # Damaged ones are left out: they must not hide the others.
         with contextlib.suppress(DamagedInRegistry, NotFoundInRegistry):
             artifact = read_artifact(
                 registry, ref.repository, entry.digest, artifact_type=kind, subject=ref.digest
             )
-            found.append(artifact.read())
-    return tuple(found)
+            content = artifact.read()
+            if not room.take(len(content)):
+                raise too_many
+            return content
+        return None
+
+    found = gather(read, listed, limit=_THREADS, name="attached")
+    return tuple(content for content in found if content is not None)
+
+
+class _Room:
+    """Bytes that may be held, counted by several threads."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> bool:
+        """Take some of it; tell whether so much was left."""
+        with self._lock:
+            self._left -= size
+            return self._left >= 0
 
 
 def push_image(

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from aksci.core.errors import ConfigError, RegistryError
 from aksci.core.strict_json import parse_json
 from aksci.oci.answers import (
+    LARGEST_LIST,
+    LARGEST_MANIFEST,
     error_code,
     is_manifest,
     media_type_of,
@@ -24,7 +26,7 @@ from aksci.oci.catalog import PERMISSION, acr_names, is_acr, require_names
 from aksci.oci.connection import Connection, Session
 from aksci.oci.manifest import INDEX_TYPES, MANIFEST_TYPES, Manifest
 from aksci.oci.references import digest_of, is_digest
-from aksci.oci.referrers import require_descriptors
+from aksci.oci.referrers import require_entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -121,7 +123,7 @@ class RegistryClient:
     def manifest(self, repository: str, reference: str) -> Manifest:
         """Return a manifest by tag or digest. Raise ``NotFoundInRegistry`` on 404."""
         url = self._connection.path(repository, "manifests", reference)
-        response = self._connection.send("GET", url, headers=_ACCEPT)
+        response = self._connection.send("GET", url, headers=_ACCEPT, largest=LARGEST_MANIFEST)
         self._connection.require_found(response, f"{self.host}/{repository}:{reference}")
         content: bytes = response.content
         digest = digest_of(content)
@@ -215,7 +217,7 @@ class RegistryClient:
         if not self._lists_referrers:
             return None
         found = self._pages(self._connection.path(repository, "referrers", digest), "manifests")
-        return None if found is None else require_descriptors(found, f"{repository}@{digest}")
+        return None if found is None else require_entries(found, f"{repository}@{digest}")
 
     def repositories(self) -> list[str]:
         """Return the names of all repositories, which needs a permission of its own.
@@ -253,7 +255,7 @@ class RegistryClient:
         size = 0
         while url and url not in asked:
             asked.add(url)
-            response = self._connection.send("GET", url)
+            response = self._connection.send("GET", url, largest=LARGEST_LIST)
             if len(asked) == 1 and self._connection.is_missing(response):
                 if "/referrers/" in url:
                     # A registry with the API has an empty list for what it does not know; some
@@ -264,7 +266,7 @@ class RegistryClient:
                 raise RegistryError(self._connection.refusal(response).message, hint=refused)
             self._connection.require(response, 200)
             size += len(response.content)
-            require_size(size, self.host)
+            require_size(size, self.host, LARGEST_LIST)
             found += self._page(url, response.content, key)
             link = next_page(response.headers)
             url = self._connection.location(url, link) if link else ""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import ConfigError, DamagedInRegistry, NotFoundInRegistry, RegistryError
-from aksci.oci.manifest import INDEX_TYPES, MANIFEST_TYPES
+from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry, RegistryError
+from aksci.oci.manifest import INDEX_TYPES, MANIFEST_TYPES, parse_descriptor
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
 
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
     from aksci.oci.manifest import Descriptor, Manifest
     from aksci.oci.registry import Registry
 
-__all__ = ["Blob", "Closure", "StoredManifest", "read_closure"]
+__all__ = ["Blob", "Closure", "StoredManifest", "Wanted", "read_closure"]
+
+Wanted = Callable[["ImageRef", "tuple[Descriptor, ...]"], "frozenset[str]"]
+"""Told a manifest and what refers to it, it returns the digests of those that belong to it. It is
+called from several threads."""
 
 _ANY_TYPE = INDEX_TYPES | MANIFEST_TYPES
 _ELSEWHERE = ("nondistributable", "foreign")
@@ -49,6 +54,8 @@ class StoredManifest:
     """Digests of the manifests that an index lists."""
     subject: str = ""
     """Digest of what it refers to."""
+    may_run: bool = False
+    """Whether a runtime takes it for an image, or finds one in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,20 +68,34 @@ class Closure:
     """Subject -> descriptors of what refers to it, as the registry lists them."""
     tags: Mapping[tuple[str, str], str]
     """(repository, tag) -> digest: the tags in which cosign keeps signatures."""
+    left: Mapping[str, int] = field(default_factory=dict)
+    """Type of artifact -> how many refer to something here and are not wanted."""
 
 
 def read_closure(
-    registry: Registry, refs: Iterable[ImageRef], *, pool: Executor, reporter: Reporter
+    registry: Registry,
+    refs: Iterable[ImageRef],
+    *,
+    pool: Executor,
+    reporter: Reporter,
+    wanted: Wanted | None = None,
 ) -> Closure:
     """Read all that belongs to some images, by digest: a tag that moves meanwhile changes nothing.
 
+    :param wanted: chooses among what refers to them. None: all of it, and cosign's tags.
     :raises RegistryError: something that is needed is not there or can't be read.
     """
-    walk = _Walk(registry=registry, pool=pool, reporter=reporter)
+    walk = _Walk(registry=registry, pool=pool, reporter=reporter, wanted=wanted)
     walk.follow(refs)
-    while found := walk.cosign_tags():
+    # Nothing proves that what is in a tag belongs to the image.
+    while wanted is None and (found := walk.cosign_tags()):
         walk.follow(ImageRef(registry.host, name, digest) for name, digest in found)
-    return Closure(nodes=_ordered(walk.nodes), referrers=walk.true_referrers(), tags=walk.tags)
+    return Closure(
+        nodes=_ordered(walk.nodes),
+        referrers=walk.true_referrers(),
+        tags=walk.tags,
+        left=dict(walk.left),
+    )
 
 
 @dataclass(kw_only=True)
@@ -84,6 +105,8 @@ class _Walk:
     registry: Registry
     pool: Executor
     reporter: Reporter
+    wanted: Wanted | None = None
+    left: Counter[str] = field(default_factory=Counter)
     nodes: dict[ImageRef, StoredManifest] = field(default_factory=dict)
     referrers: dict[ImageRef, tuple[dict[str, Any], ...]] = field(default_factory=dict)
     tags: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -100,9 +123,10 @@ class _Walk:
                 if node.ref in needed or self._refers(node, claimed[node.ref])
             ]
             needed, claimed = set(), defaultdict(set)
-            for node, listed in nodes:
+            for node, (listed, left) in nodes:
                 self.nodes[node.ref] = node
                 self.referrers[node.ref] = listed
+                self.left.update(left)
                 needed |= {node.ref.beside(each) for each in node.children}
                 for entry in listed:
                     claimed[node.ref.beside(entry["digest"])].add(node.ref.digest)
@@ -137,7 +161,7 @@ class _Walk:
         self,
         ref: ImageRef,
         needed: bool,
-    ) -> tuple[StoredManifest, tuple[dict[str, Any], ...]] | None:
+    ) -> tuple[StoredManifest, tuple[tuple[dict[str, Any], ...], Counter[str]]] | None:
         """Read one manifest, and the list of what refers to it. A list may name what is gone."""
         try:
             manifest = self.registry.manifest(ref.repository, ref.digest)
@@ -146,13 +170,28 @@ class _Walk:
                 raise
             self.reporter.warning(f"{ref} is listed as a referrer, and does not exist.")
             return None
-        return _parse(ref, manifest), _distinct(list_referrers(self.registry, ref), ref)
+        return _parse(ref, manifest), self._chosen(ref)
+
+    def _chosen(self, ref: ImageRef) -> tuple[tuple[dict[str, Any], ...], Counter[str]]:
+        """Return the entries of what refers to something and is wanted; the types of the rest."""
+        # Each once, by its digest.
+        listed = {entry["digest"]: entry for entry in list_referrers(self.registry, ref)}
+        if self.wanted is None:
+            return tuple(listed.values()), Counter()
+        told = tuple(map(parse_descriptor, listed.values()))
+        wanted = self.wanted(ref, told)
+        left = Counter(each.artifact_type for each in told if each.digest not in wanted)
+        return tuple(listed[digest] for digest in listed if digest in wanted), left
 
     def _refers(self, node: StoredManifest, subjects: set[str]) -> bool:
         """Trust no list: anybody who may write can enter anything in a fallback tag."""
-        if node.subject in subjects:
-            return True
         named = ", ".join(sorted(subjects))
+        if node.subject in subjects:
+            if self.wanted is None or not node.may_run:
+                return True
+            # What it holds may be as signed as its like: by its digest, the rest of it runs, too.
+            self.reporter.warning(f"{node.ref} refers to {named}, and could be run: it stays.")
+            return False
         self.reporter.warning(f"{node.ref} is listed as referring to {named}, and does not.")
         return False
 
@@ -176,10 +215,9 @@ def _parse(ref: ImageRef, manifest: Manifest) -> StoredManifest:
             blobs=tuple(sorted({_blob(one) for one in named if not _is_elsewhere(one)})),
             children=tuple(dict.fromkeys(one.digest for one in children)),
             subject=manifest.subject,
+            may_run=manifest.may_run,
         )
-        for digest in (*node.children, *(blob.digest for blob in node.blobs)):
-            ref.beside(digest)
-    except (DamagedInRegistry, ValueError, ConfigError) as error:
+    except (DamagedInRegistry, ValueError) as error:
         raise RegistryError(f"The manifest {ref} is damaged ({error}).") from None
     if manifest.media_type not in _ANY_TYPE:
         raise RegistryError(
@@ -197,15 +235,6 @@ def _blob(descriptor: Descriptor) -> Blob:
 
 def _is_elsewhere(descriptor: Descriptor) -> bool:
     return descriptor.urls and any(word in descriptor.media_type for word in _ELSEWHERE)
-
-
-def _distinct(entries: Iterable[dict[str, Any]], ref: ImageRef) -> tuple[dict[str, Any], ...]:
-    """Leave out what is listed twice; refuse what is no descriptor."""
-    try:
-        found = {ref.beside(str(entry["digest"])): entry for entry in entries}
-    except (KeyError, TypeError, ConfigError) as error:
-        raise RegistryError(f"The list of what refers to {ref} is damaged ({error!r}).") from None
-    return tuple(found.values())
 
 
 def _ordered(nodes: Mapping[ImageRef, StoredManifest]) -> dict[ImageRef, StoredManifest]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from aksci.core.errors import ConfigError, NotFoundInRegistry, RegistryError, UnreachableError
-from aksci.oci.answers import reason_of, root_cause
+from aksci.oci.answers import LARGEST, reason_of, root_cause
 from aksci.oci.auth import Authenticator, Tokens
-from aksci.oci.references import is_repository
+from aksci.oci.references import is_digest, is_repository
 from aksci.oci.transport import Request, Response, Transport, TransportError
 
 if TYPE_CHECKING:
@@ -130,10 +130,14 @@ class Connection:
         """Return the address of something in a repository."""
         if not is_repository(repository):
             raise ConfigError(f"{repository!r} is not the name of a repository (lower case only).")
+        if ":" in name and not is_digest(name):  # no tag has a colon
+            raise RegistryError(
+                f"{self.host}/{repository}@{name[:80]}: no digest but sha256 is checked here."
+            )
         return f"{self.scheme}://{self.host}/v2/{repository}/{kind}/{quote(name, safe=':/')}"
 
     def location(self, base: str, location: str) -> str:
-        """Return where to send an upload: a Location may be relative, absolute or elsewhere."""
+        """Return where to go on: a Location or a Link may be relative, absolute or elsewhere."""
         if not location:
             raise RegistryError(f"{self.host} began an upload without saying where (no Location).")
         try:
@@ -144,7 +148,7 @@ class Connection:
             # Behind a proxy that ends TLS, registries are known to name themselves with http.
             return urlunsplit(parts._replace(scheme=self.scheme))
         if parts.scheme != "https":
-            raise RegistryError(f"{self.host} wants an upload sent to {parts.netloc} without TLS.")
+            raise RegistryError(f"{self.host} leads on to {parts.netloc}, without TLS.")
         return urlunsplit(parts)
 
     # Requests
@@ -157,15 +161,26 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         content: bytes | BinaryIO | None = None,
         once: bool = False,
+        largest: int = LARGEST,
     ) -> Response:
         """Send a request and return its answer, read.
 
         :param once: don't repeat it when nobody knows whether the registry has acted on it.
+        :param largest: bytes of the answer that are read.
         """
         given = dict(headers or {})
         if content is not None:
             given.setdefault("Content-Type", _BINARY)
-        return self._run(Request(method=method, url=url, headers=given, content=content, once=once))
+        return self._run(
+            Request(
+                method=method,
+                url=url,
+                headers=given,
+                content=content,
+                once=once,
+                largest=largest,
+            )
+        )
 
     def stream(self, url: str, headers: Mapping[str, str]) -> Response:
         """Ask for something and return its answer unread. Read it to the end, or close it."""

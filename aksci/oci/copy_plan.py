@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import RegistryError
+from aksci.core.text import short_line
 from aksci.oci.closure import Blob, Closure, StoredManifest, read_closure
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from aksci.core.reporting import Reporter
+    from aksci.oci.closure import Wanted
     from aksci.oci.registry import Registry
 
 __all__ = ["THREADS", "BlobMove", "TransferPlan", "format_size", "plan_transfer"]
 
 THREADS = 6
+_SHOWN = 3  # types of artifacts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,8 @@ class TransferPlan:
     tags: Mapping[tuple[str, str], StoredManifest] = field(default_factory=dict)
     """(repository, tag) at the target -> what it is to mean."""
     repositories: Mapping[str, str] = field(default_factory=dict)
+    left: Mapping[str, int] = field(default_factory=dict)
+    """Type of artifact -> how many refer to the images and stay where they are."""
 
     @property
     def bytes(self) -> int:
@@ -68,11 +73,22 @@ class TransferPlan:
     def text(self) -> str:
         """Return it in one line."""
         manifests = sum(map(len, self.manifests))
+        rest = f"; {self._left()}" if self.left else ""
         if self.empty:
-            return f"{self.target} has all {self.seen} manifests: nothing to copy"
+            return f"{self.target} has all {self.seen} manifests: nothing to copy{rest}"
         return (
             f"{manifests} of {self.seen} manifests and {len(self.blobs)} blobs "
-            f"({format_size(self.bytes)}) to copy from {self.source} to {self.target}"
+            f"({format_size(self.bytes)}) to copy from {self.source} to {self.target}{rest}"
+        )
+
+    def _left(self) -> str:
+        """Say what is not copied, the most frequent type first; it comes from the network."""
+        ranked = sorted(self.left.items(), key=lambda each: (-each[1], each[0]))
+        shown = [f"{count:,} {short_line(kind, 80) or 'of no type'}" for kind, count in ranked]
+        more = f" and {len(shown) - _SHOWN} more types" if len(shown) > _SHOWN else ""
+        return (
+            f"{sum(self.left.values()):,} others refer to them and stay, since nothing proves that "
+            f"they belong to the release: {', '.join(shown[:_SHOWN])}{more}"
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -86,6 +102,7 @@ class TransferPlan:
             "bytes": self.bytes,
             "referrers": sum(map(len, self.referrers.values())),
             "tags": len(self.tags),
+            "left": sum(self.left.values()),
         }
 
 
@@ -97,12 +114,14 @@ def plan_transfer(
     reporter: Reporter,
     tags: Mapping[str, ImageRef] | None = None,
     repositories: Mapping[str, str] | None = None,
+    wanted: Wanted | None = None,
 ) -> TransferPlan:
-    """Find out what the target lacks of some images and of all that refers to them.
+    """Find out what the target lacks of some images and of what refers to them.
 
     :param refs: at the source.
     :param tags: tag -> one of the images, which it is to mean at the target.
     :param repositories: names at the target that differ from those at the source.
+    :param wanted: chooses among what refers to them; None: all of it.
     :raises RegistryError: something is not at the source, or a registry can't be asked.
     """
     names = dict(repositories or {})
@@ -113,7 +132,7 @@ def plan_transfer(
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(THREADS, thread_name_prefix="transfer") as pool:
-        closure = read_closure(source, ordered, pool=pool, reporter=reporter)
+        closure = read_closure(source, ordered, pool=pool, reporter=reporter, wanted=wanted)
         look = _Look(source, target, closure, names, pool)
         there = look.manifests()
         missing = {ref for ref, present in there.items() if not present}
@@ -128,6 +147,7 @@ def plan_transfer(
                 {tag: closure.nodes[ref] for tag, ref in (tags or {}).items()}, reporter
             ),
             repositories=names,
+            left=closure.left,
         )
 
 

@@ -1,8 +1,13 @@
 """Manifests, indexes, descriptors and configurations: the one model of what a registry keeps.
 
 OCI image specification 1.1, "Image Manifest", "Image Index", "Content Descriptors" and "Image
-Configuration"; Docker's own media types mean the same. Whoever may push can have written all of it:
-what is read is checked when it is looked at, and unknown fields are left alone.
+Configuration"; Docker's own media types mean the same. A user with push access can have written all
+of it: a document is read whole when it is first looked at, every field that is known here has its
+type or the document is damaged, and unknown fields are left alone.
+
+What can be read in two ways is damaged: a document that is manifest and index at once
+(CVE-2021-41190), one whose media type is another than the registry says, and fields in another
+case, which Go's JSON takes for the same.
 """
 
 from __future__ import annotations
@@ -13,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import DamagedInRegistry
 from aksci.core.strict_json import parse_json
+from aksci.core.text import short_line
+from aksci.oci.references import is_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 
 __all__ = [
@@ -34,6 +41,7 @@ __all__ = [
     "parse_configuration",
     "parse_descriptor",
     "parse_platform",
+    "require_plain",
 ]
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -49,6 +57,24 @@ CONFIG_TYPES = frozenset({OCI_CONFIG, f"{_DOCKER}container.image.v1+json"})
 
 _KIND = "vnd.docker.reference.type"
 _ATTESTATION = "attestation-manifest"
+_MOST_IMAGES = 256
+_SCHEMA = 2
+_LARGEST = 1 << 63
+"""A size that is no 64-bit integer, as which the specification has it."""
+_OF_MANIFEST = ("config", "layers", "blobs", "fsLayers", "signatures", "history")
+"""What no index has: "layers" of an image, "blobs" of OCI's old artifacts, Docker's schema 1."""
+_OF_CONFIG = ("schemaVersion", "layers", "manifests", "subject")
+"""What no configuration has."""
+_FIELDS = {
+    "manifest": (
+        *("schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests"),
+        *("blobs", "fsLayers", "subject", "annotations"),
+    ),
+    "descriptor": (
+        *("mediaType", "digest", "size", "urls", "annotations", "data", "artifactType", "platform"),
+    ),
+    "platform": ("os", "architecture", "variant"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +96,7 @@ class Descriptor:
     """What a manifest, an index or a list of referrers says of another document."""
 
     digest: str
-    """As it stands there: ``read_child`` and ``blob`` refuse what is none."""
+    """``sha256:…``; ``read_child`` refuses what is none, of a descriptor that was not read."""
     media_type: str = ""
     size: int | None = None
     """Bytes; None where it is not told."""
@@ -106,82 +132,140 @@ class Manifest:
 
     @cached_property
     def document(self) -> Mapping[str, Any]:
-        """The content, an object."""
-        try:
-            found = parse_json(self.content)
-        except ValueError as error:
-            raise self.damaged(str(error)) from None
-        if not isinstance(found, dict):
-            raise self.damaged("it is no object")
-        return found
+        """The content: an object of which all that is known here has been checked."""
+        return self._parts.document
 
     @property
     def is_index(self) -> bool:
-        """Whether it lists manifests, by what it holds, too: who pushes names the media type."""
-        return self.media_type in INDEX_TYPES or "manifests" in self.document
+        """Whether it lists manifests."""
+        return self._parts.is_index
 
     @property
     def is_image(self) -> bool:
         """Whether it is one platform's image, and no artifact that looks like one."""
-        config = self.config
+        parts = self._parts
+        config = parts.config
         known = config is not None and config.media_type in CONFIG_TYPES
-        return known and not self.document.get("artifactType")
+        return known and not parts.is_index and "artifactType" not in parts.document
+
+    @property
+    def may_run(self) -> bool:
+        """Whether a runtime takes it for an image, or finds one in it: none looks at its type."""
+        parts = self._parts
+        return parts.is_index or (
+            parts.config is not None and parts.config.media_type in CONFIG_TYPES
+        )
 
     @property
     def entries(self) -> tuple[Descriptor, ...]:
         """What an index lists, attestations too; nothing where it is none."""
-        return self._descriptors("manifests")
+        return self._parts.entries
 
     @property
     def images(self) -> tuple[Descriptor, ...]:
         """What an index lists and something may run."""
-        return tuple(entry for entry in self.entries if not entry.is_attestation)
+        found = tuple(entry for entry in self.entries if not entry.is_attestation)
+        # Each is asked for: an index of millions would keep whoever looks at it for hours.
+        if len(found) > _MOST_IMAGES:
+            raise self.damaged(f"it lists {len(found):,} images, more than there are platforms")
+        return found
 
     @property
     def layers(self) -> tuple[Descriptor, ...]:
         """The layers, lowest first. BuildKit writes null where there is none."""
-        return self._descriptors("layers")
+        return self._parts.layers
 
     @property
     def config(self) -> Descriptor | None:
         """The configuration's descriptor."""
-        found = self.document.get("config")
-        return None if found is None else self._descriptor(found)
+        return self._parts.config
 
     @property
     def subject(self) -> str:
         """Digest of what it refers to, or nothing."""
-        found = self.document.get("subject")
-        return "" if found is None else self._descriptor(found).digest
+        return self._parts.subject
 
     @property
     def artifact_type(self) -> str:
         """What it is, where it is no image: its own word, or its configuration's media type."""
-        named = _text(self.document.get("artifactType"))
-        if named or self.config is None:
-            return named
-        return self.config.media_type
+        parts = self._parts
+        if parts.artifact_type or parts.config is None:
+            return parts.artifact_type
+        return parts.config.media_type
 
     @property
     def annotations(self) -> dict[str, str]:
-        """Its annotations, without what is no text."""
-        return _texts(self.document.get("annotations"))
+        """Its annotations."""
+        return dict(self._parts.annotations)
 
     def damaged(self, why: str) -> DamagedInRegistry:
         """Return the error for content that is not what it should be."""
         return DamagedInRegistry(f"The manifest {self.digest}", why)
 
-    def _descriptors(self, key: str) -> tuple[Descriptor, ...]:
-        found = self.document.get(key)
-        if not isinstance(found, list | None):
-            raise self.damaged(f"{key} is no list")
-        return tuple(map(self._descriptor, found or ()))
-
-    def _descriptor(self, found: object) -> Descriptor:
+    @cached_property
+    def _parts(self) -> _Parts:
         try:
-            return parse_descriptor(found)
+            return _read_parts(parse_json(self.content), self.media_type)
         except ValueError as error:
             raise self.damaged(str(error)) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """What a manifest or an index holds, all of it checked."""
+
+    document: Mapping[str, Any]
+    is_index: bool
+    entries: tuple[Descriptor, ...]
+    layers: tuple[Descriptor, ...]
+    config: Descriptor | None
+    subject: str
+    artifact_type: str
+    annotations: Mapping[str, str]
+
+
+def _read_parts(found: Any, told: str) -> _Parts:
+    """Read a manifest or an index.
+
+    :param told: the media type that the registry tells.
+    :raises ValueError: it is neither, or both.
+    """
+    if not isinstance(found, dict):
+        raise ValueError("it is no object")  # noqa: TRY004 - the document's fault
+    require_plain(found, _FIELDS["manifest"])
+    version = found.get("schemaVersion", _SCHEMA)
+    if type(version) is not int or version != _SCHEMA:
+        raise ValueError(f"its schema is {short_line(version, 20)}, and not {_SCHEMA}")
+    config, subject = _optional(found, "config"), _optional(found, "subject")
+    # A configuration that is a manifest, too, could be run by its digest, and nothing has seen it.
+    if config and config.media_type in INDEX_TYPES | MANIFEST_TYPES:
+        raise ValueError("its configuration is a manifest")
+    return _Parts(
+        document=found,
+        is_index=_is_index(found, told),
+        entries=_descriptors(found, "manifests"),
+        layers=_descriptors(found, "layers"),
+        config=config,
+        subject=subject.digest if subject else "",
+        artifact_type=_text(found, "artifactType"),
+        annotations=_texts(found, "annotations"),
+    )
+
+
+def _is_index(found: Mapping[str, Any], told: str) -> bool:
+    """Tell an index from a manifest, by what it says and by what it holds: they must agree.
+
+    :raises ValueError: they do not.
+    """
+    named = _text(found, "mediaType")
+    known = INDEX_TYPES | MANIFEST_TYPES
+    if named and told in known and named != told:
+        raise ValueError(f"the registry says that it is {told}, and it says {short_line(named)}")
+    declared = {each for each in (named, told) if each in known}
+    lists = "manifests" in found or bool(declared & INDEX_TYPES)
+    if lists and (declared & MANIFEST_TYPES or any(key in found for key in _OF_MANIFEST)):
+        raise ValueError("it is a manifest and an index at once")
+    return lists
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,21 +292,33 @@ class Configuration:
 
 
 def parse_descriptor(found: object) -> Descriptor:
-    """Read one descriptor. What is optional and damaged counts as not there, but for a platform.
+    """Read one descriptor.
 
-    :raises ValueError: it names nothing, or a platform that can't be read.
+    :raises ValueError: a field of it is not of its type, or its digest is not one of the one kind
+        that is checked here, sha256.
     """
     if not isinstance(found, dict) or not isinstance(found.get("digest"), str):
         raise ValueError("it holds a descriptor that is none")  # noqa: TRY004 - the document's fault
+    require_plain(found, _FIELDS["descriptor"])
+    if not is_digest(found["digest"]):
+        raise ValueError(f"{short_line(found['digest'], 80)!r} is no digest (sha256)")
     size = found.get("size")
+    if size is not None and not (type(size) is int and 0 <= size < _LARGEST):
+        raise ValueError(f"{short_line(size, 40)!r} is no size")
+    urls = found.get("urls")
+    if urls is not None and not (
+        isinstance(urls, list) and all(isinstance(each, str) for each in urls)
+    ):
+        raise ValueError("the urls of a descriptor are none")
+    _text(found, "data")
     return Descriptor(
         digest=found["digest"],
-        media_type=_text(found.get("mediaType")),
-        size=size if type(size) is int and size >= 0 else None,
-        artifact_type=_text(found.get("artifactType")),
-        annotations=_texts(found.get("annotations")),
+        media_type=_text(found, "mediaType"),
+        size=size,
+        artifact_type=_text(found, "artifactType"),
+        annotations=_texts(found, "annotations"),
         platform=parse_platform(found.get("platform")),
-        urls=bool(found.get("urls")),
+        urls=bool(urls),
     )
 
 
@@ -235,6 +331,8 @@ def parse_configuration(manifest: Manifest, content: bytes) -> Configuration:
         found = parse_json(content)
         if not isinstance(found, dict):
             raise ValueError("it is no object")  # noqa: TRY301, TRY004 - the document's fault
+        if any(key in found for key in _OF_CONFIG):
+            raise ValueError("it is a manifest, too")  # noqa: TRY301 - one place says so
         platform = parse_platform(found)
     except ValueError as error:
         raise manifest.damaged(f"its configuration can't be read ({error})") from None
@@ -250,18 +348,48 @@ def parse_platform(found: object) -> Platform | None:
         return None
     if not isinstance(found, dict):
         raise ValueError("a platform is none")  # noqa: TRY004 - the document's fault
+    require_plain(found, _FIELDS["platform"])
     return Platform(
-        os=_text(found.get("os")),
-        architecture=_text(found.get("architecture")),
-        variant=_text(found.get("variant")),
+        os=_text(found, "os"),
+        architecture=_text(found, "architecture"),
+        variant=_text(found, "variant"),
     )
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def _descriptors(found: Mapping[str, Any], key: str) -> tuple[Descriptor, ...]:
+    listed = found.get(key)
+    if not isinstance(listed, list | None):
+        raise ValueError(f"{key} is no list")  # noqa: TRY004 - the document's fault
+    return tuple(map(parse_descriptor, listed or ()))
 
 
-def _texts(found: object) -> dict[str, str]:
-    if not isinstance(found, dict):
+def _optional(found: Mapping[str, Any], key: str) -> Descriptor | None:
+    value = found.get(key)
+    return None if value is None else parse_descriptor(value)
+
+
+def _text(found: Mapping[str, Any], key: str) -> str:
+    value = found.get(key)
+    if not isinstance(value, str | None):
+        raise ValueError(f"{key} is no text")  # noqa: TRY004 - the document's fault
+    return value or ""
+
+
+def _texts(found: Mapping[str, Any], key: str) -> dict[str, str]:
+    values = found.get(key)
+    if values is None:
         return {}
-    return {key: value for key, value in found.items() if isinstance(value, str)}
+    if not isinstance(values, dict) or not all(isinstance(one, str) for one in values.values()):
+        raise ValueError(f"{key} are no texts")
+    return values
+
+
+def require_plain(found: Mapping[str, Any], fields: Collection[str]) -> None:
+    """Refuse fields in another case: Go, which runs the image, takes them for the same.
+
+    :raises ValueError: it has one.
+    """
+    folded = {field.casefold() for field in fields}
+    odd = next((key for key in found if key not in fields and key.casefold() in folded), None)
+    if odd is not None:
+        raise ValueError(f"{short_line(odd)!r} can be read in two ways")

@@ -23,6 +23,9 @@ _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ANY_DIGEST = re.compile(rf"{_DIGEST.pattern}|sha384:[0-9a-f]{{96}}|sha512:[0-9a-f]{{128}}")
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?")
+_LONGEST = 1024
+"""Characters: host and repository have at most 255 each, a tag 128 and a digest 135."""
+_SHOWN = 100
 _HUB = "docker.io"
 _HUB_NAMES = frozenset({"docker.io", "index.docker.io"})
 
@@ -128,6 +131,8 @@ def parse_reference(text: str) -> Reference:
 
     :raises ConfigError: it can't be the name of an image.
     """
+    if len(text) > _LONGEST:
+        raise ConfigError(f"{text[:_SHOWN]!r}… is too long for the name of an image.")
     name, at, digest = text.partition("@")
     head, slash, rest = name.partition("/")
     is_host = bool(slash) and (

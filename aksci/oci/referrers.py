@@ -10,8 +10,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import NotFoundInRegistry, RegistryError
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.oci.locks import hold
-from aksci.oci.manifest import OCI_INDEX
+from aksci.oci.manifest import OCI_INDEX, parse_descriptor
 from aksci.oci.references import digest_of
 
 if TYPE_CHECKING:
@@ -25,20 +26,27 @@ __all__ = [
     "list_referrers",
     "record_referrer",
     "record_referrers",
-    "require_descriptors",
+    "require_entries",
 ]
 
 _ATTEMPTS = 5
+_LARGEST = 4 << 20
+"""Bytes of a manifest that every registry takes: "Pushing Manifests"."""
 
 
 def list_referrers(
     registry: Registry, ref: ImageRef, *, artifact_type: str | None = None
 ) -> list[dict[str, Any]]:
-    """Return the descriptors of what refers to an image, of one type or of all."""
+    """Return the descriptors of what refers to an image, of one type or of all.
+
+    What is no descriptor, or names something by another digest than is checked here, is left out:
+    a user with push access can enter anything in a fallback tag, and must not hide the rest by it.
+    """
     found = registry.referrers(ref.repository, ref.digest)
     if found is None:
         found = _fallback(registry, ref.repository, ref.digest)
-    return [entry for entry in found if artifact_type in (None, entry.get("artifactType"))]
+    wanted = (entry for entry in found if artifact_type in (None, entry.get("artifactType")))
+    return [entry for entry in wanted if _is_descriptor(entry)]
 
 
 def record_referrer(registry: Registry, repository: str, content: bytes) -> None:
@@ -46,7 +54,7 @@ def record_referrer(registry: Registry, repository: str, content: bytes) -> None
 
     :param content: the manifest's bytes, with ``subject``.
     """
-    manifest = json.loads(content)
+    manifest = parse_json(content)
     entry = {
         "mediaType": manifest["mediaType"],
         "artifactType": manifest.get("artifactType") or manifest["config"]["mediaType"],
@@ -79,6 +87,13 @@ def record_referrers(
             index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [*present, *missing]}
             # In ASCII: half of a surrogate pair, which somebody may have entered, has no UTF-8.
             text = json.dumps(index, sort_keys=True, separators=(",", ":"))
+            if len(text) > _LARGEST:
+                raise RegistryError(
+                    f"{registry.host}/{repository}:{fallback_tag(subject)} lists {len(present):,} "
+                    "artifacts, and has no room for another.",
+                    hint="delete what is not yours there; or use a registry with the referrers "
+                    "API, whose lists have pages.",
+                )
             registry.put_manifest(repository, text.encode(), OCI_INDEX, tag=fallback_tag(subject))
             added = True
             # Read back in the next round: another machine may have written at the same time.
@@ -97,19 +112,25 @@ def fallback_tag(digest: str) -> str:
     return digest.replace(":", "-")
 
 
-def require_descriptors(entries: Any, name: str) -> list[dict[str, Any]]:
-    """Refuse a list of referrers that is damaged: whoever may push can write one."""
-    if not isinstance(entries, list) or not all(
-        isinstance(entry, dict) and isinstance(entry.get("digest"), str) for entry in entries
-    ):
+def require_entries(found: Any, name: str) -> list[dict[str, Any]]:
+    """Return the objects of a list of referrers; refuse what is no list."""
+    if not isinstance(found, list):
         raise RegistryError(f"The list of what refers to {name} is damaged.")
-    return entries
+    return [entry for entry in found if isinstance(entry, dict)]
+
+
+def _is_descriptor(entry: Any) -> bool:
+    try:
+        parse_descriptor(entry)
+    except ValueError:
+        return False
+    return True
 
 
 def _missing(
     entries: Sequence[dict[str, Any]], present: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    known = {entry["digest"] for entry in present}
+    known = {entry.get("digest") for entry in present}
     return [entry for entry in entries if entry["digest"] not in known]
 
 
@@ -118,5 +139,9 @@ def _fallback(registry: Registry, repository: str, digest: str) -> list[dict[str
         manifest = registry.manifest(repository, fallback_tag(digest))
     except NotFoundInRegistry:
         return []
-    entries = manifest.document.get("manifests") or []
-    return require_descriptors(entries, f"{repository}@{digest}")
+    # Not by its properties: one entry that is damaged would hide all others.
+    try:
+        found = parse_json(manifest.content)["manifests"] or []
+    except MALFORMED:
+        found = None
+    return require_entries(found, f"{repository}@{digest}")

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from aksci.core.concurrency import import_first
-from aksci.oci.answers import require_size
+from aksci.core.errors import RegistryError
+from aksci.oci.answers import LARGEST, require_size
 
 if TYPE_CHECKING:
     import ssl
@@ -29,6 +31,9 @@ _CONNECT = 10.0  # seconds
 _TIMEOUT = 60.0  # seconds without a byte
 _CONNECTIONS = 32
 _PIECE = 1 << 16  # bytes of an answer that are read at a time
+_PATIENCE = 300.0  # seconds; after these, an answer must have come at a pace
+_SLOWEST = 1024.0  # bytes a second
+_now = time.monotonic
 
 
 class TransportError(Exception):
@@ -45,6 +50,8 @@ class Request:
     content: bytes | BinaryIO | None = None
     once: bool = False
     """Don't repeat it when nobody knows whether the registry has acted on it."""
+    largest: int = LARGEST
+    """Bytes of an answer that are held in memory."""
 
 
 @dataclass(kw_only=True)
@@ -75,7 +82,7 @@ class Response:
         :raises TransportError: it breaks off.
         """
         with _told():
-            yield from self.raw.stream(_PIECE, decode_content=False)
+            yield from self._pieces(decode=False)
 
     def close(self) -> None:
         """Give the connection back; one whose answer was not read to its end is closed."""
@@ -96,14 +103,34 @@ class Response:
 
     def _bounded(self) -> bytes:
         host = urlsplit(self.request.url).netloc
-        require_size(
-            self.raw.length_remaining or 0, host
-        )  # nothing follows HEAD, whatever it tells
+        # Nothing follows HEAD, whatever it tells.
+        require_size(self.raw.length_remaining or 0, host, self.request.largest)
         content = bytearray()
-        for piece in self.raw.stream(_PIECE, decode_content=True):
+        for piece in self._pieces(decode=True):
             content += piece
-            require_size(len(content), host)
+            require_size(len(content), host, self.request.largest)
         return bytes(content)
+
+    def _pieces(self, *, decode: bool) -> Iterator[bytes]:
+        """Yield what comes as it comes, and give up what would never end.
+
+        :raises RegistryError: it is too slow: a byte a minute would pass any other limit, and any
+            number of attempts, since each gets on.
+        """
+        if decode and self.headers.get("Content-Encoding"):
+            yield from self.raw.stream(_PIECE, decode_content=True)
+            return
+        began, seen = _now(), 0
+        while piece := self.raw.read1(_PIECE, decode_content=False):
+            seen += len(piece)
+            yield piece
+            seconds = _now() - began
+            if seconds > _PATIENCE and seen < seconds * _SLOWEST:
+                host = urlsplit(self.request.url).netloc
+                raise RegistryError(
+                    f"{host} has sent {seen:,} bytes in {seconds:.0f} s, and was given up.",
+                    hint="check the network and the proxy.",
+                )
 
 
 class Transport:

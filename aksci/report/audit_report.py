@@ -29,7 +29,8 @@ _SHORT = 12
 def audit_text(audit: Audit) -> str:
     """Return one line a thing, grouped, with what is wrong below it; the counts at the end."""
     width = max((len(row.outcome) for row in audit.rows), default=0)
-    lines = [f"{audit.environment}, signatures in {audit.registry}"]
+    where = f", namespace {audit.namespace}" if audit.namespace else ""
+    lines = [f"{audit.environment}{where}, signatures in {audit.registry}"]
     # Who signed is mostly the same for all: told once, it leaves the rows to what differs.
     common = _common(audit)
     lines += [f"all that is verified: {text}" for text in common]

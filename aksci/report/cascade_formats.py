@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aksci.core.files import write_atomically
 from aksci.core.text import escape_markdown, one_line, safe_json
 from aksci.report.cascade_page import cascade_html
 from aksci.report.cascade_sections import sections_of
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from aksci.cascade.cascade_report import Cascade, EnvironmentOutcome, FindingMove, ImageOutcome
     from aksci.cascade.drift import EdgeDrift
+    from aksci.core.work_folder import WorkFolder
     from aksci.report.cascade_sections import Section
 
 __all__ = [
@@ -48,12 +48,9 @@ _ENTRIES = 100
 _T = TypeVar("_T")
 
 
-def save_cascade_report(work: Path, report: Cascade) -> Path:
+def save_cascade_report(work: WorkFolder, report: Cascade) -> Path:
     """Write ``cascade.json`` into a project's ``.aksci``, atomically; return its path."""
-    work.mkdir(exist_ok=True)
-    path = work / "cascade.json"
-    write_atomically(path, cascade_json(report) + "\n", mode=0o666)
-    return path
+    return work.write("cascade.json", cascade_json(report) + "\n")
 
 
 def cascade_text(report: Cascade) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aksci.core.text import one_line
+from aksci.core.text import one_line, spelled
 from aksci.images.reason_wording import explain
 from aksci.report.cascade_wording import (
     by_severity,
@@ -99,7 +99,10 @@ def finding_table(report: Cascade, limit: int) -> Section:
     entries = [
         _Entry(
             name=one.image,
-            shared=(one.change, one.severity.lower(), one.id, one.package, one.title),
+            shared=(
+                *(one.change, one.severity.lower(), spelled(one.id), spelled(one.package)),
+                one.title,
+            ),
         )
         for one in worst_first(report.findings)
     ]
@@ -213,7 +216,10 @@ def _distinct(found: Sequence[FindingMove]) -> list[FindingMove]:
 
 
 def _ids(found: Sequence[FindingMove]) -> str:
-    return listed([f"{one.id} ({one.package})" for one in worst_first(_distinct(found))], _IDS)
+    return listed(
+        [f"{spelled(one.id)} ({spelled(one.package)})" for one in worst_first(_distinct(found))],
+        _IDS,
+    )
 
 
 def _tags(report: Cascade, limit: int) -> Section:

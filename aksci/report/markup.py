@@ -7,12 +7,23 @@ import re
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.text import escape_markdown
+from aksci.core.text import escape_markdown, sanitise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Markup", "fill_page", "joined", "markdown_row", "markdown_table", "page_data"]
+__all__ = [
+    "LONGEST",
+    "Markup",
+    "fill_page",
+    "joined",
+    "markdown_row",
+    "markdown_table",
+    "page_data",
+]
+
+LONGEST = 1000
+"""Characters of a line or a cell: the names in it can be those of long paths."""
 
 
 class Markup(str):
@@ -36,7 +47,7 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Iterable[str]]) -> lis
     return ["", *head, *map(markdown_row, rows)]
 
 
-def markdown_row(cells: Iterable[str], longest: int | None = None) -> str:
+def markdown_row(cells: Iterable[str], longest: int = LONGEST) -> str:
     """Return a row of a table.
 
     :param longest: characters of a cell.
@@ -53,9 +64,20 @@ def fill_page(name: str, **parts: str) -> str:
 
 
 def page_data(document: Any) -> str:
-    """Return JSON for a script element: no text in it ends the element, or is a CI's command."""
-    data = json.dumps(document, separators=(",", ":"))
+    """Return JSON for a script element: no text in it ends the element, or is a CI's command.
+
+    Nor does one hold what a reader can't see: the page shows it as it is.
+    """
+    data = json.dumps(_cleaned(document), separators=(",", ":"))
     for char in "<>&\u2028\u2029":
         data = data.replace(char, f"\\u{ord(char):04x}")
     # Azure Pipelines obeys ``##vso[…]`` in any line that it is shown.
     return data.replace("##", "#\\u0023")
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return sanitise(value)
+    if isinstance(value, dict):
+        return {key: _cleaned(one) for key, one in value.items()}
+    return [_cleaned(one) for one in value] if isinstance(value, list | tuple) else value

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.text import escape_markdown, safe_json
+from aksci.core.text import escape_markdown, one_line, safe_json, spelled
+from aksci.report.markup import LONGEST
 from aksci.report.verdict_report import finding_document
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _SCHEMA = {
 
 def comparison_text(comparison: Comparison) -> str:
     """Return what differs as text, indented."""
-    return "\n".join("  " * depth + line for depth, line in _lines(comparison))
+    return "\n".join("  " * depth + one_line(line, LONGEST) for depth, line in _lines(comparison))
 
 
 def comparison_markdown(comparison: Comparison) -> str:
@@ -44,9 +45,9 @@ def comparison_markdown(comparison: Comparison) -> str:
     lines = ["## Release, compared", ""]
     for depth, line in _lines(comparison):
         lines.append(
-            f"{escape_markdown(line)}\n"
+            f"{escape_markdown(line, LONGEST)}\n"
             if not depth
-            else "  " * (depth - 1) + f"- {escape_markdown(line)}"
+            else "  " * (depth - 1) + f"- {escape_markdown(line, LONGEST)}"
         )
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
@@ -116,6 +117,9 @@ def _image_lines(change: ImageChange) -> Iterator[tuple[int, str]]:
     if change.change == "rescanned":
         digests = "the same bytes, another verdict"
     yield 1, f"{change.name} {change.change}{was}{why} [{digests}]"
+    policies = [_short(one.policy) for one in (change.old, change.new) if one and one.policy]
+    if len(set(policies)) > 1:
+        yield 2, f"policy: {' → '.join(policies)}"
     for base in change.bases:
         yield 2, f"base {base.name}: {_short(base.old) or 'none'} → {_short(base.new) or 'none'}"
     if change.packages is None:
@@ -170,14 +174,14 @@ def _short(digest: str) -> str:
 
 def _finding(finding: Finding) -> str:
     mark = ", known to be exploited" if finding.kev else ""
-    return f"{finding.severity} {finding.id} in {finding.package} {finding.installed}{mark}"
+    where = f"{spelled(finding.package)} {spelled(finding.installed)}"
+    return f"{finding.severity} {spelled(finding.id)} in {where}{mark}"
 
 
 def _ignore(entry: IgnoredFinding) -> str:
     finding = entry.finding
-    return (
-        f"{finding.id} in {finding.package} until {entry.expires} ({entry.owner}: {entry.reason})"
-    )
+    where = f"{spelled(finding.id)} in {spelled(finding.package)}"
+    return f"{where} until {entry.expires} ({entry.owner}: {entry.reason})"
 
 
 def _image_document(change: ImageChange) -> dict[str, Any]:
@@ -212,6 +216,7 @@ def _side(image: ReleaseImage | None) -> dict[str, str] | None:
         "ref": str(image.ref),
         "inputKey": image.input_key,
         "verdict": image.verdict,
+        "policy": image.policy,
     }
 
 

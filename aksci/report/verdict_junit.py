@@ -7,7 +7,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from aksci.core.text import one_line
+from aksci.core.text import one_line, spelled
+from aksci.report.markup import LONGEST
 from aksci.report.verdict_report import finding_text
 
 if TYPE_CHECKING:
@@ -48,10 +49,10 @@ def _suite(name: str, verdict: Verdict) -> ET.Element:
     ignored: dict[tuple[str, str], list[str]] = defaultdict(list)
     for entry in verdict.ignored:
         until = f"until {entry.expires}, " if entry.expires else ""
-        text = f"{entry.finding.package}: {until}{entry.owner}: {entry.reason}"
+        text = f"{spelled(entry.finding.package)}: {until}{entry.owner}: {entry.reason}"
         ignored[entry.finding.kind, entry.finding.id].append(text)
     for rule, texts in ignored.items():
-        case = _case(suite, name, rule[0], f"{rule[1]} (ignored)")
+        case = _case(suite, name, rule[0], f"{spelled(rule[1])} (ignored)")
         ET.SubElement(case, "skipped", message=_text("; ".join(texts)))
     for rule, findings in _rules(verdict.tolerated).items():
         case = _rule_case(suite, name, rule, findings)
@@ -72,8 +73,8 @@ def _rules(findings: Iterable[Finding]) -> dict[tuple[str, str], list[Finding]]:
 def _rule_case(
     suite: ET.Element, image: str, rule: tuple[str, str], findings: list[Finding]
 ) -> ET.Element:
-    packages = ", ".join(dict.fromkeys(finding.package for finding in findings))
-    return _case(suite, image, rule[0], f"{rule[1]} in {packages}")
+    packages = ", ".join(dict.fromkeys(spelled(finding.package) for finding in findings))
+    return _case(suite, image, rule[0], f"{spelled(rule[1])} in {packages}")
 
 
 def _case(suite: ET.Element, image: str, kind: str, name: str) -> ET.Element:
@@ -90,4 +91,4 @@ def _lines(lines: Iterable[str]) -> str:
 
 
 def _text(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", one_line(text))
+    return _NOT_XML.sub("\ufffd", one_line(text, LONGEST))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.text import escape_html, one_line
-from aksci.report.markup import fill_page, page_data
+from aksci.core.text import escape_html, one_line, spelled
+from aksci.report.markup import LONGEST, fill_page, page_data
 from aksci.supply.scan.verdict_changes import changes_since
 
 if TYPE_CHECKING:
@@ -79,11 +79,11 @@ def _row(name: str, finding: Finding, state: str, why: str, since: str) -> dict[
         "image": name,
         "state": state,
         "severity": finding.severity,
-        "id": finding.id,
+        "id": spelled(finding.id),
         "kind": finding.kind,
-        "package": finding.package,
-        "installed": finding.installed,
-        "fixed": finding.fixed,
+        "package": spelled(finding.package),
+        "installed": spelled(finding.installed),
+        "fixed": spelled(finding.fixed),
         "origin": finding.origin,
         "platform": finding.platform,
         "title": finding.title,
@@ -92,7 +92,7 @@ def _row(name: str, finding: Finding, state: str, why: str, since: str) -> dict[
         "url": address,
     }
     return {
-        **{key: one_line(text) for key, text in texts.items()},
+        **{key: one_line(text, LONGEST) for key, text in texts.items()},
         "kev": finding.kev,
         "epss": finding.epss,
     }

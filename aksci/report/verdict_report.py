@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from aksci.core.text import one_line
-from aksci.report.markup import Markup, markdown_table
+from aksci.core.text import one_line, spelled
+from aksci.report.markup import LONGEST, Markup, markdown_table
 from aksci.supply.scan.verdict import SEVERITIES
 from aksci.supply.scan.verdict_changes import all_findings, changes_since
 
@@ -104,12 +104,12 @@ def verdicts_markdown(
 
 def finding_text(finding: Finding) -> str:
     """Return one finding as one line."""
-    where = f"{finding.package} {finding.installed}"
+    where = _package(finding)
     platform = f" [{finding.platform}]" if finding.platform else ""
-    fix = f", fixed in {finding.fixed}" if finding.fixed else ""
+    fix = f", fixed in {spelled(finding.fixed)}" if finding.fixed else ""
     marks = "".join(f", {mark}" for mark in _marks(finding))
-    text = f"{finding.id} in {where}{fix}{marks}{platform}: {finding.title}"
-    return f"{one_line(finding.severity):<8} {one_line(text)}"
+    text = f"{spelled(finding.id)} in {where}{fix}{marks}{platform}: {finding.title}"
+    return f"{one_line(finding.severity):<8} {one_line(text, LONGEST)}"
 
 
 def _failing_markdown(verdicts: Mapping[str, Verdict]) -> list[str]:
@@ -126,7 +126,10 @@ def _failing_markdown(verdicts: Mapping[str, Verdict]) -> list[str]:
 def _ignored_markdown(verdicts: Mapping[str, Verdict]) -> list[str]:
     columns = ("ignored", "image", "package", "until", "owner", "reason")
     rows = [
-        (one.finding.id, name, one.finding.package, one.expires, one.owner, one.reason)
+        (
+            *(spelled(one.finding.id), name, spelled(one.finding.package)),
+            *(one.expires, one.owner, one.reason),
+        )
         for name, verdict in sorted(verdicts.items())
         for one in verdict.ignored
     ]
@@ -144,7 +147,7 @@ def _changes_markdown(
     if changes:
         columns = ("", "image", "finding", "severity", "package", "title")
         rows = (
-            (word, name, one.id, one.severity, f"{one.package} {one.installed}", one.title)
+            (word, name, spelled(one.id), one.severity, _package(one), one.title)
             for word, name, one in _came_and_went(changes)
         )
         yield from markdown_table(columns, rows)
@@ -158,7 +161,7 @@ def _changes_text(verdicts: Mapping[str, Verdict], before: Mapping[str, Verdict]
     yield "since the last release:"
     for word, name, one in _came_and_went(changes):
         yield one_line(
-            f"{word} in {name}: {one.severity} {one.id} in {one.package} {one.installed}"
+            f"{word} in {name}: {one.severity} {spelled(one.id)} in {_package(one)}", LONGEST
         )
 
 
@@ -175,7 +178,7 @@ def _licences_text(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
     found = sorted({name for verdict in verdicts.values() for name in verdict.licences})
     if found:
         more = f" and {len(found) - _LICENCES} more" if len(found) > _LICENCES else ""
-        yield one_line(f"licences: {', '.join(found[:_LICENCES])}{more}")
+        yield one_line(f"licences: {', '.join(found[:_LICENCES])}{more}", 2 * LONGEST)
 
 
 def _licences_markdown(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
@@ -223,14 +226,18 @@ def _marks(finding: Finding) -> Iterator[str]:
 def _ignored(entry: IgnoredFinding) -> str:
     finding = entry.finding
     until = f" until {entry.expires}" if entry.expires else ""
-    where = f"{finding.id} in {finding.package}"
-    return one_line(f"ignored{until}: {where} ({entry.owner}: {entry.reason})")
+    where = f"{spelled(finding.id)} in {spelled(finding.package)}"
+    return one_line(f"ignored{until}: {where} ({entry.owner}: {entry.reason})", LONGEST)
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:
-    package = f"{finding.package} {finding.installed}"
-    name = " ".join([finding.id, *(["(exploited)"] if finding.kev else [])])
-    return (name, finding.severity, package, finding.fixed, finding.origin, finding.title)
+    name = " ".join([spelled(finding.id), *(["(exploited)"] if finding.kev else [])])
+    fixed = spelled(finding.fixed)
+    return (name, finding.severity, _package(finding), fixed, finding.origin, finding.title)
+
+
+def _package(finding: Finding) -> str:
+    return f"{spelled(finding.package)} {spelled(finding.installed)}"
 
 
 def finding_document(finding: Finding) -> dict[str, str]:

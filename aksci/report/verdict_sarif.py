@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from aksci.core.text import one_line
+from aksci.core.text import one_line, spelled
 from aksci.oci.artifact import canonical_json
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ _SCHEMA = (
 _SCORES = {"CRITICAL": "9.5", "HIGH": "8.0", "MEDIUM": "5.5", "LOW": "2.0", "UNKNOWN": "0.0"}
 """GitHub's "SARIF support for code scanning", security-severity: 9 and up is critical, 7 high, 4
 medium."""
+_LONGEST = 1000
+"""Characters of a message; code scanning cuts one off there."""
 _PROBLEM = "aksci-image-problem"
 
 
@@ -77,9 +79,9 @@ def _of(name: str, verdict: Verdict) -> Iterator[dict[str, Any]]:
 
 
 def _result(name: str, verdict: Verdict, finding: Finding, level: str) -> dict[str, Any]:
-    fix = f" Fixed in {finding.fixed}." if finding.fixed else ""
-    where = f"{finding.package} {finding.installed}".strip()
-    text = f"{finding.id} ({finding.severity}) in {where} of {name}: {finding.title}.{fix}"
+    fix = f" Fixed in {spelled(finding.fixed)}." if finding.fixed else ""
+    where = f"{spelled(finding.package)} {spelled(finding.installed)}".strip()
+    text = f"{spelled(finding.id)} ({finding.severity}) in {where} of {name}: {finding.title}.{fix}"
     return {
         "ruleId": _rule_id(finding),
         "level": level,
@@ -112,7 +114,7 @@ def _location(verdict: Verdict, finding: Finding | None = None) -> dict[str, Any
         }
     }
     if finding is not None:
-        purl = one_line(finding.purl or finding.package)
+        purl = one_line(spelled(finding.purl or finding.package), _LONGEST)
         location["logicalLocations"] = [{"fullyQualifiedName": purl, "kind": "package"}]
     return location
 
@@ -160,7 +162,7 @@ def _rule(finding: Finding) -> dict[str, Any]:
 
 
 def _rule_id(finding: Finding) -> str:
-    return one_line(finding.id) or "unnamed"
+    return one_line(spelled(finding.id), 255) or "unnamed"
 
 
 def _hash(verdict: Verdict, *words: str) -> str:
@@ -169,4 +171,4 @@ def _hash(verdict: Verdict, *words: str) -> str:
 
 def _message(text: str) -> str:
     """Return plain text (3.11.5, 3.11.6): braces are no placeholders, brackets no links."""
-    return one_line(text).replace("{", "{{").replace("}", "}}").replace("](", "] (")
+    return one_line(text, _LONGEST).replace("{", "{{").replace("}", "}}").replace("](", "] (")

@@ -76,15 +76,16 @@ def build(
             require_gate_parts(env)
         # From here on the last build and release are not what the sources say.
         for name in ("build.json", "release.json"):
-            (env.work / name).unlink(missing_ok=True)
+            env.work_folder.remove(name)
         with env.reporter.group("build"):
             made = _build(
                 env, found, selected, names_of(force, "force"), trusted=trusted, gate=gate
             )
             _keep(env, found, made)
+            _keep_verdicts(env, gate)
             if not keep_going:
                 made.require()
-            write_build_record(env.work, made)
+            write_build_record(env.work_folder, made)
     return made
 
 
@@ -109,7 +110,7 @@ def _build(
             force=force,
             selected=selected,
             validator=env.image_check,
-            failures=read_failures(env.work),
+            failures=read_failures(env.work_folder),
             trusted=env.trust.trusts_build if trusted else None,
             gate=gate,
         )
@@ -164,7 +165,7 @@ def _keep(env: Environment, found: Graph, made: Build) -> None:
         name: Failure(key=made.keys.get(name), error=_summary(message), run=env.run_id)
         for name, message in made.failed.items()
     }
-    update_failures(env.work, failures, succeeded=made.images, known=found.images)
+    update_failures(env.work_folder, failures, succeeded=made.images, known=found.images)
     # With what a gate refused: it need not be built once more to be asked about again.
     done = {**made.refused, **made.images}
     if any(image.made for image in done.values()):
@@ -174,6 +175,17 @@ def _keep(env: Environment, found: Graph, made: Build) -> None:
     failed = f", {len(made.failed)} failed" if made.failed else ""
     env.reporter.line(f"{built} built, {len(made.images) - built} unchanged{failed}")
     env.note("build", _details(made))
+
+
+def _keep_verdicts(env: Environment, gate: Callable[[str, BuiltImage], object] | None) -> None:
+    """Write down the verdicts of our own gate: no signature covers one that fails."""
+    if gate is None:
+        return
+    from aksci.supply.scan.own_verdicts import write_verdict_record
+    from aksci.supply.scan_and_sign import ScanAndSign
+
+    if isinstance(gate, ScanAndSign) and gate.verdicts:
+        write_verdict_record(env.work_folder, gate.verdicts.values())
 
 
 def _details(made: Build) -> dict[str, Any]:

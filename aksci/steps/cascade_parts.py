@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aksci.cascade.base_policy import check_policy
@@ -11,6 +12,7 @@ from aksci.cascade.cascade_report import Cascade, gone_on, scope_of, within
 from aksci.cascade.cascade_scope import CascadeScope, read_bases
 from aksci.cascade.dependents.loop_guard import chain_of
 from aksci.cascade.drift import PolicyDigests
+from aksci.core.errors import RegistryError, UnreachableError
 from aksci.images.build.build_record import read_failures
 from aksci.images.lookup import Lookup
 from aksci.steps.graph_step import graph as project_graph
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from aksci.cascade.cascade_plan import Choice
     from aksci.environment import Environment
     from aksci.oci.references import ImageRef
+    from aksci.supply.release.release import ReleaseImage
 
 __all__ = ["CHAIN", "chooser_for", "first_result", "keep", "open_scope", "scope_for"]
 
@@ -72,7 +75,8 @@ def chooser_for(
         graph=scope.graph,
         registry=env.registry,
         bases=env.bases,
-        failures=read_failures(env.work),
+        failures=read_failures(env.work_folder),
+        known=env.known_files,
         trusted=trusted,
     )
     return Chooser(
@@ -83,7 +87,34 @@ def chooser_for(
         batch=batch,
         failures=lookup.failures,
         trusted=trusted,
+        key_of=env.trust.key_of if trusted is not None else None,
+        released=_released(env, verified=trusted is not None),
     )
+
+
+def _released(env: Environment, *, verified: bool) -> Callable[[str], str | None]:
+    """Return what tells the digests of the last release; it is read when it is first asked for."""
+
+    @cache
+    def images() -> Mapping[str, ReleaseImage]:
+        from aksci.supply.release.find_release import latest_release
+        from aksci.supply.release.make_release import load_release
+
+        try:
+            ref = latest_release(env.registry, env.config.project.name)
+            if ref is None or (verified and not env.trust.trusts_release(ref)):
+                return {}
+            return load_release(env.registry, ref).images
+        except UnreachableError:
+            raise
+        except RegistryError:  # it is damaged, and says nothing
+            return {}
+
+    def digest(name: str) -> str | None:
+        image = images().get(name)
+        return image.ref.digest if image else None
+
+    return digest
 
 
 def first_result(
@@ -117,6 +148,6 @@ def keep(env: Environment, cascade: Cascade) -> Cascade:
     from aksci.report.cascade_formats import cascade_document, save_cascade_report
 
     if not cascade.planned:
-        save_cascade_report(env.work, cascade)
+        save_cascade_report(env.work_folder, cascade)
     env.note("cascade", cascade_document(cascade))
     return cascade

@@ -106,7 +106,7 @@ def rebuild(
         verdicts=checks.verdicts if checks else {},
         registry=env.registry,
         signer=lambda: env.signer,
-        work=env.work,
+        work=env.work_folder,
         reporter=env.reporter,
     )
     moving = {
@@ -164,8 +164,8 @@ def _remember(
         )
         for name, error in build.errors.items()
     }
-    update_failures(env.work, failed, succeeded=build.images, known=scope.graph.images)
+    update_failures(env.work_folder, failed, succeeded=build.images, known=scope.graph.images)
     # With what the gate refused: it need not be made once more to be asked about again.
     env.trust.remember({**run.made, **build.images}.values())
     if checks and checks.verdicts:
-        write_verdict_record(env.work, checks.verdicts.values())
+        write_verdict_record(env.work_folder, checks.verdicts.values())

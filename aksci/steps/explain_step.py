@@ -37,6 +37,6 @@ def explain(env: Environment, image: str, *, force: Collection[str] = ()) -> Exp
     require_images(found, [image, *forced])
     selected = select(found, [image])
     planned = plan_graph(env, found, force=forced & selected, selected=selected)
-    recorded = partial(recorded_reasons, env.work)
+    recorded = partial(recorded_reasons, env.work_folder)
     document = explain_image(planned, image, env.looking.registry, recorded=recorded)
     return Explanation(document=document)

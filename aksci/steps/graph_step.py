@@ -34,7 +34,9 @@ def graph(env: Environment) -> Graph:
         from aksci.images.discovery.importers.bake import print_bake
 
         buildx = env.toolbox.ensure("buildx")
-        return print_bake(env.runner, buildx, files, targets)
+        names = [file.relative_to(env.root).as_posix() for file in files]
+        visible = importer.for_project(env.config, env.root).reading(names).visible
+        return print_bake(env.runner, buildx, files, targets, variables=visible)
 
     importer = Importer(variables=env.variables, bake_print=bake_print, warn=env.reporter.warning)
     found = build_graph(env.root, env.config, importer=importer)

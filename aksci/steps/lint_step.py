@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aksci.config.policy_files import policy_files
 from aksci.deploy.lint.lint_project import lint_project
 from aksci.deploy.lint.lint_tools import lint_tools
 from aksci.steps.graph_step import graph
@@ -33,5 +34,7 @@ def lint(env: Environment) -> LintReport:
     tools = lint_tools(env.toolbox, runner=env.runner, variables=env.variables)
     report = lint_project(env.config, env.root, dockerfiles, tools)
     env.reporter.line(f"{len(report.findings)} findings, {len(report.errors)} of them errors")
+    named = ", ".join(policy_files(env.config))
+    env.reporter.line(f"policy, which code owners should review: {named}")
     env.note("lint", {"findings": [finding.as_json() for finding in report.findings]})
     return report

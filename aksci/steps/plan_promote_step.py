@@ -47,7 +47,12 @@ def plan_promote(
     # Only now: what can't be verified starts nothing where it would come to.
     prepare_platform(target)
     transfer = plan_release_transfer(
-        verified, source.registry, target.registry, reporter=target.reporter
+        verified,
+        source.registry,
+        target.registry,
+        reporter=target.reporter,
+        signer=source.signer,
+        kinds=target.settings.artifacts,
     )
     plan = PromotionPlan(
         source=source.name,

@@ -66,5 +66,6 @@ def plan_graph(
         bases=policy_bases(here, found),
         force=force,
         selected=selected,
-        failures=read_failures(env.work),
+        failures=read_failures(env.work_folder),
+        known=env.known_files,
     )

@@ -33,4 +33,5 @@ def policy_bases(env: Environment, graph: Graph) -> BaseResolver:
         policy_digests=PolicyDigests(env.resolver),
         otherwise=env.bases,
         trusted=env.trust.trusts_record if env.start else None,
+        key_of=env.trust.key_of if env.start else None,
     )

@@ -11,6 +11,7 @@ from aksci.steps.deployment import verified_release
 from aksci.steps.plan_promote_step import ask_gates, plan_promote, prepare_platform, require_way
 from aksci.supply.release.promotion import PromotionPlan
 from aksci.supply.release.sign_again import sign_again
+from aksci.supply.sign.signer import NotSignedError
 
 if TYPE_CHECKING:
     from aksci.environment import Environment
@@ -56,10 +57,22 @@ def promote(
         )
     _sign_again(source, target, plan.release)
     ref = replace(plan.release.ref, registry=target.registry.host)
-    promoted = verified_release(target, ref, tell=False)
+    promoted = _verified(target, ref)
     details = {"manifests": done.manifests, "blobs": done.streamed, "bytes": done.bytes}
     target.note("promote", {"release": str(ref), "from": source.name, "to": target.name} | details)
     return promoted
+
+
+def _verified(target: Environment, ref: ImageRef) -> Release:
+    """Verify a release where it has come to; it was signed where it comes from."""
+    try:
+        return verified_release(target, ref, tell=False)
+    except NotSignedError as error:
+        raise NotSignedError(
+            f"{error.message.removesuffix('.')} there: its signatures did not come along.",
+            hint="a signer of your own says what it stores by artifact_types or stored_signatures; "
+            f"or name its types as artifacts under [environments.{target.name}] in aksci.toml.",
+        ) from None
 
 
 def _again(source: Environment, target: Environment, plan: PromotionPlan) -> PromotionPlan:

@@ -25,8 +25,8 @@ def publish(env: Environment, build: Build, verdicts: Mapping[str, Verdict]) -> 
     >>> publish(env, made, scan(env, made)).ref  # doctest: +SKIP
     ImageRef(registry='localhost:5000', repository='shop/release', digest='sha256:…')
 
-    Every image is verified before any tag moves. A second call moves nothing, and makes the same
-    release.
+    Every image is verified, and every chart read, before any tag moves. A second call moves
+    nothing, and makes the same release.
 
     :returns: the signed release; None where the build left images out, since it would lack them.
     :raises AksciError: images of the build failed.
@@ -38,7 +38,7 @@ def publish(env: Environment, build: Build, verdicts: Mapping[str, Verdict]) -> 
     if isinstance(verdicts, Verdicts):
         verdicts.require_environment(env.name)
     build.require()
-    build.require_commit(source_commit(env.root, runner=env.runner, variables=env.variables))
+    build.require_commit(source_commit(env.root, runner=env.runner))
     with env.reporter.group("push"):
         release = _publish(env, build, verdicts)
     env.note("publish", {"release": str(release.ref) if release else None})
@@ -47,9 +47,13 @@ def publish(env: Environment, build: Build, verdicts: Mapping[str, Verdict]) -> 
 
 def _publish(env: Environment, build: Build, verdicts: Mapping[str, Verdict]) -> Release | None:
     from aksci.images.build.stable_tags import publish_tags
+    from aksci.supply.release.make_release import read_charts
     from aksci.supply.sign.sign_build import require_signed
 
     require_signed(build, verdicts, env.signer)
+    # A release that can't be made leaves no tag at what is in none.
+    if build.complete:
+        read_charts(env.config, env.root)
     for move in publish_tags(build, env.registry):
         env.reporter.line(f"{move.repository}:{move.tag} is now {move.new}")
     if not build.complete:
@@ -71,7 +75,7 @@ def _release(env: Environment, build: Build, verdicts: Mapping[str, Verdict]) ->
     )
     origin = build_origin(build)
     publish_release(release, registry=env.registry, signer=env.signer, origin=origin)
-    write_release_file(env.work, release, run=env.run_id)
+    write_release_file(env.work_folder, release, run=env.run_id)
     env.reporter.line(f"release {release.ref}")
     env.reporter.output("release", str(release.ref))
     return release

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aksci.core.inside import place_named
 from aksci.images.plan_compare import KeptPlan, load_plan
 from aksci.steps.save_plan_step import origin_of_plan
 
@@ -27,6 +28,7 @@ def read_plan(
     :param file: relative to the project's folder.
     :param only: the images of the other plan, as ``plan`` takes them.
     :raises UsageError: it is no plan, another version's, or of other images.
+    :raises ConfigError: a link leads out of the project.
     """
     made = origin_of_plan(env, only, with_dependents=with_dependents)
-    return KeptPlan(document=load_plan(env.root / file, made))
+    return KeptPlan(document=load_plan(place_named(env.root, file, where="the plan"), made))

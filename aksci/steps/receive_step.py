@@ -11,6 +11,8 @@ from aksci.core.secret import Secret
 from aksci.steps.graph_step import graph as project_graph
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from aksci.cascade.receiver.push_filter import PushFilter
     from aksci.cascade.receiver.start_cascades import Start
     from aksci.environment import Environment
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["receive"]
 
 _SECRET = re.compile(r"[\x21-\x7e]{16,}")
+_QUEUE = "receiver.sqlite"
 _OURS = "AKSCI_RUN_ID"
 """Each cascade is a run of its own."""
 
@@ -32,6 +35,7 @@ def receive(env: Environment) -> None:
 
     :raises ConfigError: the secret or the target's token is not set.
     :raises UsageError: the queue's file is damaged or in use.
+    :raises TrustError: git brings the queue's file with the sources.
     :raises PortTakenError: the port is in use.
     """
     from aksci.cascade.receiver.event_store import EventStore
@@ -43,9 +47,8 @@ def receive(env: Environment) -> None:
     secret = _secret(env)
     start = _start(env)
     push_filter = _push_filter(env)
-    env.work.mkdir(exist_ok=True)
     store = EventStore(
-        env.work / "receiver.sqlite",
+        _queue(env),
         now=env.now,
         attempts=config.attempts,
         # An event of the near future is accepted, and stays so for twice as long.
@@ -65,6 +68,16 @@ def receive(env: Environment) -> None:
         serve_beside(server, worker.run, reporter=env.reporter)
     finally:
         store.close()
+
+
+def _queue(env: Environment) -> Path:
+    """Return the queue's file, and its journal's beside it: real files that no commit brings.
+
+    SQLite opens them by name, and plays a journal that it finds back into the file.
+    """
+    for name in (f"{_QUEUE}-journal", _QUEUE):
+        env.work_folder.require_untracked(name)
+    return env.work_folder.make() / _QUEUE
 
 
 def _secret(env: Environment) -> Secret:

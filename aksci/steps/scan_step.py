@@ -37,7 +37,7 @@ def scan(env: Environment, build: Build, *, quiet: bool = False) -> Verdicts:
     with env.reporter.group("scan"):
         found = _scan(env, build) if build.images else {}
         if found:
-            write_verdict_record(env.work, found.values())
+            write_verdict_record(env.work_folder, found.values())
         verdicts = Verdicts(
             found=found,
             policy=env.config.scan,

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aksci.core.errors import UsageError
+from aksci.core.errors import ConfigError, UsageError
 from aksci.core.files import write_atomically
+from aksci.core.inside import place_named
 from aksci.core.text import sanitise, write_line
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from aksci.environment import Environment
 
 __all__ = ["place_for", "require_showable", "show"]
+
+
+_DEVICES = frozenset({Path("/dev"), Path("/proc"), Path("/sys")})
 
 
 def show(
@@ -39,7 +43,8 @@ def show(
         return
     path = place_for(env, "--output", output)
     try:
-        write_atomically(path, text + "\n", mode=0o666)
+        # JSON can hold half a surrogate pair, which UTF-8 can't.
+        write_atomically(path, (text + "\n").encode("utf-8", "replace"), mode=0o666)
     except OSError as error:
         raise UsageError(f"--output {output}: {error.strerror}.") from None
     env.reporter.line(f"written: {path}")
@@ -70,13 +75,27 @@ def place_for(env: Environment, option: str, name: str) -> Path:
 
     :param option: as it was given, for the message.
     :param name: what it names.
-    :raises UsageError: it is a folder, or its folder does not exist; ``.aksci`` is made.
+    :raises UsageError: it is a folder, its folder does not exist (``.aksci`` is made), or a link
+        leads out of the project or of ``.aksci``.
     """
-    path = env.root / name
+    try:
+        # What the command line writes as a place in the project may be behind a committed link.
+        # The last name need not be looked at: a file is replaced, and a link with it.
+        written = Path(name)
+        path = place_named(env.root, written.parent, where=f"{option} {name}") / written.name
+    except ConfigError as error:
+        raise UsageError(error.message, hint=error.hint) from None
     if path.is_dir():
         raise UsageError(f"{option} {name}: {path} is a folder, and not a file.")
-    if path.parent == env.work:
-        env.work.mkdir(exist_ok=True)
+    # What is there is replaced: of a device, root would take it from every program.
+    if _DEVICES & set(path.parents) or (path.exists() and not path.is_file()):
+        raise UsageError(
+            f"{option} {name}: {path} is no file.", hint=f"without {option}, it goes to stdout."
+        )
+    if env.work in Path(os.path.normpath(env.root / written)).parents:
+        real = env.work_folder.make()
+        if not path.is_relative_to(real.resolve()):
+            raise UsageError(f"{option} {name}: a symbolic link leads out of {real}.")
     if not path.parent.is_dir():
         raise UsageError(
             f"{option} {name}: the folder {path.parent} does not exist.",

@@ -51,6 +51,7 @@ def verify(env: Environment, *subjects: Release | ImageRef | str) -> Audit:
         environment=env.name,
         registry=judge.registry.host,
         release=running.record.current if running else "",
+        namespace=env.settings.namespace if running else "",
         rows=rows,
     )
     details = {"passed": audit.passed, "counts": audit.counts, "release": audit.release}

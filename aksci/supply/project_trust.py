@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError, ProcessError, ToolError, TrustError
 from aksci.core.once import once
-from aksci.images.build.own_builds import OwnBuilds, read_own_builds, write_own_builds
+from aksci.images.build.own_builds import read_own_builds, write_own_builds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
     from aksci.config.models import ImageConfig
-    from aksci.core.reporting import Reporter
+    from aksci.core.work_folder import WorkFolder
     from aksci.images.build.build_record import BuiltImage
+    from aksci.images.build.own_builds import OwnBuilds
     from aksci.images.validate.own_validations import OwnValidations
     from aksci.oci.references import ImageRef
     from aksci.supply.scan.verdict import Verdict
@@ -34,13 +34,10 @@ class ProjectTrust:
     Whoever may push to the registry could have put anything else there. Safe in several threads.
     """
 
-    work: Path
+    work: WorkFolder
     """The project's ``.aksci``, where our runs note what they have made."""
-    brought: Callable[[], tuple[str, ...]]
-    """Tells which files in it git brings with the sources."""
     signer: Callable[[], Signer]
     """Makes who verifies: not before a signature must be looked for."""
-    reporter: Reporter
     images: Mapping[str, ImageConfig]
     """As configured: what their checks ask."""
 
@@ -56,7 +53,7 @@ class ProjectTrust:
         return self._signed(ref, build_claims(ref, input_key=key))
 
     def trusts_verdict(self, verdict: Verdict, keys: Iterable[str]) -> bool:
-        """Tell whether a remembered verdict that passes is trusted.
+        """Tell whether a remembered verdict is trusted, whatever it says.
 
         :param keys: input keys of its image.
         """
@@ -64,8 +61,10 @@ class ProjectTrust:
         from aksci.supply.sign.signer import image_claims
 
         # Ours first: that costs reading a file; a signature costs requests and a trust store.
-        if made_here(self.work, verdict) and self.work_is_ours:
+        if made_here(self.work, verdict):
             return True
+        if not verdict.passed:  # we sign none that fails
+            return False
         stored = verdict.stored.digest if verdict.stored else ""
         return any(
             self._signed(verdict.image, image_claims(verdict.image, verdict=stored, input_key=key))
@@ -79,6 +78,24 @@ class ProjectTrust:
         from aksci.supply.sign.signer import build_claims
 
         return self._surely_signed(ref, build_claims(ref, input_key=key))
+
+    def key_of(self, ref: ImageRef) -> str:
+        """Return the input key of a digest's build, as we or its newest signature say; or nothing.
+
+        Several builds can give one digest: another one's key may be as good.
+        """
+        own = self.own.keys.get(str(ref), frozenset())
+        if len(own) == 1:
+            return min(own)
+        from aksci.supply.sign.signer import INPUT_KEY, REPOSITORY
+
+        if not self._can_verify:
+            return ""
+        try:
+            proofs = self.signer().verify(ref, {REPOSITORY: ref.repository})
+        except _DOUBTS:
+            return ""
+        return next((proof.claims.get(INPUT_KEY, "") for proof in proofs), "")
 
     def trusts_release(self, ref: ImageRef) -> bool:
         """Tell whether a release is trusted; where nobody can tell, it is not."""
@@ -106,7 +123,7 @@ class ProjectTrust:
         """Which checks runs of this project have seen images pass."""
         from aksci.images.validate.own_validations import OwnValidations
 
-        return OwnValidations(self.work, ours=lambda: self.work_is_ours)
+        return OwnValidations(self.work)
 
     @property
     def own(self) -> OwnBuilds:
@@ -118,23 +135,9 @@ class ProjectTrust:
         self._own.append(write_own_builds(self.work, self.own, images))
 
     @once
-    def work_is_ours(self) -> bool:
-        """Whether runs of ours wrote .aksci: what git brings, a pull request may have written."""
-        brought = self.brought()
-        if brought:
-            self.reporter.warning(
-                f"{', '.join(brought)}: git brings this with the sources, so {self.work} "
-                "does not tell what was built and scanned before. Remove it from git, and name "
-                ".aksci/ in .gitignore."
-            )
-        return not brought
-
-    @once
     def _own(self) -> list[OwnBuilds]:
         """As read, then as each writing left it."""
-        found = read_own_builds(self.work)
-        # git is only asked where it matters: it takes longer than all else here.
-        return [found if found.keys and self.work_is_ours else OwnBuilds({})]
+        return [read_own_builds(self.work)]
 
     def _surely_signed(self, ref: ImageRef, claims: Mapping[str, str]) -> bool:
         """Tell whether a trusted signature covers the claims; in any doubt, none does.

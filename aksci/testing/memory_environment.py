@@ -127,6 +127,10 @@ class MemoryEnvironment(Environment):
         )
         return self._family.closing.enter_context(later)
 
+    def _user_key(self) -> bytes:
+        # The next run has another state folder, and the same files.
+        return f"a test's key for {self.root}".encode()
+
     def prepare(self, *, cluster: bool = False, notary: bool = False) -> Endpoints:  # noqa: ARG002
         """Start nothing: everything is in memory."""
         return self.endpoints

@@ -7,7 +7,7 @@ import hmac
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import RegistryError
+from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry, RegistryError
 from aksci.oci.artifact import (
     CREATED,
     Content,
@@ -21,6 +21,7 @@ from aksci.supply.sign.signer import BindingError, NotSignedError, Proof, Signer
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from aksci.oci.manifest import Descriptor
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 
@@ -121,16 +122,25 @@ class MemorySigner(Signer):
         )
         return (proof,)
 
+    def stored_signatures(
+        self, ref: ImageRef, listed: tuple[Descriptor, ...]
+    ) -> dict[str, Mapping[str, str]]:
+        """Return the valid signatures by trusted keys, with their claims: a promotion's."""
+        registry = self._connect(ref.registry)
+        found = {}
+        for entry in listed:
+            if entry.artifact_type == SIGNATURE_TYPE:
+                one = _read(registry, ref, entry)
+                if one is not None and not self._wrong(one, ref):
+                    found[entry.digest] = one["statement"]["claims"]
+        return found
+
     def _signatures(self, ref: ImageRef) -> list[dict[str, Any]]:
         registry = self._connect(ref.registry)
         if registry.resolve(ref.repository, ref.digest) is None:
             raise RegistryError(f"{ref} is not in the registry, so nothing can be signed there.")
-        return [
-            read_artifact(
-                registry, ref.repository, entry.digest, artifact_type=SIGNATURE_TYPE
-            ).read_json()
-            for entry in find_artifacts(registry, ref, SIGNATURE_TYPE)
-        ]
+        found = [_read(registry, ref, one) for one in find_artifacts(registry, ref, SIGNATURE_TYPE)]
+        return [one for one in found if one is not None]
 
     def _wrong(self, signature: Mapping[str, Any], ref: ImageRef) -> str:
         """Return what is wrong with a signature; empty if it is valid."""
@@ -142,6 +152,21 @@ class MemorySigner(Signer):
         if statement["key"] not in self.trusted:
             return f"is signed by {statement['key']!r}, who is not trusted"
         return ""
+
+
+def _read(registry: Registry, ref: ImageRef, entry: Descriptor) -> dict[str, Any] | None:
+    """Return what is stored, whoever has signed it; None: it is damaged or gone."""
+    try:
+        found = read_artifact(
+            registry, ref.repository, entry.digest, artifact_type=SIGNATURE_TYPE
+        ).read_json()
+        statement = found["statement"]
+        shaped = {"mac", "statement"} <= found.keys() and {"digest", "claims", "key", "time"} <= {
+            *statement
+        }
+    except (NotFoundInRegistry, DamagedInRegistry, KeyError, TypeError, AttributeError):
+        return None
+    return dict(found) if shaped else None
 
 
 def _mac(statement: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from aksci.config.loader import load_config
 from aksci.core.errors import ConfigError
 from aksci.images.bases import RegistryBases
 from aksci.images.context.hasher import TreeHasher
+from aksci.images.dockerfile.expand import expand
 from aksci.images.dockerfile.parser import parse_dockerfile
 from aksci.images.dockerfile.stages import resolve_stages
 from aksci.images.graph import build_graph
@@ -353,3 +354,26 @@ def test_a_named_context_stands_in_for_stages_in_any_case_and_for_images_by_any_
     assert {name: pin.partition("@")[0] for name, pin in pins.items()} == {
         name: to.rpartition(":")[0] for name, to in contexts.items()
     }
+
+
+PATTERNS = [
+    "#a", "#*a", "##*a", "%a", "%a*", "%%a*", "/a/x", "//a/x", "//*/x", "/*/x", "//a*/x", "//?/x",
+    "//x*/y", "///x", "/a?/x", "//a*a*b/x", "##*a*b", "%%b*a", "#?", "%?", "//**/x", "#*", "%%*",
+]  # fmt: skip
+
+
+def test_patterns_in_variables_replace_what_they_replace_in_buildkit(buildkit, tmp_path):
+    words = {
+        f"{number}-{value}": ("${A%s}" % pattern, value)  # noqa: UP031 - braces of its own
+        for number, pattern in enumerate(PATTERNS)
+        for value in ("abcab", "aab", "b")
+    }
+    lines = [f"ARG A={value}\nCOPY x /{at}/q{word}q\n" for at, (word, value) in words.items()]
+    context, out = tmp_path / "context", tmp_path / "out"
+    context.mkdir()
+    (context / "x").touch()
+    (context / "Dockerfile").write_text("FROM scratch\n" + "".join(lines))
+    built = buildkit.build(context, "--output", f"type=local,dest={out}")
+    assert built.status == 0, built.text
+    for at, (word, value) in words.items():
+        assert [one.name for one in (out / at).iterdir()] == [f"q{expand(word, {'A': value})}q"], at

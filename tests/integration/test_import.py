@@ -103,7 +103,7 @@ def test_a_bake_file_with_a_matrix_inheritance_and_missing_secrets_is_read(write
     assert list(graph.images) == ["app-3-11", "app-3-12", "base", "tool"]
     app = graph.images["app-3-12"].spec
     assert app.args == {"COMMON": "1", "VERSION": "3.12"}
-    assert (app.repository, app.tags) == ("acme/app", ("3.12",))
+    assert (app.repository, app.tags) == ("shop/acme/app", ("3.12",))
     assert {(edge.base, edge.to) for edge in graph.edges} == {
         ("base", "app-3-11"), ("base", "app-3-12"), ("base", "tool")
     }  # fmt: skip
@@ -116,7 +116,7 @@ def test_only_the_targets_that_are_named_are_read(write, bake_print):
     importer = Importer(bake_print=bake_print, warn=notes.append)
     graph = build_graph(root, load_config(root / "aksci.toml"), importer=importer)
     assert list(graph.images) == ["base"]
-    assert notes == [
+    assert notes[:1] == [
         (
             "docker-bake.hcl: target.binaries: not an image of this project: it makes no image "
             "(output: local)"
@@ -153,6 +153,25 @@ services:
   multi: {build: {context: web, platforms: [linux/amd64, linux/arm64]}, profiles: [x]}
   db: {image: postgres}
 """
+
+
+@pytest.mark.parametrize(
+    "hcl",
+    [
+        'variable "A0" { default = "xxxxxxxxxx" }\n'
+        + "".join(
+            f'variable "A{at + 1}" {{ default = "${{A{at}}}${{A{at}}}" }}\n' for at in range(40)
+        )
+        + 'target "default" { args = { A = A40 } }\n',
+        'target "default" {\n name = "t-${a}-${b}-${c}-${d}"\n matrix = {\n'
+        + "".join(f"  {key} = {json.dumps([str(at) for at in range(40)])}\n" for key in "abcd")
+        + " }\n}\n",
+    ],
+)
+def test_a_small_bake_file_takes_no_gigabytes(write, bake_print, hcl):
+    root = write({"docker-bake.hcl": hcl}, 'bake = ["docker-bake.hcl"]\n')
+    with pytest.raises(ConfigError, match="with 384 MiB of memory"):
+        bake_print([root / "docker-bake.hcl"], ["default"])
 
 
 def test_compose_files_mean_what_they_mean_to_buildx(write, bake_print):
@@ -244,4 +263,4 @@ build:
     ).require()
     registry.close()
     built = {one: image.ref.repository for one, image in images.items()}
-    assert built == {each: f"{name}/{each}" for each in ("base", "job", "tool", "web")}
+    assert built == {each: f"shop/{name}/{each}" for each in ("base", "job", "tool", "web")}

@@ -16,6 +16,8 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from aksci.config.loader import load_config
+from aksci.core.git import Tracked
+from aksci.core.work_folder import WorkFolder
 from aksci.images.bases import RegistryBases
 from aksci.images.build.build_record import read_build_record
 from aksci.images.build.stable_tags import publish_tags
@@ -80,7 +82,7 @@ def shop(platform, tmp_path):
 
     def build(*arguments):
         aksci("build", "--until", "build", *arguments, AKSCI_RUN_ID="run-7")
-        publish_tags(read_build_record(root / ".aksci"), registry)
+        publish_tags(read_build_record(WorkFolder(root / ".aksci", tracked=Tracked)), registry)
 
     def data(*arguments):
         return json.loads(aksci(*arguments, "--format", "json").stdout)
@@ -142,7 +144,7 @@ def test_after_a_build_nothing_is_work_and_why_says_what_is_reused(shop, tmp_pat
     assert (json.loads(done.stdout)["any"], "matrix" in output.read_text()) == (False, False)
     document = shop.json("why", "catalog")
     check("why", document)
-    image = read_build_record(shop.root / ".aksci").images["catalog"]
+    image = read_build_record(WorkFolder(shop.root / ".aksci", tracked=Tracked)).images["catalog"]
     assert (document["action"], document["digest"]) == ("reuse", image.ref.digest)
     assert document["tag"] == f"in-{image.input_key}"
     assert document["built"]["run"] == "run-7"
@@ -211,7 +213,7 @@ def test_a_parent_that_is_finished_and_new_is_followed_to_what_changed_in_it(sho
 def test_a_lost_tag_is_missing_though_nothing_differs(shop):
     shop.build("--only", "tool")
     assert codes(shop.json("plan", "--only", "tool")) == {"tool": []}
-    image = read_build_record(shop.root / ".aksci").images["tool"]
+    image = read_build_record(WorkFolder(shop.root / ".aksci", tracked=Tracked)).images["tool"]
     lineage = read_lineage(shop.registry, image.ref.repository, image.ref.digest)
     assert read_files(shop.registry, image.ref.repository, lineage)["x"].startswith("f 644 ")
     graph = build_graph(shop.root, load_config(shop.root / "aksci.toml"))
@@ -254,7 +256,7 @@ def test_what_a_base_from_outside_triggers_counts_in_plan_and_build_alike(shop, 
 
 def test_looking_writes_nothing_to_the_registry(shop):
     shop.build("--only", "tool")
-    ref = read_build_record(shop.root / ".aksci").images["tool"].ref
+    ref = read_build_record(WorkFolder(shop.root / ".aksci", tracked=Tracked)).images["tool"].ref
     before = list_referrers(shop.registry, ref)
     (shop.root / "tool/x").write_text("changed")
     for arguments in (["plan"], ["plan", "--matrix", "github"], ["why", "tool"]):

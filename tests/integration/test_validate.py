@@ -21,7 +21,9 @@ import pytest
 from aksci.config.loader import load_config
 from aksci.config.models import ValidateConfig
 from aksci.core.errors import DockerError, Interrupted, RegistryError, ValidationError
+from aksci.core.git import Tracked
 from aksci.core.process import Runner
+from aksci.core.work_folder import WorkFolder
 from aksci.deploy.kubernetes.cluster import connect
 from aksci.deploy.kubernetes.pod_runner import PodRunner, pod_manifest
 from aksci.environment import Environment
@@ -119,7 +121,7 @@ def notes():
 @pytest.fixture
 def own(tmp_path):
     """What this project's own runs have seen."""
-    return OwnValidations(tmp_path, ours=lambda: True)
+    return OwnValidations(WorkFolder(tmp_path, tracked=Tracked))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,7 +30,8 @@ HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 HOSTILE = (
     "##vso[task.setvariable variable=a]b ##[error]c \r::error::d\n::warning::e | f <script>alert(1)"
     "</script> ]]> --> \x1b[31mred\x1b[0m \x00 %0A::error::g [link](https://evil.example) `h` "
-    "{0} \ufffe \x9b31m https://evil.example/x @team #1"
+    "{0} \ufffe \x9b31m https://evil.example/x @team #1 "
+    "\u202e\u2066\u200f\u200b\ufeff\U000e0041 a\u200db"
 )
 
 
@@ -285,10 +287,32 @@ def make_environment(tmp_path):
             "runner": None,
             "reporter": RecordingReporter(),
             "cache": root / "cache",
-            "state": root / "state",
+            "state": root.with_name(f"{root.name}-state"),  # not in the sources
             "run_id": "r",
             **values,
         }
         return Environment(root=root, config=config, name=name, settings=settings, **given)
 
     return make
+
+
+@pytest.fixture
+def limited():
+    """Run Python with 20 s of a processor and 1.5 GB of addresses, ten times what it may need."""
+
+    def run(code, arguments=()):
+        limits = (
+            "import resource\n"
+            "resource.setrlimit(resource.RLIMIT_CPU, (20, 20))\n"
+            "resource.setrlimit(resource.RLIMIT_AS, (1536 << 20, 1536 << 20))\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", limits + textwrap.dedent(code), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
+
+    return run

@@ -147,6 +147,24 @@ def test_another_environment_shares_run_and_tools_and_nothing_of_its_own(open_en
     assert other.at("staging") is env
 
 
+@pytest.mark.parametrize("first", ["", ".", "node_modules/.bin", "./bin"])
+def test_no_program_of_the_sources_is_found_by_path(open_environment, project, monkeypatch, first):
+    """POSIX: an empty folder of PATH is the working directory."""
+    program = project / first / "git"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text("#!/bin/sh\ntouch ran\n")
+    program.chmod(0o755)
+    monkeypatch.chdir(project)
+    path = f"{first}:{os.environ['PATH']}"
+    own = Runner(environment={"PATH": path}, log=lambda _line: None)
+    for given in ({}, {"runner": own}):
+        env = open_environment(variables={"HOME": str(project), "PATH": path}, **given)
+        for variables in (env.variables, env.runner.environment):
+            assert variables["PATH"] == os.environ["PATH"]
+        assert env.commit == ""  # asks the machine's git, in no repository
+    assert not (project / "ran").exists()
+
+
 def test_an_environment_that_there_is_not_is_told_with_those_that_there_are(open_environment):
     with pytest.raises(ConfigError, match="no environment 'prod'; it has: local, production, st"):
         open_environment().at("prod")
@@ -235,7 +253,7 @@ def test_the_last_build_of_another_environment_is_not_taken_for_this_ones(open_e
     with pytest.raises(UsageError):
         env.last_build()
     record = Build(run_id="r", commit="", environment="staging", images={})
-    write_build_record(env.work, record)
+    write_build_record(env.work_folder, record)
     assert env.last_build() == record
     with pytest.raises(UsageError, match="for 'staging', not 'production'") as caught:
         env.at("production").last_build()

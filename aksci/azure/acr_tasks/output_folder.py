@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import UsageError
 from aksci.core.files import write_atomically
+from aksci.core.strict_json import parse_json
+from aksci.core.work_folder import WorkFolder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 __all__ = ["ACR_TASKS", "export_folder", "tasks_folder", "write_folder"]
 
@@ -26,9 +29,16 @@ def export_folder(root: Path, chosen: Path | str | None) -> Path:
     """Return where an export goes.
 
     :param chosen: relative to the project's folder.
-    :raises UsageError: it is a file.
+    :raises UsageError: it is a file, or behind a link.
     """
-    folder = root / (chosen or f".aksci/{ACR_TASKS}")
+    folder = Path(os.path.abspath(root / (chosen or f".aksci/{ACR_TASKS}")))  # noqa: PTH100
+    # An export replaces and removes files. A link in the sources must not choose which.
+    if folder.is_relative_to(root) and folder.resolve() != folder:
+        raise UsageError(
+            f"--output {chosen or folder.relative_to(root)}: a symbolic link leads elsewhere, to "
+            f"{folder.resolve()}.",
+            hint="name the folder itself.",
+        )
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--output {chosen}: {folder} is a file, and not a folder.")
     return folder
@@ -67,7 +77,7 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> None:
 def _written(folder: Path) -> frozenset[str]:
     """Return what earlier exports wrote. Names that lead out of the folder are no names."""
     try:
-        document = json.loads((folder / _LIST).read_text(encoding="utf-8"))
+        document = parse_json(WorkFolder(folder).read(_LIST))
     except (FileNotFoundError, ValueError):
         return frozenset()
     names = document.get("files") if isinstance(document, dict) else None

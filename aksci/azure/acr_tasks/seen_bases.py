@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["ScanError", "SeenBases", "scan_bases"]
 
 _VARIABLE = re.compile(r"\$(?:\{([^}]*)\}|([A-Za-z0-9_]+))")
+_BARE = re.compile(r"\$([A-Za-z0-9_]+)")
 _NAMED = 4  # words of FROM image AS name
 
 
@@ -58,7 +59,7 @@ def scan_bases(text: str, args: Mapping[str, str], target: str | None) -> SeenBa
             continue
         written = _from(words)
         # An unknown variable is nothing, and no error.
-        image = _VARIABLE.sub(lambda one: values.get(one[1] or one[2] or "", ""), written)
+        image = _filled(written, values)
         if image not in origins:
             images[_full(image, written)] = None
         runtime = origins.get(image) or _full(image, written)
@@ -78,6 +79,13 @@ def _declare(words: list[str], values: dict[str, str]) -> None:
         name, _, value = words[1].partition("=")
         # Build arguments came first, so they win over what the Dockerfile says.
         values.setdefault(name, _unquoted(value))
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    # Behind the last brace none ends, and each ``${`` would look for one in all the rest.
+    end = text.rfind("}") + 1
+    closed = _VARIABLE.sub(lambda one: values.get(one[1] or one[2] or "", ""), text[:end])
+    return closed + _BARE.sub(lambda one: values.get(one[1], ""), text[end:])
 
 
 def _from(words: list[str]) -> str:

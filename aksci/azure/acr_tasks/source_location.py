@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+from aksci.core.git import repository_of
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -67,7 +69,4 @@ def _split(address: str) -> SplitResult:
 
 def _folder(root: Path) -> str:
     """Return a project's folder relative to the work tree that it is in."""
-    for top in (root, *root.parents):
-        if (top / ".git").exists():  # a folder, or a file in a linked work tree
-            return root.relative_to(top).as_posix()
-    return "."
+    return root.relative_to(repository_of(root)).as_posix()

@@ -18,6 +18,7 @@ from aksci.cascade.dependents.loop_guard import extended, may_ask
 from aksci.cascade.dispatch.dispatch_request import DispatchRequest
 from aksci.cascade.dispatch.dispatchers import make_dispatcher
 from aksci.core.errors import AksciError, RegistryError
+from aksci.oci.own_names import CASCADES, own_repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -157,7 +158,7 @@ class Asking:
         if not moved:
             return "ask", "once what it needs is there"
         identity = identity_of(config.targets[name])
-        asked = AskMemory(self.registry, f"{self.config.project.name}/cascade")
+        asked = AskMemory(self.registry, own_repository(self.config.project.name, CASCADES))
         # One by one: the next run may find fewer of them, or more.
         keys = {one: asking_key(identity, {one: digest}) for one, digest in moved.items()}
         times = {one: asked.when(key) for one, key in keys.items()}

@@ -7,7 +7,7 @@ import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from aksci.cascade.dispatch.post import Poster, require_safe
 from aksci.core.errors import ConfigError, DispatchError
@@ -139,6 +139,7 @@ _STARTED = 200
 _SIGN_IN = frozenset({203, 301, 302, 303, 307, 308, 401})
 """To a token that is wrong it answers 401, or with a page to sign in: by 203 or a redirect."""
 _LONGEST = 500  # characters of an address
+_WEB = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?(/[!-~]*)?", re.IGNORECASE)
 _AZURE_REFUSALS = {
     400: "it does not accept the parameters",
     403: "the token may not do this",
@@ -181,7 +182,7 @@ class AzurePipelinesDispatcher:
                 hint=self._token_hint(),
             )
         run = answer.document if isinstance(answer.document, dict) else {}
-        if answer.status != _STARTED or not isinstance(run.get("id"), int):
+        if answer.status != _STARTED or type(run.get("id")) is not int:  # True is an int, too
             reason = _AZURE_REFUSALS.get(answer.status, "that is no answer to it")
             raise DispatchError(
                 f"The {name} was not asked to run: Azure DevOps answered {answer.status}, "
@@ -206,6 +207,6 @@ def _address(run: dict[str, Any]) -> str:
     web = links.get("web") if isinstance(links, dict) else None
     href = web.get("href") if isinstance(web, dict) else None
     # It becomes a link in reports: another scheme could be a script.
-    if isinstance(href, str) and urlsplit(href).scheme in {"http", "https"}:
+    if isinstance(href, str) and _WEB.fullmatch(href):
         return sanitise(href)[:_LONGEST]
     return f"run {run['id']}"

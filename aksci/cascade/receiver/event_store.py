@@ -50,6 +50,12 @@ _LONGEST_DELAY = 3600.0
 _PATIENCE = 10  # times ``settle``: however many events come, nobody waits longer
 _LARGEST = 100  # bases of one cascade: they have to fit a command line and an API's payload
 _KEPT = 30 * 86_400.0  # seconds for which what has ended is remembered
+# A user with push access to the registry makes it send as many events as they like. With these
+# limits, the file stays below 50 MiB.
+_MOST_WAITING = 10_000  # entries
+_MOST_ENDED = 10_000  # entries
+_MOST_SEEN = 100_000  # events
+_TOO_MANY = "let [cascade.receiver] bases name less; see who pushes that much to the registry."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,17 +127,36 @@ class EventStore:
             self._connection.close()
 
     def add(self, push: Push, bases: Sequence[str]) -> bool:
-        """Store a push, on the disk when this returns; False: it was known already."""
+        """Store a push, on the disk when this returns; False: it was known already.
+
+        :raises UsageError: too much waits; nothing of it is stored.
+        """
         now = self._now()
         with self._transaction() as do:
             do("DELETE FROM seen WHERE at < ?", now - self._remember)
             do("DELETE FROM entries WHERE ended < ?", now - _KEPT)
+            do(
+                "DELETE FROM entries WHERE ended IS NOT NULL AND id IN "
+                "(SELECT id FROM entries WHERE ended IS NOT NULL ORDER BY id DESC "
+                "LIMIT -1 OFFSET ?)",
+                _MOST_ENDED,
+            )
             # In one transaction with its entries: known without them, the event would be lost when
             # it is sent once more.
             new = do("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", push.source, push.id, now)
             if not new.rowcount:
                 return False
+            self._require_room(do)
             for base in bases:
+                # Of those of one base that wait, the last one's digest counts, and the first one's
+                # time (see ``_when``).
+                do(
+                    "DELETE FROM entries WHERE base = ? AND state = 'waiting' AND attempts = 0 "
+                    "AND id NOT IN (SELECT min(id) FROM entries WHERE base = ? "
+                    "AND state = 'waiting' AND attempts = 0)",
+                    base,
+                    base,
+                )
                 do(
                     "INSERT INTO entries (event, base, digest, received) VALUES (?, ?, ?, ?)",
                     f"{push.source}:{push.id}",
@@ -243,6 +268,15 @@ class EventStore:
             moment = datetime.fromtimestamp(ended, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             document["last"] = {"state": state, "ended": moment, "base": base, "problem": problem}
         return document
+
+    def _require_room(self, do: _Do) -> None:
+        """Refuse an event that is one too many: its registry sends it again."""
+        (waiting,) = do("SELECT count(*) FROM entries WHERE state = 'waiting'").fetchone()
+        (seen,) = do("SELECT count(*) FROM seen").fetchone()
+        if waiting >= _MOST_WAITING:
+            raise UsageError(f"{waiting} pushes wait already.", hint=_TOO_MANY)
+        if seen > _MOST_SEEN:
+            raise UsageError(f"{_MOST_SEEN} events came, and are still remembered.", hint=_TOO_MANY)
 
     def _when(self, do: _Do, settle: float) -> list[tuple[_Waiting, float]]:
         """Return what waits, each with the time from which it may begin.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Intake", "Reply"]
 
 _OK, _STORED, _WRONG, _UNABLE = 200, 202, 400, 503
+_TOLD = 10  # events of one envelope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +70,11 @@ class Intake:
         except AksciError as error:
             return self._unable(error)
         # Passed over, not refused: Distribution would send the whole envelope again, for ever.
-        for problem in problems:
+        for problem in problems[:_TOLD]:
             self.reporter.warning(f"/{source}: an event is passed over: {shown(problem)}.")
+        if len(problems) > _TOLD:
+            more = len(problems) - _TOLD
+            self.reporter.warning(f"/{source}: {more} more events are passed over.")
         try:
             return _reply(sum([self._store(push) for push in pushes if not self._is_old(push)]))
         except AksciError as error:

@@ -104,7 +104,9 @@ def parse_distribution(document: Any) -> tuple[tuple[Push, ...], tuple[str, ...]
 
 def _push(source: Literal["acr", "distribution"], event: Mapping[str, Any]) -> Push | None:
     target = _mapping(event.get("target"), "target")
-    if target.get("mediaType") not in _MANIFESTS or not target.get("tag"):
+    media_type = target.get("mediaType")
+    known = isinstance(media_type, str) and media_type in _MANIFESTS  # a list has no hash
+    if not known or not target.get("tag"):
         return None  # a layer; a manifest by its digest, as attestations and signatures are
     host = _text(_mapping(event.get("request"), "request"), "host").lower()
     push = Push(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.concurrency import retry
 from aksci.core.errors import ClusterError, ConfigError, DeployError, Interrupted
 from aksci.core.http import proxy_for
+from aksci.core.strict_json import MALFORMED, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Cluster", "Conflict", "connect", "open_cluster"]
 
+_LARGEST = 256 << 20
+_MOST_VALUES = 10_000_000
+"""Of an answer: a list of 10,000 pods has two million values."""
+_LONGEST = 4000
+"""Characters of a reason that are shown: an admission webhook may have written it."""
 _PATHS = {
     "ConfigMap": ("api/v1", "configmaps"),
     "CronJob": ("apis/batch/v1", "cronjobs"),
@@ -296,7 +302,7 @@ class Cluster:
 
     def _json(self, response: httpx2.Response) -> dict[str, Any]:
         try:
-            document = response.json()
+            document = parse_json(response.content, largest=_LARGEST, most_values=_MOST_VALUES)
         except ValueError:
             document = None
         if not isinstance(document, dict):
@@ -444,7 +450,7 @@ def _ensure_namespace(cluster: Cluster, *, create: bool) -> None:
         }
         # 409: another run has made it between our look and this.
         cluster._send("POST", "/api/v1/namespaces", body=body, allow=(409,))  # noqa: SLF001
-    elif response.json().get("status", {}).get("phase") == "Terminating":
+    elif (cluster._json(response).get("status") or {}).get("phase") == "Terminating":  # noqa: SLF001
         raise ConfigError(
             f"The namespace {cluster.namespace!r} is being deleted.",
             hint=f"kubectl wait --for=delete namespace/{cluster.namespace}, then run again.",
@@ -455,6 +461,6 @@ def _status_message(response: httpx2.Response) -> str:
     from aksci.core.text import sanitise
 
     try:
-        return sanitise(str(response.json()["message"]))
-    except (ValueError, KeyError, TypeError):
+        return sanitise(str(parse_json(response.content)["message"])[:_LONGEST])
+    except MALFORMED:
         return sanitise(str(response.text)[:300])

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.core.errors import ConfigError
-from aksci.core.text import sanitise
+from aksci.core.inside import Inside
+from aksci.core.strict_json import MALFORMED, parse_json
+from aksci.core.text import sanitise, short_line
+from aksci.deploy.kubernetes.manifest_images import check_namespaces, parse_manifests
+from aksci.deploy.kubernetes.manifest_records import check_records
+from aksci.deploy.program_limits import LIMITS, ran_out
 from aksci.deploy.state.desired import values_files
 from aksci.deploy.targets.helm import template_argv
 from aksci.oci.references import ImageRef
+from aksci.supply.release.chart import read_chart
+from aksci.supply.release.chart_content import check_chart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +34,7 @@ Level = Literal["error", "warning", "info"]
 # Nothing is built yet: any digest will do to see whether the chart takes one.
 _DUMMY = "sha256:" + "0" * 64
 _POD_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod"})
+_HADOLINT = (".hadolint.yaml", ".hadolint.yml")
 _SERVING = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 
 
@@ -93,12 +101,12 @@ def lint_project(
 
     :param dockerfiles: those that were discovered, absolute.
     """
+    inside = Inside(root)
     findings = _lint_dockerfiles(dockerfiles, root, tools)
     for name, service in config.services.items():
         chart = root / service.chart
-        if not (chart / "Chart.yaml").is_file():
-            message = f"services.{name}.chart: there is no chart here (no Chart.yaml)"
-            findings.append(_error(service.chart, "aksci-chart", message))
+        if why := _no_chart(inside, name, service.chart):
+            findings.append(_error(service.chart, "aksci-chart", why))
             continue
         # With each: a value that only production sets is where a mistake hides.
         for environment_name, environment in config.environments.items():
@@ -111,47 +119,80 @@ def lint_project(
     return LintReport(findings=tuple(sorted(set(findings))))
 
 
+def _no_chart(inside: Inside, service: str, chart: str) -> str:
+    """Say why there is nothing that Helm may read; empty: there is."""
+    where = f"services.{service}.chart"
+    try:
+        if not inside.has_file(f"{chart}/Chart.yaml", where=where):
+            return f"{where}: there is no chart here (no Chart.yaml)"
+        found = inside.find(chart, where=where)
+        read_chart(found)
+        check_chart(found)
+    except ConfigError as error:
+        return error.message
+    return ""
+
+
 def check_manifests(path: str, manifests: Sequence[Mapping[str, Any]]) -> list[LintFinding]:
     """Check manifests for what we ask beyond Kubernetes' schema: digests, probes, resources."""
     findings = []
     for each in manifests:
-        kind, spec = each.get("kind"), _pod_spec(each)
+        kind, spec = str(each.get("kind")), _pod_spec(each)
         if kind not in _POD_KINDS or spec is None:
             continue
-        for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
-            where = f"{kind}/{each['metadata']['name']}, container {container.get('name')}"
+        place = f"{kind}/{short_line(_table(each, 'metadata').get('name'))}"
+        for container in [*_containers(spec, "initContainers"), *_containers(spec, "containers")]:
+            where = f"{place}, container {short_line(container.get('name'))}"
             if "@sha256:" not in str(container.get("image", "")):
-                message = f"{where}: image {container.get('image')!r} is not named by digest"
+                image = short_line(container.get("image"))
+                message = f"{where}: image {image!r} is not named by digest"
                 findings.append(_error(path, "aksci-digest", message))
-            resources = container.get("resources") or {}
-            if not resources.get("requests") or not (resources.get("limits") or {}).get("memory"):
+            resources = _table(container, "resources")
+            if not resources.get("requests") or not _table(resources, "limits").get("memory"):
                 message = f"{where}: set resources.requests and resources.limits.memory"
                 findings.append(_error(path, "aksci-resources", message))
-        for container in (spec.get("containers") or []) if kind in _SERVING else []:
+        for container in _containers(spec, "containers") if kind in _SERVING else []:
             for probe in ("readinessProbe", "livenessProbe"):
                 if probe not in container:
-                    where = f"{kind}/{each['metadata']['name']}, container {container.get('name')}"
+                    where = f"{place}, container {short_line(container.get('name'))}"
                     findings.append(_error(path, "aksci-probe", f"{where}: no {probe}"))
     return findings
 
 
+def _table(node: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return what is there, if it is a mapping: a chart may render anything."""
+    found = node.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _containers(spec: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    found = spec.get(key)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
 def _pod_spec(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
-    spec = manifest.get("spec") or {}
+    spec = _table(manifest, "spec")
     if manifest.get("kind") == "CronJob":
-        spec = (spec.get("jobTemplate") or {}).get("spec") or {}
+        spec = _table(_table(spec, "jobTemplate"), "spec")
     if manifest.get("kind") != "Pod":
-        spec = (spec.get("template") or {}).get("spec")
-    return spec if isinstance(spec, dict) else None
+        spec = _table(_table(spec, "template"), "spec")
+    return spec or None
 
 
 def _lint_dockerfiles(paths: Sequence[Path], root: Path, tools: LintTools) -> list[LintFinding]:
     if tools.hadolint is None or not paths:
         return []
-    config = root / ".hadolint.yaml"
-    options = ["--config", str(config)] if config.is_file() else []
+    # Named each time: hadolint looks for both by itself, and shows what it can't read of them.
+    settings = [root / name for name in _HADOLINT if Inside(root).has_file(name)]
+    options = ["--config", str(settings[0])] if settings else []
     argv: list[str | Path] = [tools.hadolint, "--no-fail", "--format", "json", *options, *paths]
     # --no-fail: findings are no failure of the tool, so any other status than 0 is one.
-    result = tools.runner.run(argv, cwd=root, timeout=120)
+    result = tools.runner.run(argv, cwd=root, timeout=120, limits=LIMITS)
+    try:
+        found = parse_json(result.stdout or "[]")
+    except MALFORMED:
+        # Cut off: nobody reads so much.
+        return [_error("Dockerfile", "hadolint", f"it found more than {LIMITS.output >> 20} MB")]
     levels: dict[str, Level] = {"error": "error", "warning": "warning"}
     return [
         LintFinding(
@@ -161,7 +202,7 @@ def _lint_dockerfiles(paths: Sequence[Path], root: Path, tools: LintTools) -> li
             rule=each["code"],
             message=sanitise(each["message"]),
         )
-        for each in json.loads(result.stdout or "[]")
+        for each in found
     ]
 
 
@@ -185,16 +226,23 @@ def _lint_chart(
     )  # fmt: skip
     # `helm lint` takes the same flags as `helm template`, but no release name.
     linting = ["lint", "--quiet", "--strict", *rendering[2:]]
-    lint = tools.runner.run([tools.helm, *linting], timeout=120, check=False)
+    run = partial(tools.runner.run, timeout=120, check=False, limits=LIMITS)
+    lint = run([tools.helm, *linting])
+    if ran_out(lint.status):
+        taken = f"it takes more than {LIMITS.memory >> 20} MiB, or {LIMITS.cpu} s of work"
+        return [_error(path, "helm-lint", f"Helm can't render it: {taken}")]
     # What does not lint may not render: its one error is enough.
     if lint.status != 0:
         return [_error(path, "helm-lint", line) for line in _words(lint.stdout + lint.stderr)]
-    rendered = tools.runner.run([tools.helm, *rendering], timeout=120, check=False)
+    rendered = run([tools.helm, *rendering])
     if rendered.status != 0:
         return [_error(path, "helm-template", line) for line in _words(rendered.stderr)]
-    import yaml
-
-    manifests = [each for each in yaml.safe_load_all(rendered.stdout) if isinstance(each, dict)]
+    try:
+        manifests = parse_manifests(name, rendered.stdout)
+        check_namespaces(name, manifests, environment.namespace)
+        check_records(name, manifests)
+    except ConfigError as error:
+        return [_error(path, "aksci-manifest", " ".join(error.message.split()))]
     return [*check_manifests(path, manifests), *_conform(path, rendered.stdout, tools)]
 
 
@@ -213,10 +261,10 @@ def _conform(path: str, manifests: str, tools: LintTools) -> list[LintFinding]:
         *where,
         "-",
     ]
-    result = tools.runner.run(argv, stdin=manifests, timeout=120, check=False)
+    result = tools.runner.run(argv, stdin=manifests, timeout=120, check=False, limits=LIMITS)
     try:
-        resources = json.loads(result.stdout).get("resources") or []
-    except ValueError:
+        resources = parse_json(result.stdout).get("resources") or []
+    except MALFORMED:
         return [_error(path, "kubeconform", sanitise(result.stderr.strip() or "it did not answer"))]
     return [
         _error(path, "kubeconform", f"{each['kind']}/{each['name']}: {message}")

@@ -11,6 +11,7 @@ from aksci.core.concurrency import backoff, retry
 from aksci.core.errors import DeployError
 from aksci.core.strict_json import read_document
 from aksci.deploy.kubernetes.cluster import Conflict
+from aksci.deploy.kubernetes.manifest_records import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DeployRecord", "Deployed", "RecordKeeper", "ServiceRecord", "read_record"]
 
-# A ConfigMap, and not a file of ours: any machine may deploy next.
-_NAME = "aksci-release"
 _ATTEMPTS = 5
 _KEEP = 10
 
@@ -92,7 +91,7 @@ def read_record(cluster: Cluster) -> DeployRecord:
 
     :raises DeployError: it is damaged.
     """
-    return _parse(cluster.get("ConfigMap", _NAME))
+    return _parse(cluster.get("ConfigMap", RECORD))
 
 
 class RecordKeeper:
@@ -115,11 +114,11 @@ class RecordKeeper:
                 )
             except Conflict:
                 raise DeployError(
-                    f"The ConfigMap {_NAME} could not be written: others keep changing it."
+                    f"The ConfigMap {RECORD} could not be written: others keep changing it."
                 ) from None
 
     def _update_once(self, change: Callable[[DeployRecord], DeployRecord]) -> None:
-        found = self._cluster.get("ConfigMap", _NAME)
+        found = self._cluster.get("ConfigMap", RECORD)
         before = _parse(found)
         after = change(before)
         if after != before:
@@ -128,7 +127,7 @@ class RecordKeeper:
     def _write(self, found: dict[str, Any] | None, record: DeployRecord) -> None:
         document = {"schema": 1, **asdict(record)}
         metadata: dict[str, Any] = {
-            "name": _NAME,
+            "name": RECORD,
             "namespace": self._cluster.namespace,
             "labels": {"app.kubernetes.io/managed-by": "aksci"},
         }
@@ -154,7 +153,7 @@ def _parse(found: dict[str, Any] | None) -> DeployRecord:
         return read_document(DeployRecord, found["data"]["record.json"])
     except (KeyError, TypeError, ValueError) as error:
         raise DeployError(
-            f"The ConfigMap {_NAME} is damaged ({error!r}).",
-            hint=f"kubectl delete configmap {_NAME}: the next deploy looks at every service anew; "
+            f"The ConfigMap {RECORD} is damaged ({error!r}).",
+            hint=f"kubectl delete configmap {RECORD}: the next deploy looks at every service anew; "
             "the history for rollback is lost.",
         ) from None

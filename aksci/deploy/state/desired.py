@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tarfile
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import place_named
+from aksci.supply.release.chart_content import packed_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,9 +78,13 @@ def gather_inputs(
 def values_files(root: Path, environment: EnvironmentConfig, service: str) -> tuple[Path, ...]:
     """Return the environment's values files for a service, ``{service}`` filled in.
 
-    :raises ConfigError: one does not exist.
+    :raises ConfigError: one does not exist, or a link leads out of the project.
     """
-    paths = tuple(root / each.replace("{service}", service) for each in environment.values)
+    where = f"services.{service}: the values file"
+    paths = tuple(
+        place_named(root, each.replace("{service}", service), where=where)
+        for each in environment.values
+    )
     for path in paths:
         if not path.is_file():
             raise ConfigError(
@@ -105,14 +110,8 @@ def _chart_files(chart: Path) -> dict[str, bytes]:
             for path in chart.rglob("*")
             if path.is_file()
         }
-    try:
-        with tarfile.open(chart) as archive:
-            members = [each for each in archive.getmembers() if each.isfile()]
-            files = {each.name: archive.extractfile(each) for each in members}
-            # Without the package's own folder: packed or not, a chart has one hash.
-            return {name.partition("/")[2]: file.read() for name, file in files.items() if file}
-    except (OSError, tarfile.TarError) as error:
-        raise ConfigError(f"The chart {chart} can't be read: {error}.") from None
+    # Without the package's own folder: packed or not, a chart has one hash.
+    return packed_files(chart.read_bytes(), f"The chart {chart}")
 
 
 def _sha256(content: bytes) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import DeployError, LockError
 from aksci.deploy.kubernetes.cluster import Conflict
+from aksci.deploy.kubernetes.manifest_records import LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Lock", "hold_lock"]
 
-_NAME = "aksci-deploy"  # whatever the project and environment: they share the namespace
 # Six renewals fit in, so that some may fail.
 _DURATION = 30
 _RENEW = 5.0
@@ -62,7 +62,7 @@ def hold_lock(cluster: Cluster, holder: str, *, say: Callable[[str], None]) -> I
     :param holder: who we are, for people: all jobs of one CI run may have one name.
     :raises LockError: another run, or another job of this one, holds it and is alive.
     """
-    lock = Lock(name=_NAME, holder=holder)
+    lock = Lock(name=LOCK, holder=holder)
     _acquire(cluster, lock, say)
     # A daemon: a process that ends for any reason must stop renewing.
     thread = threading.Thread(target=_renew, args=(cluster, lock), name="aksci-lock", daemon=True)
@@ -112,7 +112,8 @@ def _expired(spec: dict[str, Any], now: datetime) -> bool:
     if not spec.get("renewTime"):
         return True
     renewed = datetime.fromisoformat(spec["renewTime"])
-    return now > renewed + timedelta(seconds=spec.get("leaseDurationSeconds", _DURATION))
+    # No sum: the last second of the year 9999 has no later one.
+    return now - renewed > timedelta(seconds=spec.get("leaseDurationSeconds", _DURATION))
 
 
 def _is_ours(lease: dict[str, Any], lock: Lock) -> bool:

@@ -66,6 +66,8 @@ class Change:
     """The environment's values files, in their order."""
     images: Mapping[str, ImageRef]
     """Values key -> image, by digest."""
+    allowed: frozenset[str] = frozenset()
+    """All images of the release, which it may run; none: those of ``images``."""
     desired: str = ""
     """A hash of all that the service is made of, to be kept with the revision."""
     release: str = ""

@@ -1,22 +1,27 @@
-"""Helm 4 (and 3): command lines as pure functions, and the state of releases.
+"""Helm 4: command lines as pure functions, and the state of releases.
 
 Helm applies and keeps the revisions; waiting is the tracker's, so an upgrade is never given
 ``--wait``. Helm 4.3.1 then waits for hooks only (``hookOnly``, its default; source:
-pkg/cmd/flags.go), as Helm 3 does.
+pkg/cmd/flags.go).
 """
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import ConfigError, DeployError, ProcessError
-from aksci.deploy.kubernetes.manifest_images import parse_manifests
+from aksci.core.errors import ConfigError, DeployError, ProcessError, ProcessTimeout
+from aksci.deploy.kubernetes.manifest_images import check_namespaces, parse_manifests
+from aksci.deploy.kubernetes.manifest_records import check_records
+from aksci.deploy.program_limits import LIMITS, ran_out
 from aksci.deploy.targets.deploy_target import Revision, ServiceState
+from aksci.deploy.targets.post_render import PLUGIN, raise_refusal, write_plugin
+from aksci.supply.release.chart_content import check_chart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from aksci.core.process import Runner
     from aksci.deploy.kubernetes.cluster import Cluster
@@ -109,7 +114,7 @@ def upgrade_argv(
     :param force: take fields back that somebody else has set: without it, server-side apply
         refuses what ``kubectl set image`` has changed. Helm 4 only.
     """
-    argv = ["upgrade", "--install", name, str(chart)]
+    argv = ["upgrade", "--install", name, str(chart), "--post-renderer", PLUGIN]
     for path in values:
         argv += ["--values", str(path)]
     argv += set_images(images)
@@ -139,8 +144,11 @@ class Helm:
         """Render a chart as it will be applied.
 
         :raises ConfigError: a template is wrong, or values do not fit the chart's
-            values.schema.json.
+            values.schema.json; it can be read in two ways; or it brings what runs in another
+            namespace, what Helm takes for a record of its own, or what no rendering shows.
         """
+        # What is in crds, Helm installs before it renders anything.
+        check_chart(change.chart)
         argv = template_argv(
             change.service, change.chart, namespace=self.namespace, values=change.values,
             images=change.images, kube_version=change.kube_version,
@@ -152,9 +160,12 @@ class Helm:
             files = ", ".join(str(path) for path in change.values) or "its own values"
             raise ConfigError(
                 f"services.{change.service}: the chart does not render with {files}. Helm says:"
-                f"\n\n{_indent(error.output)}"
+                f"\n\n{_words(error)}"
             ) from None
-        return parse_manifests(change.service, text)
+        manifests = parse_manifests(change.service, text)
+        check_namespaces(change.service, manifests, self.namespace)
+        check_records(change.service, manifests)
+        return manifests
 
     def apply(self, cluster: Cluster, change: Change) -> None:
         """Upgrade, with what tells the next run what this one has applied."""
@@ -170,6 +181,7 @@ class Helm:
             },
             timeout=change.timeout,
             force=change.force,
+            allowed=change.allowed,
         )
 
     def objects(self, cluster: Cluster, service: str) -> Sequence[Mapping[str, Any]]:
@@ -210,8 +222,15 @@ class Helm:
         labels: Mapping[str, str],
         timeout: int,
         force: bool = False,
+        allowed: frozenset[str] = frozenset(),
     ) -> None:
-        """Install or upgrade a release and return as soon as Kubernetes has accepted it."""
+        """Install or upgrade a release and return as soon as Kubernetes has accepted it.
+
+        :param allowed: the images that it may run; none: ``images``.
+        :raises ConfigError: what Helm has rendered can be read in two ways, or runs something in
+            another namespace. Nothing was applied, which is so for the next one, too.
+        :raises TrustError: it runs an image that is not allowed.
+        """
         argv = upgrade_argv(
             name,
             chart,
@@ -221,8 +240,20 @@ class Helm:
             timeout=timeout,
             force=force,
         )
-        # Helm's own time-out comes first: it then ends the revision in order.
-        self._change(name, "apply it", argv, timeout=timeout + 60)
+        with tempfile.TemporaryDirectory(prefix="aksci-helm-") as folder:
+            write_plugin(
+                Path(folder),
+                service=name,
+                namespace=self.namespace,
+                allowed=allowed or {str(ref) for ref in images.values()},
+            )
+            plugins = {"HELM_PLUGINS": folder}
+            try:
+                # Helm's own time-out comes first: it then ends the revision in order.
+                self._change(name, "apply it", argv, timeout=timeout + 60, variables=plugins)
+            except DeployError:
+                raise_refusal(Path(folder))
+                raise
 
     def rollback(self, name: str, revision: int, *, timeout: int) -> None:
         """Make a new revision out of an earlier one."""
@@ -238,21 +269,32 @@ class Helm:
 
     def manifest(self, name: str) -> list[dict[str, Any]]:
         """Return the objects of a release's latest revision, hooks aside."""
-        import yaml
+        return parse_manifests(name, self._run(["get", "manifest", name]))
 
-        text = self._run(["get", "manifest", name])
-        return [each for each in yaml.safe_load_all(text) if isinstance(each, dict)]
-
-    def _change(self, name: str, what: str, argv: list[str], *, timeout: float) -> None:
+    def _change(
+        self,
+        name: str,
+        what: str,
+        argv: list[str],
+        *,
+        timeout: float,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         try:
-            self._run(argv, timeout=timeout)
+            self._run(argv, timeout=timeout, variables=variables)
         except ProcessError as error:
             raise DeployError(
-                f"services.{name}: Helm could not {what}:\n\n"
-                f"{_indent(error.output or error.message)}"
+                f"services.{name}: Helm could not {what}:\n\n{_words(error)}"
             ) from None
 
-    def _run(self, argv: list[str], *, bound: bool = True, timeout: float = 120) -> str:
+    def _run(
+        self,
+        argv: list[str],
+        *,
+        bound: bool = True,
+        timeout: float = 120,
+        variables: Mapping[str, str] | None = None,
+    ) -> str:
         where = ["--namespace", self.namespace, "--kubeconfig", str(self.kubeconfig)]
         where += ["--kube-context", self.context] if self.context else []
         whole: list[str | Path] = [self.program, *argv, *(where if bound else [])]
@@ -262,7 +304,15 @@ class Helm:
         env = {key: value for key, value in rest if not key.upper().startswith("HELM_")}
         # Where read_helm_states looks.
         env["HELM_DRIVER"] = "secret"
-        return self.runner.run(whole, env=env, only_env=True, timeout=timeout).stdout
+        env.update(variables or {})
+        return self.runner.run(whole, env=env, only_env=True, timeout=timeout, limits=LIMITS).stdout
+
+
+def _words(error: ProcessError) -> str:
+    """Return what Helm says, but for the thousands of lines with which Go ends without memory."""
+    if ran_out(error.status) and not isinstance(error, ProcessTimeout):
+        return f"  It took more than {LIMITS.memory >> 20} MiB, or {LIMITS.cpu} s of work."
+    return _indent(error.output or error.message)
 
 
 def _indent(text: str) -> str:

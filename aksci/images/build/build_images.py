@@ -67,6 +67,7 @@ def build_images(
         force=force,
         failures=failures or {},
         trusted=trusted,
+        known=settings.known,
     )
     run = Run(
         lookup=lookup,

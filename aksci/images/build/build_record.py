@@ -6,14 +6,13 @@ explains, and decides nothing.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.core.errors import BuildError, GateError, RegistryError, UsageError
-from aksci.core.files import write_atomically
 from aksci.core.strict_json import MALFORMED, parse_json
+from aksci.core.work_folder import WorkFolderError
 from aksci.oci.references import ImageRef
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aksci.core.errors import AksciError
+    from aksci.core.work_folder import WorkFolder
 
 
 __all__ = [
@@ -38,6 +38,8 @@ __all__ = [
 Action = Literal["built", "reused", "kept"]
 """``kept``: a cascade left what is published as it is."""
 _SCHEMA = 1
+_BUILD = "build.json"
+_FAILED = "failed.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +201,7 @@ def _names(images: Mapping[str, BuiltImage]) -> str:
     return ", ".join([*built, *([f"{reused} unchanged"] if reused else [])])
 
 
-def write_build_record(work: Path, build: Build) -> Path:
+def write_build_record(work: WorkFolder, build: Build) -> Path:
     """Write ``build.json`` in the project's ``.aksci`` folder, atomically."""
     document = {
         "schema": _SCHEMA,
@@ -223,21 +225,18 @@ def write_build_record(work: Path, build: Build) -> Path:
             for name, image in sorted(build.images.items())
         },
     }
-    work.mkdir(parents=True, exist_ok=True)
-    path = work / "build.json"
-    # Less the umask. A job that runs as another user takes it up, which 0600 would forbid.
-    write_atomically(path, json.dumps(document, indent=2) + "\n", mode=0o666)
-    return path
+    return work.write_own(_BUILD, document)
 
 
-def read_build_record(work: Path) -> Build:
+def read_build_record(work: WorkFolder) -> Build:
     """Read the last build.
 
     :raises UsageError: there is none, or it is unreadable.
+    :raises TrustError: a run of ours may not have written it.
     """
-    path = work / "build.json"
+    path = work.path / _BUILD
     try:
-        document = parse_json(path.read_bytes())
+        document = work.read_own(_BUILD)
         if document["schema"] != _SCHEMA:
             raise ValueError(f"schema {document['schema']!r}")
         images = {name: _image(name, entry) for name, entry in document["images"].items()}
@@ -297,17 +296,21 @@ class Failure:
     run: str
 
 
-def read_failures(work: Path) -> dict[str, Failure]:
+def read_failures(work: WorkFolder) -> dict[str, Failure]:
     """Return the failures by image; none where the file is missing or damaged."""
     try:
-        document = parse_json((work / "failed.json").read_bytes())
+        document = parse_json(work.read(_FAILED))
         return {name: _failure(entry) for name, entry in document.items()}
-    except (OSError, *MALFORMED):
+    except (OSError, WorkFolderError, *MALFORMED):
         return {}
 
 
 def update_failures(
-    work: Path, failed: Mapping[str, Failure], *, succeeded: Iterable[str], known: Iterable[str]
+    work: WorkFolder,
+    failed: Mapping[str, Failure],
+    *,
+    succeeded: Iterable[str],
+    known: Iterable[str],
 ) -> None:
     """Enter new failures, and take out what has succeeded since or is no image any more.
 
@@ -321,15 +324,16 @@ def update_failures(
     document = {
         name: {"key": one.key, "error": one.error, "run": one.run} for name, one in after.items()
     }
-    work.mkdir(parents=True, exist_ok=True)
-    write_atomically(work / "failed.json", json.dumps(document, indent=2) + "\n", mode=0o666)
+    work.write(_FAILED, json.dumps(document, indent=2) + "\n")
 
 
 def _failure(entry: Mapping[str, Any]) -> Failure:
     return Failure(key=entry["key"], error=entry["error"], run=entry["run"])
 
 
-def recorded_reasons(work: Path, run: str, image: str, digest: str) -> tuple[dict[str, Any], ...]:
+def recorded_reasons(
+    work: WorkFolder, run: str, image: str, digest: str
+) -> tuple[dict[str, Any], ...]:
     """Return why a run built a digest of an image; nothing where no record here says it.
 
     A record of another machine is not here. It explains, and decides nothing.
@@ -337,26 +341,29 @@ def recorded_reasons(work: Path, run: str, image: str, digest: str) -> tuple[dic
     :param work: the project's ``.aksci`` folder.
     :param run: as the registry tells it: anybody may have written that.
     """
-    for path in (work / "build.json", work / "cascade.json", *_run_records(work, run)):
+    for name in (_BUILD, "cascade.json", *_run_records(work, run)):
         try:
-            document = parse_json(path.read_bytes())
+            document = parse_json(work.read(name))
             if document["run"] != run:
                 continue
             for entry in _images_of(document):
                 if entry["image"] == image and _digest_of(entry) == digest and entry["reasons"]:
                     return tuple(entry["reasons"])
-        except (OSError, *MALFORMED):
+        except (OSError, WorkFolderError, *MALFORMED):
             continue
     return ()
 
 
-def _run_records(work: Path, run: str) -> list[Path]:
+def _run_records(work: WorkFolder, run: str) -> list[str]:
     """Return the records of a run's sessions, the last first: a run may build several times."""
     # As text, and in no pattern or path: the registry says which run it was.
-    found = [path for path in (work / "runs").glob("*.json") if path.name.startswith(run)]
-    with contextlib.suppress(FileNotFoundError):  # another session removes old ones
-        found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    return found
+    try:
+        files = work.files("runs")
+    except WorkFolderError:
+        return []
+    found = [name for name in files if name.startswith(run) and name.endswith(".json")]
+    found.sort(key=lambda name: files[name].st_mtime, reverse=True)
+    return [f"runs/{name}" for name in found]
 
 
 def _images_of(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

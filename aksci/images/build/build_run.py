@@ -31,6 +31,7 @@ from aksci.oci.references import ImageRef, is_digest, parse_reference
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from aksci.core.reporting import Reporter, Task
     from aksci.images.bases import BaseResolver
@@ -66,6 +67,8 @@ class BuildSettings:
     run_id: str = ""
     environment: str = ""
     """The environment's name."""
+    known: Path | None = None
+    """The file that keeps what earlier runs have read of the sources."""
 
 
 class ImageCheck(Protocol):
@@ -320,7 +323,7 @@ class Run:
         try:
             image = read_image(root, inputs.image.spec, {}, triggers=inputs.image.triggers)
             # The run's own has its answers already, from before the build.
-            fresh = TreeHasher(root)
+            fresh = TreeHasher(root, self.lookup.known)
             same = source_of(image, fresh).key == inputs.source.key
             same = same and state_of(image, fresh) == state_of(image, self.lookup.hasher)
             if image.dockerfile.text == inputs.image.dockerfile.text:  # else, a comment changed

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import place_named
 from aksci.core.secret import Secret
 from aksci.images.engines.builder import BuildSecret, BuildSsh
 
@@ -27,7 +28,7 @@ def load_secrets(
     found = []
     for name, secret in sorted(config.build.secrets.items()):
         if secret.file is not None:
-            path = root / secret.file
+            path = place_named(root, secret.file, where=f"[build.secrets.{name}] file")
             if path.is_file():
                 found.append(BuildSecret(id=name, file=path))
                 continue
@@ -59,7 +60,7 @@ def load_ssh(config: Config, *, root: Path, variables: Mapping[str, str]) -> tup
                 f"{where} means the ssh agent, and the variable SSH_AUTH_SOCK does not name one.",
                 hint='eval "$(ssh-agent)" && ssh-add; or name key files in aksci.toml.',
             )
-        keys = tuple(root / Path(file).expanduser() for file in files)
+        keys = tuple(place_named(root, Path(file).expanduser(), where=where) for file in files)
         for key in keys:
             if not key.is_file():
                 raise ConfigError(f"{where}: the key file {key} does not exist.")

@@ -6,17 +6,15 @@ if it is named there; everything else is trusted by its signature.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aksci.core.files import write_atomically
-from aksci.core.strict_json import MALFORMED, parse_json
+from aksci.core.strict_json import MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
+    from aksci.core.work_folder import WorkFolder
     from aksci.images.build.build_record import BuiltImage
     from aksci.oci.references import ImageRef
 
@@ -38,26 +36,27 @@ class OwnBuilds:
         return key in self.keys.get(str(ref), ())
 
 
-def read_own_builds(work: Path) -> OwnBuilds:
-    """Read the file; after a damaged or missing one, no unsigned build is trusted."""
+def read_own_builds(work: WorkFolder) -> OwnBuilds:
+    """Read the file; after one that is damaged, missing or not ours, no unsigned build counts."""
     try:
-        document = parse_json((work / _BUILT).read_bytes())
+        document = work.find_own(_BUILT) or {}
         known = {str(ref): frozenset(map(str, keys)) for ref, keys in document["images"].items()}
         return OwnBuilds(known if document["schema"] == _BUILT_SCHEMA else {})
-    except (OSError, *MALFORMED):
+    except MALFORMED:
         return OwnBuilds({})
 
 
-def write_own_builds(work: Path, before: OwnBuilds, images: Iterable[BuiltImage]) -> OwnBuilds:
+def write_own_builds(
+    work: WorkFolder, before: OwnBuilds, images: Iterable[BuiltImage]
+) -> OwnBuilds:
     """Remember what a run has built, and of what earlier ones have, what it reused."""
     kept: dict[str, set[str]] = {}
     for image in images:
         if image.made or before.has(image.ref, image.input_key):
             kept.setdefault(str(image.ref), set()).add(image.input_key)
-    work.mkdir(parents=True, exist_ok=True)
     document = {
         "schema": _BUILT_SCHEMA,
         "images": {ref: sorted(keys) for ref, keys in sorted(kept.items())},
     }
-    write_atomically(work / _BUILT, json.dumps(document, indent=2) + "\n", mode=0o666)
+    work.write_own(_BUILT, document)
     return OwnBuilds({ref: frozenset(keys) for ref, keys in kept.items()})

@@ -18,6 +18,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import Inside
 from aksci.images.context.ignore import parse_ignore
 from aksci.images.context.known_files import Facts, key_of
 from aksci.images.context.walk import (
@@ -63,11 +64,14 @@ class TreeHasher:
     Each entry counts with relative path, kind, mode (but for the group's write permission), and
     content or link target; times and owners do not, as BuildKit's cache ignores them too. Files
     that did not change since an earlier run are not read. Safe to use from several threads.
+
+    :param known: the file that keeps what earlier runs have read; None: nothing does.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, known: Path | None = None) -> None:
         self._root = root
-        self._facts = Facts(root / STATE)
+        self._inside = Inside(root)
+        self._facts = Facts(root / STATE, known)
         self._reading = threading.Lock()
         """One thread reads at a time: several would only wrestle for the interpreter's lock."""
         self._trees: dict[Key, tuple[str, bytes]] = {}
@@ -85,7 +89,8 @@ class TreeHasher:
 
         :param dockerfile: its own ignore file counts; None: there is no Dockerfile.
         :param sources: paths and patterns that it reads; None: everything.
-        :raises ConfigError: a file can't be read, or aksci's own state would be.
+        :raises ConfigError: a file can't be read, aksci's own state would be, or the context is
+            outside of the project.
         """
         key = self._key(context, dockerfile, sources)
         with self._reading:
@@ -180,10 +185,12 @@ class TreeHasher:
         describe: Callable[[str, Folder], Iterable[tuple[str, str]]],
     ) -> dict[str, str]:
         """Describe all that is read; where a source leads through a link, that is everything."""
+        # BuildKit, too, takes what a link to the folder itself leads to for the context.
+        self._inside.check(context, where="the build context")
         base = str(self._root / context)
         self._seen.clear()
         try:
-            ignore = parse_ignore(_ignore_text(context, ignore_file))
+            ignore = parse_ignore(_ignore_text(self._inside, context, ignore_file))
             try:
                 found = _collect(base, ignore, parse_sources(sources), describe)
             except LinkedSourceError:  # where the link leads is for BuildKit to say
@@ -302,11 +309,16 @@ def ignore_override(root: Path, context: str, dockerfile: str) -> bytes | None:
     """Return the .dockerignore that a build must be given in place of the one on disk.
 
     Where the context is the project's own folder, that leaves out ``.aksci``, which changes with
-    each run. Anywhere else it is None: what is on disk holds.
+    each run. Where the ignore file or the Dockerfile is a link, it is what the link leads to:
+    BuildKit follows none out of the folder that it is sent, and would build with neither. Anywhere
+    else it is None: what is on disk holds.
+
+    :raises ConfigError: a link leads out of the project.
     """
-    if not _is_root(context):
+    ignore_file = _ignore_file(root, context, dockerfile)
+    if not (_is_root(context) or ignore_file.is_symlink() or (root / dockerfile).is_symlink()):
         return None
-    text = _ignore_text(context, _ignore_file(root, context, dockerfile))
+    text = _ignore_text(Inside(root), context, ignore_file)
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -315,13 +327,17 @@ def _ignore_file(root: Path, context: str, dockerfile: str | None) -> Path:
     own = root / f"{dockerfile}.dockerignore"
     if dockerfile is not None and own.is_file():
         return own
-    return root / context / ".dockerignore"
+    path = root / context / ".dockerignore"
+    if dockerfile is None and path.is_symlink():
+        # For a named context, BuildKit takes no other one.
+        Inside(root / context, name=f"the named context {context}").find(path)
+    return path
 
 
-def _ignore_text(context: str, ignore_file: Path) -> str:
+def _ignore_text(inside: Inside, context: str, ignore_file: Path) -> str:
     text = ""
     if ignore_file.is_file():
-        text = ignore_file.read_text(encoding="utf-8", errors="surrogateescape")
+        text = inside.read(ignore_file).decode("utf-8", "surrogateescape")
     return f"{text}\n{STATE}\n" if _is_root(context) else text
 
 

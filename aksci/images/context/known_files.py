@@ -10,17 +10,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import marshal
+import os
 import struct
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.files import write_atomically
+from aksci.core.work_folder import WorkFolder, WorkFolderError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["Facts", "key_of"]
+__all__ = ["Facts", "facts_file", "key_of"]
 
 _HEAD = b"aksci facts 1\n"
 _SETTLED = 2_000_000_000
@@ -33,18 +34,23 @@ _MOST = 200_000
 class Facts:
     """Remember by the state of some files what was computed from their content.
 
-    Kept in a file of the project's state folder, where there is one: its own times come from the
-    file system that holds the project, so clocks need not agree.
+    Kept in a file of the user's cache: in the project's own folder, the sources could bring one
+    that says what a file holds. What time it is, the project's file system tells, so clocks need
+    not agree.
+
+    :param state: the project's ``.aksci``; where there is none, nothing is kept.
+    :param path: the file; None: nothing is kept.
     """
 
-    def __init__(self, state: Path) -> None:
-        self._path = state / "cache" / "files"
+    def __init__(self, state: Path, path: Path | None) -> None:
+        self._path = path
         self._used: dict[bytes, bytes] = {}
         self._fresh: dict[bytes, bytes] = {}
         self._told: dict[bytes, bytes] = {}
         """What was fresh when it was taken as news: it does not last, either."""
-        self._device, self._now = _look_at_clock(self._path) if state.is_dir() else (None, 0)
-        self._old = _read(self._path)
+        kept = path is not None and state.is_dir()
+        self._device, self._now = _look_at_clock(state) if kept else (None, 0)
+        self._old = _read(path) if path is not None and kept else {}
 
     def get(self, key: bytes) -> bytes | None:
         """Return the 32 bytes that are known of a key."""
@@ -83,13 +89,14 @@ class Facts:
 
     def save(self) -> None:
         """Write down what lasts; without a state folder, or where it can't be written, nothing."""
-        if self._device is None or self._used.keys() <= self._old.keys():
+        if self._path is None or self._device is None or self._used.keys() <= self._old.keys():
             return
         # What this run did not ask for is kept while it is few: the next one may ask.
         crowded = len(self._old) > len(self._used) + _MOST
         kept = self._used if crowded else self._old | self._used
         body = b"".join(_PAIR.pack(key, value) for key, value in kept.items())
         with contextlib.suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self._path, _HEAD + hashlib.sha256(body).digest() + body)
 
 
@@ -99,14 +106,16 @@ def key_of(rows: Any) -> bytes:
     return hashlib.blake2b(marshal.dumps(rows, 2), digest_size=32).digest()
 
 
-def _look_at_clock(path: Path) -> tuple[int | None, int]:
-    """Return the device that a file is on, and the time there less 2 s, in nanoseconds."""
-    mark = path.with_name(f"{path.name}.now")
+def facts_file(cache: Path, root: Path) -> Path:
+    """Return where a user's cache keeps what is known of a project's files."""
+    return cache / "files" / hashlib.sha256(os.fsencode(root)).hexdigest()[:32]
+
+
+def _look_at_clock(folder: Path) -> tuple[int | None, int]:
+    """Return the device that a folder is on, and the time there less 2 s, in nanoseconds."""
     try:
-        path.parent.mkdir(exist_ok=True)
-        mark.write_bytes(b"now")
-        state = mark.stat()
-    except OSError:
+        state = WorkFolder(folder).mark("cache/now")
+    except (OSError, WorkFolderError):
         return None, 0
     return state.st_dev, state.st_mtime_ns - _SETTLED
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
-import re
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from aksci.images.context.ignore import PLAIN_CLASS
+from aksci.core.wildcards import ANY, Item, Many, One, Wildcards, char_class
+from aksci.images.context.ignore import NOTHING, PLAIN_CLASS, RANGE, Matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from aksci.images.context.ignore import Ignore, Matches
+    from aksci.images.context.ignore import Ignore
 
 __all__ = [
     "EVERYTHING",
@@ -31,11 +33,10 @@ __all__ = [
     "walk",
 ]
 
-_Rest = tuple[re.Pattern[str], ...]
-
-
-class _UnclearPatternError(ValueError):
-    """A pattern may mean something else to BuildKit than to us."""
+_Rest = tuple[str, ...]
+"""A pattern for each part of a path; none: the path has come to its end."""
+_WILD = frozenset("*?[")
+_SIGNS: dict[str, Item] = {"*": Many(ANY), "?": One(ANY)}
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,34 @@ class Selection:
         """Return what is read of an entry, and of what it holds; None: nothing."""
         if self.rests is None:
             return self
-        found = [rest[1:] for rest in self.rests if rest[0].fullmatch(name)]
-        if not found:
-            return None
-        return Selection(frozenset(found)) if all(found) else EVERYTHING
+        literal, wild, wildcards = self._sorted
+        # Many entries lead to the same: it is put together once.
+        key = (name if name in literal else None, wildcards.start.after(name).matching)
+        if key not in self._steps:
+            found = [*literal.get(name, ()), *(rest for number in key[1] for rest in wild[number])]
+            self._steps[key] = (
+                None if not found else Selection(frozenset(found)) if all(found) else EVERYTHING
+            )
+        return self._steps[key]
+
+    @cached_property
+    def _steps(self) -> dict[tuple[str | None, tuple[int, ...]], Selection | None]:
+        return {}
+
+    @cached_property
+    def _sorted(self) -> tuple[dict[str, list[_Rest]], list[list[_Rest]], Wildcards]:
+        """What follows each name; what follows each pattern, by number; and the patterns."""
+        literal: dict[str, list[_Rest]] = {}
+        wild: dict[str, list[_Rest]] = {}
+        for rest in sorted(self.rests or ()):
+            heads = literal if _WILD.isdisjoint(rest[0]) else wild
+            heads.setdefault(rest[0], []).append(rest[1:])
+        return literal, [*wild.values()], _wildcards(tuple(wild))
+
+
+@lru_cache(maxsize=16)
+def _wildcards(parts: tuple[str, ...]) -> Wildcards:
+    return Wildcards([_items(part)] for part in parts)
 
 
 EVERYTHING = Selection(None)
@@ -72,28 +97,31 @@ def parse_sources(sources: Iterable[str] | None) -> Selection:
 def _parts(source: str) -> _Rest:
     """Return a pattern for each part of a path; fewer where the rest is not clear."""
     cleaned = posixpath.normpath(f"/{source}").lstrip("/")
-    found: list[re.Pattern[str]] = []
-    for part in cleaned.split("/") if cleaned else []:
-        try:
-            found.append(re.compile(_regex(part), re.DOTALL))
-        except (_UnclearPatternError, re.error):
-            break
-    return tuple(found)
+    parts = cleaned.split("/") if cleaned else []
+    return tuple(takewhile(_is_clear, parts))
 
 
-def _regex(part: str) -> str:
+def _is_clear(part: str) -> bool:
+    """Tell whether a pattern means the same to BuildKit as to us."""
     if "**" in part or "\\" in part:  # COPY --parents and plain paths read these in other ways
-        raise _UnclearPatternError(part)
-    out = []
+        return False
+    rest = PLAIN_CLASS.sub("", part) if "[" in part else ""
+    ranges = (word for found in PLAIN_CLASS.findall(part) for word in RANGE.findall(found))
+    return "[" not in rest and all(word[0] <= word[2] for word in ranges)
+
+
+def _items(part: str) -> list[Item]:
+    out: list[Item] = []
     at = 0
     while at < len(part):
         char = part[at]
         match = PLAIN_CLASS.match(part, at)
-        if char == "[" and match is None:
-            raise _UnclearPatternError(part)
         at = match.end() if match else at + 1
-        out.append(match.group() if match else {"*": ".*", "?": "."}.get(char, re.escape(char)))
-    return "".join(out)
+        if match:
+            out.append(One(char_class(match.group()[1:-1], negations="^")))
+        else:
+            out.append(_SIGNS.get(char, char))
+    return out
 
 
 STATE = ".aksci"
@@ -128,13 +156,23 @@ class Folder:
     """Name within this folder, and state."""
 
 
+@dataclass(kw_only=True)
+class _Above:
+    """A folder that counts only if something in it does, and the one around it."""
+
+    path: str
+    mode: int
+    above: _Above | None
+    counted: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Visit:
     path: str
     selection: Selection
-    matches: Matches = ()
-    above: tuple[tuple[str, int], ...] = ()
-    """Folders that count only if something in them does: ignored, or just on the way."""
+    matches: Matches = NOTHING
+    above: _Above | None = None
+    """The innermost folder that counts only if something in it does: ignored, or on the way."""
 
 
 def walk(base: str, ignore: Ignore, selection: Selection) -> Iterator[Folder]:
@@ -151,7 +189,12 @@ def walk(base: str, ignore: Ignore, selection: Selection) -> Iterator[Folder]:
         waiting += _scan(f"{base}/{visit.path}", visit, folder, ignore)
         if folder.folders or folder.links or folder.others or folder.files:
             _refuse_state(folder)
-            folder.folders.extend(visit.above)
+            above = visit.above
+            # Once: of a thousand folders in each other, each would count those around it again.
+            while above is not None and not above.counted:
+                above.counted = True
+                folder.folders.append((above.path, above.mode))
+                above = above.above
             yield folder
 
 
@@ -171,7 +214,7 @@ def _scan(  # noqa: C901 - one loop over all entries of all contexts: calls woul
             if below is None:
                 continue
             path = visit.path + entry.name
-            ignored, matches = ignore.decide(path, visit.matches) if reached else (False, ())
+            ignored, matches = ignore.decide(path, visit.matches) if reached else (False, NOTHING)
             if entry.is_file(follow_symlinks=False):
                 if below.rests is None and not ignored:
                     folder.files.append((entry.name, entry.stat(follow_symlinks=False)))
@@ -181,7 +224,7 @@ def _scan(  # noqa: C901 - one loop over all entries of all contexts: calls woul
                     counts = below.rests is None and not ignored
                     if counts:
                         folder.folders.append((path, mode))
-                    above = () if counts else (*visit.above, (path, mode))
+                    above = None if counts else _Above(path=path, mode=mode, above=visit.above)
                     yield _Visit(path=f"{path}/", selection=below, matches=matches, above=above)
             elif not ignored and entry.is_symlink():
                 # The source leads on through it, to anywhere. In a folder that is read whole, it is

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
-from aksci.core.files import write_atomically
+from aksci.core.inside import Inside
 from aksci.core.spelling import did_you_mean
+from aksci.core.work_folder import WorkFolder, WorkFolderError
+from aksci.images.discovery.build_words import (
+    require_argument_names,
+    require_context_name,
+)
 from aksci.images.discovery.candidates import find_candidates
 from aksci.images.discovery.importers.imported import Importer, split_references
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.engines.builder import Attestations
 from aksci.images.platforms import parse_platforms
+from aksci.oci.own_names import is_own_repository, is_own_tag
 from aksci.oci.references import is_repository, parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from aksci.config.models import Config
+    from aksci.core.secret_variables import VisibleVariables
     from aksci.images.discovery.importers.imported import Imported
 
 __all__ = ["INLINE", "ImageSpec", "discover_images"]
@@ -65,19 +71,21 @@ def discover_images(
     :raises ConfigError: a Dockerfile or a context does not exist, a name is wrong or taken twice,
         or there is no image.
     """
-    importer = replace(
-        importer or Importer(),
-        secrets=frozenset(config.build.secrets),
-        ssh=frozenset(config.build.ssh),
-    )
+    importer = (importer or Importer()).for_project(config, root)
     candidates = find_candidates(root, config, importer)
     if not candidates:
         raise _no_image(config)
-    disk = _Disk(root)
+    inside = Inside(root)
     specs = {
-        name: _spec(config, candidates[name], builder_platform, disk) for name in sorted(candidates)
+        name: _spec(config, candidates[name], builder_platform, inside)
+        for name in sorted(candidates)
     }
-    return {name: _with_bases(spec, candidates[name], specs, disk) for name, spec in specs.items()}
+    _tell_mapped(config, specs, candidates, importer)
+    found = {
+        name: _with_bases(spec, candidates[name], specs, inside) for name, spec in specs.items()
+    }
+    _require_no_secret(found, candidates, importer.visible)
+    return found
 
 
 def _no_image(config: Config) -> ConfigError:
@@ -96,38 +104,19 @@ def _no_image(config: Config) -> ConfigError:
     )
 
 
-class _Disk:
-    """Look at each path once: images share folders."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._top = str(root)
-        self._folders: dict[str, bool] = {}
-        self._files: dict[str, bool] = {}
-
-    def has_folder(self, path: str) -> bool:
-        if path not in self._folders:
-            self._folders[path] = os.path.isdir(f"{self._top}/{path}")  # noqa: PTH112 - for speed
-        return self._folders[path]
-
-    def has_file(self, path: str) -> bool:
-        if path not in self._files:
-            self._files[path] = os.path.isfile(f"{self._top}/{path}")  # noqa: PTH113 - for speed
-        return self._files[path]
-
-
-def _spec(config: Config, one: Imported, builder_platform: str, disk: _Disk) -> ImageSpec:
+def _spec(config: Config, one: Imported, builder_platform: str, inside: Inside) -> ImageSpec:
     if one.unknown:
         arg, why = next(iter(one.unknown.items()))
         raise ConfigError(f"{why}.", hint=f'[images."{one.name}"] args = {{ {arg} = "…" }}')
     dockerfile = one.dockerfile
     if one.inline is not None:
-        dockerfile = _write_inline(disk.root, one.name, one.inline)
-    elif not disk.has_file(dockerfile):
+        dockerfile = _write_inline(Path(inside.top), one.name, one.inline)
+    elif not inside.has_file(dockerfile, where=f"{one.where}.dockerfile"):
         raise ConfigError(f"{one.where}.dockerfile: {dockerfile} does not exist.")
-    if not disk.has_folder(one.context):
+    if not inside.has_folder(one.context, where=f"{one.where}.context"):
         raise ConfigError(f"{one.where}.context: the folder {one.context} does not exist.")
     repository, tags, aliases = _names(config, one)
+    require_argument_names({**one.args, **one.base_args}, one.where)
     return ImageSpec(
         name=one.name,
         dockerfile=dockerfile,
@@ -161,53 +150,154 @@ def _common_args(config: Config) -> dict[str, str]:
 
 
 def _names(config: Config, one: Imported) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Return repository, tags and aliases."""
+    """Return repository, tags and aliases.
+
+    aksci.toml may name any repository. What a file says that is read for it, which a pull request
+    may bring, is below the project's name: what is signed as ``other/api``, and which of its tags
+    move, is that project's matter. Two names stay two, and one that images share stays one.
+    """
+    project = config.project.name
     named = one.repository is not None and one.tags is not None
     try:
-        repository, tags, aliases = split_references(one.references, one.where)
+        said, tags, aliases = split_references(one.references, one.where)
     except ConfigError:
         if not named:
             raise
-        repository, tags, aliases = None, (), ()
+        said, tags, aliases = None, (), ()
     further = split_references(one.aliases, one.where)[2]
-    repository = one.repository or repository or f"{config.project.name}/{one.name}"
+    below = said if said and said.startswith(f"{project}/") else f"{project}/{said or one.name}"
+    repository = one.repository or below
+    if said and said != repository:
+        # Dockerfiles go on naming it as the file does, with the registry of an environment or none.
+        hosts = {"", *(f"{env.registry}/" for env in config.environments.values() if env.registry)}
+        names = [f"{host}{said}:{tag}" for host in sorted(hosts) for tag in tags]
+        further = (*further, *split_references(names, one.where)[2])
+    tags = one.tags if one.tags is not None else tags or ("latest",)
+    _require_free(project, one, repository, tags)
+    return repository, tags, tuple(dict.fromkeys((*aliases, *further)))
+
+
+def _require_free(project: str, one: Imported, repository: str, tags: tuple[str, ...]) -> None:
+    """Refuse a repository that can't be, or a name under which aksci keeps something itself."""
+    table = f'[images."{one.name}"]'
     if not is_repository(repository):
         raise ConfigError(
             f"{one.where}: {repository!r} can't be the name of a repository.",
-            hint=f'[images."{one.name}"] repository = "…", of words of a-z and 0-9 with . _ __ or '
+            hint=f'{table} repository = "…", of words of a-z and 0-9 with . _ __ or '
             "dashes between them, and / between words.",
         )
-    return (
-        repository,
-        one.tags if one.tags is not None else tags or ("latest",),
-        tuple(dict.fromkeys((*aliases, *further))),
-    )
+    if is_own_repository(project, repository):
+        raise ConfigError(
+            f"{one.where}: {repository} is where aksci itself keeps releases, charts or requests: "
+            "no image can be there.",
+            hint=f'{table} repository = "{project}/…", with another name.',
+        )
+    for tag in filter(is_own_tag, tags):
+        raise ConfigError(
+            f"{one.where}: the tag {tag!r} is one of those by which aksci and signers find what "
+            "belongs to an image.",
+            hint=f'{table} tags = ["…"], or another one in that file.',
+        )
+
+
+def _tell_mapped(
+    config: Config,
+    specs: Mapping[str, ImageSpec],
+    candidates: Mapping[str, Imported],
+    importer: Importer,
+) -> None:
+    """Warn of images that are published under another name than a file gives them.
+
+    :raises ConfigError: a file gives one the repository of an image that it does not name.
+    """
+    given = {
+        specs[name].repository: name
+        for name, one in candidates.items()
+        if one.repository or not one.references
+    }
+    lines = []
+    for name, spec in specs.items():
+        one = candidates[name]
+        if one.repository or not one.references:
+            continue
+        if spec.repository in given:
+            raise ConfigError(
+                f"{one.where}: {spec.repository} is the repository of the image "
+                f"{given[spec.repository]!r}.",
+                hint=f'[images."{name}"] repository = "{spec.repository}" shares it.',
+            )
+        said = split_references(one.references, one.where)[0]
+        if said != spec.repository:
+            lines.append(f"{one.where}: {said} is published as {spec.repository}")
+    if lines:
+        importer.warn(
+            "\n".join(lines) + f"\nOnly aksci.toml names repositories outside of "
+            f'{config.project.name}/: [images.NAME] repository = "…" keeps a name, or this one.'
+        )
+
+
+def _require_no_secret(
+    specs: Mapping[str, ImageSpec],
+    candidates: Mapping[str, Imported],
+    variables: VisibleVariables,
+) -> None:
+    """Refuse what would publish a secret of aksci's, by whatever way it came there.
+
+    :raises ConfigError: a text that is a part of an image's description has one in it.
+    """
+    texts = {name: "\0".join(_texts(spec)) for name, spec in specs.items()}
+    # Of all images at once: hundreds of short texts take longer to search than one that is long.
+    if variables.holder_of("\0".join(texts.values())) is None:
+        return
+    for name, text in texts.items():
+        if holder := variables.holder_of(text):
+            raise ConfigError(
+                f"{candidates[name].where}: its arguments, target, tags or names would publish "
+                f"what the variable {holder} holds: a secret.",
+                hint="a build gets secrets by [build.secrets] and RUN --mount=type=secret.",
+            )
+
+
+def _texts(spec: ImageSpec) -> Iterator[str]:
+    """Yield what is published of an image's description, or shown."""
+    yield from (spec.name, spec.repository, spec.dockerfile, spec.context, spec.target or "")
+    for words in (spec.tags, spec.platforms, spec.aliases):
+        yield from words
+    for table in (spec.args, spec.contexts):
+        yield from (*table, *table.values())
 
 
 def _write_inline(root: Path, name: str, text: str) -> str:
     """Keep a Dockerfile that is in no file of its own where a build can read it."""
     relative = f"{INLINE}/{name}.Dockerfile"
-    path = root / relative
+    folder, _, place = relative.partition("/")
+    work = WorkFolder(root / folder)
+    try:
+        known = work.read(place)
+    except (FileNotFoundError, WorkFolderError):  # a link in its place is replaced
+        known = None
     # Not written anew: a build of another session that reads it would take that for a change.
-    if not path.is_file() or path.read_bytes() != text.encode():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text, mode=0o644)
+    if known != text.encode():
+        work.write(place, text, mode=0o644)
     return relative
 
 
 def _with_bases(
-    spec: ImageSpec, one: Imported, specs: Mapping[str, ImageSpec], disk: _Disk
+    spec: ImageSpec, one: Imported, specs: Mapping[str, ImageSpec], inside: Inside
 ) -> ImageSpec:
     """Check the names of other images; give those that are arguments as references."""
     for name in one.requires:
         _require_image(name, specs, f"{one.where}.requires", spec.name)
     for key, value in one.contexts.items():
+        require_context_name(key, one.where)
         where = f"{one.where}.contexts.{key}"
         if value.startswith(OUR_IMAGE):
             _require_image(value.removeprefix(OUR_IMAGE), specs, where, spec.name)
         elif value.startswith(DOCKER_IMAGE):
             _require_reference(value.removeprefix(DOCKER_IMAGE), where)
-        elif "://" in value or ".." in value.split("/") or not disk.has_folder(value):
+        elif (
+            "://" in value or ".." in value.split("/") or not inside.has_folder(value, where=where)
+        ):
             raise ConfigError(
                 f"{where}: {value!r} is no folder of this project.",
                 hint="a named context is image:NAME, docker-image://REFERENCE or a folder.",

@@ -7,12 +7,24 @@ open (quotes inside modifiers, special parameters) is as BuildKit 0.34 was seen 
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
+
+from aksci.core.allowance import LONGEST_VALUE, Allowance
+from aksci.images.dockerfile.shell_patterns import ShellPattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["SPACE", "UnresolvedError", "expand", "shell_words", "variables_in"]
+__all__ = [
+    "SPACE",
+    "TOTAL",
+    "TooMuchError",
+    "UnresolvedError",
+    "expand",
+    "shell_words",
+    "variables_in",
+]
 
 SPACE = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
@@ -24,6 +36,10 @@ _NAME = re.compile(r"[0-9]+|[@*#?$!-]|[^\W\d]\w*")
 _REFERENCE = re.compile(r"\$\{?([0-9]+|[^\W\d]\w*)")
 _LESS_THAN = re.compile(r"<(?:<[\t\r ]*)?")
 _PLAIN = re.compile(r"""[^'"$<\\`}/\s]+""")
+_DEEPEST = 50
+"""Levels of ``${…${…}…}``."""
+TOTAL = 1 << 20
+"""Characters that variables may fill in, in all instructions of one target together."""
 
 
 class UnresolvedError(Exception):
@@ -35,21 +51,35 @@ class UnresolvedError(Exception):
         self.why = why
 
 
+class TooMuchError(UnresolvedError):
+    """What comes of a text is longer, or nested deeper, than anything that means something."""
+
+
 def expand(
-    text: str, values: Mapping[str, str | None], *, escape: str = "\\", complete: bool = False
+    text: str,
+    values: Mapping[str, str | None],
+    *,
+    escape: str = "\\",
+    complete: bool = False,
+    allowance: Allowance | None = None,
 ) -> str:
     """Expand one word, quotes removed.
 
     :param values: a variable whose value is None has one that nobody knows.
     :param complete: a variable that is not in ``values`` is empty, as in BuildKit.
+    :param allowance: what variables fill in, this word among others.
     :raises UnresolvedError: a variable's value is not known, or BuildKit refuses the expression.
+    :raises TooMuchError: what comes of it is too long, or it is nested too deep.
     """
     # Nearly every word of a Dockerfile: no lexer for it.
     if "$" not in text and escape not in text and "'" not in text and '"' not in text:
         return text
-    return "".join(
-        piece for piece, _ in _Lexer(text, values, escape=escape, complete=complete).pieces()
-    )
+    lexer = _Lexer(text, values, escape=escape, complete=complete, allowance=allowance)
+    found = "".join(piece for piece, _ in lexer.pieces())
+    # A text that is so long as it is written makes nothing longer.
+    if len(found) > max(LONGEST_VALUE, len(text)):
+        raise TooMuchError("", f"it gets longer than {LONGEST_VALUE} characters")
+    return found
 
 
 def shell_words(text: str, *, raw: bool) -> list[str]:
@@ -92,7 +122,10 @@ class _Lexer:
         complete: bool = False,
         raw: bool = False,
         keep: bool = False,
+        allowance: Allowance | None = None,
     ) -> None:
+        self._allowance = allowance or Allowance(TOTAL)
+        self._depth = 0
         self._text = text
         self._at = 0
         self._values = values
@@ -204,6 +237,7 @@ class _Lexer:
         value = self._value(name)
         if value is None and not self._complete:
             raise UnresolvedError(name, "it has no value")
+        self._take(len(value or ""))
         return value or ""
 
     def _value(self, name: str) -> str | None:
@@ -216,11 +250,19 @@ class _Lexer:
             raise UnresolvedError(name, "nobody knows its value")
         return value
 
+    def _take(self, count: int) -> None:
+        if not self._allowance.take(count):
+            raise TooMuchError("", f"variables fill in more than {TOTAL} characters")
+
     def _inside(self, stop: str, *, raw_escapes: bool) -> str:
-        # An escape in a pattern is the glob's: ``_glob`` reads it, and must find it there.
+        # An escape in a pattern is the pattern's: ``ShellPattern`` must find it.
         before = self._raw_escapes
         self._raw_escapes = raw_escapes
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise TooMuchError("", f"${{…}} is nested more than {_DEEPEST} times")
         word = "".join(piece for piece, _ in self.pieces(stop))
+        self._depth -= 1
         self._raw_escapes = before
         return word
 
@@ -234,12 +276,16 @@ class _Lexer:
             raise UnresolvedError(name, "it has no value")
         if modifier in "#%":
             repeated = word.startswith(modifier)
-            return _trimmed(value or "", modifier, word[repeated:], greedy=repeated)
+            pattern = self._pattern(word[repeated:], value or "")
+            if modifier == "#":
+                return pattern.without_prefix(value or "", longest=repeated)
+            return pattern.without_suffix(value or "", longest=repeated)
         present = value is not None and (bool(value) or ":" not in modifier)
         if modifier.endswith("+"):
             return word if present else ""
         if modifier.endswith("?") and not present:
             raise UnresolvedError(name, word or "it has no value")
+        self._take(len(value or "") * present)
         return (value or "") if present else word
 
     def _replaced(self, name: str) -> str:
@@ -250,35 +296,18 @@ class _Lexer:
         if self._keep:
             return f"${{{name}/{pattern}/{replacement}}}"
         value = self._plain(name, "")
-        count = 0 if everywhere else 1
-        # A function, for ``re.sub`` would read backslashes in a text.
-        return re.sub(_glob(pattern, greedy=True), lambda _: replacement, value, count=count)
+        found = self._pattern(pattern, value).matches(value)
+        spans = list(found if everywhere else islice(found, 1))
+        self._take(len(replacement) * len(spans))
+        ends = [0, *(end for _, end in spans)]
+        starts = [*(start for start, _ in spans), len(value)]
+        kept = [value[end:start] for end, start in zip(ends, starts, strict=True)]
+        return replacement.join(kept)
 
-
-def _trimmed(value: str, modifier: str, pattern: str, *, greedy: bool) -> str:
-    """Take the shortest or longest prefix (``#``) or suffix (``%``) off that matches a glob."""
-    glob = _glob(pattern, greedy=greedy)
-    if modifier == "#":
-        return re.sub(rf"\A(?:{glob})", "", value, count=1)
-    # From left to right, the first suffix that matches is the longest: the shortest is looked for
-    # from the end.
-    starts = range(len(value) + 1) if greedy else range(len(value), -1, -1)
-    for start in starts:
-        if re.fullmatch(glob, value[start:]):
-            return value[:start]
-    return value
-
-
-def _glob(pattern: str, *, greedy: bool) -> str:
-    """Translate a glob of ``*``, ``?`` and backslashes into a regular expression."""
-    out = []
-    characters = iter(pattern)
-    for char in characters:
-        if char == "*":
-            out.append(".*" if greedy else ".*?")
-        elif char == "?":
-            out.append(".")
-        else:
-            literal = next(characters, "") if char == "\\" else char
-            out.append(re.escape(literal))
-    return "".join(out)
+    def _pattern(self, pattern: str, value: str) -> ShellPattern:
+        try:
+            found = ShellPattern(pattern)
+        except ValueError as error:
+            raise TooMuchError("", str(error)) from None
+        self._take((len(pattern) + len(value)) * found.cost)
+        return found

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CopySource", "context_paths", "copy_sources_of", "unpinned_sources"]
 
-_HEREDOC = re.compile(r"\d*<<-?\s*[^<]+")
+_HEREDOC = re.compile(r"\d*<<[^<]+")
 # Narrow: what is taken for a URL here counts in no key. _REMOTE is wide: what it takes makes the
 # image opaque. So an error of either costs a build, and never hides a change.
 _NETWORK = ("http://", "https://", "git://", "ssh://")
@@ -31,6 +31,8 @@ _COMMIT = re.compile(
 """A git repository at a commit."""
 _WILDCARDS = frozenset("*?[")
 _DRIVE = re.compile(r"[A-Za-z]:")
+_LONGEST_PATH = 4096
+"""Characters: no file can be called so on Linux (PATH_MAX)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +160,8 @@ def _relative(source: str) -> str | None:
         return None
     # A backslash may escape, as in patterns, or part folders, as on Windows: nobody knows which.
     if "\\" in source or _DRIVE.match(source) or "\0" in source:
+        return None
+    if len(source) > _LONGEST_PATH:
         return None
     return posixpath.normpath(f"/{source}").lstrip("/") or None
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
 from aksci.core.strict_json import require_shallow
-from aksci.images.dockerfile.expand import SPACE, UnresolvedError, shell_words
+from aksci.core.text import short_line
+from aksci.images.dockerfile.expand import SPACE, TooMuchError, UnresolvedError, shell_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,8 +38,10 @@ KEYWORDS = frozenset(
 )
 _DIRECTIVES = frozenset({"syntax", "escape", "check"})
 _HEREDOC_KEYWORDS = frozenset({"ADD", "COPY", "RUN"})
-_HEREDOC_WORD = re.compile(r"\d*<<(-?)\s*([^<]+)")
+# Possessive: blanks belong to one part of it only, or a long line of them is tried in many ways.
+_HEREDOC_WORD = re.compile(r"\d*<<(-?)\s*+([^<]+)")
 _BLANKS = re.compile(r"[\t\v\f\r ]+")
+_ASCII_SPACE = " \t\n\r\f\v"
 _FRONTEND = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?::([^@]+))?(?:@.+)?")
 _VERSION = re.compile(r"(\d+)(?:\.(\d+))?(?:[.-].*)?")
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
@@ -187,7 +190,7 @@ def _stage(file: str, index: int, instructions: list[Instruction]) -> Stage:
     base, *rest = split_blanks(one.text)
     name = rest[1].lower() if len(rest) == 2 and rest[0].lower() == "as" else None  # noqa: PLR2004 - AS y
     if (rest and not (name and _STAGE_NAME.fullmatch(name))) or not base:
-        raise ConfigError(f"{file}, line {one.line}: FROM {one.text!r} is wrong.")
+        raise ConfigError(f"{file}, line {one.line}: FROM {short_line(one.text)!r} is wrong.")
     return Stage(index=index, name=name or "", base=base, instructions=tuple(instructions))
 
 
@@ -248,13 +251,15 @@ def _version(frontend: str | None) -> tuple[int, int] | None:
 
 def _read_directives(lines: list[str], comment: str) -> dict[str, list[str]]:
     """Read directives: only at the top, before any other comment, blank line or instruction."""
-    pattern = re.compile(rf"{comment}\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*", re.ASCII)
+    pattern = re.compile(rf"{comment}\s*([A-Za-z][A-Za-z0-9]*)\s*=(.+)", re.ASCII)
     found: dict[str, list[str]] = {}
     for line in lines:
         match = pattern.fullmatch(line)
         if match is None or match.group(1).lower() not in _DIRECTIVES:
             break
-        found.setdefault(match.group(1).lower(), []).append(match.group(2))
+        value = match.group(2)
+        value = value.strip(_ASCII_SPACE) or value[-1]
+        found.setdefault(match.group(1).lower(), []).append(value)
     return found
 
 
@@ -339,6 +344,11 @@ class _LineReader:
 
     def _instruction(self, line: str, start: int) -> Instruction:
         keyword, flags, text = _split_line(line, self._escape)
+        if keyword == "ONBUILD" and text.upper().split(maxsplit=1)[:1] == ["ONBUILD"]:
+            raise ConfigError(
+                f"{self._name}, line {start}: ONBUILD ONBUILD is no instruction: BuildKit refuses "
+                "a trigger that sets another one."
+            )
         bodies: tuple[str, ...] = ()
         if "<<" in line and self._may_have_heredocs(keyword, text):
             bodies = self._heredocs(line, start)
@@ -363,11 +373,11 @@ class _LineReader:
             return ()
         try:
             words = shell_words(line, raw=True)
+        except TooMuchError as error:
+            self.doubts.append(f"line {start}: {error.why}")
+            return ()
         except UnresolvedError:
             return ()  # as BuildKit does
-        except RecursionError:
-            self.doubts.append(f"line {start} is nested too deep to be read")
-            return ()
         ends = [end for word in words if (end := _heredoc_end(word)) is not None]
         return tuple(self._body(end, chomp, start) for end, chomp in ends)
 
@@ -381,7 +391,8 @@ class _LineReader:
                 return "".join(f"{kept}\n" for kept in body)
             body.append(line)
         raise ConfigError(
-            f"{self._name}, line {start}: the here-document <<{end} has no closing {end}."
+            f"{self._name}, line {start}: the here-document <<{short_line(end)} has no closing "
+            "line."
         )
 
 

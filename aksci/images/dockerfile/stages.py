@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from aksci.core.allowance import Allowance
 from aksci.core.errors import ConfigError
 from aksci.images.dockerfile.contexts import (
     DOCKER_IMAGE,
@@ -16,7 +17,7 @@ from aksci.images.dockerfile.contexts import (
     normalised_contexts,
     substitute,
 )
-from aksci.images.dockerfile.expand import variables_in
+from aksci.images.dockerfile.expand import TOTAL, variables_in
 from aksci.images.dockerfile.instruction_reads import (
     CopySource,
     context_paths,
@@ -37,6 +38,8 @@ __all__ = ["resolve_stages"]
 
 _OBEYED = "SOURCE_DATE_EPOCH"
 _TARGET = "TARGETPLATFORM"
+_MOST_TRIGGERED = 10_000
+_SHOWN = 50
 _OBEYED_PREFIX = "BUILDKIT_"
 """Build arguments that BuildKit obeys though nobody declares them."""
 # Then the scanner that makes the SBOM reads all of the context (BuildKit, "SBOM attestations").
@@ -132,8 +135,12 @@ class _Resolver:
         head, written = self._dockerfile.head, self._dockerfile.stages
         # BuildKit calls a target that has no name ``default``.
         own_name = target or written[-1].name or "default"
+        self._allowance = Allowance(TOTAL)
         self._globals = GlobalArgs(
-            self._dockerfile, self._args, {**self._platform, "TARGETSTAGE": own_name}
+            self._dockerfile,
+            self._args,
+            {**self._platform, "TARGETSTAGE": own_name},
+            self._allowance,
         )
         stages = self._stages()
         # Later stages, too: COPY --from looks among all, FROM only among those above it.
@@ -217,11 +224,18 @@ class _Resolver:
 
     def _add_triggers(self, stages: list[_ResolvedStage]) -> None:
         """Add the ONBUILD instructions of each stage's base: they run once, in its child."""
+        total = 0
         for stage in stages:
             if stage.base_stage is not None:
                 added = [unwrap_onbuild(one) for one in _onbuild(stages[stage.base_stage])]
             else:
                 added = list(self._triggers.get(self._base_image(stage) or "", ()))
+            total += len(added)
+            if total > _MOST_TRIGGERED:
+                raise ConfigError(
+                    f"{self._where(stage.written.line)}: ONBUILD adds more than {_MOST_TRIGGERED} "
+                    "instructions to the stages of this file."
+                )
             if added:
                 line = stage.written.line
                 here = [replace(one, line=line, end_line=line) for one in added]
@@ -280,9 +294,9 @@ class _Resolver:
                 return stage.index
         if target.isdecimal() and int(target[:9]) < len(stages):
             return int(target)
-        known = (
-            ", ".join(one.written.name for one in stages if one.written.name) or "none has a name"
-        )
+        named = [one.written.name for one in stages if one.written.name]
+        more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+        known = ", ".join(named[:_SHOWN]) + more or "none has a name"
         name = self._dockerfile.name
         raise ConfigError(f"{name} has no stage {target!r}. Its stages: {known}.")
 
@@ -386,7 +400,10 @@ class _Resolver:
     ) -> tuple[frozenset[str] | None, list[str]]:
         """Return what is read of the context, and doubts about what comes from the network."""
         first = Scope(
-            args=self._args, defaults=self._globals.values, escape=self._dockerfile.escape
+            args=self._args,
+            defaults=self._globals.values,
+            escape=self._dockerfile.escape,
+            allowance=self._allowance,
         )
         scopes: dict[int, Scope] = {}
         found: set[str] = set()

@@ -9,8 +9,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from aksci.core.allowance import Allowance
 from aksci.core.errors import ConfigError
-from aksci.images.dockerfile.expand import UnresolvedError, expand, variables_in
+from aksci.core.text import short_line
+from aksci.images.dockerfile.expand import (
+    TOTAL,
+    TooMuchError,
+    UnresolvedError,
+    expand,
+    variables_in,
+)
 from aksci.images.dockerfile.parser import split_blanks
 
 if TYPE_CHECKING:
@@ -19,6 +27,9 @@ if TYPE_CHECKING:
     from aksci.images.dockerfile.parser import Dockerfile, Instruction
 
 __all__ = ["GlobalArgs", "Scope", "arg_pairs"]
+
+_ENTRY = 8
+"""What a variable that a stage goes on with takes of the allowance, as characters."""
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _WORDS = {
@@ -50,11 +61,18 @@ class Scope:
 
     :param args: build arguments.
     :param defaults: the ARGs before the first FROM, and the platform's.
+    :param allowance: of all stages. Once it is used up, nobody knows what a word means.
     """
 
     def __init__(
-        self, *, args: Mapping[str, str], defaults: Mapping[str, str], escape: str
+        self,
+        *,
+        args: Mapping[str, str],
+        defaults: Mapping[str, str],
+        escape: str,
+        allowance: Allowance | None = None,
     ) -> None:
+        self._allowance = allowance or Allowance(TOTAL)
         self._args = args
         self._defaults = defaults
         self._escape = escape
@@ -74,10 +92,17 @@ class Scope:
         :param empty: the image is ``scratch``: what is not set has no value. Otherwise it may have
             been set in the image.
         """
-        scope = Scope(args=self._args, defaults=self._defaults, escape=self._escape)
+        scope = Scope(
+            args=self._args,
+            defaults=self._defaults,
+            escape=self._escape,
+            allowance=self._allowance,
+        )
         if base is not None:
+            if not self._allowance.take(_ENTRY * (len(base.values) + len(base.env))):
+                return scope  # as if all of them were the image's
             scope.complete, scope.env = base.complete, dict(base.env)
-            below = base.values if base.complete else dict.fromkeys(base.values)
+            below = base.values if base.complete else {}
             scope.values = {**below, **base.env}
         elif empty:
             # BuildKit gives even an image FROM scratch a PATH.
@@ -88,8 +113,14 @@ class Scope:
     def expand(self, word: str) -> str | None:
         """Expand a word; None: nobody knows what it means."""
         try:
-            return expand(word, self.values, escape=self._escape, complete=self.complete)
-        except (UnresolvedError, RecursionError):
+            return expand(
+                word,
+                self.values,
+                escape=self._escape,
+                complete=self.complete,
+                allowance=self._allowance,
+            )
+        except UnresolvedError:
             return None
 
     def apply(self, one: Instruction) -> None:
@@ -121,9 +152,8 @@ class Scope:
             key, _, value = word.partition("=")
             known = self.expand(key)
             if known is None:
-                self.complete = False  # any variable may have been set
-                self.values = dict.fromkeys(self.values)
-                self.env = dict.fromkeys(self.env)
+                # Any variable may have been set: as if all of them were the image's.
+                self.complete, self.values, self.env = False, {}, {}
             else:
                 found[known] = self.expand(value)
         return found
@@ -134,6 +164,7 @@ class GlobalArgs:
 
     :param args: build arguments: they take the place of defaults.
     :param automatic: what BuildKit sets itself.
+    :param allowance: of this and of the stages.
     :raises ConfigError: another instruction stands there, or a default can't be read.
     """
 
@@ -142,14 +173,17 @@ class GlobalArgs:
         dockerfile: Dockerfile,
         args: Mapping[str, str],
         automatic: Mapping[str, str],
+        allowance: Allowance | None = None,
     ) -> None:
+        self._allowance = allowance or Allowance(TOTAL)
         self._dockerfile = dockerfile
         self._uses: dict[str, set[str]] = {}
         self.values = {name: args.get(name, value) for name, value in automatic.items()}
         for one in dockerfile.head:
             if one.keyword != "ARG":
+                keyword = short_line(one.keyword)
                 raise ConfigError(
-                    f"{dockerfile.name}, line {one.line}: {one.keyword} before the first FROM; "
+                    f"{dockerfile.name}, line {one.line}: {keyword} before the first FROM; "
                     "only ARG may stand there."
                 )
             for name, default in arg_pairs(one, dockerfile.escape):
@@ -165,18 +199,27 @@ class GlobalArgs:
         :raises ConfigError: BuildKit refuses it, too.
         """
         try:
-            return expand(text, self.values, escape=self._dockerfile.escape, complete=True)
+            return expand(
+                text,
+                self.values,
+                escape=self._dockerfile.escape,
+                complete=True,
+                allowance=self._allowance,
+            )
+        except TooMuchError as error:
+            raise ConfigError(
+                f"{self._dockerfile.name}, line {one.line}: {one.keyword} {short_line(one.text)} "
+                f"can't be expanded: {error.why}.",
+            ) from None
         except UnresolvedError as error:
             raise self.needs_arg(one, text, error.name, error.why) from None
-        except RecursionError:
-            where = f"{self._dockerfile.name}, line {one.line}"
-            raise ConfigError(f"{where}: it is nested too deep.") from None
 
     def needs_arg(self, one: Instruction, text: str, name: str, why: str) -> ConfigError:
         """Return the error that says which ARG a word needs."""
+        name = short_line(name)
         return ConfigError(
-            f"{self._dockerfile.name}, line {one.line}: {one.keyword} {text} needs the ARG "
-            f"{name}: {why}.",
+            f"{self._dockerfile.name}, line {one.line}: {one.keyword} {short_line(text)} needs "
+            f"the ARG {name}: {short_line(why)}.",
             hint=f"give it a default before the first FROM (ARG {name}=…), or a value in "
             "aksci.toml ([images.NAME] args).",
         )

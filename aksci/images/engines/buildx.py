@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import shlex
 import tempfile
 import threading
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import BuildError, EngineError, ProcessError, ProcessTimeout
 from aksci.core.secret import Secret
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.core.text import sanitise
 from aksci.images.engines.builder import BuildOutput, BuildRequest, BuildSecret
 from aksci.images.engines.buildx_builders import BuilderSpec, BuilderStore, csv_field
@@ -106,7 +106,12 @@ class BuildxBuilder:
 
     def _environment(self, request: BuildRequest) -> dict[str, str | Secret]:
         # In the metadata file, provenance changes no digest; attached to the image, it would.
-        values: dict[str, str | Secret] = {"BUILDX_METADATA_PROVENANCE": "max"}
+        values: dict[str, str | Secret] = {
+            "BUILDX_METADATA_PROVENANCE": "max",
+            # Else it asks git about the context, which the sources may have made a repository.
+            "BUILDX_GIT_INFO": "false",
+            "BUILDX_GIT_LABELS": "false",
+        }
         values.update(self.store.environment(self.spec))
         names = _variables(request.secrets)
         for secret in request.secrets:
@@ -240,9 +245,9 @@ def _variables(secrets: Iterable[BuildSecret]) -> dict[str, str]:
 
 def _read_metadata(request: BuildRequest, path: Path) -> BuildOutput:
     try:
-        metadata: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        metadata: dict[str, Any] = parse_json(path.read_bytes())
         digest = str(metadata["containerimage.digest"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, *MALFORMED):
         raise BuildError(
             f"{request.name} was built, but buildx did not tell its digest.",
             hint="use a builder that pushes images (drivers docker, docker-container, remote).",
@@ -288,7 +293,7 @@ class Progress:
     def line(self, text: str) -> None:
         """Take one line as buildx wrote it."""
         try:
-            status = json.loads(text)
+            status = parse_json(text)
         except ValueError:
             status = None
         if not isinstance(status, dict):

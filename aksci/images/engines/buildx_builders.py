@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from aksci.core.errors import EngineError, ProcessError, ProcessTimeout
+from aksci.core.strict_json import MALFORMED, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -169,10 +170,10 @@ class BuilderStore:
         """Tell whether a run before has made it: from buildx's own record, which asks nobody."""
         try:
             path = self.folder / "instances" / spec.name
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = parse_json(path.read_bytes())
             there = str(record["Nodes"][0]["Endpoint"])
             return record["Driver"] == spec.driver and there == (spec.endpoint or there)
-        except (OSError, ValueError, KeyError, IndexError, TypeError):
+        except (OSError, *MALFORMED):
             return False
 
     def _create(self, spec: BuilderSpec) -> None:
@@ -222,8 +223,11 @@ class BuilderStore:
             answer = self.runner.run(argv, env=environment, timeout=10.0 * _LIST, quiet=True)
         except ProcessError as error:
             raise EngineError(f"buildx can't tell its builders: {error.message}") from None
-        records = [json.loads(line) for line in answer.stdout.splitlines() if line.strip()]
-        return {record["Name"]: record for record in records}
+        try:
+            records = [parse_json(line) for line in answer.stdout.split("\n") if line.strip()]
+            return {record["Name"]: record for record in records}
+        except MALFORMED as error:
+            raise EngineError(f"buildx does not tell its builders as JSON ({error!r}).") from None
 
 
 _DIALLED = ("tcp", "unix")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
+from aksci.core.strict_yaml import YamlError, parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,16 +54,15 @@ def one_context(path: Path, context: str | None) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import yaml
-
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no YAML"
+        documents = parse_yaml(path.read_bytes())
+    except (OSError, YamlError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"it is no YAML, {error}"
         raise ConfigError(
             f"The kubeconfig {path} can't be read: {reason}.",
             hint="set kubeconfig in the environment's table in aksci.toml, or KUBECONFIG.",
         ) from None
+    document = documents[0] if len(documents) == 1 else None
     if not isinstance(document, dict):
         raise ConfigError(f"The kubeconfig {path} can't be read: it holds no mapping.")
     return document

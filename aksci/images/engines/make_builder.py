@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from aksci.config.loader import CONFIG_NAME
 from aksci.core.errors import ConfigError, DockerError
 from aksci.core.files import home_of, write_atomically
+from aksci.core.inside import Inside, place_named
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.images.engines.buildx import ENGINE_BUILDER, BuildxBuilder
 from aksci.images.engines.buildx_builders import BuilderSpec, BuilderStore, own_name
 from aksci.images.engines.kubeconfig import one_context
@@ -176,15 +178,17 @@ class _OwnBuilders:
     def _options(self) -> dict[str, str]:
         driver = self.config.driver
         options = dict(self.config.options)
+        where = f"{self.root / CONFIG_NAME}: environments.{self.name}.builder"
         for name in _FILES:
             if driver == "remote" and name in options:
-                options[name] = str(self.root / Path(options[name]).expanduser())
+                path = Path(options[name]).expanduser()
+                options[name] = str(place_named(self.root, path, where=f"{where}.options.{name}"))
         if not is_loopback(self.found.registry):
             return options
         if driver == "kubernetes":
             raise ConfigError(
-                f"{self.root / CONFIG_NAME}: environments.{self.name}.builder: the registry "
-                f"{self.found.registry} is on this machine's loopback, which no pod can reach.",
+                f"{where}: the registry {self.found.registry} is on this machine's loopback, "
+                "which no pod can reach.",
                 hint="name a registry that the cluster's pods reach under the same name as this "
                 f"machine; pods of the embedded cluster reach it as {Network().node}.",
             )
@@ -196,11 +200,13 @@ class _OwnBuilders:
     def _settings(self) -> str | None:
         """Return the buildkitd.toml; on the embedded platform its registry stands for docker.io."""
         if self.config.config is not None:
-            path = self.root / self.config.config
+            where = "The builder's config"
             try:
-                return path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise ConfigError(f"The builder's config {path} can't be read: {error}.") from None
+                return Inside(self.root).read(self.config.config, where=where).decode()
+            except (FileNotFoundError, UnicodeDecodeError) as error:
+                why = "there is none" if isinstance(error, OSError) else "it is not UTF-8"
+                path = self.root / self.config.config
+                raise ConfigError(f"{where} {path} can't be read: {why}.") from None
         if self.found.embedded and self.config.driver == "docker-container":
             return f'[registry."docker.io"]\nmirrors = [{json.dumps(self.found.registry)}]\n'
         return None
@@ -231,9 +237,9 @@ def _docker_context(variables: Mapping[str, str]) -> str | None:
     folder = variables.get("DOCKER_CONFIG")
     path = (Path(folder) if folder else home_of(variables) / ".docker") / "config.json"
     try:
-        settings: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        settings: Mapping[str, Any] = parse_json(path.read_bytes())
         return str(settings["currentContext"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, *MALFORMED):
         return None
 
 

@@ -7,18 +7,15 @@ to the jobs that follow, as it does ``build.json``.
 
 from __future__ import annotations
 
-import json
 import threading
 from typing import TYPE_CHECKING
 
-from aksci.core.files import write_atomically
-from aksci.core.strict_json import MALFORMED, parse_json
+from aksci.core.strict_json import MALFORMED
 from aksci.images.validate.result import Validation
 from aksci.oci.references import ImageRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from aksci.core.work_folder import WorkFolder
 
 __all__ = ["OwnValidations"]
 
@@ -33,14 +30,12 @@ class OwnValidations:
     """The passing results that count. Safe in several threads.
 
     :param work: the project's ``.aksci`` folder.
-    :param ours: tells whether runs of ours wrote it, and git did not bring it; asked when needed.
     :param most: images that are kept, the last ones.
     """
 
-    def __init__(self, work: Path, *, ours: Callable[[], bool], most: int = 1000) -> None:
+    def __init__(self, work: WorkFolder, *, most: int = 1000) -> None:
         self._most = most
-        self._path = work / _NAME
-        self._ours = ours
+        self._work = work
         self._lock = threading.Lock()
         self._known: _Passed | None = None
 
@@ -74,9 +69,7 @@ class OwnValidations:
             known[str(result.ref)] = {**known.pop(str(result.ref), {}), result.spec: entry}
             kept = dict(list(known.items())[-self._most :])
             self._known = kept
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            document = {"schema": _SCHEMA, "passed": kept}
-            write_atomically(self._path, json.dumps(document, indent=2) + "\n", mode=0o666)
+            self._work.write_own(_NAME, {"schema": _SCHEMA, "passed": kept})
 
     def _read(self) -> _Passed:
         if self._known is None:
@@ -84,18 +77,17 @@ class OwnValidations:
         return self._known
 
     def _load(self) -> _Passed:
-        """Read the file; a damaged one, and one that git brings, is the same as none."""
+        """Read the file; a damaged one, and one that is not ours, is the same as none."""
         try:
-            document = parse_json(self._path.read_bytes())
+            document = self._work.find_own(_NAME) or {}
             if document["schema"] != _SCHEMA:
                 return {}
-            passed = {
+            return {
                 str(ref): {
                     str(spec): {name: str(entry[name]) for name in ("finding", "stored")}
                     for spec, entry in specs.items()
                 }
                 for ref, specs in document["passed"].items()
             }
-        except (OSError, *MALFORMED):
+        except MALFORMED:
             return {}
-        return passed if passed and self._ours() else {}

@@ -10,18 +10,29 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry
+from aksci.core.strict_json import MALFORMED
 from aksci.core.text import one_line
-from aksci.oci.artifact import CREATED, Content, canonical_json, push_artifact
+from aksci.oci.artifact import CREATED, Content, canonical_json, push_artifact, read_artifact
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from aksci.images.validate.checks import Check
     from aksci.images.validate.image_runner import CheckOutcome
+    from aksci.oci.manifest import Descriptor
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
 
-__all__ = ["ARTIFACT_TYPE", "Validation", "how_it_ended", "judge", "shown_log", "store"]
+__all__ = [
+    "ARTIFACT_TYPE",
+    "Validation",
+    "how_it_ended",
+    "judge",
+    "read_validation",
+    "shown_log",
+    "store",
+]
 
 ARTIFACT_TYPE = "application/vnd.aksci.validation.v1+json"
 _SPEC, _PASSED, _FINDING = (
@@ -29,6 +40,7 @@ _SPEC, _PASSED, _FINDING = (
 )
 # What shells and runtimes answer for a program that can't be executed, or that is not there.
 _NOT_EXECUTABLE = frozenset({126, 127})
+_LARGEST = 1 << 20  # bytes of a result
 _SHORT = 400  # characters of what a runtime or a probe says
 _EXEC_ERRORS = ("exec format error", "no such file or directory", "permission denied")
 
@@ -133,6 +145,28 @@ def store(registry: Registry, validation: Validation, *, run: str, now: datetime
         },
         subject=validation.ref,
     )
+
+
+def read_validation(registry: Registry, ref: ImageRef, one: Descriptor) -> tuple[str, bool] | None:
+    """Return which check a stored result is of, and whether it passed; None: it is none.
+
+    :param one: as ``find_artifacts`` gives it.
+    :raises RegistryError: the registry can't be asked.
+    """
+    try:
+        artifact = read_artifact(
+            registry,
+            ref.repository,
+            one.digest,
+            artifact_type=ARTIFACT_TYPE,
+            subject=ref.digest,
+        )
+        document = artifact.read_json(largest=_LARGEST)
+        if document["digest"] != ref.digest or not isinstance(document["spec"], str):
+            return None
+        return document["spec"], document["passed"] is True
+    except (NotFoundInRegistry, DamagedInRegistry, *MALFORMED):
+        return None
 
 
 def how_it_ended(outcome: CheckOutcome) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import io
 import json
+import re
 import struct
 import tarfile
 import zlib
@@ -17,7 +18,11 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, DamagedInRegistry, RegistryError
+from aksci.core.inside import Inside, read_file
+from aksci.core.text import short_line
 from aksci.oci.artifact import Content, canonical_json, push_artifact
+from aksci.oci.references import is_repository
+from aksci.supply.release.chart_content import chart_metadata, check_files, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +35,16 @@ __all__ = ["Chart", "fetch_chart", "package_chart", "push_chart", "read_chart"]
 
 CONFIG_TYPE = "application/vnd.cncf.helm.config.v1+json"
 CONTENT_TYPE = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+_IDENTIFIERS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
+# As Helm reads it (github.com/Masterminds/semver, NewVersion): "v1", "1.2" are versions, too.
+_VERSION = re.compile(
+    rf"v?[0-9]{{1,18}}(?:\.[0-9]{{1,18}}){{0,2}}(?:-{_IDENTIFIERS})?(?:\+{_IDENTIFIERS})?"
+)
+_LONGEST = 128  # characters of a tag (OCI distribution specification 1.1, "Pulling manifests")
+# What Helm takes (its pkg/chart, "chartName"); it is a folder's name and part of a glob here.
+_NAME = re.compile(r"[a-zA-Z0-9_-][a-zA-Z0-9._-]*")
+_RULES = 500
+"""Patterns of .helmignore: each is tried with each file and folder."""
 _STORED_BLOCK = 0xFFFF  # bytes; the largest that RFC 1951, 3.2.4 allows
 
 
@@ -50,20 +65,16 @@ def read_chart(folder: Path) -> Chart:
 
     :raises ConfigError: it is no chart.
     """
-    import yaml
-
     path = folder / "Chart.yaml"
     try:
-        metadata = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = Inside(folder, name="the chart").read("Chart.yaml")
     except FileNotFoundError:
         raise ConfigError(f"{folder} is not a Helm chart: it has no Chart.yaml.") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} can't be read: {error}") from None
-    if not isinstance(metadata, dict):
-        raise ConfigError(f"{path} is not a table.")
+    metadata = chart_metadata(content, str(path))
     for key in ("name", "version"):
         if not isinstance(metadata.get(key), str):
             raise ConfigError(f"{path}: {key!r} must be a text.", hint=f'write {key}: "…"')
+    _require_names(path, metadata["name"], metadata["version"])
     _require_dependencies(folder, metadata)
     return Chart(
         name=metadata["name"],
@@ -77,13 +88,18 @@ def package_chart(folder: Path, *, name: str | None = None) -> bytes:
     """Pack a chart's folder as Helm does, without times, owners and compression.
 
     Compressed bytes differ between zlib's implementations; stored ones are the same everywhere.
+    Packed sub-charts become folders in it.
 
     :param name: the chart's, which its files lie under. Default: the folder's.
+    :raises ConfigError: it holds a link, a schema of its values refers to a file, or ``crds`` holds
+        something else than definitions.
     """
+    here = ((inner, read_file(path, shown=str(path))) for path, inner in _files(folder))
+    files = list(unpacked(here, str(folder)))
+    check_files(files, str(folder))
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for path, inner in _files(folder):
-            content = path.read_bytes()
+        for inner, content in files:
             entry = tarfile.TarInfo(f"{name or folder.name}/{inner}")
             entry.size = len(content)
             entry.mode = 0o644
@@ -124,9 +140,27 @@ def fetch_chart(registry: Registry, ref: ImageRef, folder: Path) -> Path:
     return path
 
 
+def _require_names(path: Path, name: str, version: str) -> None:
+    """Refuse what can't be the last part of a repository, and a tag there."""
+    # Before anything is written: the name becomes a folder in the packed chart, too.
+    if "/" in name or not is_repository(name):
+        raise ConfigError(
+            f"{path}: name: {short_line(name)!r} can't be the name of a chart.",
+            hint="words of a-z and 0-9 with dashes between them (Helm, 'Chart names').",
+        )
+    if not _VERSION.fullmatch(version) or len(version) > _LONGEST:
+        raise ConfigError(
+            f"{path}: version: {short_line(version)!r} is no version of Semantic Versioning 2, of "
+            f"at most {_LONGEST} characters.",
+            hint='write one such as version: "1.2.3".',
+        )
+
+
 def _require_dependencies(folder: Path, metadata: dict[str, Any]) -> None:
     for entry in metadata.get("dependencies") or []:
         name = str(entry.get("name")) if isinstance(entry, dict) else str(entry)
+        if not _NAME.fullmatch(name):
+            raise ConfigError(f"{folder / 'Chart.yaml'}: no chart is called {short_line(name)!r}.")
         charts = folder / "charts"
         if not (charts / name).is_dir() and not any(charts.glob(f"{name}-*.tgz")):
             raise ConfigError(
@@ -137,7 +171,7 @@ def _require_dependencies(folder: Path, metadata: dict[str, Any]) -> None:
 
 def _files(folder: Path) -> Iterator[tuple[Path, str]]:
     """Yield each file that belongs to the chart with its path in it, sorted."""
-    rules = _ignore_rules(folder / ".helmignore")
+    rules = _ignore_rules(folder)
     for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
         inner = path.relative_to(folder).as_posix()
         if _ignored(inner, rules, folder):
@@ -148,11 +182,18 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
             yield path, inner
 
 
-def _ignore_rules(path: Path) -> list[tuple[str, bool]]:
+def _ignore_rules(folder: Path) -> list[tuple[str, bool]]:
     """Return (pattern, negated) of .helmignore; Helm itself always leaves hidden templates out."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    path, inside = folder / ".helmignore", Inside(folder, name="the chart")
+    try:
+        text = inside.read(path).decode() if inside.has_file(path) else ""
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} can't be read: it is not UTF-8.") from None
+    lines = text.splitlines()
     patterns = [line.strip() for line in lines]
     patterns = [pattern for pattern in patterns if pattern and not pattern.startswith("#")]
+    if len(patterns) > _RULES:
+        raise ConfigError(f"{path} has more than {_RULES} patterns.")
     for pattern in patterns:
         if "**" in pattern:
             raise ConfigError(f"{path}: {pattern!r}: Helm does not support ** here.")
@@ -165,9 +206,10 @@ def _ignored(inner: str, rules: list[tuple[str, bool]], folder: Path) -> bool:
     parts = PurePosixPath(inner).parts
     for depth in range(1, len(parts) + 1):
         path = "/".join(parts[:depth])
+        is_folder = depth < len(parts) or (folder / path).is_dir()
         ignored = False
         for pattern, negated in rules:
-            if _rule_matches(pattern, path, is_folder=(folder / path).is_dir()):
+            if _rule_matches(pattern, path, is_folder=is_folder):
                 ignored = not negated
         if ignored:
             return True

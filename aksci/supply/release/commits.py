@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aksci.core.errors import ToolError
+from aksci.core.git import NO_GIT, ask_git
 from aksci.core.text import one_line
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["Commit", "CommitRange", "read_commits"]
 
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_TIMEOUT = 60.0  # seconds
 _MOST = 500
 _LONGEST = 120
 
@@ -57,33 +56,30 @@ def read_commits(root: Path, old: str, new: str, *, runner: Runner) -> CommitRan
     note = f"of uncommitted changes, too: the {dirty} release" if dirty else ""
     if first == last:
         return CommitRange(note=note)
-    try:
-        missing = [commit for commit in (first, last) if not _has(root, commit, runner)]
-        if missing:
-            names = " and ".join(commit[:12] for commit in missing)
-            return CommitRange(note=f"this clone has no {names} (git fetch --unshallow gets it)")
-        return _log(root, first, last, note, runner)
-    except ToolError:
-        return CommitRange(note="git is not installed")
+    problems = {commit: _problem(root, commit, runner) for commit in (first, last)}
+    if NO_GIT in problems.values():
+        return CommitRange(note=NO_GIT)
+    missing = [commit[:12] for commit, problem in problems.items() if problem]
+    if missing:
+        names = " and ".join(missing)
+        return CommitRange(note=f"this clone has no {names} (git fetch --unshallow gets it)")
+    return _log(root, first, last, note, runner)
 
 
-def _has(root: Path, commit: str, runner: Runner) -> bool:
-    words: list[str | Path] = ["git", "-C", root, "cat-file", "-e", f"{commit}^{{commit}}"]
-    return runner.ask(words, timeout=_TIMEOUT).status == 0
+def _problem(root: Path, commit: str, runner: Runner) -> str:
+    return ask_git(root, "cat-file", "-e", f"{commit}^{{commit}}", runner=runner).problem
 
 
 def _log(root: Path, first: str, last: str, note: str, runner: Runner) -> CommitRange:
     """Read both sides; "Pretty Formats" of git's manual: %m is the side, -z ends each by NUL."""
-    # A user's configuration may add lines about signatures, and names of branches.
-    words = ["-c", "log.showSignature=false", "log", "-z", "--no-decorate", "--no-follow"]
-    words += ["--left-right", f"--max-count={_MOST}", "--format=%m%H %s"]
-    result = runner.ask(
-        ["git", "-C", root, *words, f"{first}...{last}", "--", "."], timeout=_TIMEOUT
-    )
-    if result.status:
+    # A user's configuration may add names of branches, and follow renames.
+    words = ["log", "-z", "--no-decorate", "--no-follow", "--left-right"]
+    words += [f"--max-count={_MOST}", "--format=%m%H %s", f"{first}...{last}"]
+    answer = ask_git(root, *words, paths=("literal:",), runner=runner)
+    if answer.problem:
         return CommitRange(note="git could not tell them")
     sides: dict[str, list[Commit]] = {"<": [], ">": []}
-    entries = list(filter(None, result.stdout.split("\0")))
+    entries = list(filter(None, answer.text.split("\0")))
     for entry in entries:
         name, _, subject = entry[1:].partition(" ")
         sides[entry[0]].append(Commit(hash=name, subject=one_line(subject, _LONGEST)))

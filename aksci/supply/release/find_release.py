@@ -25,6 +25,10 @@ __all__ = ["ListedRelease", "ReleaseList", "find_release", "latest_release", "li
 _TAG = re.compile(r"r-[0-9a-f]{12}")
 _PREFIX = re.compile(r"(?:sha256:)?(?P<digits>[0-9a-f]{4,64})")
 _THREADS = 8
+_MOST = 20_000
+"""Releases that are listed; each takes some requests."""
+_MOST_ALIKE = 100
+"""Tags that begin alike; each takes a request."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +93,12 @@ def list_releases(registry: Registry, project: str, *, signer: Signer) -> Releas
     :raises RegistryError: the registry can't be asked. A damaged release is listed as that.
     """
     tags = [tag for tag in registry.tags(release_repository(project)) if _TAG.fullmatch(tag)]
+    if len(tags) > _MOST:
+        raise RegistryError(
+            f"{registry.host}/{release_repository(project)} has {len(tags):,} releases; no more "
+            f"than {_MOST:,} can be listed.",
+            hint="delete those that nobody needs, and see who may push there.",
+        )
     found = gather(
         lambda tag: _listed(registry, project, tag, signer),
         sorted(tags),
@@ -140,13 +150,15 @@ def _of_digest(registry: Registry, text: str) -> ImageRef:
 
 def _of_prefix(registry: Registry, project: str, text: str, digits: str) -> ImageRef:
     repository = release_repository(project)
-    tags = [tag for tag in registry.tags(repository) if _TAG.fullmatch(tag)]
+    start = f"r-{digits[:12]}"
+    tags = [t for t in registry.tags(repository) if _TAG.fullmatch(t) and t.startswith(start)]
+    if len(tags) > _MOST_ALIKE:
+        raise UsageError(f"{text!r} may name {len(tags):,} releases.", hint="write more digits.")
     found = set()
     for tag in tags:
-        if tag.startswith(f"r-{digits[:12]}"):
-            digest = registry.resolve(repository, tag) or ""
-            if release_tag(digest) == tag and digest.startswith(f"sha256:{digits}"):
-                found.add(digest)
+        digest = registry.resolve(repository, tag) or ""
+        if release_tag(digest) == tag and digest.startswith(f"sha256:{digits}"):
+            found.add(digest)
     if not found:
         raise _no_such(registry, project, text)
     if len(found) > 1:

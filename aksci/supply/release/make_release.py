@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import (
@@ -18,6 +19,7 @@ from aksci.core.errors import (
     TrustError,
     UsageError,
 )
+from aksci.core.inside import Inside
 from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.oci.artifact import Content, canonical_json, push_artifact, read_artifact
 from aksci.supply.release.chart import push_chart, read_chart
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from aksci.oci.artifact import Artifact
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
+    from aksci.supply.release.chart import Chart
     from aksci.supply.scan.verdict import Verdict
 
 __all__ = [
@@ -50,6 +53,7 @@ __all__ = [
     "load_release",
     "make_release",
     "natural_key",
+    "read_charts",
     "read_migrations",
 ]
 
@@ -83,8 +87,11 @@ def make_release(
         name: release_image(image, verdicts.get(name))
         for name, image in sorted(build.images.items())
     }
+    charts = read_charts(config, root)
     services = {
-        name: _make_service(name, service, config.project.name, root, images, registry)
+        name: _make_service(
+            name, service, config.project.name, root, images, charts[name], registry
+        )
         for name, service in sorted(config.services.items())
     }
     # No registry, time or run is in it: the same inputs have to give the same digest.
@@ -194,6 +201,7 @@ def _make_service(
     project: str,
     root: Path,
     images: Mapping[str, ReleaseImage],
+    chart: Chart,
     registry: Registry,
 ) -> ReleaseService:
     steps = (*service.pre, *service.post)
@@ -205,7 +213,6 @@ def _make_service(
                 hint="nox -s build",
             )
     migrations = read_migrations(root, service.migrations, service=name)
-    chart = read_chart(root / service.chart)
     return ReleaseService(
         name=name,
         chart=push_chart(registry, chart_repository(project, chart.name), chart),
@@ -214,6 +221,28 @@ def _make_service(
         images=dict(sorted(service.images.items())),
         migrations=migrations,
     )
+
+
+def read_charts(config: Config, root: Path) -> dict[str, Chart]:
+    """Return each service's chart, packed.
+
+    :raises ConfigError: one can't be read; or two have one name and version and differ, so that one
+        tag would mean the one that comes last.
+    """
+    charts: dict[str, Chart] = {}
+    first: dict[tuple[str, str], str] = {}
+    inside = Inside(root)
+    for name, service in sorted(config.services.items()):
+        chart = read_chart(inside.find(service.chart, where=f"services.{name}.chart"))
+        same = first.setdefault((chart.name, chart.version), name)
+        if charts.setdefault(same, chart).content != chart.content:
+            raise ConfigError(
+                f"services.{name}: {service.chart} is {chart.name} {chart.version}, as "
+                f"{config.services[same].chart} is, and they differ.",
+                hint="give one of them another name or version in its Chart.yaml.",
+            )
+        charts[name] = chart
+    return charts
 
 
 def read_migrations(root: Path, patterns: Iterable[str], *, service: str) -> tuple[Migration, ...]:
@@ -246,23 +275,42 @@ def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
 
 def _files(root: Path, pattern: str, service: str) -> Iterator[Path]:
     """Yield the files of one glob; symbolic links may not lead outside."""
+    where = f"services.{service}.migrations: {pattern!r}"
+    parts = PurePosixPath(pattern).parts
+    if not parts or ".." in parts or pattern.startswith("/"):
+        raise ConfigError(f"{where} must be a glob of files inside the project.")
+    inside = Inside(root)
+    found = {root}
     try:
-        matches = sorted(path for path in root.glob(pattern) if path.is_file())
+        # Part by part: a link must be looked at before all that lies behind it is.
+        for number, part in enumerate(parts, 1):
+            matched = {path for folder in found for path in folder.glob(part)}
+            found = {path for path in matched if _stays(inside, path, parts[number:], where)}
     except (ValueError, NotImplementedError) as error:
-        raise ConfigError(f"services.{service}.migrations: {pattern!r}: {error}.") from None
-    home = root.resolve()
-    for path in matches:
-        if ".." in path.parts[len(root.parts) :] or not path.resolve().is_relative_to(home):
-            raise ConfigError(
-                f"services.{service}.migrations: {pattern!r} leads to {path.resolve()}, which is "
-                "outside the project."
-            )
+        raise ConfigError(f"{where}: {error}.") from None
+    matches = sorted(path for path in found if path.is_file())
     if not matches:
         raise ConfigError(
             f"services.{service}.migrations: {pattern!r} matches no file in {root}.",
             hint="write a glob relative to aksci.toml, such as services/NAME/migrations/*.sql.",
         )
     yield from matches
+
+
+def _stays(inside: Inside, path: Path, rest: tuple[str, ...], where: str) -> bool:
+    """Tell whether a path is in the project; of others, those that no migration is behind are left.
+
+    :param rest: what the glob looks for behind it.
+    :raises ConfigError: it leads outside, and is a migration or may have some.
+    """
+    try:
+        inside.check(path, where=where)
+    except ConfigError:
+        # ``**`` would search all of the machine.
+        if not rest or "**" in rest or any(path.glob("/".join(rest))):
+            raise
+        return False
+    return True
 
 
 def _digest(path: Path, service: str) -> str:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.errors import DamagedInRegistry, GateError, NotFoundInRegistry
 from aksci.oci.copy_plan import plan_transfer
 from aksci.supply.release.promotion_gates import ReleaseFacts, RunningRelease
+from aksci.supply.release.release_artifacts import ReleaseArtifacts
 from aksci.supply.release.sign_release import LATEST
 from aksci.supply.release.verify_release import prove_release
 from aksci.supply.scan.stored_verdict import read_verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from aksci.config.deploy_models import GatesConfig
     from aksci.core.reporting import Reporter
@@ -74,10 +75,19 @@ class PromotionPlan:
 
 
 def plan_release_transfer(
-    release: Release, source: Registry, target: Registry, *, reporter: Reporter
+    release: Release,
+    source: Registry,
+    target: Registry,
+    *,
+    reporter: Reporter,
+    signer: Signer,
+    kinds: Iterable[str] = (),
 ) -> TransferPlan:
-    """Find out what a registry lacks of a release, of all that it names, and of its tags.
+    """Find out what a registry lacks of a release, of all that belongs to it, and of its tags.
 
+    :param release: it is verified.
+    :param signer: whose signatures go along.
+    :param kinds: types of artifacts that go along though nothing proves whose they are.
     :raises RegistryError: something is not at the source, or a registry can't be asked.
     """
     return plan_transfer(
@@ -85,6 +95,7 @@ def plan_release_transfer(
         target,
         _parts(release),
         reporter=reporter,
+        wanted=ReleaseArtifacts.of(release, registry=source, signer=signer, kinds=kinds),
         tags=dict.fromkeys((release.tag, LATEST), release.ref),
     )
 

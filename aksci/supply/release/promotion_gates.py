@@ -142,9 +142,9 @@ def _parse(text: str) -> dt.datetime | None:
     """Read an ISO 8601 time; one without a time zone could mean anything."""
     try:
         time = dt.datetime.fromisoformat(text)
-    except ValueError:
+        return time.astimezone(dt.UTC) if time.tzinfo is not None else None
+    except (ValueError, OverflowError):  # of the year 9999, in the west
         return None
-    return time if time.tzinfo is not None else None
 
 
 def _without_registry(release: str) -> str:

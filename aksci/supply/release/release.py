@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aksci.oci.own_names import CHARTS, RELEASES, own_repository
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -117,12 +119,12 @@ class Release:
 
 def chart_repository(project: str, chart: str) -> str:
     """Return where a project's chart is stored; Helm wants it to end in the chart's name."""
-    return f"{project}/charts/{chart}"
+    return own_repository(project, CHARTS, chart)
 
 
 def release_repository(project: str) -> str:
     """Return where a project's releases are kept, without the registry."""
-    return f"{project}/release"
+    return own_repository(project, RELEASES)
 
 
 def release_tag(digest: str) -> str:

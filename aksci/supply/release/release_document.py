@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aksci.oci.references import ImageRef, is_digest
+from aksci.oci.references import ImageRef, is_digest, is_repository
 from aksci.supply.release.release import (
     Migration,
     Release,
@@ -26,6 +26,8 @@ __all__ = ["SCHEMA", "parse_release", "release_document"]
 
 SCHEMA = 2
 T = TypeVar("T")
+_SERVICE = re.compile(r"[a-z](?:[a-z0-9-]{0,51}[a-z0-9])?")
+"""As aksci.toml asks (``Label``)."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -105,6 +107,8 @@ def _service_document(service: ReleaseService) -> dict[str, Any]:
 
 
 def _image(name: str, entry: Any, ref: ImageRef) -> ReleaseImage:
+    if not is_repository(name):
+        raise ValueError(f"{name!r} can't be the name of an image")
     _require_keys(entry, ("image", "inputKey", "verdict", "policy", "database", "bases"))
     return ReleaseImage(
         name=name,
@@ -132,6 +136,8 @@ def _base(entry: Any) -> ReleaseBase:
 def _service(
     name: str, entry: Any, ref: ImageRef, images: Mapping[str, ReleaseImage]
 ) -> ReleaseService:
+    if not _SERVICE.fullmatch(name):  # a folder is called so as well
+        raise ValueError(f"{name!r} can't be the name of a service")
     _require_keys(entry, ("chart", "chartName", "chartVersion", "images", "migrations"))
     return ReleaseService(
         name=name,

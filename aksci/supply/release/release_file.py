@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError, UsageError
-from aksci.core.files import write_atomically
-from aksci.core.strict_json import MALFORMED, parse_json
+from aksci.core.strict_json import MALFORMED
 from aksci.oci.references import ImageRef
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from aksci.core.work_folder import WorkFolder
     from aksci.supply.release.release import Release
 
 __all__ = ["read_release_file", "write_release_file"]
@@ -20,23 +19,21 @@ __all__ = ["read_release_file", "write_release_file"]
 _NAME = "release.json"
 
 
-def write_release_file(work: Path, release: Release, *, run: str) -> Path:
+def write_release_file(work: WorkFolder, release: Release, *, run: str) -> Path:
     """Write ``release.json`` in the project's ``.aksci`` folder: what the last build made."""
     document = {"schema": 1, "ref": str(release.ref), "digest": release.id, "run": run}
-    work.mkdir(parents=True, exist_ok=True)
-    path = work / _NAME
-    write_atomically(path, json.dumps(document, indent=2) + "\n", mode=0o666)
-    return path
+    return work.write_own(_NAME, document)
 
 
-def read_release_file(work: Path) -> ImageRef:
+def read_release_file(work: WorkFolder) -> ImageRef:
     """Read which release the last build made.
 
     :raises UsageError: there is none, or the file is unreadable.
+    :raises TrustError: a run of ours may not have written it: it could name any older release.
     """
-    path = work / _NAME
+    path = work.path / _NAME
     try:
-        document = parse_json(path.read_bytes())
+        document = work.read_own(_NAME)
         if document["schema"] != 1:
             raise ValueError(document["schema"])
         return ImageRef.parse(document["ref"])

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aksci.core.errors import DamagedInRegistry, RegistryError
+from aksci.core.errors import RegistryError
 from aksci.core.strict_json import parse_json
 from aksci.core.text import short_line
 from aksci.oci.manifest import Descriptor
-from aksci.oci.references import is_digest
 from aksci.oci.registry import read_child, read_configuration
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def read_base(
     """
     try:
         layers = None if base.registry != registry.host else _layers(registry, base, platform)
-    except (RegistryError, ValueError) as error:
+    except RegistryError as error:
         first = str(error).partition("\n")[0]
         reporter.line(f"the layers of the base {base} can't be read: {first}")
         layers = None
@@ -50,16 +49,13 @@ def read_base(
 def platforms_of(index: Manifest) -> list[tuple[str, str]]:
     """Return digest and ``os/arch`` of each image in an index; BuildKit's attestations are none.
 
-    :raises ValueError: the index is damaged.
+    :raises DamagedInRegistry: the index is damaged.
     """
-    parse_json(index.content, exact=True)  # Go, which runs the image, must read the same
     try:
-        found = [(each.digest, platform_name(each.platform)) for each in index.images]
-    except DamagedInRegistry as error:
-        raise ValueError(error.why) from None
-    if not all(is_digest(digest) for digest, _ in found):
-        raise ValueError("it lists what has no digest")
-    return found
+        parse_json(index.content, exact=True)  # Go, which runs the image, must read the same
+    except ValueError as error:
+        raise index.damaged(str(error)) from None
+    return [(each.digest, platform_name(each.platform)) for each in index.images]
 
 
 def platform_name(platform: Platform | None) -> str:

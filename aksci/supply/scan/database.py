@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from aksci.core.errors import AksciError, ConfigError, GateError
+from aksci.core.strict_json import parse_json
 from aksci.supply.sandbox import Sandbox
 from aksci.supply.scan.java_index import check_index, write_empty_index
 from aksci.supply.scan.scanner import Database
@@ -262,7 +262,7 @@ def _small(
 def _json(path: Path) -> dict[str, Any]:
     """Return the object in a file, or nothing where there is none."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(path.read_bytes())
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}

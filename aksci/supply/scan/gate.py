@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import GateError
-from aksci.core.text import short_line
+from aksci.core.text import short_line, spelled
 from aksci.oci.artifact import canonical_json
 from aksci.supply.scan.ignores import find_ignore, has_lapsed, ignore_offences
 from aksci.supply.scan.knowledge import NOTHING, Knowledge
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate", "hash_policy", "needed_scanners", "require_pass"]
 
-_FORMAT = 3
+_FORMAT = 4
 """Raised when ``evaluate`` decides differently, so that stored verdicts are not used again."""
 _NAMED = 5
 """Findings that fit a line."""
@@ -213,7 +213,7 @@ def _whole_image(facts: ReportFacts, policy: ScanConfig) -> tuple[tuple[str, ...
 def _offence(verdict: Verdict) -> str:
     parts = list(verdict.problems)
     if verdict.failing:
-        names = list(dict.fromkeys(finding.id for finding in verdict.failing))
+        names = list(dict.fromkeys(short_line(spelled(finding.id)) for finding in verdict.failing))
         more = ", …" if len(names) > _NAMED else ""
         noun = "finding" if len(verdict.failing) == 1 else "findings"
         parts.append(f"{len(verdict.failing)} {noun} ({', '.join(names[:_NAMED])}{more})")

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
-from aksci.core.text import short_line
+from aksci.core.text import short_line, spelled
 from aksci.supply.scan.purls import covers, parse_pattern
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def _uses(verdict: Verdict, entry: ScanIgnore) -> bool:
 
 def _label(entry: ScanIgnore) -> str:
     where = entry.package or entry.purl
-    return f"the ignore of {short_line(entry.id)}" + (f" in {short_line(where)}" if where else "")
+    name = short_line(spelled(entry.id))
+    return f"the ignore of {name}" + (f" in {short_line(spelled(where))}" if where else "")
 
 
 def _days(count: int) -> str:

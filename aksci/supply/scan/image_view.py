@@ -15,9 +15,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import GateError
+from aksci.core.errors import DamagedInRegistry, GateError
 from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.core.text import short_line
+from aksci.oci.manifest import CONFIG_TYPES, MANIFEST_TYPES, require_plain
 from aksci.oci.references import digest_of, is_digest
 
 if TYPE_CHECKING:
@@ -26,18 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["View", "config_of", "make_view", "restore"]
 
-_MANIFESTS = frozenset(
-    {
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    }
-)
-_CONFIGS = frozenset(
-    {
-        "application/vnd.oci.image.config.v1+json",
-        "application/vnd.docker.container.image.v1+json",
-    }
-)
 _LARGEST = 16 << 20
 """Bytes of a configuration; it is held in memory."""
 _CLASSIC = "/bin/sh -c #(nop)  CMD"
@@ -47,8 +36,6 @@ _ORDER = re.compile(r"(trivy|tfsec)(?=:)")
 _OF_NAME = frozenset({"ArtifactID", "Fingerprint"})
 """Hashes that Trivy makes of the configuration and the name that it saw: they are left out."""
 _FIELDS = {
-    "manifest": ("schemaVersion", "mediaType", "config", "layers", "manifests", "artifactType"),
-    "descriptor": ("mediaType", "digest", "size"),
     "config": ("architecture", "os", "variant", "config", "rootfs", "history", "created"),
     "rootfs": ("type", "diff_ids"),
     "history": ("created", "created_by", "author", "comment", "empty_layer"),
@@ -90,7 +77,7 @@ def config_of(manifest: Manifest, ref: ImageRef) -> tuple[str, int]:
     try:
         config = _read_manifest(manifest)["config"]
         return str(config["digest"]), int(config["size"])
-    except MALFORMED as error:
+    except (DamagedInRegistry, *MALFORMED) as error:
         raise _refusal(ref, error) from None
 
 
@@ -107,7 +94,7 @@ def make_view(manifest: Manifest, config: bytes, ref: ImageRef) -> View:
         layers = [_descriptor(layer) for layer in found["layers"]]
         diff_ids = _pair(layers, real["rootfs"]["diff_ids"])
         shown = _encode(_shown(real, layers))
-    except MALFORMED as error:
+    except (DamagedInRegistry, *MALFORMED) as error:
         raise _refusal(ref, error) from None
     document = {
         "schemaVersion": 2,
@@ -206,17 +193,12 @@ def _harmless(entry: Any) -> Any:
 
 
 def _read_manifest(manifest: Manifest) -> dict[str, Any]:
-    found: dict[str, Any] = _parse(manifest.content)
-    _require_plain(found, "manifest")
-    named = found.get("mediaType") or manifest.media_type
-    if manifest.media_type not in _MANIFESTS or named != manifest.media_type:
+    found = dict(manifest.document)
+    if manifest.media_type not in MANIFEST_TYPES:
         raise ValueError(f"{short_line(manifest.media_type)} is no image's type")
-    if found["layers"] is None:  # as BuildKit writes that there is none
-        found["layers"] = []
-    if "manifests" in found or not isinstance(found["layers"], list):
-        raise ValueError("it is not an image's manifest")
+    found["layers"] = found["layers"] or []  # BuildKit writes null where there is none
     config = _descriptor(found["config"])
-    if config["mediaType"] not in _CONFIGS:
+    if config["mediaType"] not in CONFIG_TYPES:
         raise ValueError(
             f"its configuration is {short_line(config['mediaType'])}: it is an artifact"
         )
@@ -226,42 +208,30 @@ def _read_manifest(manifest: Manifest) -> dict[str, Any]:
 
 
 def _read_config(content: bytes) -> dict[str, Any]:
-    found: dict[str, Any] = _parse(content)
-    _require_plain(found, "config")
-    _require_plain(found["rootfs"], "rootfs")
+    found: dict[str, Any] = parse_json(content)
+    require_plain(found, _FIELDS["config"])
+    require_plain(found["rootfs"], _FIELDS["rootfs"])
     if found["rootfs"]["diff_ids"] is None:
         found["rootfs"]["diff_ids"] = []
     for entry in found.get("history") or ():
         if entry is not None:
-            _require_plain(entry, "history")
+            require_plain(entry, _FIELDS["history"])
     return found
 
 
 def _descriptor(found: dict[str, Any]) -> dict[str, Any]:
     """Return what is needed of a descriptor: no ``urls`` for the scanner to ask elsewhere."""
-    _require_plain(found, "descriptor")
-    kept = {key: found[key] for key in _FIELDS["descriptor"]}
-    size = kept["size"]
-    if not is_digest(str(kept["digest"])) or type(size) is not int or size < 0:
-        raise ValueError("one of its descriptors is damaged")
+    kept = {key: found[key] for key in ("mediaType", "digest", "size")}
+    if kept["size"] is None:
+        raise ValueError("one of its descriptors has no size")
     return kept
 
 
-def _parse(content: bytes) -> Any:
-    return parse_json(content)
-
-
-def _require_plain(found: dict[str, Any], kind: str) -> None:
-    """Refuse keys in another case: Go, which runs the image, takes them for the same."""
-    fields = _FIELDS[kind]
-    folded = {field.casefold() for field in fields}
-    odd = [key for key in found if key.casefold() in folded and key not in fields]
-    if odd:
-        raise ValueError(f"{short_line(odd[0])!r} can be read in two ways")
-
-
 def _refusal(ref: ImageRef, error: Exception) -> GateError:
-    reason = str(error) if type(error) is ValueError else repr(error)
+    if isinstance(error, DamagedInRegistry):
+        reason = error.why
+    else:
+        reason = str(error) if type(error) is ValueError else repr(error)
     return GateError(
         f"{ref} could not be scanned, so it does not pass: it is no image that is understood "
         f"({short_line(reason)})."

@@ -13,6 +13,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import GateError
+from aksci.core.strict_json import MALFORMED, parse_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,11 +53,11 @@ def check_index(folder: Path, *, now: dt.datetime) -> str:
     """
     place = folder / _FOLDER
     try:
-        document = json.loads((place / "metadata.json").read_text(encoding="utf-8"))
+        document = parse_json((place / "metadata.json").read_bytes())
         updated = dt.datetime.fromisoformat(document["UpdatedAt"])
         known = document["Version"] == _SCHEMA and (place / "trivy-java.db").is_file()
         age = now - updated
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, *MALFORMED) as error:
         raise GateError(
             f"There is no complete index of Java archives in {place} ({error!r}).",
             hint=f"remove {place} and run again; it is only a cache.",

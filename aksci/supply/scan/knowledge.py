@@ -7,20 +7,18 @@ scores (EPSS, its CSV) and OpenVEX documents. They belong to the policy: their c
 from __future__ import annotations
 
 import csv
-import gzip
 import hashlib
-import io
-import json
 import math
 import re
-import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
-from aksci.core.strict_json import MALFORMED, require_shallow
+from aksci.core.inside import Inside
+from aksci.core.strict_json import MALFORMED, parse_downloaded_json
 from aksci.core.text import short_line
+from aksci.core.unpack import unpack_gzip
 from aksci.supply.scan.vex import read_vex
 
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["NOTHING", "Knowledge", "KnowledgeFile", "load_knowledge"]
 
 _CVE = re.compile(r"CVE-\d{4}-\d{4,}")
-_DAMAGED = (*MALFORMED, OSError, EOFError, csv.Error, zlib.error)
+_DAMAGED = (*MALFORMED, csv.Error)
 _LARGEST = 256 << 20
 """Bytes of scores, unpacked; the real file has about ten millions."""
 
@@ -134,9 +132,8 @@ def _source(key: str, name: str, root: Path | None) -> KnowledgeFile:
         raise ConfigError(f"{key} names {name!r}, but there is no project folder to find it in.")
     path = root / name
     try:
-        if not path.resolve().is_relative_to(root.resolve()):
-            raise ConfigError(f"{path} ({key}) leads out of the project.")
-        return KnowledgeFile(key=key, path=path, content=path.read_bytes())
+        content = Inside(root).read(name, where=f"aksci.toml: {key}", largest=_LARGEST)
+        return KnowledgeFile(key=key, path=path, content=content)
     except OSError as error:
         raise ConfigError(
             f"{path} ({key}) can't be read: {error.strerror}.",
@@ -146,9 +143,7 @@ def _source(key: str, name: str, root: Path | None) -> KnowledgeFile:
 
 def _read_kev(content: bytes) -> frozenset[str]:
     """Read CISA's JSON: ``vulnerabilities[].cveID``."""
-    # Not as strict as documents from a registry: whoever downloads it may add a byte order mark.
-    require_shallow(content)
-    entries = json.loads(content)["vulnerabilities"]
+    entries = parse_downloaded_json(content)["vulnerabilities"]
     names = frozenset(_cve(entry["cveID"]) for entry in entries)
     if not names:
         msg = "it lists no vulnerability"
@@ -173,12 +168,7 @@ def _read_epss(content: bytes) -> dict[str, float]:
 def _unpack(content: bytes) -> bytes:
     if not content.startswith(b"\x1f\x8b"):
         return content
-    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-        text = file.read(_LARGEST + 1)
-    if len(text) > _LARGEST:
-        msg = f"it unpacks to more than {_LARGEST >> 20} MiB"
-        raise ValueError(msg)
-    return text
+    return unpack_gzip(content, largest=_LARGEST)
 
 
 def _cve(value: Any) -> str:

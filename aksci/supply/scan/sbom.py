@@ -5,10 +5,14 @@ Trivy's carry a time and random identifiers: each would be stored again. Cyclone
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import uuid
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["SBOM_TYPES", "SbomFormat", "make_reproducible", "sbom_of_report", "without_findings"]
 
@@ -126,10 +130,11 @@ def _cyclonedx(sbom: dict[str, Any]) -> dict[str, Any]:
     sbom.pop("vulnerabilities", None)  # an empty list
     root = metadata.get("component") or {}
     names: dict[str, str] = {}
+    identify = _identifier(root)
     for component in sorted((root, *sbom.get("components", [])), key=_identity):
         reference = str(component.get("bom-ref"))
         if _UUID.fullmatch(reference):
-            names[reference] = _uuid(root, component, len(names))
+            names[reference] = str(identify(component, len(names)))
     text = _UUID.sub(lambda match: names.get(match[0], match[0]), json.dumps(sbom))
     sbom = dict(json.loads(text))
     for name, key in (("components", "bom-ref"), ("dependencies", "ref")):
@@ -161,6 +166,23 @@ def _identity(component: dict[str, Any]) -> str:
 
 def _uuid(*parts: Any) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_OID, json.dumps(_stable(parts), sort_keys=True)))
+
+
+def _identifier(first: Any) -> Callable[..., uuid.UUID]:
+    """Return ``_uuid(first, …)``, with the first part encoded once: an image's labels are in it."""
+    begun = hashlib.sha1(uuid.NAMESPACE_OID.bytes, usedforsecurity=False)  # RFC 9562, version 5
+    begun.update(("[" + _encoded(first)).encode())
+
+    def identify(*parts: Any) -> uuid.UUID:
+        state = begun.copy()
+        state.update("".join(f", {_encoded(part)}" for part in parts).encode() + b"]")
+        return uuid.UUID(bytes=state.digest()[:16], version=5)
+
+    return identify
+
+
+def _encoded(part: Any) -> str:
+    return json.dumps(_stable(part), sort_keys=True)
 
 
 def _stable(parts: Any) -> Any:

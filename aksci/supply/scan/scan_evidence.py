@@ -7,14 +7,13 @@ who trusts the verdict may trust them.
 from __future__ import annotations
 
 import gzip
-import io
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import DamagedInRegistry, GateError, NotFoundInRegistry
-from aksci.core.strict_json import parse_json
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.core.text import short_line
+from aksci.core.unpack import unpack_gzip
 from aksci.oci.artifact import Content, canonical_json, push_artifact, read_artifact
 from aksci.supply.scan.sbom import SBOM_TYPES
 
@@ -26,12 +25,23 @@ if TYPE_CHECKING:
     from aksci.supply.scan.sbom import SbomFormat
     from aksci.supply.scan.verdict import Verdict
 
-__all__ = ["REPORT_TYPE", "Package", "load_packages", "load_report", "store_report", "store_sbom"]
+__all__ = [
+    "LARGEST_REPORT",
+    "MOST_IN_REPORT",
+    "REPORT_TYPE",
+    "Package",
+    "load_packages",
+    "load_report",
+    "store_report",
+    "store_sbom",
+]
 
 REPORT_TYPE = "application/vnd.aksci.report.v1+json"
 _LAYER_TYPE = "application/vnd.aksci.report.v1+gzip"
-_LARGEST = 256 << 20
+LARGEST_REPORT = 256 << 20
 """Bytes of a report, unpacked."""
+MOST_IN_REPORT = 5_000_000
+"""Values of one: a package has about thirty, and the names of its files."""
 _VOLATILE = ("CreatedAt", "ReportID", "ArtifactID")
 
 
@@ -101,20 +111,19 @@ def load_report(registry: Registry, verdict: Verdict, digest: str) -> dict[str, 
     image = verdict.image
     try:
         artifact = read_artifact(registry, image.repository, digest, artifact_type=REPORT_TYPE)
-        report = parse_json(_unpack(artifact.read(largest=_LARGEST)))
+        content = unpack_gzip(artifact.read(largest=LARGEST_REPORT), largest=LARGEST_REPORT)
+        report = parse_json(content, largest=LARGEST_REPORT, most_values=MOST_IN_REPORT)
         # The subject, not the image: of an index, each platform's manifest was scanned. Nor its
         # registry: a promoted image's report tells the first one's.
         about = f"{image.repository}@{artifact.manifest.subject}"
         if str(report["ArtifactName"]).partition("/")[2] != about:
-            raise ValueError("it is about something else")  # noqa: TRY301 - one place says so
+            raise ValueError("it is about something else")
     except NotFoundInRegistry:
         raise GateError(f"The report {name} is not in the registry any more.") from None
     except DamagedInRegistry as error:
         raise GateError(f"The report {name} is not used: {short_line(error.why)}.") from None
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except MALFORMED as error:
         raise GateError(f"The report {name} is not used: {short_line(error)}.") from None
-    except (EOFError, zlib.error):
-        raise GateError(f"The report {name} is not used: it is damaged.") from None
     return dict(report)
 
 
@@ -128,8 +137,10 @@ def _packages(report: dict[str, Any]) -> Iterator[Package]:
                     purl=short_line((entry.get("Identifier") or {}).get("PURL"), 1000),
                     licences=tuple(sorted(map(short_line, entry.get("Licenses") or []))),
                 )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise GateError(f"A stored report's packages are not understood: {error!r}.") from None
+    except MALFORMED as error:
+        raise GateError(
+            f"A stored report's packages are not understood ({short_line(repr(error))})."
+        ) from None
 
 
 def _version(entry: dict[str, Any]) -> str:
@@ -137,12 +148,3 @@ def _version(entry: dict[str, Any]) -> str:
     epoch = f"{entry['Epoch']}:" if entry.get("Epoch") else ""
     release = f"-{entry['Release']}" if entry.get("Release") else ""
     return short_line(f"{epoch}{entry.get('Version') or ''}{release}")
-
-
-def _unpack(packed: bytes) -> bytes:
-    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
-        content = file.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
-        msg = f"it unpacks to more than {_LARGEST >> 20} MiB"
-        raise ValueError(msg)
-    return content

@@ -56,8 +56,8 @@ def scan_images(
     :param root: the project's folder, where the policy names files.
     :param bases: the base of each image, by its name: it tells whose a finding is.
     :param outside: returns the client of another registry's host, for bases that are there.
-    :param trusted: whether a remembered verdict that passes is trusted. Anybody who may push
-        could have put it there. Without this, none is. It is called from several threads.
+    :param trusted: whether a remembered verdict is trusted, one that fails too. Anybody who may
+        push could have put it there. Without this, none is. It is called from several threads.
     :raises GateError: an image could not be scanned. A failing verdict is returned, not raised.
     :raises ConfigError: a file that the policy names is missing or damaged.
     """
@@ -158,7 +158,7 @@ class ImageScans:
         return store_verdict(self.registry, self._judge(ref, base), tag=tag)
 
     def _remembered(self, ref: ImageRef, tag: str, base: ImageRef | None) -> Verdict | None:
-        """Return a stored verdict that is trusted. Nobody gains by forging a failing one."""
+        """Return a stored verdict that is trusted: a forged one that fails would end every run."""
         name = f"{ref.name}:{tag}"
         try:
             verdict = self._load(ref, tag, base)
@@ -169,7 +169,7 @@ class ImageScans:
                 f"The stored verdict {name} is damaged ({short_line(error.why)}): scanning again."
             )
             return None
-        if verdict.passed and not (self.trusted and self.trusted(verdict)):
+        if not (self.trusted and self.trusted(verdict)):
             self.reporter.line(f"the verdict {name} is not trusted: scanning again")
             return None
         return verdict
@@ -193,21 +193,27 @@ class ImageScans:
 
         :raises GateError: it can't be told what would run. Of an index, the scanner chooses one.
         """
-        manifest = self.registry.manifest(ref.repository, ref.digest)
-        if not manifest.is_index:
-            return self._judge_one(ref, base, "", None)
         try:
+            manifest = self.registry.manifest(ref.repository, ref.digest)
+            if not manifest.is_index:
+                return self._judge_one(ref, base, "", None)
             listed = platforms_of(manifest)
-        except ValueError as error:
-            raise GateError(f"The index {ref} is damaged ({error}).") from None
+            nested = [
+                digest
+                for digest, _ in listed
+                if self.registry.manifest(ref.repository, digest).is_index
+            ]
+        except DamagedInRegistry as error:
+            raise GateError(
+                f"{ref} could not be scanned, so it does not pass.\n\n{error.message}"
+            ) from None
         # Runtimes choose from an index in an index in different ways: what runs may not be scanned.
-        for digest, _ in listed:
-            if self.registry.manifest(ref.repository, digest).is_index:
-                raise GateError(
-                    f"{ref} lists another index, {digest}, in place of an image, so it does not "
-                    "pass.",
-                    hint="list the images of all platforms in one index.",
-                )
+        if nested:
+            raise GateError(
+                f"{ref} lists another index, {nested[0]}, in place of an image, so it does not "
+                "pass.",
+                hint="list the images of all platforms in one index.",
+            )
         verdicts = [
             self._judge_one(ref.beside(digest), base, platform, ref) for digest, platform in listed
         ]

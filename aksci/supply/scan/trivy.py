@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import GateError, ProcessError
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.core.text import short_line
 from aksci.supply.sandbox import Sandbox
 from aksci.supply.scan.image_view import restore
 from aksci.supply.scan.java_index import JAVA_HINT
 from aksci.supply.scan.layer_registry import read_view, serve_view
 from aksci.supply.scan.sbom import SbomFormat, make_reproducible, without_findings
+from aksci.supply.scan.scan_evidence import LARGEST_REPORT, MOST_IN_REPORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,8 +156,8 @@ def read_release(trivy: Path, runner: Runner) -> str:
             quiet=True,
         )
     try:
-        return str(json.loads(result.stdout)["Version"])
-    except (ValueError, KeyError, TypeError):
+        return str(parse_json(result.stdout)["Version"])
+    except MALFORMED:
         raise GateError(f"{trivy} does not tell its version.") from None
 
 
@@ -230,10 +232,13 @@ def sbom_argv(
 
 def _read(path: Path, ref: ImageRef | str) -> dict[str, Any]:
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        if path.stat().st_size > LARGEST_REPORT:
+            raise ValueError(f"it has more than {LARGEST_REPORT >> 20} MiB")  # noqa: TRY301
+        report = parse_json(path.read_bytes(), largest=LARGEST_REPORT, most_values=MOST_IN_REPORT)
     except (OSError, ValueError) as error:
         raise GateError(
-            f"Trivy ended without a readable report on {ref} ({error}), so it does not pass."
+            f"Trivy ended without a readable report on {ref} ({short_line(error)}), so it does "
+            "not pass."
         ) from None
     if not isinstance(report, dict):
         raise GateError(f"Trivy's report on {ref} is not an object, so it does not pass.")

@@ -1,4 +1,7 @@
-"""Read Trivy's JSON report (schema 2) on one manifest. Pure; every text is sanitised."""
+"""Read Trivy's JSON report (schema 2) on one manifest. Pure.
+
+What is compared is read to the character; what is only shown is sanitised.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import GateError
 from aksci.core.text import short_line
-from aksci.supply.scan.verdict import SEVERITIES, Finding
+from aksci.supply.scan.verdict import SEVERITIES, Finding, exact_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -126,7 +129,7 @@ def _findings(
     for result in results:
         # What is in no file is in the image's configuration; its target is the image's name.
         target = result.get("Target")
-        place = "image configuration" if target == str(ref) else short_line(target)
+        place = "image configuration" if target == str(ref) else _exact(target)
         for entry in result.get("Vulnerabilities") or []:
             yield _vulnerability(entry, platform, inherited)
         for entry in result.get("Secrets") or []:
@@ -142,15 +145,15 @@ def _vulnerability(
     layer = _layer(entry)
     return Finding(
         kind="vulnerability",
-        id=short_line(entry["VulnerabilityID"]),
-        package=short_line(entry["PkgName"]),
-        installed=short_line(entry.get("InstalledVersion")),
-        fixed=short_line(entry.get("FixedVersion")),
+        id=_exact(entry["VulnerabilityID"]),
+        package=_exact(entry["PkgName"]),
+        installed=_exact(entry.get("InstalledVersion")),
+        fixed=_exact(entry.get("FixedVersion")),
         severity=_severity(entry),
         title=short_line(entry.get("Title")),
-        layer=layer,
+        layer=short_line(layer),
         platform=platform,
-        purl=short_line((entry.get("PkgIdentifier") or {}).get("PURL"), 1000),
+        purl=_exact((entry.get("PkgIdentifier") or {}).get("PURL")),
         origin=_origin(layer, inherited),
         url=_url(entry),
     )
@@ -170,13 +173,13 @@ def _other(
     layer = _layer(entry)
     return Finding(
         kind=kind,
-        id=short_line(identifier),
+        id=_exact(identifier),
         package=place,
         installed=f"line {line}" if line else "",
         fixed="",
         severity=_severity(entry),
         title=short_line(entry.get("Title")),
-        layer=layer,
+        layer=short_line(layer),
         platform=platform,
         origin=_origin(layer, inherited),
         url=_url(entry),
@@ -184,7 +187,11 @@ def _other(
 
 
 def _layer(entry: dict[str, Any]) -> str:
-    return short_line((entry.get("Layer") or {}).get("DiffID"))
+    return _exact((entry.get("Layer") or {}).get("DiffID"))
+
+
+def _exact(value: Any) -> str:
+    return "" if value is None else exact_text(value)
 
 
 def _origin(layer: str, inherited: frozenset[str] | None) -> str:

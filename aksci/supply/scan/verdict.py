@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     from aksci.oci.references import ImageRef
 
-__all__ = ["KINDS", "SEVERITIES", "Finding", "IgnoredFinding", "Verdict", "merge_verdicts", "rank"]
+__all__ = [
+    "KINDS",
+    "SEVERITIES",
+    "Finding",
+    "IgnoredFinding",
+    "Verdict",
+    "exact_text",
+    "merge_verdicts",
+    "rank",
+]
 
 SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN")
 _SCHEMA = 2
@@ -48,7 +57,12 @@ _KEYS = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One vulnerability, secret or misconfiguration. Every text has passed the sanitiser."""
+    """One vulnerability, secret or misconfiguration.
+
+    ``id``, ``package``, ``installed``, ``fixed`` and ``purl`` are what the scanner wrote, to the
+    character: ignores, VEX statements and catalogues are compared with them. Who shows them cleans
+    them. All other texts have passed the sanitiser.
+    """
 
     kind: Literal["vulnerability", "secret", "misconfiguration"]
     id: str
@@ -244,7 +258,8 @@ def _union(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:
 # Reading strictly: what anybody may have put in the registry
 
 
-_TEXTS = tuple(f.name for f in fields(Finding) if f.type == "str")
+_EXACT = ("id", "package", "installed", "fixed", "purl")
+_CLEAN = tuple(f.name for f in fields(Finding) if f.type == "str" and f.name not in _EXACT)
 _NAMES = frozenset(f.name for f in fields(Finding))
 
 
@@ -252,7 +267,9 @@ def _finding(entry: Any) -> Finding:
     if not isinstance(entry, dict) or entry.keys() != _NAMES:
         msg = "a finding does not have its fields"
         raise ValueError(msg)
-    for name in _TEXTS:
+    for name in _EXACT:
+        exact_text(entry[name])
+    for name in _CLEAN:
         _text(entry[name])
     score = entry["epss"]
     if (
@@ -304,6 +321,19 @@ def _texts(value: Any) -> tuple[str, ...]:
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise ValueError(f"{short_line(value, 40)!r} is no list")  # noqa: TRY004 - the document's fault
+    return value
+
+
+def exact_text(value: Any) -> str:
+    """Return a text that others wrote as it is: to be compared, and not to be shown.
+
+    :raises ValueError: it is none, is longer than any name, or can't be stored as it is.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"{short_line(value, 40)!r} is no text")  # noqa: TRY004 - the document's fault
+    if len(value) > _LONGEST:
+        raise ValueError(f"{short_line(value, 40)!r} has more than {_LONGEST:,} characters")
+    value.encode()  # half of a surrogate pair: UnicodeEncodeError, a ValueError
     return value
 
 

@@ -6,11 +6,10 @@ Specification: OpenVEX 0.2.0. Of several statements on one finding, the latest c
 from __future__ import annotations
 
 import datetime as dt
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.strict_json import require_shallow
+from aksci.core.strict_json import parse_downloaded_json
 from aksci.core.text import short_line
 from aksci.supply.scan.purls import covers, parse_pattern
 
@@ -96,8 +95,7 @@ def read_vex(content: bytes) -> tuple[Statement, ...]:
 
     :raises ValueError: it is no OpenVEX 0.2.0, or lacks what the specification requires.
     """
-    require_shallow(content)
-    document = json.loads(content)
+    document = parse_downloaded_json(content)
     if not isinstance(document, dict) or document.get("@context") != _CONTEXT:
         msg = f"its @context is not {_CONTEXT}"
         raise ValueError(msg)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksci.core.files import home_of
-from aksci.supply.sign.signer import require_proofs
+from aksci.supply.sign.signer import require_proofs, signatures_of
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aksci.config.supply_models import SignConfig
     from aksci.core.process import Runner
     from aksci.local.endpoints import Endpoints
+    from aksci.oci.manifest import Descriptor
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
     from aksci.supply.sign.dct.dct_signer import DctSigner
@@ -159,6 +160,12 @@ class RememberingSigner:
     def sign(self, ref: ImageRef, claims: Mapping[str, str]) -> None:
         """Pass on."""
         self._signer.sign(ref, claims)
+
+    def stored_signatures(
+        self, ref: ImageRef, listed: tuple[Descriptor, ...]
+    ) -> dict[str, Mapping[str, str]]:
+        """Pass on; see ``signatures_of``."""
+        return signatures_of(self._signer, ref, listed)
 
     def verify(self, ref: ImageRef, claims: Mapping[str, str]) -> tuple[Proof, ...]:
         """Pass on what is not proved yet."""

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aksci.core.text import short_line
-from aksci.supply.sign.signer import require_proofs
+from aksci.supply.sign.signer import require_proofs, signatures_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aksci.oci.manifest import Descriptor
     from aksci.oci.references import ImageRef
     from aksci.supply.sign.signer import Proof, Signer
 
@@ -29,6 +30,12 @@ class OwnSigner:
         """Let it sign, and verify what it has signed."""
         self.signer.sign(ref, claims)
         self.verify(ref, claims)
+
+    def stored_signatures(
+        self, ref: ImageRef, listed: tuple[Descriptor, ...]
+    ) -> dict[str, Mapping[str, str]]:
+        """Return those that a promotion takes along; see ``signatures_of``."""
+        return signatures_of(self.signer, ref, listed)
 
     def verify(self, ref: ImageRef, claims: Mapping[str, str]) -> tuple[Proof, ...]:
         """Let it verify, and require that it shows what it has verified."""

@@ -9,16 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from aksci.core.errors import TrustError
+from aksci.core.errors import RegistryError, TrustError
+from aksci.oci.artifact import newest_first
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping, Sequence
 
+    from aksci.oci.manifest import Descriptor
     from aksci.oci.references import ImageRef
     from aksci.supply.scan.verdict import Verdict
 
 __all__ = [
+    "MOST_READ",
     "AllSigners",
     "BindingError",
     "NotSignedError",
@@ -31,11 +34,17 @@ __all__ = [
     "image_claims",
     "kind_claims",
     "require_proofs",
+    "require_readable",
     "sign_image",
+    "signatures_of",
     "validation_claims",
     "verify_image",
 ]
 
+MOST_READ = 20_000
+"""Signatures of one digest that are read."""
+_MOST = 100
+"""Signatures of one digest, of a kind that only their signer understands."""
 PREFIX = "dev.aksci."
 """How the names of our own claims begin."""
 REPOSITORY = f"{PREFIX}repository"
@@ -149,6 +158,47 @@ class AllSigners:
             proof
             for signer in self.signers
             for proof in require_proofs(signer.verify(ref, claims), ref, claims, signer=signer.name)
+        )
+
+    def stored_signatures(
+        self, ref: ImageRef, listed: tuple[Descriptor, ...]
+    ) -> dict[str, Mapping[str, str]]:
+        """Return those of each; see ``signatures_of``."""
+        found: dict[str, Mapping[str, str]] = {}
+        for signer in self.signers:
+            found |= signatures_of(signer, ref, listed)
+        return found
+
+
+def signatures_of(
+    signer: object, ref: ImageRef, listed: tuple[Descriptor, ...]
+) -> dict[str, Mapping[str, str]]:
+    """Return which of the artifacts that refer to a digest are signatures that go along with it.
+
+    By digest, each with the claims that it surely has; none where that is not known.
+
+    A signer tells by ``stored_signatures(ref, listed)``, or by ``artifact_types``, the types of
+    what it stores: then the newest of these, whoever has stored them, up to 100.
+
+    :raises RegistryError: the registry can't be asked.
+    """
+    tell = getattr(signer, "stored_signatures", None)
+    if tell is not None:
+        return dict(tell(ref, listed))
+    kinds = frozenset(getattr(signer, "artifact_types", ()))
+    own = newest_first(each for each in listed if each.artifact_type in kinds)
+    return {each.digest: {} for each in own[:_MOST]}
+
+
+def require_readable(ref: ImageRef, listed: Sequence[Descriptor]) -> None:
+    """Refuse more signatures of a digest than are read.
+
+    :raises RegistryError: there are more than 20,000.
+    """
+    if len(listed) > MOST_READ:
+        raise RegistryError(
+            f"{ref} has {len(listed):,} signatures, and no more than {MOST_READ:,} are read.",
+            hint=f"delete those in {ref.repository} that are not yours.",
         )
 
 

@@ -75,6 +75,8 @@ class Audit:
     registry: str
     release: str = ""
     """The release that the environment says it runs; empty when references were named."""
+    namespace: str = ""
+    """Which one was looked into, and no other; empty when references were named."""
     rows: tuple[Row, ...]
 
     @property

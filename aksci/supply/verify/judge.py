@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from aksci.core.concurrency import gather
 from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry, TrustError
+from aksci.oci.manifest import CONFIG_TYPES
 from aksci.oci.references import is_digest
 from aksci.oci.registry import read_child
 from aksci.supply.scan.stored_verdict import read_verdict
@@ -165,7 +166,7 @@ class Judge:
             return frozenset({ref.digest})
         try:
             found = {ref.digest, *_config_of(manifest)}
-            for entry in manifest.entries:
+            for entry in manifest.images:  # nothing has scanned what an attestation would run
                 found |= {entry.digest, *self._config(ref, entry)}
         except DamagedInRegistry:  # a digest that is none, or of another algorithm
             return frozenset({ref.digest})
@@ -185,7 +186,9 @@ class Judge:
 
 
 def _config_of(manifest: Manifest) -> frozenset[str]:
-    return frozenset({manifest.config.digest} if manifest.config else ())
+    """Return the digest of an image's configuration; an artifact's is no image's."""
+    config = manifest.config
+    return frozenset({config.digest} if config and config.media_type in CONFIG_TYPES else ())
 
 
 def _verdict(registry: Registry, ref: ImageRef, digest: str) -> Verdict:

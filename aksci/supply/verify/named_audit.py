@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aksci.core.errors import ConfigError, DamagedInRegistry, NotFoundInRegistry, UsageError
-from aksci.oci.manifest import INDEX_TYPES
+from aksci.core.errors import ConfigError, NotFoundInRegistry, UsageError
 from aksci.oci.references import ImageRef, parse_reference
 from aksci.supply.release.chart import CONFIG_TYPE
 from aksci.supply.release.make_release import RELEASE_TYPE
@@ -34,6 +33,7 @@ def audit_named(refs: Iterable[ImageRef], *, judge: Judge) -> tuple[Row, ...]:
     """Verify each digest once; of a release, also all that it is made of.
 
     :raises UsageError: one is nothing that can be verified.
+    :raises DamagedInRegistry: the manifest of one is damaged.
     """
     subjects = [Subject(ref=ref, kind=_kind(judge.registry, ref)) for ref in dict.fromkeys(refs)]
     rows: list[Row] = []
@@ -77,13 +77,13 @@ def resolve_named(
 
 
 def _kind(registry: Registry, ref: ImageRef) -> str:
-    """Tell by its manifest what a digest is to be verified as."""
+    """Tell by its manifest what a digest is to be verified as.
+
+    :raises DamagedInRegistry: it can be read in two ways, or in none.
+    """
     manifest = registry.manifest(ref.repository, ref.digest)
-    try:
-        known = manifest.artifact_type
-    except DamagedInRegistry:
-        known = ""
-    if not known and manifest.media_type in INDEX_TYPES:
+    known = manifest.artifact_type
+    if not known and manifest.is_index:
         return "image"
     if known not in _KINDS:
         raise UsageError(

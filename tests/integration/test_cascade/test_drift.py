@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aksci.cascade.drift import PolicyDigests, compare_edges
+from aksci.cascade.drift import PolicyDigests, SourceEdge, compare_edges
 from aksci.cascade.published import read_published
 from aksci.config.cascade_models import CascadeConfig
 from aksci.images.bases import RegistryBases
@@ -97,8 +97,10 @@ def edge(registry, spec, **config):
     published = read_published(registry, spec)
     assert published.problem == ""
     resolver = RegistryBases(mirror=None, connect=lambda _host: registry)
+    (reference,) = published.lineage.parents
     [found] = compare_edges(
         published,
+        edges={reference: SourceEdge("runtime")},
         graph_parents={},
         policy_digests=PolicyDigests(resolver),
         config=CascadeConfig.model_validate(config),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from aksci.cli.edge import run_session
 from aksci.config.models import Config
+from aksci.core.errors import ProcessError
 from aksci.deploy.lint.lint_project import LintTools, lint_project
+from aksci.deploy.program_limits import LIMITS
 
 CHART = Path(__file__).parent / "chart"
 
@@ -81,6 +84,28 @@ def test_a_missing_values_file_and_a_missing_chart_are_findings(lint, project):
     assert [each.rule for each in lint()] == ["aksci-values"]
     shutil.rmtree(project / "chart")
     assert [each.rule for each in lint()] == ["aksci-chart"]
+
+
+ENDLESS = {
+    "memory": "{{ range until 1000000000 }}{{ end }}",
+    "output": '{{ range until 1000000 }}# {{ repeat 1000 "x" }}\n{{ end }}',
+    "work": "{{ range 1000000000000 }}{{ end }}",
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_a_template_without_an_end_is_ended(lint, project, monkeypatch, name):
+    monkeypatch.setattr("aksci.deploy.lint.lint_project.LIMITS", replace(LIMITS, cpu=2))
+    (project / "chart" / "templates" / "a.yaml").write_text(ENDLESS[name])
+    message = "Helm can't render it: it takes more than 512 MiB, or 2 s of work"
+    assert [each.message for each in lint()] == [message]
+
+
+def test_a_dockerfile_that_takes_all_memory_is_none_that_passes(lint, project):
+    dockerfile = project / "Dockerfile"
+    dockerfile.write_text(f"FROM scratch\nRUN {'(' * 3000}a{')' * 3000}\n")
+    with pytest.raises(ProcessError, match="memory"):
+        lint(dockerfile)
 
 
 TOML = """schema = 1

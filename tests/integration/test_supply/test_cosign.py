@@ -18,7 +18,7 @@ from aksci.oci.artifact import Content, push_artifact
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
 from aksci.supply.sandbox import Sandbox
-from aksci.supply.sign.cosign.cosign_signer import BUNDLE
+from aksci.supply.sign.cosign.stored_bundles import BUNDLE
 from aksci.supply.sign.signer import (
     AllSigners,
     BindingError,

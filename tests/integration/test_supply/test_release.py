@@ -12,6 +12,8 @@ from jsonschema import Draft202012Validator
 
 from aksci.config.models import Config
 from aksci.core.errors import NotFoundInRegistry, RegistryError, TrustError, UsageError
+from aksci.core.git import Tracked
+from aksci.core.work_folder import WorkFolder
 from aksci.images.build.build_record import Base, Build, BuiltImage
 from aksci.oci.artifact import Content, push_artifact
 from aksci.oci.copy import copy_image
@@ -271,7 +273,7 @@ def test_what_is_no_release_is_refused(record, registry):
 
 
 def test_the_release_file_names_the_last_release(make, tmp_path):
-    work = tmp_path / ".aksci"
+    work = WorkFolder(tmp_path / ".aksci", tracked=Tracked)
     with pytest.raises(UsageError, match="no release yet"):
         read_release_file(work)
     release = make()

@@ -235,7 +235,7 @@ def test_the_last_build_of_this_folder_comes_before_the_registrys_last(build, ru
     first = build(files.clean, "one")
     second = build(files.clean, "two")
     assert second.tag in run("show")
-    write_release_file(env.work, first, run="run-1")
+    write_release_file(env.work_folder, first, run="run-1")
     assert first.tag in run("show")
 
 

@@ -12,11 +12,11 @@ import pytest
 from aksci.core.errors import TrustError
 from aksci.core.process import Runner
 from aksci.oci.artifact import Content, push_artifact
+from aksci.oci.manifest import OCI_EMPTY, OCI_MANIFEST
 from aksci.oci.references import ImageRef
-from aksci.oci.referrers import list_referrers
-from aksci.supply.sign.notation.verify_in_process import SIGNATURE
+from aksci.oci.referrers import list_referrers, record_referrers
+from aksci.supply.sign.notation.stored_signatures import SIGNATURE
 from aksci.supply.sign.signer import UntrustedError, ensure_signed
-from aksci.testing.memory_registry import MemoryRegistry
 
 CLAIMS = {"dev.aksci.kind": "corpus"}
 
@@ -64,12 +64,14 @@ def test_whatever_is_proved_here_notation_verifies_and_what_is_good_both_do(
         for path, pem in zip(roots, case.roots, strict=True):
             path.write_bytes(pem)
         mine = replace(signer, roots=tuple(roots), identities=case.identities)
-        ours = mine._find_proof(there, {}) is not None
+        found = mine._find(there, {})
+        # What is told from rubbish is shown to notation here, too.
+        ours, sorted_out = found.proof is not None, bool(found.foreign)
         try:
-            replace(mine, registry=blind(registry, there)).verify(there, {})
+            mine.ask_notation(there, {}, found)
         except TrustError:
-            return label, case.good, ours, False
-        return label, case.good, ours, True
+            return label, case.good, ours, False, sorted_out
+        return label, case.good, ours, True, sorted_out
 
     with ThreadPoolExecutor(3) as pool:
         cases = [(number, *item) for number, item in enumerate(corpus.items())]
@@ -77,16 +79,11 @@ def test_whatever_is_proved_here_notation_verifies_and_what_is_good_both_do(
     assert [row for row in judged if row[2] and not row[3]] == []
     assert [row for row in judged if row[1] and not (row[2] and row[3])] == []
     assert [row for row in judged if row[2] and not row[1]] == []
+    # What notation takes is never sorted out before it is asked; and rubbish is.
+    assert [row for row in judged if row[3] and row[4]] == []
+    assert sum(row[4] for row in judged) > 20
     # What is valid but not surely so for us must get to notation.
     assert "an intermediate pinned" in {row[0] for row in judged if row[3] and not row[2]}
-
-
-def blind(registry, image):
-    """Return a registry in which Python finds no signature: notation has a client of its own."""
-    found = registry.manifest(image.repository, image.digest)
-    memory = MemoryRegistry(registry.host)
-    memory.put_manifest(image.repository, found.content, found.media_type)
-    return memory
 
 
 def test_notations_own_signature_is_verified_without_any_program(image, signer, idle):
@@ -105,7 +102,8 @@ def test_what_is_not_sure_is_notations_to_say_and_its_proof_has_all_that_was_sig
 ):
     signer.sign(image, CLAIMS | {"more": "x"})
     make_signer("other").sign(image, CLAIMS | {"more": "x", "yet": "another"})
-    (proof,) = replace(signer, registry=blind(registry, image)).verify(image, CLAIMS)
+    found = signer._find(image, CLAIMS)
+    (proof,) = signer.ask_notation(image, CLAIMS, found)
     assert proof.claims == CLAIMS | {"more": "x"}
     assert "CN=aksci-local-test" in proof.identity
 
@@ -114,12 +112,11 @@ def test_rubbish_beside_it_neither_hides_a_signature_nor_keeps_us_from_signing(
     image, signer, registry
 ):
     store(registry, image, SimpleNamespace(data=b"rubbish"))
-    with pytest.raises(UntrustedError, match="can't be read"):
+    with pytest.raises(UntrustedError, match="an unreadable signature"):
         signer.verify(image, CLAIMS)
     assert ensure_signed(image, CLAIMS, required=CLAIMS, signer=signer)
-    assert (
-        replace(signer, registry=blind(registry, image)).verify(image, CLAIMS)[0].claims == CLAIMS
-    )
+    found = signer._find(image, CLAIMS)
+    assert signer.ask_notation(image, CLAIMS, found)[0].claims == CLAIMS
 
 
 def test_a_jws_signature_is_notations_to_verify(image, signer, registry, runner, tmp_path):
@@ -142,5 +139,66 @@ def test_a_jws_signature_is_notations_to_verify(image, signer, registry, runner,
             only_env=True,
         )
     assert len(list_referrers(registry, image, artifact_type=SIGNATURE)) == 1
-    assert signer._find_proof(image, CLAIMS) is None
+    assert signer._find(image, CLAIMS).proof is None
     assert signer.verify(image, CLAIMS)[0].claims == CLAIMS
+
+
+def flood(registry, image, count, media_type, data=b"rubbish"):
+    """Store so many worthless signatures beside an image, all of them the newest."""
+    config = registry.put_blob(image.repository, b"{}")
+    subject = registry.manifest(image.repository, image.digest)
+    for number in range(count):
+        content = data + str(number).encode()
+        layer = {"mediaType": media_type, "digest": registry.put_blob(image.repository, content)}
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "artifactType": SIGNATURE,
+            "config": {"mediaType": OCI_EMPTY, "digest": config, "size": 2},
+            "layers": [layer | {"size": len(content)}],
+            "subject": {
+                "mediaType": subject.media_type,
+                "digest": subject.digest,
+                "size": len(subject.content),
+            },
+            "annotations": {"org.opencontainers.image.created": "2099-01-01T00:00:00Z"},
+        }
+        yield json.dumps(manifest).encode()
+
+
+def store_all(registry, image, manifests):
+    """Enter them in one go: the fallback tag would be written anew for each."""
+    entries = []
+    for content in manifests:
+        digest = registry.put_manifest(image.repository, content, OCI_MANIFEST)
+        notes = json.loads(content)["annotations"]
+        entries.append(
+            {
+                "mediaType": OCI_MANIFEST,
+                "artifactType": SIGNATURE,
+                "digest": digest,
+                "size": len(content),
+                "annotations": notes,
+            }
+        )
+    record_referrers(registry, image.repository, image.digest, entries)
+
+
+def test_1060_worthless_signatures_change_nothing(
+    image, registry, signer, make_signer, idle, runner, tmp_path
+):
+    """They made a good image untrusted: notation looks at so many, in the order of the list."""
+    cose, jose = "application/cose", "application/jose+json"
+    store_all(registry, image, flood(registry, image, 530, cose))
+    store_all(registry, image, flood(registry, image, 530, jose))
+    with pytest.raises(UntrustedError, match="an unreadable signature"):
+        signer.verify(image, CLAIMS)
+    assert ensure_signed(image, CLAIMS, required=CLAIMS, signer=signer)
+    silent, started = idle
+    assert replace(signer, runner=silent).verify(image, CLAIMS)[0].claims == CLAIMS
+    assert [line for line in started if "notation" in line] == []
+    # Nor where notation has to tell: it is shown what may be ours, and of the rest a few.
+    expired = replace(signer, now=signer.now.replace(year=signer.now.year + 9))
+    found = expired._find(image, CLAIMS)
+    assert (found.proof, len(found.possible), len(found.foreign)) == (None, 1, 20)
+    assert signer.ask_notation(image, CLAIMS, found)[0].claims == CLAIMS

@@ -14,6 +14,7 @@ from aksci.cascade.chosen_bases import PolicyBases
 from aksci.cascade.drift import PolicyDigests
 from aksci.cascade.published import Published
 from aksci.config.cascade_models import CascadeConfig
+from aksci.core.errors import BuildError
 from aksci.images.bases import RegistryBases
 from aksci.images.lookup import Lookup
 from aksci.images.reasons import lineage_of
@@ -45,7 +46,7 @@ def shop(project, monkeypatch):
         return lineage_of(graph, name, lookup.inputs(name, built={}, identities={}))
 
     def publish(recorded):
-        def read(_registry, spec):
+        def read(_registry, spec, _key_of):
             ref = ImageRef("r:1", spec.repository, OLD)
             return Published(image=spec.name, ref=ref, lineage=record(recorded))
 
@@ -58,13 +59,14 @@ def shop(project, monkeypatch):
     )
 
 
-def choice(shop, *, trusted=True):
+def choice(shop, *, trusted=True, released=None):
     chooser = Chooser(
         lookup=shop.lookup,
         config=CascadeConfig.model_validate({"edges": {"runtime": "ignore"}}),
         policy_digests=shop.policy_digests,
         failures={},
         trusted=lambda *_: trusted,
+        released=lambda _: released,
     )
     return chooser.choose("app", {})
 
@@ -142,3 +144,114 @@ def test_a_parent_that_is_called_otherwise_now_is_the_same_parent(project, monke
     )
     assert chooser.choose("app", {"base": OLD}).kept
     assert [one["code"] for one in chooser.choose("app", {"base": NEW}).reasons] == ["PARENT"]
+
+
+# Whose word: a record's kinds of edges, and the name of its image
+
+
+def forge(shop, monkeypatch, name="app", **changed):
+    """Let the registry have a record whose unsigned parts somebody has changed."""
+    inputs = shop.lookup.inputs(name, built={}, identities={})
+    record = replace(lineage_of(shop.graph, name, inputs), **changed)
+
+    def read(_registry, spec, _key_of):
+        ref = ImageRef("r:1", spec.repository, OLD)
+        return Published(image=spec.name, ref=ref, lineage=record)
+
+    monkeypatch.setattr(choose, "read_published", read)
+
+
+def test_a_base_that_is_recorded_as_a_frontend_is_not_left_for_a_batch(shop, monkeypatch):
+    forge(shop, monkeypatch, edges={DEBIAN: {"type": "syntax"}})
+    chooser = Chooser(
+        lookup=shop.lookup,
+        config=CascadeConfig.model_validate({"edges": {"syntax": "batch"}}),
+        policy_digests=shop.policy_digests,
+        failures={},
+    )
+    found = chooser.choose("app", {})
+    assert [(edge.type, edge.state) for edge in found.edges] == [("runtime", "drifted")]
+    assert [one["code"] for one in found.reasons] == ["BASE_DRIFT"]
+
+
+TWO_IN_ONE = (
+    '[images.app]\ndockerfile = "app/Dockerfile"\nrepository = "shop/all"\ntags = ["app"]\n'
+    '[images.tool]\ndockerfile = "tool/Dockerfile"\nrepository = "shop/all"\ntags = ["tool"]\n'
+)
+
+
+def test_a_record_that_says_it_is_of_another_image_of_its_repository_is_not_believed(
+    project, monkeypatch
+):
+    """Its key is signed, and so are its sources by that; for which image it was, nothing is."""
+    graph = project(FILES, TWO_IN_ONE)
+    registry = MemoryRegistry("r:1")
+    registry.move_tag("library/debian", "12", OLD)
+    lookup = Lookup(graph=graph, registry=registry, bases=project.outside(lambda _: OLD))
+    shop = SimpleNamespace(
+        graph=graph,
+        lookup=lookup,
+        policy_digests=PolicyDigests(RegistryBases(mirror=registry, connect=lambda _: registry)),
+    )
+    forge(shop, monkeypatch, name="tool", image="app")
+    for released in (None, NEW):
+        with pytest.raises(BuildError, match="it may be another one's"):
+            choice(shop, released=released)
+    forge(shop, monkeypatch, name="app")
+    assert choice(shop).kept
+
+
+def test_an_image_that_was_edited_and_not_built_is_kept_where_it_is_the_released_one(
+    project, monkeypatch
+):
+    """Of several images of one repository, too: a cascade is not for what was not built yet."""
+    registry = MemoryRegistry("r:1")
+    registry.move_tag("library/debian", "12", OLD)
+
+    def read():
+        graph = project({**FILES, "app/app": text}, TWO_IN_ONE)
+        bases = project.outside(lambda _: OLD)
+        return SimpleNamespace(
+            graph=graph,
+            lookup=Lookup(graph=graph, registry=registry, bases=bases),
+            policy_digests=PolicyDigests(
+                RegistryBases(mirror=registry, connect=lambda _: registry)
+            ),
+        )
+
+    text = "as it was built"
+    forge(read(), monkeypatch)
+    text = "edited"
+    assert choice(read(), released=OLD).kept
+    with pytest.raises(BuildError, match="it may be another one's"):
+        choice(read(), released=NEW)
+
+
+def test_the_kind_of_what_a_bases_onbuild_needs_is_asked_of_that_base(project, monkeypatch):
+    """It stands in no Dockerfile of the project; and yet it is no word of the record's."""
+    graph = project({"app/Dockerfile": "FROM r.io/parent:1\n"})
+    tool = "r.io/tool:1"
+
+    class Triggering(type(project.outside(None))):
+        def onbuild(self, reference, *_):
+            return (f"COPY --from={tool} /x /x",) if reference == "r.io/parent:1" else ()
+
+    registry = MemoryRegistry("r.io")
+    registry.move_tag("parent", "1", OLD)
+    registry.move_tag("tool", "1", NEW)
+    lookup = Lookup(graph=graph, registry=registry, bases=Triggering(lambda _: OLD))
+    shop = SimpleNamespace(
+        graph=graph,
+        lookup=lookup,
+        policy_digests=PolicyDigests(RegistryBases(mirror=None, connect=lambda _: registry)),
+    )
+    forge(shop, monkeypatch)
+    for kind, state in (("copy", "batched"), ("syntax", "drifted")):
+        chooser = Chooser(
+            lookup=lookup,
+            config=CascadeConfig.model_validate({"edges": {kind: "batch"}}),
+            policy_digests=shop.policy_digests,
+            failures={},
+        )
+        edges = {edge.reference: edge for edge in chooser.choose("app", {}).edges}
+        assert (edges[tool].type, edges[tool].state) == ("copy", state)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from aksci.cascade.base_policy import EdgePolicy
-from aksci.cascade.drift import PolicyDigests, compare_edges
+from aksci.cascade.drift import PolicyDigests, SourceEdge, compare_edges
 from aksci.cascade.published import Published
 from aksci.config.cascade_models import CascadeConfig
 from aksci.core.errors import ConfigError, RegistryError
@@ -59,9 +59,13 @@ def published(parents, edges=None, image="app"):
     return Published(image=image, ref=ImageRef("r:1", f"shop/{image}", OLD), lineage=lineage)
 
 
-def compare(baseline, hub=None, *, config=None, parents=None, only=None, batch=False):
+def compare(baseline, hub=None, *, sources=None, config=None, parents=None, only=None, batch=False):
+    """Compare as if the sources named what was recorded, unless others are given."""
+    recorded = baseline.lineage.edges if baseline.lineage else {}
+    edges = {name: SourceEdge(one["type"], one.get("image", "")) for name, one in recorded.items()}
     return compare_edges(
         baseline,
+        edges=edges if sources is None else sources,
         graph_parents=parents or {},
         policy_digests=policy_digests_of(hub or make_hub()),
         config=CascadeConfig.model_validate(config or {}),
@@ -111,7 +115,9 @@ def test_a_parent_of_ours_that_the_image_needs_no_more_is_no_reason_to_keep_it()
 
 def test_a_frontend_is_from_outside_even_if_the_project_has_an_image_of_its_name():
     baseline = published({BASE: OLD}, {BASE: {"type": "syntax", "image": "base"}})
-    [edge] = compare(baseline, make_hub(shop_base={"latest": NEW}), parents={"base": OLD})
+    hub = make_hub(shop_base={"latest": NEW})
+    sources = {BASE: SourceEdge("syntax")}
+    [edge] = compare(baseline, hub, sources=sources, parents={"base": OLD})
     assert (edge.state, edge.current, edge.parent) == ("drifted", NEW, "")
 
 
@@ -206,6 +212,50 @@ def test_only_what_was_asked_for_counts_by_reference_or_by_image():
     of_image = states(frozenset({"app"}))
     assert {of_image[DEBIAN].state, of_image["r.io/tool:1"].state} == {"drifted"}
     assert states(frozenset({"other"}))[DEBIAN].state == "ignored"
+
+
+# Whose word: the record is unsigned but for its names and digests
+
+
+@pytest.mark.parametrize("update", ["batch", "ignore"])
+@pytest.mark.parametrize("forged", [kind for kind in KINDS if kind != "runtime"])
+def test_an_edge_that_is_recorded_as_another_kind_stays_what_the_sources_say(forged, update):
+    """Else a policy for frontends, say, would keep an image on its old base."""
+    hub = make_hub(library_debian={"12": NEW})
+    baseline = published({DEBIAN: OLD}, {DEBIAN: {"type": forged}})
+    sources = {DEBIAN: SourceEdge("runtime")}
+    [edge] = compare(baseline, hub, sources=sources, config={"edges": {forged: update}})
+    assert (edge.type, edge.state, edge.current) == ("runtime", "drifted", NEW)
+
+
+def test_an_edge_to_an_image_of_ours_can_not_be_recorded_as_one_from_outside():
+    """A policy holds back what is from outside only."""
+    hub = make_hub(shop_base={"latest": OLD})
+    baseline = published({BASE: OLD}, {BASE: {"type": "runtime"}})
+    sources = {BASE: SourceEdge("runtime", "base")}
+    config = {"edges": {"runtime": "ignore"}}
+    [edge] = compare(baseline, hub, sources=sources, config=config, parents={"base": NEW})
+    assert (edge.state, edge.parent) == ("drifted", "base")
+    assert asked(hub) == []
+
+
+def test_an_edge_from_outside_can_not_be_recorded_as_one_to_an_image_of_ours():
+    hub = make_hub(library_debian={"12": NEW})
+    baseline = published({DEBIAN: OLD}, {DEBIAN: {"type": "runtime", "image": "base"}})
+    sources = {DEBIAN: SourceEdge("runtime")}
+    [edge] = compare(baseline, hub, sources=sources, parents={"base": OLD})
+    assert (edge.state, edge.parent, edge.current) == ("drifted", "", NEW)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_sources_name_no_more_follows_the_policy_that_takes_it_the_soonest(kind):
+    hub = make_hub(library_debian={"12": NEW})
+    others = {each: "ignore" for each in KINDS if each != "stage"}
+    baseline = published({DEBIAN: OLD}, {DEBIAN: {"type": kind}})
+    for update, state in (("now", "drifted"), ("batch", "batched"), ("ignore", "ignored")):
+        config = {"edges": {**others, "stage": update}}
+        [edge] = compare(baseline, hub, sources={}, config=config)
+        assert edge.state == state
 
 
 # Errors
@@ -313,6 +363,7 @@ def test_a_registry_is_asked_each_thing_once_however_many_images_need_it():
     def one(number):
         return compare_edges(
             published({PYTHON: OLD, DEBIAN: OLD}, image=f"app{number}"),
+            edges={PYTHON: SourceEdge("runtime"), DEBIAN: SourceEdge("runtime")},
             graph_parents={},
             policy_digests=policy_digests,
             config=config,

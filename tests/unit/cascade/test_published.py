@@ -17,6 +17,7 @@ from aksci.images.keys import Source, input_key
 from aksci.images.lineage import read_lineage, write_lineage
 from aksci.images.reasons import lineage_of
 from aksci.oci.artifact import CREATED
+from aksci.oci.manifest import OCI_INDEX
 from aksci.oci.references import ImageRef
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST
@@ -62,7 +63,8 @@ def shop(project):
     ):
         repository = repository or f"shop/{record.image}"
         document = content or {"schemaVersion": 2, "annotations": annotations or {}}
-        digest = registry.plant(repository, json.dumps(document).encode(), media_type=MANIFEST)
+        media_type = OCI_INDEX if "manifests" in document else MANIFEST
+        digest = registry.plant(repository, json.dumps(document).encode(), media_type=media_type)
         registry.move_tag(repository, "latest", digest)
         ref = ImageRef(registry.host, repository, digest)
         provenance = None if materials is None else {"materials": materials}
@@ -308,6 +310,33 @@ def test_a_parent_of_ours_may_count_as_something_else_than_its_digest(shop):
 # Provenance
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_many_newer_records_that_agree_with_themselves_do_not_hide_the_signed_one(shop, named):
+    """Else one of them would have a cascade make an image again, each time."""
+    record = shop.lineage("base")
+    shop.publish(record)
+    for number in range(60):
+        other = rekeyed(record, source={**record.source, "args": {"n": str(number)}})
+        if named:  # the annotation, which the list is sorted by, and not what the record gives
+            other = replace(other, input_key=record.input_key)
+        shop.publish(other, now=NOW.replace(year=2099))
+    asked = []
+
+    def key_of(ref):
+        asked.append(ref)
+        return record.input_key
+
+    found = read_published(shop.registry, shop.specs["base"], key_of)
+    assert (found.lineage.source, found.problem) == (record.source, "")
+    assert asked == [found.ref]
+
+
+def test_nobody_is_asked_for_the_key_where_there_is_one_record(shop):
+    shop.publish(shop.lineage("base"))
+    found = read_published(shop.registry, shop.specs["base"], lambda _: pytest.fail("asked"))
+    assert found.problem == ""
+
+
 def test_a_material_of_another_digest_than_is_recorded_is_a_problem(shop):
     """BuildKit saw another debian than the record says: the record would hide a drift."""
     shop.publish(shop.lineage("base"), materials=[purl("debian", OTHER)])
@@ -401,3 +430,14 @@ def test_the_record_of_another_image_that_is_the_same_bytes_is_not_taken(shop):
     assert shop.read().lineage.image == "base"
     shop.specs["base"] = replace(shop.specs["base"], name="third")
     assert shop.read().lineage.image == "twin"  # the latest, where it has none of its own
+
+
+@pytest.mark.parametrize(
+    "junk", [{"input_key": "0" * 64}, {"source": {"x": 1}}, {"edges": {}}, {"key_schema": [3]}]
+)
+def test_a_newer_record_that_contradicts_itself_does_not_hide_the_one_that_does_not(shop, junk):
+    """Else whoever may push could have every cascade make every image again."""
+    shop.publish(shop.lineage("base"))
+    shop.publish(shop.lineage("base", **junk), now=NOW.replace(year=2099))
+    found = shop.read()
+    assert (found.problem, found.lineage.parents) == ("", {"docker.io/library/debian:12": DEBIAN})

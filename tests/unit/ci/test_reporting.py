@@ -13,6 +13,7 @@ from aksci.ci.choose import choose_reporter
 from aksci.ci.console import ConsoleReporter
 from aksci.ci.github import GitHubReporter
 from aksci.ci.own_reporter import OwnReporter
+from aksci.core.errors import UsageError
 from aksci.core.text import sanitise
 from aksci.testing.reporter import RecordingReporter
 
@@ -165,6 +166,59 @@ def test_an_azure_output_is_one_escaped_line():
     assert stream.getvalue() == expected
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "a\nPATH=evil",
+        "a<<EOF",
+        "a=b",
+        "a;isSecret=true",
+        "a]evil",
+        "1",
+        "\u202ea",
+        "a\ud800",
+        "ä",
+    ],
+)
+def test_an_output_has_a_name_that_is_one(tmp_path, name):
+    stream, path = io.StringIO(), tmp_path / "output"
+    for reporter in (
+        GitHubReporter(stream, output_file=str(path)),
+        AzurePipelinesReporter(stream),
+    ):
+        with pytest.raises(UsageError, match="name of an output"):
+            reporter.output(name, "x")
+    assert stream.getvalue() == ""
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("value", ["\ud800", "a\u202eb", "\x00", "x" * 100_000])
+def test_outputs_and_summaries_of_any_text_are_written(tmp_path, value):
+    stream = io.StringIO()
+    files = {"summary_file": str(tmp_path / "summary"), "output_file": str(tmp_path / "output")}
+    for reporter in (
+        GitHubReporter(stream, **files),
+        AzurePipelinesReporter(stream, summary_folder=str(tmp_path)),
+    ):
+        reporter.output("a", value)
+        reporter.summary(value)
+    for path in tmp_path.iterdir():
+        assert path.read_bytes().decode()
+
+
+def test_a_summary_that_github_would_refuse_is_cut_and_said_to_be(tmp_path):
+    path, stream = tmp_path / "summary.md", io.StringIO()
+    reporter = GitHubReporter(stream, summary_file=str(path))
+    reporter.summary("# first\n" + "ä line\n" * 200_000)
+    reporter.summary("# second")
+    text = path.read_bytes().decode()
+    assert len(text.encode()) <= 1 << 20
+    assert text.startswith("# first\nä line\n")
+    assert text.endswith("ä line\n\nThe rest is left out: GitHub shows 1 MiB of a step.\n")
+    assert stream.getvalue().count("::warning::") == 2
+
+
 def test_a_reporter_of_ones_own_is_told_nothing_that_a_terminal_or_a_ci_system_obeys():
     theirs = RecordingReporter()
     reporter = OwnReporter(theirs)
@@ -181,3 +235,28 @@ def test_a_reporter_of_ones_own_is_told_nothing_that_a_terminal_or_a_ci_system_o
     reporter.mask(hostile)
     reporter.output("name", hostile)
     assert (theirs.masked, theirs.outputs) == ([hostile], {"name": hostile})
+
+
+UNSEEN = (
+    "\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066"
+    "\u2067\u2068\u2069\ufeff\U000e0041"
+)
+
+
+@pytest.mark.parametrize("kind", [ConsoleReporter, GitHubReporter, AzurePipelinesReporter])
+def test_what_is_not_seen_is_in_no_line_warning_error_heading_or_summary(kind, tmp_path):
+    stream = io.StringIO()
+    summary = tmp_path / "summary.md"
+    options = {
+        GitHubReporter: {"summary_file": str(summary)},
+        AzurePipelinesReporter: {"summary_folder": str(tmp_path)},
+    }
+    reporter = kind(stream, **options.get(kind, {}))
+    text = f"a{UNSEEN}b"
+    for tell in (reporter.line, reporter.warning, reporter.error, reporter.summary):
+        tell(text)
+    with reporter.group(text):
+        reporter.line(text)
+    told = stream.getvalue() + "".join(path.read_text() for path in tmp_path.glob("*.md"))
+    assert not set(told) & set(UNSEEN)
+    assert told.count("ab") >= 5

@@ -150,7 +150,8 @@ def test_a_file_in_the_way_of_our_folder_is_told(project, capsys):
 )
 @pytest.mark.usefixtures("failing_session")
 def test_a_record_that_cannot_be_written_does_not_hide_the_real_error(project, capsys):
-    (project / ".aksci").write_text("in the way")
+    (project / ".aksci").mkdir()
+    (project / ".aksci/runs").write_text("in the way")
     assert run_session("a", [], folder=project) == 8
     assert "the real reason" in capsys.readouterr().err
 

@@ -117,6 +117,32 @@ def test_a_file_that_is_not_utf8_is_no_traceback(tmp_path):
         load_config(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a = " + "[" * 40_000, "nested too deep"),
+        ("a = " + "{b=" * 20_000, "nested too deep"),
+        # tomllib alone takes 6 GB for this one.
+        ("a" + ".a" * 40_000 + " = 1", "line 4 has more than 1000 dots"),
+        ("[a" + " . 'a'" * 900 + "]\nb = 1", "nested too deep|recursion limit"),
+        ("".join("a." * 300 + f"b{at} = 1\n" for at in range(130)), "recursion limit"),
+        ("a = " + "1" * 90_000, "more digits"),
+        ("a = 0x" + "1" * 90_000, "more digits"),
+        (f"{'a' * 90_000} = 1", "unknown key"),
+        (f'[build]\nconcurrency = "{"a" * 90_000}"', "build.concurrency"),
+    ],
+)
+def test_a_small_file_takes_no_gigabytes_and_ends_in_a_short_error(tmp_path, text, reason):
+    with pytest.raises(ConfigError, match=reason) as caught:
+        _load(tmp_path, SMALLEST + text)
+    assert len(caught.value.message) < 1000
+
+
+def test_a_file_of_an_editor_on_windows_is_read(tmp_path):
+    text = SMALLEST.replace("\n", "\r\n")
+    assert _load(tmp_path, f"\ufeff{text}").project.name == "shop"
+
+
 def test_the_project_is_found_from_a_folder_below(tmp_path):
     (tmp_path / "aksci.toml").write_text(SMALLEST)
     below = tmp_path / "a" / "b"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -20,7 +21,7 @@ from aksci.core.errors import (
     ProcessTimeout,
     ToolError,
 )
-from aksci.core.process import Runner
+from aksci.core.process import Limits, Runner
 from aksci.core.secret import Secret
 
 
@@ -235,3 +236,37 @@ def test_a_reader_of_documents_gets_lines_as_they_are_and_errors_stay_redacted()
         )
     assert lines == [data]
     assert data not in caught.value.output
+
+
+LIMITS = Limits(memory=200_000_000, cpu=60, output=100_000)
+
+
+def test_a_program_that_takes_more_memory_than_it_may_is_ended(runner):
+    code = "x = bytearray(100_000_000); print(len(x)); x = bytearray(1_000_000_000); print('no')"
+    result = runner.run([sys.executable, "-c", code], check=False, limits=LIMITS)
+    assert result.status != 0
+    assert result.stdout.split() == ["100000000"]
+
+
+def test_a_program_that_works_for_longer_than_it_may_is_ended(runner):
+    limits = Limits(memory=LIMITS.memory, cpu=1, output=LIMITS.output)
+    result = runner.run(
+        [sys.executable, "-c", "while True: pass"], check=False, timeout=60, limits=limits
+    )
+    assert result.status < 0
+
+
+def test_a_program_that_ignores_the_signal_is_ended_too(runner):
+    limits = Limits(memory=LIMITS.memory, cpu=1, output=LIMITS.output)
+    # As all programs in Go do.
+    code = "import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass"
+    result = runner.run([sys.executable, "-c", code], check=False, timeout=60, limits=limits)
+    assert result.status == -signal.SIGKILL
+
+
+def test_output_without_an_end_is_thrown_away(runner):
+    code = (
+        "import sys; [sys.stdout.write('x' * 100_000) for _ in range(100)]; sys.stderr.write('e')"
+    )
+    result = runner.run([sys.executable, "-c", code], limits=LIMITS)
+    assert (len(result.stdout), result.stderr) == (LIMITS.output, "e")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aksci.core.strict_json import parse_json, require_shallow
+from aksci.core.strict_json import parse_downloaded_json, parse_json, require_shallow
 
 TEXT = st.text(alphabet='[]{}"\\a')
 ANY = st.recursive(
@@ -69,3 +69,54 @@ def test_what_is_unbalanced_is_left_to_the_reader():
     require_shallow(b"[" * 201 + b"]" * 190)
     with pytest.raises(ValueError, match="Expecting"):
         parse_json(b"[" * 201 + b"]" * 190)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1" * 101, "more than 100 digits"),
+        ("-" + "1" * 5000, "more than 100 digits"),
+        ("0." + "1" * 5000, "more than 100 digits"),
+        ("1e999999", "too large"),
+        ("-1e400", "too large"),
+        ("NaN", "no number"),
+        ("Infinity", "no number"),
+        ('{"a":1,"a":1}', "twice"),
+        ('{"a":{"b":1,"\\u0062":1}}', "twice"),
+    ],
+)
+def test_what_python_or_others_read_in_a_way_of_their_own_is_refused(text, said):
+    with pytest.raises(ValueError, match=said):
+        parse_json(f"[{text}]")
+
+
+def test_numbers_of_a_usual_length_are_read():
+    assert parse_json("[12345678901234567890, -1.5e-300, 0.30000000000000004]") == [
+        12345678901234567890,
+        -1.5e-300,
+        0.30000000000000004,
+    ]
+
+
+@pytest.mark.parametrize("text", ["[],", "{},", "1,", '"",', '{"":[]},', "null,"])
+def test_more_values_than_a_caller_expects_are_refused(text):
+    document = "[" + text * 500 + "1]"
+    assert len(parse_json(document, most_values=2500)) == 501
+    with pytest.raises(ValueError, match="more than 400 values"):
+        parse_json(document, most_values=400)
+
+
+def test_commas_and_brackets_in_texts_are_no_values():
+    document = json.dumps(["[],{}" * 1000, '\\",[' * 1000])
+    assert parse_json(document, most_values=10) == json.loads(document)
+
+
+def test_more_bytes_than_a_caller_expects_are_refused():
+    assert parse_json(b"[" + b" " * 1000 + b"]", largest=1 << 20) == []
+    with pytest.raises(ValueError, match="more than 1 MiB"):
+        parse_json(b"[" + b" " * (1 << 20) + b"]", largest=1 << 20)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32-le"])
+def test_a_file_that_was_downloaded_may_have_a_byte_order_mark(encoding):
+    assert parse_downloaded_json('{"é": 1}'.encode(encoding)) == {"é": 1}

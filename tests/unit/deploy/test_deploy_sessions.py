@@ -92,7 +92,7 @@ def test_the_documented_pipelines_run(site):
     assert json.loads((site.folder / "audit.json").read_text())["passed"] is True
 
     second = site.release("2")
-    write_release_file(site.staging.work, second, run="r")
+    write_release_file(site.staging.work_folder, second, run="r")
     site.lives(second, site.staging)
     documented("releases.md")(site.staging)
     assert steps.status(site.staging).namespace.release == str(second.ref)

@@ -34,7 +34,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(site):
 
 
 def test_a_release_that_a_partial_build_did_not_make_is_not_replaced_by_the_last_one(site):
-    write_release_file(site.staging.work, site.release(), run="r")
+    write_release_file(site.staging.work_folder, site.release(), run="r")
     for step in (steps.deploy, steps.plan_deploy):
         with pytest.raises(UsageError, match="no release to deploy: None was given"):
             step(site.staging, None)
@@ -43,7 +43,7 @@ def test_a_release_that_a_partial_build_did_not_make_is_not_replaced_by_the_last
 
 def test_a_release_is_named_by_itself_its_reference_or_a_text(site):
     release = site.release()
-    write_release_file(site.staging.work, release, run="r")
+    write_release_file(site.staging.work_folder, release, run="r")
     for named in (release, release.ref, str(release.ref), site.staging.last_release()):
         plan = steps.plan_deploy(site.staging, named)
         assert plan.release.reference == str(release.ref)

@@ -11,6 +11,7 @@ from aksci.images.bases import BaseImageError, PinnedBases, RegistryBases
 from aksci.images.context.hasher import TreeHasher
 from aksci.images.graph import read_image
 from aksci.images.inputs import inputs_of
+from aksci.oci.manifest import OCI_INDEX
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST
 
@@ -56,8 +57,9 @@ def shelf(content=CONTENT):
         registry.move_tag(repository, "latest", INDEX)
         for digest, document in content.items():
             text = json.dumps(document).encode()
+            media_type = OCI_INDEX if "manifests" in document else MANIFEST
             registry.plant(repository, text, digest=digest)
-            registry.plant(repository, text, digest=digest, media_type=MANIFEST)
+            registry.plant(repository, text, digest=digest, media_type=media_type)
     return registry
 
 
@@ -100,6 +102,32 @@ def test_something_that_is_no_image_is_a_clear_error():
     resolve = RegistryBases(mirror=None, connect=lambda _: shelf({AMD: [1]}))
     with pytest.raises(RegistryError, match=f"r.io/x@{AMD} is not an image"):
         resolve.onbuild("r.io/x:1", AMD, ["linux/amd64"])
+
+
+HERE = {"os": "linux", "architecture": "amd64"}
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (
+            {INDEX: {"manifests": [{"digest": OTHER, "platform": HERE}]}, OTHER: {"manifests": []}},
+            "in place of an image",
+        ),
+        ({INDEX: {"manifests": [{"digest": AMD, "platform": HERE}] * 65}}, "lists 65 images"),
+        ({INDEX: {"manifests": [{"digest": "sha512:" + "1" * 128}]}}, "is no digest"),
+        ({INDEX: {"manifests": [], "layers": []}}, "at once"),
+        ({INDEX: {"config": {"digest": CONFIG}}, CONFIG: {"config": {"OnBuild": 5}}}, "no list"),
+        ({INDEX: {"config": {"digest": CONFIG}}, CONFIG: {"layers": []}}, "it is a manifest, too"),
+        ({INDEX: {"schemaVersion": 1, "fsLayers": []}}, "its schema is 1"),
+    ],
+)
+def test_an_image_of_another_shape_is_a_clear_error_and_asks_no_more(content, why):
+    found = shelf(content)
+    resolve = RegistryBases(mirror=None, connect=lambda _: found)
+    with pytest.raises(BaseImageError, match=why):
+        resolve.onbuild("r.io/x:1", INDEX, ["linux/amd64"])
+    assert len(found.calls) <= 2
 
 
 @pytest.mark.parametrize("reference", ["r.io/x:1", "docker.io/library/x:1"])

@@ -13,6 +13,8 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from aksci.cli.edge import write_run_record
+from aksci.core.git import Tracked
+from aksci.core.work_folder import WorkFolder
 from aksci.images.build.build_record import (
     Build,
     BuiltImage,
@@ -182,14 +184,19 @@ def test_an_image_that_is_to_be_built_has_its_reasons_and_no_others(shop, projec
 
 @pytest.fixture
 def known(tmp_path):
-    return partial(recorded_reasons, tmp_path)
+    return partial(recorded_reasons, WorkFolder(tmp_path, tracked=Tracked))
 
 
 def record(work, run, reasons, *, session="build", **details):
     images = {"web": {"digest": DIGEST, "action": "built", "reasons": list(reasons)}}
     details = details or {"build": {"images": images}}
     return write_run_record(
-        work, run_id=run, session=session, seconds=1, outcome="ok", details=details
+        WorkFolder(work, tracked=Tracked),
+        run_id=run,
+        session=session,
+        seconds=1,
+        outcome="ok",
+        details=details,
     )
 
 
@@ -204,7 +211,7 @@ def test_the_last_build_tells_it_though_the_run_failed_later(tmp_path, known):
         seconds=1,
     )
     write_build_record(
-        tmp_path,
+        WorkFolder(tmp_path, tracked=Tracked),
         Build(run_id="run-1", commit="", environment="local", images={"web": image}),
     )
     assert known("run-1", "web", DIGEST) == ASKED

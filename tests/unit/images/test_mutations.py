@@ -452,7 +452,7 @@ def test_a_hash_by_what_was_remembered_is_the_hash_of_the_bytes(
     for step in steps:
         take(root, step)
         tick(root)
-        remembering = TreeHasher(root)
+        remembering = TreeHasher(root, Path(f"{root}-known"))
         found = remembering.hash("ctx", None)
         remembering.save()
         plain = Path(f"{root}-plain")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -129,3 +130,19 @@ def test_a_file_that_can_not_be_compared_is_refused_with_the_reason(tmp_path, co
 def test_a_plan_without_details_can_be_compared(kept):
     old = kept(plan({"image": "a", "action": "reuse", "reasons": []}))
     assert [one["image"] for one in compare_plans(old, plan(reuse("a", "1")))["moved"]] == ["a"]
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a device", "a folder", "nothing", "too large"])
+def test_what_is_no_file_that_was_kept_is_refused_at_once(tmp_path, kind):
+    path = tmp_path / "plan.json"
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    elif kind == "a folder":
+        path.mkdir()
+    elif kind == "too large":
+        with path.open("wb") as file:
+            file.truncate(1 << 30)
+    with pytest.raises(UsageError, match=r"plan\.json"):
+        load_plan(path, MADE)

@@ -120,3 +120,14 @@ def test_as_many_work_at_once_as_there_are_workers():
 
     run_ready({str(n): frozenset() for n in range(8)}, work, workers=3, stop=lambda: None)
     assert most == 3
+
+
+def test_a_failure_blocks_a_chain_that_is_longer_than_recursion_goes():
+    chain = {"0": frozenset(), **{str(at): frozenset({str(at - 1)}) for at in range(1, 3000)}}
+
+    def work(name, results):
+        raise BuildError("no")
+
+    outcome = run_ready(chain, work, workers=1, stop=lambda: None)
+    assert len(outcome.blocked) == 2999
+    assert outcome.blocked["2999"] == {"0"}

@@ -8,11 +8,13 @@ import pytest
 
 from aksci.core.errors import RegistryError
 from aksci.oci.answers import next_page
+from aksci.oci.artifact import attach, attached, find_artifacts
 from aksci.oci.client import RegistryClient
 from aksci.oci.manifest import OCI_INDEX
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers, record_referrers
 from aksci.testing.memory_registry import MemoryRegistry
+from aksci.testing.sample_images import push_sample
 
 DIGEST = "sha256:" + "1" * 64
 OTHER = "sha256:" + "2" * 64
@@ -106,7 +108,7 @@ def test_a_damaged_list_of_tags_is_refused(server, client, body):
         client.tags("shop/web")
 
 
-@pytest.mark.parametrize("entries", [["x"], {"a": 1}, 5, [{}], [{"digest": 1}], [None]])
+@pytest.mark.parametrize("entries", ["x", {"a": 1}, 5])
 def test_a_damaged_list_of_referrers_is_refused_wherever_it_is_kept(server, client, entries):
     """Whoever may push can write the fallback tag."""
     ref = ImageRef(server.host, "shop/web", DIGEST)
@@ -118,12 +120,66 @@ def test_a_damaged_list_of_referrers_is_refused_wherever_it_is_kept(server, clie
             list_referrers(client, ref)
 
 
-def test_a_type_that_is_no_text_is_another_type(server, client):
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "x",
+        None,
+        {},
+        {"digest": 1},
+        {"digest": "latest"},
+        {"digest": "sha256:" + "A" * 64},
+        {"digest": "sha256:" + "a" * 63},
+        {"digest": "sha512:" + "a" * 128},
+        {"digest": OTHER, "artifactType": ["x"]},
+        {"digest": OTHER, "artifactType": 5},
+        {"digest": OTHER, "annotations": ["x"]},
+        {"digest": OTHER, "annotations": {"a": 1}},
+        {"digest": OTHER, "size": -1},
+        {"digest": OTHER, "size": 1.5},
+        {"digest": OTHER, "size": True},
+        {"digest": OTHER, "mediaType": []},
+        {"digest": OTHER, "platform": "x"},
+        {"digest": OTHER, "urls": [1]},
+        {"digest": OTHER, "data": {}},
+        {"digest": OTHER, "Digest": DIGEST},
+    ],
+)
+def test_a_damaged_entry_hides_no_other_wherever_the_list_is_kept(server, client, entry):
+    """Else one line in a fallback tag would take all signatures of an image away."""
     ref = ImageRef(server.host, "shop/web", DIGEST)
-    entry = {"digest": DIGEST, "artifactType": ["x"]}
-    server.answers[REFERRERS] = [(200, {}, json.dumps({"manifests": [entry]}).encode())]
-    assert list_referrers(client, ref, artifact_type="x") == []
-    assert list_referrers(client, ref) == [entry]
+    good = {"digest": OTHER, "artifactType": "x", "size": 3}
+    body = json.dumps({"schemaVersion": 2, "manifests": [entry, good]}).encode()
+    server.answers[f"GET /v2/shop/web/manifests/{DIGEST.replace(':', '-')}"] = [(200, {}, body)]
+    server.answers[REFERRERS] = [(200, {}, body), (404, {}, b"")]
+    for _ in range(2):
+        assert list_referrers(client, ref) == [good]
+        (found,) = find_artifacts(client, ref, "x")
+        assert found.digest == OTHER
+
+
+def test_a_fallback_tag_that_is_full_says_what_to_do(monkeypatch):
+    monkeypatch.setattr("aksci.oci.referrers._LARGEST", 10_000)
+    registry = MemoryRegistry(referrers_api=False)
+    entries = [{"digest": f"sha256:{number:064x}", "artifactType": "x"} for number in range(80)]
+    record_referrers(registry, "shop/web", DIGEST, entries)
+    more = [{"digest": f"sha256:{number:064x}", "artifactType": "x"} for number in range(80, 160)]
+    with pytest.raises(RegistryError, match="lists 80 artifacts, and has no room") as caught:
+        record_referrers(registry, "shop/web", DIGEST, more)
+    assert "delete what is not yours" in caught.value.hint
+
+
+def test_more_attached_than_can_be_read_is_an_error_and_never_none(monkeypatch):
+    registry = MemoryRegistry()
+    ref = push_sample(registry, "shop/web")
+    for number in range(30):
+        attach(registry, ref, "application/x", f"content {number}".encode())
+    assert len(attached(registry, ref, "application/x")) == 30
+    for limit in ("_MOST_LISTED", "_MOST_ATTACHED"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"aksci.oci.artifact.{limit}", 29)
+            with pytest.raises(RegistryError, match="30 artifacts of the type application/x"):
+                attached(registry, ref, "application/x")
 
 
 def test_what_has_no_utf_8_does_not_keep_others_out_of_the_fallback_tag():

@@ -62,8 +62,9 @@ def test_the_sessions_one_after_another_do_what_build_does(env):
 
 def test_other_sources_are_not_pushed_and_nothing_is_scanned_before_that_is_told(env):
     build(env, until="build")
-    path = env.work / "build.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"commit": "5eed"}))
+    env.work_folder.write_own(
+        "build.json", env.work_folder.read_own("build.json") | {"commit": "5eed"}
+    )
     with pytest.raises(UsageError, match=r"The sources are not those of the last build.*'5eed'"):
         push(env)
     assert env.world.scanner.scanned == []

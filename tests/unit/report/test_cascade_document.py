@@ -9,6 +9,8 @@ from importlib.resources import files
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
+from aksci.core.git import Tracked
+from aksci.core.work_folder import WorkFolder
 from aksci.report.cascade_formats import cascade_document, cascade_json, save_cascade_report
 
 SCHEMA = json.loads(files("aksci.report").joinpath("schemas/cascade.schema.json").read_text())
@@ -78,9 +80,9 @@ def test_half_of_a_surrogate_pair_is_no_trouble(reports):
 
 def test_the_file_is_the_document_and_replaces_the_last_one(reports, tmp_path):
     work = tmp_path / ".aksci"
-    first = save_cascade_report(work, reports["plan"]())
+    first = save_cascade_report(WorkFolder(work, tracked=Tracked), reports["plan"]())
     assert first == work / "cascade.json"
-    save_cascade_report(work, reports["mixed"]())
+    save_cascade_report(WorkFolder(work, tracked=Tracked), reports["mixed"]())
     document = json.loads(first.read_text())
     assert document == cascade_document(reports["mixed"]())
     assert [path.name for path in work.iterdir()] == ["cascade.json"], "no draft is left"

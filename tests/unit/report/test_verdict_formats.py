@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -16,6 +17,10 @@ from aksci.report.rendering import CODE_FORMATS, render
 from aksci.report.verdict_formats import VERDICT_FORMATS
 from aksci.supply.scan.verdict_changes import changes_since, compare_verdicts
 from aksci.supply.scan.verdicts import Verdicts
+
+UNSEEN = re.compile(
+    "[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
 
 
 def render_verdicts(found, form, before=None):
@@ -48,7 +53,56 @@ def test_no_format_says_a_command_to_a_ci_system_or_a_terminal(hostile, form):
     assert "##[" not in text
     assert not any(line.lstrip().startswith("::") for line in text.splitlines())
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text)
+    assert not UNSEEN.search(text)
     assert "link" in text  # the titles are in it at all
+
+
+def test_what_the_page_makes_of_its_data_has_nothing_unseen_in_it(hostile):
+    texts = json.dumps(page_data(hostile, {}), ensure_ascii=False)
+    assert not UNSEEN.search(texts)
+    assert "link" in texts
+
+
+@pytest.mark.parametrize("form", sorted({*VERDICT_FORMATS} - {"json"}))
+@pytest.mark.parametrize("odd", ["x.pem\x07", "x.pem ", "x.pem\u200b", "x.pem\u2800", "x.pem\xa0"])
+def test_a_finding_that_looks_like_an_ignored_one_is_told_from_it(verdicts, form, odd):
+    (found,) = (one for one in verdicts.values() if one.ignored)
+    (entry,) = found.ignored
+    entry = replace(entry, finding=replace(entry.finding, package="x.pem"))
+    bad = replace(entry.finding, package=odd)
+    found = replace(found, passed=False, failing=(bad,), ignored=(entry,), tolerated=())
+    text = render_verdicts({"web": found}, form)
+    assert re.search(r"x\.pem\\+(x20|x07|u200b|u2800|xa0)", text)
+
+
+@pytest.mark.parametrize("form", VERDICT_FORMATS)
+def test_a_hundred_thousand_findings_and_long_names_are_shown_in_one_pass(form, limited):
+    """Of one rule and of many, with a name of 10,000 characters and a licence for each package."""
+    limited(
+        f"""
+        from dataclasses import replace
+        from aksci.oci.references import ImageRef
+        from aksci.report.verdict_formats import VERDICT_FORMATS
+        from aksci.supply.scan.verdict import SEVERITIES, Finding, Verdict
+        from types import SimpleNamespace
+        ref = ImageRef("localhost:5000", "shop/web", "sha256:" + "a" * 64)
+        one = Finding(kind="secret", id="key", package="p", installed="1", severity="HIGH")
+        long = [replace(one, package="\\n" * 9_000 + str(n)) for n in range(300)]
+        same = [replace(one, package=f"p{{n}}") for n in range(50_000)]
+        many = [replace(one, id=f"CVE-{{n}}") for n in range(50_000)]
+        found = (*long, *same, *many)
+        verdict = Verdict(
+            image=ref, passed=False, problems=(), notes=(), failing=found, ignored=(),
+            counts=dict.fromkeys(SEVERITIES, 0) | {{"HIGH": len(found)}}, scanner="x",
+            database="x", test_database=False, policy="x",
+            licences={{f"licence {{n}}": 1 for n in range(100_000)}},
+        )
+        class Found(dict):
+            before = {{"web": replace(verdict, failing=())}}
+        text = VERDICT_FORMATS[{form!r}](Found(web=verdict))
+        assert "CVE-49999" in text and len(text) < 200 << 20
+        """
+    )
 
 
 @pytest.mark.parametrize("form", VERDICT_FORMATS)

@@ -20,6 +20,8 @@ from aksci.core.errors import (
 from aksci.parts import Parts
 from aksci.steps import build_step
 from aksci.steps.build_step import gate_tools
+from aksci.supply.scan.stored_verdict import store_verdict
+from aksci.supply.scan.verdict import Finding
 from aksci.testing import CannedFinding, MemoryScanner, MemoryWorld, open_environment
 from aksci.testing.sample_images import push_sample
 
@@ -290,6 +292,70 @@ def test_a_quiet_scan_tells_nothing_and_does_not_read_the_last_release(env):
     steps.scan(env, made)
     (summary,) = env.reporter.summaries
     assert "| web |" in summary
+
+
+def plant_a_failing_verdict(env, name, verdict):
+    """Put a verdict with one more finding in the place of a stored one, as any user may."""
+    finding = Finding(
+        kind="vulnerability", id="CVE-2099-1", package="x", installed="1", severity="CRITICAL"
+    )
+    counts = {**verdict.counts, "CRITICAL": verdict.counts["CRITICAL"] + 1}
+    forged = replace(
+        verdict, passed=False, failing=(finding, *verdict.failing), counts=counts, stored=None
+    )
+    tags = [tag for tag in env.registry.tags(f"shop/{name}") if tag.startswith("verdict-")]
+    (tag,) = tags
+    return store_verdict(env.registry, forged, tag=tag)
+
+
+def scans(env):
+    return [line for line in env.reporter.lines if line.startswith("scanning ")]
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_planted_failing_verdict_ends_no_run(job, signed):
+    env = job()
+    made = steps.build(env)
+    verdicts = steps.scan(env, made)
+    if signed:
+        steps.sign(env, made, verdicts)
+    plant_a_failing_verdict(env, "tool", verdicts["tool"])
+    env = job()
+    verdicts = steps.scan(env, env.last_build())
+    assert verdicts.passed
+    assert len(scans(env)) == 1
+    env = job()
+    assert steps.scan(env, env.last_build()).passed
+    assert scans(env) == []
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_an_image_that_failed_here_is_not_scanned_again(job, ready):
+    env = job()
+    env.world.scanner.find("tool", BAD)
+    if ready:
+        steps.build(env, gate=steps.gate(env), keep_going=True)
+        made = steps.build(job())
+    else:
+        made = steps.build(env)
+        steps.scan(env, made)
+    env = job()
+    verdicts = steps.scan(env, made)
+    assert not verdicts.passed
+    assert scans(env) == []
+
+
+def test_a_failing_verdict_of_another_machine_is_not_believed(job, tmp_path):
+    env = job()
+    env.world.scanner.find("tool", BAD)
+    made = steps.build(env)
+    steps.scan(env, made)
+    (tmp_path / "work" / "verdicts.json").unlink()
+    env = job()
+    assert not steps.scan(env, made).passed
+    assert {line.partition(" ")[2] for line in scans(env)} == {
+        str(image.ref) for image in made.images.values()
+    }
 
 
 def test_each_step_can_be_a_job_of_its_own(job):

@@ -76,7 +76,7 @@ class World:
             scanner=self.scanner,
             signer=self.signer,
         )
-        folder = {"XDG_CACHE_HOME": str(self.root / "home"), "XDG_STATE_HOME": str(self.root)}
+        folder = {"XDG_CACHE_HOME": str(self.root / "home"), "XDG_STATE_HOME": f"{self.root}-state"}
         return Environment.open(
             root=self.root,
             reporter=self.reporter,

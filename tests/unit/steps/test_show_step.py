@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from types import SimpleNamespace
 
@@ -13,14 +14,18 @@ from hypothesis import strategies as st
 
 from aksci.core.errors import UsageError
 from aksci.core.text import safe_json
+from aksci.core.work_folder import WorkFolder
 from aksci.deploy.lint.lint_project import LintFinding, LintReport
-from aksci.steps.show_step import show
+from aksci.steps.show_step import place_for, show
 from aksci.testing.reporter import RecordingReporter
 
 
 @pytest.fixture
 def env(tmp_path):
-    return SimpleNamespace(root=tmp_path, work=tmp_path / ".aksci", reporter=RecordingReporter())
+    work = tmp_path / ".aksci"
+    return SimpleNamespace(
+        root=tmp_path, work=work, work_folder=WorkFolder(work), reporter=RecordingReporter()
+    )
 
 
 def test_a_text_is_shown_as_it_is_less_what_commands_a_terminal_or_a_ci_system(env, capsys):
@@ -57,12 +62,32 @@ def test_output_is_a_file_of_the_project_and_stdout_stays_empty(env, capsys):
     [
         (".", r"--output \.: .* is a folder, and not a file"),
         ("none/x", r"--output none/x: the folder .*/none does not exist"),
-        ("/proc/x", r"--output /proc/x: No such file"),
+        ("/proc/x", r"/proc/x is no file"),
     ],
 )
 def test_a_place_that_takes_no_file_is_refused(env, output, told):
     with pytest.raises(UsageError, match=told):
         show(env, "text", output=output)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link to a pipe", "/dev/null", "/dev/stdout"])
+def test_a_device_is_not_replaced_by_a_file(env, tmp_path, kind):
+    """As root, a rename(2) onto /dev/null would take it from every program of the machine."""
+    output = kind
+    if "pipe" in kind:
+        output = str(tmp_path / "place")
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "place").symlink_to("pipe")
+    if kind == "pipe":
+        output = str(tmp_path / "pipe")
+    # Not written to at all: the test runs as root, too.
+    with pytest.raises(UsageError, match="is no file"):
+        place_for(env, "--output", output)
+
+
+def test_text_that_utf8_cant_hold_is_written_all_the_same(env):
+    show(env, "a \ud800 file", output="shown.txt")
+    assert (env.root / "shown.txt").read_text() == "a ? file\n"
 
 
 def test_a_form_that_a_value_does_not_have_is_refused_with_those_that_it_has(env):

@@ -13,7 +13,8 @@ from aksci.core.errors import ConfigError
 from aksci.core.process import Runner
 from aksci.core.secret import Secret
 from aksci.supply.sign.cosign.cosign_keys import CosignKey, cosign_key
-from aksci.supply.sign.cosign.cosign_signer import BUNDLE, CosignSigner, cosign_signer
+from aksci.supply.sign.cosign.cosign_signer import CosignSigner, cosign_signer
+from aksci.supply.sign.cosign.stored_bundles import BUNDLE
 from aksci.supply.sign.signer import NotSignedError, UntrustedError
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST
@@ -95,9 +96,10 @@ def test_a_public_key_that_is_none_is_said_at_once(tmp_path, content):
 @pytest.mark.parametrize(
     ("entry", "error"),
     [
-        ({"annotations": "x"}, UntrustedError),
-        ({"annotations": ["x"]}, UntrustedError),
-        ({}, UntrustedError),
+        ({"annotations": "x"}, NotSignedError),
+        ({"annotations": ["x"]}, NotSignedError),
+        ({}, NotSignedError),
+        ({"digest": "sha256:" + "1" * 64, "annotations": ["x"]}, NotSignedError),
         ({"digest": "sha256:" + "1" * 64}, UntrustedError),
         ({"digest": "sha256:" + "2" * 64}, NotSignedError),
     ],

@@ -128,3 +128,13 @@ def test_a_release_runs_since_it_was_deployed_last_and_by_its_digest(history, si
 def test_whatever_a_database_is_called_its_time_is_known_or_not(identity):
     time = database_time(identity)
     assert time is None or time.tzinfo is not None
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"])
+def test_a_time_that_utc_has_no_name_for_is_not_known(time):
+    """A verdict and a record of deployments may tell any."""
+    gates = GatesConfig(verdict_max_age=72, soak=1)
+    since = running_since([(HERE, time)], HERE)
+    found = check(gates, databases={"web": f"public@{time}"}, running=RunningRelease(since=since))
+    assert [refusal.partition(":")[0] for refusal in found] == ["verdict_max_age", "soak"]
+    assert all("not known" in refusal for refusal in found)

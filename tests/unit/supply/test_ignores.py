@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from aksci.core.errors import ConfigError, GateError
 from aksci.supply.scan.gate import evaluate, require_pass
 from aksci.supply.scan.ignores import check_ignores, has_lapsed, ignore_warnings
 from aksci.supply.scan.purls import covers, parse_pattern
+from aksci.supply.scan.verdict import Verdict
 
 
 def policy(expires="2026-12-24", **more):
@@ -90,3 +93,121 @@ def test_a_purl_with_less_in_it_never_covers_another_name(kind, name, version, o
     assert covers(parse_pattern(f"pkg:{kind}/{other}"), package) is (name == other)
     assert not covers(parse_pattern(package), f"pkg:{kind}/{name}")
     assert not covers(parse_pattern(f"pkg:{kind}/{name}"), "")
+
+
+# What cleaning would take away, or fold: none of it makes another thing's name of a name.
+TAILS = (
+    " ",
+    "\t",
+    "\n",
+    "\r\n",
+    "\x07",
+    "\x00",
+    "\x1b[0m",
+    "\u202e",
+    "\u200b",
+    "\ufeff",
+    "\u00a0",
+    "\u2028",
+    "/",
+)
+
+
+def secret(report, path):
+    report["Results"].append(
+        {"Target": path, "Class": "secret", "Secrets": [{"RuleID": "key", "Severity": "CRITICAL"}]}
+    )
+    report["Results"][0]["Vulnerabilities"] = []
+
+
+def secret_policy(package):
+    entry = ScanIgnore(
+        id="key",
+        package=package,
+        owner="kim",
+        reason="a test fixture",
+        expires=dt.date(2026, 12, 24),
+    )
+    return ScanConfig(ignore=(entry,))
+
+
+@pytest.mark.parametrize("tail", [*TAILS, "\u0301"])
+@pytest.mark.parametrize(
+    "place", ["{tail}app/fixture.pem", "app/{tail}fixture.pem", "app/fixture.pem{tail}"]
+)
+def test_an_ignore_of_a_file_covers_no_file_of_a_like_name(report, ref, now, database, place, tail):
+    path = place.format(tail=tail)
+    secret(report, path)
+    rule = secret_policy("app/fixture.pem")
+    verdict = evaluate(report, policy=rule, ref=ref, now=now, database=database)
+    assert [finding.package for finding in verdict.failing] == [path]
+    exact = evaluate(report, policy=secret_policy(path), ref=ref, now=now, database=database)
+    assert exact.passed
+    assert Verdict.load(json.loads(json.dumps(verdict.document())), ref) == verdict
+    with pytest.raises(GateError) as caught:
+        require_pass([verdict], policy=rule, now=now)
+    assert all(line.isprintable() for line in caught.value.message.split("\n"))
+
+
+def test_an_ignore_of_a_long_name_covers_no_name_that_begins_so(report, ref, now, database):
+    path = "a" * 300
+    secret(report, path)
+    rule = secret_policy("a" * 199 + "…")
+    assert not evaluate(report, policy=rule, ref=ref, now=now, database=database).passed
+    exact = secret_policy(path)
+    assert evaluate(report, policy=exact, ref=ref, now=now, database=database).passed
+
+
+def test_unicode_forms_of_one_name_are_two_names(report, ref, now, database):
+    secret(report, "caf\u00e9.pem")
+    rule = secret_policy("cafe\u0301.pem")
+    assert not evaluate(report, policy=rule, ref=ref, now=now, database=database).passed
+
+
+@pytest.mark.parametrize("bad", ["\ud800", "a" * 10_001, ["app/fixture.pem"], 1])
+def test_a_name_that_can_not_be_kept_as_it_is_fails_the_image(report, ref, now, database, bad):
+    secret(report, bad)
+    with pytest.raises(GateError, match="not understood"):
+        evaluate(report, policy=ScanConfig(), ref=ref, now=now, database=database)
+
+
+def test_an_id_with_something_after_it_is_another_id(report, ref, now, database):
+    report["Results"][0]["Vulnerabilities"][0]["VulnerabilityID"] = "CVE-2024-5535\n"
+    assert not evaluate(report, policy=policy(), ref=ref, now=now, database=database).passed
+
+
+def test_a_fixed_version_that_is_a_blank_is_one(report, ref, now, database):
+    report["Results"][0]["Vulnerabilities"][0]["FixedVersion"] = " "
+    assert not evaluate(report, policy=ScanConfig(), ref=ref, now=now, database=database).passed
+
+
+@pytest.mark.parametrize(
+    "purl",
+    [f"pkg:deb/debian/libssl3{quote(tail)}" for tail in TAILS]
+    + [f"pkg:deb/debian/libssl3{tail}" for tail in TAILS]
+    + [f"pkg:deb/debian/{quote(tail)}libssl3" for tail in TAILS if tail != "/"]
+    + [f"pkg:deb/debian{quote(tail)}/libssl3" for tail in TAILS if tail != "/"]
+    + ["pkg:deb/debian/%ff", "pkg:deb/debian//libssl3", "pkg:deb/debian/ /libssl3"],
+)
+@pytest.mark.parametrize("version", ["", "@1"])
+def test_a_package_url_of_a_like_name_is_not_covered(purl, version):
+    assert not covers(parse_pattern("pkg:deb/debian/libssl3"), purl + version)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "purl", "holds"),
+    [
+        ("pkg:npm/jsonstream", "pkg:npm/JSONStream@1.3.5", False),
+        ("pkg:npm/JSONStream", "pkg:npm/JSONStream@1.3.5", True),
+        ("pkg:npm/%40babel/core", "pkg:npm/%40babel/core@7", True),
+        ("pkg:npm/@babel/core", "pkg:npm/%40babel/core@7", True),
+        ("pkg:npm/foo", "pkg:npm/foo\u212a", False),
+        ("pkg:npm/fook", "pkg:npm/foo\u212a", False),
+        ("pkg:pypi/Foo_Bar", "pkg:pypi/foo-bar@1", True),
+        ("pkg:golang/example.com/a/b", "pkg:golang/example.com/a/b@v1.2.3%2Bx", True),
+        ("pkg:deb/debian/g%2B%2B", "pkg:deb/debian/g++@1?distro=x&arch=y", True),
+        ("pkg:deb/debian/a@1%3A2", "pkg:deb/debian/a@1:2", True),
+    ],
+)
+def test_what_a_package_url_means_is_compared_and_not_how_it_is_written(pattern, purl, holds):
+    assert covers(parse_pattern(pattern), purl) is holds

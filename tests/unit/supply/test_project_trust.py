@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import pytest
 
 from aksci.core.errors import DownloadError
+from aksci.core.git import Tracked
+from aksci.core.work_folder import WorkFolder
 from aksci.images.build.build_record import BuiltImage
 from aksci.oci.references import ImageRef
 from aksci.supply.project_trust import ProjectTrust
-from aksci.supply.sign.signer import BindingError, NotSignedError, UntrustedError
+from aksci.supply.sign.signer import BindingError, NotSignedError, Proof, UntrustedError
 
 REF = ImageRef("r.example", "shop/web", "sha256:" + "1" * 64)
 
@@ -38,10 +39,12 @@ def warnings():
 def trust(tmp_path, warnings):
     def make(verifier=None, brought=()):
         return ProjectTrust(
-            work=tmp_path / ".aksci",
-            brought=lambda: brought,
+            work=WorkFolder(
+                tmp_path / ".aksci",
+                tracked=lambda: Tracked(files=brought),
+                warn=warnings.append,
+            ),
             signer=lambda: verifier or pytest.fail("nobody need be asked"),
-            reporter=SimpleNamespace(warning=warnings.append),
             images={},
         )
 
@@ -68,7 +71,7 @@ def test_what_git_brings_is_not_our_own_runs_and_that_is_told_once(trust, warnin
     assert not other.trusts_build(REF, "k")
     assert not other.trusts_record(REF, "k")
     (warning,) = warnings
-    assert warning.startswith("built.json: git brings this with the sources")
+    assert "git brings built.json with the sources" in warning
 
 
 @pytest.mark.parametrize("error", [NotSignedError, BindingError, UntrustedError])
@@ -84,6 +87,20 @@ def test_a_signature_must_be_of_this_input_key(trust):
     assert claims == {"dev.aksci.repository": "shop/web", "dev.aksci.input-key": "k"}
 
 
+def test_the_key_of_a_build_is_our_own_runs_or_its_signatures(trust):
+    proof = Proof(signer="x", identity="x", claims={"dev.aksci.input-key": "signed"})
+
+    class Shows(Verifier):
+        def verify(self, ref, claims):
+            super().verify(ref, claims)
+            return (proof,)
+
+    assert trust(Shows()).key_of(REF) == "signed"
+    assert trust(Verifier(NotSignedError("no"))).key_of(REF) == ""
+    trust().remember([built()])
+    assert trust().key_of(REF) == "k"
+
+
 def test_who_can_not_verify_is_asked_once_and_not_for_each_image(tmp_path):
     asked = []
 
@@ -92,10 +109,8 @@ def test_who_can_not_verify_is_asked_once_and_not_for_each_image(tmp_path):
         raise DownloadError("notation could not be fetched in 3 attempts.")
 
     trust = ProjectTrust(
-        work=tmp_path / ".aksci",
-        brought=tuple,
+        work=WorkFolder(tmp_path / ".aksci", warn=pytest.fail),
         signer=signer,
-        reporter=SimpleNamespace(warning=pytest.fail),
         images={},
     )
     assert not trust.trusts_validation(REF, "spec")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from dataclasses import replace
 
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 from aksci.oci.manifest import Manifest
 from aksci.oci.references import ImageRef, digest_of
 from aksci.supply.sign.notation.cbor import DoubtError, read
-from aksci.supply.sign.notation.verify_in_process import SIGNATURE, TrustedRoots, find_proof, prove
+from aksci.supply.sign.notation.certificate_chain import read_anchors
+from aksci.supply.sign.notation.stored_signatures import SIGNATURE, SignatureSearch
+from aksci.supply.sign.notation.verify_in_process import TrustedRoots, prove, read_envelope
 from aksci.testing.memory_registry import MemoryRegistry
 
 REPOSITORY = "shop/catalog"
@@ -42,7 +45,7 @@ def corpus(notary, target, moment):
 def is_proved(case, target, now):
     try:
         prove(case.data, target, trust=TrustedRoots.read(case.roots, case.identities), now=now)
-    except Exception:  # noqa: BLE001 - find_proof takes any for a no, and says so
+    except Exception:  # noqa: BLE001 - a search takes any for a no, and says so
         return False
     return True
 
@@ -134,7 +137,7 @@ def add(registry, digit, data, subject, **changes):
     layer = {"mediaType": "application/cose", "digest": blob, "size": len(data)}
     content = {
         "artifactType": SIGNATURE,
-        "config": {"mediaType": "application/vnd.oci.empty.v1+json"},
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest_of(b"{}")},
         "layers": [layer],
         "subject": {"digest": subject},
     }
@@ -145,12 +148,28 @@ def add(registry, digit, data, subject, **changes):
     registry.list_referrer(REPOSITORY, subject, entry | changes)
 
 
+def search_of(registry, roots, identities, moment, say=lambda _: None):
+    return SignatureSearch(
+        registry=registry,
+        trust=TrustedRoots.read(roots, identities),
+        anchors=read_anchors(roots),
+        now=moment,
+        say=say,
+    )
+
+
 @pytest.fixture
-def find(registry, corpus, target, moment):
+def search(registry, corpus, target, moment):
+    """Look for signatures by the corpus's key, and return all that is found."""
     case = corpus["three certificates"]
-    trust = TrustedRoots.read(case.roots, case.identities)
+    looking = search_of(registry, case.roots, case.identities, moment)
     ref = ImageRef("r.example", REPOSITORY, target.digest)
-    return lambda claims: find_proof(registry, ref, claims, trust=trust, now=moment)
+    return lambda claims: looking.find(ref, claims)
+
+
+@pytest.fixture
+def find(search):
+    return lambda claims: search(claims).proof
 
 
 def test_a_good_signature_is_found_among_bad_ones(registry, corpus, target, find):
@@ -185,9 +204,7 @@ def test_a_signature_that_is_stored_in_an_unusual_way_is_not_believed(
     assert find({}) is None
 
 
-@pytest.mark.parametrize(
-    "layer", [{"size": 1 << 30}, {"size": 3}, {"mediaType": "application/jose+json"}]
-)
+@pytest.mark.parametrize("layer", [{"size": 1 << 30}, {"size": 3}])
 def test_a_large_or_strange_envelope_is_not_even_fetched(registry, corpus, target, find, layer):
     data = corpus["three certificates"].data
     plain = {"mediaType": "application/cose", "digest": digest_of(data), "size": len(data)}
@@ -196,11 +213,121 @@ def test_a_large_or_strange_envelope_is_not_even_fetched(registry, corpus, targe
     assert (plain["digest"] in registry.asked()) == (layer.get("size") == 3)
 
 
-def test_a_flood_of_signatures_is_left_to_notation(registry, corpus, target, find):
+FUTURE = {"annotations": {"org.opencontainers.image.created": "2099-01-01T00:00:00Z"}}
+
+
+@pytest.mark.parametrize("annotations", [{}, FUTURE], ids=["undated", "newest"])
+def test_a_flood_of_signatures_hides_no_good_one(registry, corpus, target, search, annotations):
+    """Whoever may push could otherwise have every image refused."""
     add(registry, 1, corpus["three certificates"].data, target.digest)
-    for number in range(50):
+    for number in range(1060):
+        add(registry, number + 20, b"rubbish", target.digest, **annotations)
+    found = search({"dev.aksci.kind": "corpus"})
+    assert found.proof.claims == {"dev.aksci.kind": "corpus"}
+    assert [*found.possible, *found.unsure] == [], "notation has nothing to look at"
+    assert len(found.foreign) <= 20
+
+
+def test_those_that_name_a_pinned_certificate_are_read_first(registry, corpus, target, search):
+    """notation writes thumbprints beside a signature: an order, and nobody's word."""
+    for number in range(60):
+        add(registry, number + 20, b"rubbish", target.digest, **FUTURE)
+    (root,) = read_anchors(corpus["three certificates"].roots)
+    prints = {"io.cncf.notary.x509chain.thumbprint#S256": f'["{hashlib.sha256(root).hexdigest()}"]'}
+    add(registry, 1, corpus["three certificates"].data, target.digest, annotations=prints)
+    assert search({}).proof
+    assert len(registry.asked("manifest", "blob")) == 3
+
+
+def forgeries(notary, case, target, moment):
+    """Return what somebody can make who has all that is public of ours, and none of our keys."""
+    chain = read_envelope(case.data).chain
+    root = notary.make("root", ca=True, now=moment)
+    leaf = notary.make("leaf", issuer=root, now=moment)
+    mine, other = (
+        notary.payload(target),
+        notary.payload(replace(target, digest=f"sha256:{'b' * 64}")),
+    )
+    own = notary.envelope([leaf, root], mine, moment)
+    copied = read(case.data).value
+    return {
+        "their own root": own,
+        "our root behind their certificate": swapped(own, (leaf.der, chain[-1])),
+        "our chain on their signature": swapped(own, chain),
+        "our signature on another payload": encode((*copied[:2], other, copied[3])),
+        "our certificates in no envelope": b"".join(chain),
+        "a changed signature of ours": encode((*copied[:3], bytes(len(copied[3])))),
+    }
+
+
+def swapped(data, chain):
+    protected, unprotected, *rest = read(data).value
+    return encode((protected, {**unprotected, 33: tuple(chain)}, *rest))
+
+
+def encode(parts):
+    return cbor2.dumps(cbor2.CBORTag(18, list(parts)))
+
+
+def test_what_can_be_made_without_our_key_is_told_from_what_notation_must_judge(
+    registry, notary, corpus, target, search, moment
+):
+    case = corpus["three certificates"]
+    forged = forgeries(notary, case, target, moment)
+    for number, data in enumerate(forged.values()):
+        add(registry, number, data, target.digest, **FUTURE)
+    found = search({})
+    assert found.proof is None
+    assert (len(found.foreign), len(found.possible), len(found.unsure)) == (len(forged) - 1, 0, 1)
+    assert found.unsure[0].data == forged["our certificates in no envelope"]
+
+
+def test_one_signature_of_ours_in_a_thousand_manifests_is_one(registry, corpus, target, search):
+    data = corpus["three certificates"].data
+    for number in range(1060):
+        add(registry, number, data, target.digest, manifest={"annotations": {"n": str(number)}})
+    found = search({"dev.aksci.kind": "other"})
+    assert found.proof is None
+    assert len(found.proved) == len(found.for_notation()) == 1
+
+
+def test_what_only_notation_understands_is_not_lost_among_rubbish(
+    registry, corpus, target, search, notary, moment
+):
+    """Rubbish that cites our certificates comes after what our key has surely signed."""
+    case = corpus["three certificates"]
+    expired = search_of(registry, case.roots, case.identities, moment + 1000 * notary.DAY)
+    add(registry, 1, case.data, target.digest)
+    chain = read_envelope(case.data).chain
+    for number in range(1060):
+        rubbish = b"".join(chain) + str(number).encode()
+        add(registry, number + 20, rubbish, target.digest, **FUTURE)
+    found = expired.find(ImageRef("r.example", REPOSITORY, target.digest), {})
+    assert [one.data for one in found.possible] == [case.data]
+    assert found.for_notation()[0].data == case.data
+    assert len(found.for_notation()) == 1000
+
+
+def test_more_than_can_be_read_are_told_and_never_taken_for_none(
+    registry, corpus, target, search, monkeypatch
+):
+    monkeypatch.setattr("aksci.supply.sign.notation.stored_signatures.MOST_READ", 100)
+    add(registry, 1, corpus["three certificates"].data, target.digest)
+    for number in range(150):
+        add(registry, number + 20, b"rubbish", target.digest, **FUTURE)
+    found = search({})
+    assert (found.proof, found.listed, found.skipped) == (None, 151, 51)
+    assert len(registry.asked("manifest", "blob")) <= 201
+
+
+def test_a_person_is_told_of_a_long_search(registry, corpus, target, moment):
+    case, told = corpus["three certificates"], []
+    for number in range(201):
         add(registry, number + 20, b"rubbish", target.digest)
-    assert find({}) is None
+    looking = search_of(registry, case.roots, case.identities, moment, told.append)
+    looking.find(ImageRef("r.example", REPOSITORY, target.digest), {})
+    (line,) = told
+    assert "201 signatures" in line
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -230,13 +357,8 @@ def test_of_signatures_of_one_second_the_one_that_tells_the_most_is_the_proof(
         data = notary.envelope(chain, payload, moment)
         seconds = {"annotations": {"org.opencontainers.image.created": "2026-11-23T12:00:00Z"}}
         add(registry, digit, data, target.digest, **seconds)
-    found = find_proof(
-        registry,
-        ImageRef("r.example", REPOSITORY, target.digest),
-        {"a": "1"},
-        trust=TrustedRoots.read([root.pem], ("*",)),
-        now=moment,
-    )
+    ref = ImageRef("r.example", REPOSITORY, target.digest)
+    found = search_of(registry, [root.pem], ("*",), moment).find(ref, {"a": "1"}).proof
     assert found.claims == {"a": "1", "b": "2"}
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 import pytest
 
 from aksci.config.supply_models import ScanConfig
 from aksci.core.errors import GateError
+from aksci.oci.references import ImageRef
 from aksci.supply.scan.scan_images import scan_image
 from aksci.testing.clock import Clock
 from aksci.testing.memory_registry import MemoryRegistry
@@ -57,6 +59,26 @@ def test_an_image_that_nothing_was_told_of_passes(scan, web):
     verdict = scan(web)
     assert verdict.passed
     assert (verdict.problems, verdict.notes) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"manifests": []}, "at once"),
+        ({"artifactType": ["x"]}, "no text"),
+        ({"schemaVersion": 1}, "its schema is 1"),
+        ({"Layers": []}, "in two ways"),
+        ({"layers": [{"digest": "sha512:" + "0" * 128}]}, "is no digest"),
+        ({"layers": [{"digest": "sha256:" + "0" * 64, "size": -1}]}, "is no size"),
+    ],
+)
+def test_what_can_be_read_in_two_ways_never_passes_the_gate(scan, registry, web, change, why):
+    """CVE-2021-41190: the scanner would look at one thing, and another would run."""
+    image = registry.manifest(web.repository, web.digest)
+    content = json.dumps({**json.loads(image.content), **change}).encode()
+    digest = registry.plant(web.repository, content, media_type=image.media_type)
+    with pytest.raises(GateError, match=why):
+        scan(ImageRef(registry.host, web.repository, digest))
 
 
 def test_what_an_image_was_told_to_have_is_found_in_it_alone(scan, scanner, web, base):

@@ -6,11 +6,17 @@ inheritance, matrices and groups.
 
 from __future__ import annotations
 
-import json
+import contextlib
 import posixpath
+import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError, ProcessError
+from aksci.core.inside import Inside, read_file
+from aksci.core.process import Limits
+from aksci.core.secret_variables import VisibleVariables
+from aksci.core.strict_json import parse_json
 from aksci.images.discovery.importers.imported import Imported, NotOursError, image_name, locate
 
 if TYPE_CHECKING:
@@ -22,9 +28,17 @@ if TYPE_CHECKING:
 
 __all__ = ["print_bake", "read_bake"]
 
+_OWN = "BUILDX_BAKE_"
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TIMEOUT = 60  # seconds; it takes 0.05
+_LIMITS = Limits(memory=384 << 20, cpu=60, output=16 << 20)
+"""Of buildx, which needs 50 MB and 0.05 s, and for 3,000 targets 170 MB and 4 s of work: a few
+lines of HCL that name each other twice take more than a machine has."""
+_CRASHED = 2
+"""Exit status of a program in Go that has no memory left (package runtime)."""
 _UNUSED = ("annotations", "entitlements", "extra-hosts", "labels", "network", "shm-size", "ulimits")
 """What may change an image, or whether it builds, and is not taken over."""
+_SUFFIXES = (".hcl", ".json")
 _EXPORTS_FILES = frozenset({"local", "tar", "cacheonly"})
 _DEFAULTS = frozenset({"docker-bake.hcl", "docker-bake.json"})
 _OVERRIDES = ("docker-bake.override.json", "docker-bake.override.hcl")
@@ -33,32 +47,73 @@ _OWN_KEYS = ("*.secrets=", "*.ssh=")
 
 
 def print_bake(
-    runner: Runner, buildx: Path, files: Sequence[Path], targets: Sequence[str]
+    runner: Runner,
+    buildx: Path,
+    files: Sequence[Path],
+    targets: Sequence[str],
+    *,
+    variables: VisibleVariables | None = None,
 ) -> Mapping[str, Any]:
     """Return what bake files say of some targets and groups, and of what those are based on.
 
+    :param variables: all that Bake gets to read. Default: the runner's, but for secrets.
     :raises ConfigError: Bake refuses the files.
     """
     words: list[str | Path] = [buildx, "bake", "--print", "--progress", "quiet"]
     for file in files:
         words += ["--file", file]
     folder = files[0].parent
-    plain = runner.run([*words, *targets], cwd=folder, timeout=_TIMEOUT, check=False, quiet=True)
+    visible = VisibleVariables(runner.environment) if variables is None else variables
+    _tell_withheld(files, visible)
+    # Bake's own say which files and which places are read: aksci.toml does.
+    environment = {name: text for name, text in visible.items() if not name.startswith(_OWN)}
+    run = partial(
+        runner.run,
+        cwd=folder,
+        env=environment,
+        only_env=True,
+        timeout=_TIMEOUT,
+        quiet=True,
+        limits=_LIMITS,
+    )
+    plain = run([*words, *targets], check=False)
+    shown = ", ".join(map(str, files))
     if plain.status == 0:
-        return _read(plain.stdout)
+        return _read(plain.stdout, shown)
+    if plain.status < 0 or plain.status == _CRASHED:
+        raise _too_much(shown)
     # Only now: without them, nobody could tell which secrets the file names.
     for pattern in _OWN_KEYS:
         words += ["--set", pattern]
     try:
-        bare = runner.run([*words, *targets], cwd=folder, timeout=_TIMEOUT, quiet=True)
+        bare = run([*words, *targets])
     except ProcessError as error:
-        shown = ", ".join(map(str, files))
         raise ConfigError(
             f"docker buildx bake can't read {shown}:\n{error.output.strip()}",
             hint="[discover] bake_targets names the targets and groups to read; a variable "
             "without a default must be in the environment.",
         ) from None
-    return _read(bare.stdout)
+    return _read(bare.stdout, shown)
+
+
+def _too_much(shown: str) -> ConfigError:
+    return ConfigError(
+        f"docker buildx bake can't read {shown} with {_LIMITS.memory >> 20} MiB of memory in "
+        f"{_LIMITS.cpu} s.",
+        hint="it takes far less for thousands of targets; look for a matrix, or for variables that "
+        "name each other.",
+    )
+
+
+def _tell_withheld(files: Sequence[Path], visible: VisibleVariables) -> None:
+    """Tell which variables the files name and don't get: Bake itself would not say so."""
+    for file in files:
+        try:
+            content = read_file(file, shown=str(file)).decode("utf-8", "replace")
+        except FileNotFoundError:  # Bake will say so
+            continue
+        for name in sorted({*_WORD.findall(content)} & visible.withheld):
+            visible.get(name)
 
 
 def read_bake(
@@ -73,9 +128,9 @@ def read_bake(
     """
     if not files:
         return []
+    inside = Inside(root)
     for file in files:
-        if not (root / file).is_file():
-            raise ConfigError(f"aksci.toml: discover.bake: {file} does not exist.")
+        _require_file(inside, file)
     _tell_overrides(root, files, importer)
     if importer.bake_print is None:
         raise ConfigError(f"aksci.toml: discover.bake: {files[0]} can't be read without buildx.")
@@ -99,6 +154,19 @@ def read_bake(
     return list(ours.values())
 
 
+def _require_file(inside: Inside, file: str) -> None:
+    where = "aksci.toml: discover.bake"
+    if not inside.has_file(file, where=where):
+        raise ConfigError(f"{where}: {file} does not exist.")
+    # Bake takes any other file for Compose's, too. Then it reads the .env beside it and whatever
+    # env_file names, wherever links lead, and shows a line of them in its errors.
+    if not file.endswith(_SUFFIXES):
+        raise ConfigError(
+            f"{where}: {file} is no file of Bake's: their names end in .hcl or .json.",
+            hint="[discover] compose reads Compose files.",
+        )
+
+
 def _tell_overrides(root: Path, files: Sequence[str], importer: Importer) -> None:
     """Warn of the files that Bake adds by itself when it is called without ``--file``."""
     for file in files:
@@ -111,8 +179,13 @@ def _tell_overrides(root: Path, files: Sequence[str], importer: Importer) -> Non
                 importer.warn(f"{path} is not read: add it to [discover] bake if it belongs there")
 
 
-def _read(printed: str) -> Mapping[str, Any]:
-    document: Mapping[str, Any] = json.loads(printed)
+def _read(printed: str, shown: str) -> Mapping[str, Any]:
+    if len(printed) >= _LIMITS.output:
+        raise _too_much(shown)
+    try:
+        document: Mapping[str, Any] = parse_json(printed)
+    except ValueError as error:
+        raise ConfigError(f"aksci.toml: discover.bake: buildx prints no plan ({error}).") from None
     return document
 
 
@@ -123,9 +196,16 @@ def _base(root: Path, folder: str, targets: Iterable[Mapping[str, Any]]) -> str:
         for target in targets
         if "dockerfile-inline" not in target and "://" not in str(target.get("context", "."))
     ]
-    here = all((root / folder / path).is_file() for path in needed)
-    there = all((root / path).is_file() for path in needed)
+    inside = Inside(root)
+    here = all(_is_there(inside, posixpath.join(folder, path)) for path in needed)
+    there = all(_is_there(inside, path) for path in needed)
     return "" if there and not here else folder
+
+
+def _is_there(inside: Inside, path: str) -> bool:
+    with contextlib.suppress(ConfigError):  # outside: whose target it is will tell
+        return inside.has_file(path)
+    return False
 
 
 def _image(root: Path, base: str, where: str, name: str, target: Mapping[str, Any]) -> Imported:

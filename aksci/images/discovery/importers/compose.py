@@ -7,10 +7,13 @@ Compose specification ("Services top-level elements", "Compose Build Specificati
 from __future__ import annotations
 
 import posixpath
+from collections import ChainMap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.allowance import Allowance
 from aksci.core.errors import ConfigError
+from aksci.core.inside import Inside
 from aksci.images.discovery.importers.imported import (
     Imported,
     NotOursError,
@@ -18,22 +21,38 @@ from aksci.images.discovery.importers.imported import (
     locate,
     text,
 )
-from aksci.images.discovery.importers.interpolation import fill_in_all, read_env_file
+from aksci.images.discovery.importers.interpolation import TOTAL, fill_in_all, read_env_file
 from aksci.images.discovery.importers.yaml_documents import Override, Reset, read_documents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from aksci.core.secret_variables import VisibleVariables
     from aksci.images.discovery.importers.imported import Importer
 
 __all__ = ["read_compose"]
 
+_MOST_INCLUDED = 1000
+_LONGEST_CHAIN = 50
+"""Services that extend each other."""
 _READ = ("build", "extends", "image", "platform")
 """Of a service; no more of it is looked at."""
 _UNUSED = ("entitlements", "extra_hosts", "isolation", "labels", "network", "privileged",
            "shm_size", "ulimits")  # fmt: skip
 """Of ``build``: what may change an image, or whether it builds, and is not taken over."""
+
+
+@dataclass(kw_only=True)
+class _Shared:
+    """What all files of one project have together."""
+
+    allowance: Allowance = field(default_factory=lambda: Allowance(TOTAL))
+    documents: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """File -> what it holds: services may extend those of one file a thousand times."""
+    services: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """File -> all services of its documents."""
+    included: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +62,26 @@ class _ComposeScope:
     root: Path
     folder: str
     """Relative to the project."""
-    variables: Mapping[str, str] = field(repr=False)
+    variables: VisibleVariables = field(repr=False)
     importer: Importer
     above: tuple[str, ...] = ()
     """The files that include this one."""
+    shared: _Shared = field(default_factory=_Shared, repr=False)
+    known: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict, repr=False)
+    """Identity of a ``services`` and name of one -> what is read of it, with these variables."""
 
-    def unset(self, where: str) -> Any:
-        return lambda name: self.importer.warn(
-            f"{where}: the variable {name} is not set and has no default; Compose takes it as empty"
+    def filled_in(self, value: Any, where: str) -> Any:
+        """Return a value of YAML with its variables filled in."""
+
+        def tell(name: str) -> None:
+            if name not in self.variables.withheld:  # which was told
+                self.importer.warn(
+                    f"{where}: the variable {name} is not set and has no default; Compose takes it "
+                    "as empty"
+                )
+
+        return fill_in_all(
+            value, self.variables, where=where, unset=tell, allowance=self.shared.allowance
         )
 
 
@@ -61,12 +92,17 @@ def read_compose(root: Path, files: Sequence[str], importer: Importer) -> list[I
     """
     if not files:
         return []
+    importer = importer.reading(files)
     folder = posixpath.dirname(files[0])
+    shared = _Shared()
     place = _ComposeScope(
         root=root,
         folder=folder,
-        variables=_environment(root, folder, (".env",), importer.variables, required=False),
+        variables=_environment(
+            root, folder, (".env",), importer.visible, shared, importer=importer, required=False
+        ),
         importer=importer,
+        shared=shared,
     )
     services, project = _load(place, files)
     project = project or posixpath.basename((root / folder).resolve().as_posix())
@@ -86,17 +122,22 @@ def _environment(
     root: Path,
     folder: str,
     files: Sequence[str],
-    variables: Mapping[str, str],
+    variables: VisibleVariables,
+    shared: _Shared,
     *,
+    importer: Importer,
     required: bool,
-) -> dict[str, str]:
+) -> VisibleVariables:
     """Return the variables of some files, the environment's first."""
     found: dict[str, str] = {}
+    inside = Inside(root)
     for file in files:
         shown = posixpath.normpath(posixpath.join(folder, file))
-        if required or (root / shown).is_file():
-            found |= read_env_file(root / shown, {**found, **variables}, shown)
-    return {**found, **variables}
+        if required or inside.has_file(shown):
+            path = inside.find(shown)
+            importer.require_no_secret(path, shown)
+            found |= read_env_file(path, ChainMap(variables, found), shown, shared.allowance)
+    return variables.over(found)
 
 
 def _load(place: _ComposeScope, files: Sequence[str]) -> tuple[dict[str, dict[str, Any]], str]:
@@ -116,7 +157,14 @@ def _load(place: _ComposeScope, files: Sequence[str]) -> tuple[dict[str, dict[st
 def _documents(place: _ComposeScope, file: str) -> list[dict[str, Any]]:
     if file in place.above:
         raise ConfigError(f"{file} includes itself: {' -> '.join([*place.above, file])}.")
-    return read_documents(place.root / file, file)
+    return _read(place, file)
+
+
+def _read(place: _ComposeScope, file: str) -> list[dict[str, Any]]:
+    known = place.shared.documents
+    if file not in known:
+        known[file] = read_documents(Inside(place.root).find(file), file)
+    return known[file]
 
 
 def _services(
@@ -140,6 +188,20 @@ def _service(
     name: str,
     above: tuple[str, ...],
 ) -> dict[str, Any]:
+    # Once, however many services extend it.
+    key = (id(services), name)
+    if key not in place.known:
+        place.known[key] = _read_service(place, file, services, name, above)
+    return place.known[key]
+
+
+def _read_service(
+    place: _ComposeScope,
+    file: str,
+    services: Mapping[str, Any],
+    name: str,
+    above: tuple[str, ...],
+) -> dict[str, Any]:
     where = f"{file}: services.{name}"
     content = services[name]
     if isinstance(content, Reset):
@@ -149,7 +211,7 @@ def _service(
     content = {} if content is None else content
     _require(isinstance(content, dict), where, "must be a mapping")
     read = {key: content[key] for key in _READ if key in content}
-    service = fill_in_all(read, place.variables, where=where, unset=place.unset(where))
+    service = place.filled_in(read, where)
     if "build" in service:
         service["build"] = _build(place, f"{where}.build", service["build"])
     # For messages: once files are merged, nobody can tell where a service comes from.
@@ -180,16 +242,31 @@ def _extended(
             folder=posixpath.dirname(file),
             variables=place.variables,
             importer=place.importer,
+            shared=place.shared,
+            known=place.known,
         )
-        services = {}
-        for document in read_documents(place.root / file, file):
-            services = {**services, **(document.get("services") or {})}
+        services = _all_services(place, file)
     name = extends["service"]
     step = f"{file}: {name}"
     if step in above:
         raise ConfigError(f"{where}.extends: services extend each other: {' -> '.join(above)}.")
+    _require(
+        len(above) < _LONGEST_CHAIN, f"{where}.extends", f"more than {_LONGEST_CHAIN} services "
+        "extend each other"
+    )  # fmt: skip
     _require(name in services, f"{where}.extends", f"there is no service {name!r} in {file}")
     return _service(place, file, services, name, (*above, step))
+
+
+def _all_services(place: _ComposeScope, file: str) -> dict[str, Any]:
+    known = place.shared.services
+    if file not in known:
+        known[file] = {}
+        for document in _read(place, file):
+            services = document.get("services") or {}
+            _require(isinstance(services, dict), f"{file}: services", "must be a mapping")
+            known[file].update(services)
+    return known[file]
 
 
 def _include(
@@ -199,7 +276,16 @@ def _include(
     where = f"{file}: include"
     entries = document.get("include") or []
     _require(isinstance(entries, list), where, "must be a list")
-    for entry in fill_in_all(entries, place.variables, where=where, unset=place.unset(where)):
+    for entry in place.filled_in(entries, where):
+        place.shared.included += 1
+        _require(
+            place.shared.included <= _MOST_INCLUDED, where, f"more than {_MOST_INCLUDED} files are "
+            "included"
+        )  # fmt: skip
+        _require(
+            len(place.above) < _LONGEST_CHAIN, where, f"more than {_LONGEST_CHAIN} files include "
+            "each other"
+        )  # fmt: skip
         table = {"path": entry} if isinstance(entry, str) else entry
         _require(isinstance(table, dict) and table.get("path"), where, "must name a file")
         paths = [_beside(place, str(path), where) for path in _list(table["path"])]
@@ -211,9 +297,16 @@ def _include(
             root=place.root,
             folder="" if inner == "." else inner,
             variables=_environment(
-                place.root, "", own or (default,), place.variables, required=bool(own)
+                place.root,
+                "",
+                own or (default,),
+                place.variables,
+                place.shared,
+                importer=place.importer,
+                required=bool(own),
             ),
             importer=place.importer,
+            shared=place.shared,
             above=(*place.above, file),
         )
         for name, service in _load(within, paths)[0].items():
@@ -405,7 +498,12 @@ def _merge(base: Any, change: Any) -> Any:
                 merged[key] = _merge(base.get(key), value)
         return merged
     if isinstance(base, list) and isinstance(change, list):
-        return [*base, *(one for one in change if one not in base)]
+        # Most of them are words: those are not compared one by one.
+        words = {one for one in base if isinstance(one, str)}
+        return [
+            *base,
+            *(one for one in change if one not in (words if isinstance(one, str) else base)),
+        ]
     return _plain(change)
 
 

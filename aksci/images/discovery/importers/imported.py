@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from aksci.config.secret_names import secret_names
 from aksci.core.errors import ConfigError
-from aksci.oci.references import parse_reference
+from aksci.core.secret_variables import VisibleVariables
+from aksci.oci.references import is_repository, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from aksci.config.models import Config
 
 __all__ = [
     "Imported",
@@ -24,7 +29,7 @@ __all__ = [
     "text",
 ]
 
-_NAME = re.compile(r"[a-z0-9]([a-z0-9._/-]*[a-z0-9])?")
+_LONGEST_NAME = 128  # characters, as in aksci.toml
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://|git@|github\.com/", re.IGNORECASE)
 
 
@@ -33,7 +38,8 @@ class Importer:
     """What reading other tools' files takes from the edge."""
 
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The process's environment variables, for ``${VAR}`` in Compose files and the like."""
+    """The process's environment variables, for ``${VAR}`` in Compose files and the like: only
+    ``visible`` ones are read."""
     bake_print: Callable[[Sequence[Path], Sequence[str]], Mapping[str, Any]] | None = None
     """Returns what ``docker buildx bake --print`` says of files and targets."""
     warn: Callable[[str], None] = lambda _message: None
@@ -42,6 +48,52 @@ class Importer:
     """The ids that [build.secrets] has."""
     ssh: frozenset[str] = frozenset()
     """The ids that [build] ssh has."""
+    secret_files: frozenset[Path] = frozenset()
+    """Those of [build.secrets], resolved."""
+
+    @cached_property
+    def visible(self) -> VisibleVariables:
+        """The variables without those that hold secrets."""
+        if isinstance(self.variables, VisibleVariables):
+            return self.variables
+        return VisibleVariables(self.variables)
+
+    def for_project(self, config: Config, root: Path) -> Importer:
+        """Return what reads the files of a project, which says itself what is secret."""
+        return replace(
+            self,
+            variables=self.visible.for_project(
+                ours=secret_names(config), allowed=config.discover.variables
+            ),
+            secrets=frozenset(config.build.secrets),
+            ssh=frozenset(config.build.ssh),
+            secret_files=frozenset(
+                (root / one.file).resolve() for one in config.build.secrets.values() if one.file
+            ),
+        )
+
+    def require_no_secret(self, path: Path, shown: str) -> None:
+        """Refuse to read variables from what aksci.toml names as a secret.
+
+        :raises ConfigError: it is the file of a [build.secrets.ID].
+        """
+        if self.secret_files and path.resolve() in self.secret_files:
+            raise ConfigError(
+                f"{shown} is a build secret, by [build.secrets] of aksci.toml: no variables are "
+                "read from it, as what they fill in is published.",
+                hint="keep variables and secrets in files of their own.",
+            )
+
+    def reading(self, files: Sequence[str]) -> Importer:
+        """Return the same, which tells once what some files ask for and don't get."""
+        told: set[str] = set()
+
+        def tell(name: str) -> None:
+            if name not in told:
+                told.add(name)
+                self.warn(_withheld(name, ", ".join(files), own=name in self.visible.ours))
+
+        return replace(self, variables=self.visible.telling(tell))
 
     def tell_secrets(self, where: str, secrets: Iterable[str], ssh: Iterable[str]) -> None:
         """Warn of secrets and SSH keys that a file names and aksci.toml does not."""
@@ -49,6 +101,15 @@ class Importer:
             self.warn(f"{where}: the secret {one} is not taken over: add [build.secrets.{one}]")
         for one in sorted({*ssh} - self.ssh):
             self.warn(f"{where}: the SSH key {one} is not taken over: add it to [build.ssh]")
+
+
+def _withheld(name: str, files: str, *, own: bool) -> str:
+    if own:
+        return f"{files}: the variable {name} holds a secret of aksci's: it is not set here"
+    return (
+        f"{files}: the variable {name} is taken for a secret and is not set here; [discover] "
+        f'variables = ["{name}"] in aksci.toml lets these files read it, and so publish it'
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +168,12 @@ def image_name(word: str, where: str) -> str:
     :raises ConfigError: it can't be one.
     """
     name = word.lower().strip("._-/")
-    if not _NAME.fullmatch(name):
-        raise ConfigError(f"{where}: {word!r} can't be the name of an image.")
+    # Files are called so as well, and ``a/../../b`` would be one outside of the project.
+    if not is_repository(name) or len(name) > _LONGEST_NAME:
+        raise ConfigError(
+            f"{where}: {word!r} can't be the name of an image.",
+            hint="names are words of a-z and 0-9 with . _ __ or dashes between them.",
+        )
     return name
 
 
@@ -136,7 +201,10 @@ def text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:  # noqa: PLR2004 - Go's %v
         return str(int(value))
-    return str(value)
+    try:
+        return str(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        raise ConfigError("A number of more than 4,300 digits is no value.") from None
 
 
 def split_references(

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import Counter, deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import Inside
+from aksci.core.text import short_line
 from aksci.images.discovery.importers.imported import (
     Imported,
     NotOursError,
@@ -50,10 +53,14 @@ def read_skaffold(root: Path, files: Sequence[str], importer: Importer) -> list[
     """
     if not files:
         return []
+    importer = importer.reading(files)
     own = posixpath.join(posixpath.dirname(files[0]), "skaffold.env")
-    if (root / own).is_file():
-        variables = read_env_file(root / own, importer.variables, own)
-        importer = replace(importer, variables={**variables, **importer.variables})
+    inside = Inside(root)
+    if inside.has_file(own):
+        path = inside.find(own)
+        importer.require_no_secret(path, own)
+        variables = read_env_file(path, importer.visible, own)
+        importer = replace(importer, variables=importer.visible.over(variables))
     artifacts = _artifacts(root, files, importer)
     names = _names({image: where for image, (where, *_) in artifacts.items()})
     found = []
@@ -93,11 +100,18 @@ def _documents(
     root: Path, files: Sequence[str], importer: Importer
 ) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
     """Yield file, number (0: the only one) and content of each configuration, once."""
-    waiting: list[tuple[str, frozenset[str]]] = [(file, frozenset()) for file in files]
+    waiting = deque[tuple[str, frozenset[str]]]((file, frozenset()) for file in files)
+    asked: set[tuple[str, frozenset[str]]] = set()
     seen: set[tuple[str, int]] = set()
+    known: dict[str, list[dict[str, Any]]] = {}
     while waiting:
-        file, names = waiting.pop(0)
-        documents = read_documents(root / file, file)
+        file, names = waiting.popleft()
+        if (file, names) in asked:
+            continue
+        asked.add((file, names))
+        if file not in known:
+            known[file] = read_documents(Inside(root).find(file), file)
+        documents = known[file]
         for at, document in enumerate(documents, 1):
             if not str(document.get("apiVersion", "")).startswith("skaffold/"):
                 raise ConfigError(f"{file}: apiVersion: this is no configuration of Skaffold.")
@@ -121,7 +135,8 @@ def _required(
                 path = locate(root, posixpath.dirname(file), str(table["path"]), what="path")
             except NotOursError as why:
                 raise ConfigError(f"{where}: {table['path']} can't be read: {why}.") from None
-            yield (f"{path}/skaffold.yaml" if (root / path).is_dir() else path), names
+            folder = Inside(root).has_folder(path, where=where)
+            yield (f"{path}/skaffold.yaml" if folder else path), names
         elif remote := [key for key in table if key not in {"configs", "activeProfiles"}]:
             importer.warn(f"{file}: requires: the configurations behind {remote[0]} are not read")
         else:
@@ -173,7 +188,8 @@ def _dockerfile(root: Path, folder: str, context: str, path: str) -> str:
     path = path or "Dockerfile"
     inside = locate(root, context, path, what="Dockerfile")
     beside = locate(root, folder, path, what="Dockerfile")
-    shared = beside != inside and not (root / inside).exists() and (root / beside).exists()
+    look = Inside(root)
+    shared = beside != inside and not look.has_file(inside) and look.has_file(beside)
     return beside if shared else inside
 
 
@@ -184,22 +200,23 @@ def _arguments(value: Any, where: str, importer: Importer) -> tuple[dict[str, st
     for key, one in _mapping(value, where).items():
         name = str(key)
         if one is None:  # as --build-arg NAME
-            if name in importer.variables:
-                args[name] = importer.variables[name]
+            if name in importer.visible:
+                args[name] = importer.visible[name]
             continue
         try:
             args[name] = _TEMPLATE.sub(lambda hit: _variable(hit.group(1), importer), text(one))
         except NotOursError as why:
-            unknown[name] = f"{where}.{name}: {one!r}: {why}"
+            unknown[name] = f"{where}.{name}: {short_line(one)}: {why}"
             continue
         if "{{" in args[name]:
-            unknown[name] = f"{where}.{name}: {args.pop(name)!r}: only Skaffold fills in templates"
+            written = short_line(args.pop(name))
+            unknown[name] = f"{where}.{name}: {written}: only Skaffold fills in templates"
     return args, unknown
 
 
 def _variable(name: str, importer: Importer) -> str:
-    if name in importer.variables:
-        return importer.variables[name]
+    if name in importer.visible:
+        return importer.visible[name]
     if _SKAFFOLDS.fullmatch(name):
         raise NotOursError(f"only Skaffold knows {name}")
     raise NotOursError(f"the environment variable {name} is not set")
@@ -232,11 +249,14 @@ def _names(places: Mapping[str, str]) -> dict[str, str]:
         except ConfigError as error:
             raise ConfigError(f"{where}.image: {error.message}", hint=error.hint) from None
         paths[image] = path.split("/")
+    # By counting: to compare each with each takes as long as their number squared.
+    ends = Counter(
+        tuple(parts[-count:]) for parts in paths.values() for count in range(1, len(parts) + 1)
+    )
     names: dict[str, str] = {}
     for image, parts in paths.items():
-        others = [other for name, other in paths.items() if name != image]
         count = 1
-        while count < len(parts) and any(one[-count:] == parts[-count:] for one in others):
+        while count < len(parts) and ends[tuple(parts[-count:])] > 1:
             count += 1
         names[image] = image_name("/".join(parts[-count:]), f"{places[image]}.image")
     return names

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError, ProcessError, TrustError
 from aksci.core.files import write_atomically
+from aksci.core.inside import place_named, read_file
 from aksci.core.secret import Secret
 from aksci.supply.sandbox import Sandbox
 from aksci.supply.sign.notation.notation_keys import credentials
@@ -178,7 +179,7 @@ def _is_address(key: str) -> bool:
 
 
 def _place(key: str, root: Path) -> str:
-    return key if _is_address(key) else str(root / key)
+    return key if _is_address(key) else str(place_named(root, key, where="sign.cosign"))
 
 
 def _describe(public: str, root: Path) -> str:
@@ -192,10 +193,11 @@ def _describe(public: str, root: Path) -> str:
         load_pem_public_key,
     )
 
-    path = root / public
+    path = place_named(root, public, where="sign.cosign.public_key")
     try:
-        key = load_pem_public_key(path.read_bytes())
+        key = load_pem_public_key(read_file(path, shown=f"The public key {path}"))
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
-        raise ConfigError(f"The public key {path} can't be read: {error}.") from None
+        why = "there is none" if isinstance(error, OSError) else "it is no public key in PEM"
+        raise ConfigError(f"The public key {path} can't be read: {why}.") from None
     der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return f"the key sha256:{hashlib.sha256(der).hexdigest()}"

@@ -8,24 +8,33 @@ registry tells of a bundle.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.concurrency import gather
 from aksci.core.errors import (
     ConfigError,
     DamagedInRegistry,
     NotFoundInRegistry,
     ProcessError,
+    ProcessTimeout,
     TrustError,
 )
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.core.text import sanitise
-from aksci.oci.artifact import find_artifacts
+from aksci.oci.artifact import find_artifacts, newest_first
 from aksci.oci.registry import read_child
 from aksci.supply.sandbox import Sandbox
 from aksci.supply.sign.concurrent_signing import sign_and_check
 from aksci.supply.sign.cosign.cosign_keys import cosign_key, ensure_cosign_key
-from aksci.supply.sign.signer import BindingError, NotSignedError, Proof, UntrustedError
+from aksci.supply.sign.cosign.stored_bundles import BUNDLE, claims_of, read_bundle, read_key
+from aksci.supply.sign.signer import (
+    BindingError,
+    NotSignedError,
+    Proof,
+    UntrustedError,
+    require_readable,
+)
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -40,13 +49,13 @@ if TYPE_CHECKING:
     from aksci.oci.registry import Registry
     from aksci.supply.sign.cosign.cosign_keys import CosignKey
 
-__all__ = ["BUNDLE", "CosignSigner", "cosign_signer", "sign_argv", "verify_argv"]
+__all__ = ["CosignSigner", "cosign_signer", "sign_argv", "verify_argv"]
 
-BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
-"""The artifact type of signatures, and of attestations."""
 _SIGNATURE = "https://sigstore.dev/cosign/sign/v1"
 _PREDICATE = "dev.sigstore.bundle.predicateType"
 _TIMEOUT = 120.0  # seconds; a key service may be asked
+_MOST_UNSURE = 100  # of those whose key is not known here
+_THREADS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +84,15 @@ class CosignSigner:
 
     def verify(self, ref: ImageRef, claims: Mapping[str, str]) -> tuple[Proof, ...]:
         """Verify from the pinned key or identity only."""
-        result = self._verify(ref)
+        try:
+            result = self._verify(ref)
+        except ProcessTimeout:
+            count = len(find_artifacts(self.registry, ref, BUNDLE))
+            raise TrustError(
+                f"The signatures of {ref} could not be verified: cosign did not look through all "
+                f"{count:,} within {_TIMEOUT:g} s.",
+                hint=f"delete those in {ref.repository} that are not yours.",
+            ) from None
         valid = _valid_claims(result.stdout, ref) if result.status == 0 else []
         able = [found for found in valid if claims.items() <= found.items()]
         if not able:
@@ -83,6 +100,30 @@ class CosignSigner:
         # cosign prints them in any order; of one that tells more, no claim is missed.
         fullest = max(able, key=len)
         return (Proof(signer=self.name, identity=self.key.identity, claims=fullest),)
+
+    def stored_signatures(
+        self, ref: ImageRef, listed: tuple[Descriptor, ...]
+    ) -> dict[str, Mapping[str, str]]:
+        """Return the bundles on this digest by our key; of keys that are not known here, some.
+
+        :raises RegistryError: the registry can't be asked, or there are too many.
+        """
+        own = newest_first(entry for entry in listed if entry.artifact_type == BUNDLE)
+        require_readable(ref, own)
+        key = read_key(self.key.public) if self.key.public else None
+        chosen = own if key is not None else own[:_MOST_UNSURE]
+        bundles = gather(
+            lambda entry: read_bundle(self.registry, ref, entry),
+            chosen,
+            limit=_THREADS,
+            name="signatures",
+        )
+        told = (claims_of(bundle, ref, key=key) for bundle in bundles)
+        return {
+            entry.digest: claims if key is not None else {}
+            for entry, claims in zip(chosen, told, strict=True)
+            if claims is not None
+        }
 
     def _sign_once(self, ref: ImageRef, claims: Mapping[str, str]) -> None:
         argv = sign_argv(self.cosign, ref, claims, key=self.key, plain_http=self.plain_http)
@@ -216,14 +257,14 @@ def _valid_claims(text: str, ref: ImageRef) -> list[dict[str, str]]:
     :param text: a JSON array of "simple signing" documents, whatever the signatures' own format.
     """
     try:
-        documents = json.loads(text)
+        documents = parse_json(text)
         return [
             _claims(document)
             for document in documents
             if document["critical"]["type"] == _SIGNATURE
             and document["critical"]["image"]["docker-manifest-digest"] == ref.digest
         ]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except MALFORMED as error:
         raise TrustError(f"The signatures of {ref} are not understood ({error!r}).") from None
 
 

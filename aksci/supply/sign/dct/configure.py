@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
-import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError, TrustError
 from aksci.core.http import ca_bundle, proxy_for
+from aksci.core.inside import place_named
 from aksci.core.secret import Secret
+from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.core.text import sanitise
 from aksci.supply.sign.dct.dct_signer import DctSigner
 from aksci.supply.sign.dct.notary_client import NotaryClient
@@ -64,7 +65,9 @@ def dct_signer(
     else:
         phrase = _secret(variables, config.passphrase_env)
         root_phrase = _secret(variables, config.root_passphrase_env)
-        keys = KeyStore(root / Path(config.keys or _USUAL_KEYS).expanduser())
+        keys = KeyStore(
+            place_named(root, Path(config.keys or _USUAL_KEYS).expanduser(), where="sign.dct.keys")
+        )
     client = NotaryClient(
         notary=notary,
         runner=runner,
@@ -118,7 +121,10 @@ def trust_server(
     host = url.partition("://")[2].rstrip("/")
     login = docker_login(docker_config, host) if docker_config else None
     bundle = ca_bundle(variables)
-    ca = root / Path(config.server_ca).expanduser() if config.server_ca else None
+    ca = None
+    if config.server_ca:
+        named = Path(config.server_ca).expanduser()
+        ca = place_named(root, named, where="sign.dct.server_ca")
     return TrustServer(
         url=url,
         ca=ca or (Path(bundle) if bundle else None),
@@ -138,12 +144,12 @@ def docker_login(folder: Path, host: str) -> tuple[str, Secret] | None:
     """
     path = folder / "config.json"
     try:
-        auths = json.loads(path.read_text(encoding="utf-8")).get("auths") or {}
+        auths = parse_json(path.read_bytes()).get("auths") or {}
         entry = auths.get(host) or auths.get(f"https://{host}") or {}
         pair = base64.b64decode(entry.get("auth") or "", validate=True).decode()
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, *MALFORMED):
         raise ConfigError(f"Docker's configuration {path} can't be read.") from None
     user, _, password = pair.partition(":")
     secret = entry.get("identitytoken") or password

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from aksci.core.errors import ConfigError
+from aksci.core.inside import Inside
 from aksci.oci.references import ImageRef, is_repository
 from aksci.supply.release.chart import read_chart
 from aksci.supply.release.release import chart_repository, release_repository
@@ -89,7 +90,11 @@ def signed_repositories(config: Config, root: Path, graph: Graph) -> tuple[str, 
     """
     project = config.project.name
     images = {image.spec.repository for image in graph.images.values()}
-    folders = {root / service.chart for service in config.services.values()}
+    inside = Inside(root)
+    folders = {
+        inside.find(service.chart, where=f"services.{name}.chart")
+        for name, service in config.services.items()
+    }
     charts = {chart_repository(project, read_chart(folder).name) for folder in folders}
     return tuple(sorted({*images, *charts, release_repository(project)}))
 

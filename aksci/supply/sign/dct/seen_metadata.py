@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from aksci.core.errors import TrustError
 from aksci.core.files import write_atomically
+from aksci.core.strict_json import MALFORMED, parse_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,12 +39,12 @@ class Memories:
         """
         path = self._path(gun)
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
+            value = parse_json(path.read_bytes())
             versions = {str(name): int(number) for name, number in value["versions"].items()}
             return Memory(root=base64.b64decode(value["root"], validate=True), versions=versions)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, *MALFORMED):
             raise TrustError(
                 f"What was seen of {gun} can't be read from {path}.",
                 hint="remove the file if you know why it is damaged.",

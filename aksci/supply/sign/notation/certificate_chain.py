@@ -7,6 +7,7 @@ specification leaves a choice: what is refused here is ``notation``'s to judge.
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.concurrency import import_first
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import Certificate
 
-__all__ = ["read_identities", "read_roots", "require_chain", "require_identity"]
+__all__ = [
+    "ForeignSignatureError",
+    "read_anchors",
+    "read_identities",
+    "read_roots",
+    "require_chain",
+    "require_identity",
+    "require_issuers",
+]
 
 _ANY = "*"
 _PREFIX = "x509.subject"
@@ -32,6 +41,58 @@ _NOT_FOR_SIGNERS = (
     "key_cert_sign",
     "crl_sign",
 )
+
+
+class ForeignSignatureError(DoubtError):
+    """Surely not valid: by a key that no pinned certificate vouches for, or not on this digest."""
+
+
+def read_anchors(texts: Sequence[bytes]) -> frozenset[bytes]:
+    """Return all certificates (DER) of some PEM files, of whatever kind.
+
+    :raises ValueError: a file holds none, or one that can't be read.
+    """
+    import_first("cryptography.x509")
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509 import load_pem_x509_certificates
+
+    found = [one for text in texts for one in load_pem_x509_certificates(text)]
+    return frozenset(one.public_bytes(Encoding.DER) for one in found)
+
+
+def require_issuers(chain: Sequence[bytes], *, anchors: frozenset[bytes]) -> Certificate:
+    """Refuse a chain that surely does not lead to a pinned certificate; return the signer's.
+
+    Both certificates are public: anybody can append ours to a chain of theirs, or copy all of it.
+
+    :param chain: DER; first the signer's, then each issuer's.
+    :param anchors: certificates that are pinned: roots, or issuers below them.
+    :raises ForeignSignatureError: surely it does not.
+    :raises DoubtError: it can't be told.
+    """
+    end = next((number for number, each in enumerate(chain) if each in anchors), None)
+    if end is None:
+        raise ForeignSignatureError("another root")
+    return _issued(tuple(chain[: end + 1]))
+
+
+@lru_cache(maxsize=64)
+def _issued(chain: tuple[bytes, ...]) -> Certificate:
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.x509 import load_der_x509_certificate
+
+    try:
+        certificates = [load_der_x509_certificate(each) for each in chain]
+    except ValueError:
+        raise DoubtError("a certificate of unknown form") from None
+    for certificate, issuer in pairwise(certificates):
+        try:
+            certificate.verify_directly_issued_by(issuer)
+        except (InvalidSignature, ValueError):
+            raise ForeignSignatureError("not signed by its issuer") from None
+        except (TypeError, UnsupportedAlgorithm):
+            raise DoubtError("a key of unknown kind") from None
+    return certificates[0]
 
 
 def read_roots(texts: Sequence[bytes]) -> frozenset[bytes]:
@@ -113,13 +174,14 @@ def _read_chain(chain: tuple[bytes, ...], roots: frozenset[bytes]) -> tuple[Cert
 def require_identity(certificate: Certificate, identities: Sequence[Mapping[str, str]]) -> None:
     """Require that a subject has all that one of the names has; no names: any subject will do.
 
-    :raises DoubtError: it has not, or is not of the usual form.
+    :raises ForeignSignatureError: it has not.
+    :raises DoubtError: it is not of the usual form.
     """
     if not identities:
         return
     subject = _subject(certificate)
     if not any(name.items() <= subject.items() for name in identities):
-        raise DoubtError("another identity")
+        raise ForeignSignatureError("another identity")
 
 
 def _read_identity(identity: str) -> dict[str, str]:

@@ -6,20 +6,31 @@ and never from its messages. What is surely right is seen without it: see ``veri
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import ConfigError, ProcessError, TrustError
+from aksci.core.errors import (
+    ConfigError,
+    NotFoundInRegistry,
+    ProcessError,
+    RegistryError,
+    TrustError,
+)
 from aksci.core.files import write_atomically
+from aksci.core.inside import place_named
 from aksci.core.text import one_line, sanitise
 from aksci.supply.sandbox import Sandbox
 from aksci.supply.sign.concurrent_signing import sign_and_check
 from aksci.supply.sign.notation.cbor import DoubtError
+from aksci.supply.sign.notation.certificate_chain import read_anchors
 from aksci.supply.sign.notation.local_certificate import TEST_KEY, TestKey, ensure_test_key
 from aksci.supply.sign.notation.notation_keys import NotationKey, credentials, notation_key
-from aksci.supply.sign.notation.verify_in_process import TrustedRoots, find_proof
+from aksci.supply.sign.notation.signature_view import serve_signatures
+from aksci.supply.sign.notation.stored_signatures import SIGNATURE, SignatureSearch
+from aksci.supply.sign.notation.verify_in_process import TrustedRoots
 from aksci.supply.sign.signer import BindingError, NotSignedError, Proof, UntrustedError
 
 if TYPE_CHECKING:
@@ -29,15 +40,18 @@ if TYPE_CHECKING:
 
     from aksci.config.supply_models import NotationConfig
     from aksci.core.process import Result, Runner
+    from aksci.oci.manifest import Descriptor
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
+    from aksci.supply.sign.notation.stored_signatures import Found
 
 __all__ = ["NotationSigner", "notation_signer", "sign_argv", "trust_policy"]
 
 _TIMEOUT = 120.0  # seconds; a plugin may ask a key vault
 _STORE = "aksci"
-# Signatures of one digest that notation looks at: each new verdict adds one. Its own limit is 100.
-_MOST = 1000
+# Signatures of one digest that notation looks at, at most as many as it is shown: its own limit,
+# 100, would be reached by each day's verdict on the same bytes.
+_MOST = 2000
 _MOST_FULLER = 3  # sets of claims that notation is asked to verify beside those that are required
 _LONGEST = 16 << 10  # characters of them, all on its command line
 
@@ -85,29 +99,73 @@ class NotationSigner:
 
     def verify(self, ref: ImageRef, claims: Mapping[str, str]) -> tuple[Proof, ...]:
         """Verify from the pinned roots only; without a program where that is sure."""
-        proof = self._find_proof(ref, claims)
-        if proof is not None:
-            return (proof,)
-        with Sandbox(self.runner.environment, docker_config=self.docker_config) as sandbox:
-            self._write_trust(sandbox, ref)
+        found = self._find(ref, claims)
+        if found.proof is not None:
+            return (found.proof,)
+        if not found.listed:
+            raise NotSignedError(f"{ref} is not signed by notation.", hint="nox -s sign")
+        return self.ask_notation(ref, claims, found)
+
+    def ask_notation(
+        self, ref: ImageRef, claims: Mapping[str, str], found: Found
+    ) -> tuple[Proof, ...]:
+        """Let notation judge what was found; it asks no registry but ours of those signatures.
+
+        :raises TrustError: as ``verify``.
+        """
+        shown = found.for_notation()
+        with (
+            Sandbox(self.runner.environment) as sandbox,
+            serve_signatures(found.target, shown, ref) as view,
+        ):
+            self._write_trust(sandbox, view)
             environment = {
                 **sandbox.environment,
                 "XDG_CONFIG_HOME": str(sandbox.files),
             }
-            seen = self._inspect(sandbox, environment, ref)
+            seen = self._inspect(sandbox, environment, view)
             # Fuller sets first: a proof of more answers the next question of this run, too.
             for asked in (*_fuller(seen, claims), claims):
-                if self._verify(sandbox, environment, ref, asked).status == 0:
+                if self._verify(sandbox, environment, view, asked).status == 0:
                     return (self._proof(seen, asked),)
-            raise self._refusal(sandbox, environment, ref, claims, seen)
+            has_any = bool(claims) and not self._verify(sandbox, environment, view, {}).status
+            raise _refusal(ref, claims, seen, found, has_any=has_any)
 
-    def _find_proof(self, ref: ImageRef, claims: Mapping[str, str]) -> Proof | None:
+    def stored_signatures(
+        self, ref: ImageRef, listed: tuple[Descriptor, ...]
+    ) -> dict[str, Mapping[str, str]]:
+        """Return the signatures that a key of ours has surely made, each once."""
+        own = [entry for entry in listed if entry.artifact_type == SIGNATURE]
+        return self._search().ours(ref, own) if own else {}
+
+    def _find(self, ref: ImageRef, claims: Mapping[str, str]) -> Found:
         try:
+            return self._search().find(ref, claims)
+        except NotFoundInRegistry:
+            raise TrustError(
+                f"The signatures of {ref} could not be read: it is not there."
+            ) from None
+        except RegistryError as error:
+            raise TrustError(
+                f"The signatures of {ref} could not be read.\n\n{error.message}", hint=error.hint
+            ) from None
+
+    def _search(self) -> SignatureSearch:
+        """Return what looks through signatures; what is not understood here is notation's."""
+        trust, anchors = None, frozenset[bytes]()
+        with contextlib.suppress(OSError):
             roots = tuple(root.read_bytes() for root in self.roots)
-            trust = _read_trust(roots, tuple(self.identities))
-        except (DoubtError, OSError, ValueError):
-            return None
-        return find_proof(self.registry, ref, claims, trust=trust, now=self.now)
+            with contextlib.suppress(ValueError):
+                anchors = _read_anchors(roots)
+            with contextlib.suppress(DoubtError, ValueError):
+                trust = _read_trust(roots, tuple(self.identities))
+        return SignatureSearch(
+            registry=self.registry,
+            trust=trust,
+            anchors=anchors,
+            now=self.now,
+            say=self.runner.log,
+        )
 
     def _sign_once(self, ref: ImageRef, claims: Mapping[str, str]) -> None:
         argv = sign_argv(self.notation, ref, claims, key=self.key, plain_http=self.plain_http)
@@ -153,34 +211,8 @@ class NotationSigner:
         signatures, rest = _signatures(seen.stdout, ref)
         return _Seen(signatures=signatures, all_read=not (seen.status or rest))
 
-    def _refusal(
-        self,
-        sandbox: Sandbox,
-        environment: Mapping[str, str],
-        ref: ImageRef,
-        claims: Mapping[str, str],
-        seen: _Seen,
-    ) -> TrustError:
-        """Return what is wrong with the signatures of a digest that was not verified."""
-        if not seen.signatures and seen.all_read:
-            return NotSignedError(f"{ref} is not signed by notation.", hint="nox -s sign")
-        if claims and not self._verify(sandbox, environment, ref, {}).status:
-            required = ", ".join(f"{key}={value}" for key, value in claims.items())
-            return BindingError(
-                f"{ref} is signed, but no valid signature covers {required}: it was signed after "
-                "another scan or another build, or in another repository.",
-                hint="nox -s scan sign",
-            )
-        signers = [_signer(signature) for signature in seen.signatures]
-        unread = [] if seen.all_read else ["somebody whose signature can't be read"]
-        return UntrustedError(
-            f"{ref} is signed, but no signature is valid and by a trusted identity. "
-            f"Signed by: {'; '.join(dict.fromkeys([*signers, *unread]))}.",
-            hint="check trust_store and identities under [sign.notation] in aksci.toml.",
-        )
-
     def _looking(self) -> tuple[str, ...]:
-        return (*_registry_words(self.plain_http), f"--max-signatures={_MOST}")
+        return ("--insecure-registry", f"--max-signatures={_MOST}")  # our own, on loopback
 
     def _run(
         self, sandbox: Sandbox, environment: Mapping[str, str], verb: str, words: list[str]
@@ -204,6 +236,43 @@ class NotationSigner:
             sandbox.write(f"notation/truststore/x509/ca/{_STORE}/{number}.pem", text)
         policy = trust_policy(ref.name, identities=self.identities)
         sandbox.write("notation/trustpolicy.json", json.dumps(policy))
+
+
+def _refusal(
+    ref: ImageRef, claims: Mapping[str, str], seen: _Seen, found: Found, *, has_any: bool
+) -> TrustError:
+    """Return what is wrong with the signatures of a digest that was not verified.
+
+    :param has_any: whether one of them is valid, with other claims.
+    """
+    if has_any:
+        required = ", ".join(f"{key}={value}" for key, value in claims.items())
+        return BindingError(
+            f"{ref} is signed, but no valid signature covers {required}: it was signed after "
+            "another scan or another build, or in another repository.",
+            hint="nox -s scan sign",
+        )
+    signers = [_signer(signature) for signature in seen.signatures]
+    unread = [] if seen.all_read and not found.unread else ["an unreadable signature"]
+    message = (
+        f"{ref} is signed, but no signature is valid and by a trusted identity. "
+        f"Signed by: {'; '.join(dict.fromkeys([*signers, *unread]))}."
+    )
+    hint = "check trust_store and identities under [sign.notation] in aksci.toml."
+    if found.skipped:
+        message += (
+            f" It has {found.listed:,} signatures, and {found.skipped:,} of them were not read."
+        )
+        hint = (
+            f"delete the signatures of {ref.name} that are not yours (oras discover lists them), "
+            "and see who may push there."
+        )
+    return UntrustedError(message, hint=hint)
+
+
+@lru_cache(maxsize=8)
+def _read_anchors(roots: tuple[bytes, ...]) -> frozenset[bytes]:
+    return read_anchors(roots)
 
 
 @lru_cache(maxsize=8)
@@ -248,7 +317,7 @@ def notation_signer(
             hint="name the folder with its root certificate (PEM) under [sign.notation].",
         )
     home = state / "signing"
-    roots = _roots(root / config.trust_store) if config.trust_store else ()
+    roots = _roots(root, config.trust_store) if config.trust_store else ()
     if key is None:
         pair = ensure_test_key(home, now=now)
         roots = roots or (pair.certificate,)
@@ -315,8 +384,11 @@ def _write_key(home: Path, pair: TestKey) -> None:
     write_atomically(path, text)
 
 
-def _roots(folder: Path) -> tuple[Path, ...]:
-    found = sorted(path for path in folder.glob("*") if path.suffix in {".pem", ".crt", ".cer"})
+def _roots(root: Path, named: str) -> tuple[Path, ...]:
+    where = "sign.notation.trust_store"
+    folder = place_named(root, named, where=where)
+    names = sorted(path for path in folder.glob("*") if path.suffix in {".pem", ".crt", ".cer"})
+    found = [path for path in names if place_named(root, path, where=where).is_file()]
     if not found:
         raise ConfigError(
             f"sign.notation.trust_store {folder} holds no certificate (.pem, .crt, .cer)."

@@ -11,20 +11,18 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import RegistryError
 from aksci.core.strict_json import parse_json
 from aksci.core.text import one_line
-from aksci.oci.artifact import CREATED, find_artifacts, read_artifact
-from aksci.oci.manifest import OCI_MANIFEST
 from aksci.supply.sign.notation.cbor import DoubtError, Tag, head, read
 from aksci.supply.sign.notation.certificate_chain import (
+    ForeignSignatureError,
     read_identities,
     read_roots,
     require_chain,
     require_identity,
+    require_issuers,
 )
 from aksci.supply.sign.signer import Proof
 
@@ -34,25 +32,17 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.hashes import HashAlgorithm
     from cryptography.x509 import Certificate
 
-    from aksci.oci.manifest import Descriptor, Manifest
-    from aksci.oci.references import ImageRef
-    from aksci.oci.registry import Registry
+    from aksci.oci.manifest import Manifest
 
 __all__ = [
-    "SIGNATURE",
     "Envelope",
+    "SignedParts",
     "TrustedRoots",
-    "find_proof",
     "prove",
     "read_envelope",
+    "require_ours",
     "require_signature",
 ]
-
-SIGNATURE = "application/vnd.cncf.notary.signature"
-"""The artifact type of signatures."""
-_ENVELOPE = "application/cose"
-_LARGEST = 1 << 20  # bytes of a manifest or of an envelope
-_MOST = 50  # signatures of one digest that are looked at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,47 +63,40 @@ class TrustedRoots:
         return cls(roots=read_roots(roots), identities=read_identities(identities))
 
 
-def find_proof(
-    registry: Registry,
-    ref: ImageRef,
-    claims: Mapping[str, str],
-    *,
-    trust: TrustedRoots,
-    now: dt.datetime,
-) -> Proof | None:
-    """Return the newest signature that surely proves the claims; None where none surely does.
+def require_ours(data: bytes, target: Manifest, *, anchors: frozenset[bytes]) -> None:
+    """Refuse what is surely not a signature of this manifest by a key that is vouched for.
 
-    Of those of one second, which may be listed in any order, it is the one that tells the most.
+    Of what only notation understands, this is known all the same.
 
-    :param now: when certificates must be valid and the signature not expired.
+    :param anchors: pinned certificates, DER.
+    :raises ForeignSignatureError: surely it is none.
+    :raises DoubtError: it can't be told. Other exceptions mean the same.
     """
-    try:
-        target = registry.manifest(ref.repository, ref.digest)
-        # Each new verdict adds a signature, and the last one counts. Their times are nobody's
-        # word: good for the order, and for nothing else.
-        listed = find_artifacts(registry, ref, SIGNATURE)
-    except RegistryError:
-        return None
-    for _, same in groupby(listed[:_MOST], key=lambda entry: entry.annotations.get(CREATED)):
-        proofs = []
-        for entry in same:
-            # A stranger may have written all of it: whatever it makes a library raise, it is no
-            # proof.
-            try:
-                data = _fetch(registry, ref, entry)
-                proof = prove(data, target, trust=trust, now=now)
-            except Exception:  # noqa: BLE001, S112
-                continue
-            if claims.items() <= proof.claims.items():
-                proofs.append(proof)
-        if proofs:
-            return max(proofs, key=lambda proof: len(proof.claims))
-    return None
+    raw, unprotected, payload, signature = _parts(data)
+    protected = read(raw)
+    chain = unprotected[_X5CHAIN]
+    _require(isinstance(chain, tuple) and len(chain) <= _MOST_CERTIFICATES, "its certificates")
+    _require(all(isinstance(each, bytes) for each in chain), "its certificates")
+    certificate = require_issuers(chain, anchors=anchors)
+    _require(protected.get(_ALG) in _BITS, "its algorithm")
+    require_signature(
+        SignedParts(
+            algorithm=protected[_ALG],
+            chain=chain,
+            payload=payload,
+            signature=signature,
+            signed=_sig_structure(raw, payload),
+        ),
+        certificate,
+    )
+    if target.digest.encode() not in payload:
+        raise ForeignSignatureError("signed is something else")
 
 
 def prove(data: bytes, target: Manifest, *, trust: TrustedRoots, now: dt.datetime) -> Proof:
     """Return what an envelope proves of a manifest.
 
+    :raises ForeignSignatureError: surely nothing.
     :raises DoubtError: nothing surely. Other exceptions mean the same.
     """
     envelope = read_envelope(data)
@@ -131,26 +114,6 @@ def prove(data: bytes, target: Manifest, *, trust: TrustedRoots, now: dt.datetim
         claims=_claims(envelope, target),
         signed_at=envelope.signed_at,
     )
-
-
-def _fetch(registry: Registry, ref: ImageRef, entry: Descriptor) -> bytes:
-    """Return the envelope of a listed signature: "OCI Signatures" of the specification."""
-    if entry.media_type != OCI_MANIFEST or not 0 < (entry.size or 0) <= _LARGEST:
-        raise DoubtError("no manifest of a usual size")
-    artifact = read_artifact(
-        registry, ref.repository, entry.digest, artifact_type=SIGNATURE, subject=ref.digest
-    )
-    manifest = artifact.manifest
-    parse_json(manifest.content, exact=True)  # notation has to read the same
-    (layer,) = manifest.layers
-    if len(manifest.content) != entry.size:
-        raise DoubtError("a manifest of another size")
-    if layer.media_type != _ENVELOPE or not 0 < (layer.size or 0) <= _LARGEST:
-        raise DoubtError("no COSE envelope of a usual size")
-    data = artifact.read(layer, largest=_LARGEST)
-    if len(data) != layer.size:
-        raise DoubtError("another size")
-    return data
 
 
 def _claims(envelope: Envelope, target: Manifest) -> dict[str, str]:
@@ -193,13 +156,11 @@ _BITS = {-37: 256, -38: 384, -39: 512, -7: 256, -35: 384, -36: 512}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Envelope:
-    """What an envelope says; trust it only once ``require_signature`` has passed."""
+class SignedParts:
+    """What is signed, and by whom it says so; trust it once ``require_signature`` has passed."""
 
     algorithm: int
     """COSE's number."""
-    signed_at: dt.datetime
-    expires: dt.datetime | None
     chain: tuple[bytes, ...]
     """Certificates (DER), from the signer's to the root's."""
     payload: bytes
@@ -208,16 +169,20 @@ class Envelope:
     """The bytes that the signature is over: RFC 9052's ``Sig_structure``."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Envelope(SignedParts):
+    """What an envelope says."""
+
+    signed_at: dt.datetime
+    expires: dt.datetime | None
+
+
 def read_envelope(data: bytes) -> Envelope:
     """Read a ``COSE_Sign1_Tagged`` envelope of the signing scheme ``notary.x509``.
 
     :raises DoubtError: it is not surely one, or has something that is not known here.
     """
-    outer = read(data)
-    _require(isinstance(outer, Tag) and outer.number == _SIGN1, "no COSE_Sign1_Tagged")
-    _require(isinstance(outer.value, tuple) and len(outer.value) == 4, "not four parts")  # noqa: PLR2004 - RFC 9052
-    raw, unprotected, payload, signature = outer.value
-    _require(all(isinstance(part, bytes) and part for part in (raw, payload, signature)), "parts")
+    raw, unprotected, payload, signature = _parts(data)
     protected = read(raw)
     _require_headers(protected, unprotected)
     return Envelope(
@@ -231,10 +196,20 @@ def read_envelope(data: bytes) -> Envelope:
     )
 
 
-def require_signature(envelope: Envelope, certificate: Certificate) -> None:
+def _parts(data: bytes) -> tuple[bytes, Any, bytes, bytes]:
+    outer = read(data)
+    _require(isinstance(outer, Tag) and outer.number == _SIGN1, "no COSE_Sign1_Tagged")
+    _require(isinstance(outer.value, tuple) and len(outer.value) == 4, "not four parts")  # noqa: PLR2004 - RFC 9052
+    raw, unprotected, payload, signature = outer.value
+    _require(all(isinstance(part, bytes) and part for part in (raw, payload, signature)), "parts")
+    return raw, unprotected, payload, signature
+
+
+def require_signature(envelope: SignedParts, certificate: Certificate) -> None:
     """Require that the certificate's key has signed, by the algorithm that belongs to the key.
 
-    :raises DoubtError: it has not.
+    :raises ForeignSignatureError: it has not.
+    :raises DoubtError: the algorithm or the key is not known here.
     """
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -250,10 +225,10 @@ def require_signature(envelope: Envelope, certificate: Certificate) -> None:
         else:
             raise DoubtError("a key of unknown kind")
     except InvalidSignature:
-        raise DoubtError("not signed by this key") from None
+        raise ForeignSignatureError("not signed by this key") from None
 
 
-def _verify_pss(key: Any, envelope: Envelope) -> None:
+def _verify_pss(key: Any, envelope: SignedParts) -> None:
     from cryptography.hazmat.primitives.asymmetric import padding
 
     digest = _hash(envelope.algorithm)
@@ -261,7 +236,7 @@ def _verify_pss(key: Any, envelope: Envelope) -> None:
     key.verify(envelope.signature, envelope.signed, pss, digest)
 
 
-def _verify_ecdsa(key: Any, envelope: Envelope) -> None:
+def _verify_ecdsa(key: Any, envelope: SignedParts) -> None:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 

@@ -26,6 +26,7 @@ class KeySigner:
     registry: Registry
     key: Ed25519PrivateKey
     name: str = "acme"
+    artifact_types: tuple[str, ...] = (SIGNATURE,)
 
     def sign(self, ref: ImageRef, claims: Mapping[str, str]) -> None:
         signed = json.dumps({"digest": ref.digest, "claims": dict(claims)}, sort_keys=True).encode()

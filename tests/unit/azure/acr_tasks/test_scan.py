@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
-from aksci.azure.acr_tasks.seen_bases import ScanError, SeenBases, scan_bases
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aksci.azure.acr_tasks.seen_bases import ScanError, SeenBases, _filled, scan_bases
 
 HUB = "docker.io/library"
 
@@ -52,3 +56,20 @@ def test_the_bases_are(text, target, runtime, others):
 def test_it_refuses(text):
     with pytest.raises(ScanError):
         scan_bases(text, {}, None)
+
+
+@given(st.text(st.sampled_from("${}Ab :\n"), max_size=20))
+def test_variables_are_filled_in_as_by_one_pattern(text):
+    pattern = re.compile(r"\$(?:\{([^}]*)\}|([A-Za-z0-9_]+))")
+    values = {"A": "x", "Ab": "yy"}
+    whole = pattern.sub(lambda one: values.get(one[1] or one[2] or "", ""), text)
+    assert _filled(text, values) == whole
+
+
+def test_a_brace_that_nothing_ends_is_looked_for_once(limited):
+    limited(
+        """
+        from aksci.azure.acr_tasks.seen_bases import _filled
+        _filled("${" * 1_000_000 + "$A", {"A": "x"})
+        """
+    )

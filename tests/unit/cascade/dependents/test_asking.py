@@ -13,6 +13,7 @@ import pytest
 from aksci.cascade.cascade_report import Cascade, within
 from aksci.cascade.cascade_scope import CascadeScope, NamedBases
 from aksci.config.loader import load_config
+from aksci.core.work_folder import WorkFolder
 from aksci.steps.ask_owners_step import ask_owners
 from aksci.testing.reporter import RecordingReporter
 
@@ -48,7 +49,7 @@ def look(world, registry, github, tmp_path):
             registry=registry,
             resolver=SimpleNamespace(digest=lambda _: NEW),
             config=load_config(toml),
-            work=tmp_path,
+            work_folder=WorkFolder(tmp_path),
             note=lambda *_: None,
             variables={"AKSCI_GITHUB_TOKEN": github.token},
             now=lambda: NOW,

@@ -248,7 +248,80 @@ def test_an_answer_that_is_no_run_is_an_error(devops, apis):
         asker(azure(devops), apis.TOKEN).ask(ASK)
 
 
-@pytest.mark.parametrize("links", [{}, {"web": None}, {"web": {"href": "javascript:alert(1)"}}])
+@pytest.mark.parametrize(
+    "links",
+    [
+        {},
+        [],
+        {"web": None},
+        {"web": {"href": "javascript:alert(1)"}},
+        {"web": {"href": "http://["}},
+        {"web": {"href": "https://x\ud800"}},
+        {"web": {"href": ["https://x"]}},
+    ],
+)
 def test_a_run_without_an_address_is_told_by_its_number(devops, apis, links):
     devops.faults.append(apis.Fault(200, {}, json.dumps({"id": 7, "_links": links}).encode()))
     assert asker(azure(devops), apis.TOKEN).ask(ASK) == "run 7"
+
+
+@pytest.mark.parametrize(
+    "href", ["https://x\u202ey", "https://x\n::error::y", "https://x ##vso[y]"]
+)
+def test_a_runs_address_is_one_harmless_line(devops, apis, href):
+    body = json.dumps({"id": 7, "_links": {"web": {"href": href}}}).encode()
+    devops.faults.append(apis.Fault(200, {}, body))
+    told = asker(azure(devops), apis.TOKEN).ask(ASK)
+    assert told == "run 7" or (told.isprintable() and "##vso[" not in told)
+
+
+ODD = [
+    b"[" * 60_000,
+    b'{"message": ' + b"9" * 60_000 + b"}",
+    b'{"message": "' + b"x" * 60_000 + b'"}',
+    b'{"message": "\\u202e\\ud800##vso[task.complete]"}',
+    b'{"message": {"message": []}}',
+    b'{"id": 1e999}',
+    b'{"id": true}',
+    b'{"id": "7"}',
+    b"\xff\xfe",
+    b"null",
+    b"",
+]
+
+
+@pytest.mark.parametrize("body", ODD)
+@pytest.mark.parametrize("status", [200, 422])
+def test_an_answer_of_any_shape_is_an_error_of_one_line(devops, hub, apis, body, status):
+    for server, target in ((devops, azure), (hub, github)):
+        server.faults.append(apis.Fault(status, {}, body))
+        with pytest.raises(DispatchError) as caught:
+            asker(target(server), apis.TOKEN).ask(ASK)
+        assert caught.value.message.isprintable()
+        assert len(caught.value.message) < 500
+        assert "##vso[" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": "9" * 5000},
+        {"Retry-After": "-1"},
+        {"Retry-After": "nan"},
+        {"Retry-After": "\xb2"},
+        {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9" * 5000},
+        {
+            "X-RateLimit-Remaining": "0",
+            "X-RateLimit-Reset": "9",
+            "Date": "Mon, 99 Jan 99999 99:99:99 GMT",
+        },
+        {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9", "Date": "1 Jan 0 0:0:0 +99999999"},
+    ],
+)
+def test_a_wait_of_any_shape_ends_in_time(hub, apis, headers):
+    hub.faults += [apis.Fault(429, headers)] * 9
+    slept = []
+    with pytest.raises(DispatchError) as caught:
+        asker(github(hub), apis.TOKEN, slept).ask(ASK)
+    assert sum(slept) < 100
+    assert len(caught.value.message) < 500

@@ -84,8 +84,9 @@ def intake(store, clock, log):
 class Client:
     """Send requests to the receiver."""
 
-    def __init__(self, port):
-        self.port = port
+    def __init__(self, server):
+        self.server = server
+        self.port = server.server_address[1]
 
     def send(self, path, body=None, *, secret=SECRET, method=None, headers=None):
         """Return status, headers and document."""
@@ -108,7 +109,7 @@ class Client:
 @pytest.fixture
 def server(intake, store):
     server = open_server("127.0.0.1:0", intake=intake, secret=Secret(SECRET), status=store.status)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server
     server.shutdown()
@@ -118,7 +119,7 @@ def server(intake, store):
 
 @pytest.fixture
 def client(server):
-    return Client(server.server_address[1])
+    return Client(server)
 
 
 @pytest.fixture

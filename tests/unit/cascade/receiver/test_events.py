@@ -219,3 +219,45 @@ def test_a_base_that_no_glob_fits_does_not_count():
     wanted = replace(WANTED, globs=("shop.azurecr.io/bases/*",))
     assert WANTED.changed(push("library/debian:12", host="localhost:5000"))
     assert not wanted.changed(push("library/debian:12", host="localhost:5000"))
+
+
+@pytest.mark.parametrize("odd", [[], {}, 1, None, True, "x" * 300, "\ud800", "\u202e", "a\n"])
+@pytest.mark.parametrize(
+    "key", ["mediaType", "repository", "tag", "digest", "host", "id", "action"]
+)
+def test_a_value_of_any_shape_is_refused_or_passed_over(intake, event, store, key, odd):
+    document = event(**{key: odd})
+    for source, body in (("acr", document), ("distribution", {"events": [document]})):
+        reply = intake.receive(source, json.dumps(body).encode())
+        assert reply.status in {200, 400}
+        assert reply.text.isprintable()
+    assert store.take(0) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"id": ' + b"9" * 1_000_000 + b"}",
+        b'{"id": 1e999999999}',
+        b'{"events": {"events": []}}',
+        b'{"action": "push", "action": "ping"}',
+        b"\xef\xbb\xbf{}",
+        "{}".encode("utf-16"),
+        b'{"action": NaN}',
+        b"null",
+        b'"' + b"\\" * 1_000_001,
+    ],
+)
+def test_a_body_of_any_kind_is_refused(body):
+    for parse in (parse_acr, parse_distribution):
+        with pytest.raises(PayloadError):
+            parse(read_payload(body))
+
+
+def test_what_is_wrong_with_many_events_of_one_envelope_is_told_in_few_lines(intake, log):
+    body = json.dumps({"events": [1] * 100_000}).encode()
+    assert intake.receive("distribution", body).status == 200
+    assert len(log.warnings) == 11
+    assert log.warnings[-1] == "/distribution: 99990 more events are passed over."

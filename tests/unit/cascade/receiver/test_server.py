@@ -193,22 +193,6 @@ def test_a_slow_client_is_sent_away_and_others_are_served_meanwhile(
         assert ended.is_set()
 
 
-def test_more_connections_than_places_are_sent_away_at_once(server, client):
-    held = [socket.create_connection(server.server_address[:2]) for _ in range(32)]
-    try:
-        deadline = time.monotonic() + 10
-        while len(server._open) < 32 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert b"503" in raw(server, b"")
-    finally:
-        for each in held:
-            each.close()
-    deadline = time.monotonic() + 10
-    while server._open and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert client.send("/healthz")[0] == 200
-
-
 @pytest.mark.parametrize("listen", ["taken", "192.0.2.1:8090", "127.0.0.1:99999"])
 def test_an_address_that_is_not_to_be_had_is_told(server, intake, store, listen):
     if listen == "taken":

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from aksci.cascade.receiver import event_store as module
 from aksci.cascade.receiver.event_store import EventStore
 from aksci.cascade.receiver.start_cascades import Worker
 from aksci.cascade.receiver.webhook_events import Push
@@ -206,6 +207,7 @@ def test_a_full_disk_is_told_and_what_is_stored_stays(store, clock):
 def test_what_add_has_returned_for_survives_a_kill_and_is_told_to_be_synced(tmp_path):
     code = """
 import sys, datetime, pathlib
+from aksci.cascade.receiver import event_store as module
 from aksci.cascade.receiver.event_store import EventStore
 from aksci.cascade.receiver.webhook_events import Push
 now = lambda: datetime.datetime.now(datetime.UTC)
@@ -286,3 +288,43 @@ def test_what_is_given_up_is_told_by_name(store, clock, log):
         assert tried.work_once()
         clock.pass_by(3600)
     assert "Given up: docker.io/library/debian:12." in log.text
+
+
+def test_many_pushes_of_one_base_take_no_more_room_than_two(store, clock):
+    for number in range(50):
+        store.add(push(number, f"sha256:{number:064}"), ["a", "b"])
+        clock.pass_by(1)
+    assert store.status()["queue"]["waiting"] == 4
+    assert store.take(10) is None, "quiet is counted from the last one"
+    batch = store.take(0)
+    assert dict(batch.bases) == dict.fromkeys(["a", "b"], f"sha256:{49:064}")
+
+
+def test_what_waits_has_a_limit_and_what_is_beyond_comes_again(store, monkeypatch):
+    monkeypatch.setattr(module, "_MOST_WAITING", 10)
+    assert all(store.add(push(number), [f"b{number}"]) for number in range(10))
+    with pytest.raises(UsageError, match="10 pushes wait"):
+        store.add(push(10), ["b10"])
+    store.check()
+    store.done(store.take(0))
+    assert store.add(push(10), ["b10"]), "it was not taken for known when it was refused"
+
+
+def test_events_that_are_known_have_a_limit_and_none_is_forgotten_for_another(
+    store, clock, monkeypatch
+):
+    monkeypatch.setattr(module, "_MOST_SEEN", 10)
+    assert all(store.add(push(number), ["a"]) for number in range(10))
+    with pytest.raises(UsageError, match="10 events"):
+        store.add(push(10), ["a"])
+    assert not store.add(push(0), ["a"]), "it could be replayed"
+    clock.pass_by(601)
+    assert store.add(push(10), ["a"])
+
+
+def test_what_has_ended_has_a_limit(store, monkeypatch):
+    monkeypatch.setattr(module, "_MOST_ENDED", 10)
+    for number in range(30):
+        store.add(push(number), ["a"])
+        store.done(store.take(0))
+    assert store.status()["queue"]["done"] <= 11

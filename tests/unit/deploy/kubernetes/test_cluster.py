@@ -240,3 +240,30 @@ def test_something_else_than_an_api_server_is_recognised(tmp_path):
         pytest.raises(ClusterError, match="does not answer as"),
     ):
         connect(path, None, "shop")
+
+
+ODD = ["[" * 100_000, "[]", '{"items": [], "items": [1]}', '{"items": 1e999}', "<html>"]
+
+
+@pytest.mark.parametrize("content", ODD)
+@pytest.mark.parametrize("asked", ["/api/v1/namespaces/shop", "/api/v1/namespaces/shop/pods"])
+def test_an_answer_that_is_no_api_servers_is_an_error_that_says_so(tmp_path, asked, content):
+    answers = {**api(), f"GET {asked}": [(200, content)]}
+    with (
+        serving(answers, tmp_path) as path,
+        pytest.raises(ClusterError, match="does not answer as a Kubernetes API server"),
+        connect(path, None, "shop") as cluster,
+    ):
+        cluster.list("Pod")
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"message": "' + "\\n" * 600_000 + '"}'])
+def test_a_refusal_is_told_in_few_words(tmp_path, content):
+    answers = {**api(), "GET /api/v1/namespaces/shop/pods": [(422, content)]}
+    with (
+        serving(answers, tmp_path) as path,
+        connect(path, None, "shop") as cluster,
+        pytest.raises(DeployError) as caught,
+    ):
+        cluster.list("Pod")
+    assert len(caught.value.message) < 5000

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from aksci.core.errors import RegistryError, TrustError
+from aksci.core.errors import DamagedInRegistry, RegistryError, TrustError
 from aksci.deploy.kubernetes.running_audit import (
     Evidence,
     audit_containers,
@@ -19,6 +19,7 @@ from aksci.deploy.kubernetes.running_audit import (
     running_digest,
 )
 from aksci.deploy.kubernetes.running_containers import Container
+from aksci.oci.manifest import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from aksci.oci.references import ImageRef
 from aksci.report.audit_report import audit_markdown, audit_text
 from aksci.supply.scan.stored_verdict import VERDICT_TYPE
@@ -33,6 +34,7 @@ from aksci.supply.sign.signer import (
 )
 from aksci.supply.verify.audit import Audit, Row
 from aksci.supply.verify.judge import Judge, Judgement, Outcome, Subject
+from aksci.supply.verify.named_audit import audit_named
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST
 
@@ -288,7 +290,8 @@ def test_the_json_is_as_its_schema_says_and_capitals_fail(each):
 
 def put(registry, document):
     """Store a manifest, whatever is in it; return its digest."""
-    return registry.plant("shop/web", json.dumps(document).encode(), media_type=MANIFEST)
+    media_type = OCI_INDEX if "manifests" in document else MANIFEST
+    return registry.plant("shop/web", json.dumps(document).encode(), media_type=media_type)
 
 
 class Seals:
@@ -328,7 +331,8 @@ def judge(registry, seals):
 
 @pytest.fixture
 def image(registry):
-    return ImageRef(HOST, "shop/web", put(registry, {"config": {"digest": CONFIG.digest}}))
+    config = {"mediaType": OCI_CONFIG, "digest": CONFIG.digest}
+    return ImageRef(HOST, "shop/web", put(registry, {"config": config}))
 
 
 @pytest.fixture
@@ -458,6 +462,42 @@ def test_an_index_contains_its_platforms_and_their_configurations(judge, registr
     index = ImageRef(HOST, "shop/web", put(registry, {"manifests": entries}))
     assert judge.contents_of(index) == {index.digest, image.digest, CONFIG.digest, gone}
     assert judge.contents_of(image) == {image.digest, CONFIG.digest}
+
+
+def test_an_index_does_not_contain_what_nothing_has_scanned(judge, registry, image):
+    """An attestation is no image; who starts it by its digest runs what was never looked at."""
+    attestation = {
+        "digest": ref("8").digest,
+        "platform": {"os": "unknown", "architecture": "unknown"},
+        "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
+    }
+    entries = [{"digest": image.digest}, attestation]
+    index = ImageRef(HOST, "shop/web", put(registry, {"manifests": entries}))
+    assert judge.contents_of(index) == {index.digest, image.digest, CONFIG.digest}
+
+
+@pytest.mark.parametrize("kind", [OCI_INDEX, "application/vnd.cncf.helm.config.v1+json", ""])
+def test_only_an_images_configuration_stands_for_it(judge, registry, kind):
+    config = {"mediaType": kind, "digest": CONFIG.digest}
+    one = ImageRef(HOST, "shop/web", put(registry, {"config": config}))
+    assert judge.contents_of(one) == {one.digest}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"config": {"mediaType": OCI_CONFIG, "digest": CONFIG.digest}, "artifactType": ["x"]},
+        {"config": {"mediaType": OCI_CONFIG, "digest": CONFIG.digest}, "manifests": []},
+        {"config": {"mediaType": OCI_MANIFEST, "digest": CONFIG.digest}},
+        {"schemaVersion": 1},
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_verified_as_nothing(judge, registry, seals, document):
+    """However it is signed."""
+    one = ImageRef(HOST, "shop/web", put(registry, document))
+    seals.claims[one] = {"dev.aksci.repository": "shop/web", "dev.aksci.kind": "chart"}
+    with pytest.raises(DamagedInRegistry, match=one.digest):
+        audit_named([one], judge=judge)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,16 @@ def test_other_kinds_and_empty_documents_are_left_alone():
     assert check_manifests("chart", [{}, {"kind": "Service"}, {"kind": "Deployment"}]) == []
 
 
+@pytest.mark.parametrize("value", [None, 1, "x", [], ["x"], [None], {}, {"containers": "x"}])
+def test_a_chart_may_render_anything(value):
+    for kind in ("Deployment", "CronJob", "Pod", ["Pod"]):
+        check_manifests("chart", [{"kind": kind, "metadata": value, "spec": value}])
+        pod = {"containers": value, "initContainers": value}
+        check_manifests("chart", [{"kind": kind, "spec": pod | {"template": value}}])
+        template = {"template": {"spec": {"containers": [{"resources": value, "image": value}]}}}
+        check_manifests("chart", [{"kind": kind, "metadata": value, "spec": template}])
+
+
 def test_only_a_finding_that_is_an_error_fails():
     def finding(level):
         return LintFinding(path="web", line=0, level=level, rule="R1", message=level)

@@ -18,6 +18,8 @@ from aksci.core.errors import (
     RegistryError,
     ValidationError,
 )
+from aksci.core.git import Tracked
+from aksci.core.work_folder import WorkFolder
 from aksci.images.build.build_images import BuildSettings, build_images
 from aksci.images.build.own_builds import OwnBuilds, read_own_builds, write_own_builds
 from aksci.images.build_plan import plan_build
@@ -380,15 +382,17 @@ def test_what_somebody_else_finishes_while_we_build_is_not_remembered_as_our_own
     taken = run(graph)["app"]
     assert taken.ref.digest != good.ref.digest
     assert (taken.action, taken.reasons) == ("reused", ())
-    write_own_builds(tmp_path, OwnBuilds({}), [taken])
-    assert not read_own_builds(tmp_path).has(taken.ref, taken.input_key)
+    write_own_builds(WorkFolder(tmp_path, tracked=Tracked), OwnBuilds({}), [taken])
+    assert not read_own_builds(WorkFolder(tmp_path, tracked=Tracked)).has(
+        taken.ref, taken.input_key
+    )
 
 
 def test_two_images_that_are_the_same_in_the_end_are_both_our_own(run, project, tmp_path):
     image = run(project(FILES))["app"]
     other = replace(image, name="other", input_key="f" * 32)
-    written = write_own_builds(tmp_path, OwnBuilds({}), [image, other])
-    for own in (written, read_own_builds(tmp_path)):
+    written = write_own_builds(WorkFolder(tmp_path, tracked=Tracked), OwnBuilds({}), [image, other])
+    for own in (written, read_own_builds(WorkFolder(tmp_path, tracked=Tracked))):
         assert own.has(image.ref, image.input_key)
         assert own.has(image.ref, other.input_key)
 
@@ -410,20 +414,26 @@ def test_an_image_says_what_it_was_built_from(run, project):
 
 def test_own_builds_are_remembered_and_a_damaged_file_vouches_for_nothing(run, project, tmp_path):
     images = run(project(FILES))
-    write_own_builds(tmp_path, read_own_builds(tmp_path), images.values())
+    write_own_builds(
+        WorkFolder(tmp_path, tracked=Tracked),
+        read_own_builds(WorkFolder(tmp_path, tracked=Tracked)),
+        images.values(),
+    )
     image = images["app"]
-    own = read_own_builds(tmp_path)
+    own = read_own_builds(WorkFolder(tmp_path, tracked=Tracked))
     assert own.has(image.ref, image.input_key)
     assert not own.has(image.ref, "another")
     assert not own.has(ImageRef("r:1", "x/app", TWO), image.input_key)
     reused = run(project(FILES))
     assert reused["app"].action == "reused"
-    write_own_builds(tmp_path, own, reused.values())
-    assert read_own_builds(tmp_path).has(image.ref, image.input_key)
-    write_own_builds(tmp_path, OwnBuilds({}), reused.values())
-    assert not read_own_builds(tmp_path).has(image.ref, image.input_key)
+    write_own_builds(WorkFolder(tmp_path, tracked=Tracked), own, reused.values())
+    assert read_own_builds(WorkFolder(tmp_path, tracked=Tracked)).has(image.ref, image.input_key)
+    write_own_builds(WorkFolder(tmp_path, tracked=Tracked), OwnBuilds({}), reused.values())
+    assert not read_own_builds(WorkFolder(tmp_path, tracked=Tracked)).has(
+        image.ref, image.input_key
+    )
     known = (tmp_path / "built.json").read_text()
     assert '"schema": 2' in known
     for damage in ("", "[]", known.replace(": 2", ": 3"), '{"images": 1}', "[" * 100_000):
         (tmp_path / "built.json").write_text(damage)
-        assert read_own_builds(tmp_path).keys == {}
+        assert read_own_builds(WorkFolder(tmp_path, tracked=Tracked)).keys == {}

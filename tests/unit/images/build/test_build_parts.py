@@ -9,6 +9,8 @@ import pytest
 
 from aksci.config.loader import load_config
 from aksci.core.errors import BuildError, ConfigError, UsageError, ValidationError
+from aksci.core.git import Tracked
+from aksci.core.work_folder import WorkFolder
 from aksci.images.build.build_record import (
     Base,
     Build,
@@ -27,6 +29,7 @@ from aksci.oci.references import ImageRef
 from aksci.testing.memory_registry import MemoryRegistry
 
 ONE = f"sha256:{'1' * 64}"
+A, B, C, E, X, Y = (f"sha256:{letter * 64}" for letter in "abcdef")
 HEAD = 'schema = 1\n[project]\nname = "shop"\n'
 
 
@@ -51,7 +54,7 @@ def attestation(digest):
 def test_an_image_without_attestations_is_known_by_its_digest():
     for document in (
         {"layers": []},
-        {"manifests": [entry("sha256:a", "amd64"), entry("sha256:b", "arm64")]},
+        {"manifests": [entry(A, "amd64"), entry(B, "arm64")]},
         {"manifests": []},
     ):
         image = manifest(document)
@@ -59,17 +62,17 @@ def test_an_image_without_attestations_is_known_by_its_digest():
 
 
 def test_an_image_of_one_platform_is_known_by_that_ones_manifest_whatever_is_attached():
-    for attached in ("sha256:x", "sha256:y"):
-        image = manifest({"manifests": [entry("sha256:a", "amd64"), attestation(attached)]})
-        assert content_identity(image) == "sha256:a"
+    for attached in (X, Y):
+        image = manifest({"manifests": [entry(A, "amd64"), attestation(attached)]})
+        assert content_identity(image) == A
 
 
 def test_what_something_may_run_counts_whatever_its_annotations_call_it():
     """Otherwise who may push could slip an image under the key of what is built on it."""
-    good = manifest({"manifests": [entry("sha256:a", "amd64"), attestation("sha256:x")]})
-    runnable = attestation("sha256:e") | {"platform": {"os": "linux", "architecture": "amd64"}}
+    good = manifest({"manifests": [entry(A, "amd64"), attestation(X)]})
+    runnable = attestation(E) | {"platform": {"os": "linux", "architecture": "amd64"}}
     for evil in (runnable, {key: runnable[key] for key in ("digest", "annotations")}):
-        planted = manifest({"manifests": [evil, entry("sha256:a", "amd64")]})
+        planted = manifest({"manifests": [evil, entry(A, "amd64")]})
         assert content_identity(planted) != content_identity(good)
 
 
@@ -85,27 +88,27 @@ def test_an_image_of_several_platforms_is_known_by_all_of_them_in_any_order():
     def of(*entries):
         return content_identity(manifest({"manifests": list(entries)}))
 
-    amd, arm = entry("sha256:a", "amd64"), entry("sha256:b", "arm64")
-    first = of(amd, arm, attestation("sha256:x"))
-    assert first == of(attestation("sha256:y"), arm, amd)
+    amd, arm = entry(A, "amd64"), entry(B, "arm64")
+    first = of(amd, arm, attestation(X))
+    assert first == of(attestation(Y), arm, amd)
     assert len(first) == len("sha256:") + 64
     others = [
-        of(amd, entry("sha256:c", "arm64"), attestation("sha256:x")),
-        of(entry("sha256:b", "amd64"), entry("sha256:a", "arm64"), attestation("sha256:x")),
-        of(amd, attestation("sha256:x")),
+        of(amd, entry(C, "arm64"), attestation(X)),
+        of(entry(B, "amd64"), entry(A, "arm64"), attestation(X)),
+        of(amd, attestation(X)),
     ]
     assert len({first, *others}) == 4
 
 
 @pytest.mark.parametrize("attested", [False, True])
 def test_what_is_finished_is_found_by_one_request(attested):
-    image = manifest({"manifests": [entry("sha256:a", "amd64"), attestation("sha256:x")]})
+    image = manifest({"manifests": [entry(A, "amd64"), attestation(X)]})
     registry = MemoryRegistry()
     registry.plant("shop/web", image.content, digest=image.digest, media_type=image.media_type)
     registry.move_tag("shop/web", "in-k", image.digest)
     found = find_finished(registry, "shop/web", "k", attested=attested)
     assert (found.digest, registry.asked()) == (image.digest, ["in-k"])
-    assert found.identity == ("sha256:a" if attested else image.digest)
+    assert found.identity == (A if attested else image.digest)
     assert find_finished(MemoryRegistry(), "shop/web", "k", attested=attested) is None
 
 
@@ -120,21 +123,31 @@ def failure(error):
 
 def test_failures_are_kept_until_the_image_succeeds_or_is_gone(tmp_path):
     known = {"a", "b", "c"}
-    update_failures(tmp_path, {"a": failure("1"), "b": failure("2")}, succeeded=(), known=known)
-    update_failures(tmp_path, {"c": failure("3")}, succeeded=("a",), known=known)
-    assert read_failures(tmp_path) == {"b": failure("2"), "c": failure("3")}
-    update_failures(tmp_path, {}, succeeded=(), known={"a", "c"})
-    assert read_failures(tmp_path) == {"c": failure("3")}
+    update_failures(
+        WorkFolder(tmp_path, tracked=Tracked),
+        {"a": failure("1"), "b": failure("2")},
+        succeeded=(),
+        known=known,
+    )
+    update_failures(
+        WorkFolder(tmp_path, tracked=Tracked), {"c": failure("3")}, succeeded=("a",), known=known
+    )
+    assert read_failures(WorkFolder(tmp_path, tracked=Tracked)) == {
+        "b": failure("2"),
+        "c": failure("3"),
+    }
+    update_failures(WorkFolder(tmp_path, tracked=Tracked), {}, succeeded=(), known={"a", "c"})
+    assert read_failures(WorkFolder(tmp_path, tracked=Tracked)) == {"c": failure("3")}
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', '{"a": {}}'])
 def test_a_damaged_list_of_failures_says_nothing(tmp_path, content):
     (tmp_path / "failed.json").write_text(content)
-    assert read_failures(tmp_path) == {}
+    assert read_failures(WorkFolder(tmp_path, tracked=Tracked)) == {}
 
 
 def test_nothing_is_written_where_nothing_failed(tmp_path):
-    update_failures(tmp_path / "no", {}, succeeded=("a",), known={"a"})
+    update_failures(WorkFolder(tmp_path / "no", tracked=Tracked), {}, succeeded=("a",), known={"a"})
     assert not (tmp_path / "no").exists()
 
 
@@ -152,8 +165,8 @@ def incomplete(**given):
 
 
 def test_a_build_that_is_read_again_says_what_it_left_out_and_why(tmp_path):
-    write_build_record(tmp_path, incomplete(keys={"b": "1"}))
-    build = read_build_record(tmp_path)
+    write_build_record(WorkFolder(tmp_path, tracked=Tracked), incomplete(keys={"b": "1"}))
+    build = read_build_record(WorkFolder(tmp_path, tracked=Tracked))
     assert build == incomplete()
     assert (build.missing, build.complete) == (("b", "d"), False)
 
@@ -162,16 +175,16 @@ def test_a_build_requires_its_images_in_the_session_that_made_it_and_in_later_on
     made = incomplete(errors={"b": ValidationError("It is broken.")})
     with pytest.raises(ValidationError, match="It is broken"):
         made.require()
-    write_build_record(tmp_path, made)
+    write_build_record(WorkFolder(tmp_path, tracked=Tracked), made)
     with pytest.raises(UsageError, match=r"2 images of the last .* did not build, .*: b, d"):
-        read_build_record(tmp_path).require()
+        read_build_record(WorkFolder(tmp_path, tracked=Tracked)).require()
 
 
 def test_a_file_of_an_earlier_version_names_what_did_not_build(tmp_path):
-    path = write_build_record(tmp_path, incomplete())
+    path = write_build_record(WorkFolder(tmp_path, tracked=Tracked), incomplete())
     document = json.loads(path.read_text())
     path.write_text(json.dumps({k: document[k] for k in document.keys() - {"errors", "blocked"}}))
-    assert read_build_record(tmp_path).failed == {"b": "", "d": ""}
+    assert read_build_record(WorkFolder(tmp_path, tracked=Tracked)).failed == {"b": "", "d": ""}
 
 
 @pytest.mark.parametrize(
@@ -187,13 +200,13 @@ def test_a_file_of_an_earlier_version_names_what_did_not_build(tmp_path):
 )
 def test_a_record_that_is_damaged_or_of_another_version_is_no_build(tmp_path, name, value):
     record = Build(run_id="1", commit="c", environment="e", images={})
-    path = write_build_record(tmp_path, record)
+    path = write_build_record(WorkFolder(tmp_path, tracked=Tracked), record)
     path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
     with pytest.raises(UsageError, match="is damaged"):
-        read_build_record(tmp_path)
+        read_build_record(WorkFolder(tmp_path, tracked=Tracked))
     path.write_text("[" * 100_000)
     with pytest.raises(UsageError, match="is damaged"):
-        read_build_record(tmp_path)
+        read_build_record(WorkFolder(tmp_path, tracked=Tracked))
 
 
 def ssh(tmp_path, toml, **variables):
@@ -286,7 +299,7 @@ def test_the_record_of_a_build_says_what_each_image_was_built_from_by_the_names_
         bases=(base,),
     )
     record = Build(run_id="r", commit="", environment="local", images={"app": image})
-    path = write_build_record(tmp_path, record)
+    path = write_build_record(WorkFolder(tmp_path, tracked=Tracked), record)
     (stored,) = json.loads(path.read_text())["images"]["app"]["bases"]
     assert stored == {
         "reference": base.reference,
@@ -295,4 +308,4 @@ def test_the_record_of_a_build_says_what_each_image_was_built_from_by_the_names_
         "image": "",
         "stands_on": True,
     }
-    assert read_build_record(tmp_path) == record
+    assert read_build_record(WorkFolder(tmp_path, tracked=Tracked)) == record

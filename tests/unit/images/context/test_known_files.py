@@ -36,7 +36,7 @@ def tree(tmp_path, monkeypatch):
 
     def run():
         read.clear()
-        hasher = TreeHasher(tmp_path)
+        hasher = TreeHasher(tmp_path, tmp_path / "user/files")
         with monkeypatch.context() as patch:
             patch.setattr(builtins, "open", spying(open))
             patch.setattr(os, "open", spying(os.open))
@@ -67,7 +67,7 @@ def test_nothing_is_read_twice(tree):
 @pytest.mark.parametrize("state", ["kept", "lost", "damaged", "cut"])
 def test_the_hash_never_depends_on_what_was_kept(tree, state):
     first, _ = tree()
-    kept = tree.root / ".aksci/cache/files"
+    kept = tree.root / "user/files"
     if state == "lost":
         kept.unlink()
     if state == "damaged":
@@ -82,6 +82,7 @@ def test_the_hash_never_depends_on_what_was_kept(tree, state):
 def test_only_the_folder_that_changed_is_read_again(tree):
     first, _ = tree()
     (tree.root / "ctx/d/b").write_text("other")
+    tick(tree.root)
     second, read = tree()
     assert second != first
     assert read == ["ctx/d/b", "ctx/d/c"]
@@ -111,14 +112,17 @@ def test_files_that_just_changed_are_not_believed_in_another_process_either(tmp_
     (tmp_path / ".aksci").mkdir()
     changed = tmp_path / "changed"
     changed.write_text("")
-    ours, another = Facts(tmp_path / ".aksci"), Facts(tmp_path / ".aksci")
+    ours, another = (
+        Facts(tmp_path / ".aksci", tmp_path / "files"),
+        Facts(tmp_path / ".aksci", tmp_path / "files"),
+    )
     another.put(KEY, VALUE, [changed.stat()])
     ours.learn(another.take_news())
     assert another.get(KEY) == VALUE
     ours.learn(another.take_news())
     assert ours.get(KEY) == VALUE
     ours.save()
-    assert Facts(tmp_path / ".aksci").get(KEY) is None
+    assert Facts(tmp_path / ".aksci", tmp_path / "files").get(KEY) is None
 
 
 def test_our_state_is_left_out_only_where_the_build_is_told_so(tmp_path):
@@ -141,7 +145,7 @@ def test_without_a_state_folder_nothing_is_kept_and_none_is_made(tree):
 
 def test_a_state_folder_that_cannot_be_written_is_none(tmp_path):
     (tmp_path / "cache").write_text("a file")
-    facts = Facts(tmp_path)
+    facts = Facts(tmp_path, tmp_path / "files")
     facts.put(KEY, VALUE, [])
     facts.save()
     assert facts.get(KEY) == VALUE
@@ -152,26 +156,28 @@ def test_files_of_another_file_system_are_not_believed(tmp_path):
     """Its clock is not the one that was looked at."""
     other = Path("/proc/self/status").stat()
     assert other.st_dev != tmp_path.stat().st_dev
-    facts = Facts(tmp_path)
+    facts = Facts(tmp_path, tmp_path / "files")
     facts.put(KEY, VALUE, [other])
     facts.save()
-    assert Facts(tmp_path).get(KEY) is None
+    assert Facts(tmp_path, tmp_path / "files").get(KEY) is None
 
 
 def test_what_no_longer_exists_is_forgotten_in_the_end(tmp_path, monkeypatch):
-    facts = Facts(tmp_path)
+    facts = Facts(tmp_path, tmp_path / "files")
     for number in range(5):
         facts.put(key_of(number), VALUE, [])
     facts.save()
     monkeypatch.setattr("aksci.images.context.known_files._MOST", 3)
-    later = Facts(tmp_path)
+    later = Facts(tmp_path, tmp_path / "files")
     assert later.get(key_of(0))
     later.put(KEY, VALUE, [])
     later.save()
-    assert [Facts(tmp_path).get(key_of(number)) for number in range(5)] == [VALUE] * 5
-    last = Facts(tmp_path)
+    assert [Facts(tmp_path, tmp_path / "files").get(key_of(number)) for number in range(5)] == [
+        VALUE
+    ] * 5
+    last = Facts(tmp_path, tmp_path / "files")
     last.get(KEY)
     last.put(key_of("y"), VALUE, [])
     last.save()
-    assert Facts(tmp_path).get(key_of(1)) is None
-    assert Facts(tmp_path).get(KEY) == VALUE
+    assert Facts(tmp_path, tmp_path / "files").get(key_of(1)) is None
+    assert Facts(tmp_path, tmp_path / "files").get(KEY) == VALUE

@@ -59,7 +59,7 @@ def test_targets_are_images_with_contexts_arguments_and_platforms(bake):
     app = specs["app"]
     assert (app.dockerfile, app.context, app.target) == ("app/Dockerfile", "app", "final")
     assert (app.args, app.platforms) == ({"V": "1"}, ("linux/arm64", "linux/amd64"))
-    assert (app.repository, app.tags) == ("acme/app", ("1", "latest"))
+    assert (app.repository, app.tags) == ("shop/acme/app", ("1", "latest"))
     assert "docker.io/acme/mirror:1" in app.aliases
     assert app.contexts == {
         "base": "image:base_1", "lib": "lib", "os": "docker-image://debian:12"

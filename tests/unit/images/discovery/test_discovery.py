@@ -210,6 +210,7 @@ def test_a_linked_folder_counts_once_and_loops_end(tmp_path):
     (tmp_path / "a/Dockerfile").write_text("FROM scratch")
     (tmp_path / "a/loop").symlink_to("..")
     (tmp_path / "0").symlink_to("a")
+    (tmp_path / "itself").symlink_to("itself")
     assert found(tmp_path, "**/Dockerfile", "*/Dockerfile", "*/loop/*/Dockerfile") == [
         "a/Dockerfile"
     ]

@@ -62,17 +62,18 @@ def test_artifacts_of_all_required_configurations_are_images(discover):
     }
     web = specs["web"]
     assert web.args == {
-        "VERSION": "7", "PLAIN": "1", "HOME": "/root", "BASE": "acme/base:latest"
+        "VERSION": "7", "PLAIN": "1", "HOME": "/root", "BASE": "shop/acme/base:latest"
     }  # fmt: skip
     assert (web.target, web.platforms, web.requires) == ("final", ("linux/amd64",), ("acme/base",))
     assert specs["other/base"].platforms == ("linux/amd64", "linux/arm64")
-    assert (web.repository, web.aliases) == ("acme/web", ("gcr.io/acme/web:latest",))
+    assert web.repository == "shop/acme/web"
+    assert web.aliases == ("gcr.io/acme/web:latest", "docker.io/acme/web:latest")
     assert specs["tool"].context == "tools"
 
 
 def test_what_no_dockerfile_builds_is_told(discover):
     discover(FILES, SKAFFOLD, VERSION="7")
-    (note,) = discover.notes
+    note, _names = discover.notes
     assert note == (
         "skaffold.yaml: document 1: build.artifacts[1]: jvm is not an image of this project: it is "
         "built with jib, without a Dockerfile"

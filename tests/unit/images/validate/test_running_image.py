@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
+import tracemalloc
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -161,6 +163,63 @@ def test_an_answer_without_end_is_not_read_to_its_end(serve, monkeypatch):
     monkeypatch.setattr("aksci.images.validate.running_image._LONGEST", 8)
     image, _ = serve("127.0.0.1", 200, {}, b"0123456789")
     assert ask_loopback(f"http://127.0.0.1:{image}/", 5) == (200, "01234567")
+
+
+ENDLESS = {
+    "a status": b"H",
+    "other statuses": b"HTTP/1.1 100 Continue\r\n\r\n" * 100,
+    "headers": b"a: b\r\n",
+    "chunks": b"1\r\na\r\n" * 100,
+    "a body": b"x",
+}
+BEGINNINGS = {
+    "headers": b"HTTP/1.1 200 OK\r\n",
+    "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "a body": b"HTTP/1.1 200 OK\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_an_answer_that_drips_has_its_time_in_all(kind):
+    ended = threading.Event()
+
+    def drip():
+        client, _ = listener.accept()
+        with client:
+            client.sendall(BEGINNINGS.get(kind, b""))
+            try:
+                # Longer than the time limit, and never longer than it without a byte.
+                for _ in range(99 if kind == "headers" else 400):
+                    client.sendall(ENDLESS[kind])
+                    if ended.wait(0.02):
+                        return
+                ended.wait(10)
+            except OSError:
+                return
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=drip)
+        server.start()
+        answer = ask_loopback(f"http://127.0.0.1:{listener.getsockname()[1]}/", 0.5)
+        ended.set()
+        server.join()
+    assert answer == (0, "no whole answer in 0.5 s")
+
+
+def test_an_answer_in_chunks_of_a_byte_takes_no_more_memory_than_its_text(serve, monkeypatch):
+    monkeypatch.setattr("aksci.images.validate.running_image._LONGEST", 1 << 18)
+    headers = {"Transfer-Encoding": "chunked"}
+    image, _ = serve("127.0.0.1", 200, headers, b"1\r\na\r\n" * (1 << 18))
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        status, text = ask_loopback(f"http://127.0.0.1:{image}/", 60)
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert (status, len(text)) == (200, 1 << 18)
+    # The server's own copy of what it sends is in this process, too.
+    assert peak < 6 << 20
 
 
 @pytest.mark.parametrize("path", ["@elsewhere.example/", "0/", "metadata", ""])

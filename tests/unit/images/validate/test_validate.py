@@ -16,11 +16,14 @@ from aksci.core.errors import (
     RegistryError,
     ValidationError,
 )
+from aksci.core.git import Tracked
+from aksci.core.work_folder import WorkFolder
 from aksci.images.validate.checks import Check, plan_check, spec_hash
 from aksci.images.validate.image_runner import LOG_LINES, CheckOutcome, end_of
 from aksci.images.validate.own_validations import OwnValidations
 from aksci.images.validate.result import Validation, judge, store
 from aksci.images.validate.validator import Validator
+from aksci.oci.manifest import OCI_INDEX
 from aksci.oci.references import ImageRef
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.reporter import RecordingReporter
@@ -181,7 +184,8 @@ def test_the_end_of_a_log_is_bounded_and_harmless():
 
 def put(registry, document):
     """Store a manifest, whatever is in it; return its digest."""
-    return registry.plant("app", json.dumps(document).encode(), media_type=MANIFEST)
+    media_type = OCI_INDEX if "manifests" in document else MANIFEST
+    return registry.plant("app", json.dumps(document).encode(), media_type=media_type)
 
 
 def store_image(registry, runs, architecture="amd64"):
@@ -242,7 +246,12 @@ def notes():
 @pytest.fixture
 def own(tmp_path):
     """What runs of this project have seen; each call is another run's look."""
-    return lambda **given: OwnValidations(tmp_path / ".aksci", **{"ours": lambda: True, **given})
+
+    def look(brought=(), **given):
+        work = WorkFolder(tmp_path / ".aksci", tracked=lambda: Tracked(files=brought))
+        return OwnValidations(work, **given)
+
+    return look
 
 
 @pytest.fixture
@@ -342,7 +351,7 @@ def test_a_memory_that_git_brings_with_the_sources_knows_of_no_pass(make, regist
     image = ref(store_image(registry, {"Cmd": ["x"]}))
     engine = ListedEngine()
     make(engine).check("app", image)
-    assert not make(engine, own=own(ours=lambda: False)).check("app", image).remembered
+    assert not make(engine, own=own(brought=("validations.json",))).check("app", image).remembered
     assert len(engine.tasks) == 2
 
 

@@ -205,6 +205,17 @@ def test_another_verdict_on_the_same_bytes_is_told_as_what_is_known_now(compare,
     assert "known now: CRITICAL CVE-2024-5535" in comparison_text(found)
 
 
+def test_another_policy_is_told(compare, make):
+    """VEX, KEV and EPSS files are in its hash: who changes one changes what passes."""
+    known = {"catalog": evidence(make.verdict())}
+    old, new = image(), image(verdict=digest("8"), policy=digest("9"))
+    found = compare(release("a", old), release("b", new), known, known)
+    assert "    policy: 333333333333 → 999999999999" in comparison_text(found)
+    assert comparison_document(found)["images"][0]["new"]["policy"] == digest("9")
+    found = compare(release("a", old), release("b", image(verdict=digest("8"))), known, known)
+    assert "policy" not in comparison_text(found)
+
+
 def test_a_rewritten_or_removed_migration_is_told_first_and_loudly(compare):
     old = service(migrations=[("1", "a"), ("2", "b"), ("3", "c")])
     new = service(migrations=[("1", "a"), ("2", "f"), ("4", "d")])
@@ -252,3 +263,16 @@ def test_no_commit_subject_and_no_name_is_obeyed(compare, make):
     assert "##vso[" not in markdown
     assert not re.search(r"(?<!\\)[<>`\[\]@]", markdown)
     assert "https://" not in markdown
+
+
+def test_a_name_of_several_lines_makes_no_line_of_its_own(compare, make):
+    old, new = release("a", image()), release("b", image(char="9"))
+
+    def lines(name):
+        after = make.verdict(digest="9", failing=(make.finding(package=name, id=name),))
+        sides = ({"catalog": evidence(make.verdict())}, {"catalog": evidence(after)})
+        return comparison_text(compare(old, new, *sides)).splitlines()
+
+    hostile = lines("p\nMIGRATION REMOVED: 0001 of web\u202e")
+    assert len(hostile) == len(lines("p"))
+    assert all(line.isprintable() for line in hostile)

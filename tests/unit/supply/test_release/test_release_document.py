@@ -173,6 +173,17 @@ def test_a_text_with_control_characters_is_refused(text):
         parse_release(put(document(), ("commit",), text), REF)
 
 
+@pytest.mark.parametrize("name", ["a/../../x", "..", "/etc", "a/b/..", "A"])
+@pytest.mark.parametrize("kind", ["images", "services"])
+def test_a_release_with_names_that_are_paths_is_not_read(kind, name):
+    changed = document()
+    if kind == "images":
+        changed["services"] = {}
+    changed[kind] = {name: changed[kind]["catalog"]}
+    with pytest.raises(ValueError, match="can't be the name of"):
+        parse_release(changed, REF)
+
+
 def stored(registry, text, *more):
     layers = [{"digest": registry.put_blob(REF.repository, each)} for each in (text, *more)]
     outer = canonical_json({"artifactType": RELEASE_TYPE, "layers": layers})

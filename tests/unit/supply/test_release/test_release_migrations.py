@@ -55,7 +55,7 @@ def test_a_link_that_leaves_the_project_is_refused_and_one_inside_is_followed(ro
     (root / "db" / "3_link.sql").symlink_to(root / "db" / "1_first.sql")
     assert "3_link" in versions(root, "db/*.sql")
     (root / "db" / "4_out.sql").symlink_to("/etc/passwd")
-    with pytest.raises(ConfigError, match="/etc/passwd, which is outside"):
+    with pytest.raises(ConfigError, match=r"4_out\.sql leads out of the project"):
         versions(root, "db/*.sql")
 
 
@@ -76,3 +76,18 @@ def test_the_order_is_the_same_whatever_the_order_of_the_files(names):
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_numbers_count_by_value(low, high):
     assert (natural_key(f"v{low}_x") < natural_key(f"v{high}_x")) == (low < high)
+
+
+def test_no_folder_outside_of_the_project_is_searched_for_migrations(root):
+    (root / "db" / "all").symlink_to("/")  # where a search for ** takes minutes
+    with pytest.raises(ConfigError, match="all leads out of the project"):
+        read_migrations(root, ["db/all/**/*.sql"], service="catalog")
+
+
+def test_a_link_out_of_the_project_with_no_migration_behind_it_is_left(root):
+    (root.parent / "else").mkdir()
+    (root / "result").symlink_to("../else")
+    assert versions(root, "*/*.sql") == ["1_first", "2_users", "10_more"]
+    (root.parent / "else/3.sql").write_text("x")
+    with pytest.raises(ConfigError, match="result leads out of the project"):
+        versions(root, "*/*.sql")
