@@ -17,7 +17,7 @@ from aksci.images.dockerfile.parser import Dockerfile, parse_dockerfile
 from aksci.images.dockerfile.recipe import EdgeType, Need, Recipe, unite
 from aksci.images.dockerfile.stages import resolve_stages
 from aksci.images.platforms import platform_args, this_platform
-from aksci.oci.references import Reference, parse_reference
+from aksci.oci.references import HUB_NAMES, Reference, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -49,6 +49,8 @@ _T = TypeVar("_T")
 # The embedded platform's registry, which no environment has to name.
 _EMBEDDED = "localhost:5000"
 _HUB = "docker.io"
+_OFFICIAL = "library/"
+"""Before Docker Hub's own names of one word."""
 _MOST_ROUNDS = 20
 """How often ONBUILD may make an image need bases that have an ONBUILD of their own."""
 _SHOWN = 20
@@ -281,29 +283,60 @@ def _by_name(
     return {name: tuple(its) for name, its in found.items()}
 
 
-def _owner(reference: str, owners: Mapping[str, str]) -> str | None:
-    """Return the image of this project that a need means; None: it is from outside."""
-    if reference.startswith(OUR_IMAGE):
-        return reference.removeprefix(OUR_IMAGE)
-    parsed = parse_reference(reference.removeprefix(DOCKER_IMAGE))
-    # A digest names one build of the past, even of our own image: nothing of this run replaces it.
-    return None if parsed.digest else owners.get(str(parsed))
+@dataclass(frozen=True, kw_only=True)
+class _Owners:
+    """What makes a name ours.
+
+    A name with a registry means an image of the project if that is a registry of the project's. One
+    without means ours if it is an image's repository, or what a file of another tool calls it.
+
+    Docker Hub is where nobody here publishes, unless an environment says so. So two names mean what
+    Docker takes them for: one of its own (``nginx``) or of such a file, where ``docker.io/`` stands
+    before it; and the same without it, in the Dockerfile of the very image that is called so.
+    """
+
+    own: Mapping[str, str]
+    """In full -> image: its repository, with each registry of the project's, and with none."""
+    called: Mapping[str, str]
+    """In full -> image: what other tools' files call it."""
+    hub: bool
+    """Whether Docker Hub is a registry of the project's."""
+
+    def find(self, reference: str, *, asking: str) -> str | None:
+        """Return the image of this project that a need means; None: it is from outside.
+
+        :param asking: the image that needs it.
+        """
+        if reference.startswith(OUR_IMAGE):
+            return reference.removeprefix(OUR_IMAGE)
+        written = reference.removeprefix(DOCKER_IMAGE)
+        parsed = parse_reference(written)
+        full = str(parsed)
+        # A digest names one build of the past, even of ours: nothing of this run replaces it.
+        if parsed.digest:
+            return None
+        owner = self.own.get(full) or self.called.get(full)
+        hubs = parsed.registry == _HUB and not self.hub
+        if hubs and (parsed.repository.startswith(_OFFICIAL) or full not in self.own):
+            said_in_full = written.partition("/")[0] in HUB_NAMES
+            return None if said_in_full or owner == asking else owner
+        return owner
 
 
-def _owner_of(spec: ImageSpec, need: Need, owners: Mapping[str, str]) -> str | None:
+def _owner_of(spec: ImageSpec, need: Need, owners: _Owners) -> str | None:
     """Return the image of this project that a need means.
 
     :raises ConfigError: it is a frontend that can't be the name of an image.
     """
     try:
-        return _owner(need.reference, owners)
+        return owners.find(need.reference, asking=spec.name)
     except ConfigError as error:
         raise ConfigError(
             f"{spec.dockerfile}: its frontend: {error.message}", hint=error.hint
         ) from None
 
 
-def _with_triggers(image: Image, images: Mapping[str, Image], owners: Mapping[str, str]) -> Image:
+def _with_triggers(image: Image, images: Mapping[str, Image], owners: _Owners) -> Image:
     """Add what the ONBUILD of this project's images makes their dependents do.
 
     It may copy from a stage that nothing needed before, which is based on further images.
@@ -311,7 +344,7 @@ def _with_triggers(image: Image, images: Mapping[str, Image], owners: Mapping[st
     for _ in range(_MOST_ROUNDS):
         triggers = {}
         for base in image.recipe.bases:
-            owner = _owner(base, owners)
+            owner = owners.find(base, asking=image.spec.name)
             # An image based on itself means an earlier version, not this one.
             if owner is not None and owner in images and owner != image.spec.name:
                 triggers[base] = images[owner].recipe.onbuild
@@ -326,7 +359,7 @@ def _with_triggers(image: Image, images: Mapping[str, Image], owners: Mapping[st
 
 
 def _connect(
-    image: Image, specs: Mapping[str, ImageSpec], owners: Mapping[str, str]
+    image: Image, specs: Mapping[str, ImageSpec], owners: _Owners
 ) -> Iterator[Edge | External]:
     """Yield what leads to an image: from its Dockerfile, its contexts and its ``requires``."""
     name = image.spec.name
@@ -356,7 +389,7 @@ def _connect(
         yield Edge(base=required, to=name, type="requires", reference=reference)
 
 
-def _require_platforms(graph: Graph, owners: Mapping[str, str]) -> None:
+def _require_platforms(graph: Graph, owners: _Owners) -> None:
     """Refuse an image for a platform that an image below it is not built for.
 
     BuildKit notices it of an index alone: of a base that is one manifest, it takes the layers for
@@ -366,7 +399,7 @@ def _require_platforms(graph: Graph, owners: Mapping[str, str]) -> None:
     """
     for name, image in graph.images.items():
         for reference in sorted(image.recipe.on_target):
-            base = None if "$" in reference else _owner(reference, owners)
+            base = None if "$" in reference else owners.find(reference, asking=name)
             if base is None or base == name or "://" in reference.removeprefix(DOCKER_IMAGE):
                 continue
             has = graph.images[base].spec.platforms
@@ -386,11 +419,12 @@ def _unknown(spec: ImageSpec, key: str, name: str, specs: Mapping[str, ImageSpec
     )
 
 
-def _owners(config: Config, specs: Mapping[str, ImageSpec]) -> dict[str, str]:
+def _owners(config: Config, specs: Mapping[str, ImageSpec]) -> _Owners:
     """Return which image a full reference means: with no registry, or with one of the project's."""
     # One Dockerfile serves all environments: none of their names is an image from outside.
-    registries = {_HUB, _EMBEDDED}
-    registries |= {env.registry for env in config.environments.values() if env.registry}
+    given = {env.registry for env in config.environments.values() if env.registry}
+    # Docker Hub's stands for none, too: that is how a reference without a registry is read.
+    registries = {_HUB, _EMBEDDED, *given}
     owners: dict[str, str] = {}
     for spec in specs.values():
         for tag in spec.tags:
@@ -405,10 +439,11 @@ def _owners(config: Config, specs: Mapping[str, ImageSpec]) -> dict[str, str]:
                         f"The images {other} and {spec.name} are both {spec.repository}:{tag}.",
                         hint=f"give [images.{spec.name}] another repository or other tags.",
                     )
+    called: dict[str, str] = {}
     for spec in specs.values():
-        for alias in spec.aliases:  # an image's own names go before what others are called, too
-            owners.setdefault(alias, spec.name)
-    return owners
+        for alias in spec.aliases:
+            called.setdefault(alias, spec.name)
+    return _Owners(own=owners, called=called, hub=not given.isdisjoint(HUB_NAMES))
 
 
 def _order(parents: Mapping[str, frozenset[str]]) -> tuple[str, ...]:

@@ -15,7 +15,15 @@ from typing import Self
 
 from aksci.core.errors import ConfigError
 
-__all__ = ["ImageRef", "Reference", "digest_of", "is_digest", "is_repository", "parse_reference"]
+__all__ = [
+    "HUB_NAMES",
+    "ImageRef",
+    "Reference",
+    "digest_of",
+    "is_digest",
+    "is_repository",
+    "parse_reference",
+]
 
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
@@ -27,7 +35,8 @@ _LONGEST = 1024
 """Characters: host and repository have at most 255 each, a tag 128 and a digest 135."""
 _SHOWN = 100
 _HUB = "docker.io"
-_HUB_NAMES = frozenset({"docker.io", "index.docker.io"})
+HUB_NAMES = frozenset({"docker.io", "index.docker.io"})
+"""How Docker Hub is written; a name without a registry is read as one there."""
 
 
 def is_repository(name: str) -> bool:
@@ -140,7 +149,7 @@ def parse_reference(text: str) -> Reference:
     )
     registry, path = (head, rest) if is_host else (_HUB, name)
     repository, colon, tag = path.partition(":")
-    if registry in _HUB_NAMES:
+    if registry in HUB_NAMES:
         registry = _HUB
         repository = repository if "/" in repository else f"library/{repository}"
     valid = (

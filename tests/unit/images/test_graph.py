@@ -433,3 +433,53 @@ def test_a_named_context_is_looked_at_like_a_base(project):
     toml = PLATFORMS + "[images.app.contexts]\nother = 'image:base'\n"
     with pytest.raises(ConfigError, match="app is built for linux/arm64, and base"):
         project({"base/Dockerfile": "FROM scratch", "app/Dockerfile": "FROM other"}, toml)
+
+
+COMPOSE = """
+services:
+  proxy: {image: nginx, build: proxy}
+  redis: {image: bitnami/redis, build: redis}
+  front: {build: front}
+  full: {build: full}
+"""
+HUBS = {
+    "compose.yaml": COMPOSE,
+    "proxy/Dockerfile": "FROM nginx",
+    "redis/Dockerfile": "FROM bitnami/redis",
+    "front/Dockerfile": "FROM nginx AS a\nFROM bitnami/redis\nCOPY --from=a / /",
+    "full/Dockerfile": "FROM docker.io/library/nginx AS a\nFROM index.docker.io/bitnami/redis\n"
+    "COPY --from=a / /",
+}
+
+
+def test_docker_hub_is_where_nobody_here_publishes(project):
+    """What an image is made of is no earlier version of it, though a file calls both the same."""
+    graph = project(HUBS, '[discover]\ncompose = ["compose.yaml"]\n')
+    nginx, redis = "docker.io/library/nginx:latest", "docker.io/bitnami/redis:latest"
+    assert {(one.image, one.reference, one.previous) for one in graph.external} == {
+        ("proxy", nginx, False),
+        ("redis", redis, False),
+        ("full", nginx, False),
+        ("full", redis, False),
+    }
+    assert edges(graph) == {("proxy", "front", "stage"), ("redis", "front", "runtime")}
+
+
+def test_docker_hub_may_be_an_environments_registry(project):
+    toml = '[discover]\ncompose = ["compose.yaml"]\n[environments.hub]\nregistry = "docker.io"\n'
+    graph = project(HUBS, f'{toml}platform = "external"\nnamespace = "shop"\n')
+    assert {(one.image, one.previous) for one in graph.external} == {
+        ("proxy", True),
+        ("redis", True),
+    }
+    assert ("proxy", "full", "stage") in edges(graph)
+
+
+def test_an_image_copies_from_its_own_earlier_version(project):
+    toml = '[images.app]\ndockerfile = "Dockerfile"\n[images.web]\ndockerfile = "web/Dockerfile"\n'
+    files = {
+        "Dockerfile": "FROM scratch\nCOPY --from=shop/app:latest /f /f",
+        "web/Dockerfile": "FROM scratch\nCOPY --from=nginx /f /f",
+    }
+    graph = project(files, f'{toml}repository = "nginx"\n')
+    assert [(one.image, one.previous) for one in graph.external] == [("app", True), ("web", False)]
