@@ -7,8 +7,9 @@ Compose specification ("Services top-level elements", "Compose Build Specificati
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import ChainMap
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.allowance import Allowance
@@ -23,6 +24,7 @@ from aksci.images.discovery.importers.imported import (
 )
 from aksci.images.discovery.importers.interpolation import TOTAL, fill_in_all, read_env_file
 from aksci.images.discovery.importers.yaml_documents import Override, Reset, read_documents
+from aksci.oci.references import is_repository
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +40,9 @@ _LONGEST_CHAIN = 50
 """Services that extend each other."""
 _READ = ("build", "extends", "image", "platform")
 """Of a service; no more of it is looked at."""
+_PROJECT = "COMPOSE_PROJECT_NAME"
+_NO_NAME = re.compile(r"[^a-z0-9_-]")
+"""What Compose leaves out of a project's name (compose-go, NormalizeProjectName)."""
 _UNUSED = ("entitlements", "extra_hosts", "isolation", "labels", "network", "privileged",
            "shm_size", "ulimits")  # fmt: skip
 """Of ``build``: what may change an image, or whether it builds, and is not taken over."""
@@ -104,18 +109,34 @@ def read_compose(root: Path, files: Sequence[str], importer: Importer) -> list[I
         importer=importer,
         shared=shared,
     )
-    services, project = _load(place, files)
-    project = project or posixpath.basename((root / folder).resolve().as_posix())
+    project = _project_name(place, files)
+    variables = place.variables.over({_PROJECT: project})
+    place = replace(place, variables=variables)
+    services = _load(place, files)
     found = []
     for name, service in services.items():
         where = f"{service.get('x-file', files[0])}: services.{name}"
         if service.get("build") is None:
             continue
         try:
-            found.append(_image(place, where, name, service, services, project.lower()))
+            found.append(_image(place, where, name, service, services, project))
         except NotOursError as why:
             importer.warn(f"{where}: not an image of this project: {why}")
     return found
+
+
+def _project_name(place: _ComposeScope, files: Sequence[str]) -> str:
+    """Return the project's name (Compose specification, "Version and name").
+
+    It is what services without ``image:`` are called by, and COMPOSE_PROJECT_NAME for the files.
+    """
+    written = place.variables.get(_PROJECT, "")
+    if not written:
+        for file in files:
+            for document in _read(place, file):
+                written = place.filled_in(document.get("name"), f"{file}: name") or written
+    folder = posixpath.basename((place.root / place.folder).resolve().as_posix())
+    return _NO_NAME.sub("", str(written or folder).lower()).lstrip("_-")
 
 
 def _environment(
@@ -140,18 +161,16 @@ def _environment(
     return variables.over(found)
 
 
-def _load(place: _ComposeScope, files: Sequence[str]) -> tuple[dict[str, dict[str, Any]], str]:
-    """Return the services of files that are merged, and the project's name if they tell it."""
+def _load(place: _ComposeScope, files: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the services of files that are merged."""
     merged: dict[str, dict[str, Any]] = {}
-    project = ""
     for file in files:
         documents = _documents(place, file)
         for document in documents:
             merged = _merge_services(merged, _services(place, file, document))
-            project = str(document.get("name") or project)
         for document in documents:
             _include(place, file, document, merged)
-    return merged, project
+    return merged
 
 
 def _documents(place: _ComposeScope, file: str) -> list[dict[str, Any]]:
@@ -309,7 +328,7 @@ def _include(
             shared=place.shared,
             above=(*place.above, file),
         )
-        for name, service in _load(within, paths)[0].items():
+        for name, service in _load(within, paths).items():
             if name in merged and merged[name] != service:
                 raise ConfigError(f"{where}: {paths[0]} has a service {name!r}, as {file} has.")
             merged[name] = service
@@ -396,6 +415,7 @@ def _image(
     platforms = _list(build.get("platforms")) or _words(bake.get("platforms"))
     references = [service.get("image"), *_list(build.get("tags")), *_words(bake.get("tags"))]
     own = [str(one) for one in references if one]
+    alias = f"{project}-{image_name(name, where)}"
     return Imported(
         name=image_name(name, where),
         where=where,
@@ -406,7 +426,7 @@ def _image(
         args=build.get("args") or {},
         platforms=tuple(str(one) for one in platforms or _list(service.get("platform"))),
         references=tuple(own),
-        aliases=() if own else (f"{project}-{image_name(name, where)}",),
+        aliases=(alias,) if not own and is_repository(alias) else (),
         contexts={
             str(key): _context_value(services, f"{where}.build.additional_contexts.{key}", value)
             for key, value in build["additional_contexts"].items()

@@ -275,3 +275,32 @@ def test_an_env_file_has_quotes_comments_and_references(tmp_path):
     path.write_text("A B\n")
     with pytest.raises(ConfigError, match=r"\.env: line 1 is not NAME=value"):
         read_env_file(path, {}, ".env")
+
+
+@pytest.mark.parametrize(
+    ("head", "variables", "named"),
+    [
+        ("name: ${PROJECT:-Depot.X}", {}, "depotx"),
+        ("name: ${PROJECT:-depot}", {"PROJECT": "other"}, "other"),
+        ("name: depot", {"COMPOSE_PROJECT_NAME": "given"}, "given"),
+        ("", {}, ""),  # the folder's
+    ],
+)
+def test_the_projects_name_is_a_variable_and_services_are_called_by_it(
+    discover, project, head, variables, named
+):
+    text = (
+        "services:\n  base: {image: '${COMPOSE_PROJECT_NAME}/base:dev', build: base}\n"
+        "  tool: {build: tool}\n"
+    )
+    files = {"compose.yaml": f"{head}\n{text}", "base/Dockerfile": "FROM scratch",
+             "tool/Dockerfile": "FROM scratch"}  # fmt: skip
+    specs = discover(files, COMPOSE, **variables)
+    called = specs["base"].repository.removeprefix("shop/").removesuffix("/base")
+    assert called == (named or discover.root.name.lower())
+    assert f"docker.io/library/{called}-tool:latest" in specs["tool"].aliases
+
+
+def test_a_name_that_no_image_can_have_stops_nothing(discover):
+    files = {"compose.yaml": "name: a_-b\nservices: {web: {build: .}}\n", "Dockerfile": "FROM x"}
+    assert discover(files, COMPOSE)["web"].aliases == ()
