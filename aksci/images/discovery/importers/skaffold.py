@@ -89,11 +89,29 @@ def _artifacts(root: Path, files: Sequence[str], importer: Importer) -> dict[str
                     f"{where}: {image} is not an image of this project: it is built with "
                     f"{other[0]}, without a Dockerfile"
                 )
-            elif image not in artifacts:
-                artifacts[image] = (where, posixpath.dirname(file), artifact, build)
-            elif artifacts[image][2] != artifact:
-                raise ConfigError(f"{where}: {image} is also {artifacts[image][0]}.")
+                continue
+            found = (where, posixpath.dirname(file), artifact, build)
+            first = artifacts.setdefault(image, found)
+            if _placed(first) != _placed(found):
+                raise ConfigError(
+                    f"{where}: {image} is another image than {first[0]}, by the same name.",
+                    hint="Skaffold wants each name once in all configurations; or name one of the "
+                    "files in [discover] skaffold, and not what requires both.",
+                )
     return artifacts
+
+
+def _placed(found: _Artifact) -> dict[str, Any]:
+    """Return what makes an artifact, its folder relative to the project: text alone tells nothing.
+
+    ``context: base`` is another folder in each file, and ``../base`` and ``../../base`` may be one.
+    """
+    _, folder, artifact, build = found
+    return {
+        **artifact,
+        "context": posixpath.normpath(posixpath.join(folder, str(artifact.get("context") or "."))),
+        "platforms": artifact.get("platforms") or build.get("platforms"),
+    }
 
 
 def _documents(

@@ -143,7 +143,7 @@ def test_different_images_of_one_name_are_refused(discover):
         (HEAD + "requires: [{path: ../x}]", "requires.path: ../x can't be read"),
         (
             HEAD + "build: {artifacts: [{image: a}, {image: a, context: b}]}",
-            r"artifacts\[1\]: a is also skaffold.yaml: build.artifacts\[0\]",
+            r"artifacts\[1\]: a is another image than skaffold.yaml: build.artifacts\[0\]",
         ),
         (HEAD + "build: {}", "skaffold.yaml has none that this project can build"),
     ],
@@ -151,3 +151,26 @@ def test_different_images_of_one_name_are_refused(discover):
 def test_a_mistake_is_told_with_file_and_key(discover, text, message):
     with pytest.raises(ConfigError, match=message):
         discover({"skaffold.yaml": text}, SKAFFOLD)
+
+
+def _two(first, second):
+    """Two configurations in folders of their own, each with an artifact ``base``."""
+    one = HEAD + "build: {artifacts: [{image: base, context: %s}]}\n"
+    return {
+        "skaffold.yaml": HEAD + "requires: [{path: a}, {path: deep/b}]\n",
+        "a/skaffold.yaml": one % first,
+        "deep/b/skaffold.yaml": one % second,
+        "base/Dockerfile": "FROM scratch\n",
+        "a/base/Dockerfile": "FROM scratch\n",
+        "deep/b/base/Dockerfile": "FROM scratch\n",
+    }
+
+
+def test_two_artifacts_of_one_name_in_two_folders_are_refused(discover):
+    with pytest.raises(ConfigError, match=r"deep/b/skaffold.* another image than a/skaffold"):
+        discover(_two("base", "base"), SKAFFOLD)
+
+
+def test_one_folder_written_in_two_ways_is_one_image(discover):
+    specs = discover(_two("../base", "../../base"), SKAFFOLD)
+    assert [(name, spec.context) for name, spec in specs.items()] == [("base", "base")]
