@@ -160,13 +160,16 @@ def _of_globs(
     return found
 
 
+_KIND = re.compile(r"^(?:Docker|Container)file|(?:Docker|Container)file$", re.IGNORECASE)
+
+
 def _plain(name: str, dockerfile: str) -> Imported:
     return Imported(name=name, where=dockerfile, dockerfile=dockerfile, context=_folder(dockerfile))
 
 
 def _name(project: str, folder: PurePosixPath, file: PurePosixPath, *, alone: bool) -> str:
     """Name an image by its folder, and by what its file's name adds where there are several."""
-    part = "" if alone else re.sub(r"^Dockerfile\.?|\.?Dockerfile$", "", file.name)
+    part = "" if alone else _KIND.sub("", file.name).strip("._-")
     # No part of a repository's name begins or ends so: .devcontainer is the image devcontainer.
     base = "/".join(word.strip("._-") or word for word in folder.parts) or project
     return f"{base}-{part}".lower() if part else base.lower()

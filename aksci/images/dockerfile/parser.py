@@ -5,6 +5,7 @@ Dockerfile reference: "Format", "Parser directives", "Escape", "Here-Documents",
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ _STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
 _SINCE_HEREDOCS = (1, 4)
 # BuildKit's own grammar, and tags such as ``latest``: newer than any version with a number.
 _LATEST = (1, 1 << 30)
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +151,11 @@ def parse_dockerfile(content: bytes, *, name: str, syntax: str | None = None) ->
     :raises ConfigError: a here-document is not ended, a directive is wrong, or there is no
         instruction at all: BuildKit refuses it, too.
     """
+    if content.startswith(_UTF_16):
+        raise ConfigError(
+            f"{name}: the Dockerfile is UTF-16, as PowerShell's > writes it; BuildKit reads UTF-8.",
+            hint="save it as UTF-8.",
+        )
     text = content.decode("utf-8-sig", "surrogateescape")
     lines = text.split("\n")
     if lines[-1] == "":

@@ -483,3 +483,11 @@ def test_an_image_copies_from_its_own_earlier_version(project):
     }
     graph = project(files, f'{toml}repository = "nginx"\n')
     assert [(one.image, one.previous) for one in graph.external] == [("app", True), ("web", False)]
+
+
+def test_images_are_named_by_what_a_file_is_called_beside_dockerfile_or_containerfile(project):
+    names = ["a/Dockerfile", "a/Dockerfile-dev", "b/Dockerfile", "b/Dockerfile_dev",
+             "c/Containerfile", "c/Containerfile.test", "c/api.dockerfile"]  # fmt: skip
+    globs = '[discover]\ndockerfiles = ["*/*"]\n'
+    graph = project(dict.fromkeys(names, "FROM scratch"), globs)
+    assert list(graph.images) == ["a", "a-dev", "b", "b-dev", "c", "c-api", "c-test"]

@@ -246,3 +246,10 @@ def test_a_stage_that_buildkit_refuses_is_a_mistake_of_its_line(line):
     parsed = parse_dockerfile(f"ARG X\n{line}\n".encode(), name="Dockerfile")
     with pytest.raises(ConfigError, match=r"Dockerfile, line 2: FROM .* is wrong"):
         _ = parsed.stages
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_told_by_its_name(encoding):
+    content = "\ufeffFROM scratch\n".encode(encoding)
+    with pytest.raises(ConfigError, match=r"UTF-16.*BuildKit reads UTF-8"):
+        parse_dockerfile(content, name="Dockerfile")
