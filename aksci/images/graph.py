@@ -35,7 +35,6 @@ __all__ = [
     "Graph",
     "Image",
     "build_graph",
-    "confusable",
     "graph_document",
     "interpret",
     "own_reference",
@@ -165,25 +164,6 @@ def build_graph(
     _ = graph.order  # a circle is an error now, not later
     _require_platforms(graph, owners)
     return graph
-
-
-def confusable(graph: Graph) -> list[str]:
-    """Return a line for each image from Docker Hub that is called like one of the project's.
-
-    ``FROM base`` means the one there, to aksci as to Docker; ``FROM shop/base`` means ours. Where
-    ours is made of the one there (``nginx/Dockerfile``: ``FROM nginx``), that is what is meant.
-    """
-    called = {f"{_HUB}/library/{name}:latest": name for name in graph.images}
-    alike = {(one, called[one.reference]) for one in graph.external if one.reference in called}
-    meant = {name for one, name in alike if one.image == name}
-    return sorted(
-        {
-            f"{graph.images[one.image].spec.dockerfile}: {name} means {one.reference}; "
-            f"the project's own image {name} is {graph.images[name].spec.repository}"
-            for one, name in alike
-            if name not in meant
-        }
-    )
 
 
 def graph_document(graph: Graph) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aksci.images.discovery.importers.imported import Importer
-from aksci.images.graph import build_graph, confusable
+from aksci.images.graph import build_graph
+from aksci.images.graph_warnings import graph_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +41,6 @@ def graph(env: Environment) -> Graph:
 
     importer = Importer(variables=env.variables, bake_print=bake_print, warn=env.reporter.warning)
     found = build_graph(env.root, env.config, importer=importer)
-    for line in confusable(found):
+    for line in graph_warnings(found, env.config):
         env.reporter.warning(line)
     return found

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from aksci.images.dockerfile.parser import Instruction
     from aksci.images.dockerfile.variables import Scope
 
-__all__ = ["CopySource", "context_paths", "copy_sources_of", "unpinned_sources"]
+__all__ = [
+    "CopySource",
+    "context_paths",
+    "copy_sources_of",
+    "secrets_of",
+    "unpinned_sources",
+]
 
 _HEREDOC = re.compile(r"\d*<<[^<]+")
 # Narrow: what is taken for a URL here counts in no key. _REMOTE is wide: what it takes makes the
@@ -72,6 +78,21 @@ def context_paths(one: Instruction, scope: Scope) -> frozenset[str] | None:
     if one.keyword == "RUN" and one.flags:
         return _mounted(one, scope)
     return frozenset()
+
+
+def secrets_of(one: Instruction) -> list[tuple[str, bool]]:
+    """Return the ids of the secrets that a RUN mounts, and whether it must have each."""
+    if one.keyword != "RUN" or not one.flags:
+        return []
+    found = []
+    for fields in _mounts(one):
+        # Without an id, its target's name is meant.
+        secret = fields.get("id") or posixpath.basename(fields.get("target", ""))
+        if fields.get("type") == "secret" and secret and "$" not in secret:
+            # "true", or the word alone.
+            required = fields.get("required", "false").lower() in {"", "1", "t", "true"}
+            found.append((secret, required))
+    return found
 
 
 def unpinned_sources(one: Instruction, scope: Scope) -> list[str]:
@@ -134,7 +155,7 @@ def _mounted(one: Instruction, scope: Scope) -> frozenset[str] | None:
     return frozenset(found)
 
 
-_SHORT = {"src": "source"}
+_SHORT = {"src": "source", "dst": "target", "destination": "target"}
 _NO_CONTEXT = ("cache", "tmpfs", "secret", "ssh")
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from aksci.core.errors import ConfigError
-from aksci.images.graph import confusable, graph_document, read_image
+from aksci.images.graph import graph_document, read_image
 
 
 def edges(graph):
@@ -369,23 +369,6 @@ def test_each_edge_and_external_need_is_found_by_its_image(project):
 def test_a_syntax_argument_decides_who_reads_the_file(project):
     toml = '[images.web]\ndockerfile = "Dockerfile"\nargs = { BUILDKIT_SYNTAX = "other/x" }\n'
     assert project({"Dockerfile": "whatever {"}, toml).images["web"].recipe.opaque
-
-
-def test_an_image_of_docker_hub_that_is_called_like_one_of_ours_is_told(project):
-    graph = project(
-        {
-            "base/Dockerfile": "FROM scratch\n",
-            "nginx/Dockerfile": "FROM nginx\n",
-            "web/Dockerfile": "FROM base AS tools\nFROM nginx\nCOPY --from=tools /x /x\n",
-            "good/Dockerfile": "FROM shop/base\n",
-            "pinned/Dockerfile": "FROM base:1.2\n",
-        }
-    )
-    told = (
-        "web/Dockerfile: base means docker.io/library/base:latest; "
-        "the project's own image base is shop/base"
-    )
-    assert confusable(graph) == [told]
 
 
 PLATFORMS = """
