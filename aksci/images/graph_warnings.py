@@ -10,17 +10,22 @@ from typing import TYPE_CHECKING
 
 from aksci.core.spelling import did_you_mean
 from aksci.core.text import short_line
+from aksci.images.context.hasher import ignore_of
+from aksci.images.context.walk import parse_sources
 from aksci.images.dockerfile.instruction_reads import secrets_of
 from aksci.images.dockerfile.variables import arg_pairs
 from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from aksci.config.models import Config
     from aksci.images.graph import Graph, Image
 
 __all__ = ["graph_warnings"]
+
+_GIT = ".git"
 
 
 def graph_warnings(graph: Graph, config: Config) -> list[str]:
@@ -30,8 +35,21 @@ def graph_warnings(graph: Graph, config: Config) -> list[str]:
         table = config.images.get(name)
         if table and not image.recipe.opaque:
             found |= {*_unused_args(image, table.args)}
-        found |= {*_unknown_secrets(image, config)}
+        found |= {*_unknown_secrets(image, config), *_git_folder(image, graph.root)}
     return sorted(found)
+
+
+def _git_folder(image: Image, root: Path) -> Iterator[str]:
+    """Yield a line if git's own folder is in the image: then each commit makes it another one."""
+    spec = image.spec
+    if not (root / spec.context / _GIT).exists():  # nearly always, so that nothing else is read
+        return
+    read = parse_sources(image.recipe.sources).step(_GIT) is not None
+    if read and not ignore_of(root, spec.context, spec.dockerfile).ignores(_GIT):
+        yield (
+            f"{spec.dockerfile}: its context brings {_GIT} along, so that each commit makes "
+            f"{spec.name} anew; {_GIT} in its .dockerignore leaves that out"
+        )
 
 
 def _alike(graph: Graph) -> Iterator[str]:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Key = tuple[str, Path, frozenset[str] | None]
     News = tuple[dict[bytes, bytes], dict[bytes, bytes]]
 
-__all__ = ["TreeHasher", "ignore_override"]
+__all__ = ["TreeHasher", "ignore_of", "ignore_override"]
 
 _MODE = 0o7757
 """What counts of a mode, as COPY takes it over: all but the group's write permission, in which the
@@ -303,6 +303,13 @@ def _hash(found: Mapping[str, str]) -> str:
         name, text = os.fsencode(path), os.fsencode(description)
         total.update(b"%d %s %d %s\n" % (len(name), name, len(text), text))
     return total.hexdigest()
+
+
+def ignore_of(root: Path, context: str, dockerfile: str) -> Ignore:
+    """Return what a build's ignore file leaves out of its context."""
+    return parse_ignore(
+        _ignore_text(Inside(root), context, _ignore_file(root, context, dockerfile))
+    )
 
 
 def ignore_override(root: Path, context: str, dockerfile: str) -> bytes | None:

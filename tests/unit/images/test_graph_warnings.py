@@ -83,3 +83,22 @@ def test_a_secret_that_no_table_brings_is_told_before_a_build(project, mount, to
     build = {"secrets": {"known": {"env": "KNOWN"}}}
     line = f"web/Dockerfile, line 2: aksci.toml has no [build.secrets.npm]; {told}"
     assert warnings(project({"web/Dockerfile": text}), build=build) == ([line] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "ignored", "told"),
+    [
+        ("FROM scratch\nCOPY . /x", "", True),
+        ("FROM scratch\nCOPY . /x", ".git\n", False),
+        ("FROM scratch\nCOPY . /x", "*\n!src\n", False),
+        ("FROM scratch\nCOPY src /x", "", False),
+        ("FROM scratch\nRUN --mount=type=bind,target=/x y", "", True),
+    ],
+)
+def test_a_context_that_brings_git_along_is_told(project, text, ignored, told):
+    files = {"Dockerfile": text, ".dockerignore": ignored, ".git/HEAD": "x", "src/a": ""}
+    line = (
+        "Dockerfile: its context brings .git along, so that each commit makes shop anew; .git in "
+        "its .dockerignore leaves that out"
+    )
+    assert warnings(project(files)) == ([line] if told else [])
