@@ -155,7 +155,7 @@ def read_artifact(
         _require_content(manifest.content, reference, manifest)
     if manifest.artifact_type != artifact_type:
         raise manifest.damaged(f"it is no {artifact_type}")
-    if manifest.may_run:  # a record or a signature, and somebody's image: it goes where that goes
+    if manifest.may_run:  # an image that poses as a record: promoted with it, it could be run
         raise manifest.damaged("it could be run as an image")
     if subject and manifest.subject != subject:
         raise manifest.damaged("it is about something else")
