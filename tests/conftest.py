@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from aksci.ci.choose import choose_reporter
@@ -18,6 +19,12 @@ from aksci.core.process import Runner
 # the terminal closes: a test that sends it says how what it starts is to take it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+# An example's time tells how busy the machine is, and nothing of the code: no deadline.
+hypothesis.settings.register_profile(
+    "aksci", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("aksci")
 
 ROOT = Path(__file__).parents[1]
 SEEDS = {"debian:bookworm-slim": ("ca-certificates",)}

@@ -187,8 +187,8 @@ class Chooser:
     ) -> None:
         """Refuse what may be another image of the repository, by its signature as good as this one.
 
-        The record's name for its image is nobody's word. The sources tell; those that were edited
-        since, and not built, do not: then the last release does, which binds names to digests.
+        No signature covers the name that a record gives its image. The sources decide. Where those
+        were edited since, and not built, the last release does: it binds names to digests.
         """
         lineage = published.lineage
         if lineage is None or self._has_sources_of(name, lineage, identities):

@@ -58,8 +58,8 @@ def read_published(
 
     The tag is resolved once: it may move meanwhile.
 
-    :param key_of: tells the input key of a digest's build, or nothing. It is asked where several
-        records may be the one: whoever may push can enter some that agree with themselves.
+    :param key_of: returns the input key of a digest's build, or nothing. Called where several
+        records fit: a user with push access can add records that agree with themselves.
     :returns: None where the tag does not exist.
     :raises RegistryError: the registry can't be asked: that never means "not published".
     """

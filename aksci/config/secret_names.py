@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["secret_names", "withheld_names"]
 
 _ADDRESS = "env://"
-"""How cosign is told that a variable holds a key."""
+"""Prefix of a key reference of cosign's: the rest names the variable that holds the key."""
 
 
 def secret_names(config: Config) -> frozenset[str]:

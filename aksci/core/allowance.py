@@ -1,4 +1,4 @@
-"""How much may be made of a small input whose parts name each other: variables, above all."""
+"""How much one input may take: what its variables are filled in with, what is read of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_ARG_STRLEN)."""
 
 
 class Allowance:
-    """So many characters may be filled in, in all texts together.
+    """So many characters, or bytes, for all texts together. Threads that share it need a lock.
 
     Twenty lines such as ``B=$A$A`` make a million characters of one, and forty more than a machine
     has memory.
@@ -20,6 +20,6 @@ class Allowance:
         self._left = total
 
     def take(self, count: int) -> bool:
-        """Take some of it; tell whether so much was left."""
+        """Take some of it; return whether so much was left."""
         self._left -= count
         return self._left >= 0

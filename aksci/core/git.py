@@ -1,4 +1,4 @@
-"""All that is asked of git: about the repository around the project, and by one function.
+"""Every call of git, in one function: questions about the repository around the project.
 
 The sources may hold what git takes for a repository: a bare one needs no more than ``HEAD``,
 ``objects`` and ``refs``, which a commit may contain, and a ``config`` beside them names commands

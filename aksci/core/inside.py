@@ -1,6 +1,6 @@
 """Find and read what a project's files name: links are followed, and never lead outside.
 
-A pull request may bring any link. Text alone tells nothing of where a path leads: ``web`` may be a
+A pull request may bring any link. The text of a path does not show where it leads: ``web`` may be a
 link to a runner's home folder, whose files would then come into an image, or into a message.
 
 The work folder, where we write, follows no link at all: ``aksci.core.work_folder``.

@@ -1,6 +1,6 @@
 """Names that a public module looks up when they are first asked for: ``lazy_names``.
 
-PEP 562. Whoever imports one name waits for the module that defines it, and for no other.
+PEP 562. Importing one name loads the module that defines it, and no other.
 """
 
 from __future__ import annotations

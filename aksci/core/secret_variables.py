@@ -121,7 +121,7 @@ class VisibleVariables(dict[str, str]):
     """The variables that files of other tools may read.
 
     Those that hold secrets are not among them. Who asks for one learns that it is not set, and
-    ``tell`` is told its name.
+    ``tell`` gets its name.
 
     :param ours: the names that aksci.toml gives to secrets; nothing allows them.
     :param allowed: names that aksci.toml lets such files read, though they look like secrets'.
@@ -147,7 +147,7 @@ class VisibleVariables(dict[str, str]):
             if len(variables[name]) >= SHORTEST
         }
         self.ours = frozenset(own | {*ours})
-        """Variables that hold secrets of aksci, whoever sets them."""
+        """Variables that hold secrets of aksci, from whatever source."""
         self.withheld = frozenset(
             name
             for name, value in variables.items()
@@ -164,7 +164,7 @@ class VisibleVariables(dict[str, str]):
         return VisibleVariables(self._given, ours=ours, allowed=allowed, tell=self.tell)
 
     def telling(self, tell: Callable[[str], None]) -> VisibleVariables:
-        """Return the same variables, which tell somebody else."""
+        """Return the same variables with another ``tell``."""
         found = self.over({})
         found.tell = tell
         return found

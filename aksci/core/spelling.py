@@ -1,4 +1,4 @@
-"""Names that somebody misspelt: which one was meant."""
+"""Suggestions for misspelt names."""
 
 from __future__ import annotations
 

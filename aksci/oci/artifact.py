@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aksci.core.allowance import Allowance
 from aksci.core.concurrency import gather
 from aksci.core.errors import DamagedInRegistry, NotFoundInRegistry, RegistryError
 from aksci.core.strict_json import parse_json
@@ -154,7 +155,7 @@ def read_artifact(
         _require_content(manifest.content, reference, manifest)
     if manifest.artifact_type != artifact_type:
         raise manifest.damaged(f"it is no {artifact_type}")
-    if manifest.may_run:  # a record or a signature, and somebody's image: it goes where that goes
+    if manifest.may_run:  # an image that poses as a record: promoted with it, it could be run
         raise manifest.damaged("it could be run as an image")
     if subject and manifest.subject != subject:
         raise manifest.damaged("it is about something else")
@@ -240,7 +241,7 @@ def attach(
 def attached(registry: Registry, ref: ImageRef, kind: str) -> tuple[bytes, ...]:
     """Return all of a kind that is kept beside an image, and that can be read, in no set order.
 
-    Whoever may push can have put it there: only a signature tells who has.
+    A user with push access can put anything there: only a signature says who did.
 
     :raises RegistryError: the registry can't be asked, or there are more than 20,000 of them, or
         256 MiB.
@@ -252,7 +253,8 @@ def attached(registry: Registry, ref: ImageRef, kind: str) -> tuple[bytes, ...]:
     )
     if len(listed) > _MOST_LISTED:
         raise too_many
-    room = _Room(_MOST_ATTACHED)
+    allowance = Allowance(_MOST_ATTACHED)
+    taking = threading.Lock()
 
     def read(entry: Descriptor) -> bytes | None:
         # Damaged ones are left out: they must not hide the others.
@@ -261,27 +263,15 @@ def attached(registry: Registry, ref: ImageRef, kind: str) -> tuple[bytes, ...]:
                 registry, ref.repository, entry.digest, artifact_type=kind, subject=ref.digest
             )
             content = artifact.read()
-            if not room.take(len(content)):
+            with taking:
+                fits = allowance.take(len(content))
+            if not fits:
                 raise too_many
             return content
         return None
 
     found = gather(read, listed, limit=_THREADS, name="attached")
     return tuple(content for content in found if content is not None)
-
-
-class _Room:
-    """Bytes that may be held, counted by several threads."""
-
-    def __init__(self, left: int) -> None:
-        self._left = left
-        self._lock = threading.Lock()
-
-    def take(self, size: int) -> bool:
-        """Take some of it; tell whether so much was left."""
-        with self._lock:
-            self._left -= size
-            return self._left >= 0
 
 
 def push_image(

@@ -165,7 +165,7 @@ class Manifest:
     def images(self) -> tuple[Descriptor, ...]:
         """What an index lists and something may run."""
         found = tuple(entry for entry in self.entries if not entry.is_attestation)
-        # Each is asked for: an index of millions would keep whoever looks at it for hours.
+        # Each takes a request: an index of millions would take hours.
         if len(found) > _MOST_IMAGES:
             raise self.damaged(f"it lists {len(found):,} images, more than there are platforms")
         return found

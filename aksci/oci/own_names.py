@@ -1,8 +1,8 @@
 """Which repositories and tags of a registry are aksci's own. No image of a project may have them.
 
 All that aksci writes beside images is below ``<project>/``, too. An image called ``release`` would
-share its tags with the releases, so whoever names an image asks here. Who writes something new adds
-its name here: a test looks for writers that did not.
+share its tags with the releases, so images' names are checked here. Code that writes more adds
+its name here: a test looks for writers that are missing.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from aksci.environment import Environment
     from aksci.images.build.build_record import Build
+    from aksci.supply.release.chart import Chart
     from aksci.supply.release.release import Release
     from aksci.supply.scan.verdict import Verdict
 
@@ -51,9 +52,8 @@ def _publish(env: Environment, build: Build, verdicts: Mapping[str, Verdict]) ->
     from aksci.supply.sign.sign_build import require_signed
 
     require_signed(build, verdicts, env.signer)
-    # A release that can't be made leaves no tag at what is in none.
-    if build.complete:
-        read_charts(env.config, env.root)
+    # Before a tag moves: a release that can't be made leaves none at what is in no release.
+    charts = read_charts(env.config, env.root) if build.complete else {}
     for move in publish_tags(build, env.registry):
         env.reporter.line(f"{move.repository}:{move.tag} is now {move.new}")
     if not build.complete:
@@ -61,17 +61,27 @@ def _publish(env: Environment, build: Build, verdicts: Mapping[str, Verdict]) ->
             f"no release: {len(build.left_out)} of the project's images were left out (--only)"
         )
         return None
-    return _release(env, build, verdicts)
+    return _release(env, build, charts, verdicts)
 
 
-def _release(env: Environment, build: Build, verdicts: Mapping[str, Verdict]) -> Release:
+def _release(
+    env: Environment,
+    build: Build,
+    charts: Mapping[str, Chart],
+    verdicts: Mapping[str, Verdict],
+) -> Release:
     from aksci.supply.release.make_release import make_release
     from aksci.supply.release.release_file import write_release_file
     from aksci.supply.release.sign_release import publish_release
     from aksci.supply.sign.sign_build import build_origin
 
     release = make_release(
-        build, config=env.config, root=env.root, verdicts=verdicts, registry=env.registry
+        build,
+        config=env.config,
+        root=env.root,
+        charts=charts,
+        verdicts=verdicts,
+        registry=env.registry,
     )
     origin = build_origin(build)
     publish_release(release, registry=env.registry, signer=env.signer, origin=origin)

@@ -35,7 +35,7 @@ class RequestHead(BaseHTTPRequestHandler):
 
     @property
     def waits(self) -> bool:
-        """Whether the client sends its body only when it is told to (RFC 9110, section 10.1.1)."""
+        """Whether the client waits for "100 Continue" before the body (RFC 9110, 10.1.1)."""
         return self.headers.get("Expect", "").lower() == "100-continue"
 
     def handle_expect_100(self) -> bool:

@@ -1,7 +1,7 @@
 """What Helm and aksci keep in a cluster about their own work: no chart may write it.
 
 A revision of Helm's is a Secret that holds manifests. Going back to it applies them as they are,
-so a chart that brings such a Secret would bring what nobody has looked at.
+so a chart that brings such a Secret would bring manifests that no check has seen.
 """
 
 from __future__ import annotations

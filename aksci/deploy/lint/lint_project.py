@@ -191,7 +191,7 @@ def _lint_dockerfiles(paths: Sequence[Path], root: Path, tools: LintTools) -> li
     try:
         found = parse_json(result.stdout or "[]")
     except MALFORMED:
-        # Cut off: nobody reads so much.
+        # Its output was cut off at the limit.
         return [_error("Dockerfile", "hadolint", f"it found more than {LIMITS.output >> 20} MB")]
     levels: dict[str, Level] = {"error": "error", "warning": "warning"}
     return [

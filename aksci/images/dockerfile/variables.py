@@ -61,7 +61,7 @@ class Scope:
 
     :param args: build arguments.
     :param defaults: the ARGs before the first FROM, and the platform's.
-    :param allowance: of all stages. Once it is used up, nobody knows what a word means.
+    :param allowance: of all stages. Once it is used up, all words are unknown.
     """
 
     def __init__(

@@ -274,7 +274,7 @@ def _check_definition(content: bytes, where: str) -> None:
         ):
             raise ConfigError(
                 f"{where}: only CustomResourceDefinitions may be in crds: Helm installs what is "
-                "there without rendering it, so nobody sees what it runs.",
+                "there without rendering it, so no check sees what it runs.",
                 hint="move it to the chart's templates.",
             )
 

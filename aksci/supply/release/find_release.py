@@ -97,7 +97,7 @@ def list_releases(registry: Registry, project: str, *, signer: Signer) -> Releas
         raise RegistryError(
             f"{registry.host}/{release_repository(project)} has {len(tags):,} releases; no more "
             f"than {_MOST:,} can be listed.",
-            hint="delete those that nobody needs, and see who may push there.",
+            hint="delete those that are not needed, and check who has push access.",
         )
     found = gather(
         lambda tag: _listed(registry, project, tag, signer),

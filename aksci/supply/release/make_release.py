@@ -71,23 +71,24 @@ def make_release(
     *,
     config: Config,
     root: Path,
+    charts: Mapping[str, Chart],
     verdicts: Mapping[str, Verdict],
     registry: Registry,
 ) -> Release:
-    """Pack and store every service's chart, then store the release and its ``r-…`` tag.
+    """Store every service's chart, then the release and its ``r-…`` tag.
 
     The same inputs make the same release. ``publish_release`` signs it.
 
     :param root: the project's folder.
+    :param charts: as ``read_charts`` returns them.
     :raises UsageError: an image that a service names was not built.
     :raises TrustError: an image has no stored, passing verdict.
-    :raises ConfigError: a chart or a migration can't be read.
+    :raises ConfigError: a migration can't be read.
     """
     images = {
         name: release_image(image, verdicts.get(name))
         for name, image in sorted(build.images.items())
     }
-    charts = read_charts(config, root)
     services = {
         name: _make_service(
             name, service, config.project.name, root, images, charts[name], registry

@@ -93,7 +93,7 @@ class ReleaseArtifacts:
             try:
                 verdict = read_verdict(self.registry, image.ref, digest)
             except (NotFoundInRegistry, DamagedInRegistry):
-                continue  # it names nothing then; whoever verifies the release tells of it
+                continue  # it names nothing then; verifying the release reports it
             named = filter(is_digest, (*verdict.reports, *verdict.sboms))
             self.bound.update(image.ref.beside(each) for each in named)
 

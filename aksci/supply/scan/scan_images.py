@@ -56,8 +56,8 @@ def scan_images(
     :param root: the project's folder, where the policy names files.
     :param bases: the base of each image, by its name: it tells whose a finding is.
     :param outside: returns the client of another registry's host, for bases that are there.
-    :param trusted: whether a remembered verdict is trusted, one that fails too. Anybody who may
-        push could have put it there. Without this, none is. It is called from several threads.
+    :param trusted: whether a remembered verdict is trusted, one that fails too: a user
+        with push access can store any. Default: none is. It is called from several threads.
     :raises GateError: an image could not be scanned. A failing verdict is returned, not raised.
     :raises ConfigError: a file that the policy names is missing or damaged.
     """

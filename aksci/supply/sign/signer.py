@@ -178,7 +178,7 @@ def signatures_of(
     By digest, each with the claims that it surely has; none where that is not known.
 
     A signer tells by ``stored_signatures(ref, listed)``, or by ``artifact_types``, the types of
-    what it stores: then the newest of these, whoever has stored them, up to 100.
+    what it stores: then the newest 100 of these, without proof of who stored them.
 
     :raises RegistryError: the registry can't be asked.
     """

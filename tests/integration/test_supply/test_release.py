@@ -25,6 +25,7 @@ from aksci.supply.release.make_release import (
     NoReleaseError,
     load_release,
     make_release,
+    read_charts,
 )
 from aksci.supply.release.release_evidence import load_evidence
 from aksci.supply.release.release_file import read_release_file, write_release_file
@@ -124,6 +125,7 @@ def make(record, config, root, verdicts, registry):
             given["record"],
             config=config,
             root=root,
+            charts=read_charts(config, root),
             verdicts=given["verdicts"],
             registry=registry,
         )

@@ -23,7 +23,7 @@ from aksci.images.build.build_record import Base, Build, BuiltImage
 from aksci.local.endpoints import Endpoints
 from aksci.oci.artifact import push_artifact
 from aksci.pipelines.show_release import release as session
-from aksci.supply.release.make_release import make_release
+from aksci.supply.release.make_release import make_release, read_charts
 from aksci.supply.release.release_file import write_release_file
 from aksci.supply.release.sign_release import publish_release
 from aksci.supply.scan.scan_images import scan_images
@@ -156,7 +156,12 @@ def build(env, root, registry, scanner, signer, make_image, notes, commit):
             root=root,
         )
         made = make_release(
-            record, config=env.config, root=root, verdicts=verdicts, registry=registry
+            record,
+            config=env.config,
+            root=root,
+            charts=read_charts(env.config, root),
+            verdicts=verdicts,
+            registry=registry,
         )
         if sign:
             origin = Origin(commit=record.commit, run=run)

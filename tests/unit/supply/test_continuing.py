@@ -11,7 +11,7 @@ from aksci.core.errors import NotFoundInRegistry, TrustError, UnreachableError, 
 from aksci.images.build.build_record import Base, Build, BuiltImage
 from aksci.oci.references import ImageRef
 from aksci.supply.release.continued import chain_of, continue_release, continues, publish_continued
-from aksci.supply.release.make_release import load_release, make_release
+from aksci.supply.release.make_release import load_release, make_release, read_charts
 from aksci.supply.release.sign_release import publish_release, sign_release
 from aksci.supply.scan.verdict import Verdict
 from aksci.supply.sign.make_signer import RememberingSigner
@@ -27,14 +27,17 @@ from aksci.supply.sign.signer import (
 from aksci.testing.memory_registry import MemoryRegistry
 
 HOST = "localhost:5000"
-CONFIG = {
-    "schema": 1,
-    "project": {"name": "shop", "source": "https://example.com/shop"},
-    "images": {"base": {"dockerfile": "Dockerfile"}, "web": {"dockerfile": "Dockerfile"}},
-    "services": {
-        "web": {"chart": "chart", "images": {"image": "web"}, "migrations": ["db/*.sql"]},
+CONFIG = Config.model_validate(
+    {
+        "schema": 1,
+        "project": {"name": "shop", "source": "https://example.com/shop"},
+        "images": {"base": {"dockerfile": "Dockerfile"}, "web": {"dockerfile": "Dockerfile"}},
+        "services": {
+            "web": {"chart": "chart", "images": {"image": "web"}, "migrations": ["db/*.sql"]},
+        },
     },
-}
+    strict=False,
+)
 
 
 def writes(registry):
@@ -122,8 +125,9 @@ def before(root, registry):
     images = {name: built(name, number) for name, number in (("base", 10), ("web", 11))}
     return make_release(
         Build(run_id="1", commit="c" * 40, environment="local", images=images),
-        config=Config.model_validate(CONFIG, strict=False),
+        config=CONFIG,
         root=root,
+        charts=read_charts(CONFIG, root),
         verdicts={name: verdict(image.ref) for name, image in images.items()},
         registry=registry,
     )
@@ -165,8 +169,9 @@ def test_it_is_what_a_build_of_the_same_images_would_have_made(registry, before,
     images = {"base": built("base", 10), "web": built("web", 12)}
     again = make_release(
         Build(run_id="2", commit="c" * 40, environment="local", images=images),
-        config=Config.model_validate(CONFIG, strict=False),
+        config=CONFIG,
         root=root,
+        charts=read_charts(CONFIG, root),
         verdicts={name: verdict(image.ref) for name, image in images.items()},
         registry=registry,
     )

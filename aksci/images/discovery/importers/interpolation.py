@@ -178,7 +178,7 @@ def read_env_file(
     except UnicodeDecodeError:
         raise ConfigError(f"{shown} can't be read: it is not UTF-8.") from None
     found: dict[str, str] = {}
-    # Not copied: VisibleVariables tells who asks for a secret. Nobody writes to it.
+    # Not copied: VisibleVariables reports each request for a secret. It is only read.
     known = ChainMap(cast("dict[str, str]", variables), found)
     allowance = allowance or Allowance(TOTAL)
     lines = deque(content.replace("\r\n", "\n").split("\n"))

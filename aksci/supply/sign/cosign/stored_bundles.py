@@ -63,7 +63,7 @@ def claims_of(
 ) -> dict[str, str] | None:
     """Return what a bundle says of an image; None: it is on another one, or not by the key.
 
-    :param key: None: the key is not known here, so that anybody may have signed.
+    :param key: None: the key is not known here, so any key may have signed it.
     """
     try:
         envelope = bundle["dsseEnvelope"]
