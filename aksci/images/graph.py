@@ -16,8 +16,9 @@ from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.dockerfile.parser import Dockerfile, parse_dockerfile
 from aksci.images.dockerfile.recipe import EdgeType, Need, Recipe, unite
 from aksci.images.dockerfile.stages import resolve_stages
+from aksci.images.owners import find_owners
 from aksci.images.platforms import platform_args, this_platform
-from aksci.oci.references import HUB_NAMES, Reference, parse_reference
+from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from aksci.images.discovery.importers.imported import Importer
     from aksci.images.discovery.specs import ImageSpec
     from aksci.images.dockerfile.parser import Instruction
+    from aksci.images.owners import Owners
 
 __all__ = [
     "SYNTAX_ARG",
@@ -45,11 +47,6 @@ SYNTAX_ARG = "BUILDKIT_SYNTAX"
 """The build argument that names the frontend, in place of ``# syntax=``."""
 
 _T = TypeVar("_T")
-# The embedded platform's registry, which no environment has to name.
-_EMBEDDED = "localhost:5000"
-_HUB = "docker.io"
-_OFFICIAL = "library/"
-"""Before Docker Hub's own names of one word."""
 _MOST_ROUNDS = 20
 """How often ONBUILD may make an image need bases that have an ONBUILD of their own."""
 _SHOWN = 20
@@ -146,13 +143,11 @@ def build_graph(
     specs = discover_images(root, config, builder_platform=builder_platform, importer=importer)
     parsed: dict[str, Dockerfile] = {}
     inside = Inside(root)
-    owners = _owners(config, specs)
+    owners = find_owners(config, specs)
     # Which ONBUILD counts where is known only once every image has been read.
     read = _for_each(specs, config, lambda spec: read_image(root, spec, parsed, inside=inside))
     images = _for_each(specs, config, lambda spec: _with_triggers(read[spec.name], read, owners))
-    needs = _for_each(
-        specs, config, lambda spec: frozenset(_connect(images[spec.name], specs, owners))
-    )
+    needs = _for_each(specs, config, lambda spec: _needs(images[spec.name], specs, owners))
     found = frozenset[Edge | External]().union(*needs.values())
     graph = Graph(
         root=root,
@@ -263,47 +258,7 @@ def _by_name(
     return {name: tuple(its) for name, its in found.items()}
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Owners:
-    """What makes a name ours.
-
-    A name with a registry means an image of the project if that is a registry of the project's. One
-    without means ours if it is an image's repository, or what a file of another tool calls it.
-
-    Docker Hub is where nobody here publishes, unless an environment says so. So two names mean what
-    Docker takes them for: one of its own (``nginx``) or of such a file, where ``docker.io/`` stands
-    before it; and the same without it, in the Dockerfile of the very image that is called so.
-    """
-
-    own: Mapping[str, str]
-    """In full -> image: its repository, with each registry of the project's, and with none."""
-    called: Mapping[str, str]
-    """In full -> image: what other tools' files call it."""
-    hub: bool
-    """Whether Docker Hub is a registry of the project's."""
-
-    def find(self, reference: str, *, asking: str) -> str | None:
-        """Return the image of this project that a need means; None: it is from outside.
-
-        :param asking: the image that needs it.
-        """
-        if reference.startswith(OUR_IMAGE):
-            return reference.removeprefix(OUR_IMAGE)
-        written = reference.removeprefix(DOCKER_IMAGE)
-        parsed = parse_reference(written)
-        full = str(parsed)
-        # A digest names one build of the past, even of ours: nothing of this run replaces it.
-        if parsed.digest:
-            return None
-        owner = self.own.get(full) or self.called.get(full)
-        hubs = parsed.registry == _HUB and not self.hub
-        if hubs and (parsed.repository.startswith(_OFFICIAL) or full not in self.own):
-            said_in_full = written.partition("/")[0] in HUB_NAMES
-            return None if said_in_full or owner == asking else owner
-        return owner
-
-
-def _owner_of(spec: ImageSpec, need: Need, owners: _Owners) -> str | None:
+def _owner_of(spec: ImageSpec, need: Need, owners: Owners) -> str | None:
     """Return the image of this project that a need means.
 
     :raises ConfigError: it is a frontend that can't be the name of an image.
@@ -316,7 +271,7 @@ def _owner_of(spec: ImageSpec, need: Need, owners: _Owners) -> str | None:
         ) from None
 
 
-def _with_triggers(image: Image, images: Mapping[str, Image], owners: _Owners) -> Image:
+def _with_triggers(image: Image, images: Mapping[str, Image], owners: Owners) -> Image:
     """Add what the ONBUILD of this project's images makes their dependents do.
 
     It may copy from a stage that nothing needed before, which is based on further images.
@@ -338,8 +293,30 @@ def _with_triggers(image: Image, images: Mapping[str, Image], owners: _Owners) -
     )
 
 
+def _needs(
+    image: Image, specs: Mapping[str, ImageSpec], owners: Owners
+) -> frozenset[Edge | External]:
+    """Return what leads to an image.
+
+    :raises ConfigError: one name would mean two images. BuildKit replaces an image's name by a
+        named context however it is written, ``docker.io/library/`` before it or not.
+    """
+    found = frozenset(_connect(image, specs, owners))
+    outside = {one.reference for one in found if isinstance(one, External) and one.type != "syntax"}
+    for one in found:
+        if isinstance(one, Edge) and one.reference in outside:
+            ours = parse_reference(own_reference(specs[one.base])).familiar
+            raise ConfigError(
+                f"{image.spec.dockerfile}: {one.reference} is an image of Docker Hub where it is "
+                f"written so, and the image {one.base} of this project where it is written short: "
+                "BuildKit can't be told which is meant where.",
+                hint=f"write {ours} where the project's own image is meant.",
+            )
+    return found
+
+
 def _connect(
-    image: Image, specs: Mapping[str, ImageSpec], owners: _Owners
+    image: Image, specs: Mapping[str, ImageSpec], owners: Owners
 ) -> Iterator[Edge | External]:
     """Yield what leads to an image: from its Dockerfile, its contexts and its ``requires``."""
     name = image.spec.name
@@ -369,7 +346,7 @@ def _connect(
         yield Edge(base=required, to=name, type="requires", reference=reference)
 
 
-def _require_platforms(graph: Graph, owners: _Owners) -> None:
+def _require_platforms(graph: Graph, owners: Owners) -> None:
     """Refuse an image for a platform that an image below it is not built for.
 
     BuildKit notices it of an index alone: of a base that is one manifest, it takes the layers for
@@ -397,33 +374,6 @@ def _unknown(spec: ImageSpec, key: str, name: str, specs: Mapping[str, ImageSpec
     return ConfigError(
         f"images.{spec.name}.{key}: there is no image {name}. Known: {', '.join(specs)}."
     )
-
-
-def _owners(config: Config, specs: Mapping[str, ImageSpec]) -> _Owners:
-    """Return which image a full reference means: with no registry, or with one of the project's."""
-    # One Dockerfile serves all environments: none of their names is an image from outside.
-    given = {env.registry for env in config.environments.values() if env.registry}
-    # Docker Hub's stands for none, too: that is how a reference without a registry is read.
-    registries = {_HUB, _EMBEDDED, *given}
-    owners: dict[str, str] = {}
-    for spec in specs.values():
-        for tag in spec.tags:
-            claimed = parse_reference(f"{spec.repository}:{tag}").repository
-            for registry in registries:
-                # Docker Hub alone puts ``library/`` before a name of one word.
-                repository = claimed if registry == _HUB else spec.repository
-                reference = str(Reference(registry, repository, tag))
-                other = owners.setdefault(reference, spec.name)
-                if other != spec.name:
-                    raise ConfigError(
-                        f"The images {other} and {spec.name} are both {spec.repository}:{tag}.",
-                        hint=f"give [images.{spec.name}] another repository or other tags.",
-                    )
-    called: dict[str, str] = {}
-    for spec in specs.values():
-        for alias in spec.aliases:
-            called.setdefault(alias, spec.name)
-    return _Owners(own=owners, called=called, hub=not given.isdisjoint(HUB_NAMES))
 
 
 def _order(parents: Mapping[str, frozenset[str]]) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ __all__ = [
     "is_digest",
     "is_repository",
     "parse_reference",
+    "says_hub",
 ]
 
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -37,6 +38,11 @@ _SHOWN = 100
 _HUB = "docker.io"
 HUB_NAMES = frozenset({"docker.io", "index.docker.io"})
 """How Docker Hub is written; a name without a registry is read as one there."""
+
+
+def says_hub(reference: str) -> bool:
+    """Tell whether a reference is written with Docker Hub's name, where most leave it out."""
+    return reference.partition("/")[0] in HUB_NAMES
 
 
 def is_repository(name: str) -> bool:

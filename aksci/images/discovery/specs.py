@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.engines.builder import Attestations
 from aksci.images.platforms import parse_platforms
 from aksci.oci.own_names import is_own_repository, is_own_tag
-from aksci.oci.references import is_repository, parse_reference
+from aksci.oci.references import is_repository, parse_reference, says_hub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -59,6 +60,8 @@ class ImageSpec:
     aliases: tuple[str, ...] = ()
     """Further full references by which Dockerfiles may mean it: what Bake, Compose or Skaffold
     call it, with their registry."""
+    said: frozenset[str] = frozenset()
+    """Those of ``aliases`` that are written with ``docker.io/`` there."""
 
 
 def discover_images(
@@ -131,7 +134,17 @@ def _spec(config: Config, one: Imported, builder_platform: str, inside: Inside) 
         contexts=dict(one.contexts),
         attestations=Attestations(provenance=config.build.provenance, sbom=config.build.sbom),
         aliases=aliases,
+        said=_said_in_full((*one.references, *one.aliases)) & {*aliases},
     )
+
+
+def _said_in_full(references: tuple[str, ...]) -> frozenset[str]:
+    """Return the full references that are written with Docker Hub's name."""
+    found = set()
+    for one in filter(says_hub, references):
+        with contextlib.suppress(ConfigError):  # a table names it in another way
+            found.add(str(parse_reference(one)))
+    return frozenset(found)
 
 
 def _platforms(config: Config, one: Imported, builder: str) -> tuple[str, ...]:

@@ -386,3 +386,43 @@ def test_mistakes_are_told(project):
 def _images(release):
     found = release.get("images", release)
     return found if isinstance(found, dict) else {one["name"]: one for one in found}
+
+
+def test_a_base_of_docker_hub_is_seen_to_move_though_a_service_is_called_like_it(project):
+    """``image: nginx`` and FROM nginx; FROM docker.io/library/nginx in another Dockerfile."""
+    hub = f"{project.name}-hub"
+    # The platform's registry is Docker Hub's mirror.
+    project.base = f"{project.platform.registry}/library/{hub}:1"
+    project.move_base("first")
+    project.configure(cascade="false")
+    toml = (project.folder / "aksci.toml").read_text().partition("[services")[0]
+    project.write(
+        "aksci.toml", toml.replace('dockerfiles = ["*/Dockerfile"]', 'compose = ["compose.yaml"]')
+    )
+    project.write(
+        "compose.yaml",
+        f"services:\n  proxy: {{image: '{hub}:1', build: proxy}}\n"
+        "  control: {build: control}\n  front: {build: front}\n",
+    )
+    project.write("proxy/Dockerfile", f"FROM {hub}:1\nENV PROXY=yes\n{RUN}")
+    project.write("front/Dockerfile", f"FROM {hub}:1\nCOPY --from={hub}:1 /etc/version /seen\n")
+    project.write("control/Dockerfile", f"FROM docker.io/library/{hub}:1\nENV CONTROL=yes\n{RUN}")
+    project.run("build")
+    images = {"proxy": f"{hub}", "control": "control", "front": "front"}
+    before = {name: project.digest(image, "1" if name == "proxy" else "latest")
+              for name, image in images.items()}  # fmt: skip
+    moved = project.move_base("second")
+    project.run("plan", "--format", "json", "--output", ".aksci/plan.json")
+    plan = json.loads((project.folder / ".aksci/plan.json").read_text())
+    work = {one["image"]: one for one in plan["work"]}
+    assert {name: one["action"] for name, one in work.items()} == dict.fromkeys(before, "build")
+    full = f"docker.io/library/{hub}:1"
+    for name in ("proxy", "control"):
+        (reason,) = work[name]["reasons"]
+        assert (reason["code"], reason["reference"], reason["after"]) == ("BASE", full, moved)
+    project.run("cascade")
+    assert project.actions() == {"proxy": "rebuilt", "control": "rebuilt", "front": "rebuilt"}
+    after = {name: project.digest(image, "1" if name == "proxy" else "latest")
+             for name, image in images.items()}  # fmt: skip
+    assert not set(before.values()) & set(after.values())
+    assert "0 built, 3 unchanged" in project.run("build", "--until", "sign")

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from aksci.core.errors import ConfigError
+from aksci.images.discovery.importers.imported import Importer
 from aksci.images.graph import graph_document, read_image
 
 
@@ -449,13 +450,110 @@ def test_docker_hub_is_where_nobody_here_publishes(project):
 
 
 def test_docker_hub_may_be_an_environments_registry(project):
+    """Nobody publishes at docker.io/library even so, and what an image is made of is not itself."""
     toml = '[discover]\ncompose = ["compose.yaml"]\n[environments.hub]\nregistry = "docker.io"\n'
     graph = project(HUBS, f'{toml}platform = "external"\nnamespace = "shop"\n')
-    assert {(one.image, one.previous) for one in graph.external} == {
-        ("proxy", True),
-        ("redis", True),
+    assert {(one.image, one.reference, one.previous) for one in graph.external} == {
+        ("proxy", "docker.io/library/nginx:latest", False),
+        ("redis", "docker.io/bitnami/redis:latest", False),
+        ("full", "docker.io/library/nginx:latest", False),
     }
-    assert ("proxy", "full", "stage") in edges(graph)
+    assert ("redis", "full", "runtime") in edges(graph)
+
+
+@pytest.mark.parametrize("source", ["table", "compose", "bake", "skaffold"])
+@pytest.mark.parametrize(
+    ("dockerfile", "kind"),
+    [
+        ("FROM nginx", "runtime"),
+        ("FROM nginx:latest AS a\nFROM scratch\nCOPY --from=a / /", "stage"),
+        ("FROM scratch\nCOPY --from=nginx / /", "copy"),
+        ("FROM busybox\nRUN --mount=from=nginx,target=/n x", "mount"),
+    ],
+)
+def test_whatever_names_an_image_like_one_of_docker_hubs_what_it_is_made_of_is_there(
+    project, source, dockerfile, kind
+):
+    files = {"proxy/Dockerfile": dockerfile, "other/Dockerfile": dockerfile,
+             "full/Dockerfile": dockerfile.replace("nginx", "docker.io/library/nginx")}  # fmt: skip
+    said = {
+        "table": '[images.proxy]\ndockerfile = "proxy/Dockerfile"\nrepository = "nginx"\n',
+        "compose": '[discover]\ncompose = ["compose.yaml"]\n',
+        "bake": '[discover]\nbake = ["docker-bake.json"]\n',
+        "skaffold": '[discover]\nskaffold = ["skaffold.yaml"]\n',
+    }
+    files["compose.yaml"] = "services: {proxy: {image: nginx, build: proxy}}"
+    files["skaffold.yaml"] = (
+        "apiVersion: skaffold/v4beta11\nbuild: {artifacts: [{image: nginx, context: proxy}]}"
+    )
+    files["docker-bake.json"] = "{}"
+    toml = said[source] + "".join(
+        f'[images.{name}]\ndockerfile = "{name}/Dockerfile"\n' for name in ("other", "full")
+    )
+    bake = {"target": {"proxy": {"context": "proxy", "tags": ["nginx"]}}}
+    graph = project(files, toml, importer=Importer(bake_print=lambda *_: bake))
+    proxy = "nginx" if source == "skaffold" else "proxy"
+    nginx = [(one.image, one.previous) for one in graph.external if "nginx" in one.reference]
+    assert nginx == sorted([("full", False), (proxy, False)])
+    assert edges(graph) == {(proxy, "other", kind)}
+
+
+SAID = """
+services:
+  base: {image: 'docker.io/acme/base:1', build: base}
+  app: {image: 'docker.io/acme/app:1', build: app}
+  copy: {image: 'acme/copy:1', build: copy}
+"""
+
+
+def test_a_file_that_names_its_images_at_docker_hub_means_them_where_dockerfiles_do_so(project):
+    """Many Bake files do: ``tags = ["docker.io/acme/base:1"]``; ``library/`` is none of theirs."""
+    files = {
+        "compose.yaml": SAID,
+        "base/Dockerfile": "FROM docker.io/library/debian",
+        "app/Dockerfile": "FROM docker.io/acme/base:1",
+        "copy/Dockerfile": "FROM acme/base:1 AS a\nFROM docker.io/acme/copy:1",
+    }
+    graph = project(files, '[discover]\ncompose = ["compose.yaml"]\n')
+    assert edges(graph) == {("base", "app", "runtime")}
+    files["copy/Dockerfile"] = "FROM acme/base:1 AS a\nFROM scratch\nCOPY --from=a / /"
+    graph = project(files, '[discover]\ncompose = ["compose.yaml"]\n')
+    assert edges(graph) == {("base", "app", "runtime"), ("base", "copy", "stage")}
+
+
+def test_a_dockerfile_that_means_ours_and_docker_hubs_by_one_name_is_refused(project):
+    """BuildKit takes a named context for both: it can't be told which is meant where."""
+    files = HUBS | {
+        "front/Dockerfile": "FROM nginx AS a\nFROM docker.io/library/nginx\nCOPY --from=a / /"
+    }
+    with pytest.raises(ConfigError, match="front/Dockerfile: .*nginx.* the image proxy") as caught:
+        project(files, '[discover]\ncompose = ["compose.yaml"]\n')
+    assert "shop/nginx" in caught.value.hint
+
+
+ZABBIX = """
+services:
+  base: {image: 'zabbix/zabbix-build-base:alpine', build: base}
+  mysql: {image: 'zabbix/zabbix-build-mysql:alpine', build: mysql}
+  server: {image: 'zabbix/zabbix-server-mysql:alpine', build: server}
+"""
+
+
+def test_a_repository_whose_dockerfiles_name_its_images_as_docker_hub_has_them(project):
+    """As zabbix/zabbix-docker: ARG in the FROM, and all of it is built here."""
+    chain = (
+        "ARG BUILD_BASE=zabbix/zabbix-{}:alpine\nFROM ${{BUILD_BASE}} AS b\nFROM alpine\n"
+        "COPY --from=b / /"
+    )
+    files = {
+        "compose.yaml": ZABBIX,
+        "base/Dockerfile": "FROM alpine",
+        "mysql/Dockerfile": chain.format("build-base"),
+        "server/Dockerfile": chain.format("build-mysql"),
+    }
+    graph = project(files, '[discover]\ncompose = ["compose.yaml"]\n')
+    assert edges(graph) == {("base", "mysql", "stage"), ("mysql", "server", "stage")}
+    assert {one.reference for one in graph.external} == {"docker.io/library/alpine:latest"}
 
 
 def test_an_image_copies_from_its_own_earlier_version(project):
