@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +12,7 @@ from aksci.images.bases import BaseImageError, BaseResolver
 from aksci.images.graph import Graph, graph_document
 from aksci.images.lookup import Lookup
 from aksci.images.reasons import Reason, waits
+from aksci.images.same_builds import same_as, same_reason
 from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
@@ -74,6 +75,11 @@ class BuildPlan:
     def to_build(self) -> tuple[str, ...]:
         """Names of the images that would be built, in order."""
         return tuple(one.image for one in self.work if one.action == "build")
+
+    @property
+    def copied(self) -> tuple[str, ...]:
+        """Those of ``to_build`` that are the same build as another image, in order."""
+        return tuple(one.image for one in self.work if same_as(one.reasons))
 
     @cached_property
     def by_name(self) -> dict[str, Work]:
@@ -142,13 +148,15 @@ def plan_build(
         failures=failures or {},
         known=known,
     )
-    work = partial(_work, lookup)
-    outcome = lookup.run(work, selected=selected, workers=_LOOKUPS, stop=lambda: None)
+    outcome = lookup.run(
+        partial(_work, lookup), selected=selected, workers=_LOOKUPS, stop=lambda: None
+    )
     error: AksciError | None = next(iter(outcome.failed.values()), None)
     if error is not None:
         raise error
     done = [outcome.done[name] for name in graph.order if name in outcome.done]
-    plan = BuildPlan(graph=graph, work=tuple(one for one in done if isinstance(one, Work)))
+    work = _with_copies(graph, {one.image: one for one in done if isinstance(one, Work)})
+    plan = BuildPlan(graph=graph, work=work)
     undecided = [one for one in done if isinstance(one, Undecided)]
     if undecided:
         raise _undecided_error(plan, undecided)
@@ -202,6 +210,20 @@ def _work(lookup: Lookup, name: str, parents: Mapping[str, Work | Undecided]) ->
         key=inputs.key,
         inputs=inputs,
     )
+
+
+def _with_copies(graph: Graph, work: Mapping[str, Work]) -> tuple[Work, ...]:
+    """Say which images are only copied: of those that are the same build, one is built."""
+    made: list[Work] = []
+    for name, one in work.items():
+        others = graph.same_builds.get(name, ()) if one.action == "build" else ()
+        alike = [work[other] for other in others if other in work and work[other].key == one.key]
+        # What is finished is copied; else what comes first in the plan is built.
+        there = next((other for other in alike if other.action == "reuse"), None)
+        first = there or next((each for each in made if each in alike), None)
+        reasons = (same_reason(first.image),) if first else one.reasons
+        made.append(replace(one, reasons=reasons) if first else one)
+    return tuple(made)
 
 
 class _Collecting(BaseResolver):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KEY_SCHEMA",
     "Source",
+    "counting_args",
     "in_tag",
     "input_key",
     "source_of",
@@ -74,7 +75,7 @@ def source_of(image: Image, hasher: TreeHasher) -> Source:
     """
     return Source(
         recipe=_hash_recipe(image),
-        args=_counting_args(image),
+        args=counting_args(image),
         target=image.spec.target,
         platforms=image.spec.platforms,
         tree=_hash_trees(image, hasher),
@@ -102,7 +103,8 @@ def _named_folders(spec: ImageSpec) -> dict[str, str]:
     }
 
 
-def _counting_args(image: Image) -> dict[str, str]:
+def counting_args(image: Image) -> dict[str, str]:
+    """Return the build arguments that count, by name, as ``Source.args`` has them."""
     configured, recipe = image.spec.args, image.recipe
     if recipe.used_args is None:
         counting = frozenset(

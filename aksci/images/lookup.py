@@ -96,12 +96,18 @@ class Lookup:
             bases=bases or self.bases.for_image(name),
         )
 
+    def forced(self, name: str) -> bool:
+        """Tell whether an image is built in any case, or another one that is the same build."""
+        if not self.force:
+            return False
+        return name in self.force or not self.force.isdisjoint(self.graph.same_builds.get(name, ()))
+
     def find(self, name: str, inputs: Inputs) -> Finished | None:
         """Return the finished image that can be used as it is, or None."""
         key = inputs.key
         # An opaque image has a key, but nobody knows what else it is made of
         # (docs/adr/0004-opaque-images-and-platforms.md).
-        if name in self.force or key is None or not inputs.reusable:
+        if self.forced(name) or key is None or not inputs.reusable:
             return None
         found = self.finished(name, key)
         return found if found and self.trusts(name, key, found) else None
@@ -121,7 +127,7 @@ class Lookup:
 
     def reasons(self, name: str, inputs: Inputs) -> tuple[Reason, ...]:
         """Say why an image is to be built."""
-        if name in self.force:
+        if self.forced(name):
             return ({"code": "FORCED"},)
         key = inputs.key
         if self.trusted is not None and key and inputs.reusable:

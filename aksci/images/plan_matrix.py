@@ -143,7 +143,7 @@ def _groups(
     """Return which images are one job, all in the plan's order.
 
     Every job that needs an opaque image builds it, since nobody knows whether it is as before: so
-    whatever is downstream of one is in the same job.
+    whatever is downstream of one is in the same job. So are images that are the same build.
 
     :param whole: images that need each other are one job.
     """
@@ -160,8 +160,10 @@ def _groups(
         first[name] = name
         if not _reusable(plan, name) or parents & rebuilt:
             rebuilt.add(name)
-        for parent in sorted(parents if whole else parents & rebuilt):
-            first[find(name)] = find(parent)
+        # Beside each other, two jobs would both build what is built once.
+        same = first.keys() & set(plan.graph.same_builds.get(name, ()))
+        for other in sorted({*(parents if whole else parents & rebuilt), *same}):
+            first[find(name)] = find(other)
     found: dict[str, list[str]] = {}
     for name in needs:
         found.setdefault(find(name), []).append(name)

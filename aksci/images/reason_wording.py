@@ -114,6 +114,7 @@ _WORDS: dict[str, Callable[[Reason], str]] = {
     "OPAQUE": lambda reason: f"nobody knows what else it is made of: {reason['why']}",
     "PARENT": _parent,
     "PREVIOUSLY_FAILED": _failed,
+    "SAME": lambda reason: f"the same build as {reason['image']}",
     "SOURCE": _source,
     "UNSIGNED": lambda reason: (
         f"the registry's build of these inputs, {short_digest(reason['digest'])}, is not signed by "

@@ -50,11 +50,13 @@ REASON_CODES = (
     "OPAQUE",
     "PARENT",
     "PREVIOUSLY_FAILED",
+    "SAME",
     "SOURCE",
     "UNSIGNED",
 )
-"""All codes. ``FORCED`` and ``UNSIGNED`` are given by ``Lookup.reasons``, ``BASELINE`` by cascades
-(``Chooser``); all others here, where what an image is made of is compared with its last build."""
+"""All codes. ``FORCED`` and ``UNSIGNED`` are given by ``Lookup.reasons``, ``SAME`` by plans and
+builds (``same_builds``), ``BASELINE`` by cascades (``Chooser``); all others here, where what an
+image is made of is compared with its last build."""
 
 _SHOWN = 50
 """Files in one reason; ``count`` says how many there are."""

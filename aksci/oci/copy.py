@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from aksci.core.reporting import Reporter
-    from aksci.oci.closure import Blob, StoredManifest
+    from aksci.oci.closure import Blob, StoredManifest, Wanted
     from aksci.oci.copy_plan import BlobMove, TransferPlan
     from aksci.oci.references import ImageRef
     from aksci.oci.registry import Registry
@@ -54,10 +54,12 @@ def copy_image(
     reporter: Reporter,
     repository: str | None = None,
     tags: tuple[str, ...] = (),
+    wanted: Wanted | None = None,
 ) -> Transfer:
     """Copy one image with all that refers to it; see ``plan_transfer`` and ``apply_transfer``.
 
     :param repository: at the target. Default: the same.
+    :param wanted: chooses among what refers to it; None: all of it.
     """
     plan = plan_transfer(
         source,
@@ -66,6 +68,7 @@ def copy_image(
         reporter=reporter,
         tags=dict.fromkeys(tags, ref),
         repositories={ref.repository: repository} if repository else {},
+        wanted=wanted,
     )
     return apply_transfer(plan, source, target, reporter=reporter)
 

@@ -13,6 +13,7 @@ from aksci.images.plan_compare import DIFFERENCES
 from aksci.images.plan_matrix import matrix_document
 from aksci.images.reason_wording import explain, short_digest
 from aksci.images.reasons import waits
+from aksci.images.same_builds import same_as
 from aksci.report.markup import joined, markdown_table
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def _lines(plan: BuildPlan, width: int) -> list[str]:
             lines.append(f"  reuse  {one.image:{width}}  {one.digest}")
         else:
             first, *more = _told(plan, one)
-            lines.append(f"  build  {one.image:{width}}  {first}")
+            verb = "copy " if same_as(one.reasons) else "build"
+            lines.append(f"  {verb}  {one.image:{width}}  {first}")
             lines += [f"         {'':{width}}  {text}" for text in more]
     return lines
 
@@ -108,8 +110,9 @@ def _told(plan: BuildPlan, one: Work) -> list[str]:
 
 
 def _total(plan: BuildPlan) -> str:
-    count = len(plan.to_build)
-    return f"{count} to build, {len(plan.work) - count} to reuse."
+    count, copied = len(plan.to_build), len(plan.copied)
+    also = f", {copied} the same build by another name" if copied else ""
+    return f"{count - copied} to build{also}, {len(plan.work) - count} to reuse."
 
 
 def plan_comparison_text(document: Mapping[str, Any]) -> str:

@@ -171,9 +171,11 @@ def _keep(env: Environment, found: Graph, made: Build) -> None:
     if any(image.made for image in done.values()):
         # Else nothing is new, and git need not be asked what it brings.
         env.trust.remember(done.values())
-    built = sum(image.made for image in made.images.values())
+    copied = sum(bool(image.same_as) for image in made.images.values())
+    new = sum(image.made for image in made.images.values())
+    also = f", {copied} the same build by another name" if copied else ""
     failed = f", {len(made.failed)} failed" if made.failed else ""
-    env.reporter.line(f"{built} built, {len(made.images) - built} unchanged{failed}")
+    env.reporter.line(f"{new - copied} built{also}, {len(made.images) - new} unchanged{failed}")
     env.note("build", _details(made))
 
 

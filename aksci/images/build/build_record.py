@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aksci.core.errors import BuildError, GateError, RegistryError, UsageError
 from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.core.work_folder import WorkFolderError
+from aksci.images.same_builds import same_as
 from aksci.oci.references import ImageRef
 
 if TYPE_CHECKING:
@@ -78,6 +79,11 @@ class BuiltImage:
     def made(self) -> bool:
         """Whether this run has made it."""
         return self.action == "built"
+
+    @property
+    def same_as(self) -> str:
+        """The image whose build this run has copied to this one's repository; empty: none's."""
+        return same_as(self.reasons)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from aksci.core.errors import (
 from aksci.images.annotations import BASE_DIGEST, BASE_NAME
 from aksci.images.build.build_record import Base, BuiltImage
 from aksci.images.build.materials import require_known_bases
+from aksci.images.build.shared_builds import SharedBuilds
 from aksci.images.context.hasher import TreeHasher, ignore_override
 from aksci.images.engines.builder import BuildCache, BuildRequest, BuildSecret, BuildSsh
 from aksci.images.graph import SYNTAX_ARG, read_image
@@ -26,6 +27,7 @@ from aksci.images.keys import in_tag, source_of, state_of, unchecked_tag
 from aksci.images.lineage import write_lineage
 from aksci.images.reason_wording import explain
 from aksci.images.reasons import edges_of, files_of, lineage_of
+from aksci.images.same_builds import same_reason
 from aksci.oci.references import ImageRef, is_digest, parse_reference
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from aksci.core.reporting import Reporter, Task
     from aksci.images.bases import BaseResolver
     from aksci.images.build.finished import Finished
+    from aksci.images.build.shared_builds import SharedBuild
     from aksci.images.engines.builder import Builder, BuildOutput
     from aksci.images.inputs import Inputs
     from aksci.images.lookup import Lookup
@@ -134,6 +137,7 @@ class Run:
     def __post_init__(self) -> None:
         self._requests = _Requests(lookup=self.lookup, settings=self.settings)
         self._building = threading.BoundedSemaphore(self.settings.concurrency)
+        self._shared = SharedBuilds(self.lookup)
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -184,9 +188,12 @@ class Run:
         made: str | None = None
         if found is None:
             reasons = reasons or self.lookup.reasons(name, inputs)
-            with self._building:  # a look-up needs no turn, a build does
+            # A look-up needs no turn, a build does.
+            with self._shared.turn(name, key), self._building:
                 started = time.monotonic()  # waiting for it is not the image's time
-                found, made = self._as_task(name, inputs, key, reasons)
+                shared = self._shared.find(name, inputs, key)
+                reasons = (same_reason(shared.image),) if shared else reasons
+                found, made = self._as_task(name, inputs, key, reasons, shared)
         # What another run has finished meanwhile is not ours: built.json does not name it.
         ours = found.digest == made
         image = BuiltImage(
@@ -202,10 +209,16 @@ class Run:
         return ImageDone(image=image, identity=found.identity)
 
     def _as_task(
-        self, name: str, inputs: Inputs, key: str, reasons: tuple[Reason, ...]
+        self,
+        name: str,
+        inputs: Inputs,
+        key: str,
+        reasons: tuple[Reason, ...],
+        shared: SharedBuild | None,
     ) -> tuple[Finished, str]:
         """Build an image and tell of it while it lasts.
 
+        :param shared: the same build by another image's name, to be copied.
         :returns: what counts as finished, and the digest that was built here.
         """
         # It may have waited for its turn while the run was stopped.
@@ -215,13 +228,18 @@ class Run:
         task = self.reporter.task(name)
         end = "failed"
         try:
-            task.step(f"to be built: {'; '.join(map(explain, reasons))}")
-            output = self._build(name, inputs, key, task)
+            verb = "to be copied" if shared else "to be built"
+            task.step(f"{verb}: {'; '.join(map(explain, reasons))}")
+            if shared:
+                self._shared.copy(shared, name, self.reporter)
+                output = shared.output
+            else:
+                output = self._build(name, inputs, key, task)
             repository = self.lookup.graph.images[name].spec.repository
             ref = ImageRef(self.lookup.registry.host, repository, output.digest)
             found = self._finish(name, inputs, key, ref, output, task)
             other = f", using {found.digest}" if found.digest != output.digest else ""
-            end = f"built {output.digest}{other}"
+            end = f"{'copied' if shared else 'built'} {output.digest}{other}"
         except Interrupted:
             end = "stopped"
             raise
@@ -231,14 +249,16 @@ class Run:
 
     def _build(self, name: str, inputs: Inputs, key: str, task: Task) -> BuildOutput:
         written = self._dockerfile_state(name)
-        output = self.builder.build(
-            self._requests.of(name, inputs, key), lambda line: _tell(task, line)
-        )
+        with self._shared.building(key):
+            output = self.builder.build(
+                self._requests.of(name, inputs, key), lambda line: _tell(task, line)
+            )
         self._require_unchanged(name, inputs, written)
         if not is_digest(output.digest):  # whoever the builder is
             raise BuildError(
                 f"{name}: its builder says that it pushed {output.digest!r}, no digest."
             )
+        self._shared.add(name, key, output)
         return output
 
     def _finish(
@@ -376,7 +396,7 @@ class _Requests:
             secrets=self.settings.secrets,
             repository=f"{self.lookup.registry.host}/{spec.repository}",
             tag=unchecked_tag(key),
-            fresh=name in self.lookup.force,
+            fresh=self.lookup.forced(name),
             timeout=self.settings.timeout,
             ssh=self.settings.ssh,
             cache=self._cache(name),

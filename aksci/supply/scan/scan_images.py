@@ -15,6 +15,7 @@ from aksci.supply.scan.base_layers import platform_name, platforms_of, read_base
 from aksci.supply.scan.gate import evaluate, hash_policy, needed_scanners
 from aksci.supply.scan.ignores import check_ignores
 from aksci.supply.scan.knowledge import load_knowledge
+from aksci.supply.scan.same_digest import SameDigestScanner
 from aksci.supply.scan.scan_evidence import store_report, store_sbom
 from aksci.supply.scan.stored_verdict import read_verdict, store_verdict
 from aksci.supply.scan.verdict import merge_verdicts
@@ -63,7 +64,8 @@ def scan_images(
     """
     gate = ImageScans.make(scanner, policy, registry, reporter, now, root, outside, trusted)
     given = bases or {}
-    names = sorted(refs)
+    # Those that are one digest, one after another: it is scanned once.
+    names = sorted(refs, key=lambda name: (refs[name].digest, name))
     verdicts = gather(
         lambda name: gate.scan(refs[name], given.get(name)), names, limit=_THREADS, name="scan"
     )
@@ -137,7 +139,7 @@ class ImageScans:
         check_ignores(policy)
         knowledge = load_knowledge(policy, root)
         return cls(
-            scanner=scanner,
+            scanner=SameDigestScanner(scanner),
             policy=policy,
             registry=registry,
             reporter=reporter,

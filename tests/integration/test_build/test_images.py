@@ -343,3 +343,28 @@ def test_two_runs_of_the_same_input_end_with_one_image_and_no_error(shop):
     published = shop.registry.resolve(first.ref.repository, in_tag(first.input_key))
     assert published in {first.ref.digest, second.ref.digest}
     assert shop.build(only=only)["base"].ref.digest == published
+
+
+def test_one_build_by_three_names_is_built_once_and_whole_in_each_repository(shop):
+    """With an index of two platforms and attestations: all of it is mounted, none is lost."""
+    tables = "".join(
+        f'[images.{name}]\ndockerfile = "tool/Dockerfile"\n' for name in ("web", "job")
+    )
+    shop.configure(
+        f'exclude = ["base", "app"]\n{tables}'
+        '[build]\nplatforms = ["linux/amd64", "linux/arm64"]\nprovenance = "min"\n'
+    )
+    (shop.root / "tool/tool").write_text(shop.name)
+    images = shop.build()
+    assert sorted(images) == ["job", "web"]
+    assert len({image.ref.digest for image in images.values()}) == 1
+    assert sum(bool(image.same_as) for image in images.values()) == 1
+    for image in images.values():
+        index = shop.registry.manifest(image.ref.repository, image.ref.digest)
+        assert len(index.entries) == 4  # two images, and what is attested of each
+        for entry in index.entries:
+            child = json.loads(shop.registry.manifest(image.ref.repository, entry.digest).content)
+            for blob in (child["config"], *child["layers"]):
+                assert shop.registry.has_blob(image.ref.repository, blob["digest"])
+    assert shop.plan().to_build == ()
+    assert {image.action for image in shop.build().values()} == {"reused"}

@@ -419,7 +419,7 @@ def test_a_base_of_docker_hub_is_seen_to_move_though_a_service_is_called_like_it
     full = f"docker.io/library/{hub}:1"
     for name in ("proxy", "control"):
         (reason,) = work[name]["reasons"]
-        assert (reason["code"], reason["reference"], reason["after"]) == ("BASE", full, moved)
+        assert (reason["code"], reason["reference"], reason["new"]) == ("BASE_DRIFT", full, moved)
     project.run("cascade")
     assert project.actions() == {"proxy": "rebuilt", "control": "rebuilt", "front": "rebuilt"}
     after = {name: project.digest(image, "1" if name == "proxy" else "latest")

@@ -526,7 +526,7 @@ def test_a_dockerfile_that_means_ours_and_docker_hubs_by_one_name_is_refused(pro
     files = HUBS | {
         "front/Dockerfile": "FROM nginx AS a\nFROM docker.io/library/nginx\nCOPY --from=a / /"
     }
-    with pytest.raises(ConfigError, match="front/Dockerfile: .*nginx.* the image proxy") as caught:
+    with pytest.raises(ConfigError, match=r"front/Dockerfile: .*nginx.* the image proxy") as caught:
         project(files, '[discover]\ncompose = ["compose.yaml"]\n')
     assert "shop/nginx" in caught.value.hint
 
