@@ -39,7 +39,7 @@ __all__ = [
 CONFIG_NAME = "aksci.toml"
 LOCAL = "local"
 """The environment that there is without a table in aksci.toml: the embedded platform's."""
-_KINDS = frozenset({"job", "http", "=name", "=buildx", "=own"})
+_KINDS = frozenset({"job", "http", "=name", "=buildx", "=own", "=file", "=files"})
 SMALLEST = """\
 schema = 1
 
@@ -199,7 +199,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def _check_references(path: Path, config: Config) -> None:
     """Refuse names that point at nothing inside the file itself."""
     discover = config.discover
-    read = (*discover.dockerfiles, *discover.bake, *discover.compose, *discover.skaffold)
+    read = (*discover.dockerfiles, *discover.imported)
     problems = [
         f"{path}: images.{name}.dockerfile: this key is required."
         for name, image in config.images.items()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, model_validator
+from pydantic import Tag as UnionTag
 
 from aksci.config.cascade_models import CascadeConfig, Variable
 from aksci.config.deploy_models import (
@@ -23,6 +24,15 @@ __all__ = [
     "SecretFile",
     "ValidateConfig",
 ]
+
+
+ComposeFiles = Annotated[
+    Annotated[InsidePath, UnionTag("=file")]
+    | Annotated[tuple[InsidePath, ...], UnionTag("=files")],
+    # Else a mistake would be told of both kinds.
+    Discriminator(lambda value: "=file" if isinstance(value, str) else "=files"),
+]
+"""A Compose file of the project; or, where there are several projects, the files of one."""
 
 
 class Project(StrictModel):
@@ -45,13 +55,37 @@ class Discover(StrictModel):
     """docker-bake files (HCL or JSON), merged in this order as ``docker buildx bake -f`` does."""
     bake_targets: tuple[str, ...] = ("default",)
     """The bake targets and groups that are images."""
-    compose: tuple[InsidePath, ...] = ()
-    """Compose files, merged in this order: each service with ``build:`` is an image."""
+    compose: tuple[ComposeFiles, ...] = ()
+    """Compose files, merged in this order as ``docker compose -f -f`` does: each service with
+    ``build:`` is an image. Of several projects, a list for each: ``[["a/compose.yaml"], …]``."""
     skaffold: tuple[InsidePath, ...] = ()
     """skaffold.yaml files: each artifact that a Dockerfile builds is an image."""
     variables: tuple[Variable, ...] = ()
     """Environment variables that these files may read though they are called like secrets, such as
     ``SORT_KEY``. Build arguments are published: no password belongs there."""
+
+    @model_validator(mode="after")
+    def _files_or_projects(self) -> Discover:
+        if len({isinstance(one, str) for one in self.compose}) > 1:
+            msg = (
+                "'compose' names the files of one project, or has a list for each of several: "
+                "not both"
+            )
+            raise ValueError(msg)
+        return self
+
+    @property
+    def compose_projects(self) -> tuple[tuple[str, ...], ...]:
+        """The Compose files of each project."""
+        together = tuple(one for one in self.compose if isinstance(one, str))
+        lists = tuple(one for one in self.compose if isinstance(one, tuple) and one)
+        return (together,) if together else lists
+
+    @property
+    def imported(self) -> tuple[str, ...]:
+        """All files of other tools."""
+        compose = (file for files in self.compose_projects for file in files)
+        return (*self.bake, *compose, *self.skaffold)
 
 
 class SecretFile(StrictModel):

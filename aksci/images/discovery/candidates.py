@@ -205,7 +205,12 @@ def _read_sources(root: Path, config: Config, importer: Importer) -> list[list[I
     if discover.compose:
         from aksci.images.discovery.importers.compose import read_compose
 
-        found.append(read_compose(root, discover.compose, importer))
+        said = not isinstance(discover.compose[0], str)
+        taken: set[str] = set()
+        for files in discover.compose_projects:
+            images = read_compose(root, files, importer, taken=taken, said=said)
+            taken |= {one.name for one in images}
+            found.append(images)
     if discover.skaffold:
         from aksci.images.discovery.importers.skaffold import read_skaffold
 

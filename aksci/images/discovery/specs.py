@@ -93,7 +93,7 @@ def discover_images(
 
 def _no_image(config: Config) -> ConfigError:
     discover = config.discover
-    read = (*discover.bake, *discover.compose, *discover.skaffold)
+    read = discover.imported
     if read:
         return ConfigError(
             f"There is no image to build: {', '.join(read)} has none that this project can build.",

@@ -15,6 +15,11 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.allowance import Allowance
 from aksci.core.errors import ConfigError
 from aksci.core.inside import Inside
+from aksci.images.discovery.importers.compose_merge import (
+    Placed,
+    merge_services,
+    merge_warnings,
+)
 from aksci.images.discovery.importers.imported import (
     Imported,
     NotOursError,
@@ -27,7 +32,7 @@ from aksci.images.discovery.importers.yaml_documents import Override, Reset, rea
 from aksci.oci.references import is_repository
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from aksci.core.secret_variables import VisibleVariables
@@ -90,9 +95,19 @@ class _ComposeScope:
         )
 
 
-def read_compose(root: Path, files: Sequence[str], importer: Importer) -> list[Imported]:
-    """Return the images of Compose files, merged in their order.
+def read_compose(
+    root: Path,
+    files: Sequence[str],
+    importer: Importer,
+    *,
+    taken: Collection[str] = (),
+    said: bool = False,
+) -> list[Imported]:
+    """Return the images of a project's Compose files, merged in their order.
 
+    :param taken: names that images of other projects have: a service of such a name is called as
+        Compose calls its image, ``<project>-<service>``.
+    :param said: aksci.toml says that they are one project. Else it may have meant several.
     :raises ConfigError: a file is missing or wrong, or a variable that must be set is not.
     """
     if not files:
@@ -112,14 +127,19 @@ def read_compose(root: Path, files: Sequence[str], importer: Importer) -> list[I
     project = _project_name(place, files)
     variables = place.variables.over({_PROJECT: project})
     place = replace(place, variables=variables)
-    services = _load(place, files)
-    found = []
-    for name, service in services.items():
+    services = _load(place, files, tell=not said)
+    built = {name: one for name, one in services.items() if one.get("build") is not None}
+    names = {}
+    for name, service in built.items():
         where = f"{service.get('x-file', files[0])}: services.{name}"
-        if service.get("build") is None:
-            continue
+        names[name] = image_name(name, where)
+        if names[name] in taken:
+            names[name] = image_name(f"{project}-{name}", where)
+    found = []
+    for name, service in built.items():
+        where = f"{service.get('x-file', files[0])}: services.{name}"
         try:
-            found.append(_image(place, where, name, service, services, project))
+            found.append(_image(place, where, name, service, names, project))
         except NotOursError as why:
             importer.warn(f"{where}: not an image of this project: {why}")
     return found
@@ -161,13 +181,23 @@ def _environment(
     return variables.over(found)
 
 
-def _load(place: _ComposeScope, files: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the services of files that are merged."""
+def _load(
+    place: _ComposeScope, files: Sequence[str], *, tell: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Return the services of files that are merged.
+
+    :param tell: whether to warn of what looks as if they were no files of one project.
+    """
     merged: dict[str, dict[str, Any]] = {}
     for file in files:
         documents = _documents(place, file)
         for document in documents:
-            merged = _merge_services(merged, _services(place, file, document))
+            earlier, services = merged, _services(place, file, document)
+            merged = merge_services(merged, services)
+            if tell:
+                at = Placed(root=place.root, folder=place.folder, file=file)
+                for line in merge_warnings(at, services, earlier, merged):
+                    place.importer.warn(line)
         for document in documents:
             _include(place, file, document, merged)
     return merged
@@ -239,7 +269,7 @@ def _read_service(
     if extends is None:
         return dict(service)
     base = _extended(place, file, services, where, extends, above)
-    return _merge_services({name: base}, {name: service})[name]
+    return merge_services({name: base}, {name: service})[name]
 
 
 def _extended(
@@ -356,6 +386,7 @@ def _build(place: _ComposeScope, where: str, build: Any) -> Any:
         key: _named(place, str(value)) for key, value in contexts.items()
     }
     if "context" in table:
+        table["x-absolute"] = str(table["context"]).startswith("/")
         table["context"] = _folder(place, str(table["context"]), "context")
     else:
         # Not as ``context``: a merge would let this default beat what an earlier file says.
@@ -395,7 +426,7 @@ def _image(
     where: str,
     name: str,
     service: Mapping[str, Any],
-    services: Mapping[str, Mapping[str, Any]],
+    names: Mapping[str, str],
     project: str,
 ) -> Imported:
     build = service["build"]
@@ -417,7 +448,7 @@ def _image(
     own = [str(one) for one in references if one]
     alias = f"{project}-{image_name(name, where)}"
     return Imported(
-        name=image_name(name, where),
+        name=names[name],
         where=where,
         dockerfile=dockerfile,
         context=context,
@@ -428,21 +459,18 @@ def _image(
         references=tuple(own),
         aliases=(alias,) if not own and is_repository(alias) else (),
         contexts={
-            str(key): _context_value(services, f"{where}.build.additional_contexts.{key}", value)
+            str(key): _context_value(names, f"{where}.build.additional_contexts.{key}", value)
             for key, value in build["additional_contexts"].items()
         },
     )
 
 
-def _context_value(services: Mapping[str, Mapping[str, Any]], where: str, value: Any) -> str:
+def _context_value(names: Mapping[str, str], where: str, value: Any) -> str:
     kind, _, name = _ours(value).partition(":")
     if kind not in {"service", "target"}:
         return _ours(value)
-    _require(
-        services.get(name, {}).get("build") is not None, where, f"there is no service {name!r} "
-        "with a build"
-    )  # fmt: skip
-    return f"image:{image_name(name, where)}"
+    _require(name in names, where, f"there is no service {name!r} with a build")
+    return f"image:{names[name]}"
 
 
 def _ours(value: Any) -> str:
@@ -487,50 +515,3 @@ def _words(value: Any) -> list[Any]:
 def _require(valid: Any, where: str, why: str) -> None:
     if not valid:
         raise ConfigError(f"{where}: {why}.")
-
-
-def _merge_services(
-    base: Mapping[str, dict[str, Any]], changes: Mapping[str, dict[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """Return services with what a later file says of them.
-
-    Mappings are merged, sequences are appended, other values are replaced; ``!reset`` and
-    ``!override`` make exceptions.
-    """
-    merged = dict(base)
-    for name, change in changes.items():
-        if change.get("x-reset"):
-            merged.pop(name, None)
-        else:
-            merged[name] = _merge(base.get(name, {}), change)
-    return merged
-
-
-def _merge(base: Any, change: Any) -> Any:
-    if isinstance(change, Override):
-        return _plain(change.value)
-    if isinstance(base, dict) and isinstance(change, dict):
-        merged = dict(base)
-        for key, value in change.items():
-            if isinstance(value, Reset):
-                merged.pop(key, None)
-            else:
-                merged[key] = _merge(base.get(key), value)
-        return merged
-    if isinstance(base, list) and isinstance(change, list):
-        # Most of them are words: those are not compared one by one.
-        words = {one for one in base if isinstance(one, str)}
-        return [
-            *base,
-            *(one for one in change if one not in (words if isinstance(one, str) else base)),
-        ]
-    return _plain(change)
-
-
-def _plain(value: Any) -> Any:
-    """Take the tags off a value that nothing is merged with."""
-    if isinstance(value, Override):
-        return _plain(value.value)
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items() if not isinstance(one, Reset)}
-    return value

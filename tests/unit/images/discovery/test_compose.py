@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from aksci.core.errors import ConfigError
@@ -304,3 +306,85 @@ def test_the_projects_name_is_a_variable_and_services_are_called_by_it(
 def test_a_name_that_no_image_can_have_stops_nothing(discover):
     files = {"compose.yaml": "name: a_-b\nservices: {web: {build: .}}\n", "Dockerfile": "FROM x"}
     assert discover(files, COMPOSE)["web"].aliases == ()
+
+
+TWO = {
+    "a/compose.yaml": "services: {app-a: {image: acme/a, build: .}}\n",
+    "b/compose.yaml": "services: {app-b: {image: acme/b, build: .}}\n",
+    "a/Dockerfile": "FROM scratch\nCOPY name /\n",
+    "b/Dockerfile": "FROM scratch\nCOPY name /\n",
+}
+
+
+def two(*projects):
+    """Return aksci.toml's table for Compose files: names, or a list for each project."""
+    return f"[discover]\ncompose = {json.dumps(list(projects))}\n"
+
+
+def test_a_file_in_another_folder_is_read_from_where_the_first_one_is_and_that_is_told(discover):
+    """As Compose does with -f -f (docker/compose issue 3874)."""
+    specs = discover(TWO, two("a/compose.yaml", "b/compose.yaml"))
+    assert specs["app-b"].context == "a"
+    (note,) = [note for note in discover.notes if "first" in note]
+    assert note.startswith("b/compose.yaml: ")
+    assert "app-b, a and not b" in note
+    assert '[["a/compose.yaml"], ["b/compose.yaml"]] makes two projects' in note
+
+
+@pytest.mark.parametrize("build", ["../b", "{context: '..', dockerfile: b/Dockerfile}", "$PWD/b"])
+def test_a_folder_that_is_meant_from_the_first_file_is_not_told(discover, build):
+    files = TWO | {"b/compose.yaml": f"services: {{app-b: {{image: acme/b, build: {build}}}}}\n"}
+    specs = discover(files, two("a/compose.yaml", "b/compose.yaml"), PWD=str(discover.root))
+    assert specs["app-b"].dockerfile == "b/Dockerfile"
+    assert not [note for note in discover.notes if "first" in note]
+
+
+def test_a_list_for_each_project_is_read_by_itself(discover):
+    specs = discover(TWO, two(["a/compose.yaml"], ["b/compose.yaml"]))
+    assert (specs["app-a"].context, specs["app-b"].context) == ("a", "b")
+    assert not [note for note in discover.notes if "first" in note]
+    # One list says that they are one project.
+    specs = discover(TWO, two(["a/compose.yaml", "b/compose.yaml"]))
+    assert specs["app-b"].context == "a"
+    assert not [note for note in discover.notes if "first" in note]
+
+
+def test_services_of_one_name_in_two_projects_are_two_images(discover):
+    """Compose calls their images ``a-web`` and ``b-web``; Dockerfiles of a project mean its own."""
+    text = (
+        "services:\n  web:\n    build:\n      context: .\n"
+        "      additional_contexts: {base: 'service:base'}\n"
+        "  base: {build: {context: ., dockerfile_inline: 'FROM scratch'}}\n"
+    )
+    files = TWO | {"a/compose.yaml": text, "b/compose.yaml": text + "  only: {build: sub}\n",
+                   "b/sub/Dockerfile": ""}  # fmt: skip
+    specs = discover(files, two(["a/compose.yaml"], ["b/compose.yaml"]))
+    assert list(specs) == ["b-base", "b-web", "base", "only", "web"]
+    assert specs["b-web"].contexts == {"base": "image:b-base"}
+    assert specs["b-web"].context == "b"
+    assert specs["web"].contexts == {"base": "image:base"}
+    assert specs["b-base"].repository == "shop/b-base"
+
+
+def test_a_service_to_which_a_later_file_gives_another_build_is_told(discover):
+    files = TWO | {
+        "a/compose.yaml": "services:\n  web: {build: .}\n  job: {build: .}\n  x: {build: .}\n",
+        "a/dev.yaml": "services:\n  web: {build: {dockerfile: Dockerfile.dev}}\n"
+        "  job: {build: {target: dev}}\n  x: {image: x}\n  new: {build: .}\n",
+        "a/Dockerfile.dev": "FROM scratch\n",
+        "a/Dockerfile": "FROM scratch AS dev\n",
+    }
+    discover(files, two("a/compose.yaml", "a/dev.yaml"))
+    (note,) = [note for note in discover.notes if "another build" in note]
+    assert note.startswith("a/dev.yaml: ")
+    assert "web, a (Dockerfile) → a (Dockerfile.dev)\n" in note
+    del discover.notes[:]
+    discover(files, two(["a/compose.yaml", "a/dev.yaml"]))
+    assert not [note for note in discover.notes if "another build" in note]
+
+
+def test_files_and_projects_are_not_mixed(discover):
+    with pytest.raises(ConfigError, match="one project, or has a list for each"):
+        discover(TWO, two("a/compose.yaml", ["b/compose.yaml"]))
+    with pytest.raises(ConfigError, match="inside the project"):
+        discover(TWO, two(["../compose.yaml"]))
