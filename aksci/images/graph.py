@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -17,11 +18,11 @@ from aksci.images.dockerfile.parser import Dockerfile, parse_dockerfile
 from aksci.images.dockerfile.recipe import EdgeType, Need, Recipe, unite
 from aksci.images.dockerfile.stages import resolve_stages
 from aksci.images.owners import find_owners
-from aksci.images.platforms import platform_args, this_platform
+from aksci.images.platforms import is_served, platform_args, this_platform
 from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from aksci.config.models import Config
@@ -362,19 +363,28 @@ def _require_platforms(graph: Graph, owners: Owners) -> None:
     :raises ConfigError: there is one.
     """
     for name, image in graph.images.items():
-        for reference in sorted(image.recipe.on_target):
-            base = None if "$" in reference else owners.find(reference, asking=name)
-            if base is None or base == name or "://" in reference.removeprefix(DOCKER_IMAGE):
-                continue
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for reference, platform in image.recipe.platforms:
+            if "$" not in reference and "://" not in reference.removeprefix(DOCKER_IMAGE):
+                base = owners.find(reference, asking=name)
+                if base is not None and base != name:
+                    wanted[base].add(platform)
+        for base, platforms in sorted(wanted.items()):
             has = graph.images[base].spec.platforms
-            lacks = [one for one in image.spec.platforms if one not in has]
+            lacks = sorted(one for one in platforms if not is_served(one, has))
             if lacks:
-                raise ConfigError(
-                    f"{name} is built for {', '.join(lacks)}, and {base}, which it takes files "
-                    f"from, is built for {', '.join(has)} alone.",
-                    hint=f"add them to the platforms of {base}, or say in "
-                    f"{image.spec.dockerfile} which platform is meant: FROM --platform=…",
-                )
+                raise _lacking(image.spec, base, lacks, has)
+
+
+def _lacking(spec: ImageSpec, base: str, lacks: Sequence[str], has: Sequence[str]) -> ConfigError:
+    own = all(one in spec.platforms for one in lacks)
+    what = f"{spec.name} is built" if own else f"{spec.dockerfile} takes files"
+    return ConfigError(
+        f"{what} for {', '.join(lacks)}, and {base}, which it takes files from, is built for "
+        f"{', '.join(has)} alone.",
+        hint=f"add them to the platforms of {base}, or say in {spec.dockerfile} which platform is "
+        "meant: FROM --platform=…",
+    )
 
 
 def _unknown(spec: ImageSpec, key: str, name: str, specs: Mapping[str, ImageSpec]) -> ConfigError:

@@ -12,7 +12,7 @@ from aksci.core.text import short_line
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["normalise_platform", "parse_platforms", "platform_args", "this_platform"]
+__all__ = ["is_served", "normalise_platform", "parse_platforms", "platform_args", "this_platform"]
 
 _GO_NAMES = {
     "x86_64": "amd64",
@@ -104,6 +104,33 @@ def _unknown(word: str, where: str, part: str, known: Iterable[str]) -> ConfigEr
         f"{where}: {short_line(repr(word))} is no platform.{did_you_mean(part, known)}",
         hint="a platform is os/architecture, such as linux/amd64 or linux/arm64.",
     )
+
+
+def is_served(wanted: str, built: Iterable[str]) -> bool:
+    """Tell whether one of some platforms will do where another one is asked for.
+
+    As containerd's ``platforms.Only``, by which BuildKit takes an image from an index: an earlier
+    variant of the same machine, and what that machine runs as well (386 on amd64, arm on arm64).
+
+    :param wanted: in one form, as ``normalise_platform`` gives it; so are ``built``.
+    """
+    return not _serving(wanted).isdisjoint(built)
+
+
+@lru_cache(maxsize=64)
+def _serving(platform: str) -> frozenset[str]:
+    system, _, rest = platform.partition("/")
+    machine, _, variant = rest.partition("/")
+    level = int(variant[1:]) if variant[1:].isdecimal() else 0
+    also: list[str] = []
+    if machine == "amd64":
+        also = [f"amd64/v{each}" for each in range(2, level)] + ["amd64", "386"]
+    elif machine == "arm64":
+        also = [f"arm64/v{each}" for each in range(9, level)]
+        also += ["arm64", "arm/v8", "arm/v7", "arm/v6", "arm/v5"]
+    elif machine == "arm":
+        also = [f"arm/v{each}" for each in range(5, level)]
+    return frozenset({platform, *(f"{system}/{one}" for one in also)})
 
 
 def platform_args(*, build: str, target: str) -> dict[str, str]:

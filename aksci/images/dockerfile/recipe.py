@@ -57,9 +57,9 @@ class Recipe:
     """What an image based on this one runs first (ONBUILD, unwrapped)."""
     bases: frozenset[str] = frozenset()
     """The bases of its stages, as in ``Need.reference``: their ONBUILD runs here."""
-    on_target: frozenset[str] = frozenset()
-    """Those needs, as in ``Need.reference``, that are taken for the platform of the target: by
-    stages whose FROM names no platform."""
+    platforms: frozenset[tuple[str, str]] = frozenset()
+    """What stages are based on or copy from, as in ``Need.reference``, and for which platform: that
+    of their FROM, or the target's."""
 
 
 def unite(recipes: Sequence[Recipe]) -> Recipe:
@@ -84,7 +84,7 @@ def unite(recipes: Sequence[Recipe]) -> Recipe:
         used_args=_all_or_none(used),
         onbuild=tuple(dict.fromkeys(one for recipe in recipes for one in recipe.onbuild)),
         bases=frozenset().union(*(recipe.bases for recipe in recipes)),
-        on_target=frozenset().union(*(recipe.on_target for recipe in recipes)),
+        platforms=frozenset().union(*(recipe.platforms for recipe in recipes)),
     )
 
 

@@ -6,6 +6,7 @@ Dockerfile reference: "FROM", "Understand how ARG and FROM interact", "COPY --fr
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from aksci.images.dockerfile.instruction_reads import (
 from aksci.images.dockerfile.parser import KEYWORDS, unwrap_onbuild
 from aksci.images.dockerfile.recipe import Need, Recipe
 from aksci.images.dockerfile.variables import GlobalArgs, Scope, arg_pairs
+from aksci.images.platforms import normalise_platform, parse_platforms
 from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["resolve_stages"]
 
 _OBEYED = "SOURCE_DATE_EPOCH"
-_TARGET = "TARGETPLATFORM"
 _MOST_TRIGGERED = 10_000
 _SHOWN = 50
 _OBEYED_PREFIX = "BUILDKIT_"
@@ -171,7 +172,7 @@ class _Resolver:
             bases=frozenset(
                 base for stage in used if (base := self._base_image(stage)) is not None
             ),
-            on_target=self._on_target(stages, used),
+            platforms=self._platforms(stages, used),
         )
 
     def _where(self, line: int) -> str:
@@ -339,27 +340,38 @@ class _Resolver:
             needs.add(Need(self._dockerfile.frontend, "syntax"))
         return tuple(sorted(needs))
 
-    def _on_target(
+    def _platforms(
         self, stages: list[_ResolvedStage], used: list[_ResolvedStage]
-    ) -> frozenset[str]:
-        """Return the images that stages of the target's own platform are based on or copy from.
+    ) -> frozenset[tuple[str, str]]:
+        """Return the images that stages are based on or copy from, each with their platform.
 
         As in BuildKit's ``dockerfile2llb``: a stage based on another is for the same platform, and
         so is an image that it copies from.
         """
-        found: set[str] = set()
+        found: set[tuple[str, str]] = set()
         for stage in used:
             first = stage
             while first.base_stage is not None:
                 first = stages[first.base_stage]
-            named = first.written.platform
-            if named and _TARGET not in variables_in(named):
-                continue
             base = stage.context or self._base_image(stage)
-            images = [source.name for source, index in stage.copied if index is None]
-            found.update(substitute(self._contexts, name) or name for name in images)
-            found.update([base] if base else [])
+            copied = [source.name for source, index in stage.copied if index is None]
+            images = [*([base] if base else []),
+                      *(substitute(self._contexts, name) or name for name in copied)]  # fmt: skip
+            if images:
+                platform = self._platform_of(first)
+                found.update((image, platform) for image in images)
         return frozenset(found)
+
+    def _platform_of(self, stage: _ResolvedStage) -> str:
+        """Return what a stage's FROM names, or the target's platform."""
+        named = written = stage.written.platform
+        if not named:
+            return self._platform.get("TARGETPLATFORM", "")
+        builder = self._platform.get("BUILDPLATFORM", "")
+        with contextlib.suppress(ConfigError):  # BuildKit will refuse it, or knows more
+            written = self._globals.expand(stage.written.instructions[0], named)
+            return parse_platforms([written], "FROM", builder=builder)[0]
+        return normalise_platform(written)
 
     def _declared(self, instructions: Sequence[Instruction]) -> frozenset[str]:
         return frozenset(

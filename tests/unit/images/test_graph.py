@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -411,6 +412,40 @@ def test_an_image_for_a_platform_that_its_base_lacks_is_refused(project, app):
 def test_a_from_that_names_its_platform_may_have_a_base_for_that_one_alone(project, app):
     graph = project({"base/Dockerfile": "FROM scratch", "app/Dockerfile": app}, PLATFORMS)
     assert graph.images["app"].spec.platforms == ("linux/amd64", "linux/arm64")
+
+
+@pytest.mark.parametrize(
+    ("app", "base", "wanted", "good"),
+    [
+        # What FROM names is asked of a base, too, whatever the image is for.
+        ("FROM --platform=linux/arm64 shop/base", ["linux/amd64"], "linux/amd64", False),
+        ("FROM --platform=arm64 shop/base", ["linux/arm64/v8"], "linux/amd64", True),
+        ("FROM --platform=$BUILDPLATFORM shop/base", ["linux/arm64"], "linux/arm64", False),
+        ("ARG P=linux/s390x\nFROM --platform=$P shop/base", ["linux/amd64"], "linux/amd64", False),
+        ("FROM --platform=linux/$TARGETARCH shop/base", ["linux/amd64"], "linux/arm64", False),
+        ("FROM --platform=linux/arm64 shop/base AS a\nFROM a AS b\nFROM scratch\n"
+         "COPY --from=b / /", ["linux/amd64"], "linux/amd64", False),
+        # BuildKit takes what the machine runs as well: seen of real indexes.
+        ("FROM shop/base", ["linux/arm/v6"], "linux/arm/v7", True),
+        ("FROM shop/base", ["linux/arm/v7"], "linux/arm/v6", False),
+        ("FROM shop/base", ["linux/arm"], "linux/arm/v7", True),
+        ("FROM shop/base", ["linux/amd64"], "linux/amd64/v3", True),
+        ("FROM shop/base", ["linux/amd64/v3"], "linux/amd64", False),
+        ("FROM shop/base", ["linux/arm64/v8"], "linux/arm64", True),
+        ("FROM shop/base", ["linux/386"], "linux/amd64", True),
+        ("FROM shop/base", ["linux/arm/v7"], "linux/arm64", True),
+        ("FROM shop/base", ["linux/arm64"], "linux/arm/v7", False),
+        ("FROM shop/base", ["windows/amd64"], "linux/amd64", False),
+    ],
+)  # fmt: skip
+def test_a_base_must_have_what_is_asked_of_it(project, app, base, wanted, good):
+    toml = "".join(
+        f'[images.{name}]\ndockerfile = "{name}/Dockerfile"\nplatforms = {json.dumps(platforms)}\n'
+        for name, platforms in (("base", base), ("app", [wanted]))
+    )
+    files = {"base/Dockerfile": "FROM scratch", "app/Dockerfile": app}
+    with contextlib.nullcontext() if good else pytest.raises(ConfigError, match=r"and base, which"):
+        project(files, toml, builder_platform="linux/amd64")
 
 
 def test_a_named_context_is_looked_at_like_a_base(project):
