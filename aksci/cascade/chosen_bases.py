@@ -48,6 +48,10 @@ class PolicyBases(BaseResolver):
         """Return the ONBUILD instructions of the digest that a full reference means."""
         return self.otherwise.onbuild(reference, digest, platforms)
 
+    def only_platform(self, reference: str, digest: str) -> str:
+        """Return what an image is for that is one manifest and no index."""
+        return self.otherwise.only_platform(reference, digest)
+
     def for_image(self, name: str) -> BaseResolver:
         """Return what answers for the bases of one image."""
         policies = {

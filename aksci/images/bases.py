@@ -72,6 +72,14 @@ class BaseResolver(Protocol):
         :raises BaseImageError: no registry has it, or one can't be asked.
         """
 
+    def only_platform(self, reference: str, digest: str) -> str:  # noqa: ARG002 - as ``for_image``
+        """Return what an image is for that is one manifest and no index; empty: nobody knows.
+
+        BuildKit takes it for any other platform as well, and warns at most. It is asked about what
+        is to be built, never for a plan.
+        """
+        return ""
+
     def for_image(self, name: str) -> BaseResolver:  # noqa: ARG002 - for those who need it
         """Return what answers for the bases of one image: a policy may hold them, or pin them."""
         return self
@@ -102,6 +110,10 @@ class PinnedBases(BaseResolver):
                 raise
             return ()
 
+    def only_platform(self, reference: str, digest: str) -> str:
+        """Return what an image is for that is one manifest and no index."""
+        return self._otherwise.only_platform(reference, digest)
+
 
 class RegistryBases(BaseResolver):
     """Ask registries for base images, for each once a run.
@@ -129,6 +141,7 @@ class RegistryBases(BaseResolver):
         self._locks: dict[str, threading.Lock] = {}
         self._known: dict[str, str] = {}
         self._onbuild: dict[str, tuple[str, ...]] = {}
+        self._platforms: dict[str, str] = {}
         self._clients: dict[str, Registry] = {}
         self._failed: dict[str, BaseImageError] = {}
         self._lost: dict[str, UnreachableError] = {}
@@ -154,6 +167,18 @@ class RegistryBases(BaseResolver):
                         parse_reference(reference), digest, asked
                     )
             return self._onbuild[key]
+
+    def only_platform(self, reference: str, digest: str) -> str:
+        """Return what an image is for that is one manifest and no index."""
+        with self._lock_of(f"platform {digest}"):
+            if digest not in self._platforms:
+                registry, repository = self.where(reference)
+                try:
+                    found = _platform_of(registry, repository, digest)
+                except RegistryError:  # BuildKit will say what is wrong with it
+                    found = ""
+                self._platforms[digest] = found
+            return self._platforms[digest]
 
     def where(self, reference: str) -> tuple[Registry, str]:
         """Return the registry that is asked for an external image, and its repository there."""
@@ -273,6 +298,15 @@ class RegistryBases(BaseResolver):
             "without the internet, let `nox -s up` make it: in aksci.toml, "
             f'[local] seeds = {{ "debian:{reference.tag}" = [] }}.'
         )
+
+
+def _platform_of(registry: Registry, repository: str, digest: str) -> str:
+    manifest = registry.manifest(repository, digest)
+    if manifest.is_index or manifest.config is None:
+        return ""
+    found = read_configuration(registry, repository, manifest).platform
+    words = [word for word in (found.os, found.architecture, found.variant) if word]
+    return normalise_platform("/".join(words)) if found.os and found.architecture else ""
 
 
 def _onbuild_of(

@@ -38,3 +38,7 @@ class RepairingBases(BaseResolver):
     def onbuild(self, reference: str, digest: str, platforms: Iterable[str]) -> tuple[str, ...]:
         """Return the ONBUILD instructions of the digest that a full reference means."""
         return self.resolver.onbuild(reference, digest, platforms)
+
+    def only_platform(self, reference: str, digest: str) -> str:
+        """Return what an image is for that is one manifest and no index."""
+        return self.resolver.only_platform(reference, digest)

@@ -18,7 +18,7 @@ from aksci.core.errors import (
 )
 from aksci.images.annotations import BASE_DIGEST, BASE_NAME
 from aksci.images.build.build_record import Base, BuiltImage
-from aksci.images.build.materials import require_known_bases
+from aksci.images.build.materials import require_known_bases, require_platform
 from aksci.images.build.shared_builds import SharedBuilds
 from aksci.images.context.hasher import TreeHasher, ignore_override
 from aksci.images.engines.builder import BuildCache, BuildRequest, BuildSecret, BuildSsh
@@ -248,6 +248,7 @@ class Run:
         return found, output.digest
 
     def _build(self, name: str, inputs: Inputs, key: str, task: Task) -> BuildOutput:
+        require_platform(name, inputs, self.lookup.bases)
         written = self._dockerfile_state(name)
         with self._shared.building(key):
             output = self.builder.build(

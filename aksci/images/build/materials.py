@@ -1,20 +1,24 @@
-"""The images that BuildKit says it used, against those that a key was made of."""
+"""The images that a build is to use, and that BuildKit says it used, against what a key says."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
 from aksci.core.errors import BuildError, ConfigError
+from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
+from aksci.images.platforms import is_served
 from aksci.oci.references import Reference, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from aksci.images.bases import BaseResolver
     from aksci.images.inputs import Inputs
 
-__all__ = ["require_known_bases", "used_images"]
+__all__ = ["require_known_bases", "require_platform", "used_images"]
 
 _URI = re.compile(r"pkg:docker/([^@?]+)(?:@([^?]+))?(?:\?(.*))?")
 
@@ -86,6 +90,44 @@ def require_known_bases(
                 "was pushed is not marked as finished.",
                 hint="please report this with the Dockerfile: aksci reads it in another way.",
             )
+
+
+def require_platform(name: str, inputs: Inputs, bases: BaseResolver) -> None:
+    """Refuse to build on an image from outside that is one manifest, for another platform.
+
+    BuildKit would take its layers, and call the result what it was asked for. Of an index it tells
+    itself what is missing.
+
+    :raises BuildError: the base is such an image.
+    """
+    base = inputs.runtime
+    if base is None or base in inputs.internal:
+        return
+    reference = parse_reference(base)
+    digest = reference.digest or inputs.parents.get(base)
+    # By each name that the Dockerfile has for it.
+    wanted = {
+        platform
+        for written, platform in inputs.image.recipe.platforms
+        if platform and _means(written, base)
+    }
+    if not digest or not wanted:
+        return
+    only = bases.only_platform(base, digest)
+    lacks = sorted(one for one in wanted if only and not is_served(one, {only}))
+    if lacks:
+        raise BuildError(
+            f"{name} is to be for {', '.join(lacks)}, and its base {reference.familiar} is one "
+            f"image for {only}: BuildKit would take its files all the same.",
+            hint=f"FROM --platform={only}, or a base that has {lacks[0]}.",
+        )
+
+
+def _means(written: str, reference: str) -> bool:
+    with contextlib.suppress(ConfigError):  # a folder, or a variable of a mount
+        if not written.startswith(OUR_IMAGE):
+            return str(parse_reference(written.removeprefix(DOCKER_IMAGE))) == reference
+    return False
 
 
 def _rename(reference: str) -> str:

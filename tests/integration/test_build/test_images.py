@@ -20,6 +20,7 @@ from aksci.images.build_plan import plan_document
 from aksci.images.keys import in_tag
 from aksci.oci.artifact import push_image
 from aksci.oci.client import RegistryClient
+from aksci.oci.copy import copy_image
 from aksci.oci.referrers import list_referrers
 from aksci.report.plan_report import plan_text
 
@@ -368,3 +369,27 @@ def test_one_build_by_three_names_is_built_once_and_whole_in_each_repository(sho
                 assert shop.registry.has_blob(image.ref.repository, blob["digest"])
     assert shop.plan().to_build == ()
     assert {image.action for image in shop.build().values()} == {"reused"}
+
+
+def test_a_base_of_another_repository_that_lacks_the_platform_is_refused(shop):
+    """It is one manifest, no index: BuildKit would put its layers into the arm64 half, too."""
+    base = shop.build(only=frozenset({"base"}))["base"]
+    outside = f"{shop.name}-outside"
+    # The platform's registry is Docker Hub's mirror.
+    copy_image(
+        shop.registry,
+        shop.registry,
+        base.ref,
+        reporter=shop.reporter,
+        repository=f"library/{outside}",
+        tags=("latest",),
+    )
+    shop.configure(
+        'exclude = ["app", "base"]\n[build]\nplatforms = ["linux/amd64", "linux/arm64"]\n'
+    )
+    (shop.root / "tool/Dockerfile").write_text(f"FROM {outside}\nCOPY tool /tool\n")
+    with pytest.raises(BuildError, match=r"tool is to be for linux/arm64, and its base .*amd64"):
+        shop.build()
+    named = f"FROM --platform=linux/amd64 {outside}\nCOPY tool /tool\n"
+    (shop.root / "tool/Dockerfile").write_text(named)
+    assert shop.build()["tool"].action == "built"
