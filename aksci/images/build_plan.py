@@ -155,7 +155,7 @@ def plan_build(
     if error is not None:
         raise error
     done = [outcome.done[name] for name in graph.order if name in outcome.done]
-    work = _with_copies(graph, {one.image: one for one in done if isinstance(one, Work)})
+    work = _with_copies(lookup, {one.image: one for one in done if isinstance(one, Work)})
     plan = BuildPlan(graph=graph, work=work)
     undecided = [one for one in done if isinstance(one, Undecided)]
     if undecided:
@@ -212,11 +212,11 @@ def _work(lookup: Lookup, name: str, parents: Mapping[str, Work | Undecided]) ->
     )
 
 
-def _with_copies(graph: Graph, work: Mapping[str, Work]) -> tuple[Work, ...]:
+def _with_copies(lookup: Lookup, work: Mapping[str, Work]) -> tuple[Work, ...]:
     """Say which images are only copied: of those that are the same build, one is built."""
     made: list[Work] = []
     for name, one in work.items():
-        others = graph.same_builds.get(name, ()) if one.action == "build" else ()
+        others = lookup.same_builds.get(name, ()) if one.action == "build" else ()
         alike = [work[other] for other in others if other in work and work[other].key == one.key]
         # What is finished is copied; else what comes first in the plan is built.
         there = next((other for other in alike if other.action == "reuse"), None)

@@ -121,13 +121,6 @@ class Graph:
         return _by_name(self.images, self.external, lambda one: one.image)
 
     @cached_property
-    def same_builds(self) -> dict[str, tuple[str, ...]]:
-        """Name of each image that is the same build as others -> their names."""
-        from aksci.images.same_builds import find_same_builds
-
-        return find_same_builds(self)
-
-    @cached_property
     def order(self) -> tuple[str, ...]:
         """All names, parents before children, otherwise alphabetical."""
         return _order(self.parents)

@@ -10,6 +10,7 @@ from aksci.images.context.hasher import TreeHasher
 from aksci.images.inputs import Inputs, inputs_of
 from aksci.images.keys import trees_of
 from aksci.images.reasons import find_reasons
+from aksci.images.same_builds import find_same_builds
 from aksci.images.schedule import QueueOutcome, run_ready
 from aksci.images.selection import require_forced
 from aksci.oci.references import ImageRef
@@ -47,9 +48,12 @@ class Lookup:
     known: Path | None = None
     """The file that keeps what earlier runs have read of the sources; None: nothing does."""
     hasher: TreeHasher = field(init=False)
+    same_builds: Mapping[str, tuple[str, ...]] = field(init=False)
+    """Name of each image that is the same build as others -> their names."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hasher", TreeHasher(self.graph.root, self.known))
+        object.__setattr__(self, "same_builds", find_same_builds(self.graph))
 
     def run(
         self,
@@ -100,7 +104,7 @@ class Lookup:
         """Tell whether an image is built in any case, or another one that is the same build."""
         if not self.force:
             return False
-        return name in self.force or not self.force.isdisjoint(self.graph.same_builds.get(name, ()))
+        return name in self.force or not self.force.isdisjoint(self.same_builds.get(name, ()))
 
     def find(self, name: str, inputs: Inputs) -> Finished | None:
         """Return the finished image that can be used as it is, or None."""

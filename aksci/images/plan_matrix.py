@@ -14,6 +14,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from aksci.images.same_builds import same_as
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -161,7 +163,7 @@ def _groups(
         if not _reusable(plan, name) or parents & rebuilt:
             rebuilt.add(name)
         # Beside each other, two jobs would both build what is built once.
-        same = first.keys() & set(plan.graph.same_builds.get(name, ()))
+        same = first.keys() & {same_as(plan.by_name[name].reasons)}
         for other in sorted({*(parents if whole else parents & rebuilt), *same}):
             first[find(name)] = find(other)
     found: dict[str, list[str]] = {}

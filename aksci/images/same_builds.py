@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 
     from aksci.images.graph import Edge, External, Graph, Image
 
-__all__ = ["SAME", "find_same_builds", "same_as", "same_build_lines", "same_reason"]
-
-SAME = "SAME"
-"""The code of the reason that an image is the same build as another one."""
+__all__ = ["find_same_builds", "same_as", "same_build_lines", "same_reason"]
 
 
 def find_same_builds(graph: Graph) -> dict[str, tuple[str, ...]]:
@@ -38,7 +35,7 @@ def find_same_builds(graph: Graph) -> dict[str, tuple[str, ...]]:
 
 def same_build_lines(graph: Graph) -> list[str]:
     """Return a line for each build that images share: ``beat, web, worker: one build``."""
-    groups = {tuple(sorted((name, *others))) for name, others in graph.same_builds.items()}
+    groups = {tuple(sorted((name, *others))) for name, others in find_same_builds(graph).items()}
     return [f"{', '.join(names)}: one build" for names in sorted(groups)]
 
 
@@ -78,9 +75,9 @@ def _asked(image: Image, edges: Iterable[Edge], outside: Iterable[External]) -> 
 
 def same_reason(image: str) -> dict[str, Any]:
     """Return the reason that an image is the same build as another one, and is copied."""
-    return {"code": SAME, "image": image}
+    return {"code": "SAME", "image": image}
 
 
 def same_as(reasons: Iterable[Mapping[str, Any]]) -> str:
     """Return the image that an image is copied from, as its reasons say; empty: it is none."""
-    return next((str(one["image"]) for one in reasons if one["code"] == SAME), "")
+    return next((str(one["image"]) for one in reasons if one["code"] == "SAME"), "")

@@ -111,7 +111,7 @@ class SharedBuilds:
             )
 
     def _others(self, name: str) -> tuple[str, ...]:
-        return self._lookup.graph.same_builds.get(name, ())
+        return self._lookup.same_builds.get(name, ())
 
     def _ref(self, name: str, output: BuildOutput) -> ImageRef:
         repository = self._lookup.graph.images[name].spec.repository

@@ -197,7 +197,9 @@ def _random_plan(pairs, build, opaque):
             chosen.add(name)
     return Some(
         graph=Some(parents=parents),
-        by_name={name: Some(inputs=Some(reusable=name not in opaque)) for name in names},
+        by_name={
+            name: Some(inputs=Some(reusable=name not in opaque), reasons=()) for name in names
+        },
         to_build=tuple(name for name in names if name in chosen),
         opaque=opaque,
     )

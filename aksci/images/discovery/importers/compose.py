@@ -16,7 +16,7 @@ from aksci.core.allowance import Allowance
 from aksci.core.errors import ConfigError
 from aksci.core.inside import Inside
 from aksci.images.discovery.importers.compose_merge import (
-    Placed,
+    MergedFile,
     merge_services,
     merge_warnings,
 )
@@ -195,7 +195,7 @@ def _load(
             earlier, services = merged, _services(place, file, document)
             merged = merge_services(merged, services)
             if tell:
-                at = Placed(root=place.root, folder=place.folder, file=file)
+                at = MergedFile(root=place.root, folder=place.folder, file=file)
                 for line in merge_warnings(at, services, earlier, merged):
                     place.importer.warn(line)
         for document in documents:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["Placed", "merge_services", "merge_warnings"]
+__all__ = ["MergedFile", "merge_services", "merge_warnings"]
 
 _SAY = (
     '\n[discover] compose = [["a/compose.yaml"], ["b/compose.yaml"]] makes two projects, and '
@@ -74,7 +74,7 @@ def _plain(value: Any) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placed:
+class MergedFile:
     """A Compose file among those of one project."""
 
     root: Path
@@ -85,7 +85,7 @@ class Placed:
 
 
 def merge_warnings(
-    at: Placed,
+    at: MergedFile,
     names: Iterable[str],
     earlier: Mapping[str, dict[str, Any]],
     merged: Mapping[str, dict[str, Any]],
@@ -120,7 +120,7 @@ def _some(lines: list[str]) -> str:
     return "; ".join(lines[:_SHOWN]) + more
 
 
-def _own_folder(at: Placed, build: Mapping[str, Any], place: tuple[str, str, str]) -> str:
+def _own_folder(at: MergedFile, build: Mapping[str, Any], place: tuple[str, str, str]) -> str:
     """Return the folder that a build would have beside its own file; empty: none, or the same."""
     own = posixpath.dirname(at.file)
     context, dockerfile, inline = place
