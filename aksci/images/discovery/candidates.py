@@ -76,7 +76,8 @@ def _unite(sources: Iterable[list[Imported]], exclude: Exclude) -> dict[str, Imp
                 raise ConfigError(
                     f"Two images would be called {one.name!r}: {known[one.name].where} and "
                     f"{one.where}.",
-                    hint="name only one of the files in [discover], or exclude one Dockerfile.",
+                    hint="name only one of the files in [discover], or exclude one Dockerfile; "
+                    "Compose projects of one folder are told apart by a name: in each file.",
                 )
             known[one.name] = one
             if one.references:

@@ -455,7 +455,8 @@ def _image(
         inline=str(inline) if inline else None,
         target=str(build["target"]) if build.get("target") else None,
         args=build.get("args") or {},
-        platforms=tuple(str(one) for one in platforms or _list(service.get("platform"))),
+        # ``platform: ${PLATFORM:-}`` asks for none.
+        platforms=tuple(str(one) for one in platforms or _list(service.get("platform")) if one),
         references=tuple(own),
         aliases=(alias,) if not own and is_repository(alias) else (),
         contexts={

@@ -6,6 +6,7 @@ Profiles are not applied.
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import re
 from collections import Counter, deque
@@ -92,7 +93,7 @@ def _artifacts(root: Path, files: Sequence[str], importer: Importer) -> dict[str
                 continue
             found = (where, posixpath.dirname(file), artifact, build)
             first = artifacts.setdefault(image, found)
-            if _placed(first) != _placed(found):
+            if _placed(root, first) != _placed(root, found):
                 raise ConfigError(
                     f"{where}: {image} is another image than {first[0]}, by the same name.",
                     hint="Skaffold wants each name once in all configurations; or name one of the "
@@ -101,16 +102,22 @@ def _artifacts(root: Path, files: Sequence[str], importer: Importer) -> dict[str
     return artifacts
 
 
-def _placed(found: _Artifact) -> dict[str, Any]:
+def _placed(root: Path, found: _Artifact) -> dict[str, Any]:
     """Return what makes an artifact, its folder relative to the project: text alone tells nothing.
 
     ``context: base`` is another folder in each file, and ``../base`` and ``../../base`` may be one.
     """
-    _, folder, artifact, build = found
+    where, folder, artifact, build = found
+    settings = _mapping(artifact.get("docker", artifact.get("kaniko")), f"{where}.docker")
+    context = posixpath.normpath(posixpath.join(folder, str(artifact.get("context") or ".")))
+    dockerfile = str(settings.get("dockerfile") or "Dockerfile")
+    with contextlib.suppress(NotOursError):  # it is no image of this project, as will be told
+        dockerfile = _dockerfile(root, folder, context, dockerfile)
     return {
-        **artifact,
-        "context": posixpath.normpath(posixpath.join(folder, str(artifact.get("context") or "."))),
+        "context": context,
+        "settings": {**settings, "dockerfile": dockerfile},
         "platforms": artifact.get("platforms") or build.get("platforms"),
+        "requires": artifact.get("requires"),
     }
 
 

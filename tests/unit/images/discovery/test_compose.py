@@ -388,3 +388,26 @@ def test_files_and_projects_are_not_mixed(discover):
         discover(TWO, two("a/compose.yaml", ["b/compose.yaml"]))
     with pytest.raises(ConfigError, match="inside the project"):
         discover(TWO, two(["../compose.yaml"]))
+
+
+@pytest.mark.parametrize("build", ["a", "{context: a, platforms: ['${PLATFORM:-}']}"])
+def test_an_empty_platform_asks_for_none(discover, build):
+    """As getsentry/self-hosted has it: ``platform: ${DOCKER_PLATFORM:-}``."""
+    text = f"services: {{web: {{platform: '${{PLATFORM:-}}', build: {build}}}}}\n"
+    files = {"compose.yaml": text, "a/Dockerfile": "FROM scratch"}
+    assert len(discover(files, COMPOSE)["web"].platforms) == 1
+    assert discover(files, COMPOSE, PLATFORM="linux/arm64")["web"].platforms == ("linux/arm64",)
+
+
+def test_projects_of_one_folder_are_told_apart_by_their_names(discover):
+    """As zabbix/zabbix-docker has them: a file for each system, the services called alike."""
+    files = {
+        f"{name}.yaml": f"name: {name}\nservices: {{web: {{build: {name}}}}}\n" for name in "abc"
+    }
+    files |= {f"{name}/Dockerfile": f"FROM {name}" for name in "abc"}
+    lists = two(*(["a.yaml"], ["b.yaml"], ["c.yaml"]))
+    assert list(discover(files, lists)) == ["b-web", "c-web", "web"]
+    nameless = {path: text.partition("\n")[2] for path, text in files.items() if "yaml" in path}
+    with pytest.raises(ConfigError, match="Two images would be called") as caught:
+        discover(nameless, lists)
+    assert "name: in each file" in caught.value.hint

@@ -174,3 +174,24 @@ def test_two_artifacts_of_one_name_in_two_folders_are_refused(discover):
 def test_one_folder_written_in_two_ways_is_one_image(discover):
     specs = discover(_two("../base", "../../base"), SKAFFOLD)
     assert [(name, spec.context) for name, spec in specs.items()] == [("base", "base")]
+
+
+def test_what_only_skaffolds_development_loop_reads_makes_no_other_image(discover):
+    one = "{image: base, context: base, sync: {infer: ['**']}}"
+    other = "{image: base, context: ./base/, docker: {dockerfile: ./Dockerfile}}"
+    files = {
+        "skaffold.yaml": f"apiVersion: skaffold/v4beta11\nrequires: [{{path: b.yaml}}]\n"
+        f"build: {{artifacts: [{one}]}}\n",
+        "b.yaml": f"apiVersion: skaffold/v4beta11\nbuild: {{artifacts: [{other}]}}\n",
+        "base/Dockerfile": "FROM scratch",
+    }
+    assert list(discover(files, '[discover]\nskaffold = ["skaffold.yaml"]\n')) == ["base"]
+
+
+def test_dockerfiles_beside_two_files_are_two_images(discover):
+    """Skaffold looks there, too, where the context has none."""
+    files = _two("../src", "../../src") | {"src/x": ""}
+    del files["a/base/Dockerfile"], files["deep/b/base/Dockerfile"]
+    files |= {"a/Dockerfile": "FROM scratch", "deep/b/Dockerfile": "FROM scratch"}
+    with pytest.raises(ConfigError, match="another image than"):
+        discover(files, SKAFFOLD)
