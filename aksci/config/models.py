@@ -95,6 +95,10 @@ class BuildConfig(StrictModel):
     secrets: dict[str, SecretFile] = {}
     ssh: dict[str, tuple[str, ...]] = {}
     """For RUN --mount=type=ssh: id -> key files; empty: the agent of SSH_AUTH_SOCK."""
+    standard_frontends: tuple[str, ...] = ()
+    """Images that are docker/dockerfile from a mirror, without a tag, such as
+    ``mirror.example/docker/dockerfile``: what a Dockerfile names so after ``# syntax=`` is read as
+    BuildKit's own grammar. Any other frontend makes its images opaque: built in every run."""
     cache: CacheConfig = CacheConfig()
     provenance: Literal["off", "min", "max"] = "off"
     """Attach BuildKit's SLSA provenance to the image itself. It is always stored beside it."""

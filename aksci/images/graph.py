@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aksci.images.discovery.importers.imported import Importer
     from aksci.images.discovery.specs import ImageSpec
     from aksci.images.dockerfile.parser import Instruction
+    from aksci.images.graph_warning import GraphWarning
 
 __all__ = [
     "SYNTAX_ARG",
@@ -38,6 +39,7 @@ __all__ = [
     "graph_document",
     "interpret",
     "own_reference",
+    "own_registries",
     "read_image",
 ]
 
@@ -103,6 +105,8 @@ class Graph:
     external: tuple[External, ...]
     project: str = ""
     """Its name."""
+    warnings: tuple[GraphWarning, ...] = ()
+    """What is most often not meant so; the step ``graph`` looks for it."""
 
     @cached_property
     def parents(self) -> dict[str, frozenset[str]]:
@@ -189,6 +193,8 @@ def graph_document(graph: Graph) -> dict[str, Any]:
             {"image": one.image, "reference": one.reference, "type": one.type}
             for one in graph.external
         ],
+        # As a project that has none has always printed it.
+        **({"warnings": [one.as_json() for one in graph.warnings]} if graph.warnings else {}),
     }
 
 
@@ -213,7 +219,12 @@ def read_image(
     dockerfile = parsed.get(key)
     if dockerfile is None:
         content = _content(inside or Inside(root), spec.dockerfile)
-        dockerfile = parse_dockerfile(content, name=spec.dockerfile, syntax=syntax)
+        dockerfile = parse_dockerfile(
+            content,
+            name=spec.dockerfile,
+            syntax=syntax,
+            standard_frontends=spec.standard_frontends,
+        )
         parsed[key] = dockerfile
     return interpret(spec, dockerfile, triggers or {})
 
@@ -401,10 +412,7 @@ def _unknown(spec: ImageSpec, key: str, name: str, specs: Mapping[str, ImageSpec
 
 def _owners(config: Config, specs: Mapping[str, ImageSpec]) -> _Owners:
     """Return which image a full reference means: with no registry, or with one of the project's."""
-    # One Dockerfile serves all environments: none of their names is an image from outside.
-    given = {env.registry for env in config.environments.values() if env.registry}
-    # Docker Hub's stands for none, too: that is how a reference without a registry is read.
-    registries = {_HUB, _EMBEDDED, *given}
+    registries = own_registries(config)
     owners: dict[str, str] = {}
     for spec in specs.values():
         for tag in spec.tags:
@@ -423,7 +431,21 @@ def _owners(config: Config, specs: Mapping[str, ImageSpec]) -> _Owners:
     for spec in specs.values():
         for alias in spec.aliases:
             called.setdefault(alias, spec.name)
-    return _Owners(own=owners, called=called, hub=not given.isdisjoint(HUB_NAMES))
+    hub = not _given_registries(config).isdisjoint(HUB_NAMES)
+    return _Owners(own=owners, called=called, hub=hub)
+
+
+def own_registries(config: Config) -> frozenset[str]:
+    """Return the registries in which a name may be one of the project's.
+
+    Docker Hub's stands for none, too: that is how a reference without a registry is read.
+    """
+    return frozenset({_HUB, _EMBEDDED, *_given_registries(config)})
+
+
+def _given_registries(config: Config) -> frozenset[str]:
+    # One Dockerfile serves all environments: none of their names is an image from outside.
+    return frozenset(env.registry for env in config.environments.values() if env.registry)
 
 
 def _order(parents: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
