@@ -98,7 +98,8 @@ def _unused_args(graph: Graph, config: Config) -> Iterator[GraphWarning]:
     """Yield one for each argument that is given to images and declared by none of them.
 
     What a table of aksci.toml gives is meant for that very image. A file of another tool gives many
-    images the same ones, by a target that others inherit, or by an alias of YAML.
+    images the same ones, by a target that others inherit or an alias of YAML, and some are left
+    over: only one that is near to another name is taken for misspelt.
     """
     passed: dict[str, list[str]] = defaultdict(list)
     used: set[str] = set()
@@ -125,14 +126,13 @@ def _unused_args(graph: Graph, config: Config) -> Iterator[GraphWarning]:
             else:
                 passed[arg].append(name)
     for arg, names in passed.items():
-        if arg not in used:
+        known = frozenset[str]().union(*(_declared(graph.images[name]) for name in names))
+        if arg not in used and (asked := did_you_mean(arg, known - used)):
             where, path = _dockerfiles(graph, names)
-            known = frozenset[str]().union(*(_declared(graph.images[name]) for name in names))
             yield GraphWarning(
                 code="UNUSED_ARG",
                 message=f"{where}: no ARG declares {short_line(arg)}, which "
-                f"{_listed(names)} {'is' if len(names) == 1 else 'are'} given."
-                f"{did_you_mean(arg, known)}",
+                f"{_listed(names)} {'is' if len(names) == 1 else 'are'} given.{asked}",
                 path=path,
                 images=tuple(names),
             )

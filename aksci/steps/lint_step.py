@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aksci.config.policy_files import policy_files
 from aksci.core.reporting import Annotating
 from aksci.deploy.lint.lint_project import LintReport, lint_project
-from aksci.deploy.lint.lint_sources import lint_sources
+from aksci.deploy.lint.lint_sources import dates_note, lint_sources
 from aksci.deploy.lint.lint_tools import lint_tools
 from aksci.steps.graph_step import read_graph
 
@@ -43,6 +43,8 @@ def lint(env: Environment) -> LintReport:
     _annotate(env, of_files)
     env.reporter.line(f"{len(report.findings)} findings, {len(report.errors)} of them errors")
     named = ", ".join(policy_files(env.config))
+    if dates := dates_note(found, env.config):
+        env.reporter.line(dates)
     env.reporter.line(f"policy, which code owners should review: {named}")
     env.note("lint", {"findings": [finding.as_json() for finding in report.findings]})
     return report

@@ -18,18 +18,17 @@ if TYPE_CHECKING:
     from aksci.config.models import Config
     from aksci.images.graph import Graph
 
-__all__ = ["lint_sources"]
+__all__ = ["dates_note", "lint_sources"]
 
 _CONFIG = "aksci.toml"
 _EPOCH = "SOURCE_DATE_EPOCH"
 
 
 def lint_sources(graph: Graph, config: Config, *, now: dt.datetime) -> list[LintFinding]:
-    """Return the graph's warnings, and what ignore files, dates and the gate's settings mean."""
+    """Return the graph's warnings, and what ignore files and the gate's settings mean."""
     return [
         *_of_graph(graph),
         *_ignore_files(graph),
-        *_dates(graph, config),
         *_gate(graph, config, now),
     ]
 
@@ -59,8 +58,8 @@ def _ignore_files(graph: Graph) -> Iterator[LintFinding]:
             yield _warning(name, "aksci-encoding", message)
 
 
-def _dates(graph: Graph, config: Config) -> Iterator[LintFinding]:
-    """Yield one where images say that they are from 1970, and aksci.toml does not say that.
+def dates_note(graph: Graph, config: Config) -> str:
+    """Return a line where images say that they are from 1970, and aksci.toml does not say that.
 
     Two builds have one digest for it. What goes by an image's date takes each for the oldest, or
     knows no newest: ``docker image prune --filter until=…`` (docker/docs issue 10297), or Argo CD
@@ -68,20 +67,17 @@ def _dates(graph: Graph, config: Config) -> Iterator[LintFinding]:
     by the time of the push.
     """
     if "source_date_epoch" in config.build.model_fields_set:
-        return
+        return ""
     names = [
         name for name, image in graph.images.items() if image.spec.args.get(_EPOCH, "0") == "0"
     ]
-    if names:
-        who = "the images" if len(names) == len(graph.images) else ", ".join(names)
-        yield LintFinding(
-            path=_CONFIG,
-            line=0,
-            level="info",
-            rule="aksci-date",
-            message=f"the date of {who} is 1970-01-01: what prunes or sorts by an image's date "
-            "can't tell old from new; [build] source_date_epoch sets it, and 0 there keeps it",
-        )
+    if not names:
+        return ""
+    who = "all images" if len(names) == len(graph.images) else ", ".join(names)
+    return (
+        f"the date of {who} is 1970-01-01, so that what prunes or sorts by an image's date can't "
+        "tell old from new; [build] source_date_epoch sets it, and 0 there says that it is meant"
+    )
 
 
 def _gate(graph: Graph, config: Config, now: dt.datetime) -> Iterator[LintFinding]:

@@ -132,12 +132,12 @@ def test_an_argument_of_requires_that_no_arg_declares_is_told(project):
 
 
 def test_what_a_compose_file_gives_to_all_need_be_declared_by_one(project):
-    compose = """x-args: &args { VERSION: "1", VERSOIN: "2" }
+    compose = """x-args: &args { LEVEL: "1", VERSOIN: "2", LEFT_OVER: "3" }
 services:
   a: { build: { context: a, args: *args } }
   b: { build: { context: b, args: *args } }
 """
-    files = {"a/Dockerfile": "FROM scratch\nARG VERSION", "b/Dockerfile": "FROM scratch"}
+    files = {"a/Dockerfile": "FROM scratch\nARG VERSION LEVEL", "b/Dockerfile": "FROM scratch"}
     graph = project({**files, "compose.yaml": compose}, '[discover]\ncompose = ["compose.yaml"]')
     assert warnings(graph) == [
         (
@@ -176,8 +176,9 @@ def test_a_secret_that_many_mount_is_one_warning_with_what_was_meant(project):
     build = {"secrets": {"npm-token": {"env": "NPM"}}}
     assert warnings(project(files), build=build) == [
         (
-            "a/Dockerfile, line 2; b/Dockerfile, line 2; c/Dockerfile, line 2 and 1 more: aksci.toml "
-            "has no [build.secrets.npm_token]; BuildKit goes on without it. Did you mean 'npm-token'?"
+            "a/Dockerfile, line 2; b/Dockerfile, line 2; c/Dockerfile, line 2 and 1 more: "
+            "aksci.toml has no [build.secrets.npm_token]; BuildKit goes on without it. "
+            "Did you mean 'npm-token'?"
         )
     ]
 
