@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from aksci.config.cascade_models import CascadeConfig, Variable
 from aksci.config.deploy_models import (
@@ -32,6 +32,10 @@ class Project(StrictModel):
     """Prefix of every image repository: ``<registry>/<name>/<image>``."""
     source: str = ""
     """Address of the source repository, for ``org.opencontainers.image.source``."""
+
+
+Untagged = Annotated[str, StringConstraints(pattern=r"^[^\s@]*[^\s@:/]+/[^\s@:]+$")]
+"""An image's name with its registry, without tag and digest."""
 
 
 class Discover(StrictModel):
@@ -95,7 +99,7 @@ class BuildConfig(StrictModel):
     secrets: dict[str, SecretFile] = {}
     ssh: dict[str, tuple[str, ...]] = {}
     """For RUN --mount=type=ssh: id -> key files; empty: the agent of SSH_AUTH_SOCK."""
-    standard_frontends: tuple[str, ...] = ()
+    standard_frontends: tuple[Untagged, ...] = ()
     """Images that are docker/dockerfile from a mirror, without a tag, such as
     ``mirror.example/docker/dockerfile``: what a Dockerfile names so after ``# syntax=`` is read as
     BuildKit's own grammar. Any other frontend makes its images opaque: built in every run."""

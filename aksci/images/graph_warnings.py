@@ -15,6 +15,7 @@ from aksci.core.spelling import did_you_mean
 from aksci.core.text import short_line
 from aksci.images.context.hasher import ignore_file, ignore_of
 from aksci.images.context.walk import parse_sources
+from aksci.images.dockerfile.parser import frontend_name
 from aksci.images.dockerfile.variables import arg_pairs
 from aksci.images.graph_warning import GraphWarning
 from aksci.images.keys import PROXY_ARGS
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["graph_warnings"]
 
 _GIT = ".git"
+_FRONTENDS = frozenset({"dockerfile", "dockerfile-upstream"})
 _EPOCH = "SOURCE_DATE_EPOCH"
 _SHOWN = 3
 """Places or images in one line."""
@@ -46,6 +48,7 @@ def graph_warnings(graph: Graph, config: Config, *, now: dt.datetime) -> tuple[G
     found = [
         *_alike(graph),
         *_near_names(graph, config),
+        *_mirrored_frontends(graph),
         *_unused_args(graph, config),
         *_missing_mounts(graph, config),
         *_git_folders(graph),
@@ -92,6 +95,29 @@ def _near_names(graph: Graph, config: Config) -> Iterator[GraphWarning]:
             path=path,
             images=near.images,
         )
+
+
+def _mirrored_frontends(graph: Graph) -> Iterator[GraphWarning]:
+    """Yield one for each frontend that is called like the standard one, and is elsewhere.
+
+    What its grammar is, its name does not say: its images are opaque, and built in every run.
+    """
+    read: dict[str, list[str]] = defaultdict(list)
+    for name, image in graph.images.items():
+        frontend = image.dockerfile.frontend
+        if frontend and not image.dockerfile.standard_frontend:
+            read[frontend_name(frontend)].append(name)
+    for frontend, names in read.items():
+        if frontend.rpartition("/")[2] in _FRONTENDS:
+            where, path = _dockerfiles(graph, names)
+            yield GraphWarning(
+                code="MIRRORED_FRONTEND",
+                message=f"{where}: the frontend {frontend} makes {_listed(names)} opaque, to be "
+                "built in every run; if it is docker/dockerfile from a mirror: [build] "
+                f'standard_frontends = ["{frontend}"]',
+                path=path,
+                images=tuple(names),
+            )
 
 
 def _unused_args(graph: Graph, config: Config) -> Iterator[GraphWarning]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,7 @@ from aksci.images.graph import graph_document
 from aksci.images.graph_warnings import graph_warnings
 from aksci.images.missing_mounts import require_mounts
 
+ROOT = Path(__file__).parents[3]
 BASE = {"schema": 1, "project": {"name": "shop"}}
 NOW = dt.datetime(2026, 11, 29, tzinfo=dt.UTC)
 ALL = '[discover]\ndockerfiles = ["**/*ockerfile*"]\n'
@@ -278,3 +282,37 @@ def test_the_document_has_the_warnings_only_where_there_are_some(project):
             "images": ["shop"],
         }
     ]
+
+
+def test_a_frontend_that_is_called_like_the_standard_one_is_told_once(project):
+    names = {
+        "a": "m.example/docker/dockerfile:1",
+        "b": "m.example/docker/dockerfile:1.7",
+        "c": "docker/dockerfile:1",
+        "d": "example.com/mockerfile",
+    }
+    files = {f"{one}/Dockerfile": f"# syntax={name}\nFROM scratch" for one, name in names.items()}
+    line = (
+        "a/Dockerfile, b/Dockerfile: the frontend m.example/docker/dockerfile makes a, b opaque, "
+        "to be built in every run; if it is docker/dockerfile from a mirror: [build] "
+        'standard_frontends = ["m.example/docker/dockerfile"]'
+    )
+    assert warnings(project(files)) == [line]
+    said = '[build]\nstandard_frontends = ["m.example/docker/dockerfile"]'
+    assert warnings(project({}, f"{ALL}{said}")) == []
+
+
+@pytest.mark.parametrize("name", ["m.example/a:1", "m.example/a@sha256:1", "dockerfile", ""])
+def test_a_standard_frontend_is_named_in_full_and_without_a_tag(project, name):
+    with pytest.raises(ConfigError, match=r"build\.standard_frontends"):
+        project({"Dockerfile": "FROM scratch"}, f'[build]\nstandard_frontends = ["{name}"]')
+
+
+@pytest.mark.parametrize("name", ["graph", "plan"])
+def test_the_schemas_and_the_document_know_each_kind(name):
+    schema = json.loads((ROOT / f"aksci/report/schemas/{name}.schema.json").read_text())
+    codes = schema["properties"]["warnings"]["items"]["properties"]["code"]["enum"]
+    page = (ROOT / "docs/plan.md").read_text()
+    assert [code for code in codes if f"`{code}`" not in page] == []
+    source = (ROOT / "aksci/images/graph_warnings.py").read_text()
+    assert sorted(set(re.findall(r'"([A-Z]+_[A-Z]+)"', source)) - {"SOURCE_DATE"}) == codes
