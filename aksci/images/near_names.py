@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from aksci.images.graph import own_registries
@@ -90,10 +91,19 @@ class _Names:
         """Return the own repository from which another one differs by a letter."""
         if repository.startswith(_OFFICIAL):
             return None
-        return next(
-            (place for place in self.tags if place[0] == registry and _near(repository, place[1])),
-            None,
+        lengths = range(len(repository) - 1, len(repository) + 2)
+        alike = (
+            other for length in lengths for other in self._by_length.get((registry, length), ())
         )
+        return next(((registry, other) for other in alike if _near(repository, other)), None)
+
+    @cached_property
+    def _by_length(self) -> dict[tuple[str, int], list[str]]:
+        """Registry and length of a repository's name -> repositories."""
+        found: dict[tuple[str, int], list[str]] = defaultdict(list)
+        for registry, repository in self.tags:
+            found[registry, len(repository)].append(repository)
+        return found
 
 
 def _near(word: str, other: str) -> bool:
