@@ -15,6 +15,7 @@ __all__ = ["AzurePipelinesReporter"]
 class AzurePipelinesReporter(GroupingReporter):
     """Use groups, log issues and secret variables; attach summaries to the run."""
 
+    ANNOTATES: ClassVar[bool] = True
     END: ClassVar[str] = "##[endgroup]"
 
     def __init__(self, stream: TextIO, *, summary_folder: str | None = None) -> None:

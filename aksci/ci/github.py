@@ -20,6 +20,7 @@ _CUT = b"\n\nThe rest is left out: GitHub shows 1 MiB of a step.\n"
 class GitHubReporter(GroupingReporter):
     """Use groups, annotations and masks; append to the step summary."""
 
+    ANNOTATES: ClassVar[bool] = True
     END: ClassVar[str] = "::endgroup::"
 
     def __init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, model_validator
+from pydantic import Discriminator, Field, StringConstraints, model_validator
 from pydantic import Tag as UnionTag
 
 from aksci.config.cascade_models import CascadeConfig, Variable
@@ -42,6 +42,10 @@ class Project(StrictModel):
     """Prefix of every image repository: ``<registry>/<name>/<image>``."""
     source: str = ""
     """Address of the source repository, for ``org.opencontainers.image.source``."""
+
+
+Untagged = Annotated[str, StringConstraints(pattern=r"^[^\s@]*[^\s@:/]+/[^\s@:]+$")]
+"""An image's name with its registry, without tag and digest."""
 
 
 class Discover(StrictModel):
@@ -129,6 +133,10 @@ class BuildConfig(StrictModel):
     secrets: dict[str, SecretFile] = {}
     ssh: dict[str, tuple[str, ...]] = {}
     """For RUN --mount=type=ssh: id -> key files; empty: the agent of SSH_AUTH_SOCK."""
+    standard_frontends: tuple[Untagged, ...] = ()
+    """Images that are docker/dockerfile from a mirror, without a tag, such as
+    ``mirror.example/docker/dockerfile``: what a Dockerfile names so after ``# syntax=`` is read as
+    BuildKit's own grammar. Any other frontend makes its images opaque: built in every run."""
     cache: CacheConfig = CacheConfig()
     provenance: Literal["off", "min", "max"] = "off"
     """Attach BuildKit's SLSA provenance to the image itself. It is always stored beside it."""

@@ -6,13 +6,13 @@ The implementations are in ``aksci.ci``; the edge chooses one and passes it in.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TextIO, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, TextIO, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
-__all__ = ["Concealing", "Reporter", "ReporterContext", "Task"]
+__all__ = ["Annotating", "Concealing", "Reporter", "ReporterContext", "Task"]
 
 
 class Task(Protocol):
@@ -68,6 +68,13 @@ class Concealing(Protocol):
 
     def conceal(self, secret: str) -> None:
         """Hide a value in all later output, without a word about it to the CI system."""
+
+
+@runtime_checkable
+class Annotating(Protocol):
+    """What the reporters of CI systems are, whose warnings are shown on the run's page."""
+
+    ANNOTATES: ClassVar[bool]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from aksci.images.discovery.importers.imported import Importer
     from aksci.images.discovery.specs import ImageSpec
     from aksci.images.dockerfile.parser import Instruction
+    from aksci.images.graph_warning import GraphWarning
     from aksci.images.owners import Owners
 
 __all__ = [
@@ -101,6 +102,8 @@ class Graph:
     external: tuple[External, ...]
     project: str = ""
     """Its name."""
+    warnings: tuple[GraphWarning, ...] = ()
+    """What is most often not meant so; the step ``graph`` looks for it."""
 
     @cached_property
     def parents(self) -> dict[str, frozenset[str]]:
@@ -185,6 +188,8 @@ def graph_document(graph: Graph) -> dict[str, Any]:
             {"image": one.image, "reference": one.reference, "type": one.type}
             for one in graph.external
         ],
+        # As a project that has none has always printed it.
+        **({"warnings": [one.as_json() for one in graph.warnings]} if graph.warnings else {}),
     }
 
 
@@ -209,7 +214,12 @@ def read_image(
     dockerfile = parsed.get(key)
     if dockerfile is None:
         content = _content(inside or Inside(root), spec.dockerfile)
-        dockerfile = parse_dockerfile(content, name=spec.dockerfile, syntax=syntax)
+        dockerfile = parse_dockerfile(
+            content,
+            name=spec.dockerfile,
+            syntax=syntax,
+            standard_frontends=spec.standard_frontends,
+        )
         parsed[key] = dockerfile
     return interpret(spec, dockerfile, triggers or {})
 

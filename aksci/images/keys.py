@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KEY_SCHEMA",
+    "PROXY_ARGS",
     "Source",
     "counting_args",
     "in_tag",
@@ -31,7 +32,8 @@ __all__ = [
 
 KEY_SCHEMA = 3
 """Raised when keys, or what a build does with its input, change: all is built again then."""
-_PROXY_ARGS = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})
+PROXY_ARGS = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})
+"""In lower case: the build arguments that every RUN gets without an ARG."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +110,7 @@ def counting_args(image: Image) -> dict[str, str]:
     configured, recipe = image.spec.args, image.recipe
     if recipe.used_args is None:
         counting = frozenset(
-            name
-            for name in configured
-            if name in recipe.declared or name.lower() not in _PROXY_ARGS
+            name for name in configured if name in recipe.declared or name.lower() not in PROXY_ARGS
         )
     else:
         counting = recipe.used_args

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aksci.config.models import Config
     from aksci.images.discovery.specs import ImageSpec
 
-__all__ = ["Owners", "find_owners"]
+__all__ = ["Owners", "find_owners", "own_registries"]
 
 # The embedded platform's registry, which no environment has to name.
 _EMBEDDED = "localhost:5000"
@@ -73,10 +73,7 @@ class Owners:
 
 def find_owners(config: Config, specs: Mapping[str, ImageSpec]) -> Owners:
     """Return which image a full reference means: with no registry, or with one of the project's."""
-    # One Dockerfile serves all environments: none of their names is an image from outside.
-    given = {env.registry for env in config.environments.values() if env.registry}
-    # Docker Hub's stands for none, too: that is how a reference without a registry is read.
-    registries = {_HUB, _EMBEDDED, *given}
+    registries = own_registries(config)
     owners: dict[str, str] = {}
     for spec in specs.values():
         for tag in spec.tags:
@@ -99,5 +96,18 @@ def find_owners(config: Config, specs: Mapping[str, ImageSpec]) -> Owners:
         own=owners,
         called=called,
         said=frozenset().union(*(spec.said for spec in specs.values())),
-        hub=not given.isdisjoint(HUB_NAMES),
+        hub=not _given_registries(config).isdisjoint(HUB_NAMES),
     )
+
+
+def own_registries(config: Config) -> frozenset[str]:
+    """Return the registries in which a name may be one of the project's.
+
+    Docker Hub's stands for none, too: that is how a reference without a registry is read.
+    """
+    return frozenset({_HUB, _EMBEDDED, *_given_registries(config)})
+
+
+def _given_registries(config: Config) -> frozenset[str]:
+    # One Dockerfile serves all environments: none of their names is an image from outside.
+    return frozenset(env.registry for env in config.environments.values() if env.registry)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from aksci.images.reasons import Reason
 
@@ -13,6 +14,8 @@ __all__ = ["explain", "short_digest"]
 
 _FILES = 4
 """Named in a sentence; data has more of them."""
+_GIT = re.compile(r"(?:^|: )\.git(?:/|$)")
+"""Git's own folder at the top of a context; before paths of a named one, its name stands."""
 _LONGEST = 80
 """Characters of one value."""
 
@@ -58,11 +61,23 @@ def _source(reason: Reason) -> str:
         return "files in its context changed"
     named = [
         one["path"] if one["change"] == "changed" else f"{one['path']} ({one['change']})"
-        for one in files[:_FILES]
+        # What a person has written comes first, before what git has.
+        for one in sorted(files, key=lambda one: bool(_GIT.search(one["path"])))[:_FILES]
     ]
     rest = (count or len(files)) - len(named)
     more = f" and {rest} more" if rest else ""
-    return f"files in its context changed: {', '.join(map(_cut, named))}{more}"
+    told = f"files in its context changed: {', '.join(map(_cut, named))}{more}"
+    return told + _of_git([one["path"] for one in files], complete=len(files) == (count or 0))
+
+
+def _of_git(paths: Sequence[str], *, complete: bool) -> str:
+    """Say what to do where git's own folder counts: it changes with each commit, and each clone."""
+    inside = [path for path in paths if _GIT.search(path)]
+    if not inside:
+        return ""
+    alone = complete and len(inside) == len(paths)
+    what = "nothing but" if alone else "among them"
+    return f" ({what} git's own folder: .git in its .dockerignore leaves that out)"
 
 
 def _dockerfile(reason: Reason) -> str:

@@ -15,6 +15,7 @@ from aksci.images.build.build_record import (
     update_failures,
     write_build_record,
 )
+from aksci.images.missing_mounts import require_mounts
 from aksci.images.selection import names_of, select
 from aksci.images.services import require_services
 from aksci.steps.graph_step import graph
@@ -60,7 +61,8 @@ def build(
         fails the image. ``steps.gate`` makes the one that scans and signs.
     :raises AksciError: images failed; its exit status is theirs.
     :raises UsageError: ``gate`` is another environment's.
-    :raises ConfigError: there is no such image, or a service could not be released.
+    :raises ConfigError: there is no such image, a service could not be released, or a RUN requires
+        a secret or an ssh agent that aksci.toml does not have.
     """
     if gate is not None:
         from aksci.supply.scan_and_sign import ScanAndSign
@@ -72,6 +74,7 @@ def build(
         found = graph(env)
         selected = select(found, only, with_dependents=with_dependents)
         require_services(env.config, root=env.root, images=found.images)
+        require_mounts(found, env.config, selected)
         if trusted:
             require_gate_parts(env)
         # From here on the last build and release are not what the sources say.

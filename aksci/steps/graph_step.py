@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aksci.images.discovery.importers.imported import Importer
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from aksci.environment import Environment
     from aksci.images.graph import Graph
 
-__all__ = ["graph"]
+__all__ = ["graph", "read_graph"]
 
 
 def graph(env: Environment) -> Graph:
@@ -26,10 +27,18 @@ def graph(env: Environment) -> Graph:
 
     Bake files are read by buildx, which is installed for it where it is missing. ``FROM base`` is
     an image of Docker Hub; the project's own is ``FROM shop/base``: where that may be meant, a
-    warning says so.
+    warning says so. Its ``warnings`` are all that is legal and most often not meant so.
 
     :raises ConfigError: aksci.toml, a Dockerfile or a file that [discover] names is wrong.
     """
+    found = read_graph(env)
+    for one in found.warnings:
+        env.reporter.warning(one.message)
+    return found
+
+
+def read_graph(env: Environment) -> Graph:
+    """Return the graph with its warnings, and leave it to the caller to say them."""
 
     def bake_print(files: Sequence[Path], targets: Sequence[str]) -> Mapping[str, Any]:
         from aksci.images.discovery.importers.bake import print_bake
@@ -41,6 +50,4 @@ def graph(env: Environment) -> Graph:
 
     importer = Importer(variables=env.variables, bake_print=bake_print, warn=env.reporter.warning)
     found = build_graph(env.root, env.config, importer=importer)
-    for line in graph_warnings(found, env.config):
-        env.reporter.warning(line)
-    return found
+    return replace(found, warnings=graph_warnings(found, env.config, now=env.now()))

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from aksci.environment import Environment
     from aksci.images.build.build_record import Build
@@ -99,8 +99,25 @@ def _tell(env: Environment, verdicts: Verdicts) -> None:
     from aksci.report.verdict_report import verdicts_markdown, verdicts_table
     from aksci.supply.scan.ignores import ignore_warnings
 
-    for text in ignore_warnings(env.config.scan, env.now()):
+    for text in (*ignore_warnings(env.config.scan, env.now()), *_unmet(env, verdicts)):
         env.reporter.warning(text)
     for line in verdicts_table(verdicts, verdicts.before).splitlines():
         env.reporter.line(line)
     env.reporter.summary(verdicts_markdown(verdicts, verdicts.before))
+
+
+def _unmet(env: Environment, verdicts: Verdicts) -> Iterator[str]:
+    """Yield what people may think decides here, and does not."""
+    from aksci.supply.scan.unread_settings import UNREAD_HINT, unread_settings
+
+    # Of a part of the images, it is not known what the others have.
+    if env.config.scan.vex and verdicts.complete:
+        from aksci.supply.scan.vex_notes import vex_notes
+
+        yield from vex_notes(env.config.scan, env.root, verdicts.values())
+    if unread := unread_settings(env.root, env.config.scan):
+        text = f"{', '.join(unread)}: {UNREAD_HINT}"
+        if verdicts.passed:
+            env.reporter.line(text)  # each run would warn of a file that other jobs need
+        else:
+            yield text

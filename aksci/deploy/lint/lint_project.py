@@ -85,7 +85,7 @@ class LintTools:
     """Programs and schemas; a None leaves its checks out."""
 
     runner: Runner
-    helm: Path
+    helm: Path | None = None
     hadolint: Path | None = None
     kubeconform: Path | None = None
     schema_location: str = ""
@@ -108,13 +108,17 @@ def lint_project(
         if why := _no_chart(inside, name, service.chart):
             findings.append(_error(service.chart, "aksci-chart", why))
             continue
+        if tools.helm is None:
+            continue
         # With each: a value that only production sets is where a mistake hides.
         for environment_name, environment in config.environments.items():
             images = {
                 key: ImageRef(environment.registry or "localhost:5000", image, _DUMMY)
                 for key, image in service.images.items()
             }
-            findings += _lint_chart(name, chart, root, environment_name, environment, images, tools)
+            findings += _lint_chart(
+                name, chart, root, environment_name, environment, images, tools, tools.helm
+            )
     # Once each: environments may share their values.
     return LintReport(findings=tuple(sorted(set(findings))))
 
@@ -214,6 +218,7 @@ def _lint_chart(
     environment: EnvironmentConfig,
     images: Mapping[str, ImageRef],
     tools: LintTools,
+    helm: Path,
 ) -> list[LintFinding]:
     path = f"{_relative(str(chart), root)} ({environment_name})"
     try:
@@ -227,14 +232,14 @@ def _lint_chart(
     # `helm lint` takes the same flags as `helm template`, but no release name.
     linting = ["lint", "--quiet", "--strict", *rendering[2:]]
     run = partial(tools.runner.run, timeout=120, check=False, limits=LIMITS)
-    lint = run([tools.helm, *linting])
+    lint = run([helm, *linting])
     if ran_out(lint.status):
         taken = f"it takes more than {LIMITS.memory >> 20} MiB, or {LIMITS.cpu} s of work"
         return [_error(path, "helm-lint", f"Helm can't render it: {taken}")]
     # What does not lint may not render: its one error is enough.
     if lint.status != 0:
         return [_error(path, "helm-lint", line) for line in _words(lint.stdout + lint.stderr)]
-    rendered = run([tools.helm, *rendering])
+    rendered = run([helm, *rendering])
     if rendered.status != 0:
         return [_error(path, "helm-template", line) for line in _words(rendered.stderr)]
     try:

@@ -15,22 +15,31 @@ from aksci.tools.schemas import SCHEMA_LOCATION, ensure_schemas
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aksci.config.models import Config
     from aksci.core.process import Runner
     from aksci.tools.toolbox import Toolbox
 
 __all__ = ["lint_tools"]
 
 
-def lint_tools(toolbox: Toolbox, *, runner: Runner, variables: Mapping[str, str]) -> LintTools:
-    """Return all that checks: Helm, hadolint, kubeconform and Kubernetes' schemas.
+def lint_tools(
+    config: Config, toolbox: Toolbox, *, runner: Runner, variables: Mapping[str, str]
+) -> LintTools:
+    """Return what checks this project.
+
+    That is hadolint; and where an environment deploys charts, Helm, kubeconform and Kubernetes'
+    schemas.
 
     :raises ToolError: one is missing and could not be installed.
     """
+    hadolint = _hadolint(variables)
+    if not (config.services and config.environments):  # a chart is rendered for an environment
+        return LintTools(runner=runner, hadolint=hadolint)
     tools = toolbox.ensure_all(("helm", "kubeconform"))
     return LintTools(
         runner=runner,
         helm=tools["helm"],
-        hadolint=_hadolint(variables),
+        hadolint=hadolint,
         kubeconform=tools["kubeconform"],
         schema_location=f"{ensure_schemas(toolbox)}/{SCHEMA_LOCATION}",
     )

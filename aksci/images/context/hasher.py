@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Key = tuple[str, Path, frozenset[str] | None]
     News = tuple[dict[bytes, bytes], dict[bytes, bytes]]
 
-__all__ = ["TreeHasher", "ignore_of", "ignore_override"]
+__all__ = ["TreeHasher", "ignore_file", "ignore_of", "ignore_override"]
 
 _MODE = 0o7757
 """What counts of a mode, as COPY takes it over: all but the group's write permission, in which the
@@ -310,6 +310,11 @@ def ignore_of(root: Path, context: str, dockerfile: str) -> Ignore:
     return parse_ignore(
         _ignore_text(Inside(root), context, _ignore_file(root, context, dockerfile))
     )
+
+
+def ignore_file(root: Path, context: str, dockerfile: str) -> str:
+    """Return the ignore file of a build, there or not, relative to the project."""
+    return os.path.relpath(_ignore_file(root, context, dockerfile), root)
 
 
 def ignore_override(root: Path, context: str, dockerfile: str) -> bytes | None:

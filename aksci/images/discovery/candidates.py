@@ -49,12 +49,7 @@ def find_candidates(root: Path, config: Config, importer: Importer) -> dict[str,
             candidates[name] = one
         else:
             candidates[same] = _also(candidates[same], one)
-    claimed = {one.dockerfile for one in candidates.values() if one.inline is None}
-    for name, one in globbed.items():
-        for file in (one.dockerfile, *one.aliases):
-            # Only what nothing above has taken, though a glob finds it, too.
-            if file not in claimed:
-                _add_found(candidates, name, file)
+    _add_globbed(candidates, globbed)
     return candidates
 
 
@@ -176,20 +171,45 @@ def _name(project: str, folder: PurePosixPath, file: PurePosixPath, *, alone: bo
     return f"{base}-{part}".lower() if part else base.lower()
 
 
-def _add_found(candidates: dict[str, Imported], name: str, file: str) -> None:
-    """Add a Dockerfile that a glob found and nothing else names."""
-    if name in candidates:
-        raise ConfigError(
-            f"Two Dockerfiles would be the image {name!r}: {candidates[name].dockerfile} and "
-            f"{file}.",
-            hint="give one of them a table [images.NAME] in aksci.toml.",
+def _add_globbed(candidates: dict[str, Imported], globbed: Mapping[str, Imported]) -> None:
+    """Add the Dockerfiles that globs found and nothing else names.
+
+    :raises ConfigError: names of all that can't be images, or would be two, at once.
+    """
+    claimed = {one.dockerfile for one in candidates.values() if one.inline is None}
+    taken: list[str] = []
+    impossible: dict[str, str] = {}
+    for name, one in globbed.items():
+        for file in (one.dockerfile, *one.aliases):
+            # Only what nothing above has taken, though a glob finds it, too.
+            if file in claimed:
+                continue
+            if name in candidates:
+                first = candidates[name].dockerfile
+                taken.append(f"Two Dockerfiles would be the image {name!r}: {first} and {file}.")
+            elif not is_repository(name):
+                impossible[file] = f"{file}: {name!r} can't be the name of an image."
+            else:
+                candidates[name] = _plain(name, file)
+    if taken or impossible:
+        raise _wrong_names(taken, impossible)
+
+
+def _wrong_names(taken: list[str], impossible: Mapping[str, str]) -> ConfigError:
+    hints = []
+    if taken:
+        hints.append("give one of them a table [images.NAME] in aksci.toml.")
+    if impossible:
+        example = next(iter(impossible))
+        listed = ", ".join(f'"{file}"' for file in impossible)
+        hints.append(
+            f'[images.some-name] dockerfile = "{example}" names one; '
+            f"[discover] exclude = [{listed}]."
         )
-    if not is_repository(name):
-        raise ConfigError(
-            f"{file}: {name!r} can't be the name of an image.",
-            hint=f'[images.some-name] dockerfile = "{file}", or [discover] exclude = ["{file}"].',
-        )
-    candidates[name] = _plain(name, file)
+    messages = [*taken, *impossible.values()]
+    if len(messages) > 1:
+        messages.insert(0, f"{len(messages)} Dockerfiles have no name as images:")
+    return ConfigError("\n".join(messages), hint="\n      ".join(hints))
 
 
 def _read_sources(root: Path, config: Config, importer: Importer) -> list[list[Imported]]:

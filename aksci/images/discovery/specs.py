@@ -62,6 +62,8 @@ class ImageSpec:
     call it, with their registry."""
     said: frozenset[str] = frozenset()
     """Those of ``aliases`` that are written with ``docker.io/`` there."""
+    standard_frontends: tuple[str, ...] = ()
+    """Names of docker/dockerfile in mirrors, without a tag."""
 
 
 def discover_images(
@@ -79,16 +81,33 @@ def discover_images(
     if not candidates:
         raise _no_image(config)
     inside = Inside(root)
-    specs = {
-        name: _spec(config, candidates[name], builder_platform, inside)
-        for name in sorted(candidates)
-    }
+    specs = _specs(config, candidates, builder_platform, inside)
     _tell_mapped(config, specs, candidates, importer)
     found = {
         name: _with_bases(spec, candidates[name], specs, inside) for name, spec in specs.items()
     }
     _require_no_secret(found, candidates, importer.visible)
     return found
+
+
+def _specs(
+    config: Config, candidates: Mapping[str, Imported], builder_platform: str, inside: Inside
+) -> dict[str, ImageSpec]:
+    """Return what is to be built, by name, sorted.
+
+    :raises ConfigError: all that is wrong, at once.
+    """
+    specs = {}
+    wrong: dict[str, str | None] = {}
+    for name in sorted(candidates):
+        try:
+            specs[name] = _spec(config, candidates[name], builder_platform, inside)
+        except ConfigError as error:
+            wrong[error.message] = error.hint
+    if wrong:
+        hints = dict.fromkeys(hint for hint in wrong.values() if hint)
+        raise ConfigError("\n".join(wrong), hint="\n      ".join(hints) or None)
+    return specs
 
 
 def _no_image(config: Config) -> ConfigError:
@@ -135,6 +154,7 @@ def _spec(config: Config, one: Imported, builder_platform: str, inside: Inside) 
         attestations=Attestations(provenance=config.build.provenance, sbom=config.build.sbom),
         aliases=aliases,
         said=_said_in_full((*one.references, *one.aliases)) & {*aliases},
+        standard_frontends=config.build.standard_frontends,
     )
 
 

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CopySource",
+    "Login",
     "context_paths",
     "copy_sources_of",
-    "secrets_of",
+    "logins_of",
     "unpinned_sources",
 ]
 
@@ -56,6 +57,17 @@ class CopySource:
         return "$" in self.name
 
 
+@dataclass(frozen=True, order=True, kw_only=True)
+class Login:
+    """A secret or an ssh agent that a RUN mounts."""
+
+    kind: str
+    """``secret`` or ``ssh``."""
+    id: str
+    required: bool
+    """BuildKit refuses to go on without it."""
+
+
 def copy_sources_of(one: Instruction) -> list[CopySource]:
     """Return what COPY --from and RUN --mount=…,from= name."""
     if one.keyword in {"COPY", "ADD"}:
@@ -80,18 +92,28 @@ def context_paths(one: Instruction, scope: Scope) -> frozenset[str] | None:
     return frozenset()
 
 
-def secrets_of(one: Instruction) -> list[tuple[str, bool]]:
-    """Return the ids of the secrets that a RUN mounts, and whether it must have each."""
+def logins_of(one: Instruction) -> list[Login]:
+    """Return the secrets and ssh agents that a RUN mounts, but for those that a variable names.
+
+    As BuildKit's ``convert_secrets.go`` and ``convert_ssh.go`` find their ids.
+    """
     if one.keyword != "RUN" or not one.flags:
         return []
     found = []
     for fields in _mounts(one):
-        # Without an id, its target's name is meant.
-        secret = fields.get("id") or posixpath.basename(fields.get("target", ""))
-        if fields.get("type") == "secret" and secret and "$" not in secret:
+        kind = fields.get("type", "").lower()
+        if kind == "secret":
+            # Without an id, its target's name is meant.
+            target = posixpath.basename(fields.get("target", "").rstrip("/"))
+            name = fields.get("source") or fields.get("id") or target
+        elif kind == "ssh":
+            name = fields.get("id") or "default"
+        else:
+            continue
+        if name and "$" not in name:
             # "true", or the word alone.
             required = fields.get("required", "false").lower() in {"", "1", "t", "true"}
-            found.append((secret, required))
+            found.append(Login(kind=kind, id=name, required=required))
     return found
 
 

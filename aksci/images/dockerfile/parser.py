@@ -5,7 +5,6 @@ Dockerfile reference: "Format", "Parser directives", "Escape", "Here-Documents",
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from dataclasses import dataclass
@@ -16,16 +15,18 @@ from typing import TYPE_CHECKING, Any
 from aksci.core.errors import ConfigError
 from aksci.core.strict_json import require_shallow
 from aksci.core.text import short_line
+from aksci.core.wide_text import wide_encoding
 from aksci.images.dockerfile.expand import SPACE, TooMuchError, UnresolvedError, shell_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 __all__ = [
     "KEYWORDS",
     "Dockerfile",
     "Instruction",
     "Stage",
+    "frontend_name",
     "json_strings",
     "parse_dockerfile",
     "parse_onbuild",
@@ -50,7 +51,6 @@ _STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
 _SINCE_HEREDOCS = (1, 4)
 # BuildKit's own grammar, and tags such as ``latest``: newer than any version with a number.
 _LATEST = (1, 1 << 30)
-_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +112,8 @@ class Dockerfile:
     text: str
     doubts: tuple[str, ...] = ()
     """Why what was read may not be what BuildKit reads."""
+    standard_frontend: bool = True
+    """Whether BuildKit's own grammar reads it."""
 
     @cached_property
     def head(self) -> tuple[Instruction, ...]:
@@ -138,22 +140,24 @@ class Dockerfile:
         """The image that reads it instead of BuildKit itself."""
         return self.syntax.partition(" ")[0] if self.syntax else None
 
-    @property
-    def standard_frontend(self) -> bool:
-        """Whether BuildKit's own grammar reads it."""
-        return _version(self.frontend) is not None
 
-
-def parse_dockerfile(content: bytes, *, name: str, syntax: str | None = None) -> Dockerfile:
+def parse_dockerfile(
+    content: bytes,
+    *,
+    name: str,
+    syntax: str | None = None,
+    standard_frontends: Collection[str] = (),
+) -> Dockerfile:
     """Read a Dockerfile. Bytes that are not UTF-8 are kept as surrogates.
 
     :param syntax: a frontend that is used whatever the file says.
+    :param standard_frontends: names of docker/dockerfile in mirrors, without a tag.
     :raises ConfigError: a here-document is not ended, a directive is wrong, or there is no
         instruction at all: BuildKit refuses it, too.
     """
-    if content.startswith(_UTF_16):
+    if wide := wide_encoding(content):
         raise ConfigError(
-            f"{name}: the Dockerfile is UTF-16, as PowerShell's > writes it; BuildKit reads UTF-8.",
+            f"{name}: the Dockerfile is {wide}, as PowerShell's > writes it; BuildKit reads UTF-8.",
             hint="save it as UTF-8.",
         )
     text = content.decode("utf-8-sig", "surrogateescape")
@@ -161,9 +165,16 @@ def parse_dockerfile(content: bytes, *, name: str, syntax: str | None = None) ->
     if lines[-1] == "":
         lines.pop()
     syntax = syntax or _syntax(text, lines)
-    version = _version(syntax.partition(" ")[0] if syntax else None)
+    version = _version(syntax.partition(" ")[0] if syntax else None, standard_frontends)
     if version is None:
-        return Dockerfile(name=name, instructions=(), syntax=syntax, escape="\\", text=text)
+        return Dockerfile(
+            name=name,
+            instructions=(),
+            syntax=syntax,
+            escape="\\",
+            text=text,
+            standard_frontend=False,
+        )
     escape = _escape(lines, name)
     reader = _LineReader(lines, escape, name, heredocs=version >= _SINCE_HEREDOCS)
     instructions = tuple(reader.read())
@@ -241,10 +252,19 @@ def _json(text: str) -> Any:
         return None
 
 
-def _version(frontend: str | None) -> tuple[int, int] | None:
+def frontend_name(frontend: str) -> str:
+    """Return a frontend's name without its tag and digest."""
+    name = frontend.partition("@")[0]
+    folder, slash, last = name.rpartition("/")
+    return f"{folder}{slash}{last.partition(':')[0]}"
+
+
+def _version(frontend: str | None, standard: Collection[str]) -> tuple[int, int] | None:
     """Return the version of the grammar; None: it is not one that we know."""
     if frontend is None:
         return _LATEST
+    if (name := frontend_name(frontend)) in standard:
+        frontend = "docker/dockerfile" + frontend.removeprefix(name)
     match = _FRONTEND.fullmatch(frontend)
     if match is None:
         return None

@@ -25,7 +25,7 @@ from aksci.images.dockerfile.instruction_reads import (
     copy_sources_of,
     unpinned_sources,
 )
-from aksci.images.dockerfile.parser import KEYWORDS, unwrap_onbuild
+from aksci.images.dockerfile.parser import KEYWORDS, frontend_name, unwrap_onbuild
 from aksci.images.dockerfile.recipe import Need, Recipe
 from aksci.images.dockerfile.variables import GlobalArgs, Scope, arg_pairs
 from aksci.images.platforms import normalise_platform, parse_platforms
@@ -95,13 +95,17 @@ def resolve_stages(
 
 def _opaque(dockerfile: Dockerfile, contexts: Mapping[str, str]) -> Recipe:
     frontend = dockerfile.frontend or ""
+    why = (
+        f"the frontend {frontend} may have a grammar of its own; where it is docker/dockerfile "
+        f'from a mirror, [build] standard_frontends = ["{frontend_name(frontend)}"] says so'
+    )
     return Recipe(
         needs=tuple(sorted({Need(frontend, "syntax"), *_context_needs(contexts)})),
         runtime=None,
         instructions=dockerfile.instructions,
         declared=frozenset(),
         stage_names=frozenset(),
-        opaque=(f"the frontend {frontend} has a grammar of its own",),
+        opaque=(why,),
     )
 
 

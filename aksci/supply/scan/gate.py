@@ -57,7 +57,8 @@ def evaluate(
     """
     knowledge.require_readable()
     facts = read_report(report, ref, platform=platform, base=base)
-    findings = sorted((_informed(one, knowledge) for one in facts.findings), key=rank)
+    named = _named(policy, knowledge)
+    findings = sorted((_informed(one, knowledge, named) for one in facts.findings), key=rank)
     failing, tolerated, ignored = [], [], []
     for finding in findings:
         # What does not fail needs nobody to accept it: an ignore of it is a leftover.
@@ -144,7 +145,16 @@ def require_pass(
         )
 
 
-def _informed(finding: Finding, knowledge: Knowledge) -> Finding:
+def _named(policy: ScanConfig, knowledge: Knowledge) -> frozenset[str]:
+    """Return what ignores and VEX statements call vulnerabilities, in small letters."""
+    stated = (name for one in knowledge.statements for name in one.vulnerabilities)
+    return frozenset(map(str.casefold, (*(entry.id for entry in policy.ignore), *stated)))
+
+
+def _informed(finding: Finding, knowledge: Knowledge, named: frozenset[str]) -> Finding:
+    aliases = tuple(name for name in finding.aliases if name.casefold() in named)
+    if aliases != finding.aliases:
+        finding = replace(finding, aliases=aliases)
     if finding.kind != "vulnerability" or knowledge is NOTHING:
         return finding
     return replace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import TYPE_CHECKING
 
 from aksci.core.errors import ConfigError
@@ -15,7 +16,18 @@ if TYPE_CHECKING:
     from aksci.config.supply_models import ScanConfig, ScanIgnore
     from aksci.supply.scan.verdict import Finding, Verdict
 
-__all__ = ["check_ignores", "find_ignore", "has_lapsed", "ignore_offences", "ignore_warnings"]
+__all__ = [
+    "check_ignores",
+    "find_ignore",
+    "has_lapsed",
+    "ignore_notes",
+    "ignore_offences",
+    "ignore_warnings",
+]
+
+_NAMED = 3
+"""Packages in one line."""
+_CVE = re.compile(r"CVE-\d{4}-\d{4,}", re.IGNORECASE)
 
 
 def check_ignores(policy: ScanConfig) -> None:
@@ -57,14 +69,20 @@ def has_lapsed(entry: ScanIgnore, now: dt.datetime) -> bool:
 def ignore_offences(
     verdicts: Sequence[Verdict], policy: ScanConfig, now: dt.datetime, *, complete: bool
 ) -> list[str]:
-    """Return what is wrong with entries: lapsed, or needed by no image of a complete scan."""
+    """Return what is wrong with entries: lapsed, or needed by no image.
+
+    Of a scan that is not complete, only those are known that miss a finding which fails.
+    """
     offences = []
     for entry in policy.ignore:
-        owner = f"(owner: {short_line(entry.owner)})"
         if has_lapsed(entry, now):
-            offences.append(f"{_label(entry)} expired on {entry.expires} {owner}")
-        elif complete and not any(_uses(verdict, entry) for verdict in verdicts):
-            offences.append(f"{_label(entry)} matches no finding: remove it {owner}")
+            offences.append(f"{_label(entry)} {_lapsed(entry, now)}")
+        elif not any(_uses(verdict, entry) for verdict in verdicts):
+            why = _missed(entry, verdicts)
+            if complete and why is None:
+                why = _passed_over(entry, verdicts) or "matches no finding: remove it"
+            if why:
+                offences.append(f"{_label(entry)} {why} {_owner(entry)}")
     return offences
 
 
@@ -73,10 +91,69 @@ def ignore_warnings(policy: ScanConfig, now: dt.datetime) -> tuple[str, ...]:
     today = now.astimezone(dt.UTC).date()
     return tuple(
         f"{_label(entry)} expires in {_days((entry.expires - today).days)}, on {entry.expires} "
-        f"(owner: {short_line(entry.owner)})"
+        f"{_owner(entry)}"
         for entry in policy.ignore
         if 0 < (entry.expires - today).days <= policy.ignore_warning_days
     )
+
+
+def ignore_notes(policy: ScanConfig, now: dt.datetime) -> tuple[str, ...]:
+    """Return a line for each entry of which no scan is needed to see what is wrong with it."""
+    lapsed = (
+        f"{_label(entry)} {_lapsed(entry, now)}"
+        for entry in policy.ignore
+        if has_lapsed(entry, now)
+    )
+    spelt = (
+        f"{_label(entry)}: Trivy calls it {entry.id.upper()} {_owner(entry)}"
+        for entry in policy.ignore
+        if policy.scanner == "trivy" and _CVE.fullmatch(entry.id) and entry.id != entry.id.upper()
+    )
+    return (*lapsed, *spelt, *ignore_warnings(policy, now))
+
+
+def _missed(entry: ScanIgnore, verdicts: Sequence[Verdict]) -> str | None:
+    """Say by which name or in which package an entry would have met a finding that fails."""
+    failing = [finding for verdict in verdicts for finding in verdict.failing]
+    called = sorted({one.id for one in failing if entry.id != one.id and _is_called(entry, one)})
+    if called:
+        names = ", ".join(short_line(spelled(name)) for name in called)
+        return f"matches no finding: the scanner calls it {names}"
+    inside = sorted({one.purl or one.package for one in failing if one.id == entry.id})
+    if inside:
+        places = ", ".join(map(_shown, inside[:_NAMED]))
+        more = f" and {len(inside) - _NAMED} more" if len(inside) > _NAMED else ""
+        return f"matches no finding: it was found in {places}{more}"
+    return None
+
+
+def _passed_over(entry: ScanIgnore, verdicts: Sequence[Verdict]) -> str | None:
+    """Say why an entry is not needed though what it names was found."""
+    if any(_matches(entry, used.finding) for verdict in verdicts for used in verdict.ignored):
+        return "is not needed: another entry accepts its findings"
+    found = [one for verdict in verdicts for one in verdict.findings if one.id == entry.id]
+    if found and any(_matches(entry, one) for one in found):
+        return "is not needed: what it names does not fail the gate"
+    return None
+
+
+def _is_called(entry: ScanIgnore, finding: Finding) -> bool:
+    """Tell whether an entry names a finding by another of its identifiers, or in other letters."""
+    name = entry.id.casefold()
+    return name in {finding.id.casefold(), *(alias.casefold() for alias in finding.aliases)}
+
+
+def _lapsed(entry: ScanIgnore, now: dt.datetime) -> str:
+    today = ": today, at 00:00 UTC" if entry.expires == now.astimezone(dt.UTC).date() else ""
+    return f"expired on {entry.expires} {_owner(entry)}{today}"
+
+
+def _owner(entry: ScanIgnore) -> str:
+    return f"(owner: {short_line(entry.owner)})"
+
+
+def _shown(text: str) -> str:
+    return short_line(spelled(text))
 
 
 def _matches(entry: ScanIgnore, finding: Finding) -> bool:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aksci.config.supply_models import ScanConfig
     from aksci.supply.scan.vex import Statement
 
-__all__ = ["NOTHING", "Knowledge", "KnowledgeFile", "load_knowledge"]
+__all__ = ["NOTHING", "Knowledge", "KnowledgeFile", "load_knowledge", "load_vex"]
 
 _CVE = re.compile(r"CVE-\d{4}-\d{4,}")
 _DAMAGED = (*MALFORMED, csv.Error)
@@ -49,6 +49,15 @@ class KnowledgeFile:
     def digest(self) -> str:
         """Of the content."""
         return "sha256:" + hashlib.sha256(self.content).hexdigest()
+
+    @cached_property
+    def statements(self) -> tuple[Statement, ...]:
+        """Of a VEX document, in its order.
+
+        :raises ConfigError: it is damaged.
+        """
+        found: tuple[Statement, ...] = self.read(read_vex)
+        return found
 
     def read(self, reader: Callable[[bytes], Any]) -> Any:
         """Return what a reader makes of the content.
@@ -104,7 +113,7 @@ class Knowledge:
     @cached_property
     def statements(self) -> tuple[Statement, ...]:
         """Of all VEX documents, in their order."""
-        return tuple(one for source in self.vex for one in source.read(read_vex))
+        return tuple(one for source in self.vex for one in source.statements)
 
 
 NOTHING = Knowledge()
@@ -116,15 +125,19 @@ def load_knowledge(policy: ScanConfig, root: Path | None) -> Knowledge:
     :param root: the project's folder.
     :raises ConfigError: one is missing, can't be read, or is outside the project.
     """
-
-    def source(key: str, name: str) -> KnowledgeFile:
-        return _source(f"scan.{key}", name, root)
-
     return Knowledge(
-        kev=source("kev", policy.kev) if policy.kev else None,
-        epss=source("epss", policy.epss) if policy.epss else None,
-        vex=tuple(source("vex", name) for name in policy.vex),
+        kev=_source("scan.kev", policy.kev, root) if policy.kev else None,
+        epss=_source("scan.epss", policy.epss, root) if policy.epss else None,
+        vex=load_vex(policy, root),
     )
+
+
+def load_vex(policy: ScanConfig, root: Path | None) -> tuple[KnowledgeFile, ...]:
+    """Read the VEX documents that a policy names; the parameters are those of ``load_knowledge``.
+
+    :raises ConfigError: one is missing, can't be read, or is outside the project.
+    """
+    return tuple(_source("scan.vex", name, root) for name in policy.vex)
 
 
 def _source(key: str, name: str, root: Path | None) -> KnowledgeFile:

@@ -5,6 +5,7 @@ What is compared is read to the character; what is only shown is sanitised.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -156,6 +157,7 @@ def _vulnerability(
         purl=_exact((entry.get("PkgIdentifier") or {}).get("PURL")),
         origin=_origin(layer, inherited),
         url=_url(entry),
+        aliases=_aliases(entry),
     )
 
 
@@ -183,7 +185,37 @@ def _other(
         platform=platform,
         origin=_origin(layer, inherited),
         url=_url(entry),
+        aliases=() if kind == "secret" else _rule_aliases(entry),
     )
+
+
+_OTHER_NAMES = re.compile(
+    r"\b(?:CVE-\d{4}-\d{4,}|GHSA(?:-[2-9cfghjmpqrvwx]{4}){3}|GO-\d{4}-\d{4,}|PYSEC-\d{4}-\d+"
+    r"|RUSTSEC-\d{4}-\d{4}|DSA-\d+(?:-\d+)?|DLA-\d+(?:-\d+)?|USN-\d+-\d+"
+    r"|RHSA-\d{4}:\d+|ALAS\d?-\d{4}-\d+)(?![\w-])"
+)
+
+
+def _aliases(entry: dict[str, Any]) -> tuple[str, ...]:
+    """Return by which other names a vulnerability may be meant: they decide nothing.
+
+    ``VendorIDs`` has those of the advisory that Trivy went by, such as a GHSA or a DSA; where the
+    database does not keep them, the pages that it refers to are called so.
+    """
+    names = [*map(_exact, entry.get("VendorIDs") or [])]
+    for page in entry.get("References") or []:
+        names += _OTHER_NAMES.findall(_exact(page))
+    return tuple(dict.fromkeys(name for name in names if name != entry["VulnerabilityID"]))
+
+
+def _rule_aliases(entry: dict[str, Any]) -> tuple[str, ...]:
+    """Return the other names of a misconfiguration's rule: ``AVD-DS-0002`` and ``DS002``.
+
+    Trivy's releases have called one rule by each of them (trivy issue 2743).
+    """
+    last = _exact(entry.get("Namespace")).rpartition(".")[2]
+    names = (_exact(entry.get("AVDID")), f"AVD-{entry['ID']}", last)
+    return tuple(dict.fromkeys(name for name in names if name and name != entry["ID"]))
 
 
 def _layer(entry: dict[str, Any]) -> str:

@@ -89,6 +89,9 @@ class Finding:
     """The probability that it will be exploited within 30 days; None: nobody knows."""
     url: str = ""
     """A page about it."""
+    aliases: tuple[str, ...] = field(default=(), compare=False)
+    """Its other identifiers, but in a verdict only those that the policy names: an ignore or a VEX
+    statement holds for a finding by ``id`` alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +148,11 @@ class Verdict:
             "problems": list(self.problems),
             "notes": list(self.notes),
             "counts": dict(self.counts),
-            "failing": [asdict(finding) for finding in self.failing],
-            "ignored": [asdict(entry) for entry in self.ignored],
-            "tolerated": [asdict(finding) for finding in self.tolerated],
+            "failing": list(map(_document, self.failing)),
+            "ignored": [
+                {**asdict(entry), "finding": _document(entry.finding)} for entry in self.ignored
+            ],
+            "tolerated": list(map(_document, self.tolerated)),
             "licences": dict(sorted(self.licences.items())),
             "reports": list(self.reports),
             "bills": list(self.sboms),
@@ -207,6 +212,13 @@ class Verdict:
             raise ValueError(msg)
 
 
+def _document(finding: Finding) -> dict[str, Any]:
+    """Return a finding as JSON; without aliases it is what it was before there were any."""
+    found = asdict(finding)
+    aliases = found.pop("aliases")
+    return {**found, "aliases": list(aliases)} if aliases else found
+
+
 def rank(finding: Finding) -> tuple[Any, ...]:
     """Return the key by which findings are sorted: the worst first, the same order every time."""
     return (
@@ -264,9 +276,10 @@ _NAMES = frozenset(f.name for f in fields(Finding))
 
 
 def _finding(entry: Any) -> Finding:
-    if not isinstance(entry, dict) or entry.keys() != _NAMES:
+    if not isinstance(entry, dict) or entry.keys() | {"aliases"} != _NAMES:
         msg = "a finding does not have its fields"
         raise ValueError(msg)
+    aliases = tuple(map(exact_text, _list(entry.get("aliases", []))))
     for name in _EXACT:
         exact_text(entry[name])
     for name in _CLEAN:
@@ -282,7 +295,7 @@ def _finding(entry: Any) -> Finding:
         msg = "a finding has an unknown value"
         raise ValueError(msg)
     _flag(entry["kev"])
-    return Finding(**entry)
+    return Finding(**{**entry, "aliases": aliases})
 
 
 def _licences(value: Any) -> dict[str, int]:

@@ -51,6 +51,47 @@ def test_what_is_missing_or_misnamed_is_a_clear_error(project, toml, message):
         project({"x/Dockerfile": "FROM scratch", "Upper Case/Dockerfile": "FROM scratch"}, toml)
 
 
+def test_all_names_that_can_not_be_are_told_at_once(project):
+    files = {
+        "Upper Case/Dockerfile": "FROM scratch",
+        "b@d/Dockerfile": "FROM scratch",
+        "x/a.dockerfile": "FROM scratch",
+        "x/a.Dockerfile": "FROM scratch",
+        "good/Dockerfile": "FROM scratch",
+    }
+    with pytest.raises(ConfigError) as caught:
+        project(files)
+    assert caught.value.message.splitlines() == [
+        "3 Dockerfiles have no name as images:",
+        "Two Dockerfiles would be the image 'x-a': x/a.Dockerfile and x/a.dockerfile.",
+        "Upper Case/Dockerfile: 'upper case' can't be the name of an image.",
+        "b@d/Dockerfile: 'b@d' can't be the name of an image.",
+    ]
+    assert 'exclude = ["Upper Case/Dockerfile", "b@d/Dockerfile"]' in caught.value.hint
+
+
+def test_all_that_is_wrong_with_tables_is_told_at_once(project):
+    toml = '[images.a]\ndockerfile = "no/Dockerfile"\n[images.b]\ndockerfile = "nor/Dockerfile"\n'
+    with pytest.raises(ConfigError) as caught:
+        project({}, toml)
+    assert [line.partition(":")[0] for line in caught.value.message.splitlines()] == [
+        "aksci.toml"
+    ] * 2
+
+
+def test_a_frontend_of_a_mirror_is_opaque_until_aksci_toml_says_what_it_is(
+    project,
+):
+    files = {"Dockerfile": "# syntax=mirror.example/docker/dockerfile:1\nFROM debian:12"}
+    toml = '[discover]\ndockerfiles = ["Dockerfile"]\n'
+    (why,) = project(files, toml).images["shop"].recipe.opaque
+    said = '[build]\nstandard_frontends = ["mirror.example/docker/dockerfile"]\n'
+    assert said.replace("\n", " ").strip() in why
+    image = project(files, toml + said).images["shop"]
+    assert image.recipe.opaque == ()
+    assert image.recipe.runtime == "debian:12"
+
+
 def test_edges_are_found_by_repository_and_tag_and_typed(project):
     graph = project(
         {

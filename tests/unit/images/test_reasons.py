@@ -189,6 +189,37 @@ def test_many_files_are_counted_and_not_all_listed():
     assert explain(reason).endswith("f003 (added) and 196 more")
 
 
+@pytest.mark.parametrize(
+    ("new", "words"),
+    [
+        (
+            {".git/HEAD": "f 644 x", ".git/index": "f 644 x"},
+            (
+                "files in its context changed: .git/HEAD (added), .git/index (added) (nothing but "
+                "git's own folder: .git in its .dockerignore leaves that out)"
+            ),
+        ),
+        (
+            {**{f".git/{number}": "f 644 x" for number in range(9)}, "a.py": "f 644 x"},
+            (
+                "files in its context changed: a.py (added), .git/0 (added), .git/1 (added), "
+                ".git/2 (added) and 6 more (among them git's own folder: .git in its .dockerignore "
+                "leaves that out)"
+            ),
+        ),
+        (
+            {"vendor/x/.git/HEAD": "f 644 x", ".github/a": "f 644 x"},
+            "files in its context changed: .github/a (added), vendor/x/.git/HEAD (added)",
+        ),
+    ],
+)
+def test_git_is_named_where_it_is_the_reason(new, words):
+    (reason,) = reasons_between(
+        LAST, replace(LAST, **source(tree="x")), files=lambda: changed_files({}, new)
+    )
+    assert explain(reason) == words
+
+
 def test_an_opaque_image_says_why_where_nothing_else_differs():
     assert reasons_between(LAST, LAST, opaque=("odd",)) == ({"code": "OPAQUE", "why": "odd"},)
     changed = replace(LAST, **source(target="x"))

@@ -211,3 +211,102 @@ def test_a_package_url_of_a_like_name_is_not_covered(purl, version):
 )
 def test_what_a_package_url_means_is_compared_and_not_how_it_is_written(pattern, purl, holds):
     assert covers(parse_pattern(pattern), purl) is holds
+
+
+def ids(report, **fields):
+    report["Results"][0]["Vulnerabilities"][0] |= fields
+
+
+def named(identifier, **more):
+    entry = policy(**more).ignore[0].model_copy(update={"id": identifier})
+    return ScanConfig(ignore=(entry,))
+
+
+@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize(
+    ("identifier", "fields"),
+    [
+        ("GHSA-462w-v97r-4m45", {"VendorIDs": ["GHSA-462w-v97r-4m45"]}),
+        ("ghsa-462w-v97r-4m45", {"VendorIDs": ["GHSA-462w-v97r-4m45"]}),
+        ("DSA-4613-1", {"VendorIDs": ["DSA-4613-1"]}),
+        (
+            "GHSA-462w-v97r-4m45",
+            {"References": ["https://github.com/advisories/GHSA-462w-v97r-4m45"]},
+        ),
+        ("GO-2024-2687", {"References": ["https://pkg.go.dev/vuln/GO-2024-2687"]}),
+        ("cve-2024-5535", {}),
+    ],
+)
+def test_an_ignore_under_another_identifier_names_the_one_that_holds(
+    report, ref, now, database, identifier, fields, complete
+):
+    ids(report, **fields)
+    rule = named(identifier)
+    verdict = evaluate(report, policy=rule, ref=ref, now=now, database=database)
+    again = Verdict.load(json.loads(json.dumps(verdict.document())), ref)
+    told = f"the ignore of {identifier} matches no finding: the scanner calls it CVE-2024-5535"
+    with pytest.raises(GateError, match=told):
+        require_pass([again], policy=rule, now=now, complete=complete)
+
+
+def test_only_identifiers_that_the_policy_names_are_kept(report, ref, now, database):
+    ids(report, VendorIDs=["DSA-1-1", "DSA-2-1"])
+    verdict = evaluate(report, policy=named("DSA-2-1"), ref=ref, now=now, database=database)
+    assert verdict.failing[0].aliases == ("DSA-2-1",)
+    plain = evaluate(report, policy=policy(package="x"), ref=ref, now=now, database=database)
+    assert "aliases" not in plain.document()["failing"][0]
+
+
+def test_a_rule_of_a_misconfiguration_is_known_by_its_other_names(report, ref, now, database):
+    rule = named("DS002").model_copy(update={"misconfigurations": ("HIGH",)})
+    report["Results"].append(
+        {
+            "Class": "config",
+            "Misconfigurations": [
+                {
+                    "ID": "DS-0002",
+                    "Namespace": "builtin.dockerfile.DS002",
+                    "Severity": "HIGH",
+                    "Status": "FAIL",
+                }
+            ],
+        }
+    )
+    verdict = evaluate(report, policy=rule, ref=ref, now=now, database=database)
+    with pytest.raises(GateError, match=r"the ignore of DS002 .* the scanner calls it DS-0002"):
+        require_pass([verdict], policy=rule, now=now)
+
+
+def test_an_ignore_of_another_package_says_where_it_was_found(report, ref, now, database):
+    rule = policy(package="Libssl3")
+    verdict = evaluate(report, policy=rule, ref=ref, now=now, database=database)
+    told = r"matches no finding: it was found in pkg:deb/debian/libssl3@3\.0\.11"
+    with pytest.raises(GateError, match=told):
+        require_pass([verdict], policy=rule, now=now)
+
+
+@pytest.mark.parametrize(
+    ("entries", "severity", "why"),
+    [
+        (1, "LOW", "is not needed: what it names does not fail the gate"),
+        (2, "HIGH", "is not needed: another entry accepts its findings"),
+    ],
+)
+def test_an_ignore_that_nothing_needs_says_why(report, ref, now, database, entries, severity, why):
+    ids(report, Severity=severity)
+    first = policy().ignore[0]
+    second = first.model_copy(update={"owner": "ann"})
+    rule = ScanConfig(ignore=(first, second)[:entries])
+    verdict = evaluate(report, policy=rule, ref=ref, now=now, database=database)
+    with pytest.raises(GateError, match=why):
+        require_pass([verdict], policy=rule, now=now)
+    require_pass([verdict], policy=rule, now=now, complete=False)
+
+
+def test_one_that_lapses_today_says_so(report, ref, now, database):
+    today = now.date()
+    rule = policy(today.isoformat())
+    verdict = evaluate(report, policy=rule, ref=ref, now=now, database=database)
+    told = rf"expired on {today} \(owner: kim\): today, at 00:00 UTC"
+    with pytest.raises(GateError, match=told):
+        require_pass([verdict], policy=rule, now=now)

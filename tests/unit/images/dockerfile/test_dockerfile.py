@@ -253,3 +253,38 @@ def test_utf_16_is_told_by_its_name(encoding):
     content = "\ufeffFROM scratch\n".encode(encoding)
     with pytest.raises(ConfigError, match=r"UTF-16.*BuildKit reads UTF-8"):
         parse_dockerfile(content, name="Dockerfile")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_told_too(encoding):
+    with pytest.raises(ConfigError, match=r"UTF-16.*BuildKit reads UTF-8"):
+        parse_dockerfile("FROM scratch\n".encode(encoding), name="Dockerfile")
+
+
+@pytest.mark.parametrize(
+    ("frontend", "standard"),
+    [
+        ("mirror.example:5000/docker/dockerfile", True),
+        ("mirror.example:5000/docker/dockerfile:1", True),
+        ("mirror.example:5000/docker/dockerfile:1.7-labs", True),
+        (f"mirror.example:5000/docker/dockerfile:1@sha256:{'a' * 64}", True),
+        ("mirror.example:5000/docker/dockerfile:2", False),  # nobody knows its grammar, as of ours
+        ("mirror.example:5000/docker/dockerfile-x:1", False),
+        ("elsewhere.example/docker/dockerfile:1", False),
+        ("docker/dockerfile:1", True),
+    ],
+)
+def test_a_mirrors_frontend_is_the_standard_one_where_that_is_said(frontend, standard):
+    parsed = parse_dockerfile(
+        f"# syntax={frontend}\nFROM scratch\n".encode(),
+        name="Dockerfile",
+        standard_frontends=("mirror.example:5000/docker/dockerfile",),
+    )
+    assert parsed.standard_frontend is standard
+    assert bool(parsed.instructions) is standard
+
+
+def test_a_mirrors_frontend_has_the_age_that_its_tag_says():
+    text = b"# syntax=m.example/df:1.3\nFROM scratch\nRUN <<EOF\nEOF\n"
+    parsed = parse_dockerfile(text, name="Dockerfile", standard_frontends=("m.example/df",))
+    assert parsed.doubts == ("line 3: << means nothing to so old a docker/dockerfile",)
