@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from aksci.core.errors import BuildError, GateError, RegistryError, UsageError
+from aksci.core.errors import BuildError, GateError, RegistryError, UsageError, ValidationError
 from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.core.work_folder import WorkFolderError
 from aksci.oci.references import ImageRef
@@ -28,6 +28,7 @@ __all__ = [
     "Build",
     "BuiltImage",
     "Failure",
+    "failed_how",
     "read_build_record",
     "read_failures",
     "recorded_reasons",
@@ -96,7 +97,8 @@ class Build:
     failed: Mapping[str, str] = field(default_factory=dict)
     """Images that did not build, and why."""
     blocked: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Images that were not tried, and the failures that are to blame."""
+    """Images that need one that failed, and the failures that are to blame: not tried, or built
+    meanwhile, and not finished."""
     left_out: tuple[str, ...] = ()
     """Images of the project that ``--only`` did not select."""
     errors: Mapping[str, AksciError] = field(default_factory=dict, compare=False, repr=False)
@@ -169,13 +171,11 @@ def _one_error(build: Build) -> AksciError:
     if not any(isinstance(error, BuildError) for error in errors):
         return _told_once(errors)
     failed = ", ".join(sorted(build.errors))
-    lines = [f"{len(errors)} of the images did not build: {failed}."]
+    hows = {failed_how(error) for error in errors}
+    lines = [f"{len(errors)} of the images {hows.pop() if len(hows) == 1 else 'failed'}: {failed}."]
     if build.blocked:
-        blocked = (
-            f"{name} (needs {', '.join(sorted(blame))})"
-            for name, blame in sorted(build.blocked.items())
-        )
-        lines.append(f"Not tried: {', '.join(blocked)}.")
+        blocked = (f"{name} ({_cause(build, name)})" for name in sorted(build.blocked))
+        lines.append(f"Blocked: {', '.join(blocked)}.")
     if build.images:
         lines.append(f"Done, and kept: {_names(build.images)}.")
     hint = next((error.hint for error in errors if error.hint), None)
@@ -184,6 +184,22 @@ def _one_error(build: Build) -> AksciError:
     # Failures of one kind keep its exit status, such as a validation's.
     kind = kinds.pop() if len(kinds) == 1 else BuildError
     return kind("\n".join(lines) + f"\n\n{text}", hint=hint)
+
+
+def failed_how(error: AksciError) -> str:
+    """Say what became of an image, as the rest of a sentence about it."""
+    if isinstance(error, ValidationError):
+        return "failed its validation"
+    if isinstance(error, GateError):
+        return "was refused by the gate"
+    return "did not build" if isinstance(error, BuildError) else "failed"
+
+
+def _cause(build: Build, blocked: str) -> str:
+    """Say which failures keep an image from being finished."""
+    return ", ".join(
+        f"{name} {failed_how(build.errors[name])}" for name in sorted(build.blocked[blocked])
+    )
 
 
 def _told_once(errors: list[AksciError]) -> AksciError:
