@@ -60,6 +60,7 @@ class Lookup:
         selected: frozenset[str] | None,
         workers: int,
         stop: Callable[[], None],
+        checks: int = 4,
         same: Callable[[T, T], bool] = operator.eq,
         block: Callable[[str, str, AksciError], None] | None = None,
     ) -> QueueOutcome[T]:
@@ -74,7 +75,9 @@ class Lookup:
         try:
             # While no other thread runs yet.
             self.hasher.prepare(trees_of(self.graph, parents))
-            return run_ready(parents, work, workers=workers, stop=stop, same=same, block=block)
+            return run_ready(
+                parents, work, workers=workers, stop=stop, checks=checks, same=same, block=block
+            )
         finally:
             self.hasher.save()
 

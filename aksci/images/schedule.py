@@ -26,8 +26,6 @@ T = TypeVar("T")
 _Job = tuple[str, int, "Callable[[], Any]"]
 """A name, a stage, and what to call."""
 _WORK, _CHECK, _FINISH = range(3)
-_CHECKS = 32
-"""Threads: checks wait for one another in what runs them, and must not keep others from passing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +77,7 @@ def run_ready(
     *,
     workers: int,
     stop: Callable[[], None],
+    checks: int = 4,
     same: Callable[[T, T], bool] = operator.eq,
     block: Callable[[str, str, AksciError], None] | None = None,
 ) -> QueueOutcome[T]:
@@ -93,6 +92,7 @@ def run_ready(
     :param work: is handed a name and the results of its parents. It is called once more for a name
         if what counts in the end for a parent is not the same as the result that it was handed.
     :param stop: ends the work that is being done; called more than once.
+    :param checks: how many are made at once, apart from the work.
     :param same: tells whether two results of a name are the same to its children.
     :param block: is handed each name that can't count any more, with the name that has failed and
         its error, at once; the name's own work may be going on.
@@ -105,7 +105,7 @@ def run_ready(
         # on. Threads are only started when there is something for them.
         pools = [
             ThreadPoolExecutor(max_workers=max(1, size), thread_name_prefix=f"aksci-{kind}")
-            for kind, size in (("work", workers), ("check", _CHECKS), ("finish", workers))
+            for kind, size in (("work", workers), ("check", checks), ("finish", workers))
         ]
         for pool in pools:
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)

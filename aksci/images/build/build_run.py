@@ -110,7 +110,9 @@ class Run:
         self._requests = BuildRequests(lookup=self.lookup, settings=self.settings)
         self._building = threading.BoundedSemaphore(self.settings.concurrency)
         self._stopped = threading.Event()
+        self._telling = threading.Lock()
         self._told: dict[str, _Told] = {}
+        self._built: set[str] = set()
         self._blocked: dict[str, str] = {}
 
     def over(
@@ -126,6 +128,9 @@ class Run:
                 selected=selected,
                 workers=max(_LOOKUPS, self.settings.concurrency),
                 stop=self.stop,
+                # What runs them has a limit of its own. Some need no turn of it; and of those that
+                # wait for one there, none can be called back once its base has failed.
+                checks=max(4, 2 * self.settings.concurrency),
                 same=lambda one, other: one.identity == other.identity,
                 block=self._block,
             )
@@ -212,8 +217,8 @@ class Run:
         except BaseException as error:
             self._end(name, "stopped" if isinstance(error, Interrupted) else "failed")
             raise
-        if self.validator is None:
-            self._end(name, f"built {pushed.ref.digest}")
+        if self.validator is None or name in self._blocked:
+            self._end(name, f"built {pushed.ref.digest}", built=True)
         return pushed
 
     def _validate(self, pushed: PushedImage, seconds: list[float]) -> None:
@@ -233,7 +238,7 @@ class Run:
         except BaseException as error:
             self._end(name, "stopped" if isinstance(error, Interrupted) else "failed")
             raise
-        self._end(name, f"built {pushed.ref.digest}")
+        self._end(name, f"built {pushed.ref.digest}", built=True)
         seconds.append(time.monotonic() - started)
 
     def _finish(self, pushed: PushedImage, done: ImageDone, seconds: list[float]) -> ImageDone:
@@ -292,14 +297,20 @@ class Run:
 
     def _block(self, name: str, culprit: str, error: AksciError) -> None:
         """Note that an image can't count any more: it is not begun, and its task ends so."""
-        self._blocked.setdefault(name, f"{culprit} {failed_how(error)}")
+        with self._telling:
+            self._blocked[name] = f"{culprit} {failed_how(error)}"
+            if name in self._built:
+                self.reporter.line(f"[{name}] blocked: {self._blocked[name]}")
 
-    def _end(self, name: str, text: str) -> None:
+    def _end(self, name: str, text: str, *, built: bool = False) -> None:
         """Tell how an image ended."""
         told = self._told.pop(name)
-        if name in self._blocked:
-            text = f"blocked: {self._blocked[name]}"
-        told.task.done(f"{text} ({time.monotonic() - told.began:.1f} s)")
+        with self._telling:
+            if name in self._blocked:
+                text = f"blocked: {self._blocked[name]}"
+            elif built:
+                self._built.add(name)
+            told.task.done(f"{text} ({time.monotonic() - told.began:.1f} s)")
 
 
 def _tell(task: Task, line: str) -> None:
