@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from _thread import interrupt_main
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -279,6 +280,7 @@ def test_an_image_is_built_again_where_another_run_has_finished_its_base_meanwhi
 def test_a_gate_is_asked_after_the_validation_and_nothing_is_built_before_it_has_passed(
     project, world
 ):
+    world.on["gate", "base"] = lambda: time.sleep(0.2)  # what must not begin yet would have begun
     found = world.run(project(FILES), gate=True, concurrency=4)
     assert found.error is None
     told = [event for event in world.events if event[0] in {"build", "checked", "gate"}]
