@@ -174,8 +174,7 @@ def _one_error(build: Build) -> AksciError:
     hows = {failed_how(error) for error in errors}
     lines = [f"{len(errors)} of the images {hows.pop() if len(hows) == 1 else 'failed'}: {failed}."]
     if build.blocked:
-        blocked = (f"{name} ({_cause(build, name)})" for name in sorted(build.blocked))
-        lines.append(f"Blocked: {', '.join(blocked)}.")
+        lines.append(f"Blocked: {_blocked(build)}.")
     if build.images:
         lines.append(f"Done, and kept: {_names(build.images)}.")
     hint = next((error.hint for error in errors if error.hint), None)
@@ -195,11 +194,13 @@ def failed_how(error: AksciError) -> str:
     return "did not build" if isinstance(error, BuildError) else "failed"
 
 
-def _cause(build: Build, blocked: str) -> str:
-    """Say which failures keep an image from being finished."""
-    return ", ".join(
-        f"{name} {failed_how(build.errors[name])}" for name in sorted(build.blocked[blocked])
-    )
+def _blocked(build: Build) -> str:
+    """Say which images are not finished, and what each group of them is blocked by, once."""
+    by_cause: dict[str, list[str]] = {}
+    for name, blame in sorted(build.blocked.items()):
+        cause = ", ".join(f"{one} {failed_how(build.errors[one])}" for one in sorted(blame))
+        by_cause.setdefault(cause, []).append(name)
+    return "; ".join(f"{', '.join(names)} ({cause})" for cause, names in by_cause.items())
 
 
 def _told_once(errors: list[AksciError]) -> AksciError:

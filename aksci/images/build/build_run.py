@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from aksci.core.errors import AksciError, BuildError, Interrupted
+from aksci.core.errors import AksciError, BuildError, Interrupted, ValidationError
 from aksci.images.build.build_record import BuiltImage, failed_how
 from aksci.images.build.build_requests import BuildRequests, BuildSettings
 from aksci.images.build.finish_image import finish_image, read_back
@@ -215,7 +215,7 @@ class Run:
             require_unchanged(self.lookup, name, inputs, written)
             pushed = read_back(self.lookup, name, inputs, key, output)
         except BaseException as error:
-            self._end(name, "stopped" if isinstance(error, Interrupted) else "failed")
+            self._end(name, _how(error))
             raise
         if self.validator is None or name in self._blocked:
             self._end(name, f"built {pushed.ref.digest}", built=True)
@@ -236,7 +236,7 @@ class Run:
         try:
             self.validator.check(name, pushed.ref)
         except BaseException as error:
-            self._end(name, "stopped" if isinstance(error, Interrupted) else "failed")
+            self._end(name, _how(error))
             raise
         self._end(name, f"built {pushed.ref.digest}", built=True)
         seconds.append(time.monotonic() - started)
@@ -311,6 +311,13 @@ class Run:
             elif built:
                 self._built.add(name)
             told.task.done(f"{text} ({time.monotonic() - told.began:.1f} s)")
+
+
+def _how(error: BaseException) -> str:
+    """Say how an image's task ended."""
+    if isinstance(error, ValidationError):
+        return failed_how(error)
+    return "stopped" if isinstance(error, Interrupted) else "failed"
 
 
 def _tell(task: Task, line: str) -> None:

@@ -197,7 +197,7 @@ def test_what_was_built_on_a_base_that_fails_its_validation_is_blocked_by_it(
     assert (type(error), error.exit_status) == (ValidationError, 17)
     assert error.message.splitlines()[:2] == [
         "1 of the images failed its validation: base.",
-        "Blocked: app (base failed its validation), top (base failed its validation).",
+        "Blocked: app, top (base failed its validation).",
     ]
     assert world.registry.store.tagged() == {}
     world.on.clear()
@@ -373,7 +373,7 @@ def test_each_task_ends_once_and_says_what_blocks_it(project, world, blocked):
     world.refuse("base", after=[("check", "app")])
     world.on["check", "app"] = lambda: blocked.wait(WAIT)
     world.run(project(FILES))
-    assert ended == {"base": "failed", "app": "blocked: base failed its validation"}
+    assert ended == {"base": "failed its validation", "app": "blocked: base failed its validation"}
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
