@@ -9,16 +9,16 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from aksci.cascade.cascade_plan import LOOKUPS
 from aksci.images.build.build_record import Base, BuiltImage
 from aksci.images.build.build_run import ImageDone
+from aksci.images.schedule import admitted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from aksci.cascade.cascade_plan import Choice, Chooser
     from aksci.images.build.build_run import Run
-    from aksci.images.schedule import QueueOutcome
+    from aksci.images.schedule import QueueOutcome, Unfinished
 
 __all__ = ["CascadeRun", "ImageGate", "withheld"]
 
@@ -50,20 +50,22 @@ class CascadeRun:
 
     def work(self) -> QueueOutcome[ImageDone]:
         """Do all of it."""
-        return self.run.lookup.run(
-            self.image,
-            selected=None,
-            workers=max(LOOKUPS, self.run.settings.concurrency),
-            stop=self.run.stop,
-        )
+        return self.run.over(self.image, selected=None)
 
-    def image(self, name: str, parents: Mapping[str, ImageDone]) -> ImageDone:
-        """Keep one image, or make it and take it through the gate."""
+    def image(
+        self, name: str, parents: Mapping[str, ImageDone]
+    ) -> ImageDone | Unfinished[ImageDone]:
+        """Keep one image, or make it and take it through the gate once it counts."""
         identities = {parent: one.identity for parent, one in parents.items()}
         choice = self.choices[name] = self.chooser.choose(name, identities)
         if choice.kept:
             return self._kept(choice)
-        done = self.run.make(name, parents, bases=choice.bases, reasons=choice.reasons)
+        made = self.run.make(name, parents, bases=choice.bases, reasons=choice.reasons)
+        # What moved was not scanned yet: it must not run code of its own in another image's build.
+        return admitted(made, self._admit, ahead=self.gate is None)
+
+    def _admit(self, done: ImageDone) -> None:
+        name = done.image.name
         # Before the gate: what it refuses was made all the same, and the report tells of it.
         self.made[name] = done.image
         if self.gate:
@@ -72,7 +74,6 @@ class CascadeRun:
                 self.gate.admit(done.image)
             finally:
                 self.gated[name] = time.monotonic() - started
-        return done
 
     def _kept(self, choice: Choice) -> ImageDone:
         published = choice.published

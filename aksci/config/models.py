@@ -145,7 +145,7 @@ class BuildConfig(StrictModel):
     source_date_epoch: Annotated[int, Field(ge=0)] = 0
     """Seconds since 1970: the time that the image's configuration says it was created at."""
     validate_images: Annotated[bool, Field(alias="validate")] = True
-    """Run each image after its build, before anything is built on it."""
+    """Run each image after its build, before it and what is built on it count as finished."""
 
 
 class ValidateConfig(StrictModel):

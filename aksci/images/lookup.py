@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,7 +12,7 @@ from aksci.images.inputs import Inputs, inputs_of
 from aksci.images.keys import trees_of
 from aksci.images.reasons import find_reasons
 from aksci.images.same_builds import find_same_builds
-from aksci.images.schedule import QueueOutcome, run_ready
+from aksci.images.schedule import QueueOutcome, Unfinished, run_ready
 from aksci.images.selection import require_forced
 from aksci.oci.references import ImageRef
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from aksci.core.errors import AksciError
     from aksci.images.bases import BaseResolver
     from aksci.images.build.build_record import Failure
     from aksci.images.graph import Graph
@@ -57,11 +59,14 @@ class Lookup:
 
     def run(
         self,
-        work: Callable[[str, Mapping[str, T]], T],
+        work: Callable[[str, Mapping[str, T]], T | Unfinished[T]],
         *,
         selected: frozenset[str] | None,
         workers: int,
         stop: Callable[[], None],
+        checks: int = 4,
+        same: Callable[[T, T], bool] = operator.eq,
+        block: Callable[[str, str, AksciError], None] | None = None,
     ) -> QueueOutcome[T]:
         """Do the work of each image, parents before children, as ``run_ready`` does.
 
@@ -74,7 +79,9 @@ class Lookup:
         try:
             # While no other thread runs yet.
             self.hasher.prepare(trees_of(self.graph, parents))
-            return run_ready(parents, work, workers=workers, stop=stop)
+            return run_ready(
+                parents, work, workers=workers, stop=stop, checks=checks, same=same, block=block
+            )
         finally:
             self.hasher.save()
 

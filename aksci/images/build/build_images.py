@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aksci.images.build.build_record import Build
-from aksci.images.build.build_run import BuildSettings, ImageCheck, Run
+from aksci.images.build.build_requests import BuildSettings
+from aksci.images.build.build_run import ImageCheck, Run
 from aksci.images.lookup import Lookup
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from aksci.oci.registry import Registry
 
 __all__ = ["BuildSettings", "build_images"]
-
-_LOOKUPS = 16
-"""Threads: most images are only looked up. What builds at once is limited by ``concurrency``."""
 
 
 def build_images(
@@ -45,9 +43,9 @@ def build_images(
     """Build what is not built yet; a failure stops only its dependents.
 
     An image is finished when the tag ``in-<input key>`` names it in the registry; that tag is set
-    last, after the pushed manifest has been read back and the image was validated. What succeeded
-    stays when others fail, so that the next run goes on from there. An opaque image is always
-    built.
+    last, once the pushed manifest was read back, and the image and all that it is based on were
+    validated. Its dependents are built meanwhile, unless there is a gate. What succeeded stays when
+    others fail, so that the next run goes on from there. An opaque image is always built.
 
     :param bases: tells what FROM means now.
     :param force: images to build again in any case, without layer cache.
@@ -78,8 +76,7 @@ def build_images(
         validator=validator,
         gate=gate,
     )
-    workers = max(_LOOKUPS, settings.concurrency)
-    outcome = lookup.run(run.image, selected=selected, workers=workers, stop=run.stop)
+    outcome = run.over(run.image, selected=selected)
     images = {name: one.image for name, one in sorted(outcome.done.items())}
     seen = {*images, *outcome.failed, *outcome.blocked}
     return Build(

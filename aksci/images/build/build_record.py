@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from aksci.core.errors import BuildError, GateError, RegistryError, UsageError
+from aksci.core.errors import BuildError, GateError, RegistryError, UsageError, ValidationError
 from aksci.core.strict_json import MALFORMED, parse_json
 from aksci.core.work_folder import WorkFolderError
 from aksci.images.same_builds import same_as
@@ -29,6 +29,7 @@ __all__ = [
     "Build",
     "BuiltImage",
     "Failure",
+    "failed_how",
     "read_build_record",
     "read_failures",
     "recorded_reasons",
@@ -102,7 +103,8 @@ class Build:
     failed: Mapping[str, str] = field(default_factory=dict)
     """Images that did not build, and why."""
     blocked: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Images that were not tried, and the failures that are to blame."""
+    """Images that need one that failed, and the failures that are to blame: not tried, or built
+    meanwhile, and not finished."""
     left_out: tuple[str, ...] = ()
     """Images of the project that ``--only`` did not select."""
     errors: Mapping[str, AksciError] = field(default_factory=dict, compare=False, repr=False)
@@ -175,13 +177,10 @@ def _one_error(build: Build) -> AksciError:
     if not any(isinstance(error, BuildError) for error in errors):
         return _told_once(errors)
     failed = ", ".join(sorted(build.errors))
-    lines = [f"{len(errors)} of the images did not build: {failed}."]
+    hows = {failed_how(error) for error in errors}
+    lines = [f"{len(errors)} of the images {hows.pop() if len(hows) == 1 else 'failed'}: {failed}."]
     if build.blocked:
-        blocked = (
-            f"{name} (needs {', '.join(sorted(blame))})"
-            for name, blame in sorted(build.blocked.items())
-        )
-        lines.append(f"Not tried: {', '.join(blocked)}.")
+        lines.append(f"Blocked: {_blocked(build)}.")
     if build.images:
         lines.append(f"Done, and kept: {_names(build.images)}.")
     hint = next((error.hint for error in errors if error.hint), None)
@@ -190,6 +189,24 @@ def _one_error(build: Build) -> AksciError:
     # Failures of one kind keep its exit status, such as a validation's.
     kind = kinds.pop() if len(kinds) == 1 else BuildError
     return kind("\n".join(lines) + f"\n\n{text}", hint=hint)
+
+
+def failed_how(error: AksciError) -> str:
+    """Say what became of an image, as the rest of a sentence about it."""
+    if isinstance(error, ValidationError):
+        return "failed its validation"
+    if isinstance(error, GateError):
+        return "was refused by the gate"
+    return "did not build" if isinstance(error, BuildError) else "failed"
+
+
+def _blocked(build: Build) -> str:
+    """Say which images are not finished, and what each group of them is blocked by, once."""
+    by_cause: dict[str, list[str]] = {}
+    for name, blame in sorted(build.blocked.items()):
+        cause = ", ".join(f"{one} {failed_how(build.errors[one])}" for one in sorted(blame))
+        by_cause.setdefault(cause, []).append(name)
+    return "; ".join(f"{', '.join(names)} ({cause})" for cause, names in by_cause.items())
 
 
 def _told_once(errors: list[AksciError]) -> AksciError:

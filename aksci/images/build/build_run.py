@@ -1,77 +1,45 @@
-"""One run over a graph: look each image up by its input key, or build and check it."""
+"""One run over a graph: look each image up by its input key, or build, check and finish it."""
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from aksci.config.models import CacheConfig
-from aksci.core.errors import (
-    AksciError,
-    BuildError,
-    ConfigError,
-    Interrupted,
-    NotFoundInRegistry,
-)
-from aksci.images.annotations import BASE_DIGEST, BASE_NAME
-from aksci.images.build.build_record import Base, BuiltImage
-from aksci.images.build.materials import require_known_bases, require_platform
+from aksci.core.errors import AksciError, BuildError, Interrupted, ValidationError
+from aksci.images.build.build_record import BuiltImage, failed_how
+from aksci.images.build.build_requests import BuildRequests, BuildSettings
+from aksci.images.build.finish_image import finish_image, read_back
+from aksci.images.build.materials import require_platform
+from aksci.images.build.same_sources import dockerfile_state, require_unchanged
 from aksci.images.build.shared_builds import SharedBuilds
-from aksci.images.context.hasher import TreeHasher, ignore_override
-from aksci.images.engines.builder import BuildCache, BuildRequest, BuildSecret, BuildSsh
-from aksci.images.graph import SYNTAX_ARG, read_image
-from aksci.images.keys import in_tag, source_of, state_of, unchecked_tag
-from aksci.images.lineage import write_lineage
 from aksci.images.reason_wording import explain
-from aksci.images.reasons import edges_of, files_of, lineage_of
 from aksci.images.same_builds import same_reason
-from aksci.oci.references import ImageRef, is_digest, parse_reference
+from aksci.images.schedule import Unfinished, admitted
+from aksci.oci.references import ImageRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
-    from pathlib import Path
 
     from aksci.core.reporting import Reporter, Task
     from aksci.images.bases import BaseResolver
-    from aksci.images.build.finished import Finished
+    from aksci.images.build.finish_image import PushedImage
     from aksci.images.build.shared_builds import SharedBuild
     from aksci.images.engines.builder import Builder, BuildOutput
     from aksci.images.inputs import Inputs
     from aksci.images.lookup import Lookup
     from aksci.images.reasons import Reason
-    from aksci.oci.manifest import Manifest
+    from aksci.images.schedule import QueueOutcome
 
-__all__ = ["BuildSettings", "ImageCheck", "ImageDone", "LateCheck", "Run"]
+__all__ = ["ImageCheck", "ImageDone", "LateCheck", "Run"]
 
-_LONGEST_TAG = 128  # distribution specification 1.1, "Pulling manifests"
+_LOOKUPS = 16
+"""Threads: most images are only looked up. What builds at once is limited by ``concurrency``."""
 _OUTPUT, _WARNING = "  ", "warning: "
 """How the lines of a ``Builder`` begin."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BuildSettings:
-    """What is the same for all images of a run."""
-
-    concurrency: int = 2
-    """How many images build at once."""
-    timeout: float = 3600
-    """For one image, in seconds."""
-    secrets: tuple[BuildSecret, ...] = ()
-    ssh: tuple[BuildSsh, ...] = ()
-    cache: CacheConfig = field(default_factory=CacheConfig)
-    source: str = ""
-    """Address of the source repository."""
-    revision: str = ""
-    """Commit of the source tree."""
-    run_id: str = ""
-    environment: str = ""
-    """The environment's name."""
-    known: Path | None = None
-    """The file that keeps what earlier runs have read of the sources."""
 
 
 class ImageCheck(Protocol):
@@ -110,7 +78,7 @@ class LateCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageDone:
-    """One image that is done."""
+    """One image that is done, or built at least."""
 
     image: BuiltImage
     identity: str
@@ -118,8 +86,18 @@ class ImageDone:
 
 
 @dataclass(kw_only=True)
+class _Told:
+    """What is told of an image that is being made, until it is validated."""
+
+    task: Task
+    verb: str
+    """Whether it is built or copied."""
+    began: float
+
+
+@dataclass(kw_only=True)
 class Run:
-    """One run over a graph. ``image`` is called from several threads."""
+    """One run over a graph. Its methods are called from several threads."""
 
     lookup: Lookup
     builder: Builder
@@ -135,10 +113,37 @@ class Run:
     """Images that the gate has refused."""
 
     def __post_init__(self) -> None:
-        self._requests = _Requests(lookup=self.lookup, settings=self.settings)
+        self._requests = BuildRequests(lookup=self.lookup, settings=self.settings)
         self._building = threading.BoundedSemaphore(self.settings.concurrency)
         self._shared = SharedBuilds(self.lookup)
         self._stopped = threading.Event()
+        self._telling = threading.Lock()
+        self._told: dict[str, _Told] = {}
+        self._built: set[str] = set()
+        self._blocked: dict[str, str] = {}
+
+    def over(
+        self,
+        work: Callable[[str, Mapping[str, ImageDone]], ImageDone | Unfinished[ImageDone]],
+        *,
+        selected: frozenset[str] | None,
+    ) -> QueueOutcome[ImageDone]:
+        """Do the work of each image, parents before children, as ``Lookup.run`` does."""
+        try:
+            return self.lookup.run(
+                work,
+                selected=selected,
+                workers=max(_LOOKUPS, self.settings.concurrency),
+                stop=self.stop,
+                # What runs them has a limit of its own. Some need no turn of it; and of those that
+                # wait for one there, none can be called back once its base has failed.
+                checks=max(4, 2 * self.settings.concurrency),
+                same=lambda one, other: one.identity == other.identity,
+                block=self._block,
+            )
+        finally:
+            for name in list(self._told):
+                self._end(name, "stopped")
 
     def stop(self) -> None:
         """End all builds that are running, and begin no more."""
@@ -147,16 +152,13 @@ class Run:
         if self.validator:
             self.validator.stop()
 
-    def image(self, name: str, parents: Mapping[str, ImageDone]) -> ImageDone:
-        """Look one image up, or build it, and take it through the gate."""
-        done = self.make(name, parents)
-        if self.gate is not None:
-            try:
-                self.gate(name, done.image)
-            except AksciError:
-                self.refused[name] = done.image
-                raise
-        return done
+    def image(
+        self, name: str, parents: Mapping[str, ImageDone]
+    ) -> ImageDone | Unfinished[ImageDone]:
+        """Look one image up, or build it; the gate is asked once it counts."""
+        made = self.make(name, parents)
+        # A base that the gate may refuse must not run code of its own in another image's build.
+        return made if self.gate is None else admitted(made, partial(self._admit, self.gate))
 
     def make(
         self,
@@ -165,8 +167,8 @@ class Run:
         *,
         bases: BaseResolver | None = None,
         reasons: tuple[Reason, ...] = (),
-    ) -> ImageDone:
-        """Look one image up, or make it.
+    ) -> ImageDone | Unfinished[ImageDone]:
+        """Look one image up, or build it: then it is to be validated and finished.
 
         :param bases: tells what it is based on, where that isn't what FROM means now.
         :param reasons: why it is made, where that is known.
@@ -183,180 +185,170 @@ class Run:
             raise BuildError(f"{name}: a parent has no digest.")
         # Before it is built: a failure is remembered by its key, too.
         self.keys[name] = key
-        spec = self.lookup.graph.images[name].spec
         found = self.lookup.find(name, inputs)
-        made: str | None = None
-        if found is None:
-            reasons = reasons or self.lookup.reasons(name, inputs)
-            # A look-up needs no turn, a build does.
-            with self._shared.turn(name, key), self._building:
-                started = time.monotonic()  # waiting for it is not the image's time
-                shared = self._shared.find(name, inputs, key)
-                reasons = (same_reason(shared.image),) if shared else reasons
-                found, made = self._as_task(name, inputs, key, reasons, shared)
-        # What another run has finished meanwhile is not ours: built.json does not name it.
-        ours = found.digest == made
-        image = BuiltImage(
-            name=name,
-            ref=ImageRef(self.lookup.registry.host, spec.repository, found.digest),
-            input_key=key,
-            tags=spec.tags,
-            action="built" if ours else "reused",
-            reasons=reasons if ours else (),
-            seconds=time.monotonic() - started,
-            bases=self._requests.bases(name, inputs),
+        if found is not None:
+            return self._done(name, inputs, key, found.digest, found.identity, started)
+        reasons = reasons or self.lookup.reasons(name, inputs)
+        # A look-up needs no turn, a build does.
+        with self._shared.turn(name, key), self._building:
+            started = time.monotonic()  # waiting for it is not the image's time
+            shared = self._shared.find(name, inputs, key)
+            reasons = (same_reason(shared.image),) if shared else reasons
+            pushed = self._build(name, inputs, key, reasons, shared)
+        done = self._done(
+            name, inputs, key, pushed.ref.digest, pushed.identity, started, reasons=reasons
         )
-        return ImageDone(image=image, identity=found.identity)
+        seconds = [done.image.seconds]
+        return Unfinished(
+            result=done,
+            check=partial(self._validate, pushed, seconds) if self.validator else None,
+            finish=partial(self._finish, pushed, done, seconds),
+        )
 
-    def _as_task(
+    def _build(
         self,
         name: str,
         inputs: Inputs,
         key: str,
         reasons: tuple[Reason, ...],
         shared: SharedBuild | None,
-    ) -> tuple[Finished, str]:
-        """Build an image and tell of it while it lasts.
+    ) -> PushedImage:
+        """Build or copy an image, read it back, and tell of it while it lasts.
 
         :param shared: the same build by another image's name, to be copied.
-        :returns: what counts as finished, and the digest that was built here.
         """
-        # It may have waited for its turn while the run was stopped.
+        # It may have waited for its turn while the run was stopped, or its base has failed.
         if self._stopped.is_set():
             raise Interrupted(f"{name} was not built: the run was stopped.")
-        started = time.monotonic()
+        if name in self._blocked:
+            raise BuildError(f"{name} was not built: {self._blocked[name]}.")
         task = self.reporter.task(name)
-        end = "failed"
+        verb = "copied" if shared else "built"
+        self._told[name] = _Told(task=task, verb=verb, began=time.monotonic())
         try:
-            verb = "to be copied" if shared else "to be built"
-            task.step(f"{verb}: {'; '.join(map(explain, reasons))}")
+            task.step(f"to be {verb}: {'; '.join(map(explain, reasons))}")
             if shared:
                 self._shared.copy(shared, name, self.reporter)
-                output = shared.output
+                pushed = read_back(self.lookup, name, inputs, key, shared.output)
             else:
-                output = self._build(name, inputs, key, task)
-            repository = self.lookup.graph.images[name].spec.repository
-            ref = ImageRef(self.lookup.registry.host, repository, output.digest)
-            found = self._finish(name, inputs, key, ref, output, task)
-            other = f", using {found.digest}" if found.digest != output.digest else ""
-            end = f"{'copied' if shared else 'built'} {output.digest}{other}"
-        except Interrupted:
-            end = "stopped"
+                output = self._ask_builder(name, inputs, key, task)
+                pushed = read_back(self.lookup, name, inputs, key, output)
+                self._shared.add(name, key, output)
+        except BaseException as error:
+            self._end(name, _how(error))
             raise
-        finally:
-            task.done(f"{end} ({time.monotonic() - started:.1f} s)")
-        return found, output.digest
+        if self.validator is None or name in self._blocked:
+            self._end(name, f"{verb} {pushed.ref.digest}", built=True)
+        return pushed
 
-    def _build(self, name: str, inputs: Inputs, key: str, task: Task) -> BuildOutput:
+    def _ask_builder(self, name: str, inputs: Inputs, key: str, task: Task) -> BuildOutput:
+        """Have an image built from the sources of its key, for the platforms that it is for."""
         require_platform(name, inputs, self.lookup.bases)
-        written = self._dockerfile_state(name)
+        written = dockerfile_state(self.lookup, name)
         with self._shared.building(key):
             output = self.builder.build(
                 self._requests.of(name, inputs, key), lambda line: _tell(task, line)
             )
-        self._require_unchanged(name, inputs, written)
-        if not is_digest(output.digest):  # whoever the builder is
-            raise BuildError(
-                f"{name}: its builder says that it pushed {output.digest!r}, no digest."
-            )
-        self._shared.add(name, key, output)
+        require_unchanged(self.lookup, name, inputs, written)
         return output
 
-    def _finish(
-        self, name: str, inputs: Inputs, key: str, ref: ImageRef, output: BuildOutput, task: Task
-    ) -> Finished:
-        """Read the image back, validate it, store its lineage, and only then tag it as finished."""
-        registry = self.lookup.registry
-        # In this order: whoever finds the tag may rely on all that comes before it, in every run.
-        require_known_bases(name, inputs, output.provenance, allowed=self._helpers(name))
-        try:
-            manifest = registry.manifest(ref.repository, ref.digest)
-        except NotFoundInRegistry:
-            raise BuildError(
-                f"{name}: its builder says that it pushed {ref}: it is not there."
-            ) from None
-        if self.validator:
-            task.step("validate")
-            self.validator.check(name, ref)
-        if earlier := self.lookup.find(name, inputs):
-            task.step("another run has finished it meanwhile")
-            return earlier  # the first one counts: its dependents may be built already
-        task.step("store what it was made of")
-        settings = self.settings
-        lineage = lineage_of(
-            self.lookup.graph, name, inputs, revision=settings.revision, run=settings.run_id
-        )
-        write_lineage(
-            registry,
-            ref,
-            lineage,
-            provenance=output.provenance,
-            now=self.now(),
-            files=files_of(inputs.image, self.lookup.hasher),
-            manifest=manifest,
-        )
-        return self._tag(name, key, ref, manifest)
+    def _validate(self, pushed: PushedImage, seconds: list[float]) -> None:
+        """Run an image that was pushed, whatever becomes of its parents.
 
-    def _tag(self, name: str, key: str, ref: ImageRef, manifest: Manifest) -> Finished:
-        """Mark an image as finished, and return what then counts as it."""
-        self.lookup.registry.put_manifest(
-            ref.repository, manifest.content, manifest.media_type, tag=in_tag(key)
-        )
-        # Another run may have set it at the same moment: what the registry says holds for both.
-        tagged = self.lookup.finished(name, key)
-        if tagged is None:
-            raise BuildError(
-                f"{name}: the registry took the tag {in_tag(key)} and does not have it: something "
-                "else deletes tags.",
-                hint="nox -s build",
-            )
-        if tagged.digest != ref.digest and not self.lookup.trusts(name, key, tagged):
-            raise BuildError(
-                f"{name}: somebody else has set the tag {in_tag(key)} to {tagged.digest}, which no "
-                "trusted signature covers.",
-                hint="find out who may push there; then nox -s build.",
-            )
-        return tagged
-
-    def _helpers(self, name: str) -> frozenset[str]:
-        """Return the images that work on an image, and are no part of it."""
-        sbom = self.lookup.graph.images[name].spec.attestations.sbom
-        return frozenset({parse_reference(sbom).name}) if sbom else frozenset()
-
-    def _dockerfile_state(self, name: str) -> tuple[int, int]:
-        """Return what changes when the Dockerfile is written, be it the same again."""
-        with contextlib.suppress(OSError):
-            state = (self.lookup.graph.root / self.lookup.graph.images[name].spec.dockerfile).stat()
-            # Not the time of modification: any program may set that back.
-            return state.st_ino, state.st_ctime_ns
-        return 0, 0
-
-    def _require_unchanged(self, name: str, inputs: Inputs, written: tuple[int, int]) -> None:
-        """Read the sources once more: the engine read them after the key was computed.
-
-        Files that were written count as changed even if they are again what they were: the engine
-        may have read them in between (``git stash`` and ``git stash pop``).
-
-        :param written: the state of the Dockerfile before.
-        :raises BuildError: they differ, so that nobody knows which of the two was built.
+        :param seconds: that it has taken; these are added.
         """
-        root = self.lookup.graph.root
+        name, started = pushed.name, time.monotonic()
+        if self.validator is None:  # pragma: no cover - then nobody calls
+            return
+        if name in self._blocked:
+            self._end(name, "")
+            return
+        self._told[name].task.step("validate")
         try:
-            image = read_image(root, inputs.image.spec, {}, triggers=inputs.image.triggers)
-            # The run's own has its answers already, from before the build.
-            fresh = TreeHasher(root, self.lookup.known)
-            same = source_of(image, fresh).key == inputs.source.key
-            same = same and state_of(image, fresh) == state_of(image, self.lookup.hasher)
-            if image.dockerfile.text == inputs.image.dockerfile.text:  # else, a comment changed
-                same = same and self._dockerfile_state(name) == written
-        except (ConfigError, OSError):
-            same = False
-        if not same:
-            raise BuildError(
-                f"The sources of {name} changed while it was built: what was pushed is not marked "
-                "as finished.",
-                hint="nox -s build, once more.",
-            )
+            self.validator.check(name, pushed.ref)
+        except BaseException as error:
+            self._end(name, _how(error))
+            raise
+        self._end(name, f"{self._told[name].verb} {pushed.ref.digest}", built=True)
+        seconds.append(time.monotonic() - started)
+
+    def _finish(self, pushed: PushedImage, done: ImageDone, seconds: list[float]) -> ImageDone:
+        """Mark an image as finished that has passed, as have all that it is based on."""
+        started, settings = time.monotonic(), self.settings
+        found = finish_image(
+            self.lookup,
+            pushed,
+            revision=settings.revision,
+            run=settings.run_id,
+            now=self.now(),
+        )
+        spent = sum(seconds) + time.monotonic() - started
+        if found.digest == pushed.ref.digest:
+            return replace(done, image=replace(done.image, seconds=spent))
+        self.reporter.line(f"[{pushed.name}] another run has finished {found.digest}, which counts")
+        # It is not ours: built.json must not name it.
+        ref = ImageRef(pushed.ref.registry, pushed.ref.repository, found.digest)
+        image = replace(done.image, ref=ref, action="reused", reasons=(), seconds=spent)
+        return ImageDone(image=image, identity=found.identity)
+
+    def _done(
+        self,
+        name: str,
+        inputs: Inputs,
+        key: str,
+        digest: str,
+        identity: str,
+        started: float,
+        *,
+        reasons: tuple[Reason, ...] | None = None,
+    ) -> ImageDone:
+        """Return an image as what it counts as.
+
+        :param reasons: why it was built here; None: it was found.
+        """
+        spec = self.lookup.graph.images[name].spec
+        image = BuiltImage(
+            name=name,
+            ref=ImageRef(self.lookup.registry.host, spec.repository, digest),
+            input_key=key,
+            tags=spec.tags,
+            action="reused" if reasons is None else "built",
+            reasons=reasons or (),
+            seconds=time.monotonic() - started,
+            bases=self._requests.bases(name, inputs),
+        )
+        return ImageDone(image=image, identity=identity)
+
+    def _admit(self, gate: Callable[[str, BuiltImage], object], done: ImageDone) -> None:
+        try:
+            gate(done.image.name, done.image)
+        except AksciError:
+            self.refused[done.image.name] = done.image
+            raise
+
+    def _block(self, name: str, culprit: str, error: AksciError) -> None:
+        """Note that an image can't count any more: it is not begun, and its task ends so."""
+        with self._telling:
+            self._blocked[name] = f"{culprit} {failed_how(error)}"
+            if name in self._built:
+                self.reporter.line(f"[{name}] blocked: {self._blocked[name]}")
+
+    def _end(self, name: str, text: str, *, built: bool = False) -> None:
+        """Tell how an image ended."""
+        told = self._told.pop(name)
+        with self._telling:
+            if name in self._blocked:
+                text = f"blocked: {self._blocked[name]}"
+            elif built:
+                self._built.add(name)
+            told.task.done(f"{text} ({time.monotonic() - told.began:.1f} s)")
+
+
+def _how(error: BaseException) -> str:
+    """Say how an image's task ended."""
+    if isinstance(error, ValidationError):
+        return failed_how(error)
+    return "stopped" if isinstance(error, Interrupted) else "failed"
 
 
 def _tell(task: Task, line: str) -> None:
@@ -367,97 +359,3 @@ def _tell(task: Task, line: str) -> None:
         task.warning(line.removeprefix(_WARNING))
     else:
         task.step(line)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Requests:
-    """What a builder is asked for one image: its inputs, and what all images of a run share."""
-
-    lookup: Lookup
-    settings: BuildSettings
-
-    def of(self, name: str, inputs: Inputs, key: str) -> BuildRequest:
-        """Return what a builder is asked for."""
-        spec = self.lookup.graph.images[name].spec
-        args = dict(spec.args)
-        if inputs.syntax:
-            args[SYNTAX_ARG] = inputs.syntax
-        return BuildRequest(
-            name=name,
-            dockerfile=self.lookup.graph.root / spec.dockerfile,
-            context=self.lookup.graph.root / spec.context,
-            target=spec.target,
-            args=args,
-            platforms=spec.platforms,
-            parents=inputs.pins,
-            contexts={
-                name: self.lookup.graph.root / path for name, path in inputs.contexts.items()
-            },
-            annotations=self._annotations(inputs),
-            secrets=self.settings.secrets,
-            repository=f"{self.lookup.registry.host}/{spec.repository}",
-            tag=unchecked_tag(key),
-            fresh=self.lookup.forced(name),
-            timeout=self.settings.timeout,
-            ssh=self.settings.ssh,
-            cache=self._cache(name),
-            attestations=spec.attestations,
-            ignore=ignore_override(self.lookup.graph.root, spec.context, spec.dockerfile),
-        )
-
-    def _cache(self, name: str) -> BuildCache | None:
-        """Return where an image's layer cache is: beside it, in a tag of its own."""
-        cache = self.settings.cache
-        if cache.type == "none":
-            return None
-        # By the image's name: several may have one repository.
-        tag = f"cache-{name.replace('/', '-')}"[:_LONGEST_TAG]
-        return BuildCache(
-            ref=f"{self.lookup.registry.host}/{self.lookup.graph.images[name].spec.repository}:{tag}",
-            mode=cache.mode,
-            read_only=cache.read_only,
-        )
-
-    def _annotations(self, inputs: Inputs) -> dict[str, str]:
-        """Return what the image's manifest says: only what its content depends on anyway.
-
-        Image specification 1.1, "Pre-Defined Annotation Keys".
-        """
-        found = {}
-        if self.settings.source:
-            found["org.opencontainers.image.source"] = self.settings.source
-        digest = inputs.parents.get(inputs.runtime or "")
-        if inputs.runtime and digest:
-            found[BASE_NAME] = self._base_name(inputs)
-            found[BASE_DIGEST] = _pinned(inputs, inputs.runtime) or digest
-        return found
-
-    def _base_name(self, inputs: Inputs) -> str:
-        """Return the full name of the image's base; ours are in this registry."""
-        name = inputs.runtime or ""
-        if name not in inputs.internal:
-            return name
-        repository = self.lookup.graph.images[inputs.internal[name]].spec.repository
-        return f"{self.lookup.registry.host}/{repository}:{parse_reference(name).tag}"
-
-    def bases(self, name: str, inputs: Inputs) -> tuple[Base, ...]:
-        """Return what an image is built from, each by the digest that its build is handed."""
-        edges = edges_of(self.lookup.graph, name, inputs)
-        return tuple(
-            Base(
-                reference=reference,
-                digest=_pinned(inputs, reference) or str(digest),
-                type=edges[reference]["type"],
-                image=inputs.internal.get(reference, ""),
-                runtime=reference == inputs.runtime,
-            )
-            for reference, digest in sorted(inputs.parents.items())
-        )
-
-
-def _pinned(inputs: Inputs, reference: str) -> str:
-    """Return the digest that a reference is pinned by.
-
-    A parent of ours may count as something else in keys: see ``content_identity``.
-    """
-    return inputs.pins.get(parse_reference(reference).familiar, "").partition("@")[2]

@@ -1,1 +1,1 @@
-"""Validate: run an image after its build, before anything is built on it or released."""
+"""Validate: run an image after its build, before it or anything built on it is finished."""

@@ -1,4 +1,4 @@
-"""Run freshly built images before anything is built on them, and remember what passed."""
+"""Run freshly built images before they count as finished, and remember what passed."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ def test_a_failure_stops_descendants_keeps_the_rest_and_ends_in_the_failing_step
         shop.build()
     message = caught.value.message
     assert "did not build: base." in message
-    assert "Not tried: app (needs base)." in message
+    assert "Blocked: app (base did not build)." in message
     assert "Done, and kept: tool." in message
     *_, cause, last = message.splitlines()
     assert cause.strip() == "the cause"

@@ -86,7 +86,7 @@ def project(platform, toolbox, tmp_path):
 def test_a_failure_is_kept_for_the_next_run_which_builds_only_what_is_missing(project):
     project.write("lib/Dockerfile", f"{GOOD}RUN echo the cause; exit 3\n")
     output = project.run("build", "--until", "build", expect=7)
-    assert "Not tried: app (needs lib)." in output
+    assert "Blocked: app (lib did not build)." in output
     assert not (project.root / ".aksci/build.json").exists()
     failed = project.file("failed.json")
     assert set(failed) == {"lib"}

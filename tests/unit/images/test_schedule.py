@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aksci.core.errors import BuildError
-from aksci.images.schedule import run_ready
+from aksci.images.schedule import Unfinished, admitted, run_ready
 
 DIAMOND = {
     "base": frozenset(),
@@ -131,3 +131,225 @@ def test_a_failure_blocks_a_chain_that_is_longer_than_recursion_goes():
     outcome = run_ready(chain, work, workers=1, stop=lambda: None)
     assert len(outcome.blocked) == 2999
     assert outcome.blocked["2999"] == {"0"}
+
+
+# Results that don't count yet
+
+
+def unfinished(name, **options):
+    return Unfinished(result=name, finish=lambda: options.pop("counts", name), **options)
+
+
+CHAIN = {"a": frozenset(), "b": frozenset({"a"}), "c": frozenset({"b"})}
+
+
+def refuse():
+    raise BuildError("no")
+
+
+def test_children_begin_on_a_result_while_it_is_checked():
+    through = threading.Event()
+
+    def work(name, results):
+        if name == "c":
+            through.set()
+        check = (lambda: through.wait(10) or refuse()) if name == "a" else None
+        return unfinished(name, check=check)
+
+    outcome = run_ready(CHAIN, work, workers=1, stop=lambda: None)
+    assert sorted(outcome.done) == ["a", "b", "c"]
+
+
+def test_children_wait_for_what_counts_where_they_may_not_go_ahead():
+    seen = []
+
+    def work(name, results):
+        seen.append((name, dict(results)))
+        return Unfinished(result="early", finish=name.upper, check=lambda: None, ahead=False)
+
+    outcome = run_ready(CHAIN, work, workers=4, stop=lambda: None)
+    assert seen == [("a", {}), ("b", {"a": "A"}), ("c", {"b": "B"})]
+    assert outcome.done == {"a": "A", "b": "B", "c": "C"}
+
+
+def test_what_began_on_a_result_that_does_not_count_in_the_end_is_done_again():
+    seen = []
+    began = threading.Event()
+
+    def work(name, results):
+        seen.append((name, dict(results)))
+        if name == "a":
+            check = lambda: began.wait(10) or refuse()  # noqa: E731 - one line says it all
+            return Unfinished(result="early", finish=lambda: "late", check=check)
+        if name == "c":
+            began.set()
+        return f"{name} on {next(iter(results.values()))}"
+
+    outcome = run_ready(CHAIN, work, workers=4, stop=lambda: None)
+    assert outcome.done == {"a": "late", "b": "b on late", "c": "c on b on late"}
+    assert seen[-2:] == [("b", {"a": "late"}), ("c", {"b": "b on late"})]
+
+
+def test_what_is_the_same_to_children_is_not_done_again():
+    seen = []
+    began = threading.Event()
+
+    def work(name, results):
+        seen.append(name)
+        if name == "a":
+            return Unfinished(result="A", finish=lambda: "a", check=lambda: began.wait(10))
+        began.set()
+        return name
+
+    outcome = run_ready(
+        CHAIN,
+        work,
+        workers=4,
+        stop=lambda: None,
+        same=lambda one, other: one.lower() == other.lower(),
+    )
+    assert (seen, outcome.done["a"]) == (["a", "b", "c"], "a")
+
+
+def test_who_is_blocked_is_told_at_once():
+    told = threading.Event()
+    blocked = []
+
+    def block(name, culprit, error):
+        blocked.append((name, culprit, error.message))
+        if name == "c":
+            told.set()
+
+    def work(name, results):
+        if name == "b":
+            assert told.wait(10)
+        return unfinished(name, check=refuse if name == "a" else None)
+
+    outcome = run_ready(CHAIN, work, workers=4, stop=lambda: None, block=block)
+    assert blocked == [("b", "a", "no"), ("c", "a", "no")]
+    assert (set(outcome.failed), outcome.done) == ({"a"}, {})
+
+
+def test_what_can_t_count_any_more_is_neither_begun_nor_checked():
+    called, blocked = [], set()
+    told = threading.Event()
+
+    def block(name, culprit, error):
+        blocked.add(name)
+        if blocked == {"child", "late"}:
+            told.set()
+
+    def work(name, results):
+        called.append(name)
+        if name in {"slow", "child"}:
+            assert told.wait(10)
+        check = refuse if name == "a" else lambda: called.append(f"check of {name}")
+        return unfinished(name, check=check)
+
+    parents = {
+        "a": frozenset(),
+        "slow": frozenset(),
+        "child": frozenset({"a"}),
+        "late": frozenset({"a", "slow"}),
+    }
+    outcome = run_ready(parents, work, workers=4, stop=lambda: None, block=block)
+    assert sorted(called) == ["a", "check of slow", "child", "slow"]
+    assert outcome.done == {"slow": "slow"}
+
+
+def test_a_result_is_admitted_once_it_counts_and_one_that_counts_already_at_once():
+    asked = []
+    assert admitted("x", asked.append) == "x"
+    assert asked == ["x"]
+    later = admitted(unfinished("y"), asked.append)
+    assert (asked, later.ahead) == (["x"], False)
+    assert (later.finish(), asked) == ("y", ["x", "y"])
+    assert admitted(unfinished("z"), refuse, ahead=True).ahead
+    with pytest.raises(BuildError):
+        admitted("x", lambda _: refuse())
+
+
+def test_ctrl_c_in_a_check_stops_the_work_and_is_raised_again():
+    begun, ended = threading.Event(), threading.Event()
+
+    def check():
+        begun.wait(10)
+        raise KeyboardInterrupt
+
+    def work(name, results):
+        if name == "b":
+            begun.set()
+            assert ended.wait(10)
+        return unfinished(name, check=check if name == "a" else None)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_ready(CHAIN, work, workers=2, stop=ended.set)
+
+
+WAYS = ("counts", "work fails", "check fails", "finish fails", "is there", "comes out otherwise")
+
+
+def one_by_one(parents, ways):
+    """Return what becomes of names where nothing begins before all that it needs counts."""
+    done, failed, blocked = {}, set(), {}
+    for name in sorted(parents, key=int):
+        blame = {one for one in parents[name] if one in failed}
+        blame = blame.union(*(blocked.get(one, ()) for one in parents[name]))
+        if blame:
+            blocked[name] = frozenset(blame)
+        elif "fails" in ways[name]:
+            failed.add(name)
+        else:
+            made = f"{name}({','.join(done[one] for one in sorted(parents[name]))})"
+            done[name] = made + ("!" if ways[name] == "comes out otherwise" else "")
+    return done, failed, blocked
+
+
+@given(
+    st.dictionaries(
+        st.integers(0, 9),
+        st.tuples(
+            st.sets(st.integers(0, 9)), st.sampled_from(WAYS), st.booleans(), st.integers(0, 2)
+        ),
+        max_size=10,
+    ),
+    st.integers(1, 4),
+)
+def test_what_becomes_of_names_is_the_same_as_one_by_one(drawn, workers):
+    """Whatever is fast or slow: a name fails only if all that it needs counts."""
+    ways = {f"{number}": way for number, (_, way, _, _) in drawn.items()}
+    parents = {
+        f"{number}": frozenset(f"{one}" for one in edges if one in drawn and one < number)
+        for number, (edges, *_) in drawn.items()
+    }
+    counting = set()
+
+    def work(name, results):
+        _, way, ahead, slow = drawn[int(name)]
+        assert set(results) == parents[name]
+        time.sleep(slow / 1000)
+        if way == "work fails":
+            raise BuildError(name)
+        made = f"{name}({','.join(results[one] for one in sorted(results))})"
+        if way == "is there":
+            return made
+
+        def check():
+            time.sleep(slow / 1000)
+            if way == "check fails":
+                raise BuildError(name)
+
+        def finish():
+            assert all(ways[one] == "is there" or one in counting for one in parents[name])
+            if way == "finish fails":
+                raise BuildError(name)
+            counting.add(name)
+            return made + ("!" if way == "comes out otherwise" else "")
+
+        return Unfinished(result=made, check=check, finish=finish, ahead=ahead)
+
+    outcome = run_ready(parents, work, workers=workers, stop=lambda: None)
+    done, failed, blocked = one_by_one(parents, ways)
+    assert outcome.done == done
+    assert set(outcome.failed) == failed
+    assert outcome.blocked == blocked

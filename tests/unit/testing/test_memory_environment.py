@@ -209,6 +209,23 @@ def test_an_image_that_does_not_run_stops_the_build(env):
         release(env)
 
 
+def test_what_a_failed_validation_blocks_is_neither_signed_nor_published(env):
+    """With ``keep_going``, too: nothing that was built on it goes on."""
+    env.world.image_runner.fail("base", exit_code=127, log="base: not found")
+    made = steps.build(env, keep_going=True)
+    assert (dict(made.images), set(made.failed)) == ({}, {"base"})
+    assert dict(made.blocked) == dict.fromkeys(("api", "web"), frozenset({"base"}))
+    assert "Blocked: api, web (base failed its validation)." in made.error.message
+    assert env.last_build().blocked == made.blocked
+    steps.sign(env, made, steps.scan(env, made))
+    with pytest.raises(AksciError, match="api, base, web"):
+        steps.publish(env, env.last_build(), steps.scan(env, made))
+    assert env.world.signer.signed == []
+    assert not [tag for tag in env.registry.store.tagged() if ":in-" in tag or "latest" in tag]
+    env.world.image_runner.recover()
+    assert set(release(env).images) == {"api", "base", "web"}
+
+
 def test_what_another_key_has_signed_is_not_deployed(env):
     made = release(env)
     env.world.signer.trusted = frozenset({"production"})
