@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from aksci.core.errors import ConfigError
 from aksci.core.inside import Inside
 from aksci.core.wildcards import ANY, NOT_SLASH, Folders, Item, Many, One, Wildcards, char_class
+from aksci.images.discovery.leaf_folders import LeafFolders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,7 +64,7 @@ def find_files(
     :raises ConfigError: a glob is empty, absolute, or leads out of the project.
     """
     patterns = [_parts(glob, "dockerfiles") for glob in globs]
-    walk = _GlobWalk(str(root), patterns, exclude, Inside(root))
+    walk = _GlobWalk(str(root), patterns, exclude, Inside(root), LeafFolders())
     walk.walk([(number, 0) for number in range(len(patterns))])
     files: list[set[PurePosixPath]] = [set() for _ in globs]
     for path in _once(str(root), walk.found):
@@ -85,6 +86,7 @@ class _GlobWalk:
     patterns: Sequence[tuple[str, ...]]
     exclude: Exclude
     inside: Inside
+    leaves: LeafFolders
     found: dict[str, _Found] = field(default_factory=dict)
     """Path -> how it was found."""
     _waiting: list[tuple[str, list[_State], bool]] = field(default_factory=list)
@@ -108,6 +110,9 @@ class _GlobWalk:
             return
         for part in _SKIPPED & literal.keys():  # what wildcards don't look into
             self._enter(f"{folder}{part}", literal.pop(part), linked=linked)
+        # Most folders hold files alone, and none that is looked for: they need not be read.
+        if not magic and self.leaves.lacks(f"{self.root}/{folder}", frozenset(literal)):
+            return
         deeper = self._read(folder, anywhere, literal, magic, linked=linked)
         for name, following, through in deeper:
             if following and not self.exclude.excludes(f"{folder}{name}"):
