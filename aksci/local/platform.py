@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ALL_PARTS",
     "BUILD_PARTS",
+    "CONTAINER_PARTS",
+    "NETWORK_PARTS",
     "TRUST_PARTS",
     "PartStatus",
     "PlatformStatus",
@@ -55,7 +57,11 @@ __all__ = [
 
 BUILD_PARTS = frozenset({"registry", "buildkitd"})
 """What building images needs."""
-ALL_PARTS = BUILD_PARTS | {"kubernetes"}
+CONTAINER_PARTS = frozenset({"containerd"})
+"""What running images without Kubernetes needs."""
+NETWORK_PARTS = CONTAINER_PARTS | {"network"}
+"""What running them in a network needs, where they can be asked, and can ask others."""
+ALL_PARTS = BUILD_PARTS | NETWORK_PARTS | {"kubernetes"}
 TRUST_PARTS = frozenset({"notary"})
 """What Docker Content Trust needs besides; no part of the platform unless it is asked for."""
 _MINIMUM_FREE = 3 * 2**30  # bytes
@@ -109,9 +115,11 @@ def up(
 
     :param seeds: images of docker.io that builds need, with the Debian packages in each; made here
         where the public registry can't be reached.
-    :param parts: ``ALL_PARTS`` or ``BUILD_PARTS``, with ``TRUST_PARTS`` where Docker Content Trust
-        signs. Parts that are not named are left as they are; but ``ALL_PARTS`` includes those that
-        were asked for since the last ``down``, so that all that ``status`` tells of is well.
+    :param parts: ``ALL_PARTS`` or ``BUILD_PARTS``; with the latter ``CONTAINER_PARTS`` or
+        ``NETWORK_PARTS`` where images are run, with either ``TRUST_PARTS`` where Docker Content
+        Trust signs. Parts that are not named are left as they are; but ``ALL_PARTS`` includes
+        those that were asked for since the last ``down``, so that all that ``status`` tells of is
+        well.
     :param minimum_free: bytes that must be free before anything is started.
     :raises PrivilegeError: not root.
     :raises PortTakenError: somebody else has a port that is needed.
@@ -139,7 +147,7 @@ def up(
         # Before anything starts: after a kill, `status` and `down` look at the right ones.
         layout.save_ports(startup.ports)
         run_tasks(
-            startup.tasks(kubernetes="kubernetes" in parts, notary="notary" in parts),
+            startup.tasks(parts),
             stopping=startup.stopping,
             on_interrupt=runner.terminate_all,
         )
@@ -201,15 +209,17 @@ def _declare(layout: Layout, ports: Ports) -> list[Part]:
     parts = [registry_part(layout, ports, program), buildkitd_part(layout, ports, program)]
     if layout.record(NOTARY).exists():  # it was asked for since the last `down`
         parts.append(notary_part(layout, ports, program, pki=""))
-    if not is_complete(layout.pki):
-        return parts
     host = Host(may_lower_oom_score=True, cni_plugins=program, nameservers=())
+    has_cluster = is_complete(layout.pki)
+    if has_cluster or layout.record("containerd").exists():
+        parts.append(containerd_part(layout, ports, network, host, pause=""))
+    if not has_cluster:
+        return parts
     cluster = ControlPlane(
         layout=layout, ports=ports, network=network, host=host, kube=program, pki=""
     )
     return [
         *parts,
-        containerd_part(layout, ports, network, host, pause=""),
         *control_parts(cluster).values(),
         proxy_part(cluster),
         kubelet_part(cluster),

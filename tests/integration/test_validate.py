@@ -8,12 +8,14 @@ import json
 import os
 import re
 import signal
+import subprocess
 import tarfile
 import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -29,12 +31,14 @@ from aksci.deploy.kubernetes.pod_runner import PodRunner, pod_manifest
 from aksci.environment import Environment
 from aksci.images.build.build_record import BuiltImage
 from aksci.images.validate.checks import Check, spec_hash
+from aksci.images.validate.containerd_runner import ContainerdRunner
 from aksci.images.validate.docker_runner import DockerRunner
 from aksci.images.validate.image_runner import CheckTask
 from aksci.images.validate.own_validations import OwnValidations
 from aksci.images.validate.result import ARTIFACT_TYPE
 from aksci.images.validate.running_image import keep_running
 from aksci.images.validate.validator import Validator
+from aksci.local.layout import Layout
 from aksci.oci.artifact import push_image
 from aksci.oci.client import RegistryClient
 from aksci.oci.references import ImageRef
@@ -84,7 +88,7 @@ def now():
     return datetime.now(UTC)
 
 
-@pytest.fixture(scope="session", params=["docker", "cluster"])
+@pytest.fixture(scope="session", params=["docker", "containerd", "cluster"])
 def engine(request, platform):
     """An engine, and a function that lists what it has left behind."""
     if request.param == "docker":
@@ -103,6 +107,12 @@ def engine(request, platform):
         assert {image.id for image in client.images.list(all=True)} <= before
         client.close()
         return
+    if request.param == "containerd":
+        layout = Layout(platform.state)
+        made = ContainerdRunner(layout, variables=os.environ, make_network=lambda: None)
+        # Other runs may use the platform meanwhile.
+        yield SimpleNamespace(name="containerd", made=made, left=lambda: traces(layout))
+        return
     cluster = connect(platform.kubeconfig, None, NAMESPACE, create_namespace=True, embedded=True)
 
     def left():
@@ -111,6 +121,26 @@ def engine(request, platform):
 
     with cluster:
         yield SimpleNamespace(name="cluster", made=PodRunner(cluster), left=left)
+
+
+def traces(layout, process=os.getpid()):
+    """Return what containers of a process have left of the platform's and of the machine's."""
+    name = f"aksci-{process}-"
+    ctr = ["ctr", "--address", layout.containerd_socket, "--namespace", "k8s.io"]
+    told = "".join(
+        subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+        for argv in (
+            [*ctr, "containers", "list", "--quiet"],
+            [*ctr, "leases", "list", "--quiet"],
+            [*ctr, "snapshots", "list"],
+            ["iptables-save"],
+        )
+    )
+    lines = [*told.splitlines(), *Path("/proc/self/mountinfo").read_text().splitlines()]
+    folders = [layout.containers, layout.run / "runc-containers"]
+    groups = Path("/sys/fs/cgroup").glob(f"**{layout.cgroup}/containers/{name}*")
+    found = [path for folder in folders for path in folder.glob(f"{name}*")]
+    return [*found, *groups, *(line for line in lines if name in line)]
 
 
 @pytest.fixture
@@ -314,7 +344,7 @@ def test_a_container_is_isolated_unprivileged_and_limited(validate, engine, make
     assert (seen["NoNewPrivs"], seen["Seccomp"]) == ("1", "2")
     assert seen["memory"] == str(2**30)
     assert "secrets" not in seen
-    if engine.name == "docker":
+    if engine.name != "cluster":
         assert "eth0" not in seen["links"]
 
 
