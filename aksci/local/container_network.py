@@ -10,8 +10,9 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from aksci.core.errors import AksciError
+from aksci.core.errors import AksciError, PlatformError
 from aksci.core.files import write_atomically
+from aksci.core.text import one_line
 from aksci.local.host import look_at_host
 from aksci.local.layout import Network
 from aksci.local.node import cni_network
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["join_network", "leave_network"]
 
 _SPACE, _RESULT = "netns", "network.json"
+_SHORT = 400  # characters of what a plugin says
 _TIMEOUT = 60.0  # seconds for one plugin
 _VERSION = "1.0.0"
 _LOOPBACK = {"cniVersion": _VERSION, "name": "loopback", "type": "loopback"}
@@ -36,7 +38,7 @@ def join_network(folder: Path, layout: Layout, runner: Runner) -> str:
 
     Its file is ``netns``; the platform's part ``network`` must be there.
 
-    :raises ProcessError: a plugin failed.
+    :raises PlatformError: a plugin failed.
     """
     (folder / _SPACE).touch()
     # A namespace lives on without a process in it while its file is a mount of it (namespaces(7)).
@@ -89,7 +91,16 @@ def _call(
     }
     program = plugins / plugin["type"]
     done = runner.run(
-        [program], env=variables, stdin=json.dumps(plugin), quiet=True, timeout=_TIMEOUT
+        [program],
+        env=variables,
+        stdin=json.dumps(plugin),
+        check=False,
+        quiet=True,
+        timeout=_TIMEOUT,
     )
+    if done.status:
+        # It says why on stdout, as JSON.
+        why = one_line(done.stdout + done.stderr, _SHORT)
+        raise PlatformError(f"The network plugin {plugin['type']} failed ({command}): {why}")
     answer: dict[str, Any] = json.loads(done.stdout) if done.stdout.strip() else {}
     return answer

@@ -99,6 +99,11 @@ class PlatformStatus:
         """Whether every part is well."""
         return bool(self.parts) and all(part.healthy for part in self.parts)
 
+    @property
+    def has_cluster(self) -> bool:
+        """Whether Kubernetes has ever been started; building and running images needs none."""
+        return any(part.name == "apiserver" for part in self.parts)
+
 
 def up(
     *,

@@ -111,7 +111,9 @@ def engine(request, platform):
         layout = Layout(platform.state)
         made = ContainerdRunner(layout, variables=os.environ, make_network=lambda: None)
         # Other runs may use the platform meanwhile.
-        yield SimpleNamespace(name="containerd", made=made, left=lambda: traces(layout))
+        yield SimpleNamespace(
+            name="containerd", made=made, left=lambda: traces(layout, os.getpid())
+        )
         return
     cluster = connect(platform.kubeconfig, None, NAMESPACE, create_namespace=True, embedded=True)
 
@@ -123,7 +125,7 @@ def engine(request, platform):
         yield SimpleNamespace(name="cluster", made=PodRunner(cluster), left=left)
 
 
-def traces(layout, process=os.getpid()):
+def traces(layout, process):
     """Return what containers of a process have left of the platform's and of the machine's."""
     name = f"aksci-{process}-"
     ctr = ["ctr", "--address", layout.containerd_socket, "--namespace", "k8s.io"]
