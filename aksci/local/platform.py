@@ -179,14 +179,15 @@ def down(*, state: Path, runner: Runner, reporter: Reporter, purge: bool = False
     layout.make()
     began = time.monotonic()
     with _exclusive(layout, reporter):
-        # Without a cluster nothing of the network was touched, and need not be listed.
-        had_cluster = network_is_ours(layout) or _runs(layout, "containerd")
+        # Otherwise nothing of the network was touched, and what there is, is another platform's.
+        # Who deleted our state folder, and so our memory of it, may have left a cluster running.
+        had_network = network_is_ours(layout) or _runs(layout, "kubelet")
         _stop_everything(layout)
         # Before the run folder is cleared: what is mounted in it must not be deleted with it.
         unmount_all(layout)
         remove_cgroups(layout)
         clear_run_folder(layout)
-        if had_cluster:
+        if had_network:
             remove_network(layout, Network(), runner)
         # Before the folder goes: rmtree into a mount would delete what is mounted.
         _require_gone(layout)

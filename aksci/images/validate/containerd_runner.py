@@ -16,7 +16,8 @@ from aksci.images.platforms import this_platform
 from aksci.images.validate.container_spec import Confinement, container_spec, probe_process
 from aksci.images.validate.containerd_images import ContainerdImages, SpecificationError
 from aksci.images.validate.image_runner import HttpAnswer
-from aksci.images.validate.runc_container import Runc, RuncContainer
+from aksci.images.validate.runc import Runc
+from aksci.images.validate.runc_container import RuncContainer
 from aksci.images.validate.running_image import ask_loopback
 from aksci.local.container_folder import abandoned_folders, hold_folder
 from aksci.local.container_network import join_network, leave_network

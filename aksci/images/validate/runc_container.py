@@ -10,61 +10,32 @@ import contextlib
 import json
 import os
 import signal
-import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aksci.core.errors import AksciError, Interrupted, PlatformError
+from aksci.core.errors import Interrupted, PlatformError
 from aksci.core.text import sanitise
 from aksci.images.validate.image_runner import SETTLE, CheckOutcome, end_of
+from aksci.images.validate.runc import RuncCall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import threading
 
-    from aksci.core.process import Result, Runner
     from aksci.images.validate.image_runner import CheckTask
-    from aksci.local.layout import Layout
+    from aksci.images.validate.runc import Runc
 
-__all__ = ["Runc", "RuncContainer"]
+__all__ = ["RuncContainer"]
 
 _ARRIVAL = 60.0  # seconds for runc to start a process
 _POLL = 0.05
 _EACH = 1.0  # seconds between two attempts of a health check
-_KEPT = 2**16  # characters of output
-_TIMEOUT = 30.0  # seconds for one call of runc
+_TIMEOUT = 30.0  # seconds for runc to end a container
 _DISK = 2 * 2**30
 """Bytes that it may write."""
 _LOOK = 3.0  # seconds between two looks at them
 _BLOCK = 512  # bytes: what ``st_blocks`` counts, inode(7)
 _CGROUPS = Path("/sys/fs/cgroup")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Runc:
-    """Calls runc for the container of a folder, which is its bundle and gives its name."""
-
-    layout: Layout
-    runner: Runner
-
-    def call(self, folder: Path, *words: str | Path, timeout: float | None = _TIMEOUT) -> Result:
-        """Call it; any status will do. Its log is ``<word>.log`` in the folder."""
-        options: tuple[str | Path, ...] = (
-            *("--root", self.layout.run / "runc-containers"),
-            *("--log", folder / f"{words[0]}.log", "--log-format", "json"),
-        )
-        return self.runner.run(
-            ["runc", *options, *words, folder.name],
-            check=False,
-            quiet=True,
-            timeout=timeout,
-            last=_KEPT,
-        )
-
-    def group(self, folder: Path) -> str:
-        """Return the control group of the container."""
-        return f"{self.layout.cgroup}/containers/{folder.name}"
 
 
 class RuncContainer:
@@ -78,10 +49,9 @@ class RuncContainer:
         self._task = task
         self._folder = folder
         self._halt = halt
-        self._program: _Program | None = None
+        self._program: RuncCall | None = None
         self._refusal: str | None = None
-        self._attempts: list[_Program] = []
-        """The last one: it writes into the folder."""
+        self._probe = _Probe(runc, folder, timeout=task.check.probe_timeout)
         self._begun = 0.0
         self._is_gone = False
 
@@ -92,12 +62,12 @@ class RuncContainer:
     def start(self) -> None:
         """Start it, and wait until its process runs, has ended, or never will."""
         words = ("--keep", "--bundle", self._folder, "--pid-file", self._folder / "pid")
-        self._program = _Program(self._runc, self._folder, "run", *words)
+        self._program = RuncCall(self._runc, self._folder, "run", *words)
         deadline = time.monotonic() + _ARRIVAL
         while not (self._folder / "pid").exists():
             if self._program.ended:
                 # It may have ended between the two looks.
-                if not (self._folder / "pid").exists():
+                if self._program.status and not (self._folder / "pid").exists():
                     self._refusal = _last_error(self._folder / "run.log") or self._program.output
                 break
             if time.monotonic() > deadline:
@@ -112,21 +82,15 @@ class RuncContainer:
         """Follow it until its check is decided."""
         check = self._task.check
         limit = min(SETTLE, check.timeout) if check.kind == "start" else check.timeout
-        attempt, due, said, looked = None, 0.0, "", 0.0
+        looked = 0.0
         while True:
             seconds = time.monotonic() - self._begun
             if seconds - looked > _LOOK:
                 looked = seconds
                 self._require_little_written()
-            if attempt and attempt.ended:
-                said, healthy = attempt.output, attempt.status == 0
-                if healthy and not self.has_ended:
-                    return self.outcome(healthy=True)
-                attempt = None
-            if self.has_ended or seconds >= limit:
-                return self.outcome(said=said or (attempt.output if attempt else ""))
-            if check.probe and not attempt and seconds >= due:
-                attempt, due = self._probe(check.probe_timeout), seconds + _EACH
+            healthy = bool(check.probe) and not self.has_ended and self._probe.passes(seconds)
+            if healthy or self.has_ended or seconds >= limit:
+                return self.outcome(healthy=healthy)
             self._wait(min(_POLL, limit - seconds))
 
     def _require_little_written(self) -> None:
@@ -145,7 +109,7 @@ class RuncContainer:
         """Whether its process has ended, or could not be started."""
         return self._program is None or self._program.ended
 
-    def outcome(self, *, healthy: bool = False, said: str = "") -> CheckOutcome:
+    def outcome(self, *, healthy: bool = False) -> CheckOutcome:
         """Return what has become of it, and end it; only then its last output is there."""
         seconds = time.monotonic() - self._begun
         if self._program is None or self._refusal is not None:
@@ -158,9 +122,9 @@ class RuncContainer:
             engine=self._engine,
             started=True,
             exit_code=self._program.status if ended else None,
-            healthy=healthy,
+            healthy=healthy and not ended,
             out_of_memory=memory,
-            probe_output=end_of(said),
+            probe_output="" if healthy else end_of(self._probe.output),
             log=end_of(self._program.output),
             seconds=seconds,
         )
@@ -178,8 +142,7 @@ class RuncContainer:
                 break
             self._program.join(_POLL)
         self._is_gone = True
-        for attempt in self._attempts:
-            attempt.join(_TIMEOUT)
+        self._probe.join()
 
     @property
     def address(self) -> str:
@@ -189,71 +152,70 @@ class RuncContainer:
             return str(found["ips"][0]["address"]).partition("/")[0]
         return ""
 
-    def _probe(self, timeout: float) -> _Program:
-        number = self._folder / "probe.pid"
-        number.unlink(missing_ok=True)
-        words = ("--process", self._folder / "probe.json", "--pid-file", number)
-        attempt = _Program(self._runc, self._folder, "exec", *words)
-        self._attempts = [attempt]
-        timer = threading.Timer(timeout, self._end_probe, (number, attempt))
-        timer.daemon = True
-        timer.start()
-        attempt.timer = timer
-        return attempt
-
-    def _end_probe(self, number: Path, attempt: _Program) -> None:
-        """End an attempt that takes too long: it may ignore whatever can be ignored."""
-        with contextlib.suppress(OSError, ValueError):
-            process = int(number.read_text())
-            group = Path(f"/proc/{process}/cgroup").read_text()
-            # The number may be another process's by now.
-            if not attempt.ended and f"/{self._folder.name}" in group:
-                os.kill(process, signal.SIGKILL)
-
     def _wait(self, seconds: float) -> None:
         if self._halt.wait(max(0.0, seconds)):
             raise Interrupted(f"Stopped while {self._task.image} was validated.")
 
 
-class _Program(threading.Thread):
-    """One call of runc that lasts, in a thread of its own."""
+class _Probe:
+    """A health check: asked each second, one attempt at a time.
 
-    timer: threading.Timer | None = None
+    :param timeout: seconds for one attempt.
+    """
 
-    def __init__(self, runc: Runc, folder: Path, *words: str | Path) -> None:
-        super().__init__(name=f"runc {words[0]}", daemon=True)
-        self._call: Callable[[], Result] = lambda: runc.call(folder, *words, timeout=None)
-        self._result: Result | AksciError | None = None
-        self.start()
+    def __init__(self, runc: Runc, folder: Path, *, timeout: float) -> None:
+        self._runc = runc
+        self._folder = folder
+        self._timeout = timeout
+        self._attempts: list[RuncCall] = []
+        self._begun = 0.0
 
-    def run(self) -> None:
-        try:
-            self._result = self._call()
-        except AksciError as error:
-            self._result = error
-        finally:
-            if self.timer:
-                self.timer.cancel()
+    def passes(self, seconds: float) -> bool:
+        """Tell whether the last attempt has passed; begin the next one when it is time.
 
-    @property
-    def ended(self) -> bool:
-        return self._result is not None
-
-    @property
-    def status(self) -> int:
-        """Of the program; only once it has ended.
-
-        :raises AksciError: runc itself could not be run.
+        :param seconds: since the container's start.
         """
-        if isinstance(self._result, AksciError):
-            raise self._result
-        return self._result.status if self._result else 0
+        if not self._attempts:
+            self._begin(seconds)
+            return False
+        last, since = self._attempts[-1], seconds - self._begun
+        if last.ended and last.status == 0:
+            return True
+        if not last.ended and since >= self._timeout:
+            self._kill()
+        # A child of it may hold its output open for ever: that is not waited for.
+        if since >= _EACH and (last.ended or since >= self._timeout + _EACH):
+            self._begin(seconds)
+        return False
 
     @property
     def output(self) -> str:
-        """The end of what it has written; empty while it runs."""
-        found = self._result
-        return "" if found is None or isinstance(found, AksciError) else found.stdout
+        """What the last attempt has said that has ended with a word."""
+        return next((each.output for each in reversed(self._attempts) if each.output), "")
+
+    def join(self) -> None:
+        """Wait for all attempts, once the container has ended: they write into its folder."""
+        for attempt in self._attempts:
+            attempt.join(_TIMEOUT)
+
+    def _begin(self, seconds: float) -> None:
+        self._begun = seconds
+        number = self._folder / "probe.pid"
+        number.unlink(missing_ok=True)
+        words = ("--process", self._folder / "probe.json", "--pid-file", number)
+        # Of those that have ended, the last that said something is enough.
+        said = [each for each in self._attempts if each.ended and each.output][-1:]
+        going = [each for each in self._attempts if not each.ended]
+        self._attempts = [*said, *going, RuncCall(self._runc, self._folder, "exec", *words)]
+
+    def _kill(self) -> None:
+        """End an attempt that takes too long: it may ignore whatever can be ignored."""
+        with contextlib.suppress(OSError, ValueError):
+            process = int((self._folder / "probe.pid").read_text())
+            group = Path(f"/proc/{process}/cgroup").read_text()
+            # The number may be another process's by now.
+            if f"/{self._folder.name}" in group:
+                os.killpg(process, signal.SIGKILL)  # it leads a group of its own
 
 
 def _last_error(log: Path) -> str:
