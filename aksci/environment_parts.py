@@ -381,7 +381,7 @@ class EnvironmentParts:
         return LateCheck(lambda: self.validator) if self.config.build.validate_images else None
 
     def validation_engine(self) -> ImageRunner:
-        """Reach what runs images to validate them: Docker Engine or the cluster."""
+        """Reach what runs images to validate them: Docker Engine, containerd or the cluster."""
         if self.own_parts.image_runner is not None:
             return self.own_parts.image_runner
         from aksci.images.validate.make_validator import validation_engine
@@ -392,6 +392,18 @@ class EnvironmentParts:
             variables=self.variables,
             now=self.now,
             reach_pods=self._reach_pods,
+            reach_containerd=self._reach_containerd,
+        )
+
+    def _reach_containerd(self) -> ImageRunner:
+        from aksci.images.validate.containerd_runner import ContainerdRunner
+        from aksci.local.layout import Layout
+
+        self._preparation.prepare(containers=True)
+        return ContainerdRunner(
+            Layout(self.platform.absolute()),
+            variables=self.variables,
+            make_network=lambda: self._preparation.prepare(network=True),
         )
 
     def _reach_pods(self) -> ImageRunner:

@@ -158,9 +158,9 @@ class EnvironmentConfig(StrictModel):
     builder: _Builder | None = None
     """The name of a buildx builder that exists, or one to make, or ``{ kind = "NAME", … }``: one
     that an installed package offers, with its options. Default: the platform's."""
-    validate_in: Literal["docker", "cluster"] | None = None
-    """Where images are run to validate them. Default: ``cluster`` on the embedded platform, else
-    ``docker``."""
+    validate_in: Literal["docker", "cluster", "containerd"] | None = None
+    """Where images are run to validate them. ``containerd``: on the embedded platform, and its
+    default; a cluster is not needed for it. Default elsewhere: ``docker``."""
     kubeconfig: str | None = None
     context: str | None = None
     """kubeconfig context. Default: the current one; for ``embedded``, the platform's."""
@@ -204,5 +204,12 @@ class EnvironmentConfig(StrictModel):
         # The embedded platform has its own.
         if self.platform != "embedded" and not self.registry:
             msg = f"'registry' is required when platform is {self.platform!r}"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _containerd_is_ours(self) -> EnvironmentConfig:
+        if self.platform != "embedded" and self.validate_in == "containerd":
+            msg = "validate_in: only the embedded platform has a 'containerd' of ours"
             raise ValueError(msg)
         return self

@@ -120,6 +120,7 @@ class Runner:
         raw: bool = False,
         quiet: bool = False,
         limits: Limits | None = None,
+        last: int | None = None,
     ) -> Result:
         """Run a program to its end and return what it did.
 
@@ -134,6 +135,8 @@ class Runner:
             text is encoded would destroy it. It must redact and sanitise what it shows.
         :param quiet: don't log the ``+ argv`` line.
         :param limits: the program, and its children each, are ended beyond them.
+        :param last: keep only so many characters, the last ones, and stderr among stdout as they
+            were written. For a program that may write without end.
         :raises Interrupted: ``terminate_all`` has been called: nothing is started any more.
         :raises ToolError: the program does not exist or may not be executed.
         :raises ProcessTimeout: it was stopped at its time-out.
@@ -151,7 +154,7 @@ class Runner:
         if not quiet:
             self.log(f"+ {shown}")
         started = time.monotonic()
-        sink = _Sink(on_line, self.redact, raw=raw, limits=limits)
+        sink = _Sink(on_line, self.redact, raw=raw, limits=limits, last=last)
         status, timed_out = self._wait(words, cwd, environment, stdin, timeout, sink)
         seconds = time.monotonic() - started
         result = Result(
@@ -361,9 +364,10 @@ def _begin(
         # None would be an open pipe, on which a program that reads stdin waits for ever.
         _in="" if stdin is None else stdin,
         _out=sink.out,
-        _err=sink.err,
+        # One pipe for both, where they are kept as one: what was written in turns is read so.
+        **({"_err_to_out": True} if sink.last else {"_err": sink.err}),
         # Line by line; but a line may have no end.
-        _out_bufsize=_CHUNK if sink.limits else 1,
+        _out_bufsize=_CHUNK if sink.limits or sink.last else 1,
         _err_bufsize=_CHUNK if sink.limits else 1,
         _preexec_fn=sink.limits.impose if sink.limits else None,
         _no_out=True,
@@ -395,8 +399,10 @@ class _Sink:
         *,
         raw: bool,
         limits: Limits | None = None,
+        last: int | None = None,
     ) -> None:
         self.limits = limits
+        self.last = last
         self._left = {True: limits.output, False: limits.output} if limits else None
         self._on_line = on_line
         self._redact = redact
@@ -407,7 +413,8 @@ class _Sink:
 
     @property
     def stdout(self) -> str:
-        return "".join(self._stdout)
+        text = "".join(self._stdout)
+        return text if self.last is None else text[-self.last :]
 
     @property
     def stderr(self) -> str:
@@ -429,7 +436,10 @@ class _Sink:
             chunk = chunk[: self._left[stream]]
             self._left[stream] -= len(chunk)
         kept.append(chunk)
-        self._pass_on(chunk)
+        if self.last is None:
+            self._pass_on(chunk)
+        elif sum(map(len, kept)) > 2 * self.last:  # a few chunks: seldom joined, never many
+            kept[:] = ["".join(kept)[-self.last :]]
 
     def _pass_on(self, chunk: str) -> None:
         shown = [line for line in sanitise(self._redact(chunk)).splitlines() if line.strip()]

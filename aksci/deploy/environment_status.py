@@ -19,7 +19,7 @@ class EnvironmentStatus:
     platform: PlatformStatus | None
     """The embedded platform's parts; None where the environment has another one."""
     namespace: NamespaceStatus | None
-    """What runs; None where the embedded platform is not up."""
+    """What runs; None where the embedded platform, or its Kubernetes, is not up."""
 
     def as_json(self) -> dict[str, Any]:
         """Return it for machines."""
@@ -45,7 +45,8 @@ class EnvironmentStatus:
             f"{'ok  ' if part.healthy else 'DOWN'}  {part.name:20} {part.address}" for part in parts
         ]
         if self.namespace is None:
-            lines.append("the local platform is not up: nox -s up")
+            what = "Kubernetes" if self.platform and self.platform.healthy else "the local platform"
+            lines.append(f"{what} is not up: nox -s up")
         else:
             lines += ["", self.namespace.text()]
         return "\n".join(lines)

@@ -92,24 +92,35 @@ class Preparation:
         """Whether it was made sure that registry and builder are well."""
         return bool(self._prepared)
 
-    def prepare(self, *, cluster: bool = False, notary: bool = False) -> Endpoints:
+    def prepare(
+        self,
+        *,
+        cluster: bool = False,
+        notary: bool = False,
+        containers: bool = False,
+        network: bool = False,
+    ) -> Endpoints:
         """Make sure that registry and builder are there and well, once a run.
 
         :param cluster: the cluster, too.
         :param notary: the embedded platform's Notary server, too, whoever signs.
+        :param containers: the embedded platform's containerd, too.
+        :param network: containerd, and a network for its containers.
         :raises PlatformError: the embedded platform could not start.
         :raises DockerError: Docker Engine is not there.
         """
         if not self.start:
             return self.endpoints
         # Each set of parts once: the build's must not wait for a cluster that only deploying needs.
-        asked = frozenset(["cluster"] * cluster + ["notary"] * notary)
+        containers, network = containers or network or cluster, network or cluster
+        named = {"cluster": cluster, "notary": notary, "containers": containers, "network": network}
+        asked = frozenset(name for name, wanted in named.items() if wanted)
         with self._lock:
             # What was prepared for more is enough for less.
             for parts, found in self._prepared.items():
                 if asked <= parts:
                     return found
-            found = self._prepared[asked] = self._prepare(cluster=cluster, notary=notary)
+            found = self._prepared[asked] = self._prepare(asked)
             self._found.append(found)
             return found
 
@@ -140,7 +151,7 @@ class Preparation:
             kube_context=None,
         )
 
-    def _prepare(self, *, cluster: bool, notary: bool) -> Endpoints:
+    def _prepare(self, asked: frozenset[str]) -> Endpoints:
         if self.settings.platform == "embedded":
             return start_platform(
                 platform=self.platform,
@@ -148,8 +159,10 @@ class Preparation:
                 runner=self.runner,
                 reporter=self.reporter,
                 seeds=self.seeds,
-                cluster=cluster,
-                notary=notary or self.notary,
+                cluster="cluster" in asked,
+                notary="notary" in asked or self.notary,
+                containers="containers" in asked,
+                network="network" in asked,
             )
         if self.settings.platform == "docker":
             _require_engine(
@@ -167,24 +180,31 @@ def start_platform(
     seeds: Mapping[str, Sequence[str]],
     cluster: bool,
     notary: bool,
+    containers: bool = False,
+    network: bool = False,
 ) -> Endpoints:
     """Start or repair the embedded platform.
 
     :param seeds: images of docker.io that builds need: see ``aksci.local.platform.up``.
     :param cluster: with Kubernetes, and not only what a build needs.
     :param notary: with a Notary server, for Docker Content Trust.
+    :param containers: with containerd, and ``network`` with a network for its containers: what
+        running images needs. A cluster has both.
     :raises PlatformError: it could not be started.
     """
-    from aksci.local.platform import ALL_PARTS, BUILD_PARTS, TRUST_PARTS, up
+    from aksci.local import platform as embedded
 
-    parts = ALL_PARTS if cluster else BUILD_PARTS
-    found = up(
+    parts = embedded.ALL_PARTS if cluster else embedded.BUILD_PARTS
+    parts |= embedded.TRUST_PARTS if notary else frozenset()
+    parts |= embedded.CONTAINER_PARTS if containers else frozenset()
+    parts |= embedded.NETWORK_PARTS if network else frozenset()
+    found = embedded.up(
         state=platform,
         toolbox=toolbox,
         runner=runner,
         reporter=reporter,
         seeds=seeds,
-        parts=parts | TRUST_PARTS if notary else parts,
+        parts=parts,
     )
     return _of_platform(found)
 

@@ -133,6 +133,16 @@ class Layout:
         return self.run / "containerd.sock"
 
     @property
+    def registries(self) -> Path:
+        """How containerd reaches registries (containerd, "Registry Host Namespace")."""
+        return self.config / "certs.d"
+
+    @property
+    def containers(self) -> Path:
+        """A folder for each container that runs without Kubernetes."""
+        return self.run / "containers"
+
+    @property
     def kubelet(self) -> Path:
         """The root folder of kubelet; holds mounts while pods run."""
         return self.data / "kubelet"

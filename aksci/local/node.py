@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aksci.local.host import Host
     from aksci.local.layout import Layout, Network, Ports
 
-__all__ = ["containerd_part", "kubelet_part", "proxy_part"]
+__all__ = ["cni_network", "containerd_part", "kubelet_part", "proxy_part"]
 
 CNI_NETWORK = "aksci"
 
@@ -26,7 +26,7 @@ def containerd_part(layout: Layout, ports: Ports, network: Network, host: Host, 
     :param pause: the sandbox image's reference.
     """
     config = layout.config / "containerd.toml"
-    hosts, cni = layout.config / "certs.d", layout.config / "cni"
+    hosts, cni = layout.registries, layout.config / "cni"
     mirror = f"http://localhost:{ports.registry}"
     allow = '  capabilities = ["pull", "resolve"]\n'
     return Part(
@@ -39,7 +39,7 @@ def containerd_part(layout: Layout, ports: Ports, network: Network, host: Host, 
             ),
             # No server is named: what the mirror lacks comes from docker.io's own address.
             hosts / "docker.io" / "hosts.toml": f'[host."{mirror}"]\n{allow}',
-            cni / "10-aksci.conflist": json.dumps(_cni(layout, network), indent=2),
+            cni / "10-aksci.conflist": json.dumps(cni_network(layout, network), indent=2),
         },
         folders=(layout.data / "containerd",),
         healthy=lambda: listens(layout.containerd_socket),
@@ -155,7 +155,8 @@ config_path = {quote(str(hosts))}
 """
 
 
-def _cni(layout: Layout, network: Network) -> dict[str, Any]:
+def cni_network(layout: Layout, network: Network) -> dict[str, Any]:
+    """Declare the containers' network (CNI specification 1.0.0, "Network configuration format")."""
     ipam = {
         "type": "host-local",
         "ranges": [[{"subnet": network.pods}]],

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ALL_PARTS",
     "BUILD_PARTS",
+    "CONTAINER_PARTS",
+    "NETWORK_PARTS",
     "TRUST_PARTS",
     "PartStatus",
     "PlatformStatus",
@@ -55,7 +57,11 @@ __all__ = [
 
 BUILD_PARTS = frozenset({"registry", "buildkitd"})
 """What building images needs."""
-ALL_PARTS = BUILD_PARTS | {"kubernetes"}
+CONTAINER_PARTS = frozenset({"containerd"})
+"""What running images without Kubernetes needs."""
+NETWORK_PARTS = CONTAINER_PARTS | {"network"}
+"""What running them in a network needs, where they can be asked, and can ask others."""
+ALL_PARTS = BUILD_PARTS | NETWORK_PARTS | {"kubernetes"}
 TRUST_PARTS = frozenset({"notary"})
 """What Docker Content Trust needs besides; no part of the platform unless it is asked for."""
 _MINIMUM_FREE = 3 * 2**30  # bytes
@@ -93,6 +99,11 @@ class PlatformStatus:
         """Whether every part is well."""
         return bool(self.parts) and all(part.healthy for part in self.parts)
 
+    @property
+    def has_cluster(self) -> bool:
+        """Whether Kubernetes has ever been started; building and running images needs none."""
+        return any(part.name == "apiserver" for part in self.parts)
+
 
 def up(
     *,
@@ -109,9 +120,11 @@ def up(
 
     :param seeds: images of docker.io that builds need, with the Debian packages in each; made here
         where the public registry can't be reached.
-    :param parts: ``ALL_PARTS`` or ``BUILD_PARTS``, with ``TRUST_PARTS`` where Docker Content Trust
-        signs. Parts that are not named are left as they are; but ``ALL_PARTS`` includes those that
-        were asked for since the last ``down``, so that all that ``status`` tells of is well.
+    :param parts: ``ALL_PARTS`` or ``BUILD_PARTS``; with the latter ``CONTAINER_PARTS`` or
+        ``NETWORK_PARTS`` where images are run, with either ``TRUST_PARTS`` where Docker Content
+        Trust signs. Parts that are not named are left as they are; but ``ALL_PARTS`` includes
+        those that were asked for since the last ``down``, so that all that ``status`` tells of is
+        well.
     :param minimum_free: bytes that must be free before anything is started.
     :raises PrivilegeError: not root.
     :raises PortTakenError: somebody else has a port that is needed.
@@ -139,7 +152,7 @@ def up(
         # Before anything starts: after a kill, `status` and `down` look at the right ones.
         layout.save_ports(startup.ports)
         run_tasks(
-            startup.tasks(kubernetes="kubernetes" in parts, notary="notary" in parts),
+            startup.tasks(parts),
             stopping=startup.stopping,
             on_interrupt=runner.terminate_all,
         )
@@ -166,14 +179,15 @@ def down(*, state: Path, runner: Runner, reporter: Reporter, purge: bool = False
     layout.make()
     began = time.monotonic()
     with _exclusive(layout, reporter):
-        # Without a cluster nothing of the network was touched, and need not be listed.
-        had_cluster = network_is_ours(layout) or _runs(layout, "containerd")
+        # Otherwise nothing of the network was touched, and what there is, is another platform's.
+        # Who deleted our state folder, and so our memory of it, may have left a cluster running.
+        had_network = network_is_ours(layout) or _runs(layout, "kubelet")
         _stop_everything(layout)
         # Before the run folder is cleared: what is mounted in it must not be deleted with it.
         unmount_all(layout)
         remove_cgroups(layout)
         clear_run_folder(layout)
-        if had_cluster:
+        if had_network:
             remove_network(layout, Network(), runner)
         # Before the folder goes: rmtree into a mount would delete what is mounted.
         _require_gone(layout)
@@ -201,15 +215,17 @@ def _declare(layout: Layout, ports: Ports) -> list[Part]:
     parts = [registry_part(layout, ports, program), buildkitd_part(layout, ports, program)]
     if layout.record(NOTARY).exists():  # it was asked for since the last `down`
         parts.append(notary_part(layout, ports, program, pki=""))
-    if not is_complete(layout.pki):
-        return parts
     host = Host(may_lower_oom_score=True, cni_plugins=program, nameservers=())
+    has_cluster = is_complete(layout.pki)
+    if has_cluster or layout.record("containerd").exists():
+        parts.append(containerd_part(layout, ports, network, host, pause=""))
+    if not has_cluster:
+        return parts
     cluster = ControlPlane(
         layout=layout, ports=ports, network=network, host=host, kube=program, pki=""
     )
     return [
         *parts,
-        containerd_part(layout, ports, network, host, pause=""),
         *control_parts(cluster).values(),
         proxy_part(cluster),
         kubelet_part(cluster),

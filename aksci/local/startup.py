@@ -37,15 +37,9 @@ if TYPE_CHECKING:
 __all__ = ["Startup", "Tools"]
 
 _BUILD_PROGRAMS = {"runc": "runc"}
-_CLUSTER_PROGRAMS = {
-    "etcd": "etcd-server",
-    "containerd": "containerd",
-    "runc": "runc",
-    "ip": "iproute2",
-    "iptables": "iptables",
-    "nft": "nftables",
-    "conntrack": "conntrack",
-}
+_CONTAINER_PROGRAMS = {"containerd": "containerd", "ctr": "containerd"}
+_NETWORK_PROGRAMS = {"ip": "iproute2", "iptables": "iptables", "nft": "nftables"}
+_CLUSTER_PROGRAMS = {"etcd": "etcd-server", "conntrack": "conntrack"}
 """Programs that come from the distribution, with the Debian package of each."""
 _NODE_PATIENCE = 90.0  # seconds
 
@@ -75,37 +69,51 @@ class Startup:
     """Set when something failed or Ctrl-C came: waiting is then in vain."""
     _speak: threading.Lock = field(default_factory=threading.Lock)
 
-    def tasks(self, *, kubernetes: bool, notary: bool = False) -> dict[str, StartTask]:
-        """Return all that there is to do, needs first."""
+    def tasks(self, parts: frozenset[str]) -> dict[str, StartTask]:
+        """Return all that there is to do, needs first.
+
+        :param parts: as ``aksci.local.platform.up`` has them.
+        """
+        if "kubernetes" in parts:
+            parts |= {"containerd", "network"}
         # The order in which they are built: builds of images need the first two, and kube takes
-        # longest.
-        tools = ["registry", "buildkitd", *(("pause", "coredns", "kube") if kubernetes else ())]
-        tools += ["notary-server"] if notary else []
+        # longest. Pods need pause; what containerd runs without Kubernetes needs it named, so that
+        # containerd need not start anew once there are pods.
+        tools = ["registry", "buildkitd"]
+        tools += ["pause"] if "containerd" in parts else []
+        tools += ["coredns", "kube"] if "kubernetes" in parts else []
+        tools += ["notary-server"] if "notary" in parts else []
         tasks = {
-            "packages": StartTask(action=lambda _: self._install_packages(kubernetes=kubernetes)),
+            "packages": StartTask(action=lambda _: self._install_packages(parts)),
             **self._tool_tasks(tools),
             "registry": StartTask(action=self._registry, needs=("tool:registry",)),
             "buildkitd": StartTask(action=self._buildkitd, needs=("tool:buildkitd", "packages")),
         }
-        if notary:
+        if "notary" in parts:
             tasks["notary"] = StartTask(action=self._notary, needs=("tool:notary-server",))
         for seed in self.seeds:
             needs = ("registry", "packages")
             tasks[f"seed:{seed.name}"] = StartTask(action=self._seed_action(seed), needs=needs)
-        return {**tasks, **(self._cluster_tasks() if kubernetes else {})}
+        if "containerd" in parts:
+            tasks |= self._container_tasks()
+        if "network" in parts:
+            tasks["network"] = StartTask(action=self._network, needs=("packages",))
+        return {**tasks, **(self._cluster_tasks() if "kubernetes" in parts else {})}
+
+    def _container_tasks(self) -> dict[str, StartTask]:
+        return {
+            "host": StartTask(action=lambda _: look_at_host(), needs=("packages",)),
+            # Containers can start without docker.io: pause and CoreDNS come from our own registry.
+            "pause": StartTask(action=self._image("pause"), needs=("registry", "tool:pause")),
+            "containerd": StartTask(action=self._containerd, needs=("host", "pause")),
+        }
 
     def _cluster_tasks(self) -> dict[str, StartTask]:
         cluster = ("cluster",)
         tasks = {
-            "host": StartTask(action=lambda _: look_at_host(), needs=("packages",)),
-            "network": StartTask(action=self._network, needs=("packages",)),
             # It needs nothing, so the keys are made while programs are.
             "pki": StartTask(action=self._pki),
-            # Pods can start without docker.io: pause and CoreDNS come from our own registry.
-            "images": StartTask(
-                action=self._images, needs=("registry", "tool:pause", "tool:coredns")
-            ),
-            "containerd": StartTask(action=self._containerd, needs=("host", "images")),
+            "coredns": StartTask(action=self._image("coredns"), needs=("registry", "tool:coredns")),
             "cluster": StartTask(action=self._cluster, needs=("host", "pki", "tool:kube")),
             "etcd": StartTask(action=self._control("etcd"), needs=cluster),
             "apiserver": StartTask(
@@ -122,26 +130,34 @@ class Startup:
             "dns": StartTask(
                 action=self._dns,
                 # All that a pod and a Service need: its answer proves them.
-                needs=("host", "images", "pki", "node", "proxy", "controller-manager", "scheduler"),
+                needs=(
+                    *("host", "coredns", "pki", "node"),
+                    *("proxy", "controller-manager", "scheduler"),
+                ),
             ),
         }
 
     # -- programs --
 
-    def _install_packages(self, *, kubernetes: bool) -> None:
-        programs = {**_BUILD_PROGRAMS, **(_CLUSTER_PROGRAMS if kubernetes else {})}
+    def _install_packages(self, parts: frozenset[str]) -> None:
+        programs = {
+            **_BUILD_PROGRAMS,
+            **(_CONTAINER_PROGRAMS if "containerd" in parts else {}),
+            **(_NETWORK_PROGRAMS if "network" in parts else {}),
+            **(_CLUSTER_PROGRAMS if "kubernetes" in parts else {}),
+        }
         path = daemon_environment(self.runner.environment)["PATH"]
         # By program, not by package: runc and containerd also come with Docker's own packages,
         # which exclude Debian's.
-        missing = [
-            package for name, package in programs.items() if not shutil.which(name, path=path)
-        ]
-        if kubernetes and not has_cni_plugins():
-            missing.append("containernetworking-plugins")
+        missing = {
+            package: None for name, package in programs.items() if not shutil.which(name, path=path)
+        }
+        if "containerd" in parts and not has_cni_plugins():
+            missing["containernetworking-plugins"] = None
         if missing:
             from aksci.tools.debian import ensure_packages
 
-            ensure_packages(missing, self.runner, self.reporter)
+            ensure_packages(list(missing), self.runner, self.reporter)
 
     def _tool_tasks(self, names: Iterable[str]) -> dict[str, StartTask]:
         """One after the other, since building one takes all processors; the most needed first."""
@@ -184,8 +200,7 @@ class Startup:
         self.start(buildkitd_part(self.layout, self.ports, done["tool:buildkitd"]))
 
     def _containerd(self, done: Mapping[str, Any]) -> None:
-        pause, _ = done["images"]
-        part = containerd_part(self.layout, self.ports, self.network, done["host"], pause)
+        part = containerd_part(self.layout, self.ports, self.network, done["host"], done["pause"])
         # Each time: `down`, or a restart of the machine, has removed it.
         make_cgroups(self.layout)
         if not running(part, self.layout):
@@ -224,11 +239,14 @@ class Startup:
     def _pki(self, _: Mapping[str, Any]) -> str:
         return ensure_pki(self.layout.pki, subjects(self.network, NODE))
 
-    def _images(self, done: Mapping[str, Any]) -> tuple[str, str]:
-        """Push the cluster's own two images; return their references."""
-        client = self._client()
-        pause = push_program(client, "aksci/pause", done["tool:pause"], "/pause")
-        return pause, push_program(client, "aksci/coredns", done["tool:coredns"], "/coredns")
+    def _image(self, tool: str) -> Callable[[Mapping[str, Any]], str]:
+        """Push an image of one of our own programs; return its reference."""
+
+        def push(done: Mapping[str, Any]) -> str:
+            program = done[f"tool:{tool}"]
+            return push_program(self._client(), f"aksci/{tool}", program, f"/{tool}")
+
+        return push
 
     def _client(self) -> RegistryClient:
         from aksci.oci.client import RegistryClient
@@ -271,7 +289,7 @@ class Startup:
         began = time.monotonic()
         dns = Dns(
             network=self.network,
-            image=done["images"][1],
+            image=done["coredns"],
             nameservers=done["host"].nameservers,
             authority=(self.layout.pki / "ca.crt").read_text(),
         )

@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
     from aksci.local.layout import Layout
 
-__all__ = ["clear_run_folder", "remove_cgroups", "stop_containers", "unmount_all"]
+__all__ = [
+    "clear_run_folder",
+    "end_group",
+    "remove_cgroups",
+    "stop_containers",
+    "unmount_all",
+    "unmount_below",
+]
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _CONTROLLERS = frozenset({"cpu", "cpuset", "hugetlb", "memory", "pids"})  # that kubelet asks for
@@ -34,20 +41,25 @@ _POD_GRACE = 3.0  # seconds between SIGTERM and SIGKILL
 def stop_containers(layout: Layout) -> None:
     """End all pods and builds, and their shims, once kubelet and buildkitd are gone."""
     shims = [process for process in find_marked(layout.state) if _is_shim(process.pid)]
-    inside = [process for pid in _cgroup_members(layout) if (process := identify(pid))]
+    inside = [process for pid in _members(layout.cgroup) if (process := identify(pid))]
     # What is in pods first: a shim that goes leaves them without anybody who reaps them.
     stop([*descendants(shims), *inside], grace=_POD_GRACE)
     stop(shims, grace=1.0)
 
 
 def unmount_all(layout: Layout) -> None:
-    """Unmount everything below the state folder; lazily, since a dead pod may still hold it."""
+    """Unmount everything below the state folder."""
+    unmount_below(layout.state)
+
+
+def unmount_below(folder: Path) -> None:
+    """Unmount everything below a folder; lazily, since a dead container may still hold it."""
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
     detach, nofollow = 2, 8  # MNT_DETACH, UMOUNT_NOFOLLOW, umount2(2)
     for _ in range(8):  # mounts may be stacked
-        points = mounts_below(layout.state)
+        points = mounts_below(folder)
         if not points:
             return
         for point in points:
@@ -65,17 +77,28 @@ def mounts_below(folder: Path) -> list[Path]:
     return sorted(points, key=lambda point: len(point.parts), reverse=True)
 
 
+def end_group(group: str) -> None:
+    """End all that runs in one control group of ours, at once, and remove it."""
+    stop([process for pid in _members(group) if (process := identify(pid))], grace=0)
+    _remove_group(group)
+
+
 def remove_cgroups(layout: Layout) -> None:
-    """Remove our control groups in every hierarchy (one with version 2, several with version 1)."""
+    """Remove our control groups."""
+    _remove_group(layout.cgroup)
+
+
+def _remove_group(group: str) -> None:
+    """Remove one in every hierarchy (one with version 2, several with version 1)."""
     deadline = time.monotonic() + _PATIENCE
     while True:
-        for root in _roots(layout):
+        for root in _roots(group):
             # The innermost first: rmdir removes no group that has others in it.
             for folder, _, _ in os.walk(root, topdown=False):
                 with contextlib.suppress(OSError):
                     Path(folder).rmdir()
         # The kernel lets go a moment after the last process has ended.
-        if not any(_roots(layout)) or time.monotonic() > deadline:
+        if not any(_roots(group)) or time.monotonic() > deadline:
             return
         time.sleep(0.1)
 
@@ -144,13 +167,13 @@ def _hierarchies(root: Path = _CGROUPS) -> list[Path]:
     return [path for path in root.iterdir() if path.is_dir() and not path.is_symlink()]
 
 
-def _roots(layout: Layout) -> list[Path]:
-    name = layout.cgroup.lstrip("/")
+def _roots(group: str) -> list[Path]:
+    name = group.lstrip("/")
     return [path / name for path in (_CGROUPS, *_hierarchies()) if (path / name).is_dir()]
 
 
-def _cgroup_members(layout: Layout) -> Iterator[int]:
-    for root in _roots(layout):
+def _members(group: str) -> Iterator[int]:
+    for root in _roots(group):
         for procs in root.rglob("cgroup.procs"):
             with contextlib.suppress(OSError):
                 # 0: a process of another PID namespace.

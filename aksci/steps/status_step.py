@@ -20,8 +20,8 @@ def status(env: Environment) -> EnvironmentStatus:
     >>> [each.name for each in found.namespace.services if not each.healthy]  # doctest: +SKIP
     []
 
-    :returns: ``namespace`` is None where the environment is on the embedded platform, and that is
-        not up.
+    :returns: ``namespace`` is None where the environment is on the embedded platform, and that, or
+        its Kubernetes, is not up.
     :raises ClusterError: the cluster can't be reached.
     """
     platform = None
@@ -29,7 +29,7 @@ def status(env: Environment) -> EnvironmentStatus:
         from aksci.local.platform import status as platform_status
 
         platform = platform_status(state=env.platform)
-        if not platform.healthy:
+        if not (platform.healthy and platform.has_cluster):
             return EnvironmentStatus(platform=platform, namespace=None)
     with env.looking.cluster() as cluster:
         found = read_status(cluster, env.config.services, env.target.observe)

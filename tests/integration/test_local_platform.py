@@ -8,17 +8,22 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from aksci.core.errors import DiskFullError, PlatformError, PortTakenError
+from aksci import steps
+from aksci.core.errors import DiskFullError, PlatformError, PortTakenError, ToolError
+from aksci.environment import Environment
+from aksci.local import platform as local_platform
 from aksci.local.api_server import Api
 from aksci.local.daemon import find_marked, identify
 from aksci.local.daemon import stop as kill
@@ -26,6 +31,7 @@ from aksci.local.layout import Layout, Network, Ports, endpoints
 from aksci.local.platform import ALL_PARTS, BUILD_PARTS, TRUST_PARTS, down, status, up
 from aksci.local.teardown import mounts_below
 from aksci.oci.client import RegistryClient
+from aksci.testing.reporter import RecordingReporter
 
 RANDOM = random.SystemRandom()
 ROOT = Path(__file__).parents[2]
@@ -438,6 +444,57 @@ def test_a_second_platform_is_stopped_without_touching_the_first(
     down(state=elsewhere, runner=runner, reporter=reporter, purge=True)
     assert endpoints(elsewhere) is None
     assert find_marked(elsewhere) == []
+    assert _pids(platform) == before
+    assert _unhealthy(platform) == []
+
+
+@pytest.fixture
+def no_kubernetes(toolbox, runner, start, tmp_path_factory, monkeypatch):
+    """A platform of its own, on a machine where Kubernetes can't be had, and a project on it."""
+    start()  # before the ports are others
+
+    class Without:
+        def ensure(self, name):
+            if name in {"kube", "coredns"}:
+                raise ToolError(f"{name} can't be had")
+            return toolbox.ensure(name)
+
+        def ensure_all(self, names):
+            return {name: self.ensure(name) for name in names}
+
+    ports = Ports(registry=_free_port())
+    monkeypatch.setattr(local_platform, "Ports", lambda: ports)
+    root = tmp_path_factory.mktemp("shop")
+    (root / "aksci.toml").write_text(
+        'schema = 1\n[project]\nname = "k"\n[images.app]\ndockerfile = "Dockerfile"\n'
+        '[environments.local]\nplatform = "embedded"\nnamespace = "k"\n'
+    )
+    (root / "Dockerfile").write_text('FROM scratch\nCOPY pause /\nENTRYPOINT ["/pause"]\n')
+    shutil.copy(toolbox.ensure("pause"), root)
+    state = tmp_path_factory.mktemp("s")  # short: see ``Layout.make``
+    notes = RecordingReporter()
+    with Environment.open(root=root, variables=os.environ, reporter=notes, runner=runner) as opened:
+        env = replace(opened, state=state)
+        vars(env)["toolbox"] = Without()
+        with env:
+            yield env
+    down(state=state / "local", runner=runner, reporter=notes, purge=True)
+
+
+def test_images_are_built_and_run_where_kubernetes_cannot_be_had(no_kubernetes, platform):
+    before = _pids(platform)
+    env = no_kubernetes
+    build = steps.build(env)
+    assert "[app] validated: its process starts and keeps running" in env.reporter.lines
+    assert steps.validate(env, build)["app"].passed
+    found = steps.status(env)
+    assert [part.name for part in found.platform.parts] == ["registry", "buildkitd", "containerd"]
+    assert found.platform.healthy
+    assert found.namespace is None
+    # The machine's network was not touched: it is the other platform's, whose DNS still answers.
+    down(state=env.platform, runner=env.runner, reporter=env.reporter)
+    assert find_marked(env.platform) == []
+    assert mounts_below(env.platform) == []
     assert _pids(platform) == before
     assert _unhealthy(platform) == []
 

@@ -8,19 +8,28 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import tarfile
 import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from aksci.config.loader import load_config
 from aksci.config.models import ValidateConfig
-from aksci.core.errors import DockerError, Interrupted, RegistryError, ValidationError
+from aksci.core.errors import (
+    DockerError,
+    Interrupted,
+    PlatformError,
+    RegistryError,
+    ValidationError,
+)
 from aksci.core.git import Tracked
 from aksci.core.process import Runner
 from aksci.core.work_folder import WorkFolder
@@ -28,13 +37,16 @@ from aksci.deploy.kubernetes.cluster import connect
 from aksci.deploy.kubernetes.pod_runner import PodRunner, pod_manifest
 from aksci.environment import Environment
 from aksci.images.build.build_record import BuiltImage
+from aksci.images.validate import runc_container
 from aksci.images.validate.checks import Check, spec_hash
+from aksci.images.validate.containerd_runner import ContainerdRunner
 from aksci.images.validate.docker_runner import DockerRunner
 from aksci.images.validate.image_runner import CheckTask
 from aksci.images.validate.own_validations import OwnValidations
 from aksci.images.validate.result import ARTIFACT_TYPE
 from aksci.images.validate.running_image import keep_running
 from aksci.images.validate.validator import Validator
+from aksci.local.layout import Layout
 from aksci.oci.artifact import push_image
 from aksci.oci.client import RegistryClient
 from aksci.oci.references import ImageRef
@@ -84,7 +96,7 @@ def now():
     return datetime.now(UTC)
 
 
-@pytest.fixture(scope="session", params=["docker", "cluster"])
+@pytest.fixture(scope="session", params=["docker", "containerd", "cluster"])
 def engine(request, platform):
     """An engine, and a function that lists what it has left behind."""
     if request.param == "docker":
@@ -103,6 +115,14 @@ def engine(request, platform):
         assert {image.id for image in client.images.list(all=True)} <= before
         client.close()
         return
+    if request.param == "containerd":
+        layout = Layout(platform.state)
+        made = ContainerdRunner(layout, variables=os.environ, make_network=lambda: None)
+        # Other runs may use the platform meanwhile.
+        yield SimpleNamespace(
+            name="containerd", made=made, left=lambda: traces(layout, os.getpid())
+        )
+        return
     cluster = connect(platform.kubeconfig, None, NAMESPACE, create_namespace=True, embedded=True)
 
     def left():
@@ -111,6 +131,26 @@ def engine(request, platform):
 
     with cluster:
         yield SimpleNamespace(name="cluster", made=PodRunner(cluster), left=left)
+
+
+def traces(layout, process):
+    """Return what containers of a process have left of the platform's and of the machine's."""
+    name = f"aksci-{process}-"
+    ctr = ["ctr", "--address", layout.containerd_socket, "--namespace", "k8s.io"]
+    told = "".join(
+        subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+        for argv in (
+            [*ctr, "containers", "list", "--quiet"],
+            [*ctr, "leases", "list", "--quiet"],
+            [*ctr, "snapshots", "list"],
+            ["iptables-save"],
+        )
+    )
+    lines = [*told.splitlines(), *Path("/proc/self/mountinfo").read_text().splitlines()]
+    folders = [layout.containers, layout.run / "runc-containers"]
+    groups = Path("/sys/fs/cgroup").glob(f"**{layout.cgroup}/containers/{name}*")
+    found = [path for folder in folders for path in folder.glob(f"{name}*")]
+    return [*found, *groups, *(line for line in lines if name in line)]
 
 
 @pytest.fixture
@@ -314,7 +354,7 @@ def test_a_container_is_isolated_unprivileged_and_limited(validate, engine, make
     assert (seen["NoNewPrivs"], seen["Seccomp"]) == ("1", "2")
     assert seen["memory"] == str(2**30)
     assert "secrets" not in seen
-    if engine.name == "docker":
+    if engine.name != "cluster":
         assert "eth0" not in seen["links"]
 
 
@@ -465,6 +505,113 @@ def test_what_a_killed_run_left_is_removed_once_its_time_is_over(docker_engine, 
     client.close()
 
 
+RUN = """
+import os, sys, threading
+from pathlib import Path
+from aksci.images.validate.checks import Check
+from aksci.images.validate.containerd_runner import ContainerdRunner
+from aksci.images.validate.image_runner import CheckTask
+from aksci.local.layout import Layout
+from aksci.oci.references import ImageRef
+layout, ref = Layout(Path(sys.argv[1])), ImageRef(*sys.argv[2:5])
+runner = ContainerdRunner(layout, variables=os.environ, make_network=lambda: None)
+check = Check(kind="start", argv=("sleep", "300"), timeout=300)
+task = CheckTask(image="app", ref=ref, platform="", check=check, run="r")
+with runner.serve(task, 80, threading.Event()):
+    print("runs", flush=True)
+    threading.Event().wait(300)
+"""
+
+
+def sleeping(layout):
+    """Return which of the containers' processes run, by their folder's name."""
+    groups = Path("/sys/fs/cgroup").glob(f"**{layout.cgroup}/containers/aksci-*/cgroup.procs")
+    return {group.parent.name for group in groups if group.read_text().strip()}
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.15, 0.3, 0.45, None], ids=str)
+def test_the_next_run_removes_what_a_killed_one_left_and_nothing_else(platform, make_image, moment):
+    """Killed at once, on the way, or when its container runs."""
+    ref = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
+    layout = Layout(platform.state)
+    words = [platform.state, ref.registry, ref.repository, ref.digest]
+
+    def begin():
+        argv = [sys.executable, "-c", RUN, *words]
+        return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+
+    with begin() as other, begin() as killed:
+        try:
+            assert other.stdout.readline() == "runs\n"
+            if moment is None:
+                assert killed.stdout.readline() == "runs\n"
+            else:
+                while not list(layout.containers.glob(f"aksci-{killed.pid}-*")):
+                    time.sleep(0.005)
+                time.sleep(moment)
+            killed.kill()
+            killed.wait()
+            assert traces(layout, killed.pid)
+            ContainerdRunner(layout, variables=os.environ, make_network=lambda: None)
+            assert traces(layout, killed.pid) == []
+            running = {name for name in sleeping(layout) if name.startswith(f"aksci-{other.pid}-")}
+            assert len(running) == 1
+        finally:
+            killed.kill()
+            other.send_signal(signal.SIGINT)
+    assert traces(layout, other.pid) == []
+
+
+def test_a_container_that_takes_too_much_memory_is_ended_and_that_is_told(
+    validate, engine, make_image
+):
+    ref = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
+    with pytest.raises(ValidationError, match=r"using too much memory \(status 137\)"):
+        validate(ref, command=("tail", "/dev/zero"))
+
+
+def test_a_container_that_fills_the_disk_is_ended(make_image, platform, monkeypatch):
+    monkeypatch.setattr(runc_container, "_DISK", 2**20)
+    engine = ContainerdRunner(Layout(platform.state), variables=os.environ, make_network=now)
+    ref = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
+    script = "head -c 2M /dev/urandom >/var/tmp/x; sleep 300"
+    task = CheckTask(
+        image="app", ref=ref, platform="", run="r",
+        check=Check(kind="command", argv=("sh", "-c", script), timeout=300),
+    )  # fmt: skip
+    with pytest.raises(PlatformError, match=r"app was ended .* written more than .* GiB"):
+        engine.run(task, threading.Event())
+    assert traces(Layout(platform.state), os.getpid()) == []
+
+
+def test_names_are_found_where_images_look_for_them(validate, make_image):
+    ref = make_image(
+        "FROM debian:bookworm-slim\nRUN mkdir -p /run/app && touch /run/app/there\n"
+        f"USER 1000\n{SLEEP}"
+    )
+    script = (
+        'test "$HOSTNAME" = "$(hostname)" && getent hosts localhost && test -r /etc/resolv.conf && '
+        'getent hosts "$HOSTNAME" && test -e /run/app/there'
+    )
+    assert validate(ref, command=("sh", "-c", script)).passed
+
+
+def test_a_flood_of_output_does_no_harm(validate, make_image):
+    ref = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
+    with pytest.raises(ValidationError, match="did not end within 3 s") as caught:
+        validate(ref, command=("sh", "-c", "yes flood & exec cat /dev/zero"), timeout=3)
+    assert len(caught.value.message) < 50_000
+
+
+def test_what_a_health_check_that_hangs_has_started_is_ended(validate, make_image):
+    """Each attempt ignores what can be ignored; the second one passes."""
+    script = "trap '' TERM; test -e /tmp/again && exit 0; touch /tmp/again; sleep 60 & wait"
+    ref = make_image(
+        f'FROM debian:bookworm-slim\nHEALTHCHECK --timeout=1s CMD ["sh", "-c", "{script}"]\n{SLEEP}'
+    )
+    assert validate(ref, timeout=20).outcome.seconds < 10
+
+
 def test_an_engine_that_does_not_answer_is_not_the_images_fault():
     with pytest.raises(DockerError, match="Docker Engine failed") as caught:
         DockerRunner({"DOCKER_HOST": "tcp://127.0.0.1:1"}, hint="the hint", now=now)
@@ -495,10 +642,10 @@ def test_a_pod_that_a_killed_run_left_is_removed_once_its_time_is_over(platform)
 def shop(platform, toolbox, runner, notes, tmp_path):
     """Make the embedded platform's environment of a project with these tables."""
 
-    def make(tables=""):
+    def make(tables="", settings=""):
         (tmp_path / "aksci.toml").write_text(
             f'schema = 1\n[project]\nname = "shop"\n{tables}'
-            '[environments.local]\nplatform = "embedded"\nnamespace = "shop"\n'
+            f'[environments.local]\nplatform = "embedded"\nnamespace = "shop"\n{settings}'
         )
         config = load_config(tmp_path / "aksci.toml")
         return Environment(
@@ -518,10 +665,16 @@ def shop(platform, toolbox, runner, notes, tmp_path):
     return make
 
 
+def test_the_embedded_platform_runs_images_in_its_containerd(shop, make_image):
+    ref = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
+    with shop() as env:
+        assert env.validator.check("app", ref).outcome.engine.startswith("containerd 1.")
+
+
 def test_on_the_embedded_platform_pods_have_a_namespace_of_their_own(
     shop, registry, make_image, own
 ):
-    env = shop()
+    env = shop(settings='validate_in = "cluster"\n')
     ref = make_image(f"FROM debian:bookworm-slim\n{SLEEP}")
     with env:
         validator = env.validator

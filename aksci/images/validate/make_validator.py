@@ -60,15 +60,17 @@ def validation_engine(
     variables: Mapping[str, str],
     now: Callable[[], datetime],
     reach_pods: Callable[[], ImageRunner],
+    reach_containerd: Callable[[], ImageRunner],
 ) -> ImageRunner:
-    """Reach what runs the images: Docker Engine, or pods of the environment's cluster.
+    """Reach what runs the images: Docker Engine, the embedded platform's containerd, or pods.
 
     :param settings: of the environment of that name.
     :raises DockerError: Docker Engine does not answer.
     """
-    default = "cluster" if settings.platform == "embedded" else "docker"
-    if (settings.validate_in or default) == "cluster":
-        return reach_pods()
+    default = "containerd" if settings.platform == "embedded" else "docker"
+    chosen = settings.validate_in or default
+    if chosen != "docker":
+        return reach_pods() if chosen == "cluster" else reach_containerd()
     from aksci.images.validate.docker_runner import DockerRunner
     from aksci.local.docker_engine import docker_engine
 

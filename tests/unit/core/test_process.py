@@ -270,3 +270,19 @@ def test_output_without_an_end_is_thrown_away(runner):
     )
     result = runner.run([sys.executable, "-c", code], limits=LIMITS)
     assert (len(result.stdout), result.stderr) == (LIMITS.output, "e")
+
+
+def test_of_output_without_an_end_the_last_of_both_streams_is_kept_in_its_order(runner):
+    code = (
+        "import sys\nfor number in range(200_000): print('x' * 50, number)\n"
+        "for word in 'abcd':\n"
+        "    print(word, file=sys.stdout if word in 'ac' else sys.stderr, flush=True)\n"
+    )
+    result = runner.run([sys.executable, "-c", code], last=20_000)
+    assert (len(result.stdout), result.stderr) == (20_000, "")
+    assert result.stdout.split()[-5:] == ["199999", "a", "b", "c", "d"]
+
+
+def test_of_little_output_all_is_kept(runner):
+    result = runner.run([sys.executable, "-c", "print('no end', end='')"], last=20_000)
+    assert result.stdout == "no end"

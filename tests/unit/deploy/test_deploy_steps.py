@@ -10,6 +10,8 @@ import pytest
 
 from aksci import steps
 from aksci.core.errors import ConfigError, PlanChangedError, TrustError, UsageError
+from aksci.local import platform
+from aksci.local.platform import PartStatus, PlatformStatus
 from aksci.report.rendering import render
 from aksci.steps.deployment import prepare_deploy
 from aksci.supply.release.release_file import write_release_file
@@ -186,3 +188,16 @@ def test_the_status_of_a_platform_that_is_down_says_how_it_is_started(site):
     assert found.namespace is None
     assert render(found, "text") == "the local platform is not up: nox -s up"
     assert json.loads(render(found, "json")) == {"schema": 1, "platform": [], "environment": None}
+
+
+def test_a_platform_that_has_only_built_images_is_well_and_has_no_kubernetes(site, monkeypatch):
+    part = {"running": True, "healthy": True, "pid": 1, "log": None, "address": "localhost:5000"}
+    parts = [PartStatus(name=name, **part) for name in ("registry", "buildkitd", "containerd")]
+    looked = PlatformStatus(parts=tuple(parts), endpoints=None)
+    monkeypatch.setattr(platform, "status", lambda **_: looked)
+    found = steps.status(site.staging.at("local"))
+    assert found.namespace is None
+    text = render(found, "text").splitlines()
+    assert text[2:] == [
+        "ok    containerd           localhost:5000", "Kubernetes is not up: nox -s up",
+    ]  # fmt: skip

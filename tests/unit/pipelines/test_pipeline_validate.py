@@ -23,6 +23,7 @@ from aksci.core.process import Runner
 from aksci.images.bases import RegistryBases
 from aksci.images.lineage import Lineage
 from aksci.images.validate.checks import spec_hash
+from aksci.images.validate.make_validator import validation_engine
 from aksci.images.validate.result import Validation
 from aksci.oci.references import ImageRef
 from aksci.steps.policy_bases import policy_bases
@@ -80,6 +81,30 @@ def test_the_cluster_is_used_where_the_environment_says_so(environment):
     elsewhere = environment(validate_in="cluster", kubeconfig="nowhere")
     with pytest.raises(ConfigError, match=r"The kubeconfig .*nowhere does not exist"):
         elsewhere.validation_engine()
+
+
+def test_only_the_embedded_platform_has_a_containerd_of_ours(environment):
+    with pytest.raises(ConfigError, match="only the embedded platform has a 'containerd'"):
+        environment(TOML + 'validate_in = "containerd"\n')
+
+
+@pytest.mark.parametrize(
+    ("chosen", "reached"),
+    [(None, "containerd"), ("containerd", "containerd"), ("cluster", "pods")],
+)
+def test_on_the_embedded_platform_images_run_without_a_cluster(environment, chosen, reached):
+    settings = environment().settings.model_copy(
+        update={"platform": "embedded", "validate_in": chosen}
+    )
+    found = validation_engine(
+        settings,
+        name="local",
+        variables={},
+        now=None,
+        reach_pods=lambda: "pods",
+        reach_containerd=lambda: "containerd",
+    )
+    assert found == reached
 
 
 SPEC = "5" * 64
