@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aksci.core.errors import ConfigError
 from aksci.core.inside import Inside
+from aksci.images.discovery.importers.import_notes import note_document
 from aksci.images.discovery.specs import INLINE, ImageSpec, discover_images
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.dockerfile.parser import Dockerfile, parse_dockerfile
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aksci.config.models import Config
+    from aksci.images.discovery.importers.import_notes import ImportNote
     from aksci.images.discovery.importers.imported import Importer
     from aksci.images.discovery.specs import ImageSpec
     from aksci.images.dockerfile.parser import Instruction
@@ -103,6 +105,8 @@ class Graph:
     external: tuple[External, ...]
     project: str = ""
     """Its name."""
+    notes: tuple[ImportNote, ...] = ()
+    """What is read in another way than other tools' files say."""
 
     @cached_property
     def parents(self) -> dict[str, frozenset[str]]:
@@ -143,7 +147,10 @@ def build_graph(
         tag, or images need each other in a circle.
     """
     builder_platform = builder_platform or this_platform()
-    specs = discover_images(root, config, builder_platform=builder_platform, importer=importer)
+    notes: list[ImportNote] = []
+    specs = discover_images(
+        root, config, builder_platform=builder_platform, importer=importer, notes=notes
+    )
     parsed: dict[str, Dockerfile] = {}
     inside = Inside(root)
     owners = _owners(config, specs)
@@ -160,6 +167,7 @@ def build_graph(
         edges=tuple(sorted(one for one in found if isinstance(one, Edge))),
         external=tuple(sorted(one for one in found if isinstance(one, External))),
         project=config.project.name,
+        notes=tuple(notes),
     )
     _ = graph.order  # a circle is an error now, not later
     _require_platforms(graph, owners)
@@ -168,7 +176,7 @@ def build_graph(
 
 def graph_document(graph: Graph) -> dict[str, Any]:
     """Return the graph as ``graph --format json`` prints it: report/schemas/graph.schema.json."""
-    return {
+    document = {
         "schema": 1,
         "images": [
             {
@@ -190,6 +198,7 @@ def graph_document(graph: Graph) -> dict[str, Any]:
             for one in graph.external
         ],
     }
+    return document | ({"notes": note_document(graph.notes)} if graph.notes else {})
 
 
 def read_image(

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from aksci.core.text import safe_json
 from aksci.images.graph import graph_document
-from aksci.report.graph_drawing import draw_dot, draw_mermaid, draw_tree, drawing_of
+from aksci.report.graph_drawing import draw_dot, draw_mermaid, drawing_of
 from aksci.report.graph_page import draw_page
+from aksci.report.graph_text import draw_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable

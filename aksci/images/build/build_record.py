@@ -171,11 +171,14 @@ def _one_error(build: Build) -> AksciError:
     failed = ", ".join(sorted(build.errors))
     lines = [f"{len(errors)} of the images did not build: {failed}."]
     if build.blocked:
+        alike: dict[str, list[str]] = {}
+        for name, blame in sorted(build.blocked.items()):
+            alike.setdefault(", ".join(sorted(blame)), []).append(name)
         blocked = (
-            f"{name} (needs {', '.join(sorted(blame))})"
-            for name, blame in sorted(build.blocked.items())
+            f"{', '.join(names)} ({'needs' if len(names) == 1 else 'need'} {blame})"
+            for blame, names in alike.items()
         )
-        lines.append(f"Not tried: {', '.join(blocked)}.")
+        lines.append(f"Not tried: {'; '.join(blocked)}.")
     if build.images:
         lines.append(f"Done, and kept: {_names(build.images)}.")
     hint = next((error.hint for error in errors if error.hint), None)

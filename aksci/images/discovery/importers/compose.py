@@ -80,9 +80,9 @@ class _ComposeScope:
 
         def tell(name: str) -> None:
             if name not in self.variables.withheld:  # which was told
-                self.importer.warn(
-                    f"{where}: the variable {name} is not set and has no default; Compose takes it "
-                    "as empty"
+                self.importer.note(
+                    where,
+                    f"the variable {name} is not set and has no default; Compose takes it as empty",
                 )
 
         return fill_in_all(
@@ -121,7 +121,7 @@ def read_compose(root: Path, files: Sequence[str], importer: Importer) -> list[I
         try:
             found.append(_image(place, where, name, service, services, project))
         except NotOursError as why:
-            importer.warn(f"{where}: not an image of this project: {why}")
+            importer.note(where, f"not an image of this project: {why}")
     return found
 
 
@@ -453,7 +453,7 @@ def _ours(value: Any) -> str:
 
 def _tell_unused(place: _ComposeScope, where: str, build: Mapping[str, Any]) -> None:
     if unused := [key for key in _UNUSED if build.get(key)]:
-        place.importer.warn(f"{where}.build: not taken over: {', '.join(unused)}")
+        place.importer.note(f"{where}.build", f"not taken over: {', '.join(unused)}")
     secrets = [
         one.get("source", "") if isinstance(one, dict) else one
         for one in _list(build.get("secrets"))
