@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from aksci.core.text import one_line
 from aksci.images.build_plan import shown_reference
 from aksci.images.reason_wording import explain
+from aksci.images.reasons import waits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from aksci.images.build_plan import Work
     from aksci.images.graph import Graph
 
-__all__ = ["Arrow", "Drawing", "Node", "draw_dot", "draw_mermaid", "drawing_of"]
+__all__ = ["FRONTEND", "Arrow", "Drawing", "Node", "draw_dot", "draw_mermaid", "drawing_of"]
 
 State = Literal["build", "reuse", "unknown", "external"]
+FRONTEND = ("syntax",)
+"""The types of an arrow that leads from what reads a Dockerfile, and from nothing else."""
 _DOT_STYLES = {
     "build": 'style="filled" fillcolor="#ffd9a0"',
     "reuse": 'style="filled" fillcolor="#cfe8cf"',
@@ -49,6 +52,8 @@ class Node:
     """What to show: the name, or a reference as Docker shortens it."""
     details: tuple[str, ...] = ()
     """Lines: the reasons to build it, or the digest that is reused, and where it comes from."""
+    reasons: tuple[str, ...] = ()
+    """Of the details, its own reasons: not that another image is built first."""
     opaque: tuple[str, ...] = ()
     """Why every build makes it again; empty: only what has changed does."""
 
@@ -146,9 +151,15 @@ def _image(graph: Graph, name: str, work: Work | None) -> Node:
     details += [f"opaque: {why}" for why in opaque]
     if work is None:
         return Node(name=name, state="unknown", title=name, details=tuple(details), opaque=opaque)
-    reasons = [explain(reason) for reason in work.reasons]
-    told = [*reasons, *([work.digest] if work.digest else [])]
-    return Node(name=name, state=work.action, title=name, details=(*told, *details), opaque=opaque)
+    told = [*map(explain, work.reasons), *([work.digest] if work.digest else [])]
+    return Node(
+        name=name,
+        state=work.action,
+        title=name,
+        details=(*told, *details),
+        reasons=tuple(explain(reason) for reason in work.reasons if not waits(reason)),
+        opaque=opaque,
+    )
 
 
 def draw_dot(drawing: Drawing) -> str:

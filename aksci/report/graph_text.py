@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from aksci.report.graph_drawing import FRONTEND
 from aksci.report.hanging_lines import hang
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from aksci.report.graph_drawing import Arrow, Drawing, Node
 
-__all__ = ["draw_tree"]
+__all__ = ["draw_tree", "summary"]
 
 _SHORT = len("sha256:") + 12
 _STATES = {
@@ -21,7 +22,6 @@ _STATES = {
     "unknown": "",
     "external": "  (external)",
 }
-_FRONTEND = ("syntax",)
 _NEAR = ("runtime", "context", "requires", "stage", "copy", "mount", "syntax")
 """Below which of its parents an image is drawn: the one that it is most made of."""
 _LINE = re.compile(r"^line \d+: ")
@@ -54,14 +54,14 @@ def draw_tree(drawing: Drawing) -> str:
             *_titled("also from outside:", _outside(drawing, outside)),
             *_titled("frontends:", _frontends(drawing)),
             *_titled("opaque, so every build makes them again:", _opaque(drawing)),
-            _summary(drawing),
+            summary(drawing),
         ]
     )
 
 
 def _home(drawing: Drawing, name: str, order: Mapping[str, int]) -> str | None:
     """Return the parent that a node is drawn below; None: it is a root."""
-    arrows = [one for one in drawing.arrows_to[name] if one.types != _FRONTEND]
+    arrows = [one for one in drawing.arrows_to[name] if one.types != FRONTEND]
 
     def nearness(arrow: Arrow) -> tuple[bool, int, int]:
         outside = drawing.by_name[arrow.start].state == "external"
@@ -100,7 +100,7 @@ def _branch(
 
 def _below(drawing: Drawing, name: str) -> list[tuple[Arrow, bool]]:
     """Return the arrows that leave a node, each with whether it is the last."""
-    arrows = [one for one in drawing.children[name] if one.types != _FRONTEND]
+    arrows = [one for one in drawing.children[name] if one.types != FRONTEND]
     return [(one, at == len(arrows) - 1) for at, one in enumerate(arrows)]
 
 
@@ -131,7 +131,7 @@ def _outside(drawing: Drawing, nodes: list[Node]) -> Iterator[str]:
     for node in nodes:
         by_types: dict[tuple[str, ...], list[str]] = {}
         for arrow in drawing.children[node.name]:
-            if arrow.types != _FRONTEND:
+            if arrow.types != FRONTEND:
                 by_types.setdefault(arrow.types, []).append(arrow.end)
         for types, names in by_types.items():
             yield from hang(f"  {node.title}{_how(types)}: ", ", ".join(names), indent=4)
@@ -158,7 +158,8 @@ def _opaque(drawing: Drawing) -> Iterator[str]:
         yield from hang("  ", f"{why}: {', '.join(names)}", indent=4)
 
 
-def _summary(drawing: Drawing) -> str:
+def summary(drawing: Drawing) -> str:
+    """Return how much there is of everything, in one line."""
     own = {one.name: one for one in drawing.nodes if one.state != "external"}
     edges = sum(len(one.types) for one in drawing.arrows if one.start in own)
     kinds = {

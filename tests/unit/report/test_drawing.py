@@ -123,5 +123,7 @@ def test_nodes_stand_right_of_what_they_need_and_apart_from_each_other(model):
     for column in columns.values():
         column.sort()
         assert all(b - a > 0.999 for a, b in itertools.pairwise(column))
+    rows = sorted(place for _, place in places.values())
+    assert all(b - a < 1.501 for a, b in itertools.pairwise(rows))
     tree = draw_tree(drawing)
     assert all(re.search(rf"(?m)(?:^|── ){node.title}(?:$| )", tree) for node in nodes)
