@@ -62,7 +62,7 @@ def share_causes(
         image: tuple(text for text in dict.fromkeys(texts) if text not in shared)
         for image, texts in told.items()
     }
-    below = _below(roots or {}, own, sorted(alike, key=len))
+    below = _below(roots or {}, own, sorted(alike, key=len))  # its largest is told first
     for few in [key for key, names in below.items() if len(names) < SHARED]:
         own.update({image: ((ways or {})[image],) for image in below.pop(few)})
     causes = [
@@ -80,7 +80,7 @@ def _below(
     roots: Mapping[str, str], own: Mapping[str, Sequence[str]], shared: Sequence[tuple[str, ...]]
 ) -> dict[str | tuple[str, ...], list[str]]:
     """Return the images without a text by what stands for their root: itself, or what it shares."""
-    place = {image: images for images in reversed(shared) for image in images}
+    place = {image: images for images in shared for image in images}
     found: dict[str | tuple[str, ...], list[str]] = defaultdict(list)
     for image, root in roots.items():
         found[root if own.get(root) else place[root]].append(image)

@@ -82,6 +82,21 @@ def test_an_image_is_drawn_below_the_base_of_this_project_that_it_is_most_made_o
     ]
 
 
+def test_of_parents_alike_it_is_drawn_below_the_one_that_is_itself_based_on_more(project):
+    files = {
+        "commons/Dockerfile": "FROM debian:12\n",
+        "solr/Dockerfile": "FROM debian:12\nCOPY --from=shop/commons /x /x\n",
+        "web/Dockerfile": "FROM debian:12\nCOPY --from=shop/commons /x /x\n"
+        "COPY --from=shop/solr /x /x\n",
+    }
+    assert tree(project(files))[1:5] == [
+        "├── commons",
+        "│   ├── solr  [copy]",
+        "│   │   └── web  [copy]",
+        "│   └── web  [copy]  ↑",
+    ]
+
+
 def test_opaque_images_are_marked_and_a_cause_that_they_share_is_told_once(project):
     add = "ADD https://e.org/agent.jar /\n"
     files = {

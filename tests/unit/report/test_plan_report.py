@@ -143,6 +143,16 @@ def test_causes_of_the_very_same_images_are_told_together(project):
     assert "V changed" in text
 
 
+def test_dependents_are_told_with_the_cause_that_most_share(project):
+    graph = project({"lone/Dockerfile": "FROM scratch\n"})
+    few = [build(name, MOVED, ARG) for name in LEAVES[:3]]
+    work = (*few, *(build(name, MOVED) for name in LEAVES[3:]))
+    tops = (build(f"top-{at}", waiting(LEAVES[0])) for at in range(3))
+    lines = plan_text(BuildPlan(graph=graph, work=(*work, *tops))).splitlines()
+    assert lines.index("           and 3 dependents: top-0, top-1, top-2") == 4
+    assert lines[5].startswith("  build  3 images: V changed")
+
+
 def test_the_names_of_a_shared_cause_are_no_markup(project):
     """A file of a pull request may name its images."""
     graph = project({"lone/Dockerfile": "FROM scratch\n"})

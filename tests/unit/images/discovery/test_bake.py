@@ -138,8 +138,8 @@ def test_names_that_are_published_as_others_are_told_in_few_lines(bake):
 def test_what_was_noted_is_told_though_an_error_follows(bake):
     """A target that was left out is most often the cause."""
     targets = {"a": {"context": "https://e.org/x.git"}}
-    with pytest.raises(ConfigError, match="There is no image to build"):
-        bake(targets)
+    with pytest.raises(ConfigError, match=r"missing\.yaml"):
+        bake(targets, toml='compose = ["missing.yaml"]\n')
     assert [note for note in bake.notes if "not an image of this project" in note]
 
 
