@@ -66,6 +66,18 @@ _MENTION = re.compile(
     r"(?<!\w)\\@|\\@(?!sha(?:256|512):)|\\[#!](?=\d)|\bGH-(?=\d)", re.IGNORECASE | re.ASCII
 )
 _NOTHING = "<!-- -->"
+_LIKENESS = {
+    "├": "|",
+    "└": "`",
+    "│": "|",
+    "─": "-",
+    "←": "<-",
+    "→": "->",
+    "↑": "^",
+    "↓": "v",
+    "…": "...",
+}
+"""What our own texts draw with -> the same in ASCII."""
 _SHORT = 200
 _NAMED = 1000
 """Characters of a name that are shown."""
@@ -134,9 +146,27 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def encodable(text: str, stream: TextIO) -> str:
-    """Return text as a stream can write it: what its encoding lacks becomes a question mark."""
+    """Return text as a stream can write it: what its encoding lacks is drawn in ASCII.
+
+    What has no likeness there becomes a question mark.
+    """
     encoding = stream.encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = "".join(_drawn(character, encoding) for character in text)
     return text.encode(encoding, "replace").decode(encoding)
+
+
+def _drawn(character: str, encoding: str) -> str:
+    likeness = _LIKENESS.get(character)
+    if likeness is None:
+        return character
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        return likeness
+    return character
 
 
 def write_line(stream: TextIO, text: str) -> None:

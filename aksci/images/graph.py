@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aksci.core.errors import ConfigError
 from aksci.core.inside import Inside
+from aksci.images.discovery.importers.import_notes import note_document
 from aksci.images.discovery.specs import INLINE, ImageSpec, discover_images
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.dockerfile.parser import Dockerfile, parse_dockerfile
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aksci.config.models import Config
+    from aksci.images.discovery.importers.import_notes import ImportNote
     from aksci.images.discovery.importers.imported import Importer
     from aksci.images.discovery.specs import ImageSpec
     from aksci.images.dockerfile.parser import Instruction
@@ -104,6 +106,8 @@ class Graph:
     """Its name."""
     warnings: tuple[GraphWarning, ...] = ()
     """What is most often not meant so; the step ``graph`` looks for it."""
+    notes: tuple[ImportNote, ...] = ()
+    """What is read in another way than other tools' files say."""
 
     @cached_property
     def parents(self) -> dict[str, frozenset[str]]:
@@ -144,7 +148,10 @@ def build_graph(
         tag, or images need each other in a circle.
     """
     builder_platform = builder_platform or this_platform()
-    specs = discover_images(root, config, builder_platform=builder_platform, importer=importer)
+    notes: list[ImportNote] = []
+    specs = discover_images(
+        root, config, builder_platform=builder_platform, importer=importer, notes=notes
+    )
     parsed: dict[str, Dockerfile] = {}
     inside = Inside(root)
     owners = find_owners(config, specs)
@@ -159,6 +166,7 @@ def build_graph(
         edges=tuple(sorted(one for one in found if isinstance(one, Edge))),
         external=tuple(sorted(one for one in found if isinstance(one, External))),
         project=config.project.name,
+        notes=tuple(notes),
     )
     _ = graph.order  # a circle is an error now, not later
     _require_platforms(graph, owners)
@@ -167,7 +175,7 @@ def build_graph(
 
 def graph_document(graph: Graph) -> dict[str, Any]:
     """Return the graph as ``graph --format json`` prints it: report/schemas/graph.schema.json."""
-    return {
+    document = {
         "schema": 1,
         "images": [
             {
@@ -191,6 +199,7 @@ def graph_document(graph: Graph) -> dict[str, Any]:
         # As a project that has none has always printed it.
         **({"warnings": [one.as_json() for one in graph.warnings]} if graph.warnings else {}),
     }
+    return document | ({"notes": note_document(graph.notes)} if graph.notes else {})
 
 
 def read_image(

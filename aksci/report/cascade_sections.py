@@ -17,6 +17,7 @@ from aksci.report.cascade_wording import (
     worst_first,
 )
 from aksci.report.critical_path import critical_path
+from aksci.report.shared_causes import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,6 +37,8 @@ _NAME = 1
 """The column of the names."""
 _IDS = 3
 """Vulnerabilities named in a row."""
+_MANY = 20
+"""Images named for one cause that they share."""
 _ERROR = 200
 """Characters of an error, so that what it blocks stays in sight."""
 _STATES = {"drifted": "moved", "batched": "batched", "ignored": "ignored"}
@@ -152,7 +155,23 @@ def _images(report: Cascade, limit: int) -> Section:
     ]
     if kept := [one.image for one in report.images if one.action == "kept"]:
         entries.append(_Entry(name=listed(kept), shared=("kept", ""), count=len(kept)))
-    return _table("Images", ("", "image", "digest", "why"), entries, limit)
+    return _table("Images", ("", "image", "digest", "why"), _said_once(entries), limit)
+
+
+def _said_once(entries: Sequence[_Entry]) -> list[_Entry]:
+    """Return one entry for all that share theirs, where no digest tells them apart."""
+    alike: dict[tuple[str, ...], list[_Entry]] = {}
+    for one in entries:
+        alike.setdefault((one.own and one.name, *one.shared), []).append(one)
+    found: list[_Entry] = []
+    for group in alike.values():
+        if len(group) < SHARED:
+            found += group
+            continue
+        count = sum(one.count for one in group)
+        name = f"{count} images: {listed([one.name for one in group], _MANY)}"
+        found.append(_Entry(name=name, shared=group[0].shared, count=count))
+    return found
 
 
 def _why(one: ImageOutcome) -> str:

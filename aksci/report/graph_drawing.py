@@ -1,4 +1,4 @@
-"""The graph as a drawing, and the drawing as a tree of text, in DOT and in Mermaid.
+"""The graph as a drawing, and the drawing in DOT and in Mermaid; ``graph_text`` has the tree.
 
 Sources: "The DOT Language" of Graphviz, quoted identifiers; Mermaid's "Flowcharts: Basic Syntax".
 GitHub and Azure DevOps draw Mermaid; Azure DevOps knows the keyword ``graph`` in every version.
@@ -11,25 +11,21 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from aksci.core.text import one_line
+from aksci.images.build_plan import shown_reference
 from aksci.images.reason_wording import explain
-from aksci.oci.references import parse_reference
+from aksci.images.reasons import waits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from aksci.images.build_plan import Work
     from aksci.images.graph import Graph
 
-__all__ = ["Arrow", "Drawing", "Node", "draw_dot", "draw_mermaid", "draw_tree", "drawing_of"]
+__all__ = ["FRONTEND", "Arrow", "Drawing", "Node", "draw_dot", "draw_mermaid", "drawing_of"]
 
 State = Literal["build", "reuse", "unknown", "external"]
-_SHORT = len("sha256:") + 12
-_STATES = {
-    "build": "  to build",
-    "reuse": "  up to date",
-    "unknown": "",
-    "external": "  (external)",
-}
+FRONTEND = ("syntax",)
+"""The types of an arrow that leads from what reads a Dockerfile, and from nothing else."""
 _DOT_STYLES = {
     "build": 'style="filled" fillcolor="#ffd9a0"',
     "reuse": 'style="filled" fillcolor="#cfe8cf"',
@@ -56,6 +52,10 @@ class Node:
     """What to show: the name, or a reference as Docker shortens it."""
     details: tuple[str, ...] = ()
     """Lines: the reasons to build it, or the digest that is reused, and where it comes from."""
+    reasons: tuple[str, ...] = ()
+    """Of the details, its own reasons: not that another image is built first."""
+    opaque: tuple[str, ...] = ()
+    """Why every build makes it again; empty: only what has changed does."""
 
 
 @dataclass(frozen=True, order=True, kw_only=True)
@@ -91,12 +91,17 @@ class Drawing:
         return found
 
     @cached_property
+    def arrows_to(self) -> dict[str, list[Arrow]]:
+        """Name -> the arrows that lead to it."""
+        found: dict[str, list[Arrow]] = {node.name: [] for node in self.nodes}
+        for arrow in self.arrows:
+            found[arrow.end].append(arrow)
+        return found
+
+    @cached_property
     def parents(self) -> dict[str, list[str]]:
         """Name -> the nodes that it needs."""
-        found: dict[str, list[str]] = {node.name: [] for node in self.nodes}
-        for arrow in self.arrows:
-            found[arrow.end].append(arrow.start)
-        return found
+        return {name: [arrow.start for arrow in its] for name, its in self.arrows_to.items()}
 
 
 def drawing_of(graph: Graph, work: Iterable[Work] = ()) -> Drawing:
@@ -114,9 +119,11 @@ def drawing_of(graph: Graph, work: Iterable[Work] = ()) -> Drawing:
             continue  # an arrow from an image to itself says nothing
         # No name of an image has a colon, so the two never meet.
         name = f"external:{one.reference}"
-        title_ = parse_reference(one.reference).familiar
         external[name] = Node(
-            name=name, state="external", title=title_, details=(one.reference, "not built here")
+            name=name,
+            state="external",
+            title=shown_reference(one.reference),
+            details=(one.reference, "not built here"),
         )
         types.setdefault((name, one.image), set()).add(one.type)
     return Drawing(
@@ -140,59 +147,19 @@ def _image(graph: Graph, name: str, work: Work | None) -> Node:
     if image.spec.target:
         where += f", target {image.spec.target}"
     details = [where, *(f"{key}={value}" for key, value in sorted(image.spec.args.items()))]
-    details += [f"opaque: {why}" for why in image.recipe.opaque]
+    opaque = image.recipe.opaque
+    details += [f"opaque: {why}" for why in opaque]
     if work is None:
-        return Node(name=name, state="unknown", title=name, details=tuple(details))
-    reasons = [explain(reason) for reason in work.reasons]
-    told = [*reasons, *([work.digest] if work.digest else [])]
-    return Node(name=name, state=work.action, title=name, details=(*told, *details))
-
-
-def draw_tree(drawing: Drawing) -> str:
-    """Return the tree. An image that needs several others is drawn in full below the first of them.
-
-    Below the others, it is named with an arrow: ``↑`` means that it was drawn above.
-    """
-    roots = [node.name for node in drawing.nodes if not drawing.parents[node.name]]
-    drawn: set[str] = set()
-    return "\n".join(line for root in roots for line in _branch(drawing, root, drawn))
-
-
-def _branch(drawing: Drawing, root: str, drawn: set[str]) -> Iterator[str]:
-    """Yield a root's lines. It keeps its own stack: a chain of images may be long."""
-    yield _tree_label(drawing.by_name[root])
-    drawn.add(root)
-    stack = [("", iter(_with_last(drawing.children[root])))]
-    while stack:
-        prefix, children = stack[-1]
-        following = next(children, None)
-        if following is None:
-            stack.pop()
-            continue
-        arrow, last = following
-        how = ", ".join(arrow.types)
-        how = "" if how == "runtime" else f"  [{how}]"
-        above = arrow.end in drawn
-        mark = "  ↑" if above else ""
-        line = f"{prefix}{'└── ' if last else '├── '}"
-        yield f"{line}{_tree_label(drawing.by_name[arrow.end], short=above)}{how}{mark}"
-        if not above:
-            drawn.add(arrow.end)
-            deeper = prefix + ("    " if last else "│   ")
-            stack.append((deeper, iter(_with_last(drawing.children[arrow.end]))))
-
-
-def _with_last(items: list[Arrow]) -> list[tuple[Arrow, bool]]:
-    return [(item, index == len(items) - 1) for index, item in enumerate(items)]
-
-
-def _tree_label(node: Node, *, short: bool = False) -> str:
-    if short or node.state == "unknown":
-        return node.title
-    why = node.details[0] if node.details and node.state != "external" else ""
-    if node.state == "reuse":
-        why = why[:_SHORT]
-    return f"{node.title}{_STATES[node.state]}{why and f': {why}'}"
+        return Node(name=name, state="unknown", title=name, details=tuple(details), opaque=opaque)
+    told = [*map(explain, work.reasons), *([work.digest] if work.digest else [])]
+    return Node(
+        name=name,
+        state=work.action,
+        title=name,
+        details=(*told, *details),
+        reasons=tuple(explain(reason) for reason in work.reasons if not waits(reason)),
+        opaque=opaque,
+    )
 
 
 def draw_dot(drawing: Drawing) -> str:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from aksci.core.text import safe_json
 from aksci.images.graph import graph_document
 from aksci.images.same_builds import same_build_lines
-from aksci.report.graph_drawing import draw_dot, draw_mermaid, draw_tree, drawing_of
+from aksci.report.graph_drawing import draw_dot, draw_mermaid, drawing_of
 from aksci.report.graph_page import draw_page
+from aksci.report.graph_text import draw_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ DRAWING_FORMATS: dict[str, Callable[[Drawing], str]] = {
     "html": draw_page,
 }
 GRAPH_FORMATS: dict[str, Callable[[Graph], str]] = {
-    "text": lambda graph: "\n".join([draw_tree(drawing_of(graph)), *same_build_lines(graph)]),
+    "text": lambda graph: draw_tree(drawing_of(graph), same_builds=same_build_lines(graph)),
     "dot": lambda graph: draw_dot(drawing_of(graph)),
     "mermaid": lambda graph: draw_mermaid(drawing_of(graph)),
     "html": lambda graph: draw_page(drawing_of(graph)),

@@ -10,7 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.text import escape_html
+from aksci.report.graph_drawing import FRONTEND
+from aksci.report.graph_text import summary
 from aksci.report.markup import fill_page, page_data
+from aksci.report.shared_causes import share_causes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["draw_page", "place_nodes"]
 
 _SWEEPS = 8
+_GAP = 1.5
+"""Of a node's height: the most that lies empty across the whole picture."""
 
 
 def draw_page(drawing: Drawing) -> str:
@@ -30,13 +35,19 @@ def draw_page(drawing: Drawing) -> str:
 
 def _document(drawing: Drawing) -> dict[str, Any]:
     places = place_nodes(drawing)
+    causes = share_causes({node.name: node.reasons for node in drawing.nodes})
     return {
+        "summary": summary(drawing),
+        "causes": [
+            {"text": text, "count": len(one.images)} for one in causes.shared for text in one.texts
+        ],
         "nodes": [
             {
                 "name": node.name,
                 "title": node.title,
                 "state": node.state,
                 "details": list(node.details),
+                "opaque": bool(node.opaque),
                 "layer": places[node.name][0],
                 "place": round(places[node.name][1], 2),
             }
@@ -58,20 +69,29 @@ def place_nodes(drawing: Drawing) -> dict[str, tuple[int, float]]:
     columns: dict[int, list[str]] = {}
     for name, layer in layers.items():
         columns.setdefault(layer, []).append(name)
-    neighbours = {
-        node.name: [
-            *drawing.parents[node.name],
-            *(arrow.end for arrow in drawing.children[node.name]),
-        ]
-        for node in drawing.nodes
-    }
+    neighbours: dict[str, list[str]] = {name: [] for name in layers}
+    for arrow in drawing.arrows:
+        if arrow.types != FRONTEND:  # nearly everybody's: it would draw all to one place
+            neighbours[arrow.start].append(arrow.end)
+            neighbours[arrow.end].append(arrow.start)
     places = {name: float(at) for names in columns.values() for at, name in enumerate(names)}
     order = sorted(columns)
     for sweep in range(_SWEEPS):
         # To and fro: a node follows its parents in one sweep, and its children in the next.
         for layer in order if sweep % 2 == 0 else reversed(order):
             _settle(columns[layer], neighbours, places)
+    _close_gaps(places)
     return {name: (layers[name], places[name]) for name in layers}
+
+
+def _close_gaps(places: dict[str, float]) -> None:
+    """Take out the rows where nothing stands: parts that nothing connects drift apart."""
+    above, taken = float("-inf"), 0.0
+    for name in sorted(places, key=lambda name: places[name]):
+        if above > float("-inf"):
+            taken += max(0.0, places[name] - above - _GAP)
+        above = places[name]
+        places[name] -= taken
 
 
 def _settle(

@@ -1,4 +1,4 @@
-"""What ``plan`` and ``why`` have found, for people: as text, and as Markdown.
+"""What ``plan`` has found, for people: as text, and as Markdown.
 
 Markdown is for a CI system's summary page.
 """
@@ -14,85 +14,209 @@ from aksci.images.plan_matrix import matrix_document
 from aksci.images.reason_wording import explain, short_digest
 from aksci.images.reasons import waits
 from aksci.images.same_builds import same_as
-from aksci.report.markup import joined, markdown_table
+from aksci.report.hanging_lines import hang
+from aksci.report.markup import LONGEST, Markup, joined, markdown_table
+from aksci.report.shared_causes import share_causes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from aksci.core.errors import UndecidedError
     from aksci.images.build_plan import BuildPlan, Undecided, Work
-    from aksci.images.explain import Explanation
     from aksci.images.plan_compare import PlanComparison
     from aksci.images.plan_matrix import Matrices
+    from aksci.report.shared_causes import Causes
 
 __all__ = [
     "COMPARISON_FORMATS",
     "MATRIX_FORMATS",
     "PLAN_FORMATS",
     "UNDECIDED_FORMATS",
-    "WHY_FORMATS",
     "plan_comparison_markdown",
     "plan_comparison_text",
     "plan_markdown",
     "plan_text",
     "undecided_text",
-    "why_markdown",
-    "why_text",
 ]
 
 _ROWS = 1000
-"""Of a table: GitHub takes 1 MiB for a step's summary."""
+"""Of a table, and names in a cell: GitHub takes 1 MiB for a step's summary."""
+_HEAD = "  {:5}  {}"
+"""Before a name: what is done with it."""
+_WIDEST = 28
+"""Of the column of names, so that there is room for reasons."""
+_REUSED = 10
+"""Images that are listed with their digests; more would hide what is to be built."""
+_NAMED = 5
+_WAY = "← "
+_DIGEST = len("sha256:") + 12
 
 
 def plan_text(plan: BuildPlan) -> str:
-    """Return the plan as text: one line an image, one for each further reason."""
-    return "\n".join([*_lines(plan, _width(plan.work)), _total(plan)])
+    """Return the plan as text: what several images share is told once, and all else by image."""
+    causes, copied = _causes(plan), _copied(plan)
+    width = _width([causes, copied], _listed(plan))
+    return "\n".join([*_planned(plan, causes, copied, width), _total(plan)])
 
 
 def undecided_text(error: UndecidedError) -> str:
     """Return what is known of a plan that could not be made, and what is not."""
-    width = _width((*error.plan.work, *error.undecided))
-    lines = _lines(error.plan, width)
-    lines += [f"  ?      {one.image:{width}}  {_unknown(one)}" for one in error.undecided]
-    total = _total(error.plan).removesuffix(".")
-    return "\n".join([*lines, f"{total}, {len(error.undecided)} that can't be planned."])
+    plan, undecided = error.plan, error.undecided
+    causes, copied = _causes(plan), _copied(plan)
+    unknown = share_causes({one.image: _unknown(one) for one in undecided})
+    width = _width([causes, copied, unknown], _listed(plan))
+    lines = [
+        *_planned(plan, causes, copied, width),
+        *_lines("?", unknown, width, say=_needs),
+    ]
+    total = _total(plan).removesuffix(".")
+    lines.append(f"{total}, {len(undecided)} that can't be planned: bases can't be resolved.")
+    missing = [one.image for one in undecided if not one.published]
+    if missing:
+        named = "them" if len(missing) == len(undecided) else _few(missing)
+        lines += hang("", f"No build of {named} was published yet.")
+    return "\n".join(lines)
 
 
-def _unknown(one: Undecided) -> str:
+def _unknown(one: Undecided) -> list[str]:
+    """Return the bases that can't be resolved, and the images that wait for others."""
     names = [shown_reference(error.reference) for error in one.failed]
-    told = [f"{', '.join(names)} can't be resolved"] if names else []
-    told += [f"← {parent}" for parent in one.waits]
-    told += [] if one.published else ["no build of it was published yet"]
-    return "; ".join(told)
+    return [*names, *(f"{_WAY}{parent}" for parent in one.waits)]
 
 
-def _width(work: Iterable[Work | Undecided]) -> int:
-    return max((len(one.image) for one in work), default=0)
+def _needs(texts: Sequence[str]) -> list[str]:
+    """Return all that one image needs, on a line: the error says why each can't be resolved."""
+    bases = [text for text in texts if not text.startswith(_WAY)]
+    needs = [f"needs {', '.join(bases)}"] if bases else []
+    return ["; ".join([*needs, *(text for text in texts if text.startswith(_WAY))])]
 
 
-def _lines(plan: BuildPlan, width: int) -> list[str]:
-    lines = []
-    for one in plan.work:
-        if one.action == "reuse":
-            lines.append(f"  reuse  {one.image:{width}}  {one.digest}")
-        else:
-            first, *more = _told(plan, one)
-            verb = "copy " if same_as(one.reasons) else "build"
-            lines.append(f"  {verb}  {one.image:{width}}  {first}")
-            lines += [f"         {'':{width}}  {text}" for text in more]
-    return lines
+def _planned(plan: BuildPlan, causes: Causes, copied: Causes, width: int) -> Iterator[str]:
+    """Yield what is decided: what is reused, what is built, and what is then copied."""
+    yield from _reused(plan, width)
+    yield from _lines("build", causes, width)
+    yield from _lines("copy", copied, width)
+
+
+def _copied(plan: BuildPlan) -> Causes:
+    """Return what is said of images that are the same build as others."""
+    return share_causes(
+        {
+            one.image: [explain(reason) for reason in one.reasons]
+            for one in plan.work
+            if same_as(one.reasons)
+        }
+    )
+
+
+def _causes(plan: BuildPlan) -> Causes:
+    """Return the reasons of images to build; those without any are built for another one's."""
+    told = {
+        one.image: [explain(reason) for reason in one.reasons if not waits(reason)]
+        for one in plan.work
+        if one.action == "build" and not same_as(one.reasons)
+    }
+    roots = {name: plan.causes[name][-1] for name, texts in told.items() if not texts}
+    return share_causes(told, roots=roots, ways={name: cause_text(plan, name) for name in roots})
+
+
+def _reused(plan: BuildPlan, width: int) -> Iterator[str]:
+    """Yield name and digest of what is reused; of much, only how much it is."""
+    reused = _listed(plan)
+    for one in reused:
+        yield from _row("reuse", one.image, (one.digest or "")[:_DIGEST], width)
+    names = [one.image for one in plan.work if one.action == "reuse"]
+    if names and not reused:
+        yield from hang(f"{_HEAD.format('reuse', _count(names))}: ", _few(names))
+
+
+def _listed(plan: BuildPlan) -> list[Work]:
+    """Return what is reused, unless there is so much of it that it would hide the rest."""
+    reused = [one for one in plan.work if one.action == "reuse"]
+    return reused if len(reused) <= _REUSED else []
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _width(causes: Iterable[Causes], reused: Iterable[Work]) -> int:
+    """Return the width of the column of names; longer ones get a line of their own."""
+    names = [name for each in causes for name in each.own]
+    return min(max(map(len, [*names, *(one.image for one in reused)]), default=0), _WIDEST)
+
+
+def _count(images: Sequence[str]) -> str:
+    return f"{len(images)} images"
+
+
+def _lines(
+    action: str,
+    causes: Causes,
+    width: int,
+    *,
+    say: Callable[[Sequence[str]], Sequence[str]] = list,
+) -> Iterator[str]:
+    """Yield what several images share with their names, then what each has of its own.
+
+    :param say: makes lines of what is said of an image.
+    """
+    margin = " " * len(_HEAD.format("", ""))
+    for one in causes.shared:
+        first, *more = say(one.texts)
+        head = f"{_HEAD.format(action, _count(one.images))}: "
+        yield from hang(head, first)
+        yield from (line for text in more for line in hang(" " * len(head), text))
+        yield from hang(margin + "  ", ", ".join(one.images))
+        yield from _dependents(margin, one.dependents)
+    for name, texts in causes.own.items():
+        first, *more = say(texts)
+        yield from _row(action, name, first, width)
+        yield from (line for text in more for line in _row("", "", text, width))
+        yield from _dependents(margin, causes.dependents.get(name, ()))
+
+
+def _row(action: str, name: str, text: str, width: int) -> Iterator[str]:
+    head = _HEAD.format(action, name)
+    if len(name) > width:
+        yield head
+        head = _HEAD.format("", "")
+    yield from hang(f"{head:{len(_HEAD.format('', '')) + width}}  ", text)
+
+
+def _dependents(margin: str, names: Sequence[str]) -> list[str]:
+    text = f"and {len(names)} dependents: {', '.join(names)}"
+    return hang(margin + "  ", text) if names else []
 
 
 def plan_markdown(plan: BuildPlan) -> str:
     """Return the plan as Markdown: a table of what is to be built."""
     lines = ["## Plan", "", _total(plan)]
-    builds = [one for one in plan.work if one.action == "build"]
-    if builds:
-        rows = ((one.image, joined(_told(plan, one), "<br>")) for one in builds[:_ROWS])
-        lines += markdown_table(("image", "why"), rows)
-    if len(builds) > _ROWS:
-        lines += ["", f"… and {len(builds) - _ROWS} more."]
+    rows = list(_markdown_rows(_causes(plan)))
+    if rows:
+        lines += markdown_table(("image", "why"), rows[:_ROWS])
+    if len(rows) > _ROWS:
+        lines += ["", f"… and {len(rows) - _ROWS} more."]
     return "\n".join(lines)
+
+
+def _markdown_rows(causes: Causes) -> Iterator[tuple[Markup, Markup]]:
+    for one in causes.shared:
+        cell = f"{_count(one.images)}: {_markdown_names(one.images)}"
+        yield Markup(cell + _markdown_dependents(one.dependents)), joined(one.texts, "<br>")
+    for name, texts in causes.own.items():
+        dependents = _markdown_dependents(causes.dependents.get(name, ()))
+        yield Markup(escape_markdown(name, LONGEST) + dependents), joined(texts, "<br>")
+
+
+def _markdown_dependents(names: Sequence[str]) -> str:
+    return f"<br>and {len(names)} dependents: {_markdown_names(names)}" if names else ""
+
+
+def _markdown_names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _ROWS} more" if len(names) > _ROWS else ""
+    return joined(names[:_ROWS], ", ") + more
 
 
 def cause_text(plan: BuildPlan, name: str) -> str:
@@ -101,12 +225,6 @@ def cause_text(plan: BuildPlan, name: str) -> str:
     root = plan.by_name[plan.causes[name][-1]]
     why = next((explain(reason) for reason in root.reasons if not waits(reason)), "")
     return f"{' '.join(f'← {parent}' for parent in way)}: {why}"
-
-
-def _told(plan: BuildPlan, one: Work) -> list[str]:
-    """Return an image's own reasons; without any, the way to whoever has some."""
-    own = [explain(reason) for reason in one.reasons if not waits(reason)]
-    return own or [cause_text(plan, one.image)]
 
 
 def _total(plan: BuildPlan) -> str:
@@ -121,9 +239,12 @@ def plan_comparison_text(document: Mapping[str, Any]) -> str:
     for kind, words in DIFFERENCES.items():
         if document[kind]:
             lines.append(f"{words}:")
-        for one in document[kind]:
-            first, *more = _difference(kind, one)
-            lines += [f"  {one['image']}: {first}", *(f"    {text}" for text in more)]
+        causes = share_causes(_differences(kind, document[kind]))
+        for one in causes.shared:
+            lines.append(f"  {_count(one.images)}: {'; '.join(one.texts)}")
+            lines += hang("    ", ", ".join(one.images))
+        for name, (first, *more) in causes.own.items():
+            lines += [f"  {name}: {first}", *(f"    {text}" for text in more)]
     return "\n".join([*lines, *(["nothing differs"] if document["same"] else [])])
 
 
@@ -134,10 +255,13 @@ def plan_comparison_markdown(document: Mapping[str, Any]) -> str:
         lines += ["", "Nothing differs."]
     for kind, words in DIFFERENCES.items():
         if document[kind]:
-            told = ((one["image"], _difference(kind, one)) for one in document[kind])
-            rows = ((image, joined(texts, "<br>")) for image, texts in told)
+            rows = _markdown_rows(share_causes(_differences(kind, document[kind])))
             lines += ["", f"### {words.capitalize()}", *markdown_table(("image", ""), rows)]
     return "\n".join(lines)
+
+
+def _differences(kind: str, found: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    return {one["image"]: list(_difference(kind, one)) for one in found}
 
 
 def _difference(kind: str, one: Mapping[str, Any]) -> Iterable[str]:
@@ -162,104 +286,6 @@ def _since(document: Mapping[str, Any]) -> str:
     return f"{made.get('created', 'an unknown time')}{commit}"
 
 
-def why_text(document: Mapping[str, Any]) -> str:
-    """Return an explanation as text."""
-    lines = [_verdict(document)]
-    lines += [f"  {line}" for line in _reason_lines(document)]
-    then, because = _last_build(document)
-    lines += [*then, *(f"  {line}" for line in because)]
-    lines += ["", "What it is made of:"]
-    lines += [f"  {key:12} {value}" for key, value in _facts(document)]
-    return "\n".join(lines)
-
-
-def why_markdown(document: Mapping[str, Any]) -> str:
-    """Return an explanation as Markdown."""
-    title = escape_markdown(document["image"])
-    lines = [f"## {title}", "", escape_markdown(_verdict(document))]
-    then, because = _last_build(document)
-    for heading, reasons in (([], _reason_lines(document)), (then, because)):
-        lines += ["", *map(escape_markdown, heading)] if heading else []
-        told = list(_bullets(reasons))
-        lines += ["", *told] if told else []
-    lines += markdown_table(("input", ""), _facts(document))
-    return "\n".join(lines)
-
-
-def _bullets(lines: Iterable[str]) -> Iterator[str]:
-    return (f"- {escape_markdown(line)}" for line in lines)
-
-
-def _verdict(document: Mapping[str, Any]) -> str:
-    name = document["image"]
-    if document["action"] == "build":
-        return f"{name} is to be built, because:"
-    when = _when(document["built"]) if document["built"] else ""
-    return (
-        f"{name} is not to be built: the registry has the finished build of these very inputs, "
-        f"{document['repository']}@{document['digest']}{when}."
-    )
-
-
-def _when(built: Mapping[str, Any]) -> str:
-    at = f"built {built['at']}" if built["at"] else "built at an unknown time"
-    commit = f" of commit {built['commit']}" if built["commit"] else ""
-    run = f" by run {built['run']}" if built["run"] else ""
-    return f", {at}{commit}{run}"
-
-
-def _reason_lines(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the image's reasons, then the way to each cause further up."""
-    yield from map(explain, document["reasons"])
-    for one in document["causes"]:
-        why = "; ".join(map(explain, one["reasons"]))
-        yield f"{' ← '.join(one['way'])}: {why}"
-    yield from _further_up(document["image"], document["earlier"])
-
-
-def _further_up(image: str, causes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield what changed in parents that are finished, and in theirs."""
-    for one in causes:
-        why = "; ".join(map(explain, one["reasons"])) or "built again from the same inputs"
-        way = " ← ".join((image, *one["way"]))
-        yield f"{way}{_when(one['built'])}: {why}"
-
-
-def _last_build(document: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Return why an image that is up to date was built the last time: a sentence, its reasons."""
-    if not document["built"] or "lastBuild" not in document:
-        return [], []
-    last = document["lastBuild"]
-    if last is None:
-        return ["Why it was built then is not known here."], []
-    reasons = [*map(explain, last["reasons"])] or ["nothing differed from the build before"]
-    return ["It was built then, because:"], [
-        *reasons,
-        *_further_up(document["image"], last["causes"]),
-    ]
-
-
-def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield each input with its value."""
-    yield "input key", document["key"] or "not known before its parents are built"
-    if document["tag"]:
-        yield "tag", f"{document['repository']}:{document['tag']}"
-    source = document["source"]
-    for name, value in source.items():
-        if name == "args":
-            yield from ((f"arg {key}", str(text)) for key, text in sorted(value.items()))
-        elif value:
-            shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-            yield (
-                {"key": "source key", "tree": "files", "recipe": "instructions"}.get(name, name),
-                str(shown),
-            )
-    for parent in document["parents"]:
-        where = "of this project" if parent["image"] else "external"
-        digest = parent["digest"] or "still to be built"
-        yield parent["edge"], f"{parent['reference']} ({where}): {digest}"
-
-
 def _matrix(found: Matrices) -> dict[str, Any]:
     return matrix_document(found.matrices, system=found.system, group=found.group)
 
@@ -280,8 +306,3 @@ PLAN_FORMATS: dict[str, Callable[[BuildPlan], str]] = {
     "markdown": plan_markdown,
 }
 UNDECIDED_FORMATS: dict[str, Callable[[UndecidedError], str]] = {"text": undecided_text}
-WHY_FORMATS: dict[str, Callable[[Explanation], str]] = {
-    "text": lambda explanation: why_text(explanation.document),
-    "json": lambda explanation: safe_json(explanation.document),
-    "markdown": lambda explanation: why_markdown(explanation.document),
-}

@@ -25,7 +25,7 @@ _TABLES = {
     "DeployResult": "deploy_report:RESULT_FORMATS",
     "Drawing": "graph_formats:DRAWING_FORMATS",
     "EnvironmentStatus": "deploy_report:DOCUMENT_FORMATS",
-    "Explanation": "plan_report:WHY_FORMATS",
+    "Explanation": "why_report:WHY_FORMATS",
     "Graph": "graph_formats:GRAPH_FORMATS",
     "LintReport": "lint_report:LINT_FORMATS",
     "Matrices": "plan_report:MATRIX_FORMATS",

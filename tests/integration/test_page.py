@@ -136,7 +136,7 @@ def test_the_page_shows_states_and_reasons_searches_zooms_and_follows_chains(bro
         " document.querySelectorAll('.node:not(.dim)').length]"
     )
     assert browser.run(search, "published yet") == ["1 of 5", 1]
-    assert browser.run(search, "") == ["4 images", 5]
+    assert browser.run(search, "") == ["4 images, 4 edges, 1 base from outside", 5]
 
     browser.run(
         "[...document.querySelectorAll('.node')].find(n => n.textContent.startsWith('left'))"
@@ -154,4 +154,51 @@ def test_the_page_shows_states_and_reasons_searches_zooms_and_follows_chains(bro
 
     loaded = browser.run("return performance.getEntriesByType('resource').map(e => e.name)")
     assert loaded == []
+    assert browser.call("POST", "/se/log", {"type": "browser"}) == []
+
+
+def test_the_page_says_shared_causes_once_and_hides_what_leads_from_frontends(browser, tmp_path):
+    files = {
+        f"s{at}/Dockerfile": "# syntax=docker/dockerfile:1\nFROM debian:12\nADD http://e.org/x /\n"
+        for at in range(60)
+    }
+    for name, text in (FILES | files).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    graph = build_graph(tmp_path, load_config(tmp_path / "aksci.toml"))
+    moved = {
+        "code": "BASE_DRIFT", "reference": "docker.io/library/debian:12",
+        "old": "sha256:" + "1" * 64, "new": "sha256:" + "2" * 64,
+    }  # fmt: skip
+    work = [
+        SimpleNamespace(image=f"s{at}", action="build", reasons=(moved,), digest=None)
+        for at in range(60)
+    ]
+    page = tmp_path / "graph.html"
+    page.write_text(draw_page(drawing_of(graph, work)), encoding="utf-8")
+    browser.call("POST", "/url", {"url": page.as_uri()})
+
+    cause = "60 images: docker.io/library/debian:12 moved from 111111111111 to 222222222222"
+    assert cause in browser.run("return document.querySelector('#about').innerText")
+    browser.run("document.querySelector('#about a').click()")
+    assert browser.run("return document.querySelector('#count').textContent") == "60 of 66"
+
+    seen = (
+        "return [...document.querySelectorAll('.edge')]"
+        ".filter(e => getComputedStyle(e).visibility === 'visible').length"
+    )
+    assert browser.run(seen) == 60 + 5
+    browser.run(
+        "[...document.querySelectorAll('.node')].find(n => n.textContent.startsWith('docker/'))"
+        ".dispatchEvent(new MouseEvent('click', {bubbles: true}))"
+    )
+    assert browser.run(seen) == 60 + 60 + 5
+
+    height = "return document.querySelector('.node').getBoundingClientRect().height"
+    assert browser.run(height) > 20, "names can be read at first, however many there are"
+    browser.run("document.querySelector('#fit').click()")
+    fitted = browser.run(height)
+    assert fitted < 20
+    browser.run("document.querySelector('#in').click()")
+    assert browser.run(height) > fitted * 1.3
     assert browser.call("POST", "/se/log", {"type": "browser"}) == []

@@ -16,6 +16,7 @@ from aksci.images.discovery.build_words import (
     require_context_name,
 )
 from aksci.images.discovery.candidates import find_candidates
+from aksci.images.discovery.importers.import_notes import ImportNote, note_lines
 from aksci.images.discovery.importers.imported import Importer, split_references
 from aksci.images.dockerfile.contexts import DOCKER_IMAGE, OUR_IMAGE
 from aksci.images.engines.builder import Attestations
@@ -34,6 +35,8 @@ __all__ = ["INLINE", "ImageSpec", "discover_images"]
 
 INLINE = ".aksci/dockerfiles"
 """Where Dockerfiles are kept that another tool's file holds as text."""
+_SHOWN = 3
+"""Of the names that are published as another: the rest is alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,17 +70,27 @@ class ImageSpec:
 
 
 def discover_images(
-    root: Path, config: Config, *, builder_platform: str, importer: Importer | None = None
+    root: Path,
+    config: Config,
+    *,
+    builder_platform: str,
+    importer: Importer | None = None,
+    notes: list[ImportNote] | None = None,
 ) -> dict[str, ImageSpec]:
     """Return all images of a project by name, sorted.
 
     :param builder_platform: of images whose platforms are not configured.
     :param importer: for other tools' files (``[discover] bake``, ``compose``, ``skaffold``).
+    :param notes: gets what is read in another way than those files say.
     :raises ConfigError: a Dockerfile or a context does not exist, a name is wrong or taken twice,
         or there is no image.
     """
     importer = (importer or Importer()).for_project(config, root)
-    candidates = find_candidates(root, config, importer)
+    importer = replace(importer, notes=[] if notes is None else notes)
+    try:
+        candidates = find_candidates(root, config, importer)
+    finally:
+        importer.tell_notes()  # also where an error follows: it may be their consequence
     if not candidates:
         raise _no_image(config)
     inside = Inside(root)
@@ -248,7 +261,7 @@ def _tell_mapped(
         for name, one in candidates.items()
         if one.repository or not one.references
     }
-    lines = []
+    notes = []
     for name, spec in specs.items():
         one = candidates[name]
         if one.repository or not one.references:
@@ -261,11 +274,13 @@ def _tell_mapped(
             )
         said = split_references(one.references, one.where)[0]
         if said != spec.repository:
-            lines.append(f"{one.where}: {said} is published as {spec.repository}")
-    if lines:
+            notes.append(ImportNote.at(one.where, f"{said} is published as {spec.repository}"))
+    importer.notes.extend(notes)
+    if lines := note_lines(notes):
+        more = [f"and {len(lines) - _SHOWN} more like these"] if len(lines) > _SHOWN else []
         importer.warn(
-            "\n".join(lines) + f"\nOnly aksci.toml names repositories outside of "
-            f'{config.project.name}/: [images.NAME] repository = "…" keeps a name, or this one.'
+            "\n".join([*lines[:_SHOWN], *more]) + f"\nOnly aksci.toml names repositories outside "
+            f'of {config.project.name}/: [images.NAME] repository = "…" keeps a name, or this one.'
         )
 
 

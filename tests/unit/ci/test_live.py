@@ -196,7 +196,7 @@ def test_a_terminal_that_is_not_utf8_gets_readable_lines(encoding, shown):
     text = terminal.written.decode(encoding)
     terminal.close()
     assert f"  {shown}" in text
-    assert "end ? " in text
+    assert "end -> " in text
 
 
 def test_masked_values_are_hidden_in_live_lines(terminal):

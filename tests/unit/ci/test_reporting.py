@@ -125,7 +125,7 @@ def test_a_terminal_that_is_not_utf8_gets_readable_output():
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
     ConsoleReporter(stream).line("café → ok")
-    assert raw.getvalue() == b"caf? ? ok\n"
+    assert raw.getvalue() == b"caf? -> ok\n"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import json
 import re
 
@@ -11,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aksci.core.text import (
+    encodable,
     escape_html,
     escape_markdown,
     one_line,
@@ -221,3 +223,21 @@ def test_megabytes_of_anything_are_cleaned_in_one_pass(name, limited):
         assert len(one_line(text, 300)) <= 300
         """
     )
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("ascii", "|-- a  ^, <- b -> c..."),
+        ("cp1252", "|-- a  ^, <- b -> c…"),  # which has an ellipsis
+        ("utf-8", "├── a  ↑, ← b → c…"),
+    ],
+)
+def test_what_we_draw_with_stays_a_drawing_where_the_encoding_lacks_it(encoding, shown):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    assert encodable("├── a  ↑, ← b → c…", stream) == shown
+
+
+def test_what_has_no_likeness_in_an_encoding_becomes_a_question_mark():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    assert encodable("é→名", stream) == "?->?"

@@ -28,7 +28,7 @@ from aksci.images.lineage import write_lineage
 from aksci.images.lookup import Lookup
 from aksci.images.reasons import files_of, lineage_of
 from aksci.oci.references import ImageRef
-from aksci.report.plan_report import why_markdown, why_text
+from aksci.report.why_report import why_markdown, why_text
 from aksci.testing.memory_registry import MemoryRegistry
 from aksci.testing.sample_images import MANIFEST
 

@@ -89,6 +89,22 @@ def test_a_comparison_tells_new_gone_changed_and_moved(kept):
     assert "| z | is not in the plan any more |" in plan_comparison_markdown(found)
 
 
+def test_a_difference_that_images_share_is_told_once(kept):
+    names = [f"i{at}" for at in range(14)]
+    old = kept(plan(*(reuse(name, "1") for name in [*names, "own"])))
+    new = plan(*(build(name, ARG) for name in names), build("own", MISSING))
+    found = compare_plans(old, new)
+    text = plan_comparison_text(found)
+    assert text.splitlines()[1:] == [
+        "to build now, and not then:",
+        "  14 images: V changed from '1' to '2'",
+        f"    {', '.join(names)}",
+        "  own: no build of it was published yet",
+    ]
+    assert len(found["new"]) == 15
+    assert plan_comparison_markdown(found).count("V changed") == 1
+
+
 def test_the_same_plan_differs_in_nothing(kept):
     found = compare_plans(
         kept(plan(build("a", ARG), reuse("b", "1"))), plan(build("a", ARG), reuse("b", "1"))

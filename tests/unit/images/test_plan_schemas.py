@@ -127,6 +127,28 @@ def test_plan_graph_and_comparison_are_what_their_schemas_say(check, plan, tmp_p
     check("plan-comparison", compare_plans(kept, other))
 
 
+def test_the_graph_lists_every_note_of_an_importer(check, project):
+    services = "".join(
+        f"  s{at}:\n    build: {{context: ., target: t{at}, network: host}}\n" for at in range(5)
+    )
+    files = {
+        "compose.yaml": f"services:\n{services}",
+        "Dockerfile": "".join(f"FROM scratch AS t{at}\n" for at in range(5)),
+    }
+    graph = project(files, '[discover]\ncompose = ["compose.yaml"]\n')
+    document = graph_document(graph)
+    check("graph", document)
+    assert document["notes"] == [
+        {
+            "file": "compose.yaml",
+            "place": f"services.s{at}.build",
+            "text": "not taken over: network",
+        }
+        for at in range(5)
+    ]
+    check("plan", plan_document(BuildPlan(graph=graph, work=())))
+
+
 def test_the_plan_is_the_graph_and_its_work_as_the_design_promises(plan):
     """Each work has more keys than docs/plan.md promises; none of those is gone or moved."""
     document = plan_document(plan)

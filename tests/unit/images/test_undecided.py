@@ -53,13 +53,11 @@ def test_what_can_be_told_is_shown_and_nothing_else_counts_as_planned(undecided)
     assert [one.image for one in undecided.plan.work] == ["fine"]
     assert undecided_text(undecided).splitlines() == [
         "  build  fine  no build of it was published yet",
-        (
-            "  ?      base  gone.example/os:1, lost.example/tool:2 can't be resolved; "
-            "no build of it was published yet"
-        ),
-        "  ?      web   gone.example/os:1 can't be resolved; no build of it was published yet",
-        "  ?      app   ← base; no build of it was published yet",
-        "1 to build, 0 to reuse, 3 that can't be planned.",
+        "  ?      base  needs gone.example/os:1, lost.example/tool:2",
+        "  ?      web   needs gone.example/os:1",
+        "  ?      app   ← base",
+        "1 to build, 0 to reuse, 3 that can't be planned: bases can't be resolved.",
+        "No build of them was published yet.",
     ]
 
 

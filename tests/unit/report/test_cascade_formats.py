@@ -140,6 +140,28 @@ def test_a_plan_speaks_of_what_would_be(reports):
     assert "rebuilt  base" not in told.replace("would be rebuilt", "")
 
 
+def test_a_plan_says_once_why_images_would_be_rebuilt_that_share_the_cause(reports):
+    planned = reports["plan"]()
+    first = planned.images[0]
+    names = [f"leaf-{at:02}" for at in range(13)]
+    leaves = tuple(replace(first, image=name) for name in names)
+    wide = replace(planned, images=(*planned.images, *leaves))
+    told = section(wide, "Images")
+    assert told[0].startswith(f"would be rebuilt  14 images: base, {', '.join(names)}")
+    assert sum("bookworm-slim moved" in line for line in told) == 1
+    assert markdown(wide).count("bookworm-slim moved") == 1
+    listed = json.loads(CASCADE_FORMATS["json"](wide))["images"]
+    assert sum(one["reasons"] == listed[0]["reasons"] for one in listed) == 14
+
+
+def test_images_that_were_rebuilt_keep_a_row_each_for_their_digests(reports):
+    """Only the row tells which digest came of which image."""
+    first = reports["mixed"]().images[0]
+    many = tuple(replace(first, image=f"leaf-{at}") for at in range(5))
+    told = section(replace(reports["mixed"](), images=many), "Images")
+    assert len(told) == 5
+
+
 def test_three_hundred_images_are_a_few_lines_of_text(reports):
     told = text(reports["large"]())
     assert len(told.splitlines()) < 30

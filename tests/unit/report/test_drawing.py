@@ -19,10 +19,10 @@ from aksci.report.graph_drawing import (
     Node,
     draw_dot,
     draw_mermaid,
-    draw_tree,
     drawing_of,
 )
 from aksci.report.graph_page import draw_page, place_nodes
+from aksci.report.graph_text import draw_tree
 
 FILES = {
     "aksci.toml": 'schema = 1\n[project]\nname = "p"\n[discover]\ndockerfiles = ["*/Dockerfile"]\n',
@@ -55,9 +55,10 @@ def test_the_tree_draws_each_image_once_in_full_and_names_it_below_its_other_par
         "debian:12  (external)",
         "└── base  up to date: sha256:111111111111",
         "    ├── left  to build: no build of it was published yet",
-        "    │   └── top  [stage]",
+        "    │   └── top  [stage]  ↓",
         "    └── right",
-        "        └── top  ↑",
+        "        └── top",
+        "4 images, 4 edges, 1 base from outside",
     ]
 
 
@@ -122,5 +123,7 @@ def test_nodes_stand_right_of_what_they_need_and_apart_from_each_other(model):
     for column in columns.values():
         column.sort()
         assert all(b - a > 0.999 for a, b in itertools.pairwise(column))
+    rows = sorted(place for _, place in places.values())
+    assert all(b - a < 1.501 for a, b in itertools.pairwise(rows))
     tree = draw_tree(drawing)
     assert all(re.search(rf"(?m)(?:^|── ){node.title}(?:$| )", tree) for node in nodes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aksci.report.plan_report import why_markdown, why_text
+from aksci.report.why_report import why_markdown, why_text
 
 KEY = "1" * 64
 DIGEST = "sha256:" + "2" * 64

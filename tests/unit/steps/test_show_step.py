@@ -45,9 +45,9 @@ def test_a_value_is_shown_by_the_functions_of_its_type(env, capsys):
 def test_what_the_encoding_of_stdout_lacks_is_replaced(env, monkeypatch):
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1"))
-    show(env, "a → b")
+    show(env, "a → 名")
     sys.stdout.flush()
-    assert written.getvalue() == b"a ? b\n"
+    assert written.getvalue() == b"a -> ?\n"
 
 
 def test_output_is_a_file_of_the_project_and_stdout_stays_empty(env, capsys):

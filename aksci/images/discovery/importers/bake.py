@@ -148,7 +148,7 @@ def read_bake(
     _drop_exports(found, ours, refused)
     _drop_dependents(found, ours, refused)
     for name, reason in refused.items():
-        importer.warn(f"{files[0]}: target.{name}: not an image of this project: {reason}")
+        importer.note(f"{files[0]}: target.{name}", f"not an image of this project: {reason}")
     for name in ours:
         _tell_unused(importer, f"{files[0]}: target.{name}", found[name])
     return list(ours.values())
@@ -281,6 +281,6 @@ def _drop_dependents(
 
 def _tell_unused(importer: Importer, where: str, target: Mapping[str, Any]) -> None:
     if unused := [key for key in _UNUSED if target.get(key)]:
-        importer.warn(f"{where}: not taken over: {', '.join(unused)}")
+        importer.note(where, f"not taken over: {', '.join(unused)}")
     secrets = [one.get("id", "") for one in target.get("secret") or ()]
     importer.tell_secrets(where, secrets, [one.get("id", "") for one in target.get("ssh") or ()])

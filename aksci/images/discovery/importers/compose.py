@@ -85,9 +85,9 @@ class _ComposeScope:
 
         def tell(name: str) -> None:
             if name not in self.variables.withheld:  # which was told
-                self.importer.warn(
-                    f"{where}: the variable {name} is not set and has no default; Compose takes it "
-                    "as empty"
+                self.importer.note(
+                    where,
+                    f"the variable {name} is not set and has no default; Compose takes it as empty",
                 )
 
         return fill_in_all(
@@ -141,7 +141,7 @@ def read_compose(
         try:
             found.append(_image(place, where, name, service, names, project))
         except NotOursError as why:
-            importer.warn(f"{where}: not an image of this project: {why}")
+            importer.note(where, f"not an image of this project: {why}")
     return found
 
 
@@ -482,7 +482,7 @@ def _ours(value: Any) -> str:
 
 def _tell_unused(place: _ComposeScope, where: str, build: Mapping[str, Any]) -> None:
     if unused := [key for key in _UNUSED if build.get(key)]:
-        place.importer.warn(f"{where}.build: not taken over: {', '.join(unused)}")
+        place.importer.note(f"{where}.build", f"not taken over: {', '.join(unused)}")
     secrets = [
         one.get("source", "") if isinstance(one, dict) else one
         for one in _list(build.get("secrets"))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aksci.config.secret_names import secret_names
 from aksci.core.errors import ConfigError
 from aksci.core.secret_variables import VisibleVariables
+from aksci.images.discovery.importers.import_notes import ImportNote, note_lines
 from aksci.oci.references import is_repository, parse_reference
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Importer:
     """Returns what ``docker buildx bake --print`` says of files and targets."""
     warn: Callable[[str], None] = lambda _message: None
     """Told what is left out, and why."""
+    notes: list[ImportNote] = field(default_factory=list)
+    """What was found, one by one; ``tell_notes`` warns of it."""
     secrets: frozenset[str] = frozenset()
     """The ids that [build.secrets] has."""
     ssh: frozenset[str] = frozenset()
@@ -95,12 +98,21 @@ class Importer:
 
         return replace(self, variables=self.visible.telling(tell))
 
+    def note(self, where: str, text: str) -> None:
+        """Note what is read in another way at a place: ``docker-bake.hcl: target.web``."""
+        self.notes.append(ImportNote.at(where, text))
+
+    def tell_notes(self) -> None:
+        """Warn of all that was noted, once for what a file has at many places."""
+        for line in note_lines(self.notes):
+            self.warn(line)
+
     def tell_secrets(self, where: str, secrets: Iterable[str], ssh: Iterable[str]) -> None:
         """Warn of secrets and SSH keys that a file names and aksci.toml does not."""
         for one in sorted({*secrets} - self.secrets):
-            self.warn(f"{where}: the secret {one} is not taken over: add [build.secrets.{one}]")
+            self.note(where, f"the secret {one} is not taken over: add [build.secrets.{one}]")
         for one in sorted({*ssh} - self.ssh):
-            self.warn(f"{where}: the SSH key {one} is not taken over: add it to [build.ssh]")
+            self.note(where, f"the SSH key {one} is not taken over: add it to [build.ssh]")
 
 
 def _withheld(name: str, files: str, *, own: bool) -> str:

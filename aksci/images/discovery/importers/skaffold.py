@@ -69,7 +69,7 @@ def read_skaffold(root: Path, files: Sequence[str], importer: Importer) -> list[
         try:
             found.append(_image(root, folder, where, artifact, build, image, names, importer))
         except NotOursError as why:
-            importer.warn(f"{where}: {image} is not an image of this project: {why}")
+            importer.note(f"{where}: {image}", f"not an image of this project: {why}")
     return found
 
 
@@ -86,9 +86,10 @@ def _artifacts(root: Path, files: Sequence[str], importer: Importer) -> dict[str
             if not isinstance(image, str):
                 raise ConfigError(f"{where}.image: this key is required.")
             if other := [key for key in _OTHER_BUILDERS if key in artifact]:
-                importer.warn(
-                    f"{where}: {image} is not an image of this project: it is built with "
-                    f"{other[0]}, without a Dockerfile"
+                importer.note(
+                    f"{where}: {image}",
+                    f"not an image of this project: it is built with {other[0]}, without a "
+                    "Dockerfile",
                 )
                 continue
             found = (where, posixpath.dirname(file), artifact, build)
@@ -180,9 +181,9 @@ def _image(
 ) -> Imported:
     settings = _mapping(artifact.get("docker", artifact.get("kaniko")), f"{where}.docker")
     if _mapping(artifact.get("hooks"), f"{where}.hooks").get("before"):
-        importer.warn(f"{where}.hooks.before: not run by aksci")
+        importer.note(f"{where}.hooks.before", "not run by aksci")
     if unused := [key for key in _UNUSED if settings.get(key)]:
-        importer.warn(f"{where}: {image}: not taken over: {', '.join(unused)}")
+        importer.note(f"{where}: {image}", f"not taken over: {', '.join(unused)}")
     secrets = [_mapping(one, where).get("id") for one in _sequence(settings.get("secrets"), where)]
     ssh = [str(settings["ssh"]).partition("=")[0]] if settings.get("ssh") else []
     importer.tell_secrets(f"{where}: {image}", map(str, secrets), ssh)
@@ -256,7 +257,7 @@ def _bases(
         table = _mapping(one, f"{where}.requires")
         image = str(table.get("image"))
         if image not in names:
-            importer.warn(f"{where}.requires: {image} is not an image of this project")
+            importer.note(f"{where}.requires", f"{image} is not an image of this project")
             continue
         requires.append(names[image])
         alias = str(table.get("alias") or image)

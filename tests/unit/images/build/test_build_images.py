@@ -265,6 +265,12 @@ def test_the_same_cause_is_told_once(project, run):
     assert error.hint == "start it"
 
 
+def test_images_that_one_failure_blocks_are_named_with_it_once(project, run):
+    files = TWO_IMAGES | {f"{name}/Dockerfile": "FROM shop/app\n" for name in ("left", "right")}
+    result = attempt(run, project(files), Check(run.registry, {"app"}))
+    assert "Blocked: left, right, top (app failed its validation)." in result.error.message
+
+
 def test_every_base_that_cant_be_resolved_is_named_at_once(project, run):
     def resolve(reference):
         raise RegistryError(f"{reference} can't be resolved.")

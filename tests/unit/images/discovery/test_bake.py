@@ -114,6 +114,35 @@ def test_what_is_not_taken_over_is_told(bake):
     ]
 
 
+def test_what_76_targets_have_is_told_in_one_line_and_listed_in_the_notes(bake):
+    labelled = {f"t{at:02}": {"target": f"s{at}", "labels": {"a": "b"}} for at in range(76)}
+    other = {"one": {"target": "one", "network": "host", "secret": [{"id": "npm"}]}}
+    bake({**labelled, **other}, ["Dockerfile"])
+    assert bake.notes == [
+        "docker-bake.json: target.t00, target.t01, target.t02 and 73 more: not taken over: labels",
+        "docker-bake.json: target.one: not taken over: network",
+        "docker-bake.json: target.one: the secret npm is not taken over: add [build.secrets.npm]",
+    ]
+
+
+def test_names_that_are_published_as_others_are_told_in_few_lines(bake):
+    targets = {f"t{at:02}": {"target": f"s{at}", "tags": [f"acme/t{at}:1"]} for at in range(76)}
+    bake(targets, ["Dockerfile"])
+    (note,) = bake.notes
+    first, *_, more, hint = note.splitlines()
+    assert first == "docker-bake.json: target.t00: acme/t0 is published as shop/acme/t0"
+    assert more == "and 73 more like these"
+    assert '[images.NAME] repository = "…"' in hint
+
+
+def test_what_was_noted_is_told_though_an_error_follows(bake):
+    """A target that was left out is most often the cause."""
+    targets = {"a": {"context": "https://e.org/x.git"}}
+    with pytest.raises(ConfigError, match=r"missing\.yaml"):
+        bake(targets, toml='compose = ["missing.yaml"]\n')
+    assert [note for note in bake.notes if "not an image of this project" in note]
+
+
 def test_an_override_that_is_not_named_is_told(bake):
     bake({"a": {}}, ["Dockerfile", "docker-bake.override.json"])
     assert bake.notes == [

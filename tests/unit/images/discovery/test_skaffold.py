@@ -75,7 +75,7 @@ def test_what_no_dockerfile_builds_is_told(discover):
     discover(FILES, SKAFFOLD, VERSION="7")
     note, _names = discover.notes
     assert note == (
-        "skaffold.yaml: document 1: build.artifacts[1]: jvm is not an image of this project: it is "
+        "skaffold.yaml: document 1: build.artifacts[1]: jvm: not an image of this project: it is "
         "built with jib, without a Dockerfile"
     )
 
