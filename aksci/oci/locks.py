@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["hold"]
 
 _PRIVATE = 0o700
+_HELD = threading.local()
 
 
 @contextlib.contextmanager
@@ -24,11 +26,20 @@ def hold(digest: str) -> Iterator[None]:
 
     The referrers of a digest share one tag on registries without a list of them, and who writes it
     while another does loses that one's entry. A registry has no lock that machines could share.
+    Who holds a digest may hold it again in the same thread.
     """
     from filelock import FileLock
 
-    with FileLock(_folder() / f"{digest.replace(':', '-')}.lock"):
+    held: set[str] = _HELD.__dict__.setdefault("digests", set())
+    if digest in held:
         yield
+        return
+    with FileLock(_folder() / f"{digest.replace(':', '-')}.lock"):
+        held.add(digest)
+        try:
+            yield
+        finally:
+            held.remove(digest)
 
 
 def _folder() -> Path:

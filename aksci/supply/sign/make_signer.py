@@ -113,6 +113,7 @@ class SignerMaker:
             plain_http=self.found.plain_http,
             now=self.now(),
             docker_config=self._docker_config(),
+            clock=self.now,
         )
 
     def _cosign(self) -> Signer:

@@ -8,12 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from aksci.core.errors import TrustError
 from aksci.core.process import Runner
 from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
 from aksci.supply.scan.scan_images import scan_image
+from aksci.supply.sign.notation.notation_keys import NotationKey
 from aksci.supply.sign.signer import (
     BindingError,
     NotSignedError,
@@ -92,8 +94,63 @@ def test_a_trusted_identity_must_match(image, signer):
 
 
 def test_an_expired_certificate_is_not_trusted(image, make_signer, session_now):
+    before = session_now - dt.timedelta(days=731)
+    signer = make_signer(now=before)
     with pytest.raises(TrustError):
-        make_signer(now=session_now - dt.timedelta(days=731)).sign(image, CLAIMS)
+        replace(signer, clock=lambda: session_now).sign(image, CLAIMS)
+    signer.sign(image, CLAIMS)  # it was good then
+    with pytest.raises(UntrustedError):
+        replace(signer, now=session_now).verify(image, CLAIMS)
+
+
+@pytest.mark.parametrize("kind", ["p256", "p384", "p521", "rsa2048", "rsa3072", "rsa4096"])
+def test_what_a_key_file_signs_without_a_program_notation_verifies(
+    kind, image, signer, notary, tmp_path, runner
+):
+    root = notary.make("root", ca=True)
+    middle = notary.make("middle", issuer=root, ca=True)
+    leaf = notary.make("leaf", issuer=middle, kind=kind)
+    ours = with_key(signer, tmp_path, leaf, [leaf, middle, root])
+    started = []
+    ours = replace(ours, runner=Runner(environment=runner.environment, log=started.append))
+    ours.sign(image, CLAIMS)
+    assert not [line for line in started if line.startswith("+")]
+    # The real one, by its own rules, of all that was signed.
+    (proof,) = ours.ask_notation(image, CLAIMS, ours._find(image, {}))
+    assert proof.claims == CLAIMS
+    with pytest.raises(BindingError):
+        ours.ask_notation(image, CLAIMS | {"x": "y"}, ours._find(image, {}))
+
+
+def test_a_certificate_that_is_not_surely_good_is_for_notation_to_sign_with(
+    image, signer, notary, tmp_path, runner
+):
+    leaf = notary.make("leaf", ends=-notary.DAY)
+    started = []
+    ours = replace(
+        with_key(signer, tmp_path, leaf, [leaf]),
+        runner=Runner(environment=runner.environment, log=started.append),
+    )
+    with pytest.raises(TrustError, match="could not be signed with the key 'prod'"):
+        ours.sign(image, CLAIMS)
+    assert any("notation sign" in line for line in started)
+    assert not list_referrers(signer.registry, image, artifact_type=SIGNATURE)
+
+
+def with_key(signer, folder, leaf, chain):
+    """Return a signer with a key that notation's own configuration names."""
+    pem = leaf.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "prod.key").write_bytes(pem)
+    (folder / "prod.pem").write_bytes(b"".join(each.pem for each in chain))
+    (folder / "root.pem").write_bytes(chain[-1].pem)
+    paths = {"keyPath": str(folder / "prod.key"), "certPath": str(folder / "prod.pem")}
+    home = folder / "config"
+    (home / "notation").mkdir(parents=True)
+    document = {"default": "prod", "keys": [{"name": "prod", **paths}]}
+    (home / "notation" / "signingkeys.json").write_text(json.dumps(document))
+    return replace(
+        signer, config_home=home, key=NotationKey(name="prod"), roots=(folder / "root.pem",)
+    )
 
 
 def test_a_signature_in_one_repository_is_none_in_another(make_image, files, registry, signer):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["DoubtError", "Tag", "head", "read"]
+__all__ = ["DoubtError", "Tag", "head", "read", "write"]
 
 _DEEPEST = 8
 _UINT, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG = range(7)
@@ -50,6 +50,28 @@ def head(major: int, argument: int) -> bytes:
         if argument < 1 << 8 * width:
             return bytes([major << 5 | info]) + argument.to_bytes(width)
     raise DoubtError("too large a number")
+
+
+def write(value: Any) -> bytes:
+    """Encode what ``read`` reads, a map's keys in the order of their bytes: section 4.2.1.
+
+    Arrays are tuples.
+    """
+    match value:
+        case int():
+            return head(_UINT, value) if value >= 0 else head(_NEGATIVE, -1 - value)
+        case bytes():
+            return head(_BYTES, len(value)) + value
+        case str():
+            return head(_TEXT, len(value.encode())) + value.encode()
+        case tuple():
+            return head(_ARRAY, len(value)) + b"".join(map(write, value))
+        case dict():
+            pairs = sorted((write(key), write(each)) for key, each in value.items())
+            return head(_MAP, len(pairs)) + b"".join(key + each for key, each in pairs)
+        case Tag(number, tagged):
+            return head(_TAG, number) + write(tagged)
+    raise TypeError(value)
 
 
 def _item(data: bytes, at: int, depth: int) -> tuple[Any, int]:

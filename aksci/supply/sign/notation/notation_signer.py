@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import (
@@ -28,6 +28,12 @@ from aksci.supply.sign.notation.cbor import DoubtError
 from aksci.supply.sign.notation.certificate_chain import read_anchors
 from aksci.supply.sign.notation.local_certificate import TEST_KEY, TestKey, ensure_test_key
 from aksci.supply.sign.notation.notation_keys import NotationKey, credentials, notation_key
+from aksci.supply.sign.notation.sign_in_process import (
+    FileKey,
+    make_envelope,
+    read_file_key,
+    store_signature,
+)
 from aksci.supply.sign.notation.signature_view import serve_signatures
 from aksci.supply.sign.notation.stored_signatures import SIGNATURE, SignatureSearch
 from aksci.supply.sign.notation.verify_in_process import TrustedRoots
@@ -35,7 +41,7 @@ from aksci.supply.sign.signer import BindingError, NotSignedError, Proof, Untrus
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from aksci.config.supply_models import NotationConfig
@@ -83,6 +89,8 @@ class NotationSigner:
     """When certificates must be valid and signatures not expired."""
     plain_http: bool = False
     docker_config: Path | None = None
+    clock: Callable[[], dt.datetime] | None = None
+    """Tells when a signature is made. Default: always ``now``."""
 
     @property
     def name(self) -> str:
@@ -90,10 +98,10 @@ class NotationSigner:
         return "notation"
 
     def sign(self, ref: ImageRef, claims: Mapping[str, str]) -> None:
-        """Sign, then read back from the registry."""
+        """Sign, then read back from the registry; without a program where the key is a file."""
         sign_and_check(
             ref,
-            sign=lambda: self._sign_once(ref, claims),
+            sign=self._signing_here(ref, claims) or (lambda: self._sign_once(ref, claims)),
             check=lambda: self.verify(ref, claims),
         )
 
@@ -166,6 +174,25 @@ class NotationSigner:
             now=self.now,
             say=self.runner.log,
         )
+
+    @cached_property
+    def _file_key(self) -> FileKey | None:
+        return read_file_key(self.config_home, self.key.name) if self.key.name else None
+
+    def _signing_here(
+        self, ref: ImageRef, claims: Mapping[str, str]
+    ) -> Callable[[], object] | None:
+        """Return what signs in this process; None where it is notation that has to."""
+        key, now = self._file_key, self.clock() if self.clock else self.now
+        if key is None:
+            return None
+        try:
+            target = self.registry.manifest(ref.repository, ref.digest)
+            envelope = make_envelope(key, target, claims, now=now)
+        except (DoubtError, RegistryError):
+            return None
+        self.runner.log(f"signing {ref} with {self.key}")
+        return lambda: store_signature(self.registry, ref, envelope, key, about=target, now=now)
 
     def _sign_once(self, ref: ImageRef, claims: Mapping[str, str]) -> None:
         argv = sign_argv(self.notation, ref, claims, key=self.key, plain_http=self.plain_http)
@@ -293,6 +320,7 @@ def notation_signer(
     plain_http: bool,
     now: dt.datetime,
     docker_config: Path | None = None,
+    clock: Callable[[], dt.datetime] | None = None,
 ) -> NotationSigner:
     """Make the signer that ``[sign.notation]`` asks for.
 
@@ -333,6 +361,7 @@ def notation_signer(
         now=now,
         plain_http=plain_http,
         docker_config=docker_config,
+        clock=clock,
     )
 
 

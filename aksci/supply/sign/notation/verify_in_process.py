@@ -35,13 +35,26 @@ if TYPE_CHECKING:
     from aksci.oci.manifest import Manifest
 
 __all__ = [
+    "ALG",
+    "CONTENT_TYPE",
+    "CRIT",
+    "EPOCH",
+    "PAYLOAD_TYPE",
+    "SCHEME",
+    "SIGN1",
+    "TIME",
+    "X5CHAIN",
+    "X509",
     "Envelope",
     "SignedParts",
     "TrustedRoots",
+    "algorithm_of",
+    "hash_of",
     "prove",
     "read_envelope",
     "require_ours",
     "require_signature",
+    "sig_structure",
 ]
 
 
@@ -74,18 +87,18 @@ def require_ours(data: bytes, target: Manifest, *, anchors: frozenset[bytes]) ->
     """
     raw, unprotected, payload, signature = _parts(data)
     protected = read(raw)
-    chain = unprotected[_X5CHAIN]
+    chain = unprotected[X5CHAIN]
     _require(isinstance(chain, tuple) and len(chain) <= _MOST_CERTIFICATES, "its certificates")
     _require(all(isinstance(each, bytes) for each in chain), "its certificates")
     certificate = require_issuers(chain, anchors=anchors)
-    _require(protected.get(_ALG) in _BITS, "its algorithm")
+    _require(protected.get(ALG) in _BITS, "its algorithm")
     require_signature(
         SignedParts(
-            algorithm=protected[_ALG],
+            algorithm=protected[ALG],
             chain=chain,
             payload=payload,
             signature=signature,
-            signed=_sig_structure(raw, payload),
+            signed=sig_structure(raw, payload),
         ),
         certificate,
     )
@@ -135,19 +148,19 @@ def _claims(envelope: Envelope, target: Manifest) -> dict[str, str]:
     return claims
 
 
-_SIGN1 = 18
-_EPOCH = 1
-_ALG, _CRIT, _CONTENT_TYPE, _X5CHAIN = 1, 2, 3, 33
-_SCHEME = "io.cncf.notary.signingScheme"
-_TIME = "io.cncf.notary.signingTime"
+SIGN1 = 18
+EPOCH = 1
+ALG, CRIT, CONTENT_TYPE, X5CHAIN = 1, 2, 3, 33
+SCHEME = "io.cncf.notary.signingScheme"
+TIME = "io.cncf.notary.signingTime"
 _EXPIRY = "io.cncf.notary.expiry"
-_PROTECTED = frozenset({_ALG, _CRIT, _CONTENT_TYPE, _SCHEME, _TIME, _EXPIRY})
+_PROTECTED = frozenset({ALG, CRIT, CONTENT_TYPE, SCHEME, TIME, _EXPIRY})
 # A timestamp is needed only once a certificate has expired, which is not ours to judge.
 _UNPROTECTED = frozenset(
-    {_X5CHAIN, "io.cncf.notary.signingAgent", "io.cncf.notary.timestampSignature"}
+    {X5CHAIN, "io.cncf.notary.signingAgent", "io.cncf.notary.timestampSignature"}
 )
-_PAYLOAD = "application/vnd.cncf.notary.payload.v1+json"
-_X509 = "notary.x509"
+PAYLOAD_TYPE = "application/vnd.cncf.notary.payload.v1+json"
+X509 = "notary.x509"
 _MOST_CERTIFICATES = 10
 # "Supported alg header values": the key's kind and size decide.
 _RSA = {2048: -37, 3072: -38, 4096: -39}
@@ -186,19 +199,19 @@ def read_envelope(data: bytes) -> Envelope:
     protected = read(raw)
     _require_headers(protected, unprotected)
     return Envelope(
-        algorithm=protected[_ALG],
-        signed_at=_time(protected[_TIME]),
+        algorithm=protected[ALG],
+        signed_at=_time(protected[TIME]),
         expires=_time(protected[_EXPIRY]) if _EXPIRY in protected else None,
-        chain=unprotected[_X5CHAIN],
+        chain=unprotected[X5CHAIN],
         payload=payload,
         signature=signature,
-        signed=_sig_structure(raw, payload),
+        signed=sig_structure(raw, payload),
     )
 
 
 def _parts(data: bytes) -> tuple[bytes, Any, bytes, bytes]:
     outer = read(data)
-    _require(isinstance(outer, Tag) and outer.number == _SIGN1, "no COSE_Sign1_Tagged")
+    _require(isinstance(outer, Tag) and outer.number == SIGN1, "no COSE_Sign1_Tagged")
     _require(isinstance(outer.value, tuple) and len(outer.value) == 4, "not four parts")  # noqa: PLR2004 - RFC 9052
     raw, unprotected, payload, signature = outer.value
     _require(all(isinstance(part, bytes) and part for part in (raw, payload, signature)), "parts")
@@ -212,26 +225,43 @@ def require_signature(envelope: SignedParts, certificate: Certificate) -> None:
     :raises DoubtError: the algorithm or the key is not known here.
     """
     from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+    from cryptography.hazmat.primitives.asymmetric import rsa
 
-    key = certificate.public_key()
+    key: Any = certificate.public_key()
+    _require(algorithm_of(key) == envelope.algorithm, "another algorithm")
     try:
         if isinstance(key, rsa.RSAPublicKey):
-            _require(_RSA.get(key.key_size) == envelope.algorithm, "another algorithm")
             _verify_pss(key, envelope)
-        elif isinstance(key, ec.EllipticCurvePublicKey):
-            _require(_ECDSA.get(key.key_size) == envelope.algorithm, "another algorithm")
-            _verify_ecdsa(key, envelope)
         else:
-            raise DoubtError("a key of unknown kind")
+            _verify_ecdsa(key, envelope)
     except InvalidSignature:
         raise ForeignSignatureError("not signed by this key") from None
+
+
+def algorithm_of(key: Any) -> int:
+    """Return COSE's number of the algorithm that belongs to a key: its kind and size decide.
+
+    :param key: public or private.
+    :raises DoubtError: it is not known here.
+    """
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+    if isinstance(key, rsa.RSAPublicKey | rsa.RSAPrivateKey):
+        found = _RSA.get(key.key_size)
+    elif isinstance(key, ec.EllipticCurvePublicKey | ec.EllipticCurvePrivateKey):
+        curves = ec.SECP256R1 | ec.SECP384R1 | ec.SECP521R1
+        found = _ECDSA.get(key.key_size) if isinstance(key.curve, curves) else None
+    else:
+        found = None
+    if found is None:
+        raise DoubtError("a key of unknown kind")
+    return found
 
 
 def _verify_pss(key: Any, envelope: SignedParts) -> None:
     from cryptography.hazmat.primitives.asymmetric import padding
 
-    digest = _hash(envelope.algorithm)
+    digest = hash_of(envelope.algorithm)
     pss = padding.PSS(padding.MGF1(digest), digest.digest_size)
     key.verify(envelope.signature, envelope.signed, pss, digest)
 
@@ -241,14 +271,14 @@ def _verify_ecdsa(key: Any, envelope: SignedParts) -> None:
     from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
     size = (key.key_size + 7) // 8
-    _require(isinstance(key.curve, (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)), "another curve")
     _require(len(envelope.signature) == 2 * size, "a signature of another length")
     r, s = envelope.signature[:size], envelope.signature[size:]
     der = encode_dss_signature(int.from_bytes(r), int.from_bytes(s))
-    key.verify(der, envelope.signed, ec.ECDSA(_hash(envelope.algorithm)))
+    key.verify(der, envelope.signed, ec.ECDSA(hash_of(envelope.algorithm)))
 
 
-def _hash(algorithm: int) -> HashAlgorithm:
+def hash_of(algorithm: int) -> HashAlgorithm:
+    """Return the hash that belongs to an algorithm."""
     from cryptography.hazmat.primitives import hashes
 
     kinds: dict[int, HashAlgorithm] = {
@@ -264,22 +294,22 @@ def _require_headers(protected: Any, unprotected: Any) -> None:
     _require(isinstance(protected, dict) and isinstance(unprotected, dict), "headers")
     _require(protected.keys() <= _PROTECTED, "an unknown signed header")
     _require(unprotected.keys() <= _UNPROTECTED, "an unknown header")
-    _require(isinstance(protected.get(_ALG), int) and protected[_ALG] in _BITS, "its algorithm")
-    _require(protected.get(_CONTENT_TYPE) == _PAYLOAD, "its content type")
-    _require(protected.get(_SCHEME) == _X509, "its signing scheme")
-    _require(_TIME in protected, "no signing time")
-    critical = [_SCHEME, *([_EXPIRY] if _EXPIRY in protected else [])]
-    marked = protected.get(_CRIT)
+    _require(isinstance(protected.get(ALG), int) and protected[ALG] in _BITS, "its algorithm")
+    _require(protected.get(CONTENT_TYPE) == PAYLOAD_TYPE, "its content type")
+    _require(protected.get(SCHEME) == X509, "its signing scheme")
+    _require(TIME in protected, "no signing time")
+    critical = [SCHEME, *([_EXPIRY] if _EXPIRY in protected else [])]
+    marked = protected.get(CRIT)
     _require(isinstance(marked, tuple) and len(marked) == len(critical), "critical headers")
     _require(set(marked) == set(critical), "critical headers")
-    chain = unprotected.get(_X5CHAIN)
+    chain = unprotected.get(X5CHAIN)
     _require(isinstance(chain, tuple) and 0 < len(chain) <= _MOST_CERTIFICATES, "its certificates")
     _require(all(isinstance(each, bytes) for each in chain), "its certificates")
 
 
 def _time(value: Any) -> dt.datetime:
     """Return an "Epoch-Based Date/Time" (RFC 8949, 3.4.2) of whole seconds."""
-    _require(isinstance(value, Tag) and value.number == _EPOCH, "a time without its tag")
+    _require(isinstance(value, Tag) and value.number == EPOCH, "a time without its tag")
     _require(isinstance(value.value, int), "a time that is no number of seconds")
     try:
         return dt.datetime.fromtimestamp(value.value, tz=dt.UTC)
@@ -287,7 +317,7 @@ def _time(value: Any) -> dt.datetime:
         raise DoubtError("a time out of range") from None
 
 
-def _sig_structure(protected: bytes, payload: bytes) -> bytes:
+def sig_structure(protected: bytes, payload: bytes) -> bytes:
     """Encode RFC 9052's ``Sig_structure`` of a COSE_Sign1 without external data."""
     context = b"Signature1"
     parts = [head(4, 4), head(3, len(context)), context]
