@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aksci.core.spelling import did_you_mean
 from aksci.core.text import short_line
-from aksci.images.context.hasher import ignore_of
+from aksci.images.context.hasher import ignore_of, unread_ignore_file
 from aksci.images.context.walk import parse_sources
 from aksci.images.dockerfile.instruction_reads import secrets_of
 from aksci.images.dockerfile.variables import arg_pairs
@@ -36,6 +36,7 @@ def graph_warnings(graph: Graph, config: Config) -> list[str]:
         if table and not image.recipe.opaque:
             found |= {*_unused_args(image, table.args)}
         found |= {*_unknown_secrets(image, config), *_git_folder(image, graph.root)}
+        found |= {*_ignore_link(image, graph.root)}
     return sorted(found)
 
 
@@ -49,6 +50,16 @@ def _git_folder(image: Image, root: Path) -> Iterator[str]:
         yield (
             f"{spec.dockerfile}: its context brings {_GIT} along, so that each commit makes "
             f"{spec.name} anew; {_GIT} in its .dockerignore leaves that out"
+        )
+
+
+def _ignore_link(image: Image, root: Path) -> Iterator[str]:
+    """Yield a line for an ignore file that BuildKit does not read (moby/moby issue 42108)."""
+    spec = image.spec
+    if (place := unread_ignore_file(root, spec.context, spec.dockerfile)) is not None:
+        yield (
+            f"{place} is a link that leads to no file of its folder: BuildKit does not follow it, "
+            f"so it leaves nothing out of {spec.name}; a file in its place does"
         )
 
 

@@ -92,6 +92,8 @@ def test_a_secret_that_no_table_brings_is_told_before_a_build(project, mount, to
         ("FROM scratch\nCOPY . /x", ".git\n", False),
         ("FROM scratch\nCOPY . /x", "*\n!src\n", False),
         ("FROM scratch\nCOPY src /x", "", False),
+        ("FROM scratch\nCOPY --exclude=.git . /x", "", False),
+        ("FROM scratch\nCOPY --exclude=src . /x", "", True),
         ("FROM scratch\nRUN --mount=type=bind,target=/x y", "", True),
     ],
 )
@@ -102,3 +104,22 @@ def test_a_context_that_brings_git_along_is_told(project, text, ignored, told):
         "its .dockerignore leaves that out"
     )
     assert warnings(project(files)) == ([line] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "told"),
+    [
+        (".dockerignore", "../ignore", True),
+        ("Dockerfile.dockerignore", "../ignore", True),
+        (".dockerignore", "here", False),
+        ("Dockerfile.dockerignore", "/here", False),
+    ],
+)
+def test_an_ignore_file_that_buildkit_does_not_read_is_told(project, name, target, told):
+    graph = project({"web/Dockerfile": "FROM scratch", "ignore": "a", "web/here": "a"})
+    (graph.root / "web" / name).symlink_to(target)
+    line = (
+        f"web/{name} is a link that leads to no file of its folder: BuildKit does not follow it, "
+        "so it leaves nothing out of web; a file in its place does"
+    )
+    assert warnings(graph) == ([line] if told else [])
