@@ -42,7 +42,7 @@ _Rest = tuple[tuple[str, ...], "Filter | None"]
 """A pattern for each part of a path, and what is read of where it leads; None: all of it."""
 _WILD = frozenset("*?[")
 _SIGNS: dict[str, Item] = {"*": Many(ANY), "?": One(ANY)}
-_MOST_FILTERS = 100
+_MOST_FILTERS = 32
 
 
 @dataclass(frozen=True)
