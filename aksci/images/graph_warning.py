@@ -16,7 +16,7 @@ class GraphWarning:
     """With its place; on one line."""
     code: str
     """``HUB_NAME``, ``OTHER_TAG``, ``NEAR_NAME``, ``MIRRORED_FRONTEND``, ``UNUSED_ARG``,
-    ``NO_SECRET``, ``NO_SSH``, ``GIT_FOLDER`` or ``FUTURE_DATE``."""
+    ``NO_SECRET``, ``NO_SSH``, ``GIT_FOLDER``, ``IGNORE_LINK`` or ``FUTURE_DATE``."""
     path: str
     """The file where it stands, or the first of several."""
     line: int = 0

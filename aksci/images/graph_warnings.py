@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from aksci.core.spelling import did_you_mean
 from aksci.core.text import short_line
-from aksci.images.context.hasher import ignore_file, ignore_of
+from aksci.images.context.hasher import ignore_file, ignore_of, unread_ignore_file
 from aksci.images.context.walk import parse_sources
 from aksci.images.dockerfile.parser import frontend_name
 from aksci.images.dockerfile.variables import arg_pairs
@@ -52,6 +52,7 @@ def graph_warnings(graph: Graph, config: Config, *, now: dt.datetime) -> tuple[G
         *_unused_args(graph, config),
         *_missing_mounts(graph, config),
         *_git_folders(graph),
+        *_ignore_links(graph),
         *_future_dates(graph, now),
     ]
     return tuple(sorted(found))
@@ -223,6 +224,24 @@ def _git_folders(graph: Graph) -> Iterator[GraphWarning]:
             message=f"{where}: its context brings {_GIT} along, so that each commit makes "
             f"{_listed(names)} anew; {_GIT} in {file} leaves it out",
             path=path,
+            images=tuple(names),
+        )
+
+
+def _ignore_links(graph: Graph) -> Iterator[GraphWarning]:
+    """Yield one for each ignore file that BuildKit does not read (moby/moby issue 42108)."""
+    unread: dict[str, list[str]] = defaultdict(list)
+    for name, image in graph.images.items():
+        spec = image.spec
+        place = unread_ignore_file(graph.root, spec.context, spec.dockerfile)
+        if place is not None:
+            unread[place].append(name)
+    for place, names in unread.items():
+        yield GraphWarning(
+            code="IGNORE_LINK",
+            message=f"{place} is a link that leads to no file of its folder: BuildKit does not "
+            f"follow it, so it leaves nothing out of {_listed(names)}; a file in its place does",
+            path=place,
             images=tuple(names),
         )
 

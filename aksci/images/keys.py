@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from aksci.images.context.hasher import TreeHasher
     from aksci.images.discovery.specs import ImageSpec
+    from aksci.images.dockerfile.recipe import Sources
     from aksci.images.graph import Graph, Image
 
 __all__ = [
@@ -41,12 +42,13 @@ class Source:
     """The parts of a source key, apart so that a plan can say which of them changed."""
 
     recipe: str
-    """Hash of the instructions that count: comments and unreachable stages don't."""
+    """Hash of the instructions that count: comments, unreachable stages and their names don't."""
     args: Mapping[str, str]
     """Those configured that are used. All, where nobody can be sure; but proxies count only where
     they are declared, as in BuildKit's own cache. And what is asked of the builder's platform
     (``BUILDARCH``…): a compiler may write other bytes on another machine."""
     target: str | None
+    """Its name, where that counts; which stage it is, the recipe says."""
     platforms: tuple[str, ...]
     tree: str
     """Hash of what is read of its context, and of folders that are named contexts."""
@@ -75,10 +77,12 @@ def source_of(image: Image, hasher: TreeHasher) -> Source:
 
     :raises ConfigError: what it is made of can't be read.
     """
+    # Which stage it is, the instructions say.
+    named = image.recipe.names_count or bool(image.recipe.opaque)
     return Source(
         recipe=_hash_recipe(image),
         args=counting_args(image),
-        target=image.spec.target,
+        target=image.spec.target if named else None,
         platforms=image.spec.platforms,
         tree=_hash_trees(image, hasher),
         attestations=image.spec.attestations.words,
@@ -135,9 +139,7 @@ def _hash_trees(image: Image, hasher: TreeHasher) -> str:
     return _hash({"context": tree, "named": folders}) if folders else tree
 
 
-def trees_of(
-    graph: Graph, names: Iterable[str]
-) -> Iterator[tuple[str, str, frozenset[str] | None]]:
+def trees_of(graph: Graph, names: Iterable[str]) -> Iterator[tuple[str, str, Sources]]:
     """Yield the arguments of ``TreeHasher.hash`` for some images, for ``TreeHasher.prepare``."""
     for name in names:
         image = graph.images[name]
@@ -182,7 +184,7 @@ def _hash_recipe(image: Image) -> str:
             # Without their lines: a comment above them moves those.
             "instructions": [
                 [one.keyword, [list(flag) for flag in one.flags], one.text, list(one.heredocs)]
-                for one in image.recipe.instructions
+                for one in image.recipe.meaning
             ],
         }
     )

@@ -232,6 +232,8 @@ def _source(
         }
     if old.source.get("recipe") != new.source.get("recipe"):
         changes = _changed_steps(old.steps, new.steps) if old.steps else []
+        if old.steps and not changes and old.source.get("args") != new.source.get("args"):
+            return  # the default of an argument counts, or not any more, since that has no value
         yield {
             "code": "DOCKERFILE",
             "lines": [change["lines"] for change in changes if change["lines"]],

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import pickle
+import posixpath
 import signal
 import stat
 import sys
@@ -15,12 +16,14 @@ import time
 from collections import deque
 from itertools import islice
 from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aksci.core.errors import ConfigError
 from aksci.core.inside import Inside
 from aksci.images.context.ignore import parse_ignore
 from aksci.images.context.known_files import Facts, key_of
+from aksci.images.context.sent_files import find_sent_file
 from aksci.images.context.walk import (
     EVERYTHING,
     STATE,
@@ -32,16 +35,16 @@ from aksci.images.context.walk import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from aksci.images.context.ignore import Ignore
     from aksci.images.context.walk import Folder, Selection
+    from aksci.images.dockerfile.recipe import Sources
 
-    Arguments = tuple[str, str | None, frozenset[str] | None]
-    Key = tuple[str, Path, frozenset[str] | None]
+    Arguments = tuple[str, str | None, Sources]
+    Key = tuple[str, Path, Sources]
     News = tuple[dict[bytes, bytes], dict[bytes, bytes]]
 
-__all__ = ["TreeHasher", "ignore_file", "ignore_of", "ignore_override"]
+__all__ = ["TreeHasher", "ignore_file", "ignore_of", "ignore_override", "unread_ignore_file"]
 
 _MODE = 0o7757
 """What counts of a mode, as COPY takes it over: all but the group's write permission, in which the
@@ -83,9 +86,7 @@ class TreeHasher:
         self._helped: set[Key] = set()
         """What the helper is still to tell."""
 
-    def hash(
-        self, context: str, dockerfile: str | None, sources: frozenset[str] | None = None
-    ) -> str:
+    def hash(self, context: str, dockerfile: str | None, sources: Sources = None) -> str:
         """Return the hash of what a build reads of a context, after its .dockerignore.
 
         :param dockerfile: its own ignore file counts; None: there is no Dockerfile.
@@ -103,9 +104,7 @@ class TreeHasher:
                 self._trees[key] = _hash(found), key_of([written, sorted(self._seen)])
             return self._trees[key][0]
 
-    def state(
-        self, context: str, dockerfile: str | None, sources: frozenset[str] | None = None
-    ) -> bytes:
+    def state(self, context: str, dockerfile: str | None, sources: Sources = None) -> bytes:
         """Return what changes when a file that ``hash`` counts is written, be it the same again.
 
         Numbers and times of files: it means nothing in another checkout.
@@ -156,7 +155,7 @@ class TreeHasher:
                 self._trees[done] = tree
 
     def entries(
-        self, context: str, dockerfile: str | None, sources: frozenset[str] | None = None
+        self, context: str, dockerfile: str | None, sources: Sources = None
     ) -> Mapping[str, str]:
         """Return what ``hash`` is made of: path -> kind, mode, and what it holds.
 
@@ -166,7 +165,7 @@ class TreeHasher:
         with self._reading:
             return self._find(*key, self._describe_each)
 
-    def _key(self, context: str, dockerfile: str | None, sources: frozenset[str] | None) -> Key:
+    def _key(self, context: str, dockerfile: str | None, sources: Sources) -> Key:
         # Asked for several times an image; which ignore file counts is looked up once a run, too.
         asked = context, dockerfile, sources
         known = self._keys.get(asked)
@@ -188,7 +187,7 @@ class TreeHasher:
         self,
         context: str,
         ignore_file: Path,
-        sources: frozenset[str] | None,
+        sources: Sources,
         describe: Callable[[str, Folder], Iterable[tuple[str, str]]],
     ) -> dict[str, str]:
         """Describe all that is read; where a source leads through a link, that is everything."""
@@ -324,38 +323,51 @@ def ignore_file(root: Path, context: str, dockerfile: str) -> str:
     return os.path.relpath(_ignore_file(root, context, dockerfile), root)
 
 
+def unread_ignore_file(root: Path, context: str, dockerfile: str) -> str | None:
+    """Return an ignore file that is a link to what BuildKit is not sent; None: there is none."""
+    for place in (f"{dockerfile}.dockerignore", posixpath.join(context, ".dockerignore")):
+        path = root / place
+        if path.is_symlink() and find_sent_file(str(path.parent), path.name) is None:
+            return posixpath.normpath(place)
+    return None
+
+
 def ignore_override(root: Path, context: str, dockerfile: str) -> bytes | None:
     """Return the .dockerignore that a build must be given in place of the one on disk.
 
     Where the context is the project's own folder, that leaves out ``.aksci``, which changes with
-    each run. Where the ignore file or the Dockerfile is a link, it is what the link leads to:
-    BuildKit follows none out of the folder that it is sent, and would build with neither. Anywhere
+    each run. Where the Dockerfile is a link, a copy of what it leads to is built, since BuildKit
+    follows none out of a folder that it is sent, and the ignore file must lie beside that. Anywhere
     else it is None: what is on disk holds.
 
     :raises ConfigError: a link leads out of the project.
     """
-    ignore_file = _ignore_file(root, context, dockerfile)
-    if not (_is_root(context) or ignore_file.is_symlink() or (root / dockerfile).is_symlink()):
+    if not (_is_root(context) or (root / dockerfile).is_symlink()):
         return None
-    text = _ignore_text(Inside(root), context, ignore_file)
+    text = _ignore_text(Inside(root), context, _ignore_file(root, context, dockerfile))
     return text.encode("utf-8", "surrogateescape")
 
 
 def _ignore_file(root: Path, context: str, dockerfile: str | None) -> Path:
-    """Return the ignore file that counts: the Dockerfile's own beats that of the context."""
-    own = root / f"{dockerfile}.dockerignore"
-    if dockerfile is not None and own.is_file():
-        return own
+    """Return the ignore file that counts: the Dockerfile's own beats that of the context.
+
+    Where there is none, the path that one would have; it may be a link, which nothing follows.
+
+    :raises ConfigError: it is a link that leads out of the project.
+    """
     path = root / context / ".dockerignore"
-    if dockerfile is None and path.is_symlink():
-        # For a named context, BuildKit takes no other one.
-        Inside(root / context, name=f"the named context {context}").find(path)
+    own = [root / f"{dockerfile}.dockerignore"] if dockerfile is not None else []
+    for one in (*own, path):
+        if (found := find_sent_file(str(one.parent), one.name)) is not None:
+            return Path(found)
+        if one.is_symlink():
+            Inside(root).check(one)
     return path
 
 
 def _ignore_text(inside: Inside, context: str, ignore_file: Path) -> str:
     text = ""
-    if ignore_file.is_file():
+    if ignore_file.is_file() and not ignore_file.is_symlink():
         text = inside.read(ignore_file).decode("utf-8", "surrogateescape")
     return f"{text}\n{STATE}\n" if _is_root(context) else text
 

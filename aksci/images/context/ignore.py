@@ -11,6 +11,7 @@ import re
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 from aksci.core.wildcards import (
     ANY,
@@ -26,7 +27,18 @@ from aksci.core.wildcards import (
 )
 from aksci.images.dockerfile.expand import SPACE
 
-__all__ = ["NOTHING", "PLAIN_CLASS", "RANGE", "Ignore", "Matches", "parse_ignore"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "NOTHING",
+    "PLAIN_CLASS",
+    "RANGE",
+    "Ignore",
+    "Matches",
+    "compile_patterns",
+    "parse_ignore",
+]
 
 # Possessive: a class that has no end is looked at once.
 PLAIN_CLASS = re.compile(r"\[\^?(?:[A-Za-z0-9]-[A-Za-z0-9]|[A-Za-z0-9_.,+@%=:! ])++\]")
@@ -95,7 +107,7 @@ class Ignore:
         return known[2]
 
     def _decide(self, place: Place, parent: Matches) -> tuple[bool, Matches]:
-        if not self._takes_back:
+        if not self.takes_back:
             # All patterns count as one: what it ignores is not entered.
             return place.ended, Matches(place)
         ignored = False
@@ -117,7 +129,7 @@ class Ignore:
         ignored, matches = False, NOTHING
         for count in range(1, len(parts) + 1):
             ignored, matches = self.decide("/".join(parts[:count]), matches)
-            if ignored and not self._takes_back:
+            if ignored and not self.takes_back:
                 return True
         return ignored
 
@@ -132,14 +144,15 @@ class Ignore:
 
     def reaches(self, depth: int) -> bool:
         """Tell whether any pattern can match a path with that many slashes."""
-        return self._takes_back or None in self._depths or depth in self._depths
+        return self.takes_back or None in self._depths or depth in self._depths
 
     @cached_property
     def _decided(self) -> dict[tuple[int, int], tuple[Place, Matches, tuple[bool, Matches]]]:
         return {}
 
     @cached_property
-    def _takes_back(self) -> bool:
+    def takes_back(self) -> bool:
+        """Whether a pattern begins with ``!``."""
         return any(pattern.keeps for pattern in self.patterns)
 
     @cached_property
@@ -185,6 +198,15 @@ def _parse(text: str) -> Ignore:
     except _DoubtError:
         return Ignore(doubt=text)
     return Ignore(tuple(patterns))
+
+
+def compile_patterns(patterns: Iterable[str]) -> Ignore:
+    """Read patterns as patternmatcher takes them, which are no lines of a file."""
+    words = [word for one in patterns if (word := one.strip(SPACE))]
+    try:
+        return Ignore(tuple(_compile(word) for word in words))
+    except _DoubtError as error:
+        return Ignore(doubt=str(error))
 
 
 def _compile(line: str) -> _Pattern:

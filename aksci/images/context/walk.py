@@ -12,15 +12,20 @@ import posixpath
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import takewhile
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from aksci.core.wildcards import ANY, Item, Many, One, Wildcards, char_class
+from aksci.images.context.filters import filter_of
 from aksci.images.context.ignore import NOTHING, PLAIN_CLASS, RANGE, Matches
+from aksci.images.dockerfile.recipe import PartOf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from aksci.images.context.filters import Filter, Filtering
     from aksci.images.context.ignore import Ignore
+    from aksci.images.dockerfile.recipe import Sources
 
 __all__ = [
     "EVERYTHING",
@@ -33,31 +38,51 @@ __all__ = [
     "walk",
 ]
 
-_Rest = tuple[str, ...]
-"""A pattern for each part of a path; none: the path has come to its end."""
+_Rest = tuple[tuple[str, ...], "Filter | None"]
+"""A pattern for each part of a path, and what is read of where it leads; None: all of it."""
 _WILD = frozenset("*?[")
 _SIGNS: dict[str, Item] = {"*": Many(ANY), "?": One(ANY)}
+_MOST_FILTERS = 32
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What is read of one folder."""
+    """What is read of one entry of a context, and of what it holds."""
 
     rests: frozenset[_Rest] | None
-    """Patterns, one for each part of a path below the folder; None: all that it holds."""
+    """What is read below it; None: all of it."""
+    filtering: tuple[Filtering, ...] = ()
+    """The filters of the folders that it is in, or is."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether the entry itself is read."""
+        return self.rests is None or any(one.counts for one in self.filtering)
 
     def step(self, name: str) -> Selection | None:
-        """Return what is read of an entry, and of what it holds; None: nothing."""
+        """Return what is read of an entry of this folder; None: nothing."""
         if self.rests is None:
             return self
+        named = self._named(name)
+        if not self.filtering or named is EVERYTHING:
+            return named
+        further = tuple(below for one in self.filtering if (below := one.step(name)) is not None)
+        if named is None:
+            return Selection(frozenset(), further) if further else None
+        return Selection(named.rests, (*further, *named.filtering))
+
+    def leads_to(self, name: str) -> bool:
+        """Tell whether a source names an entry of this folder: a link there is followed."""
+        return self.rests is not None and self._named(name) is not None
+
+    def _named(self, name: str) -> Selection | None:
+        """Return what is read of an entry because a source names it, or what is in it."""
         literal, wild, wildcards = self._sorted
         # Many entries lead to the same: it is put together once.
         key = (name if name in literal else None, wildcards.start.after(name).matching)
         if key not in self._steps:
             found = [*literal.get(name, ()), *(rest for number in key[1] for rest in wild[number])]
-            self._steps[key] = (
-                None if not found else Selection(frozenset(found)) if all(found) else EVERYTHING
-            )
+            self._steps[key] = _selection(found)
         return self._steps[key]
 
     @cached_property
@@ -69,10 +94,20 @@ class Selection:
         """What follows each name; what follows each pattern, by number; and the patterns."""
         literal: dict[str, list[_Rest]] = {}
         wild: dict[str, list[_Rest]] = {}
-        for rest in sorted(self.rests or ()):
-            heads = literal if _WILD.isdisjoint(rest[0]) else wild
-            heads.setdefault(rest[0], []).append(rest[1:])
+        for (head, *parts), part in sorted(self.rests or (), key=itemgetter(0)):
+            heads = literal if _WILD.isdisjoint(head) else wild
+            heads.setdefault(head, []).append((tuple(parts), part))
         return literal, [*wild.values()], _wildcards(tuple(wild))
+
+
+def _selection(rests: Iterable[_Rest]) -> Selection | None:
+    """Return what some sources read of the entry that they have come to."""
+    arrived = [part for parts, part in rests if not parts]
+    if None in arrived:
+        return EVERYTHING
+    started = tuple(part.start for part in dict.fromkeys(arrived) if part is not None)
+    further = frozenset(rest for rest in rests if rest[0])
+    return Selection(further, started) if further or started else None
 
 
 @lru_cache(maxsize=16)
@@ -81,29 +116,38 @@ def _wildcards(parts: tuple[str, ...]) -> Wildcards:
 
 
 EVERYTHING = Selection(None)
+_NOTHING = Selection(frozenset())
 
 
-def parse_sources(sources: Iterable[str] | None) -> Selection:
+def parse_sources(sources: Sources) -> Selection:
     """Read the sources of COPY, ADD and bind mounts, relative to the context.
 
     :param sources: None: nobody knows, so everything is read.
     """
     if sources is None:
         return EVERYTHING
-    rests = [_parts(source) for source in sources]
-    return Selection(frozenset(rest for rest in rests if rest)) if all(rests) else EVERYTHING
+    parts = [one for one in sources if isinstance(one, PartOf)]
+    # Each filter is tried on each entry: of very many, all that they could read is.
+    few = len(parts) <= _MOST_FILTERS
+    filters = {one: filter_of(one) if few else None for one in parts}
+    rests = [
+        _rest(one.path, filters[one]) if isinstance(one, PartOf) else _rest(one, None)
+        for one in sources
+    ]
+    return _selection(rests) or _NOTHING
 
 
-def _parts(source: str) -> _Rest:
-    """Return a pattern for each part of a path; fewer where the rest is not clear."""
+def _rest(source: str, part: Filter | None) -> _Rest:
+    """Return a pattern for each part of a path; fewer where what follows is not clear."""
     cleaned = posixpath.normpath(f"/{source}").lstrip("/")
-    parts = cleaned.split("/") if cleaned else []
-    return tuple(takewhile(_is_clear, parts))
+    parts = tuple(cleaned.split("/")) if cleaned else ()
+    clear = tuple(takewhile(_is_clear, parts))
+    return clear, part if clear == parts else None
 
 
 def _is_clear(part: str) -> bool:
     """Tell whether a pattern means the same to BuildKit as to us."""
-    if "**" in part or "\\" in part:  # COPY --parents and plain paths read these in other ways
+    if "**" in part or "\\" in part:  # Go's filepath.Match and patternmatcher read them apart
         return False
     rest = PLAIN_CLASS.sub("", part) if "[" in part else ""
     ranges = (word for found in PLAIN_CLASS.findall(part) for word in RANGE.findall(found))
@@ -216,23 +260,24 @@ def _scan(  # noqa: C901 - one loop over all entries of all contexts: calls woul
             path = visit.path + entry.name
             ignored, matches = ignore.decide(path, visit.matches) if reached else (False, NOTHING)
             if entry.is_file(follow_symlinks=False):
-                if below.rests is None and not ignored:
+                if below.counts and not ignored:
                     folder.files.append((entry.name, entry.stat(follow_symlinks=False)))
             elif entry.is_dir(follow_symlinks=False):
                 if not ignored or ignore.enters(path):
                     mode = entry.stat(follow_symlinks=False).st_mode
-                    counts = below.rests is None and not ignored
+                    counts = below.counts and not ignored
                     if counts:
                         folder.folders.append((path, mode))
                     above = None if counts else _Above(path=path, mode=mode, above=visit.above)
                     yield _Visit(path=f"{path}/", selection=below, matches=matches, above=above)
             elif not ignored and entry.is_symlink():
-                # The source leads on through it, to anywhere. In a folder that is read whole, it is
-                # a link and no more.
-                if selection.rests is not None:
+                # A source leads on through it, to anywhere. In a folder that is read, it is a link
+                # and no more.
+                if selection.leads_to(entry.name):
                     raise LinkedSourceError(path)
-                folder.links.append((path, os.readlink(entry.name, dir_fd=handle)))
-            elif not ignored and below.rests is None:
+                if below.counts:
+                    folder.links.append((path, os.readlink(entry.name, dir_fd=handle)))
+            elif not ignored and below.counts:
                 folder.others.append((path, entry.stat(follow_symlinks=False)))
 
 

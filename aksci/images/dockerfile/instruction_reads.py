@@ -12,15 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aksci.images.dockerfile.parser import json_strings, split_blanks
+from aksci.images.dockerfile.recipe import PartOf
 
 if TYPE_CHECKING:
     from aksci.images.dockerfile.parser import Instruction
+    from aksci.images.dockerfile.recipe import Sources
     from aksci.images.dockerfile.variables import Scope
 
 __all__ = [
     "CopySource",
     "Login",
     "context_paths",
+    "copied_words",
     "copy_sources_of",
     "logins_of",
     "unpinned_sources",
@@ -79,14 +82,13 @@ def copy_sources_of(one: Instruction) -> list[CopySource]:
     return [CopySource(name=name, mount=True, line=one.line) for name in names]
 
 
-def context_paths(one: Instruction, scope: Scope) -> frozenset[str] | None:
+def context_paths(one: Instruction, scope: Scope) -> Sources:
     """Return the paths and patterns of the build context that an instruction reads.
 
-    They are relative to the context, with slashes, and never empty. What lies under a folder
-    belongs to it. A path may lead through symbolic links. None: all of it, or nobody knows.
+    None: all of it, or nobody knows.
     """
     if one.keyword in {"COPY", "ADD"}:
-        return None if (words := _copied(one)) is None else _paths(one, words, scope)
+        return _paths(one, _copied(one), scope)
     if one.keyword == "RUN" and one.flags:
         return _mounted(one, scope)
     return frozenset()
@@ -125,7 +127,7 @@ def unpinned_sources(one: Instruction, scope: Scope) -> list[str]:
     """
     if one.keyword != "ADD" or scope.expand(one.flag("checksum") or ""):
         return []
-    expanded = {word: scope.expand(word) for word in _copied(one) or ()}
+    expanded = {word: scope.expand(word) for word in _copied(one)}
     return [
         word
         for word, source in expanded.items()
@@ -133,37 +135,53 @@ def unpinned_sources(one: Instruction, scope: Scope) -> list[str]:
     ]
 
 
-def _copied(one: Instruction) -> list[str] | None:
+def copied_words(one: Instruction) -> list[str]:
+    """Return the sources and the destination of COPY or ADD, as they are written."""
+    words = json_strings(one.text)
+    # What is not JSON, BuildKit reads as words, a bracket at its beginning or not.
+    return split_blanks(one.text) if words is None else words
+
+
+def _copied(one: Instruction) -> list[str]:
     """Return the sources of COPY or ADD from the context, as they are written."""
     if one.flag("from"):
         return []
-    words = json_strings(one.text)
-    # What is not JSON, BuildKit reads as words, a bracket at its beginning or not.
-    if words is None:
-        words = split_blanks(one.text)
     # The last word is the destination. A here-document is a part of the Dockerfile, no file.
-    return [word for word in words[:-1] if not _HEREDOC.fullmatch(word)]
+    return [word for word in copied_words(one)[:-1] if not _HEREDOC.fullmatch(word)]
 
 
-def _paths(one: Instruction, words: list[str], scope: Scope) -> frozenset[str] | None:
-    found = set()
+def _paths(one: Instruction, words: list[str], scope: Scope) -> Sources:
+    found: set[str | PartOf] = set()
     for word in words:
         source = scope.expand(word)
         if source is None:
             return None
         if one.keyword == "ADD" and source.startswith(_NETWORK):
             continue
-        path = _relative(source)
-        if path is not None and one.flag("parents"):
-            path = _first_folder(path)  # the folders above it are made like those of the context
-        if path is None:
+        part = _part(one, source)
+        if part is None or part == PartOf(path=""):
             return None
-        found.add(path)
+        found.add(part if part.included or part.excluded else part.path)
     return frozenset(found)
 
 
-def _mounted(one: Instruction, scope: Scope) -> frozenset[str] | None:
-    found = set()
+def _part(one: Instruction, source: str) -> PartOf | None:
+    """Return what COPY or ADD reads of a source; None: nobody knows."""
+    excluded = tuple(value for key, value in one.flags if key == "exclude")
+    if one.flag("parents") != "true":
+        path = _relative(source)
+        return None if path is None else PartOf(path=path, excluded=excluded)
+    # What stands before the pivot is a source like others (BuildKit: convert_copy.go).
+    first, pivot, rest = source.partition("/./")
+    path, included = _relative(first if pivot else ""), _relative(rest if pivot else source)
+    # An exclamation mark would turn the pattern round.
+    if path is None or included is None or included.startswith("!"):
+        return None
+    return PartOf(path=path, included=included or None, excluded=excluded)
+
+
+def _mounted(one: Instruction, scope: Scope) -> Sources:
+    found: set[str | PartOf] = set()
     for fields in _mounts(one):
         kind = scope.expand(fields.get("type", "bind"))
         # A type that nobody can expand may be ``bind``, which reads the context.
@@ -171,7 +189,7 @@ def _mounted(one: Instruction, scope: Scope) -> frozenset[str] | None:
             continue
         source = scope.expand(fields.get("source", ""))
         path = _relative(source) if source else None
-        if path is None or not _WILDCARDS.isdisjoint(path):  # here they mean themselves
+        if not path or not _WILDCARDS.isdisjoint(path):  # here they mean themselves
             return None
         found.add(path)
     return frozenset(found)
@@ -198,7 +216,7 @@ def _mounts(one: Instruction) -> list[dict[str, str]]:
 
 
 def _relative(source: str) -> str | None:
-    """Bring a path into one form; None: it is the whole context, or Windows' own form."""
+    """Bring a path into one form; empty: the context itself; None: nobody knows."""
     if not source.isascii() and not source.isprintable():
         return None
     # A backslash may escape, as in patterns, or part folders, as on Windows: nobody knows which.
@@ -206,9 +224,4 @@ def _relative(source: str) -> str | None:
         return None
     if len(source) > _LONGEST_PATH:
         return None
-    return posixpath.normpath(f"/{source}").lstrip("/") or None
-
-
-def _first_folder(path: str) -> str | None:
-    first = path.partition("/")[0]
-    return first if _WILDCARDS.isdisjoint(first) else None
+    return posixpath.normpath(f"/{source}").lstrip("/")

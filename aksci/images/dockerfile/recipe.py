@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from aksci.images.dockerfile.parser import Instruction
 
-__all__ = ["EdgeType", "Need", "Recipe", "unite"]
+__all__ = ["EdgeType", "Need", "PartOf", "Recipe", "Sources", "unite"]
+
+_Item = TypeVar("_Item")
 
 EdgeType = Literal["runtime", "stage", "copy", "mount", "syntax", "context", "requires"]
 """``requires``: aksci.toml says so, and nothing in the Dockerfile does."""
@@ -30,6 +32,24 @@ class Need:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PartOf:
+    """A source of the build context of which not all is read."""
+
+    path: str
+    """As the other sources; empty: the context itself."""
+    included: str | None = None
+    """The pattern below it whose matches are read (``COPY --parents``); None: all of it."""
+    excluded: tuple[str, ...] = ()
+    """Patterns of what is not (``--exclude``), in order, as they are written."""
+
+
+Sources = frozenset[str | PartOf] | None
+"""Paths and patterns of the build context that are read (COPY, ADD, bind mounts), relative to it,
+with slashes, never empty; what is in a folder belongs to it, and a path may lead through symbolic
+links. None: all of the context counts, or nobody can be sure."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """What a Dockerfile means for one target."""
 
@@ -43,14 +63,16 @@ class Recipe:
     in order. What a base's ONBUILD adds stands after its FROM, and has its line."""
     declared: frozenset[str]
     """ARGs that they declare."""
+    meaning: tuple[Instruction, ...] = ()
+    """Those instructions, or of several platforms those of each, as they count in a key: without
+    what BuildKit takes no notice of."""
+    names_count: bool = False
+    """Whether the names of stages and of the target are in the image, or decide what is."""
     stage_names: frozenset[str]
     """Lower case, of all stages."""
     opaque: tuple[str, ...]
     """Why the Dockerfile can't be read for sure; empty when it can."""
-    sources: frozenset[str] | None = None
-    """Paths and patterns of the build context that are read (COPY, ADD, bind mounts), relative to
-    it, with slashes, never empty; what is in a folder belongs to it, and a path may lead through
-    symbolic links. None: all of the context counts, or nobody can be sure."""
+    sources: Sources = None
     used_args: frozenset[str] | None = None
     """Build arguments whose values count; None: nobody can be sure, so all of them do."""
     onbuild: tuple[Instruction, ...] = ()
@@ -78,6 +100,8 @@ def unite(recipes: Sequence[Recipe]) -> Recipe:
         runtime=first.runtime if same else None,
         instructions=_merged(recipes),
         declared=frozenset().union(*(recipe.declared for recipe in recipes)),
+        meaning=tuple(one for recipe in _different(recipes) for one in recipe),
+        names_count=any(recipe.names_count for recipe in recipes),
         stage_names=frozenset().union(*(recipe.stage_names for recipe in recipes)),
         opaque=tuple(dict.fromkeys(why for recipe in recipes for why in recipe.opaque)),
         sources=_all_or_none(sources),
@@ -88,7 +112,11 @@ def unite(recipes: Sequence[Recipe]) -> Recipe:
     )
 
 
-def _all_or_none(sets: Sequence[frozenset[str] | None]) -> frozenset[str] | None:
+def _different(recipes: Sequence[Recipe]) -> Iterable[tuple[Instruction, ...]]:
+    return dict.fromkeys(recipe.meaning for recipe in recipes)
+
+
+def _all_or_none(sets: Sequence[frozenset[_Item] | None]) -> frozenset[_Item] | None:
     # If nobody is sure of one platform, nobody is of all: None wins.
     known = [one for one in sets if one is not None]
     return frozenset().union(*known) if len(known) == len(sets) else None

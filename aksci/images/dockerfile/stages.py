@@ -7,7 +7,7 @@ Dockerfile reference: "FROM", "Understand how ARG and FROM interact", "COPY --fr
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aksci.core.allowance import Allowance
@@ -18,55 +18,35 @@ from aksci.images.dockerfile.contexts import (
     normalised_contexts,
     substitute,
 )
+from aksci.images.dockerfile.effects import OBEYED, OBEYED_PREFIX, kept_instructions, meaning_of
 from aksci.images.dockerfile.expand import TOTAL, variables_in
 from aksci.images.dockerfile.instruction_reads import (
-    CopySource,
     context_paths,
     copy_sources_of,
     unpinned_sources,
 )
 from aksci.images.dockerfile.parser import KEYWORDS, frontend_name, unwrap_onbuild
 from aksci.images.dockerfile.recipe import Need, Recipe
+from aksci.images.dockerfile.resolved_stage import ResolvedStage
 from aksci.images.dockerfile.variables import GlobalArgs, Scope, arg_pairs
 from aksci.images.platforms import normalise_platform, parse_platforms
 from aksci.oci.references import parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from aksci.images.dockerfile.instruction_reads import CopySource
     from aksci.images.dockerfile.parser import Dockerfile, Instruction, Stage
+    from aksci.images.dockerfile.recipe import PartOf, Sources
 
 __all__ = ["resolve_stages"]
 
-_OBEYED = "SOURCE_DATE_EPOCH"
+_TARGET_NAME = "TARGETSTAGE"
 _MOST_TRIGGERED = 10_000
 _SHOWN = 50
-_OBEYED_PREFIX = "BUILDKIT_"
-"""Build arguments that BuildKit obeys though nobody declares them."""
 # Then the scanner that makes the SBOM reads all of the context (BuildKit, "SBOM attestations").
 _SCANS_CONTEXT = "BUILDKIT_SBOM_SCAN_CONTEXT"
-
-
-@dataclass(kw_only=True)
-class _ResolvedStage:
-    """One stage for some arguments and contexts."""
-
-    written: Stage
-    base: str
-    """What FROM names, variables expanded."""
-    base_stage: int | None
-    """The earlier stage that it means; None: it means an image."""
-    context: str | None
-    """The named context that stands in for all of it."""
-    instructions: list[Instruction]
-    """FROM, what the ONBUILD of its base adds, and its own."""
-    copied: list[tuple[CopySource, int | None]] = field(default_factory=list)
-    """What it takes files from: a stage's index, or else an image."""
-
-    @property
-    def index(self) -> int:
-        """Its place among the stages."""
-        return self.written.index
+_SCANS = "BUILDKIT_SBOM_SCAN_"
 
 
 def resolve_stages(
@@ -144,7 +124,7 @@ class _Resolver:
         self._globals = GlobalArgs(
             self._dockerfile,
             self._args,
-            {**self._platform, "TARGETSTAGE": own_name},
+            {**self._platform, _TARGET_NAME: own_name},
             self._allowance,
         )
         stages = self._stages()
@@ -158,21 +138,28 @@ class _Resolver:
         used = [stages[index] for index in sorted(_reachable(stages, final))]
         for stage in used:
             self._check(stage, stages)
-        counting = [one for stage in used for one in _counting(stage)]
+        kept = kept_instructions(used, stages[final])
+        counting = [one for instructions in kept.values() for one in instructions]
         declared = self._declared((*head, *counting))
         in_stages = self._declared(counting)
         used_args = self._used_args(used, in_stages)
         sources, unpinned = self._sources(used, declared)
+        head = tuple(one for one in head if self._counts(one, used_args))
+        named = _TARGET_NAME in used_args or _names_stages({*declared, *self._args})
         return Recipe(
             needs=self._needs(stages, used, final),
             runtime=self._runtime(stages, final),
-            instructions=(*(one for one in head if self._counts(one, used_args)), *counting),
+            instructions=(*head, *counting),
+            meaning=(*head, *counting)
+            if named
+            else meaning_of(head, used, kept, args=self._args, escape=self._dockerfile.escape),
+            names_count=named,
             declared=declared,
             stage_names=frozenset(names),
             opaque=(*self._dockerfile.doubts, *self._doubts(used), *unpinned),
             sources=sources,
             used_args=used_args,
-            onbuild=tuple(unwrap_onbuild(one) for one in _onbuild(stages[final])),
+            onbuild=tuple(unwrap_onbuild(one) for one in stages[final].onbuild),
             bases=frozenset(
                 base for stage in used if (base := self._base_image(stage)) is not None
             ),
@@ -184,8 +171,8 @@ class _Resolver:
 
     # Stages
 
-    def _stages(self) -> list[_ResolvedStage]:
-        stages: list[_ResolvedStage] = []
+    def _stages(self) -> list[ResolvedStage]:
+        stages: list[ResolvedStage] = []
         names: dict[str, int] = {}
         for one in self._dockerfile.stages:
             context = substitute(self._contexts, one.name) if one.name else None
@@ -195,7 +182,7 @@ class _Resolver:
             if earlier is None and context is None:
                 self._check_base(one, base)
             stages.append(
-                _ResolvedStage(
+                ResolvedStage(
                     written=one,
                     base=base,
                     base_stage=earlier if context is None else None,
@@ -227,12 +214,12 @@ class _Resolver:
                 f"{self._where(stage.line)}: {error.message}", hint=error.hint
             ) from None
 
-    def _add_triggers(self, stages: list[_ResolvedStage]) -> None:
+    def _add_triggers(self, stages: list[ResolvedStage]) -> None:
         """Add the ONBUILD instructions of each stage's base: they run once, in its child."""
         total = 0
         for stage in stages:
             if stage.base_stage is not None:
-                added = [unwrap_onbuild(one) for one in _onbuild(stages[stage.base_stage])]
+                added = [unwrap_onbuild(one) for one in stages[stage.base_stage].onbuild]
             else:
                 added = list(self._triggers.get(self._base_image(stage) or "", ()))
             total += len(added)
@@ -246,7 +233,7 @@ class _Resolver:
                 here = [replace(one, line=line, end_line=line) for one in added]
                 stage.instructions[1:1] = here
 
-    def _base_image(self, stage: _ResolvedStage) -> str | None:
+    def _base_image(self, stage: ResolvedStage) -> str | None:
         """Return the image that a stage is based on, or the context in its place."""
         if stage.context is not None or stage.base_stage is not None or stage.base == "scratch":
             return None
@@ -256,7 +243,7 @@ class _Resolver:
         return instead if instead.startswith((OUR_IMAGE, DOCKER_IMAGE)) else None
 
     def _note_copy_sources(
-        self, stage: _ResolvedStage, stages: list[_ResolvedStage], names: Mapping[str, int]
+        self, stage: ResolvedStage, stages: list[ResolvedStage], names: Mapping[str, int]
     ) -> None:
         """Note what a stage takes files from: a stage, by index or name, or else an image."""
         if stage.context is not None:
@@ -269,7 +256,7 @@ class _Resolver:
                     index = number if number < len(stages) else None
                 stage.copied.append((source, index))
 
-    def _check(self, stage: _ResolvedStage, stages: list[_ResolvedStage]) -> None:
+    def _check(self, stage: ResolvedStage, stages: list[ResolvedStage]) -> None:
         """Refuse what BuildKit does: files of a stage that is not there yet, names of no image."""
         for source, index in stage.copied:
             if index is None:
@@ -290,7 +277,7 @@ class _Resolver:
                 f"{self._where(source.line)}: {error.message}", hint=error.hint
             ) from None
 
-    def _find_target(self, stages: list[_ResolvedStage], target: str | None) -> int:
+    def _find_target(self, stages: list[ResolvedStage], target: str | None) -> int:
         if target is None:
             return len(stages) - 1
         # From the end: of several stages of one name, the last is meant.
@@ -307,20 +294,20 @@ class _Resolver:
 
     # What they mean
 
-    def _runtime_stage(self, stages: list[_ResolvedStage], final: int) -> _ResolvedStage:
+    def _runtime_stage(self, stages: list[ResolvedStage], final: int) -> ResolvedStage:
         stage = stages[final]
         while stage.base_stage is not None:
             stage = stages[stage.base_stage]
         return stage
 
-    def _runtime(self, stages: list[_ResolvedStage], final: int) -> str | None:
+    def _runtime(self, stages: list[ResolvedStage], final: int) -> str | None:
         stage = self._runtime_stage(stages, final)
         if stage.context is None:
             return self._base_image(stage)
         return stage.context if _context_needs({"": stage.context}) else None
 
     def _needs(
-        self, stages: list[_ResolvedStage], used: list[_ResolvedStage], final: int
+        self, stages: list[ResolvedStage], used: list[ResolvedStage], final: int
     ) -> tuple[Need, ...]:
         runtime = self._runtime_stage(stages, final)
         needs = set(_context_needs(self._contexts))
@@ -345,7 +332,7 @@ class _Resolver:
         return tuple(sorted(needs))
 
     def _platforms(
-        self, stages: list[_ResolvedStage], used: list[_ResolvedStage]
+        self, stages: list[ResolvedStage], used: list[ResolvedStage]
     ) -> frozenset[tuple[str, str]]:
         """Return the images that stages are based on or copy from, each with their platform.
 
@@ -366,7 +353,7 @@ class _Resolver:
                 found.update((image, platform) for image in images)
         return frozenset(found)
 
-    def _platform_of(self, stage: _ResolvedStage) -> str:
+    def _platform_of(self, stage: ResolvedStage) -> str:
         """Return what a stage's FROM names, or the target's platform."""
         named = written = stage.written.platform
         if not named:
@@ -385,7 +372,7 @@ class _Resolver:
             for name, _ in arg_pairs(one, self._dockerfile.escape)
         )
 
-    def _used_args(self, used: list[_ResolvedStage], declared: frozenset[str]) -> frozenset[str]:
+    def _used_args(self, used: list[ResolvedStage], declared: frozenset[str]) -> frozenset[str]:
         """Return the build arguments whose values reach the stages.
 
         They are declared there, used in their FROM, used in defaults of those, or obeyed by
@@ -397,7 +384,7 @@ class _Resolver:
             waiting |= variables_in(stage.written.platform or "")
         found = self._globals.used_by(waiting)
         found.update(
-            name for name in self._args if name.startswith(_OBEYED_PREFIX) or name == _OBEYED
+            name for name in self._args if name.startswith(OBEYED_PREFIX) or name == OBEYED
         )
         return frozenset(found)
 
@@ -408,12 +395,12 @@ class _Resolver:
         """
         names = (name for name, _ in arg_pairs(one, self._dockerfile.escape))
         return any(
-            name in used or name.startswith(_OBEYED_PREFIX) or name == _OBEYED for name in names
+            name in used or name.startswith(OBEYED_PREFIX) or name == OBEYED for name in names
         )
 
     def _sources(
-        self, used: list[_ResolvedStage], declared: frozenset[str]
-    ) -> tuple[frozenset[str] | None, list[str]]:
+        self, used: list[ResolvedStage], declared: frozenset[str]
+    ) -> tuple[Sources, list[str]]:
         """Return what is read of the context, and doubts about what comes from the network."""
         first = Scope(
             args=self._args,
@@ -422,7 +409,7 @@ class _Resolver:
             allowance=self._allowance,
         )
         scopes: dict[int, Scope] = {}
-        found: set[str] = set()
+        found: set[str | PartOf] = set()
         doubts: dict[str, None] = {}
         everything = _SCANS_CONTEXT in declared or _SCANS_CONTEXT in self._args
         for stage in used:
@@ -431,7 +418,7 @@ class _Resolver:
             empty = stage.context is None and stage.base == "scratch"
             scope = scopes[stage.index] = first.enter(base, empty=empty)
             # Line by line: a path means what the variables are worth there, not at the stage's end.
-            for one in _counting(stage):
+            for one in stage.counting:
                 for word in unpinned_sources(one, scope):
                     what = f"line {one.line}: what ADD {word} brings may change at any time"
                     doubts[f"{what} (--checksum pins it)"] = None
@@ -441,7 +428,7 @@ class _Resolver:
                 scope.apply(one)
         return None if everything else frozenset(found), list(doubts)
 
-    def _doubts(self, used: list[_ResolvedStage]) -> list[str]:
+    def _doubts(self, used: list[ResolvedStage]) -> list[str]:
         unknown = {
             one.line: f"line {one.line}: the instruction {one.keyword} is not known"
             # Unused stages too: BuildKit reads the whole file before it takes a part.
@@ -456,23 +443,19 @@ class _Resolver:
             for source, index in stage.copied
             if source.unclear or (index is None and not source.mount and source.name.isdecimal())
         ]
-        epoch = self._args.get(_OBEYED, "")
+        epoch = self._args.get(OBEYED, "")
         # ``context``, say, is a time that BuildKit finds out by itself: it is in no key.
         if epoch and not epoch.lstrip("-").isdecimal():
-            unclear.append(f"the time of {epoch!r} is its {_OBEYED}")
+            unclear.append(f"the time of {epoch!r} is its {OBEYED}")
         return [*unknown.values(), *dict.fromkeys(unclear)]
 
 
-def _counting(stage: _ResolvedStage) -> list[Instruction]:
-    """Return the instructions that make a stage; of one that a context stands in for, its FROM."""
-    return stage.instructions if stage.context is None else stage.instructions[:1]
+def _names_stages(args: Iterable[str]) -> bool:
+    """Tell whether an argument may say which stages a scanner looks at, by their names."""
+    return any(name.startswith(_SCANS) for name in args)
 
 
-def _onbuild(stage: _ResolvedStage) -> list[Instruction]:
-    return [one for one in stage.instructions if one.keyword == "ONBUILD"]
-
-
-def _reachable(stages: list[_ResolvedStage], final: int) -> set[int]:
+def _reachable(stages: list[ResolvedStage], final: int) -> set[int]:
     found: set[int] = set()
     waiting = [final]
     while waiting:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from aksci.images.dockerfile.parser import Dockerfile, Instruction
 
-__all__ = ["GlobalArgs", "Scope", "arg_pairs"]
+__all__ = ["GlobalArgs", "Scope", "arg_pairs", "quoted_words"]
 
 _ENTRY = 8
 """What a variable that a stage goes on with takes of the allowance, as characters."""
@@ -40,7 +40,7 @@ _WORDS = {
 }
 
 
-def _quoted_words(text: str, escape: str) -> list[str]:
+def quoted_words(text: str, escape: str) -> list[str]:
     """Split at blanks outside quotes; quotes and escapes stay."""
     if '"' not in text and "'" not in text and escape not in text:
         return text.split()
@@ -50,7 +50,7 @@ def _quoted_words(text: str, escape: str) -> list[str]:
 def arg_pairs(one: Instruction, escape: str) -> list[tuple[str, str | None]]:
     """Return the names that an ARG declares, each with its default as it is written."""
     pairs: list[tuple[str, str | None]] = []
-    for word in _quoted_words(one.text, escape):
+    for word in quoted_words(one.text, escape):
         name, equals, default = word.partition("=")
         pairs.append((name, default if equals else None))
     return pairs
@@ -142,7 +142,7 @@ class Scope:
 
     def _variables(self, one: Instruction) -> dict[str, str | None]:
         """Read ``ENV a=b c=d`` or ``ENV a b``; each value sees the variables before the line."""
-        words = _quoted_words(one.text, self._escape)
+        words = quoted_words(one.text, self._escape)
         if words and "=" not in words[0]:
             name, *rest = split_blanks(one.text)
             value = one.text[len(name) :].strip() if rest else ""
@@ -187,10 +187,12 @@ class GlobalArgs:
                     "only ARG may stand there."
                 )
             for name, default in arg_pairs(one, dockerfile.escape):
-                self._uses.setdefault(name, set()).update(variables_in(default or ""))
+                used = self._uses.setdefault(name, set())
                 if name in args:
                     self.values[name] = args[name]
-                elif default is not None:
+                    continue
+                used.update(variables_in(default or ""))
+                if default is not None:
                     self.values[name] = self.expand(one, default)
 
     def expand(self, one: Instruction, text: str) -> str:

@@ -66,6 +66,24 @@ def test_a_link_in_a_context_is_sent_as_a_link(shop, outside):
     assert CANARY not in str(found)
 
 
+def test_two_images_of_one_shared_dockerfile_have_their_own_contexts(shop):
+    """docker/compose issue 7397: BuildKit does not follow such a link, so a copy is built."""
+    (shop.root / "shared").mkdir()
+    (shop.root / "shared/Dockerfile").write_text("FROM scratch\nCOPY name /\n")
+    for name in "ab":
+        (shop.root / name).mkdir()
+        (shop.root / name / "name").write_text(name)
+        (shop.root / name / "Dockerfile").symlink_to("../shared/Dockerfile")
+    images = shop.build(only=["a", "b"])
+    assert {name: layers(shop, images[name].ref) for name in "ab"} == {
+        "a": {"name": "a"},
+        "b": {"name": "b"},
+    }
+    (shop.root / "a/name").write_text("new")
+    again = shop.build(only=["a", "b"])
+    assert [again[name].action for name in "ab"] == ["built", "reused"]
+
+
 def test_a_named_context_has_its_ignore_file_in_it_or_none(shop):
     root = shop.root
     for name in ("inside", "leaving"):
@@ -78,34 +96,45 @@ def test_a_named_context_has_its_ignore_file_in_it_or_none(shop):
     (root / "leaving/.dockerignore").symlink_to("../ignore")
     (root / "tool/Dockerfile").write_text("FROM scratch\nCOPY --from=lib . /\n")
     table = '[images.tool]\ndockerfile = "tool/Dockerfile"\ncontexts = {{ lib = "{}" }}\n'
-    shop.configure(table.format("inside"))
-    ours = TreeHasher(root).entries("inside", None)
-    assert sorted(layers(shop, shop.build(only=["tool"])["tool"].ref)) == sorted(ours) == ["kept"]
-    shop.configure(table.format("leaving"))
-    with pytest.raises(ConfigError, match="leads out of the named context"):
-        shop.build(only=["tool"])
+    expected = {"inside": ["kept"], "leaving": [".dockerignore", "kept", "left"]}
+    for name, files in expected.items():
+        shop.configure(table.format(name))
+        ours = TreeHasher(root).entries(name, None)
+        theirs = layers(shop, shop.build(only=["tool"])["tool"].ref)
+        assert sorted(theirs) == sorted(ours) == files
 
 
 IGNORE_LINKS = {
-    "in its context": ("ignore", "tool/ignore"),
-    "in the project": ("../shared/ignore", "shared/ignore"),
-    "from the root": ("{root}/tool/ignore", "tool/ignore"),
+    "in its context": ("ignore", True),
+    "in a folder of it": ("sub/../sub/deep/ignore", True),
+    "from the context's root": ("/sub/deep/ignore", True),
+    "through a folder's link": ("folder/deep/ignore", True),
+    "beyond the root, where such a file is inside": ("../../ignore", True),
+    "out of its context": ("../shared/ignored", False),
+    "by the machine's own path": ("{root}/tool/ignore", False),
+    "to itself": (".dockerignore", False),
+    "to nothing": ("missing", False),
 }
 
 
-@pytest.mark.parametrize(("target", "file"), IGNORE_LINKS.values(), ids=IGNORE_LINKS)
+@pytest.mark.parametrize("name", [".dockerignore", "Dockerfile.dockerignore"])
+@pytest.mark.parametrize(("target", "read"), IGNORE_LINKS.values(), ids=IGNORE_LINKS)
 def test_an_ignore_file_behind_a_link_leaves_out_of_the_key_what_it_leaves_out_of_the_image(
-    shop, target, file
+    shop, name, target, read
 ):
+    """BuildKit reads it inside the context only: moby/moby issue 42108."""
     root = shop.root
-    (root / file).parent.mkdir(exist_ok=True)
-    (root / file).write_text("tool\n.dockerignore\nignore\nDockerfile\n")
+    for file in ("tool/ignore", "tool/sub/deep/ignore", "shared/ignored"):
+        (root / file).parent.mkdir(exist_ok=True, parents=True)
+        (root / file).write_text("tool\n*ignore\nsub\nfolder\nDockerfile\n")
+    (root / "tool/folder").symlink_to("sub")
     (root / "tool/kept").write_text("kept")
     (root / "tool/Dockerfile").write_text("FROM scratch\nCOPY . /\n")
-    (root / "tool/.dockerignore").symlink_to(target.format(root=root))
+    (root / "tool" / name).symlink_to(target.format(root=root).replace(".dockerignore", name))
     (root / "alias").symlink_to("tool")
     shop.configure('[images.linked]\ndockerfile = "alias/Dockerfile"\n')
     spec = build_graph(root, load_config(root / "aksci.toml")).images["linked"].spec
     ours = TreeHasher(root).entries(spec.context, spec.dockerfile)
     found = layers(shop, shop.build(only=["linked"])["linked"].ref)
     assert sorted(ours) == sorted(found)
+    assert ("tool" not in found) == read

@@ -226,6 +226,8 @@ def test_what_a_run_requires_is_asked_for_before_anything_is_built(project):
         ("FROM scratch\nCOPY . /x", ".git\n", False),
         ("FROM scratch\nCOPY . /x", "*\n!src\n", False),
         ("FROM scratch\nCOPY src /x", "", False),
+        ("FROM scratch\nCOPY --exclude=.git . /x", "", False),
+        ("FROM scratch\nCOPY --exclude=src . /x", "", True),
         ("FROM scratch\nRUN --mount=type=bind,target=/x y", "", True),
     ],
 )
@@ -316,3 +318,22 @@ def test_the_schemas_and_the_document_know_each_kind(name):
     assert [code for code in codes if f"`{code}`" not in page] == []
     source = (ROOT / "aksci/images/graph_warnings.py").read_text()
     assert sorted(set(re.findall(r'"([A-Z]+_[A-Z]+)"', source)) - {"SOURCE_DATE"}) == codes
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "told"),
+    [
+        (".dockerignore", "../ignore", True),
+        ("Dockerfile.dockerignore", "../ignore", True),
+        (".dockerignore", "here", False),
+        ("Dockerfile.dockerignore", "/here", False),
+    ],
+)
+def test_an_ignore_file_that_buildkit_does_not_read_is_told(project, name, target, told):
+    graph = project({"web/Dockerfile": "FROM scratch", "ignore": "a", "web/here": "a"})
+    (graph.root / "web" / name).symlink_to(target)
+    line = (
+        f"web/{name} is a link that leads to no file of its folder: BuildKit does not follow it, "
+        "so it leaves nothing out of web; a file in its place does"
+    )
+    assert warnings(graph) == ([line] if told else [])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from aksci.core.errors import ConfigError
 from aksci.images.dockerfile.parser import parse_dockerfile
+from aksci.images.dockerfile.recipe import PartOf
 from aksci.images.dockerfile.stages import resolve_stages
 
 PLATFORM = {"BUILDPLATFORM": "linux/amd64", "TARGETARCH": "arm64"}
@@ -201,8 +202,27 @@ SOURCES = [
     ("COPY a/../../b /x", {"b"}),
     ("COPY --from=x a /x", set()),
     ("COPY <<E b <<'F' /x/\n1\nE\n2\nF", {"b"}),
-    ("COPY --parents a/b/*.c d /x/", {"a", "d"}),
-    ("COPY --parents */b /x/", None),
+    (
+        "COPY --parents a/b/*.c ./d/./e/../f *././/./g /x/",
+        {
+            PartOf(path="", included="a/b/*.c"),
+            PartOf(path="d", included="f"),
+            PartOf(path="*.", included="g"),
+        },
+    ),
+    ("COPY --parents . /x/", None),
+    ("COPY --parents !a /x/", None),
+    ("COPY --parents=false d /x/", {"d"}),
+    (
+        "COPY --exclude=a --exclude=$B . c /x/",
+        {PartOf(path=p, excluded=("a", "$B")) for p in ("", "c")},
+    ),
+    ("ADD --exclude=a https://x.io/y d /x/", {PartOf(path="d", excluded=("a",))}),
+    (
+        "COPY --parents --link --exclude=a d/b /x/",
+        {PartOf(path="", included="d/b", excluded=("a",))},
+    ),
+    ("ADD --unpack=true a.tar /x/", {"a.tar"}),
     ("COPY a\\b /x", {"ab"}),
     ("COPY a\\\\b /x", None),
     ("COPY C:/a /x", None),
@@ -313,7 +333,7 @@ def test_onbuild_runs_in_the_child_stage_once_and_is_then_gone():
 
 def test_onbuild_of_a_base_runs_before_the_stages_own_lines():
     """It may copy from a stage that nothing needed before."""
-    text = "FROM b AS late\nARG L\nFROM a\nCOPY own $V /\n"
+    text = "FROM b AS late\nARG L\nRUN x\nFROM a\nCOPY own $V /\n"
     added = "ARG V=set\nCOPY --from=late /x /\nCOPY $V-1 /"
     recipe = resolve(text, triggers={"a": added})
     assert recipe.sources == {"own", "set", "set-1"}
