@@ -41,6 +41,8 @@ _CONTAINER_PROGRAMS = {"containerd": "containerd", "ctr": "containerd"}
 _NETWORK_PROGRAMS = {"ip": "iproute2", "iptables": "iptables", "nft": "nftables"}
 _CLUSTER_PROGRAMS = {"etcd": "etcd-server", "conntrack": "conntrack"}
 """Programs that come from the distribution, with the Debian package of each."""
+_OURS = "aksci"
+"""Before the repositories of our own programs' images."""
 _NODE_PATIENCE = 90.0  # seconds
 
 
@@ -244,7 +246,7 @@ class Startup:
 
         def push(done: Mapping[str, Any]) -> str:
             program = done[f"tool:{tool}"]
-            return push_program(self._client(), f"aksci/{tool}", program, f"/{tool}")
+            return push_program(self._client(), f"{_OURS}/{tool}", program, f"/{tool}")
 
         return push
 

@@ -28,12 +28,12 @@ from aksci.supply.sign.notation.verify_in_process import (
     CONTENT_TYPE,
     CRIT,
     EPOCH,
+    OWN_SCHEME,
     PAYLOAD_TYPE,
     SCHEME,
     SIGN1,
     TIME,
     X5CHAIN,
-    X509,
     algorithm_of,
     hash_of,
     sig_structure,
@@ -104,7 +104,7 @@ def make_envelope(
             ALG: key.algorithm,
             CRIT: (SCHEME,),
             CONTENT_TYPE: PAYLOAD_TYPE,
-            SCHEME: X509,
+            SCHEME: OWN_SCHEME,
             TIME: Tag(EPOCH, int(moment.timestamp())),
         }
     )

@@ -39,12 +39,12 @@ __all__ = [
     "CONTENT_TYPE",
     "CRIT",
     "EPOCH",
+    "OWN_SCHEME",
     "PAYLOAD_TYPE",
     "SCHEME",
     "SIGN1",
     "TIME",
     "X5CHAIN",
-    "X509",
     "Envelope",
     "SignedParts",
     "TrustedRoots",
@@ -160,7 +160,7 @@ _UNPROTECTED = frozenset(
     {X5CHAIN, "io.cncf.notary.signingAgent", "io.cncf.notary.timestampSignature"}
 )
 PAYLOAD_TYPE = "application/vnd.cncf.notary.payload.v1+json"
-X509 = "notary.x509"
+OWN_SCHEME = "notary.x509"
 _MOST_CERTIFICATES = 10
 # "Supported alg header values": the key's kind and size decide.
 _RSA = {2048: -37, 3072: -38, 4096: -39}
@@ -296,7 +296,7 @@ def _require_headers(protected: Any, unprotected: Any) -> None:
     _require(unprotected.keys() <= _UNPROTECTED, "an unknown header")
     _require(isinstance(protected.get(ALG), int) and protected[ALG] in _BITS, "its algorithm")
     _require(protected.get(CONTENT_TYPE) == PAYLOAD_TYPE, "its content type")
-    _require(protected.get(SCHEME) == X509, "its signing scheme")
+    _require(protected.get(SCHEME) == OWN_SCHEME, "its signing scheme")
     _require(TIME in protected, "no signing time")
     critical = [SCHEME, *([_EXPIRY] if _EXPIRY in protected else [])]
     marked = protected.get(CRIT)
