@@ -446,6 +446,7 @@ class EnvironmentParts:
             now=self.now(),
             runner=self.runner,
             reporter=self.reporter,
+            registries=self.resolver.client,
         )
 
     @once

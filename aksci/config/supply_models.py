@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from aksci.config.strict_model import InsidePath, OwnTables, PartName, StrictModel
+from aksci.core.errors import ConfigError
+from aksci.oci.references import parse_reference
 
 __all__ = [
     "BUILT_IN_SCANNERS",
@@ -26,6 +28,33 @@ BUILT_IN_SCANNERS = frozenset({"trivy"})
 BUILT_IN_SIGNERS = frozenset({"notation", "cosign", "dct"})
 """What there is without an installed package."""
 Severity = Literal["UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
+
+
+_KINDS = frozenset({"public", "small", "auto"})
+
+
+def _mirrors(given: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """Require full names of images: "publik" is a slip, and no repository of Docker Hub."""
+    for text in (given,) if isinstance(given, str) else given:
+        try:
+            parse_reference(text)
+        except ConfigError as error:
+            raise ValueError(error.message) from None
+        host, slash, _ = text.partition("/")
+        if not slash or not ("." in host or ":" in host or host == "localhost"):
+            msg = f"{text!r} names no registry: write it as host/repository:tag"
+            raise ValueError(msg)
+    return given
+
+
+def _database(given: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    if given == ():
+        msg = "no mirror is in the list"
+        raise ValueError(msg)
+    if isinstance(given, str) and "/" not in given and given not in _KINDS:
+        msg = "it is 'public', 'small' or 'auto', or mirrors as host/repository:tag"
+        raise ValueError(msg)
+    return given if given in _KINDS else _mirrors(given)
 
 
 class ScanIgnore(StrictModel):
@@ -73,20 +102,37 @@ class ScanConfig(OwnTables):
     """A score from here on fails whatever its severity."""
     vex: tuple[InsidePath, ...] = ()
     """OpenVEX documents: what they say is not affected, or fixed, does not fail."""
-    database: Literal["public", "small", "auto"] = "public"
+    database: Annotated[
+        str | tuple[str, ...],
+        AfterValidator(_database),
+        Field(examples=["public", "small", "auto", "mirror.example/aquasecurity/trivy-db:2"]),
+    ] = "public"
     """The vulnerability database. ``public``: downloaded by Trivy. ``small``: a test database of a
     few vulnerabilities, made here, for the embedded platform only. ``auto``: on the embedded
-    platform, ``small`` where ``public`` can't be downloaded."""
+    platform, ``small`` where ``public`` can't be downloaded. A reference such as
+    ``mirror.example/aquasecurity/trivy-db:2``, or several that are tried in order: a copy of
+    Trivy's in a registry, pulled with the logins that images have."""
     database_max_age: Annotated[int, Field(gt=0)] = 168
     """Hours."""
     java: bool = False
     """Fetch the public index of Java archives, several hundred MB: without it, an image with Java
     archives can't be scanned, and does not pass."""
+    java_database: Annotated[str | tuple[str, ...], AfterValidator(_mirrors)] = ()
+    """Where that index is instead, such as ``mirror.example/aquasecurity/trivy-java-db:1``, or
+    several that are tried in order. A mirrored ``database`` needs it where ``java`` is set."""
     sbom: Literal["cyclonedx", "spdx"] = "cyclonedx"
     """The format of the bill of materials that is stored beside each image."""
     ignore: tuple[ScanIgnore, ...] = ()
     ignore_warning_days: Annotated[int, Field(ge=0)] = 14
     """An ignore that lapses within so many days is warned of."""
+
+    @model_validator(mode="after")
+    def _index_given(self) -> ScanConfig:
+        # Where the database comes from a mirror, Trivy's own addresses can't be reached, as a rule.
+        if self.java and self.database not in _KINDS and not self.java_database:
+            msg = "'java' with a mirrored 'database' needs 'java_database', where the index is"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _scores_given(self) -> ScanConfig:

@@ -6,7 +6,9 @@ Format: trivy-db's ``metadata.json``, schema 2.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import functools
 import hashlib
 import shutil
 import tempfile
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aksci.core.errors import AksciError, ConfigError, GateError
 from aksci.core.strict_json import parse_json
 from aksci.supply.sandbox import Sandbox
+from aksci.supply.scan.database_mirror import DATABASE, JAVA_INDEX, fetch_mirrored
 from aksci.supply.scan.java_index import check_index, write_empty_index
 from aksci.supply.scan.scanner import Database
 
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 
     from aksci.core.process import Runner
     from aksci.core.reporting import Reporter
+    from aksci.oci.references import Reference
+    from aksci.oci.registry import Registry
+    from aksci.supply.scan.database_mirror import Mirrored, MirroredKind
 
 __all__ = [
     "DatabaseSource",
@@ -52,14 +58,14 @@ class TrivyDatabase(Database):
     """Trivy's cache folder layout: it holds ``db/trivy.db`` and ``db/metadata.json``."""
     updated_at: dt.datetime
     name: str
-    """``public``, or ``small test database``."""
+    """``public``, ``mirrored`` or ``small test database``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseSource:
     """Which database to use, from ``[scan] database``."""
 
-    kind: Literal["public", "small", "auto"]
+    kind: Literal["public", "small", "auto", "mirror"]
     """``auto``: the public one; where it can't be fetched, the small one."""
     maker: Callable[[], Path]
     """Returns the program ``trivydb``; only called where the small database is used."""
@@ -69,7 +75,13 @@ class DatabaseSource:
     repositories: tuple[str, ...] = ()
     """OCI repositories of the public database, tried in order. Default: Trivy's own."""
     java: bool = False
-    """Fetch the public index of Java archives, too."""
+    """Fetch the index of Java archives, too."""
+    mirrors: tuple[Reference, ...] = ()
+    """Where a mirrored database is, tried in order."""
+    java_mirrors: tuple[Reference, ...] = ()
+    """Where the index of Java archives is; empty: the public one."""
+    registries: Callable[[str], Registry] | None = None
+    """Returns the client of a mirror's host."""
 
 
 def ensure_database(
@@ -93,9 +105,13 @@ def ensure_database(
             "platform.",
             hint='set database = "public" under [scan] in aksci.toml.',
         )
+    if source.kind == "mirror":
+        database = _mirrored(cache, source, max_age, now, reporter)
+        return _with_mirrored_java(cache, database, source, now, reporter)
     if source.kind != "small":
         try:
-            return _public(cache, source, max_age, now, runner, reporter)
+            database = _public(cache, source, max_age, now, runner, reporter)
+            return _with_mirrored_java(cache, database, source, now, reporter)
         except GateError as error:
             if source.kind == "public" or not source.local:
                 raise
@@ -143,7 +159,7 @@ def check_database(folder: Path, *, max_age: dt.timedelta, now: dt.datetime) -> 
         raise GateError(
             f"The vulnerability database is {hours:.0f} hours old; the policy accepts "
             f"{max_age.total_seconds() / 3600:.0f} (scan.database_max_age).",
-            hint="let it be downloaded: check the network and the proxy.",
+            hint="let it be downloaded: check the network, the proxy and scan.database.",
         )
     origin = _json(place / "origin.json")
     name = str(origin.get("name", "public"))
@@ -187,7 +203,82 @@ def _public(
             )
         else:
             database = check_database(folder, max_age=max_age, now=now)
-        return _with_java(database, source, now, runner) if source.java else database
+        fetch_java = source.java and not source.java_mirrors
+        return _with_java(database, source, now, runner) if fetch_java else database
+
+
+def _mirrored(
+    cache: Path,
+    source: DatabaseSource,
+    max_age: dt.timedelta,
+    now: dt.datetime,
+    reporter: Reporter,
+) -> TrivyDatabase:
+    """Return the database of a mirror, identified by its digest."""
+
+    def check(folder: Path) -> TrivyDatabase:
+        return check_database(folder, max_age=max_age, now=now)
+
+    found = _fetch(cache, source, DATABASE, check, now, reporter)
+    database = check(found.folder)
+    identity = f"{found.digest}@{database.updated_at.isoformat()}"
+    return replace(database, name="mirrored", identity=identity)
+
+
+def _with_mirrored_java(
+    cache: Path,
+    database: TrivyDatabase,
+    source: DatabaseSource,
+    now: dt.datetime,
+    reporter: Reporter,
+) -> TrivyDatabase:
+    """Add a mirror's index of Java archives, where one is asked for."""
+    if not (source.java and source.java_mirrors):
+        return database
+    check = functools.partial(check_index, now=now)
+    index = _fetch(cache, source, JAVA_INDEX, check, now, reporter)
+    folder = _combine(cache, database.folder / "db", index.folder / "java-db")
+    part, _, updated = database.identity.partition("@")
+    return replace(database, folder=folder, identity=f"{part}+java-{index.digest}@{updated}")
+
+
+def _fetch(
+    cache: Path,
+    source: DatabaseSource,
+    kind: MirroredKind,
+    check: Callable[[Path], object],
+    now: dt.datetime,
+    reporter: Reporter,
+) -> Mirrored:
+    if source.registries is None:  # pragma: no cover - who names mirrors says how to reach them
+        raise AssertionError(kind.key)
+    return fetch_mirrored(
+        cache,
+        source.mirrors if kind is DATABASE else source.java_mirrors,
+        kind=kind,
+        check=check,
+        registries=source.registries,
+        now=now,
+        reporter=reporter,
+    )
+
+
+def _combine(cache: Path, *parts: Path) -> Path:
+    """Return a cache folder of Trivy's that leads to these parts, which stay where they are."""
+    from filelock import FileLock
+
+    place = cache / "combined"
+    place.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / "combined.lock"):
+        for other in place.iterdir():
+            if not all(part.exists() for part in other.iterdir()):  # swept, long after its last use
+                shutil.rmtree(other, ignore_errors=True)
+        folder = place / hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
+        folder.mkdir(exist_ok=True)
+        for part in parts:
+            with contextlib.suppress(FileExistsError):
+                (folder / part.name).symlink_to(part.resolve(), target_is_directory=True)
+    return folder
 
 
 def _with_java(

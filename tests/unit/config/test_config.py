@@ -54,6 +54,16 @@ def test_the_smallest_file_is_enough(tmp_path):
             '[[scan.ignore]]\nid = "CVE-1"\nowner = "me"\nreason = "because I say so"\n',
             ["scan.ignore.0.expires: this key is required"],
         ),
+        ('[scan]\ndatabase = "publik"\n', ["scan.database", "'public', 'small' or 'auto'"]),
+        ("[scan]\ndatabase = []\n", ["scan.database", "no mirror is in the list"]),
+        ('[scan]\ndatabase = ["public"]\n', ["scan.database", "'public' names no registry"]),
+        ('[scan]\ndatabase = "aqua/trivy-db:2"\n', ["scan.database", "host/repository:tag"]),
+        ('[scan]\ndatabase = "mirror.test/Trivy"\n', ["scan.database", "mirror.test/Trivy"]),
+        ('[scan]\njava_database = "trivy-java-db"\n', ["scan.java_database", "no registry"]),
+        (
+            '[scan]\njava = true\ndatabase = "mirror.test/trivy-db:2"\n',
+            ["scan", "needs 'java_database'"],
+        ),
         (
             '[environments.prod]\nnamespace = "shop"\n',
             ["environments.prod", "'registry' is required"],
