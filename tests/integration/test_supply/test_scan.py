@@ -21,6 +21,7 @@ from aksci.oci.references import ImageRef
 from aksci.oci.referrers import list_referrers
 from aksci.supply.scan.database import DatabaseSource, ensure_database, make_database
 from aksci.supply.scan.gate import hash_policy
+from aksci.supply.scan.make_scanner import make_scanner
 from aksci.supply.scan.scan_evidence import load_packages
 from aksci.supply.scan.scan_images import scan_image, scan_images, verdict_tag
 from aksci.supply.scan.stored_verdict import VERDICT_TYPE
@@ -390,14 +391,14 @@ def publish(registry, folder, tag):
         content=gzip.compress(raw.getvalue()),
     )
     layer = replace(layer, annotations={"org.opencontainers.image.title": "db.tar.gz"})
-    push_artifact(
+    pushed = push_artifact(
         registry,
         "supply-test/trivy-db",
         artifact_type="application/vnd.aquasec.trivy.config.v1+json",
         layers=[layer],
         tag=tag,
     )
-    return f"{registry.host}/supply-test/trivy-db:{tag}"
+    return f"{registry.host}/supply-test/trivy-db:{tag}", pushed.digest
 
 
 def test_the_public_database_is_downloaded_and_kept_when_the_next_download_fails(
@@ -405,7 +406,7 @@ def test_the_public_database_is_downloaded_and_kept_when_the_next_download_fails
 ):
     due = session_now - dt.timedelta(hours=48)
     folder = make_database(trivydb, tmp_path / "made", due, runner=runner)
-    repository = publish(registry, folder, "2")
+    repository, _ = publish(registry, folder, "2")
     database = ensure("public", repository=repository)
     assert (database.name, database.test) == ("public", False)
     assert notes.warnings == []
@@ -415,6 +416,31 @@ def test_the_public_database_is_downloaded_and_kept_when_the_next_download_fails
     again = ensure("public", repository=f"{registry.host}/supply-test/nothing:2")
     assert again.updated_at == database.updated_at
     assert "could not be refreshed" in notes.warnings[0]
+
+
+def test_images_are_scanned_with_the_database_of_a_mirror_that_the_verdict_names(
+    scan, files, make_image, registry, toolbox, trivydb, runner, session_now, tmp_path, notes
+):
+    folder = make_database(trivydb, tmp_path / "made", session_now, runner=runner)
+    mirror, digest = publish(registry, folder, "mirrored")
+    policy = ScanConfig(database=(f"{registry.host}/supply-test/nothing:2", mirror))
+    scanner = make_scanner(
+        policy,
+        toolbox=toolbox,
+        registry=registry,
+        cache=tmp_path / "mirrored",
+        local=False,
+        now=session_now,
+        runner=runner,
+        reporter=notes,
+        registries={registry.host: registry}.__getitem__,
+    )
+    old = make_image(files.package("openssl", "3.0.11-1~deb12u1"))
+    verdict = scan(old, policy=policy, scanner=scanner)
+    assert ids(verdict) == ["CVE-2024-5535"]
+    assert verdict.database.startswith(f"{digest}@")
+    assert scan(make_image(files.clean), policy=policy, scanner=scanner).passed
+    assert not verdict.test_database
 
 
 def test_without_any_database_nothing_passes(ensure, registry):
