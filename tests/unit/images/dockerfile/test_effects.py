@@ -51,6 +51,18 @@ def test_what_follows_may_ask_for_the_environment(line, later):
     assert meaning(THROUGH.format(line)) != meaning(THROUGH.format(""))
 
 
+@pytest.mark.parametrize("between", ["", "FROM x AS y\n"])
+def test_the_user_owns_the_folder_that_workdir_makes(between):
+    text = f"FROM a AS x\nARG U\nUSER {{}}\n{between}WORKDIR /w\nFROM b\nCOPY --from=y /w /w\n"
+    text = text if between else text.replace("--from=y", "--from=x")
+    assert meaning(text.format("1")) != meaning(text.format("2"))
+    assert meaning(text.format("$U"), U="1") != meaning(text.format("$U"), U="2")
+    # It asks for nothing else.
+    assert meaning(GIVING.format("ENV A=1", "WORKDIR /w")) == meaning(
+        GIVING.format("", "WORKDIR /w")
+    )
+
+
 @pytest.mark.parametrize(
     "line", ["LABEL a=1", "CMD x", "ENV A=1", "ARG A", "USER 1", "EXPOSE 80", "ONBUILD RUN x"]
 )
