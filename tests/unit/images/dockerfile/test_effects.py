@@ -164,3 +164,13 @@ def test_blanks_between_words_mean_nothing(one, other):
 )
 def test_what_may_mean_something_else_counts(one, other):
     assert meaning(f"FROM a\n{one}\n") != meaning(f"FROM a\n{other}\n")
+
+
+def test_a_default_of_the_stage_hides_the_argument_before_the_first_from():
+    text = "ARG B={0}\nARG A=$B\nFROM a\nARG A=1\nRUN x\n"
+    assert meaning(text.format("1")) == meaning(text.format("2"))
+    assert meaning(text, B="1") == meaning(text, B="2")
+    assert meaning(text, A="1") != meaning(text, A="2")
+    for asks in ("ARG A", "FROM a$A\nRUN x"):
+        further = f"{text}{asks}\n"
+        assert meaning(further.format("1")) != meaning(further.format("2"))
