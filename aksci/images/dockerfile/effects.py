@@ -1,14 +1,15 @@
 """What of a target's stages has an effect on its image, in a form without what has none.
 
 As BuildKit 0.34 (``dockerfile2llb``) was seen to do it: of a stage that only gives files, neither
-metadata nor the environment of commands that it does not have gets anywhere; names of stages are in
-no step and in no history.
+metadata nor the environment of commands that it does not have gets anywhere, but the user of a
+WORKDIR, whose folder it owns; names of stages are in no step and in no history.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ _METADATA = frozenset(
     {"CMD", "ENTRYPOINT", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "STOPSIGNAL", "VOLUME"}
 )
 _ENVIRONMENT = frozenset({"ARG", "ENV", "SHELL", "USER"})
+_OWNER = frozenset({"USER"})
 _SPACE = re.compile(r"\s")
 _BLANKS = frozenset(" \t")
 """Other white space parts words for some programs, and for others not."""
@@ -48,40 +50,45 @@ def kept_instructions(
     chain = {final.index}
     while (stage := by_index[min(chain)]).base_stage is not None:
         chain.add(stage.base_stage)
-    asked: set[int] = set()
+    asked: dict[int, frozenset[str]] = defaultdict(frozenset)
     found: dict[int, list[Instruction]] = {}
     for stage in reversed(used):  # what is based on a stage stands below it
         kept = stage.counting
         if stage.index not in chain:
-            kept, asks = _giving_files(kept, asked=stage.index in asked)
-            if asks and stage.base_stage is not None:
-                asked.add(stage.base_stage)
+            kept, asks = _giving_files(kept, asked=asked[stage.index])
+            if stage.base_stage is not None:
+                asked[stage.base_stage] |= asks
         found[stage.index] = kept
     return dict(reversed(found.items()))
 
 
 def _giving_files(
-    instructions: Sequence[Instruction], *, asked: bool
-) -> tuple[list[Instruction], bool]:
-    """Return what makes the files of a stage, and whether its beginning is asked for variables.
+    instructions: Sequence[Instruction], *, asked: frozenset[str]
+) -> tuple[list[Instruction], frozenset[str]]:
+    """Return what makes the files of a stage, and what its beginning is asked for.
 
-    :param asked: what follows asks for variables.
+    :param asked: keywords of the environment that what follows asks for.
     """
     kept = []
     for one in reversed(instructions):
         if one.keyword in _METADATA:
             continue
-        if one.keyword in _ENVIRONMENT and not asked and not _is_obeyed(one):
+        if one.keyword in _ENVIRONMENT and one.keyword not in asked and not _is_obeyed(one):
             continue
         # A FROM sees the global ARGs only.
-        asked = asked or (one.keyword != "FROM" and _asks(one))
+        if one.keyword != "FROM":
+            asked |= _asks(one)
         kept.append(one)
     return kept[::-1], asked
 
 
-def _asks(one: Instruction) -> bool:
+def _asks(one: Instruction) -> frozenset[str]:
+    """Return the keywords of the environment that an instruction asks for."""
     texts = (one.text, *one.heredocs, *(value for _, value in one.flags))
-    return one.keyword == "RUN" or any("$" in text for text in texts)
+    if one.keyword == "RUN" or any("$" in text for text in texts):
+        return _ENVIRONMENT
+    # Its folder belongs to the user (BuildKit 0.34, ``dispatchWorkdir``).
+    return _OWNER if one.keyword == "WORKDIR" else frozenset()
 
 
 def _is_obeyed(one: Instruction) -> bool:

@@ -142,9 +142,10 @@ class _Resolver:
         counting = [one for instructions in kept.values() for one in instructions]
         declared = self._declared((*head, *counting))
         in_stages = self._declared(counting)
-        used_args = self._used_args(used, in_stages)
+        used_globals = self._used_globals(used, counting)
+        used_args = self._used_args(in_stages | used_globals)
         sources, unpinned = self._sources(used, declared)
-        head = tuple(one for one in head if self._counts(one, used_args))
+        head = tuple(one for one in head if self._counts(one, used_globals))
         named = _TARGET_NAME in used_args or _names_stages({*declared, *self._args})
         return Recipe(
             needs=self._needs(stages, used, final),
@@ -372,21 +373,31 @@ class _Resolver:
             for name, _ in arg_pairs(one, self._dockerfile.escape)
         )
 
-    def _used_args(self, used: list[ResolvedStage], declared: frozenset[str]) -> frozenset[str]:
-        """Return the build arguments whose values reach the stages.
+    def _used_globals(
+        self, used: list[ResolvedStage], counting: Sequence[Instruction]
+    ) -> frozenset[str]:
+        """Return the ARGs before the first FROM that reach the stages.
 
-        They are declared there, used in their FROM, used in defaults of those, or obeyed by
-        BuildKit in any case.
+        They are used in a FROM, or declared there without a default, which would hide them; or
+        they are used in defaults of those.
         """
-        waiting = set(declared)
+        waiting = {
+            name
+            for one in counting
+            if one.keyword == "ARG"
+            for name, default in arg_pairs(one, self._dockerfile.escape)
+            if default is None
+        }
         for stage in used:
             waiting |= variables_in(stage.written.base)
             waiting |= variables_in(stage.written.platform or "")
-        found = self._globals.used_by(waiting)
-        found.update(
+        return frozenset(self._globals.used_by(waiting))
+
+    def _used_args(self, names: frozenset[str]) -> frozenset[str]:
+        """Return the build arguments whose values count: those, and what BuildKit obeys anyway."""
+        return names | {
             name for name in self._args if name.startswith(OBEYED_PREFIX) or name == OBEYED
-        )
-        return frozenset(found)
+        }
 
     def _counts(self, one: Instruction, used: frozenset[str]) -> bool:
         """Tell whether an ARG before the first FROM reaches the target, or BuildKit obeys it.

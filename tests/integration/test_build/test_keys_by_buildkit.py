@@ -47,6 +47,7 @@ OTHER = [
     "EXPOSE 80", 'CMD ["x"]', 'ENTRYPOINT ["/a"]', "VOLUME /v", "STOPSIGNAL 9", 'SHELL ["/s"]',
     "ONBUILD COPY a /", "ARG A", "ARG B", "ARG C=1", "ARG B=$A", "ARG HTTP_PROXY", "ARG TARGETARCH",
     "ARG SOURCE_DATE_EPOCH", "HEALTHCHECK NONE", "MAINTAINER me", "ARG D=2 E=$C",
+    "USER 7\nWORKDIR /u", "USER 8\nWORKDIR /u",
 ]  # fmt: skip
 RUNS = [
     "RUN env > /env{n}", "RUN --mount=type=bind,source=d,target=/m ls -lnR /m > /m{n}",

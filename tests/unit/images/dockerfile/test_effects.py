@@ -51,6 +51,18 @@ def test_what_follows_may_ask_for_the_environment(line, later):
     assert meaning(THROUGH.format(line)) != meaning(THROUGH.format(""))
 
 
+@pytest.mark.parametrize("between", ["", "FROM x AS y\n"])
+def test_the_user_owns_the_folder_that_workdir_makes(between):
+    text = f"FROM a AS x\nARG U\nUSER {{}}\n{between}WORKDIR /w\nFROM b\nCOPY --from=y /w /w\n"
+    text = text if between else text.replace("--from=y", "--from=x")
+    assert meaning(text.format("1")) != meaning(text.format("2"))
+    assert meaning(text.format("$U"), U="1") != meaning(text.format("$U"), U="2")
+    # It asks for nothing else.
+    assert meaning(GIVING.format("ENV A=1", "WORKDIR /w")) == meaning(
+        GIVING.format("", "WORKDIR /w")
+    )
+
+
 @pytest.mark.parametrize(
     "line", ["LABEL a=1", "CMD x", "ENV A=1", "ARG A", "USER 1", "EXPOSE 80", "ONBUILD RUN x"]
 )
@@ -152,3 +164,13 @@ def test_blanks_between_words_mean_nothing(one, other):
 )
 def test_what_may_mean_something_else_counts(one, other):
     assert meaning(f"FROM a\n{one}\n") != meaning(f"FROM a\n{other}\n")
+
+
+def test_a_default_of_the_stage_hides_the_argument_before_the_first_from():
+    text = "ARG B={0}\nARG A=$B\nFROM a\nARG A=1\nRUN x\n"
+    assert meaning(text.format("1")) == meaning(text.format("2"))
+    assert meaning(text, B="1") == meaning(text, B="2")
+    assert meaning(text, A="1") != meaning(text, A="2")
+    for asks in ("ARG A", "FROM a$A\nRUN x"):
+        further = f"{text}{asks}\n"
+        assert meaning(further.format("1")) != meaning(further.format("2"))
