@@ -15,7 +15,7 @@ from aksci.core.process import Runner
 from aksci.images.platforms import this_platform
 from aksci.images.validate.container_spec import Confinement, container_spec, probe_process
 from aksci.images.validate.containerd_images import ContainerdImages, SpecificationError
-from aksci.images.validate.image_runner import HttpAnswer
+from aksci.images.validate.image_runner import HOSTNAME, HttpAnswer
 from aksci.images.validate.runc import Runc
 from aksci.images.validate.runc_container import RuncContainer
 from aksci.images.validate.running_image import ask_loopback
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["ContainerdRunner"]
 
 _CGROUPS = Path("/sys/fs/cgroup")
-_HOSTNAME = "validate"
 
 
 class ContainerdRunner:
@@ -120,17 +119,17 @@ class ContainerdRunner:
         if network:
             address = join_network(folder, self._layout, self._runner)
         files = {
-            "hostname": f"{_HOSTNAME}\n",
+            "hostname": f"{HOSTNAME}\n",
             # With no server, a name that is not there fails at once.
             "resolv.conf": "".join(f"nameserver {server}\n" for server in servers),
-            "hosts": f"127.0.0.1 localhost\n::1 localhost\n{address} {_HOSTNAME}\n",
+            "hosts": f"127.0.0.1 localhost\n::1 localhost\n{address} {HOSTNAME}\n",
         }
         for name, text in files.items():
             # The image's user reads them.
             write_atomically(folder / name, text, mode=0o644)
             (folder / name).chmod(0o644)
         place = Confinement(
-            hostname=_HOSTNAME,
+            hostname=HOSTNAME,
             rootfs=folder / "rootfs",
             cgroup=self._runc.group(folder),
             files={f"/etc/{name}": folder / name for name in files},

@@ -13,6 +13,7 @@ from aksci.core.concurrency import import_first
 from aksci.core.errors import DockerError, Interrupted, RegistryError
 from aksci.core.text import sanitise
 from aksci.images.validate.image_runner import (
+    HOSTNAME,
     LOG_LINES,
     MEMORY,
     ROOT_CAPABILITIES,
@@ -109,7 +110,7 @@ class DockerRunner:
             )
         name = f"aksci-serve-{uuid.uuid4().hex[:12]}"
         settings = self._settings(task, name)
-        del settings["network_mode"]
+        del settings["network_mode"], settings["extra_hosts"]
         settings |= {"network": name, "ports": {f"{port}/tcp": ("127.0.0.1", None)}}
         try:
             with self.answers():
@@ -153,6 +154,9 @@ class DockerRunner:
             "name": name,
             "environment": dict(check.env),
             "healthcheck": asked if check.probe else {"test": ["NONE"]},
+            # Without a network, Docker writes no line for the container's own name.
+            "hostname": HOSTNAME,
+            "extra_hosts": {HOSTNAME: "127.0.0.1"},
             "network_mode": "none",
             "cap_drop": ["ALL"],
             "cap_add": [] if check.unprivileged else list(ROOT_CAPABILITIES),

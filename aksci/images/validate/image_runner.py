@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aksci.oci.references import ImageRef
 
 __all__ = [
+    "HOSTNAME",
     "LOG_LINES",
     "MEMORY",
     "ROOT_CAPABILITIES",
@@ -43,6 +44,8 @@ ROOT_CAPABILITIES = (
     "SETUID",
 )
 """What an image that runs as root keeps: enough to prepare folders and to become another user."""
+HOSTNAME = "validate"
+"""Of a container that aksci itself names."""
 LOG_LINES = 40
 _WIDTH = 500  # characters of a line that are kept
 

@@ -65,11 +65,11 @@ def scan_images(
     gate = ImageScans.make(scanner, policy, registry, reporter, now, root, outside, trusted)
     given = bases or {}
     # Those that are one digest, one after another: it is scanned once.
-    names = sorted(refs, key=lambda name: (refs[name].digest, name))
+    order = sorted(refs, key=lambda name: (refs[name].digest, name))
     verdicts = gather(
-        lambda name: gate.scan(refs[name], given.get(name)), names, limit=_THREADS, name="scan"
+        lambda name: gate.scan(refs[name], given.get(name)), order, limit=_THREADS, name="scan"
     )
-    return dict(zip(names, verdicts, strict=True))
+    return dict(sorted(zip(order, verdicts, strict=True)))
 
 
 def scan_image(

@@ -140,7 +140,9 @@ def test_the_layer_cache_is_a_tag_beside_the_image_unless_it_is_read_only(shop):
 
 def test_a_cache_that_cant_be_written_is_told_and_fails_nothing(shop, monkeypatch):
     elsewhere = BuildCache(ref="127.0.0.1:1/nobody/listens:here")
-    monkeypatch.setattr("aksci.images.build.build_run._Requests._cache", lambda *_: elsewhere)
+    monkeypatch.setattr(
+        "aksci.images.build.build_requests.BuildRequests._cache", lambda *_: elsewhere
+    )
     assert actions(shop.build(only=frozenset({"tool"}))) == {"tool": "built"}
     assert "exporting cache to registry" in shop.reporter.text
 
