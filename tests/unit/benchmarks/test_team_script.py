@@ -12,7 +12,7 @@ from benchmarks.team_script import PHASES, TeamScript
 
 RECORDER = """\
 #!/bin/bash
-printf '%s\\n' "$(basename "$0")" "$PWD" "$@" > {calls}/"$(basename "$0")"-$$
+printf '%s\\n' "$PWD" "${{SLOT-}}" "$@" > {calls}/"$(basename "$0")"-$$
 {then}
 """
 
@@ -68,9 +68,9 @@ class World:
         return subprocess.run(self.script.write(), check=False, capture_output=True, text=True)
 
     def called(self, name):
-        """Return the working folder and the words of each call, in the words' order."""
+        """Return the working folder, the slot and the words of each call, by the last word."""
         texts = [file.read_text(encoding="utf-8") for file in self.calls.glob(f"{name}-*")]
-        return sorted(text.splitlines()[1:] for text in texts)
+        return sorted((text.splitlines() for text in texts), key=lambda words: words[-1])
 
 
 @pytest.fixture
@@ -82,18 +82,19 @@ def test_it_bakes_once_and_scans_and_signs_each_digest(world):
     done = world.run()
     assert done.returncode == 0, done.stderr
     images = [f"localhost:5000/p-bake/{name}@{digest(n)}" for n, name in enumerate("abc")]
-    assert world.called("buildx") == [[str(world.source), *world.script.bake[1:]]]
-    assert [words[-1] for words in world.called("notation")] == images
-    assert all(words[1:-1] == list(world.script.sign[1:]) for words in world.called("notation"))
-    assert sorted(words[-1] for words in world.called("trivy")) == images
-    for folder, *words in world.called("trivy"):
-        own = len(world.script.scan) - 1
-        assert words[:own] == list(world.script.scan[1:])
-        slot = world.script.slots()[int(words[own + 1][-1])]
-        image = words[-1]
-        report = f"reports/{image.rpartition('/')[2]}.json"
-        assert words[own:] == ["--cache-dir", str(slot), "--output", report, image]
-        assert folder == str(world.script.work)
+    assert world.called("buildx") == [[str(world.source), "", *world.script.bake[1:]]]
+    assert world.called("notation") == [
+        [str(world.script.work), "", *world.script.sign[1:], image] for image in images
+    ]
+    slots = [words[1] for words in world.called("trivy")]
+    assert world.called("trivy") == [
+        [
+            *(str(world.script.work), slot, *world.script.scan[1:]),
+            *("--cache-dir", str(world.script.slots()[int(slot)])),
+            *("--output", f"reports/{image.rpartition('/')[2]}.json", image),
+        ]
+        for image, slot in zip(images, slots, strict=True)
+    ]
 
 
 def test_it_tells_the_seconds_of_its_phases(world):
@@ -132,4 +133,4 @@ def test_the_reports_of_an_earlier_run_are_gone(world):
 
 def test_each_of_the_four_has_a_cache_of_its_own(world):
     assert len(set(world.script.slots())) == 4
-    assert "xargs -P 4 -n 1 --process-slot-var=SLOT" in world.script.text()
+    assert world.script.text().count("xargs -P 4 -n 1 ") == 2
