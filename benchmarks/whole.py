@@ -37,6 +37,8 @@ _RECORDS = {"build": "build.json", "scan": "verdicts.json", "sign and push": "re
 """What each phase writes last, below ``.aksci``."""
 _PLAIN = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 """Bake then pushes a third of the manifests only."""
+_AT_ONCE = 4
+"""Builds of ours at once: the script's programs are four, too."""
 _GIT = ("git", "-c", "user.name=bench", "-c", "user.email=bench@example.invalid")
 
 
@@ -249,10 +251,6 @@ def _project(peers: Peers, images: int) -> _Project:
     return project
 
 
-_AT_ONCE = 4
-"""Builds of ours at once: the script's programs are four, too."""
-
-
 def _warm(project: _Project) -> None:
     """Fill all four caches of Trivy with all images: whichever of them scans one, knows it."""
     peers, team = project.peers, project.team
@@ -262,8 +260,8 @@ def _warm(project: _Project) -> None:
     images = (team.work / "images").read_text(encoding="utf-8").split()
     for slot in team.slots():
         for image in images:
-            words = ["--cache-dir", slot, "--output", team.work / "warm.json", image]
-            peers.run([*team.scan, *words], {})
+            words: list[str | Path] = [*team.scan, "--cache-dir", slot]
+            peers.run([*words, "--output", team.work / "warm.json", image], {})
 
 
 def _make_key(peers: Peers) -> None:
