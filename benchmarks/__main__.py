@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import cascades, cases
+from benchmarks import cascades, cases, whole
 from benchmarks.measure import compare
 from benchmarks.peers import open_peers
 from benchmarks.report import Result, document, machine, markdown
@@ -31,6 +31,9 @@ _CASES = (
     "nox",
     "import",
     "cascade-rebuild",
+    "whole-nothing",
+    "whole-leaf",
+    "whole-base",
 )
 
 
@@ -42,7 +45,10 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=_CASES, help="may be repeated")
     parser.add_argument("--runs", type=int, help="how often each command is measured")
     parser.add_argument(
-        "--images", type=_images, action="append", help="dependents of a cascade; may be repeated"
+        "--images",
+        type=_images,
+        action="append",
+        help="of a cascade, or of a whole job; may be repeated",
     )
     options = parser.parse_args()
     # A cancelled CI job sends SIGTERM; the daemons end, and the folders go, in either case.
@@ -50,7 +56,7 @@ def main() -> int:
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     sizes = cases.QUICK if options.quick else cases.FULL
     if options.images:
-        sizes = replace(sizes, dependents=tuple(options.images))
+        sizes = replace(sizes, dependents=tuple(options.images), whole=tuple(options.images))
     chosen = set(options.only or _CASES)
     with (
         tempfile.TemporaryDirectory(prefix="aksci-bench-") as folder,
@@ -93,6 +99,9 @@ def _makers(name: str, peers: Peers, sizes: cases.Sizes) -> list[Callable[[], ca
     }
     if name in single:
         return [partial(single[name], peers, sizes)]
+    jobs = {"whole-nothing": whole.nothing, "whole-leaf": whole.leaf, "whole-base": whole.base}
+    if name in jobs:
+        return [partial(jobs[name], peers, images, runs=sizes.slow_runs) for images in sizes.whole]
     return [
         partial(cascades.rebuilt, peers, images, runs=sizes.cascades) for images in sizes.dependents
     ]

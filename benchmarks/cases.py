@@ -70,6 +70,8 @@ class Sizes:
     """Of a base that moves: a case for each number."""
     cascades: int
     """Runs of them."""
+    whole: tuple[int, ...]
+    """Images that go through the whole job: a case for each number."""
 
 
 QUICK = Sizes(
@@ -80,6 +82,7 @@ QUICK = Sizes(
     planning=Size(images=50, depth=4, files=5_000),
     dependents=(10,),
     cascades=1,
+    whole=(10,),
 )
 FULL = Sizes(
     name="full",
@@ -89,6 +92,7 @@ FULL = Sizes(
     planning=Size(images=500, depth=6, files=200_000),
     dependents=(10, 100, 300),
     cascades=5,
+    whole=(100,),
 )
 
 

@@ -61,7 +61,10 @@ def ratio(ours: Figures, peer: Figures) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """What one contender must reach against another: ``ours <= times * peer + plus``."""
+    """What one contender must reach against another: ``ours <= times * peer + plus``.
+
+    With ``times`` 0 it must reach that alone, whatever the other takes.
+    """
 
     ours: str
     peer: str
@@ -75,6 +78,8 @@ class Goal:
 
     def text(self) -> str:
         """Say it as people read it."""
+        if not self.times:
+            return f"{self.ours} <= {self.plus:g} s"
         parts = [f"{self.times:g}x" if self.times != 1 else "", self.peer]
         plus = f" + {self.plus:g} s" if self.plus else ""
         return f"{self.ours} <= {' '.join(filter(None, parts))}{plus}"

@@ -45,6 +45,7 @@ class Peers:
     buildkitd: Path
     trivy: Path
     trivydb: Path
+    notation: Path
     buildkit: str
     """Address of the embedded platform's BuildKit."""
     _daemons: dict[str, subprocess.Popen[bytes]]
@@ -89,9 +90,7 @@ class Peers:
     def trivy_script(self, record: Path) -> tuple[str, ...]:
         """Return a command that scans each image of a build record, with Trivy's cache kept."""
         cache = self.folder / "trivy"
-        (cache / "db").mkdir(parents=True, exist_ok=True)
-        today = datetime.now(UTC).strftime("%Y-%m-%dT00:00:00Z")
-        self.run([self.trivydb, "-updated", today, cache / "db"], {})
+        self.make_database(cache / "db")
         images = json.loads(record.read_text(encoding="utf-8"))["images"].values()
         words = "image --quiet --format json --output report.json --image-src remote --insecure"
         words += " --skip-db-update --skip-version-check --offline-scan --scanners vuln,secret"
@@ -100,6 +99,12 @@ class Peers:
         lines = ["set -e", *(f"{program} {shlex.quote(image['ref'])}" for image in images)]
         script.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return ("sh", str(script))
+
+    def make_database(self, folder: Path) -> None:
+        """Make today's small database for Trivy."""
+        folder.mkdir(parents=True, exist_ok=True)
+        today = datetime.now(UTC).strftime("%Y-%m-%dT00:00:00Z")
+        self.run([self.trivydb, "-updated", today, folder], {})
 
     def make_builder(self, name: str, address: str) -> None:
         """Make a buildx builder with the driver ``remote``."""
@@ -222,7 +227,7 @@ def open_peers(folder: Path) -> Iterator[Peers]:
         variables=os.environ,
         pins={**load_pins(), **load_pins(_PINS)},
     )
-    found = toolbox.ensure_all(("buildx", "buildkitd", "skaffold", "trivy", "trivydb"))
+    found = toolbox.ensure_all(("buildx", "buildkitd", "skaffold", "trivy", "trivydb", "notation"))
     peers = Peers(
         folder=folder,
         registry=platform.registry,

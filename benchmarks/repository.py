@@ -116,6 +116,7 @@ def write_repository(
     system: str = "scratch",
     recipe: str = COPYING,
     at_once: int = 2,
+    database: str = "auto",
 ) -> tuple[Image, ...]:
     """Write a repository and commit it: ours, docker-bake.json and skaffold.yaml of one design.
 
@@ -124,13 +125,14 @@ def write_repository(
     :param system: what the images on the lowest level are based on.
     :param recipe: what stands below FROM, with ``{name}`` for the image's name.
     :param at_once: how many images we build at once.
+    :param database: which one the gate scans with.
     """
     images = design(size)
     root.mkdir(parents=True)
     for image in images:
         _write_image(root / image.name, image, project, size.seed, system, recipe)
     files = {
-        "aksci.toml": _aksci_toml(project, registry, at_once),
+        "aksci.toml": _aksci_toml(project, registry, at_once, database),
         "noxfile.py": NOXFILE,
         "docker-bake.json": json.dumps(_bake(images, project, registry), indent=1),
         "skaffold.yaml": json.dumps(_skaffold(images, project, registry), indent=1),
@@ -174,7 +176,7 @@ register()
 """
 
 
-def _aksci_toml(project: str, registry: str, at_once: int) -> str:
+def _aksci_toml(project: str, registry: str, at_once: int, database: str) -> str:
     """Return the configuration; the peers don't run the images that they have built either."""
     return f"""\
 schema = 1
@@ -190,7 +192,7 @@ validate = false
 concurrency = {at_once}
 
 [scan]
-database = "auto"
+database = "{database}"
 empty = "note"
 
 [environments.runner]
